@@ -1,0 +1,55 @@
+/**
+ * The three forms a sample takes on its way to the GPU: a Conversation (text and image files), an Example (token ids, labels,
+ * positions, pixels: what a Processor makes of it) and a micro-batch (an array of Examples). There is no padding: the model concatenates
+ * the rows of a micro-batch and attention never crosses a row, which equals right padding without computing the pad tokens.
+ */
+import type { DecodedImage } from '../platform.ts';
+
+export type ContentPart = { type: 'text'; text: string } | { type: 'image' };
+
+export interface Message {
+  role: 'system' | 'user' | 'assistant';
+  content: string | ContentPart[];
+}
+
+/** One row of a conversation data set. `images` are file paths, in the order of the image parts. */
+export interface Conversation {
+  id?: string;
+  messages: Message[];
+  images: string[];
+}
+
+/** A label that takes no part in the loss (PyTorch's ignore_index). */
+export const IGNORE_INDEX = -100;
+
+export interface Example {
+  /** (T) image placeholders already expanded to one id per image feature. */
+  inputIds: Int32Array;
+  /** (T) `labels[t]` is token t itself or IGNORE_INDEX; the model predicts it from position t-1, as in transformers. */
+  labels: Int32Array;
+  /** (P, T) row-major: P = 3 (time, height, width) for M-RoPE, P = 1 otherwise. */
+  positionIds: Int32Array;
+  /** All images of the row, one after the other; the layout is the model's (Qwen2.5-VL: (patches, 3·2·14·14), as its reference processor gives it). */
+  pixelValues: Float32Array;
+  /** One [t, h, w] per image, in patches. */
+  imageGrids: [number, number, number][];
+}
+
+/** completion: only what the assistant says (and its end-of-turn token) is learnt. reference: what medvision_bm's collate functions leave in (everything but pad and image tokens). */
+export type LabelMask = 'completion' | 'reference';
+
+export interface EncodeOptions {
+  mask: LabelMask;
+  /** End with the assistant header instead of a finished turn, for generation. */
+  addGenerationPrompt?: boolean;
+}
+
+export interface Processor {
+  encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example;
+  decode(ids: ArrayLike<number>, options?: { skipSpecialTokens?: boolean }): string;
+  /** Size the image has for the model, in pixels. */
+  resizedSize(height: number, width: number): { height: number; width: number };
+  /** Ids that end a generated turn. */
+  readonly endOfTurnIds: readonly number[];
+  readonly padId: number;
+}

@@ -1,0 +1,77 @@
+/**
+ * What the runtimes differ in: the GPU object, files, image decoding. Everything in `src` reaches the outside world
+ * through this interface, so the same core runs in Node, Deno, Bun and the browser. Implementations: `node/platform.ts`, `web/platform.ts`.
+ * Paths are plain strings with `/` separators; a browser maps them onto its private file system.
+ */
+
+/** A file open for ranged reads, so that a checkpoint of many GB is never held whole. */
+export interface RangedFile {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Exactly `length` bytes from `offset`; a file shorter than that is an error that names the file. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export interface DecodedImage {
+  width: number;
+  height: number;
+  /** RGB, 3 bytes a pixel, row-major; grey and palette images are expanded, alpha is dropped, EXIF orientation is not applied (as PIL's convert('RGB')). */
+  data: Uint8Array;
+}
+
+/** A file being written beside its final name; it takes the name on `commit` and vanishes on `abort`. */
+export interface AtomicFile {
+  write(bytes: Uint8Array): Promise<void>;
+  commit(): Promise<void>;
+  abort(): Promise<void>;
+}
+
+export interface Platform {
+  readonly name: 'node' | 'deno' | 'bun' | 'browser';
+  /** The WebGPU entry point; throws an Error that says what to install where there is none. */
+  gpu(): Promise<GPU>;
+  env(name: string): string | undefined;
+
+  exists(path: string): Promise<boolean>;
+  isDirectory(path: string): Promise<boolean>;
+  listDir(path: string): Promise<string[]>;
+  readFile(path: string): Promise<Uint8Array>;
+  openFile(path: string): Promise<RangedFile>;
+  makeDir(path: string): Promise<void>;
+  /** Whole-file atomic write: temporary file beside it, fsync, rename. */
+  writeFile(path: string, data: Uint8Array | string): Promise<void>;
+  createFile(path: string): Promise<AtomicFile>;
+  appendFile(path: string, text: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+
+  decodeImage(bytes: Uint8Array, name: string): Promise<DecodedImage>;
+  /** PNG of an RGB (channels 3) or grey (channels 1) raster. */
+  encodePng(data: Uint8Array, width: number, height: number, channels: 1 | 3): Promise<Uint8Array>;
+}
+
+/**
+ * A mistake in what the user gave us (a file, a flag, a data row): the message names the thing, what was expected, what was
+ * found and the fix. Command lines print it without a stack trace; anything else that is thrown is a defect of ours.
+ */
+export class UserError extends Error {
+  override readonly name = 'UserError';
+}
+
+/** Joins with `/`; an absolute last part wins, as in Python's os.path.join. */
+export function joinPath(...parts: string[]): string {
+  let out = '';
+  for (const part of parts) {
+    if (part === '') continue;
+    if (part.startsWith('/') || /^[A-Za-z]:[\\/]/.test(part) || out === '') out = part;
+    else out = out.replace(/\/+$/, '') + '/' + part;
+  }
+  return out;
+}
+
+export function parentPath(path: string): string {
+  const at = path.replace(/\/+$/, '').lastIndexOf('/');
+  return at < 0 ? '.' : at === 0 ? '/' : path.slice(0, at);
+}

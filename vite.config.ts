@@ -1,0 +1,41 @@
+/// <reference types="vitest/config" />
+/**
+ * Three builds of one core, chosen by `--mode`: `node` (the command lines in dist/), `library` (dist/vernier.js, runtime-agnostic,
+ * for Deno, Bun and bundlers) and `web` (the page in dist/web). WGSL is inlined by `import.meta.glob(…?raw)` in src/gpu/kernelSources.ts.
+ */
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vite';
+
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig(({ mode }) => ({
+  root: mode === 'web' ? at('./web') : at('.'),
+  build:
+    mode === 'node'
+      ? {
+          outDir: at('./dist'),
+          emptyOutDir: false,
+          target: 'node20',
+          ssr: true,
+          minify: false,
+          rollupOptions: { input: { train: at('./node/train.ts') }, output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' } },
+        }
+      : mode === 'library'
+        ? {
+            outDir: at('./dist'),
+            emptyOutDir: false,
+            target: 'es2022',
+            minify: false,
+            lib: { entry: at('./src/index.ts'), formats: ['es' as const], fileName: () => 'vernier.js' },
+          }
+        : { outDir: at('./dist/web'), emptyOutDir: true, target: 'es2022' },
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    pool: 'forks',
+    // The software GPU uses every core by itself; test files side by side would only make each other time out.
+    fileParallelism: false,
+    isolate: false,
+  },
+}));
