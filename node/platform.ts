@@ -1,0 +1,319 @@
+/**
+ * The Platform of Node, Bun and Deno: files through `node:fs`, images through sharp, the GPU through Dawn (package `webgpu`), or through the
+ * runtime's own WebGPU in Deno. One file serves the three because Bun and Deno both carry Node's file API.
+ *
+ * Files are written whole or not at all: a temporary file beside the target, fsync, rename, fsync of the folder. A full disk or a kill
+ * while a checkpoint is saved therefore leaves the previous one untouched.
+ */
+import { constants } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
+import process from 'node:process';
+import type { Sharp, SharpConstructor } from 'sharp';
+import type { AtomicFile, DecodedImage, Platform, RangedFile } from '../src/platform.ts';
+import { UserError } from '../src/platform.ts';
+
+function runtimeName(): 'node' | 'deno' | 'bun' {
+  if ('Deno' in globalThis) return 'deno';
+  return process.versions['bun'] === undefined ? 'node' : 'bun';
+}
+
+const name = runtimeName();
+
+// ---- GPU ----------------------------------------------------------------------------------------------------------------------------
+
+/** f16 is off on NVIDIA/Vulkan and timestamps are coarse unless Dawn is told otherwise. */
+const DAWN_FEATURES = 'allow_unsafe_apis,vulkan_enable_f16_on_nvidia';
+
+/** Kept while the GPU is in use: Dawn's objects die with the value that `create` returns. */
+let gpuReference: GPU | undefined;
+
+/**
+ * Dawn's start options: our toggles, then those of `VERNIER_DAWN_FLAGS` (separated by spaces, e.g. `backend=null adapter=llvmpipe`).
+ * Toggles asked for there are added to ours, since Dawn keeps only the last `enable-dawn-features`.
+ */
+export function dawnFlags(extra: string | undefined): string[] {
+  const features = [DAWN_FEATURES];
+  const others: string[] = [];
+  for (const flag of (extra ?? '').split(/\s+/).filter((part) => part !== '')) {
+    const toggles = /^enable-dawn-features=(.*)$/.exec(flag)?.[1];
+    if (toggles === undefined) others.push(flag);
+    else features.push(toggles);
+  }
+  return [`enable-dawn-features=${features.join(',')}`, ...others];
+}
+
+async function openGpu(): Promise<GPU> {
+  if (gpuReference !== undefined) return gpuReference;
+  if (name === 'deno') {
+    const own = (globalThis.navigator as Navigator | undefined)?.gpu;
+    if (own === undefined) throw new UserError('WebGPU: this Deno has no navigator.gpu. Use Deno 2.2 or newer, or start it with --unstable-webgpu.');
+    gpuReference = own;
+    return own;
+  }
+  const webgpu = await import('webgpu').catch((cause: unknown) => {
+    throw new UserError(
+      `WebGPU: the package "webgpu" (Dawn) could not be loaded on ${process.platform}-${process.arch}: ${reason(cause)}. ` +
+        'Run `npm install webgpu`; on Linux it needs glibc 2.34 or newer and the Vulkan loader (libvulkan1).',
+    );
+  });
+  Object.assign(globalThis, webgpu.globals);
+  const flags = dawnFlags(process.env['VERNIER_DAWN_FLAGS']);
+  try {
+    gpuReference = webgpu.create(flags);
+  } catch (cause) {
+    throw new UserError(
+      `WebGPU: Dawn refused to start with the options ${flags.join(' ')}: ${reason(cause)}. ` +
+        'Check VERNIER_DAWN_FLAGS; unset it to let Dawn choose.',
+    );
+  }
+  return gpuReference;
+}
+
+/**
+ * Lets go of the GPU. Dawn's threads keep the process alive for as long as the reference is held, so a command line calls this when its work is
+ * done (devices destroyed first). A later `nodePlatform.gpu()` opens a new one.
+ */
+export function releaseGpu(): void {
+  gpuReference = undefined;
+}
+
+// ---- files --------------------------------------------------------------------------------------------------------------------------
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+function errorCode(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
+
+/** The system's error codes that a user can act upon, in words; `action` reads "read", "write", … */
+function inWords(cause: unknown, action: string, file: string): Error {
+  const advice = ADVICE[errorCode(cause)];
+  if (advice !== undefined) return new UserError(`Cannot ${action} ${file}: ${advice}`);
+  return cause instanceof Error ? cause : new Error(reason(cause));
+}
+
+const ADVICE: Record<string, string> = {
+  ENOENT: 'there is no such file or folder. Check the path.',
+  ENOTDIR: 'a part of the path is a file, not a folder. Check the path.',
+  EISDIR: 'it is a folder, a file was expected.',
+  EEXIST: 'it exists already and is not a folder. Remove it or choose another name.',
+  EACCES: 'permission denied. Check the permissions of the path, or choose another one.',
+  EPERM: 'the system does not permit it. Check the permissions of the path, or choose another one.',
+  EROFS: 'the file system is read-only. Choose a path on another one.',
+  ENOSPC: 'no space is left on the disk. Free some, or choose a path on another disk; files saved earlier are untouched.',
+  EDQUOT: 'the disk quota is used up. Free some space, or choose a path on another disk; files saved earlier are untouched.',
+  EFBIG: 'the file is larger than the file system or the process limit allows.',
+  EMFILE: 'too many files are open. Raise the limit (ulimit -n).',
+  ENAMETOOLONG: 'the name is longer than the file system allows.',
+  ENOTEMPTY: 'the folder is not empty.',
+  EXDEV: 'source and target are on different disks.',
+};
+
+async function orInWords<T>(work: Promise<T>, action: string, file: string): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw inWords(cause, action, file);
+  }
+}
+
+async function stat(file: string): Promise<Awaited<ReturnType<typeof fs.stat>> | undefined> {
+  try {
+    return await fs.stat(file);
+  } catch (cause) {
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(cause))) return undefined;
+    throw inWords(cause, 'look at', file);
+  }
+}
+
+async function openRanged(file: string): Promise<RangedFile> {
+  const handle = await orInWords(fs.open(file, 'r'), 'open', file);
+  const info = await handle.stat();
+  if (info.isDirectory()) {
+    await handle.close();
+    throw inWords(Object.assign(new Error(), { code: 'EISDIR' }), 'read', file);
+  }
+  const size = info.size;
+  return {
+    path: file,
+    size,
+    async read(offset, length) {
+      if (offset < 0 || length < 0 || offset + length > size) {
+        throw new UserError(
+          `${file}: bytes ${offset} to ${offset + length} were expected, the file has ${size}. It is truncated or corrupt; fetch it again.`,
+        );
+      }
+      const bytes = new Uint8Array(length);
+      let done = 0;
+      while (done < length) {
+        // One call reads at most 2 GiB on Linux, and a network file system may return less than was asked for.
+        const step = Math.min(length - done, 1 << 30);
+        const { bytesRead } = await orInWords(handle.read(bytes, done, step, offset + done), 'read', file);
+        if (bytesRead === 0) throw new UserError(`${file}: it became shorter while it was read (${offset + done} of ${size} bytes). Fetch it again.`);
+        done += bytesRead;
+      }
+      return bytes;
+    },
+    close: () => handle.close(),
+  };
+}
+
+let temporaryCount = 0;
+
+async function createAtomic(file: string): Promise<AtomicFile> {
+  const temporary = `${file}.tmp-${process.pid}-${temporaryCount++}`;
+  const handle = await orInWords(fs.open(temporary, 'wx'), 'write', file);
+  let open = true;
+  const abort = async (): Promise<void> => {
+    if (open) await handle.close().catch(() => undefined);
+    open = false;
+    await fs.rm(temporary, { force: true });
+  };
+  // A failed write must not leave half a file behind, nor hide its own error behind one of the clean-up.
+  const orAbort = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (cause) {
+      await abort().catch(() => undefined);
+      throw inWords(cause, 'write', file);
+    }
+  };
+  return {
+    async write(bytes) {
+      let done = 0;
+      while (done < bytes.length) {
+        const step = Math.min(bytes.length - done, 1 << 30);
+        const { bytesWritten } = await orAbort(handle.write(bytes, done, step));
+        done += bytesWritten;
+      }
+    },
+    async commit() {
+      await orAbort(handle.sync());
+      await orAbort(handle.close());
+      open = false;
+      await orAbort(fs.rename(temporary, file));
+      await syncFolder(path.dirname(file));
+    },
+    abort,
+  };
+}
+
+/** Makes a rename survive a power cut. Windows and some network file systems cannot; the file itself is safe there too. */
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await fs.open(folder, constants.O_RDONLY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return;
+  }
+}
+
+// ---- images -------------------------------------------------------------------------------------------------------------------------
+
+async function loadSharp(): Promise<SharpConstructor> {
+  return import('sharp').then(
+    (module) => module.default,
+    (cause: unknown) => {
+      throw new UserError(`Images: the package "sharp" could not be loaded: ${reason(cause)}. Run \`npm install sharp\`.`);
+    },
+  );
+}
+
+/**
+ * PIL's `Image.open(…).convert('RGB')` to the byte: colour profiles, gamma and EXIF orientation are ignored, alpha is dropped, one-channel 16-bit
+ * images are CLIPPED at 255 (not scaled), 16-bit colour keeps its high byte, CMYK is multiplied out without a profile.
+ */
+async function decodeImage(bytes: Uint8Array, imageName: string): Promise<DecodedImage> {
+  const sharp = await loadSharp();
+  const open = (): Sharp => sharp(bytes, { ignoreIcc: true, failOn: 'error', limitInputPixels: false });
+  try {
+    const { space, channels } = await open().metadata();
+    if (space === 'cmyk') {
+      const { data, info } = await open().pipelineColourspace('cmyk').toColourspace('cmyk').raw().toBuffer({ resolveWithObject: true });
+      return { width: info.width, height: info.height, data: cmykToRgb(data, info.width * info.height, info.channels) };
+    }
+    if (space === 'grey16' && channels === 1) {
+      const { data, info } = await open().toColourspace('grey16').raw({ depth: 'ushort' }).toBuffer({ resolveWithObject: true });
+      const samples = new DataView(data.buffer, data.byteOffset, data.byteLength);
+      const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+      const grey = Uint8Array.from({ length: info.width * info.height }, (_, i) => Math.min(255, samples.getUint16(i * 2, littleEndian)));
+      return { width: info.width, height: info.height, data: greyToRgb(grey) };
+    }
+    const { data, info } = await open().removeAlpha().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
+    const plain = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return { width: info.width, height: info.height, data: info.channels === 1 ? greyToRgb(plain) : Uint8Array.from(plain) };
+  } catch (cause) {
+    throw new UserError(
+      `Image ${imageName}: it cannot be decoded (${reason(cause).split('\n')[0]}; ${bytes.length} bytes). ` +
+        'A complete PNG, JPEG, WebP, TIFF or GIF file was expected; write it again in one of these formats.',
+    );
+  }
+}
+
+function greyToRgb(grey: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array(grey.length * 3);
+  for (let i = 0; i < grey.length; i++) rgb.fill(grey[i] ?? 0, i * 3, i * 3 + 3);
+  return rgb;
+}
+
+/** Pillow's cmyk2rgb: (255−K) − C·(255−K)/255, with its rounded division. */
+function cmykToRgb(cmyk: Uint8Array, pixels: number, channels: number): Uint8Array {
+  const rgb = new Uint8Array(pixels * 3);
+  for (let i = 0; i < pixels; i++) {
+    const light = 255 - (cmyk[i * channels + 3] ?? 0);
+    for (let k = 0; k < 3; k++) {
+      const product = (cmyk[i * channels + k] ?? 0) * light + 128;
+      rgb[i * 3 + k] = Math.max(0, light - (((product >> 8) + product) >> 8));
+    }
+  }
+  return rgb;
+}
+
+export const nodePlatform: Platform = {
+  name,
+  gpu: openGpu,
+  env: (variable) => process.env[variable],
+
+  exists: async (file) => (await stat(file)) !== undefined,
+  isDirectory: async (file) => (await stat(file))?.isDirectory() ?? false,
+  listDir: async (folder) => (await orInWords(fs.readdir(folder), 'list', folder)).sort(),
+  async readFile(file) {
+    const ranged = await openRanged(file);
+    try {
+      return await ranged.read(0, ranged.size);
+    } finally {
+      await ranged.close();
+    }
+  },
+  openFile: openRanged,
+  async makeDir(folder) {
+    await orInWords(fs.mkdir(folder, { recursive: true }), 'create the folder', folder);
+  },
+  async writeFile(file, data) {
+    const target = await createAtomic(file);
+    await target.write(typeof data === 'string' ? new TextEncoder().encode(data) : data);
+    await target.commit();
+  },
+  createFile: createAtomic,
+  appendFile: (file, text) => orInWords(fs.appendFile(file, text), 'write', file),
+  rename: (from, to) => orInWords(fs.rename(from, to), 'rename to ' + to + ' the file', from),
+  remove: (file) => orInWords(fs.rm(file, { recursive: true, force: true }), 'remove', file),
+
+  decodeImage,
+  async encodePng(data, width, height, channels) {
+    if (data.length !== width * height * channels) {
+      throw new Error(`encodePng: ${width}×${height} with ${channels} channels needs ${width * height * channels} bytes, got ${data.length}`);
+    }
+    const sharp = await loadSharp();
+    const pipeline = sharp(data, { raw: { width, height, channels } });
+    const png = await (channels === 1 ? pipeline.toColourspace('b-w') : pipeline).png().toBuffer();
+    return new Uint8Array(png.buffer, png.byteOffset, png.byteLength);
+  },
+};
