@@ -1,0 +1,250 @@
+/**
+ * PEFT adapter folders: `adapter_model.safetensors`, `adapter_config.json`, `README.md`. Inside Vernier a tensor of an adapter is named after
+ * its module in canonical spelling: `<module>.lora_A.weight` [r, in], `<module>.lora_B.weight` [out, r], `<module>.lora_magnitude_vector`
+ * [out] (DoRA), and `<module>.weight` etc. for `modules_to_save`. Written are the names of transformers 4.52 to 4.57; read are those, the
+ * older ones, and those of transformers 5.
+ */
+import { joinPath, UserError, type Platform } from '../platform.ts';
+import { readJsonObject } from './modelFolder.ts';
+import { canonicalName, respell, type Spelling } from './names.ts';
+import { formatLoraConfig, parseLoraConfig, type LoraConfig } from './peftConfig.ts';
+import { resolveAdapter, type ModuleInfo, type ResolvedAdapter } from './peftTargets.ts';
+import { openSafetensors, toFloat32, writeSafetensors, type SafetensorsFile } from './safetensors.ts';
+
+export interface AdapterTensor {
+  shape: readonly number[];
+  data: Float32Array;
+}
+
+export interface Adapter {
+  dir: string;
+  modelType: string;
+  config: LoraConfig;
+  /** Of the module names in the file; the patterns of the configuration are written in it too. */
+  spelling: Spelling;
+  /** By canonical name. */
+  tensors: Map<string, AdapterTensor>;
+}
+
+const WEIGHTS = 'adapter_model.safetensors';
+const CONFIG = 'adapter_config.json';
+const PREFIX = 'base_model.model.';
+
+/** Reads a folder; whether it fits a base model is for `checkAdapterFits`. */
+export async function readAdapter(platform: Platform, dir: string, modelType: string): Promise<Adapter> {
+  const configPath = joinPath(dir, CONFIG);
+  const json = await readJsonObject(platform, configPath, 'a PEFT adapter folder has one; check the path of the adapter');
+  const config = parseLoraConfig(json, configPath);
+  const path = joinPath(dir, WEIGHTS);
+  if (!(await platform.exists(path)) && (await platform.exists(joinPath(dir, 'adapter_model.bin')))) {
+    throw new UserError(`${dir} has adapter_model.bin, which is not read; load and save it with PEFT to get ${WEIGHTS}`);
+  }
+  const file = await openSafetensors(platform, path);
+  try {
+    return { dir, modelType, config, ...(await readTensors(file, modelType)) };
+  } finally {
+    await file.close();
+  }
+}
+
+async function readTensors(file: SafetensorsFile, modelType: string): Promise<Pick<Adapter, 'tensors' | 'spelling'>> {
+  const tensors = new Map<string, AdapterTensor>();
+  const spelled: { stored: string; canonical: string }[] = [];
+  for (const [key, { dtype, shape }] of file.tensors) {
+    const stored = plainKey(key, file.path);
+    if (stored === undefined) continue;
+    const canonical = canonicalName(modelType, stored);
+    if (tensors.has(canonical)) throw new UserError(`${file.path} holds ${canonical} twice, the second time as ${key}; one adapter a folder was expected`);
+    spelled.push({ stored, canonical });
+    tensors.set(canonical, { shape, data: toFloat32(await file.readRaw(key), dtype, `${file.path}: ${key}`) });
+  }
+  if (tensors.size === 0) throw new UserError(`${file.path} holds no adapter tensors`);
+  const spellings: Spelling[] = ['current', 'hub', 'v5'];
+  const spelling = spellings.find((one) => spelled.every(({ stored, canonical }) => respell(modelType, canonical, one) === stored));
+  return { tensors, spelling: spelling ?? 'current' };
+}
+
+/**
+ * A key without the wrapper's prefix and the adapter's name (`.default`), which some tools leave in; undefined for copies of base weights,
+ * which PEFT stores beside an adapter in some cases.
+ */
+function plainKey(key: string, path: string): string | undefined {
+  const name = key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key;
+  if (/\.(base_layer|original_module)\./.test(name)) return undefined;
+  if (/\.lora_embedding_[AB]/.test(name)) throw new UserError(`${path}: ${key} is LoRA on an embedding, which is not supported; use modules_to_save`);
+  const matrix = /^(.*)\.(lora_[AB])(?:\.[^.]+)?\.weight$/.exec(name);
+  if (matrix !== null) return `${matrix[1]!}.${matrix[2]!}.weight`;
+  const magnitude = /^(.*)\.lora_magnitude_vector(?:\.[^.]+){0,2}$/.exec(name);
+  if (magnitude !== null) return `${magnitude[1]!}.lora_magnitude_vector`;
+  return name.replace(/\.modules_to_save\.[^.]+\.(?=[^.])/, '.');
+}
+
+/** Name → shape of every tensor that an adapter has, in the order of the modules; what training allocates and files must hold. */
+export function adapterShapes(resolved: ResolvedAdapter, useDora: boolean, modules: readonly ModuleInfo[]): Map<string, readonly number[]> {
+  const byName = new Map(modules.map((module) => [module.name, module]));
+  const parameters = new Map<string, readonly number[]>();
+  for (const { name, parameters: own } of modules) {
+    for (const [local, shape] of Object.entries(own)) parameters.set(`${name}.${local}`, shape);
+  }
+  const shapes = new Map<string, readonly number[]>();
+  for (const { module, r } of resolved.lora) {
+    const [out, into] = byName.get(module)!.parameters['weight']!;
+    shapes.set(`${module}.lora_A.weight`, [r, into!]);
+    shapes.set(`${module}.lora_B.weight`, [out!, r]);
+    if (useDora) shapes.set(`${module}.lora_magnitude_vector`, [out!]);
+  }
+  for (const name of resolved.savedParameters) shapes.set(name, parameters.get(name)!);
+  return shapes;
+}
+
+export interface FittedAdapter {
+  resolved: ResolvedAdapter;
+  /** The adapter's configuration in canonical names: what to train on with, and to write. */
+  config: LoraConfig;
+}
+
+/** Checks an adapter against the modules of the base model; one UserError lists what is missing, superfluous or of another shape. */
+export function checkAdapterFits(adapter: Adapter, modules: readonly ModuleInfo[]): FittedAdapter {
+  const fitted = resolveFor(adapter, modules);
+  const expected = adapterShapes(fitted.resolved, fitted.config.use_dora, modules);
+  const missing = [...expected.keys()].filter((name) => !adapter.tensors.has(name));
+  const unexpected = [...adapter.tensors.keys()].filter((name) => !expected.has(name));
+  const misshapen = [...expected].flatMap(([name, shape]) => {
+    const found = adapter.tensors.get(name)?.shape;
+    return found === undefined || sameShape(found, shape) ? [] : [`${name} is [${found.join(', ')}], [${shape.join(', ')}] was expected`];
+  });
+  const complaints = [
+    complaint('tensors are missing', missing),
+    complaint('tensors have no place in the base model or its configuration', unexpected),
+    complaint('tensors have another shape', misshapen),
+  ].filter((text) => text !== '');
+  if (complaints.length > 0) {
+    throw new UserError(
+      `the adapter ${adapter.dir} does not fit the base model.\n${complaints.join('\n')}\n` +
+        `It was made for ${adapter.config.base_model_name_or_path ?? 'an unnamed base'}; give that model as the base, or another adapter`,
+    );
+  }
+  return fitted;
+}
+
+function complaint(what: string, items: readonly string[]): string {
+  if (items.length === 0) return '';
+  const more = items.length > 3 ? `\n    … and ${items.length - 3} more` : '';
+  return `  ${items.length} ${what}:\n    ${items.slice(0, 3).join('\n    ')}${more}`;
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
+/**
+ * The configuration's patterns speak of names as they were spelt when the adapter was made. They are tried on canonical names first; when
+ * these do not give the modules that the file holds and the old spelling does, the patterns are replaced by the modules' names.
+ */
+function resolveFor(adapter: Adapter, modules: readonly ModuleInfo[]): FittedAdapter {
+  const { config, spelling, modelType } = adapter;
+  let failure: unknown;
+  try {
+    const resolved = resolveAdapter(config, modules);
+    if (spelling === 'current' || coversTensors(resolved, adapter)) return { resolved, config };
+  } catch (error) {
+    if (spelling === 'current') throw error;
+    failure = error;
+  }
+  const spelled = modules.map((module) => ({ ...module, name: respell(modelType, module.name, spelling) }));
+  try {
+    const found = resolveAdapter(config, spelled);
+    const explicit = explicitConfig(config, found, modelType);
+    const resolved = resolveAdapter(explicit, modules);
+    if (failure !== undefined || coversTensors(resolved, adapter)) {
+      return { resolved, config: { ...explicit, target_modules: resolved.targetModules } };
+    }
+  } catch (error) {
+    throw failure ?? error;
+  }
+  return { resolved: resolveAdapter(config, modules), config };
+}
+
+function coversTensors(resolved: ResolvedAdapter, adapter: Adapter): boolean {
+  const inFile = new Set([...adapter.tensors.keys()].flatMap((name) => /^(.*)\.lora_A\.weight$/.exec(name)?.[1] ?? []));
+  return resolved.lora.length === inFile.size && resolved.lora.every(({ module }) => inFile.has(module));
+}
+
+/** The same adapter with every pattern replaced by canonical names. */
+function explicitConfig(config: LoraConfig, found: ResolvedAdapter, modelType: string): LoraConfig {
+  const canonical = (name: string): string => canonicalName(modelType, name);
+  const exact = (name: string): string => `^${canonical(name).replaceAll('.', '\\.')}`;
+  return {
+    ...config,
+    target_modules: found.lora.map(({ module }) => canonical(module)),
+    exclude_modules: null,
+    modules_to_save: found.saved.length === 0 ? null : found.saved.map(canonical),
+    layers_to_transform: null,
+    layers_pattern: null,
+    rank_pattern: Object.fromEntries(found.lora.filter(({ r }) => r !== config.r).map(({ module, r }) => [exact(module), r])),
+    alpha_pattern: Object.fromEntries(found.lora.filter(({ alpha }) => alpha !== config.lora_alpha).map(({ module, alpha }) => [exact(module), alpha])),
+  };
+}
+
+/** A tensor to write; one that lives on the GPU is fetched when its turn comes. */
+export interface AdapterTensorSource {
+  shape: readonly number[];
+  data: Float32Array | (() => Promise<Float32Array>);
+}
+
+/**
+ * Writes the three files into `dir`, which is made where it does not exist. Tensors by canonical name, stored in float32. The
+ * configuration's `target_modules` should be the resolved ones (`ResolvedAdapter.targetModules`), as PEFT never saves `all-linear`.
+ */
+export async function writeAdapter(
+  platform: Platform,
+  dir: string,
+  config: LoraConfig,
+  tensors: ReadonlyMap<string, AdapterTensorSource>,
+): Promise<void> {
+  const entries = [...tensors].map(([name, { shape, data }]) => ({
+    name: PREFIX + name,
+    dtype: 'F32' as const,
+    shape,
+    data: typeof data === 'function' ? async (): Promise<Uint8Array> => bytesOf(await data()) : bytesOf(data),
+  }));
+  await platform.makeDir(dir);
+  await writeSafetensors(platform, joinPath(dir, WEIGHTS), entries);
+  await platform.writeFile(joinPath(dir, CONFIG), formatLoraConfig(config));
+  await platform.writeFile(joinPath(dir, 'README.md'), modelCard(config));
+}
+
+function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+/** The card that Hugging Face shows, with the front matter PEFT writes. */
+function modelCard(config: LoraConfig): string {
+  const base = config.base_model_name_or_path;
+  const variant = [config.use_dora ? 'DoRA' : 'LoRA', config.use_rslora ? 'rank-stabilised' : ''].filter((word) => word !== '').join(', ');
+  const lines = [
+    '---',
+    ...(base === null ? [] : [`base_model: ${JSON.stringify(base)}`]),
+    'library_name: peft',
+    'pipeline_tag: image-text-to-text',
+    'tags:',
+    ...(base === null ? [] : [`- ${JSON.stringify(`base_model:adapter:${base}`)}`]),
+    '- lora',
+    '- transformers',
+    '---',
+    '',
+    `# ${variant} adapter`,
+    '',
+    `Rank ${config.r}, alpha ${config.lora_alpha}, trained with Vernier. Load it with PEFT:`,
+    '',
+    '```python',
+    'from peft import PeftModel',
+    'from transformers import AutoModelForImageTextToText',
+    '',
+    `base = AutoModelForImageTextToText.from_pretrained(${JSON.stringify(base ?? 'BASE')})`,
+    'model = PeftModel.from_pretrained(base, "THIS FOLDER")',
+    '```',
+    '',
+  ];
+  return lines.join('\n');
+}

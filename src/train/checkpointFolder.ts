@@ -1,0 +1,215 @@
+/**
+ * `checkpoint-N/` folders as Hugging Face's Trainer lays them out: the adapter's files, `trainer_state.json`, and beside them whatever the
+ * caller adds (optimizer moments, processor files). A checkpoint is written under another name and renamed when complete, so that a folder
+ * called `checkpoint-N` is always whole; a save that fails leaves the earlier ones as they were.
+ */
+import { joinPath, UserError, type Platform } from '../platform.ts';
+import { readJsonObject } from '../io/modelFolder.ts';
+
+/** One row of `log_history`; rows of an evaluation carry `eval_…` keys instead of the training ones. */
+export interface LogRow {
+  step: number;
+  epoch: number;
+  loss?: number;
+  /** Before clipping. */
+  grad_norm?: number;
+  learning_rate?: number;
+  [metric: string]: number | undefined;
+}
+
+/** `trainer_state.json`, key by key the TrainerState of transformers. */
+export interface TrainerState {
+  best_global_step: number | null;
+  best_metric: number | null;
+  best_model_checkpoint: string | null;
+  /** Epochs done, with the part of the one under way. */
+  epoch: number;
+  eval_steps: number;
+  global_step: number;
+  is_hyper_param_search: boolean;
+  is_local_process_zero: boolean;
+  is_world_process_zero: boolean;
+  log_history: LogRow[];
+  logging_steps: number;
+  max_steps: number;
+  num_input_tokens_seen: number;
+  num_train_epochs: number;
+  save_steps: number;
+  stateful_callbacks: Record<string, unknown>;
+  total_flos: number;
+  train_batch_size: number | null;
+  trial_name: string | null;
+  trial_params: Record<string, unknown> | null;
+}
+
+/** A complete state from the parts that a run has; the rest takes the Trainer's defaults. */
+export function trainerState(given: Partial<TrainerState>): TrainerState {
+  return {
+    best_global_step: null,
+    best_metric: null,
+    best_model_checkpoint: null,
+    epoch: 0,
+    eval_steps: 500,
+    global_step: 0,
+    is_hyper_param_search: false,
+    is_local_process_zero: true,
+    is_world_process_zero: true,
+    log_history: [],
+    logging_steps: 500,
+    max_steps: 0,
+    num_input_tokens_seen: 0,
+    num_train_epochs: 0,
+    save_steps: 500,
+    stateful_callbacks: {},
+    total_flos: 0,
+    train_batch_size: null,
+    trial_name: null,
+    trial_params: null,
+    ...given,
+  };
+}
+
+export const TRAINER_STATE = 'trainer_state.json';
+/** The moments of AdamW and their step count, in Vernier's own layout. */
+export const OPTIMIZER_STATE = 'optimizer.safetensors';
+
+export interface CheckpointContents {
+  trainerState: TrainerState;
+  /** Writes the adapter, or the whole model, into the folder it is given. */
+  writeAdapter(dir: string): Promise<void>;
+  /** Further files by name; a large one is a function that writes to the path it is given. */
+  files?: Readonly<Record<string, Uint8Array | string | ((path: string) => Promise<void>)>>;
+  /** Checkpoints to keep, the new one among them; the oldest go first. Absent: keep all. */
+  saveTotalLimit?: number;
+  /** A checkpoint that stays whatever its age, such as the best one: its folder's name. */
+  protect?: string;
+}
+
+export interface SavedCheckpoint {
+  path: string;
+  /** Folders removed for `saveTotalLimit`. */
+  removed: string[];
+  /** What could not be removed, and why. The checkpoint itself is safe, so this is for a warning. */
+  warnings: string[];
+}
+
+/** Begins the name of folders that are not finished; `checkpoint-*` must never match them. */
+const UNFINISHED = 'unfinished-checkpoint-';
+const REPLACED = 'replaced-checkpoint-';
+
+/** Saves `runDir/checkpoint-<step>`; a checkpoint of that step that is there already is replaced once the new one is complete. */
+export async function saveCheckpoint(platform: Platform, runDir: string, step: number, contents: CheckpointContents): Promise<SavedCheckpoint> {
+  const { saveTotalLimit } = contents;
+  if (saveTotalLimit !== undefined && (!Number.isInteger(saveTotalLimit) || saveTotalLimit < 1)) {
+    throw new UserError(`save_total_limit is ${saveTotalLimit}; a whole number above 0 was expected, or none to keep every checkpoint`);
+  }
+  const name = `checkpoint-${step}`;
+  const path = joinPath(runDir, name);
+  const unfinished = joinPath(runDir, `${UNFINISHED}${step}`);
+  try {
+    if (await platform.exists(unfinished)) await platform.remove(unfinished); // left by a run that was killed
+    await platform.makeDir(unfinished);
+    await fill(platform, unfinished, contents);
+    await moveIntoPlace(platform, unfinished, path, joinPath(runDir, `${REPLACED}${step}`));
+  } catch (error) {
+    await platform.remove(unfinished).catch(() => undefined); // the first error is the one to report
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`${name} was not saved: ${error.message} Earlier checkpoints in ${runDir} are as they were.`, { cause: error });
+  }
+  return { path, ...(await prune(platform, runDir, name, contents)) };
+}
+
+async function fill(platform: Platform, dir: string, contents: CheckpointContents): Promise<void> {
+  await contents.writeAdapter(dir);
+  for (const [name, data] of Object.entries(contents.files ?? {})) {
+    const path = joinPath(dir, name);
+    if (typeof data === 'function') await data(path);
+    else await platform.writeFile(path, data);
+  }
+  await platform.writeFile(joinPath(dir, TRAINER_STATE), formatTrainerState(contents.trainerState));
+}
+
+/** A folder cannot be renamed onto another, so one of the same step steps aside first and comes back if the rename fails. */
+async function moveIntoPlace(platform: Platform, from: string, to: string, aside: string): Promise<void> {
+  if (!(await platform.exists(to))) {
+    await platform.rename(from, to);
+    return;
+  }
+  if (await platform.exists(aside)) await platform.remove(aside);
+  await platform.rename(to, aside);
+  try {
+    await platform.rename(from, to);
+  } catch (error) {
+    await platform.rename(aside, to);
+    throw error;
+  }
+  await platform.remove(aside);
+}
+
+async function prune(platform: Platform, runDir: string, newest: string, contents: CheckpointContents): Promise<Omit<SavedCheckpoint, 'path'>> {
+  const removed: string[] = [];
+  const warnings: string[] = [];
+  if (contents.saveTotalLimit === undefined) return { removed, warnings };
+  const names = (await listCheckpoints(platform, runDir)).map(({ name }) => name);
+  const removable = names.filter((name) => name !== newest && name !== contents.protect);
+  // The protected checkpoint counts too, yet with a limit of one both it and the newest stay, as in Hugging Face's Trainer.
+  const surplus = names.length - Math.max(contents.saveTotalLimit, names.length - removable.length);
+  for (const name of removable.slice(0, surplus)) {
+    const path = joinPath(runDir, name);
+    try {
+      await platform.remove(path);
+      removed.push(path);
+    } catch (error) {
+      warnings.push(`${path} could not be removed: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return { removed, warnings };
+}
+
+/** The checkpoints of a run, oldest (lowest step) first. */
+export async function listCheckpoints(platform: Platform, runDir: string): Promise<{ name: string; step: number }[]> {
+  if (!(await platform.isDirectory(runDir))) return [];
+  return (await platform.listDir(runDir))
+    .flatMap((name) => {
+      const match = /^checkpoint-(\d+)$/.exec(name);
+      return match === null ? [] : [{ name, step: Number(match[1]) }];
+    })
+    .sort((a, b) => a.step - b.step);
+}
+
+/** JSON as Python writes it: keys sorted, two spaces. A loss that is not finite becomes null, since JSON has no word for it. */
+export function formatTrainerState(state: TrainerState): string {
+  return `${JSON.stringify(sorted(state), null, 2)}\n`;
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, member]) => [key, sorted(member)]),
+  );
+}
+
+/** The state in a checkpoint folder, ours or the Trainer's. Throws a UserError for a folder that is not a checkpoint. */
+export async function readTrainerState(platform: Platform, dir: string): Promise<TrainerState> {
+  const path = joinPath(dir, TRAINER_STATE);
+  const json = await readJsonObject(platform, path, `${dir} is not a checkpoint folder`);
+  const { global_step: step, log_history: history } = json;
+  if (typeof step !== 'number' || !Number.isInteger(step) || step < 0) {
+    throw new UserError(`${path}: global_step is ${JSON.stringify(step)}; the number of steps done was expected`);
+  }
+  if (!Array.isArray(history) || !history.every(isLogRow)) throw new UserError(`${path}: log_history is not a list of rows with a step`);
+  const defaults = trainerState({});
+  for (const [key, usual] of Object.entries(defaults)) {
+    const value = json[key] ?? usual;
+    if (usual !== null && typeof value !== typeof usual) throw new UserError(`${path}: ${key} is ${JSON.stringify(value)}; a ${typeof usual} was expected`);
+  }
+  const given = Object.fromEntries(Object.entries(json).filter(([key, value]) => key in defaults && value !== null));
+  return trainerState({ ...given, global_step: step, log_history: history });
+}
+
+function isLogRow(row: unknown): row is LogRow {
+  return typeof row === 'object' && row !== null && 'step' in row && typeof row.step === 'number';
+}
