@@ -1,0 +1,78 @@
+/**
+ * Detection (BoxSize): the box around one structure on one slice. Coordinates are relative to the image, origin at its lower left corner, x along
+ * the columns and y along the rows.
+ *
+ * Corrected style, with the example of rows 46–57 and columns 25–34 of an 86×72 slice (max coordinates belong to the box):
+ * - Edges include the last row and column. Reference "0.347, 0.337, 0.472, 0.465" (34/72, (86−57)/86), corrected "0.347, 0.326, 0.486, 0.465"
+ *   (35/72, (86−58)/86).
+ * - The prompt asks for what the target is: four numbers separated by commas. The reference asks for "[x1, y1, x2, y2]" and answers without brackets.
+ * - The image size is stated.
+ * - A fourth decimal where an image is wider or higher than 1000 pixels, so that the text is never off by more than half a pixel.
+ */
+import { UserError } from '../../platform.ts';
+import { asArray, asIndex, asNumbers, asObject } from './json.ts';
+import { fixed3 } from './numbers.ts';
+import type { PlanSlice, PlanTask } from './plan.ts';
+import { imageSentence, opening } from './prompt.ts';
+import type { ImageFrame } from './prompt.ts';
+import type { Annotation, DropReason, PromptStyle } from './sample.ts';
+
+type Box = Extract<Annotation, { kind: 'box' }>;
+
+/** The hub loader drops boxes with a side below this. */
+const MIN_SIDE = 10;
+
+/** One result a label, in the plan's order: a box, or why there is none. */
+export function* boxes(task: PlanTask, slice: PlanSlice, height: number, width: number): Generator<Box | DropReason, void, undefined> {
+  for (let i = 0; i < slice.profile.length; i++) {
+    const where = `${slice.where}.slice_profile[${i}]`;
+    const entry = asObject(slice.profile[i], where);
+    const label = asIndex(entry['label'], `${where}.label`);
+    const labelName = task.labelsMap.get(String(label));
+    if (labelName === undefined) throw new UserError(`${where}: label ${label} is not in the task's labels_map (${[...task.labelsMap.keys()].join(', ')}). Repair the plan.`);
+    const found = asArray(entry['bboxes'], `${where}.bboxes`);
+    if (found.length === 0) yield 'empty_annotation';
+    else if (found.length > 1) yield 'more_than_one_box';
+    else {
+      const box = asObject(found[0], `${where}.bboxes[0]`);
+      const [top = 0, left = 0] = asNumbers(box['min_coords'], 2, `${where}.bboxes[0].min_coords`);
+      const [bottom = 0, right = 0] = asNumbers(box['max_coords'], 2, `${where}.bboxes[0].max_coords`);
+      const isInside = [top, left, bottom, right].every((c) => Number.isSafeInteger(c) && c >= 0) && bottom < height && right < width;
+      if (!isInside || bottom < top || right < left) {
+        throw new UserError(
+          `${where}.bboxes[0]: the box [${top}, ${left}] to [${bottom}, ${right}] is not inside the ${height}×${width} slice. Repair the plan.`,
+        );
+      }
+      if (bottom - top + 1 < MIN_SIDE || right - left + 1 < MIN_SIDE) yield 'box_under_10px';
+      else yield { kind: 'box', label, labelName, min: [top, left], max: [bottom, right] };
+    }
+  }
+}
+
+/** x1, y1, x2, y2. */
+export function boxValues(box: Box, height: number, width: number, style: PromptStyle): number[] {
+  const edge = style === 'reference' ? 0 : 1;
+  return [box.min[1] / width, (height - box.max[0] - edge) / height, (box.max[1] + edge) / width, (height - box.min[0]) / height];
+}
+
+export function boxTarget(values: number[], frame: ImageFrame, style: PromptStyle): string {
+  const isLarge = style === 'corrected' && Math.max(frame.height, frame.width) > 1000;
+  return values.map((value) => (isLarge ? value.toFixed(4) : fixed3(value))).join(', ');
+}
+
+const REFERENCE_FORMAT =
+  'Return the coordinates as [x1, y1, x2, y2] where (x1, y1) is the lower-left corner and (x2, y2) is the upper-right corner, ' +
+  'with coordinates normalized to [0, 1].';
+const CORRECTED_FORMAT =
+  'The answer should be four decimal numbers separated by commas without any units, brackets or additional text: x1, y1, x2, y2, where (x1, y1) is ' +
+  'the lower-left corner and (x2, y2) is the upper-right corner, relative to the image width and height, with the origin at the lower-left corner ' +
+  'of the image.';
+
+export function boxPrompt(task: PlanTask, box: Box, frame: ImageFrame, style: PromptStyle): string {
+  return (
+    `Task:\n${opening(task.imageDescription, style)}` +
+    `return the coordinates of the lower-left and upper-right corner of the bounding box for the ${box.labelName}.\n` +
+    (style === 'corrected' ? `Additional information:\n${imageSentence(frame)}\n` : '') +
+    `Format requirement:\n${style === 'reference' ? REFERENCE_FORMAT : CORRECTED_FORMAT}`
+  );
+}

@@ -1,0 +1,67 @@
+/**
+ * Reading JSON that others wrote: every access says what was expected where, so a plan with a missing key or a wrong type ends in one sentence
+ * and not in a TypeError. `where` is a path for people: `file: tasks[0].labels_map`.
+ */
+import { UserError } from '../../platform.ts';
+
+export type JsonObject = Record<string, unknown>;
+
+const shown = (value: unknown): string => {
+  const text = value === undefined ? 'nothing' : JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+};
+
+function wrong(where: string, expected: string, found: unknown): UserError {
+  return new UserError(`${where}: ${expected} expected, ${shown(found)} found.`);
+}
+
+export function asObject(value: unknown, where: string): JsonObject {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(where, 'an object', value);
+  return value as JsonObject;
+}
+
+export function asArray(value: unknown, where: string): unknown[] {
+  if (!Array.isArray(value)) throw wrong(where, 'a list', value);
+  return value;
+}
+
+export function asString(value: unknown, where: string): string {
+  if (typeof value !== 'string') throw wrong(where, 'a text', value);
+  return value;
+}
+
+export function asNumber(value: unknown, where: string): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw wrong(where, 'a number', value);
+  return value;
+}
+
+export function asIndex(value: unknown, where: string): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw wrong(where, 'a whole number from 0', value);
+  return value;
+}
+
+export function asNumbers(value: unknown, count: number, where: string): number[] {
+  const list = asArray(value, where);
+  if (list.length !== count) throw wrong(where, `${count} numbers`, value);
+  return list.map((item, i) => asNumber(item, `${where}[${i}]`));
+}
+
+/** A map of texts, such as labels_map; absent maps are empty. */
+export function asTexts(value: unknown, where: string): Map<string, string> {
+  if (value === undefined || value === null) return new Map();
+  return new Map(Object.entries(asObject(value, where)).map(([key, text]) => [key, asString(text, `${where}.${key}`)]));
+}
+
+export function parseJson(bytes: Uint8Array, where: string): unknown {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new UserError(`${where}: not UTF-8 text. Save the file as UTF-8, or fetch it again.`);
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new UserError(`${where}: not valid JSON (${cause instanceof Error ? cause.message : String(cause)}). Fetch the file again.`);
+  }
+}

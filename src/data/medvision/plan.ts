@@ -1,0 +1,189 @@
+/**
+ * Benchmark plans: `<data>/Datasets/<dataset>/benchmark_plan_{detection|biometry}_v<version>.json.gz`, the annotations of a dataset as MedVision's
+ * planner wrote them. A plan is opened once for its frame (tasks, label and landmark maps), and its cases are streamed.
+ */
+import type { Platform } from '../../platform.ts';
+import { UserError, joinPath } from '../../platform.ts';
+import { fileChunks } from '../gzip.ts';
+import type { SliceDim } from '../nifti.ts';
+import { asArray, asIndex, asNumbers, asObject, asString, asTexts, parseJson } from './json.ts';
+import type { JsonObject } from './json.ts';
+import { scanPlan } from './planScanner.ts';
+
+export type PlanKind = 'detection' | 'biometry';
+export type SampleSplit = 'train' | 'test';
+
+/** A named line or angle: between which landmarks or lines it lies, and in which map those are named. */
+export interface PlanElement {
+  name: string;
+  elementKeys: [string, string];
+  elementMapName: string;
+}
+
+export interface PlanTask {
+  /** For messages: file and place. */
+  where: string;
+  /** 1-based, as in the config name. */
+  id: number;
+  imageModality: string;
+  imageDescription: string;
+  labelsMap: Map<string, string>;
+  /** T/L: the label whose ellipses the task holds. */
+  targetLabel: number | undefined;
+  /** The task as written; the A/D prompts look maps up by the names that the metrics give. */
+  raw: JsonObject;
+}
+
+export interface Plan {
+  path: string;
+  dataset: string;
+  kind: PlanKind;
+  /** e.g. "1.0.0", from the file's name. */
+  version: string;
+  tasks: PlanTask[];
+}
+
+export interface PlanSlice {
+  where: string;
+  index: number;
+  /** The planner's `slice_profile`; its shape depends on the task. */
+  profile: unknown[];
+  /** T/L clusters on the slice before the size threshold (planner 1.1.0 on). */
+  clusterCount: number | undefined;
+}
+
+export interface PlanCase {
+  where: string;
+  id: string;
+  /** Relative to the data dir. */
+  imageFile: string;
+  maskFile: string | undefined;
+  landmarkFile: string | undefined;
+  /** Voxels along i, j, k. */
+  shape: [number, number, number];
+  /** mm along i, j, k. */
+  voxelSize: [number, number, number];
+  slices(dim: SliceDim): PlanSlice[];
+}
+
+/** Versions of a dataset's plan, newest first. */
+export async function planVersions(platform: Platform, dataDir: string, dataset: string, kind: PlanKind): Promise<string[]> {
+  const folder = joinPath(dataDir, 'Datasets', dataset);
+  if (!(await platform.isDirectory(folder))) {
+    throw new UserError(`${folder}: the dataset ${dataset} is not there. Check --data_dir (it should hold Datasets/${dataset}) and the task list.`);
+  }
+  const pattern = new RegExp(`^benchmark_plan_${kind}_v([0-9]+(?:\\.[0-9]+)*)\\.json\\.gz$`);
+  const versions = (await platform.listDir(folder)).flatMap((name) => pattern.exec(name)?.[1] ?? []);
+  return versions.sort((a, b) => compareVersions(b, a));
+}
+
+function compareVersions(a: string, b: string): number {
+  const x = a.split('.').map(Number);
+  const y = b.split('.').map(Number);
+  for (let i = 0; i < Math.max(x.length, y.length); i++) {
+    const difference = (x[i] ?? 0) - (y[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** The newest version unless one is named. */
+export async function openPlan(platform: Platform, dataDir: string, dataset: string, kind: PlanKind, wantedVersion?: string): Promise<Plan> {
+  const versions = await planVersions(platform, dataDir, dataset, kind);
+  const version = wantedVersion ?? versions[0];
+  const folder = joinPath(dataDir, 'Datasets', dataset);
+  if (version === undefined || !versions.includes(version)) {
+    const found = versions.length === 0 ? 'there is none' : `there are ${versions.map((v) => `v${v}`).join(', ')}`;
+    throw new UserError(`${folder}: benchmark_plan_${kind}_v${version ?? '*'}.json.gz expected, ${found}. Fetch the dataset's plans, or check --planner_version.`);
+  }
+  const path = joinPath(folder, `benchmark_plan_${kind}_v${version}.json.gz`);
+  for await (const bytes of scanPlan(fileChunks(platform, path), { part: 'frame' }, path)) {
+    const frame = asObject(parseJson(bytes, path), path);
+    const tasks = asArray(frame['tasks'], `${path}: tasks`).map((value, i) => readTask(value, i, path));
+    return { path, dataset, kind, version, tasks };
+  }
+  throw new UserError(`${path}: empty. Fetch the file again.`);
+}
+
+function readTask(value: unknown, index: number, path: string): PlanTask {
+  const where = `${path}: tasks[${index}]`;
+  const raw = asObject(value, where);
+  const targetLabel = raw['target_label'];
+  return {
+    where,
+    id: index + 1,
+    imageModality: asString(raw['image_modality'] ?? '', `${where}.image_modality`),
+    imageDescription: asString(raw['image_description'] ?? '', `${where}.image_description`),
+    labelsMap: asTexts(raw['labels_map'], `${where}.labels_map`),
+    targetLabel: targetLabel === undefined || targetLabel === null ? undefined : asIndex(Number(targetLabel), `${where}.target_label`),
+    raw,
+  };
+}
+
+/** The task of a config name. */
+export function planTask(plan: Plan, id: number): PlanTask {
+  const task = plan.tasks[id - 1];
+  if (task === undefined) {
+    throw new UserError(`${plan.path}: task ${id} of ${plan.dataset} is asked for, the ${plan.kind} plan has ${plan.tasks.length}. Check the task list.`);
+  }
+  return task;
+}
+
+/** The cases of a task's split in the plan's order, one held at a time. */
+export async function* planCases(platform: Platform, plan: Plan, task: PlanTask, split: SampleSplit): AsyncGenerator<PlanCase, void, undefined> {
+  const key = split === 'train' ? 'train_cases' : 'test_cases';
+  let count = 0;
+  for await (const bytes of scanPlan(fileChunks(platform, plan.path), { part: 'cases', task: task.id - 1, key }, plan.path)) {
+    const where = `${task.where}.${key}[${count++}]`;
+    yield readCase(asObject(parseJson(bytes, where), where), plan.dataset, where);
+  }
+}
+
+function readCase(raw: JsonObject, dataset: string, place: string): PlanCase {
+  const id = asString(raw['case_ID'], `${place}.case_ID`);
+  const where = `${place} (${id})`;
+  const info = asObject(raw['image_file_info'], `${where}.image_file_info`);
+  const shape = asNumbers(info['array_size'], 3, `${where}.image_file_info.array_size`);
+  const voxelSize = asNumbers(info['voxel_size'], 3, `${where}.image_file_info.voxel_size`);
+  shape.forEach((size, axis) => {
+    if (!Number.isSafeInteger(size) || size < 1) throw new UserError(`${where}.image_file_info.array_size[${axis}]: a size from 1 expected, ${size} found.`);
+  });
+  const optionalFile = (key: string): string | undefined => {
+    const value = raw[key];
+    return value === undefined || value === null ? undefined : datasetFile(dataset, asString(value, `${where}.${key}`), `${where}.${key}`);
+  };
+  return {
+    where,
+    id,
+    imageFile: datasetFile(dataset, asString(raw['image_file'], `${where}.image_file`), `${where}.image_file`),
+    maskFile: optionalFile('mask_file'),
+    landmarkFile: optionalFile('landmark_file'),
+    shape: [shape[0] ?? 1, shape[1] ?? 1, shape[2] ?? 1],
+    voxelSize: [voxelSize[0] ?? 1, voxelSize[1] ?? 1, voxelSize[2] ?? 1],
+    slices(dim) {
+      const key = (['slice_profiles_x', 'slice_profiles_y', 'slice_profiles_z'] as const)[dim];
+      return asArray(raw[key] ?? [], `${where}.${key}`).map((value, i) => {
+        const place = `${where}.${key}[${i}]`;
+        const slice = asObject(value, place);
+        const index = asIndex(slice['slice_idx'], `${place}.slice_idx`);
+        if (index >= (shape[dim] ?? 0)) throw new UserError(`${place}.slice_idx: ${index} is outside the volume (${shape.join('×')}). Repair the plan.`);
+        const clusters = slice['n_total_clusters'];
+        return {
+          where: place,
+          index,
+          profile: asArray(slice['slice_profile'], `${place}.slice_profile`),
+          clusterCount: clusters === undefined || clusters === null ? undefined : asIndex(clusters, `${place}.n_total_clusters`),
+        };
+      });
+    },
+  };
+}
+
+/** `Datasets/<dataset>/<file>`; a plan may not lead out of the data dir. */
+function datasetFile(dataset: string, file: string, where: string): string {
+  const isAbsolute = file.startsWith('/') || /^[A-Za-z]:/.test(file);
+  if (file === '' || isAbsolute || file.includes('\\') || file.includes('\0') || file.split('/').includes('..')) {
+    throw new UserError(`${where}: a path inside the dataset's folder expected, ${JSON.stringify(file)} found. Repair the plan.`);
+  }
+  return joinPath('Datasets', dataset, file);
+}

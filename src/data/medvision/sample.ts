@@ -1,0 +1,59 @@
+/** What one MedVision sample is, whichever of the three tasks it comes from, and what its prompt needs to know of the image. */
+import type { Message } from '../example.ts';
+import type { SliceDim } from '../nifti.ts';
+import type { SampleSplit } from './plan.ts';
+import type { TaskType } from './tasks.ts';
+
+/**
+ * `reference` is medvision_bm to the character, its defects included, for comparison with published runs. `corrected` is the default; what it
+ * changes is said, with an example, beside the code that does it: detection.ts, tumorLesion.ts, angleDistance.ts, and `imageSentence` in prompt.ts.
+ */
+export type PromptStyle = 'reference' | 'corrected';
+
+/** Pixel coordinates are [row, column], both from the upper-left corner; the last row and column of a box belong to it. */
+export type Annotation =
+  | { kind: 'box'; label: number; labelName: string; min: [number, number]; max: [number, number] }
+  | { kind: 'ellipse'; label: number; labelName: string; major: number; minor: number; unit: string; isSuspect: boolean }
+  | { kind: 'distance' | 'angle'; key: string; name: string; value: number; unit: string; landmarks: string[] };
+
+/** Why the hub loader leaves an annotation out. */
+export type DropReason = 'more_than_one_box' | 'box_under_10px' | 'more_than_one_ellipse' | 'empty_annotation';
+
+export interface MedvisionSample {
+  taskType: TaskType;
+  /** Config name without the split. */
+  task: string;
+  split: SampleSplit;
+  dataset: string;
+  caseId: string;
+  /** Relative to the data dir. It is also the key by which samples are grouped into volumes. */
+  imageFile: string;
+  maskFile: string | undefined;
+  landmarkFile: string | undefined;
+  sliceDim: SliceDim;
+  sliceIdx: number;
+  /** Pixels of the slice: rows and columns. */
+  height: number;
+  width: number;
+  /** Position among the annotations of its config, those counted that the filters drop. */
+  loaderIndex: number;
+  annotation: Annotation;
+  prompt: string;
+  target: string;
+  /**
+   * The answer as numbers, before rounding to text. BoxSize: x1, y1, x2, y2 relative to the image, origin lower left; TumorLesionSize: major and minor
+   * axis; BiometricsFromLandmarks: one length or angle.
+   */
+  values: number[];
+}
+
+/** How many numbers an answer has. */
+export const ANSWER_LENGTH: Record<TaskType, 1 | 2 | 4> = { BoxSize: 4, TumorLesionSize: 2, BiometricsFromLandmarks: 1 };
+
+/** The conversation of a sample, as medvision_bm formats it. */
+export function sampleMessages(sample: MedvisionSample): Message[] {
+  return [
+    { role: 'user', content: [{ type: 'image' }, { type: 'text', text: sample.prompt }] },
+    { role: 'assistant', content: [{ type: 'text', text: sample.target }] },
+  ];
+}

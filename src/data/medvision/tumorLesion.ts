@@ -1,0 +1,74 @@
+/**
+ * Tumour and lesion size (TumorLesionSize): major and minor axis of the ellipse around one cluster of the target label on one slice.
+ *
+ * Corrected style, with the example of a plan that says 13.0862… and 16.5303… mm for L-1-2 and L-3-4:
+ * - The longer axis comes first, as the prompt promises. Reference "13.086, 16.531", corrected "16.53, 13.09". The planner mixes up the two
+ *   spacings of anisotropic pixels, so "major" can be the shorter one there; such annotations are marked `isSuspect`, for both lengths may be wrong.
+ * - Values come from the plan at 0.01 mm. The reference's went through float16, whose steps reach 0.03 mm ("16.531" for 16.5303).
+ * - The image size is stated.
+ */
+import { UserError } from '../../platform.ts';
+import { asArray, asNumber, asObject, asString } from './json.ts';
+import { fixed3, toFloat16 } from './numbers.ts';
+import type { PlanSlice, PlanTask } from './plan.ts';
+import { imageSentence, opening, pixelSizeSentence, unitWord } from './prompt.ts';
+import type { ImageFrame } from './prompt.ts';
+import type { Annotation, DropReason, PromptStyle } from './sample.ts';
+
+type Ellipse = Extract<Annotation, { kind: 'ellipse' }>;
+
+/** One result a slice. `major` and `minor` are the plan's L-1-2 and L-3-4, in that order. */
+export function ellipse(task: PlanTask, slice: PlanSlice): Ellipse | DropReason {
+  if (slice.profile.length === 0) return 'empty_annotation';
+  if (slice.profile.length > 1 || (slice.clusterCount ?? 1) > 1) return 'more_than_one_ellipse';
+  const label = task.targetLabel;
+  const labelName = label === undefined ? undefined : task.labelsMap.get(String(label));
+  if (label === undefined || labelName === undefined) {
+    throw new UserError(`${task.where}: target_label ${label ?? 'missing'} is not in labels_map (${[...task.labelsMap.keys()].join(', ')}). Is it a tumour/lesion task?`);
+  }
+  const where = `${slice.where}.slice_profile[0]`;
+  const axes = new Map(
+    asArray(slice.profile[0], where).map((value, i) => {
+      const metric = asObject(value, `${where}[${i}]`);
+      return [asString(metric['metric_key'], `${where}[${i}].metric_key`), metric];
+    }),
+  );
+  const length = (key: string): number => {
+    const metric = axes.get(key);
+    if (metric === undefined) throw new UserError(`${where}: the axis ${key} expected, ${[...axes.keys()].join(', ') || 'nothing'} found. Repair the plan.`);
+    const value = asNumber(metric['metric_value'], `${where}: ${key}.metric_value`);
+    if (value < 0) throw new UserError(`${where}: ${key} is ${value}, a length from 0 is expected. Repair the plan.`);
+    return value;
+  };
+  const major = length('L-1-2');
+  const minor = length('L-3-4');
+  const unit = asString(axes.get('L-1-2')?.['metric_unit'], `${where}: L-1-2.metric_unit`);
+  unitWord(unit, 'length', where);
+  return { kind: 'ellipse', label, labelName, major, minor, unit, isSuspect: major < minor };
+}
+
+/** Longer and shorter axis; in reference style L-1-2 and L-3-4 as float16. */
+export function ellipseValues(annotation: Ellipse, style: PromptStyle): number[] {
+  const { major, minor } = annotation;
+  if (style === 'reference') return [toFloat16(major), toFloat16(minor)];
+  return [Math.max(major, minor), Math.min(major, minor)];
+}
+
+export function ellipseTarget(values: number[], style: PromptStyle): string {
+  return values.map((value) => (style === 'reference' ? fixed3(value) : value.toFixed(2))).join(', ');
+}
+
+const FORMAT =
+  'The answer should be two decimal numbers separated by a comma without any units or additional text. ' +
+  'The first is the major axis length, and the second is the minor axis length.';
+
+export function ellipsePrompt(task: PlanTask, annotation: Ellipse, frame: ImageFrame, style: PromptStyle): string {
+  const unit = style === 'reference' ? annotation.unit : unitWord(annotation.unit, 'length', task.where);
+  const image = style === 'reference' ? '' : `${imageSentence(frame)}\n`;
+  return (
+    `Task:\n${opening(task.imageDescription, style)}` +
+    `estimate the major and minor axis lengths of the ellipse enclosing the ${annotation.labelName}, in ${unit}.\n` +
+    `Additional information:\n${image}${pixelSizeSentence(frame, style === 'reference' ? unit : 'mm', style)}\n` +
+    `Format requirement:\n${FORMAT}`
+  );
+}
