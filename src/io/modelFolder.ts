@@ -51,10 +51,8 @@ async function openWeights(platform: Platform, dir: string, opened: SafetensorsF
   const indexPath = joinPath(dir, INDEX);
   if (!(await platform.exists(indexPath))) {
     const other = (await platform.listDir(dir)).find((name) => /\.(bin|pt|pth|gguf)$/.test(name));
-    throw new UserError(
-      `${dir} has neither ${SINGLE} nor ${INDEX}` +
-        (other === undefined ? '; download the weights too' : `; ${other} is not read: convert it with save_pretrained(…, safe_serialization=True)`),
-    );
+    const advice = other === undefined ? 'download the weights too' : `${other} is not read: convert it with save_pretrained`;
+    throw new UserError(`${dir} has neither ${SINGLE} nor ${INDEX}; ${advice}`);
   }
   const weightMap = await readWeightMap(platform, indexPath);
   for (const shard of [...new Set(weightMap.values())].sort()) {
@@ -123,7 +121,8 @@ class OpenModelFolder implements ModelFolder {
         const other = this.places.get(name);
         if (other !== undefined) {
           throw new UserError(
-            `${dir} holds ${name} twice: as ${other.stored} in ${other.file.path} and as ${stored} in ${file.path}; remove the files that do not belong`,
+            `${dir} holds ${name} twice: as ${other.stored} in ${other.file.path} and as ${stored} in ${file.path}; ` +
+              'remove the files that do not belong',
           );
         }
         this.places.set(name, { file, stored, info });

@@ -54,7 +54,9 @@ async function readTensors(file: SafetensorsFile, modelType: string): Promise<Pi
     const stored = plainKey(key, file.path);
     if (stored === undefined) continue;
     const canonical = canonicalName(modelType, stored);
-    if (tensors.has(canonical)) throw new UserError(`${file.path} holds ${canonical} twice, the second time as ${key}; one adapter a folder was expected`);
+    if (tensors.has(canonical)) {
+      throw new UserError(`${file.path} holds ${canonical} twice, the second time as ${key}; one adapter a folder was expected`);
+    }
     spelled.push({ stored, canonical });
     tensors.set(canonical, { shape, data: toFloat32(await file.readRaw(key), dtype, `${file.path}: ${key}`) });
   }
@@ -181,8 +183,8 @@ function explicitConfig(config: LoraConfig, found: ResolvedAdapter, modelType: s
     modules_to_save: found.saved.length === 0 ? null : found.saved.map(canonical),
     layers_to_transform: null,
     layers_pattern: null,
-    rank_pattern: Object.fromEntries(found.lora.filter(({ r }) => r !== config.r).map(({ module, r }) => [exact(module), r])),
-    alpha_pattern: Object.fromEntries(found.lora.filter(({ alpha }) => alpha !== config.lora_alpha).map(({ module, alpha }) => [exact(module), alpha])),
+    rank_pattern: Object.fromEntries(found.lora.flatMap(({ module, r }) => (r === config.r ? [] : [[exact(module), r]]))),
+    alpha_pattern: Object.fromEntries(found.lora.flatMap(({ module, alpha }) => (alpha === config.lora_alpha ? [] : [[exact(module), alpha]]))),
   };
 }
 

@@ -110,12 +110,14 @@ function refuseUnsupported(json: Readonly<Record<string, unknown>>, path: string
   if (json['peft_type'] === undefined) throw new UserError(`${path} has no peft_type; it is not the configuration of a PEFT adapter`);
   for (const [key, { neutral, meaning }] of Object.entries(UNSUPPORTED)) {
     const value = json[key];
-    if (value !== undefined && !neutral.includes(value) && !isEmpty(value)) throw new UserError(`${path}: ${key} is ${JSON.stringify(value)}; ${meaning}`);
+    if (value === undefined || neutral.includes(value) || isEmpty(value)) continue;
+    throw new UserError(`${path}: ${key} is ${JSON.stringify(value)}; ${meaning}`);
   }
   const init = json['init_lora_weights'];
   if (typeof init === 'string' && !PLAIN_INITS.includes(init.toLowerCase())) {
     throw new UserError(
-      `${path}: init_lora_weights is ${init}, which changes the base weights too; save the adapter with path_initial_model_for_weight_conversion first`,
+      `${path}: init_lora_weights is ${init}, which changes the base weights too; ` +
+        'save the adapter with path_initial_model_for_weight_conversion first',
     );
   }
   for (const [key, value] of Object.entries(json)) {

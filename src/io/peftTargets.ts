@@ -89,7 +89,7 @@ export function resolveAdapter(config: LoraConfig, modules: readonly ModuleInfo[
 function checkOptions(config: LoraConfig): void {
   const { target_modules: targets, layers_to_transform: layers, layers_pattern: pattern } = config;
   if (typeof targets === 'string' && targets.toLowerCase() !== 'all-linear' && (layers !== null || pattern !== null)) {
-    throw new UserError('layers_to_transform and layers_pattern need target_modules as a list of names; with a regular expression put the layers into it');
+    throw new UserError('layers_to_transform and layers_pattern need target_modules as a list of names; put the layers into the regular expression');
   }
   if (pattern !== null && pattern.length > 0 && layers === null) throw new UserError('layers_pattern needs layers_to_transform beside it');
 }
@@ -215,7 +215,9 @@ function resolveSaved(config: LoraConfig, modules: readonly ModuleInfo[], loraMo
   for (const name of saved) {
     const adapted = loraModules.find((module) => module === name || module.startsWith(`${name}.`));
     if (adapted !== undefined) {
-      throw new UserError(`modules_to_save takes in ${name}, but ${adapted} already gets LoRA; name the module by whole parts, or leave it out of target_modules`);
+      throw new UserError(
+        `modules_to_save takes in ${name}, but ${adapted} already gets LoRA; name the module by whole parts, or leave it out of target_modules`,
+      );
     }
     const outer = saved.find((other) => name.startsWith(`${other}.`));
     if (outer !== undefined) throw new UserError(`modules_to_save takes in both ${outer} and ${name} inside it; name only one of them`);
@@ -239,12 +241,14 @@ function nothingMatches(config: LoraConfig, modules: readonly ModuleInfo[]): Use
   ].filter((name) => name !== '');
   const hint = typeof targets === 'string' || targets.length === 0 ? '' : ` Nearest: ${nearest(targets[0]!, linears)}.`;
   const also = filters.length === 0 ? '' : ` ${filters.join(', ')} may have taken away what matched.`;
-  return new UserError(`target_modules ${JSON.stringify(targets)} matches no linear module of the base model.${hint}${also} all-linear takes them all`);
+  const what = `target_modules ${JSON.stringify(targets)} matches no linear module of the base model.`;
+  return new UserError(`${what}${hint}${also} all-linear takes them all`);
 }
 
 function cannotCarryLora(module: ModuleInfo): UserError {
   const what = { linear: '', embedding: 'an embedding', conv: 'a convolution', norm: 'a normalisation', other: 'not a single layer' }[module.kind];
-  const advice = module.kind === 'other' ? 'name the linear modules inside it' : 'leave it out with exclude_modules, or train it whole with modules_to_save';
+  const whole = 'leave it out with exclude_modules, or train it whole with modules_to_save';
+  const advice = module.kind === 'other' ? 'name the linear modules inside it' : whole;
   return new UserError(`target_modules takes in ${module.name}, which is ${what}; LoRA goes on linear modules only: ${advice}`);
 }
 

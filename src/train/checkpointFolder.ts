@@ -202,9 +202,10 @@ export async function readTrainerState(platform: Platform, dir: string): Promise
   }
   if (!Array.isArray(history) || !history.every(isLogRow)) throw new UserError(`${path}: log_history is not a list of rows with a step`);
   const defaults = trainerState({});
-  for (const [key, usual] of Object.entries(defaults)) {
+  for (const [key, usual] of Object.entries<unknown>({ ...defaults })) {
     const value = json[key] ?? usual;
-    if (usual !== null && typeof value !== typeof usual) throw new UserError(`${path}: ${key} is ${JSON.stringify(value)}; a ${typeof usual} was expected`);
+    if (usual === null || typeof value === typeof usual) continue;
+    throw new UserError(`${path}: ${key} is ${JSON.stringify(value)}; a ${typeof usual} was expected`);
   }
   const given = Object.fromEntries(Object.entries(json).filter(([key, value]) => key in defaults && value !== null));
   return trainerState({ ...given, global_step: step, log_history: history });

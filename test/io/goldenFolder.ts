@@ -1,4 +1,4 @@
-/** Where the golden data lies: the whole set when VERNIER_GOLDEN_DIR names it, the part in the repository otherwise. Tests enumerate what is there. */
+/** Where the golden data lies: the whole set when VERNIER_GOLDEN_DIR names it, else the part in the repository. Tests enumerate what is there. */
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -73,7 +73,7 @@ export function memoryPlatform(): MemoryPlatform {
           chunks.push(bytes.slice());
         },
         async commit() {
-          files.set(path, new Uint8Array(chunks.flatMap((chunk) => [...chunk])));
+          files.set(path, new Uint8Array(Buffer.concat(chunks)));
         },
         async abort() {
           chunks.length = 0;

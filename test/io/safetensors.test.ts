@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openSafetensors, toFloat32, writeSafetensors, type Dtype, type TensorEntry } from '../../src/io/safetensors.ts';
+import { UserError } from '../../src/platform.ts';
 import { goldenAdapters, goldenNames, goldenPath } from './goldenFolder.ts';
 import { memoryPlatform } from './memoryPlatform.ts';
 
@@ -21,6 +22,7 @@ async function withHeader(header: unknown, dataBytes: number): Promise<string> {
   );
 }
 
+const oneByte = JSON.stringify({ dtype: 'U8', shape: [1], data_offsets: [0, 1] });
 const f32 = (shape: number[], from: number, to: number): unknown => ({ dtype: 'F32', shape, data_offsets: [from, to] });
 
 describe('reading', () => {
@@ -56,7 +58,7 @@ describe('reading', () => {
     ['offsets the wrong way round', { a: f32([1], 4, 0) }, 4, /tensor a has data_offsets/],
     ['an unknown dtype', { a: { dtype: 'F4', shape: [2], data_offsets: [0, 1] } }, 1, /tensor a has dtype "F4", known are BOOL/],
     ['no description', { a: 3 }, 0, /tensor a has no description/],
-    ['a name listed twice', '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\\u0061":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1, /tensor a is listed twice/],
+    ['a name listed twice', `{"a":${oneByte},"\\u0061":${oneByte}}`, 1, /tensor a is listed twice/],
     ['metadata that is no text', { __metadata__: { format: 1 } }, 0, /__metadata__\.format/],
   ])('refuses %s', async (_, header, dataBytes, message) => {
     if (dataBytes >= 0) {
@@ -77,7 +79,9 @@ describe('reading', () => {
       fc.asyncProperty(fc.uint8Array({ maxLength: 64 }), async (bytes) => {
         fc.pre(!(bytes.length === 10 && bytes[8] === 123));
         platform.files.set(PATH, bytes);
-        await expect(openSafetensors(platform, PATH)).rejects.toMatchObject({ name: 'UserError', message: expect.stringContaining(PATH) });
+        const opening = openSafetensors(platform, PATH);
+        await expect(opening).rejects.toThrow(UserError);
+        await expect(opening).rejects.toThrow(PATH);
       }),
     );
   });
