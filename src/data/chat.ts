@@ -1,0 +1,147 @@
+/**
+ * Chat template, and which tokens of the rendered conversation the assistant wrote. The template decides what a turn looks like, and it may trim,
+ * number or reorder; so nothing is assumed of its syntax. Each assistant turn is rendered once more with a mark in place of its text: what
+ * stands before and after the mark is the template's, the rest is the assistant's.
+ */
+import { Template } from '@huggingface/jinja';
+import { joinPath, UserError } from '../platform.ts';
+import type { Platform } from '../platform.ts';
+import type { Message } from './example.ts';
+import { asObject, readJsonFile } from './image.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+export class ChatTemplate {
+  private readonly template: Template;
+  private readonly variables: Readonly<Record<string, unknown>>;
+  private readonly source: string;
+
+  /**
+   * @param text the Jinja template
+   * @param variables what the template sees beside the messages: the tokenizer's `bos_token`, `eos_token`, …
+   * @param source where it comes from, for messages
+   */
+  constructor(text: string, variables: Readonly<Record<string, unknown>>, source: string) {
+    this.source = source;
+    this.variables = variables;
+    try {
+      this.template = new Template(text);
+    } catch (cause) {
+      throw new UserError(`${source}: the chat template cannot be read (${reason(cause)}). Fetch the file again.`);
+    }
+  }
+
+  /** The folder's template: `chat_template.jinja`, else `chat_template.json`, else the one in the processor's or the tokenizer's configuration. */
+  static async load(platform: Platform, dir: string, tokenizer: Tokenizer): Promise<ChatTemplate> {
+    const plain = joinPath(dir, 'chat_template.jinja');
+    if (await platform.exists(plain)) return new ChatTemplate(new TextDecoder().decode(await platform.readFile(plain)), tokenizer.roles, plain);
+    for (const name of ['chat_template.json', 'processor_config.json', 'tokenizer_config.json']) {
+      const path = joinPath(dir, name);
+      const text = defaultTemplate((await readJsonFile(platform, path))?.['chat_template']);
+      if (text !== undefined) return new ChatTemplate(text, tokenizer.roles, path);
+    }
+    throw new UserError(`${dir}: it has no chat template (chat_template.jinja, chat_template.json, or chat_template in tokenizer_config.json). Fetch the folder whole.`);
+  }
+
+  /** @throws UserError with the template's own words where it refuses the conversation (roles that do not alternate, say) */
+  render(messages: readonly Message[], options: { addGenerationPrompt?: boolean } = {}): string {
+    try {
+      return this.template.render({ ...this.variables, messages, add_generation_prompt: options.addGenerationPrompt ?? false });
+    } catch (cause) {
+      throw new UserError(`${this.source}: the chat template refuses this conversation (${reason(cause)}; roles: ${messages.map((m) => m.role).join(', ')}).`);
+    }
+  }
+}
+
+/** A list of templates with names (`[{name: 'default', template}, …]`) or an object of them has one for conversations. */
+function defaultTemplate(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  const list: unknown[] = Array.isArray(value) ? value : [];
+  const named = list.map(asObject).find((entry) => entry?.['name'] === 'default')?.['template'] ?? asObject(value)?.['default'];
+  return typeof named === 'string' ? named : undefined;
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** A stretch of the rendered text, in UTF-16 units. */
+export interface Span {
+  start: number;
+  end: number;
+}
+
+/**
+ * What the assistant says, turn by turn: its text as the template renders it and the special token that ends the turn, not the white space after.
+ * @param text `template.render(messages, options)`
+ */
+export function assistantSpans(
+  template: ChatTemplate,
+  messages: readonly Message[],
+  text: string,
+  specialTokens: ReadonlySet<string>,
+  options: { addGenerationPrompt?: boolean } = {},
+): Span[] {
+  const mark = unusedMark(text);
+  const spans: Span[] = [];
+  messages.forEach((message, turn) => {
+    if (message.role !== 'assistant') return;
+    const content: Message['content'] = typeof message.content === 'string' ? mark : [{ type: 'text', text: mark }];
+    const marked = template.render(messages.with(turn, { ...message, content }), options);
+    const at = marked.indexOf(mark);
+    const before = marked.slice(0, at);
+    const after = marked.slice(at + mark.length);
+    const end = text.length - after.length;
+    if (at < 0 || end < at || !text.startsWith(before) || !text.endsWith(after)) {
+      throw new UserError(
+        `Chat template: where the assistant's turn ${turn + 1} starts and ends cannot be told, because the template changes other text with it. ` +
+          'Train with --mask reference, or simplify the template.',
+      );
+    }
+    spans.push({ start: at, end: end + endOfTurnLength(after, before, specialTokens) });
+  });
+  return spans;
+}
+
+/** A private-use character string that the text does not contain; templates pass it through as they pass a letter. */
+function unusedMark(text: string): string {
+  let mark = '\uE0FE';
+  while (text.includes(mark)) mark += '\uE0FE';
+  return `${mark}\uE0FF`;
+}
+
+/** Length of the special token that closes a turn (with white space before it), 0 where the template has none and the next turn follows at once. */
+function endOfTurnLength(after: string, before: string, specialTokens: ReadonlySet<string>): number {
+  const space = after.length - after.trimStart().length;
+  let token = '';
+  for (const candidate of specialTokens) {
+    if (candidate.length > token.length && after.startsWith(candidate, space)) token = candidate;
+  }
+  if (token === '') return 0;
+  // The token that opened this turn would open the next one: it is not an end.
+  let opener = '';
+  let openedAt = -1;
+  for (const candidate of specialTokens) {
+    const at = before.lastIndexOf(candidate);
+    if (at > openedAt) [opener, openedAt] = [candidate, at];
+  }
+  return token === opener ? 0 : space + token.length;
+}
+
+/**
+ * Which tokens of `ids` (`tokenizer.encode(text)`, no special tokens added) hold a character of the spans: `first` to `end`, exclusive, for each. The text is
+ * tokenised up to each boundary and compared with the whole; a token that straddles the boundary (the template's newline with a newline of
+ * the answer) counts as the assistant's.
+ */
+export function tokenRanges(tokenizer: Tokenizer, text: string, ids: readonly number[], spans: readonly Span[]): { first: number; end: number }[] {
+  return spans.map(({ start, end }) => {
+    const head = tokenizer.encode(text.slice(0, start));
+    let first = 0;
+    while (first < head.length && head[first] === ids[first]) first++;
+    const upTo = tokenizer.encode(text.slice(0, end));
+    if (upTo.every((id, i) => ids[i] === id)) return { first, end: upTo.length };
+    const tail = tokenizer.encode(text.slice(end));
+    let same = 0;
+    while (same < tail.length && tail[tail.length - 1 - same] === ids[ids.length - 1 - same]) same++;
+    return { first, end: ids.length - same };
+  });
+}

@@ -1,0 +1,259 @@
+/**
+ * `config.json` of a Qwen2.5-VL folder as typed, checked fields. Two layouts are met: the hub's (transformers 4.49: text fields at the top, `rope_scaling`)
+ * and the nested one (4.52 on: `text_config`, since 5.0 `rope_parameters`). Keys that a file leaves out take the defaults of transformers'
+ * Qwen2_5_VLConfig, since its `save_pretrained` may leave them out. What this code cannot compute faithfully is refused here, by name, rather than
+ * trained wrong.
+ */
+import { UserError } from '../../platform.ts';
+
+export interface Qwen2_5VLTextConfig {
+  hiddenSize: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  intermediateSize: number;
+  vocabSize: number;
+  rmsNormEps: number;
+  hiddenAct: 'silu';
+  ropeTheta: number;
+  /** Rotary frequencies (of headDim/2) taken from the time, height and width position, in turn. */
+  mropeSection: number[];
+  maxPositionEmbeddings: number;
+  /** One a layer. */
+  layerTypes: ('full_attention' | 'sliding_attention')[];
+  /** Keys a query of a sliding layer sees, itself included; null where no layer slides. */
+  slidingWindow: number | null;
+}
+
+export interface Qwen2_5VLVisionConfig {
+  depth: number;
+  hiddenSize: number;
+  heads: number;
+  headDim: number;
+  intermediateSize: number;
+  outHiddenSize: number;
+  patchSize: number;
+  temporalPatchSize: number;
+  spatialMergeSize: number;
+  /** Side of an attention window, in pixels. */
+  windowSize: number;
+  /** Blocks in which a patch sees its whole image instead of its window. */
+  fullAttentionBlocks: number[];
+  inChannels: number;
+  hiddenAct: 'silu';
+  ropeTheta: number;
+  /** Fixed in the model's code, not in its configuration. */
+  rmsNormEps: number;
+}
+
+export interface Qwen2_5VLConfig {
+  modelType: 'qwen2_5_vl';
+  text: Qwen2_5VLTextConfig;
+  vision: Qwen2_5VLVisionConfig;
+  imageTokenId: number;
+  videoTokenId: number;
+  visionStartTokenId: number;
+  visionEndTokenId: number;
+  tieWordEmbeddings: boolean;
+}
+
+/**
+ * @param json what `config.json` holds
+ * @param source its path, for messages
+ * @throws UserError for another model, a value of the wrong kind, sizes that contradict each other, or a variant that is not built
+ */
+export function parseQwen2_5VLConfig(json: Readonly<Record<string, unknown>>, source = 'config.json'): Qwen2_5VLConfig {
+  const root = new Fields(json, source, '');
+  const modelType = root.text('model_type', '(nothing)');
+  if (modelType !== 'qwen2_5_vl') {
+    throw new UserError(`${source}: model_type is "${modelType}", "qwen2_5_vl" was expected. Choose a Qwen2.5-VL model folder.`);
+  }
+  const nested = root.section('text_config');
+  const text = parseText(nested ?? root);
+  const vision = parseVision(root.section('vision_config') ?? new Fields({}, source, 'vision_config.'));
+  if (vision.outHiddenSize !== text.hiddenSize) {
+    throw new UserError(
+      `${source}: vision_config.out_hidden_size is ${vision.outHiddenSize}, the text's hidden_size ${text.hiddenSize}; image features ` +
+        'take the place of token embeddings, so the two must be equal.',
+    );
+  }
+  return {
+    modelType,
+    text,
+    vision,
+    imageTokenId: root.integer('image_token_id', 151655, 0),
+    videoTokenId: root.integer('video_token_id', 151656, 0),
+    visionStartTokenId: root.integer('vision_start_token_id', 151652, 0),
+    visionEndTokenId: root.integer('vision_end_token_id', 151653, 0),
+    // Before 5.0 a nested configuration kept the flag with the text's.
+    tieWordEmbeddings: root.flag('tie_word_embeddings', false) || (nested?.flag('tie_word_embeddings', false) ?? false),
+  };
+}
+
+function parseText(fields: Fields): Qwen2_5VLTextConfig {
+  const hiddenSize = fields.integer('hidden_size', 8192);
+  const layers = fields.integer('num_hidden_layers', 80);
+  const heads = fields.integer('num_attention_heads', 64);
+  // An explicit null means "as many as heads", a missing key the class's default.
+  const kvHeads = fields.isNull('num_key_value_heads') ? heads : fields.integer('num_key_value_heads', 8);
+  if (heads % kvHeads !== 0) throw fields.wrong('num_key_value_heads', kvHeads, `a divisor of num_attention_heads (${heads})`);
+  const headDim = headSize(fields, hiddenSize, heads, 'num_attention_heads');
+  const attentionDropout = fields.number('attention_dropout', 0);
+  if (attentionDropout !== 0) throw fields.wrong('attention_dropout', attentionDropout, '0; dropout inside attention is not supported');
+
+  const rope = fields.section('rope_parameters') ?? fields.section('rope_scaling') ?? new Fields({}, fields.source, 'rope_scaling.');
+  const ropeType = rope.text('rope_type', rope.text('type', 'default'));
+  if (ropeType !== 'default' && ropeType !== 'mrope') throw rope.wrong('rope_type', ropeType, '"default" or "mrope"; other rotary scalings are not supported');
+  const mropeSection = rope.integers('mrope_section', [16, 24, 24]);
+  if (mropeSection.reduce((sum, size) => sum + size, 0) * 2 !== headDim) {
+    throw rope.wrong('mrope_section', mropeSection, `sections that add up to half the head size (${headDim / 2})`);
+  }
+
+  const window = fields.flag('use_sliding_window', false) && !fields.isNull('sliding_window') ? fields.integer('sliding_window', 4096) : null;
+  const maxWindowLayers = fields.isNull('max_window_layers') ? layers : fields.integer('max_window_layers', 80, 0);
+  const layerTypes = parseLayerTypes(fields, layers, (layer) => window !== null && layer >= maxWindowLayers);
+  const slides = layerTypes.includes('sliding_attention');
+  if (slides && window === null) throw fields.wrong('layer_types', 'sliding_attention', 'use_sliding_window with a sliding_window, or full_attention only');
+
+  return {
+    hiddenSize,
+    layers,
+    heads,
+    kvHeads,
+    headDim,
+    intermediateSize: fields.integer('intermediate_size', 29568),
+    vocabSize: fields.integer('vocab_size', 152064),
+    rmsNormEps: fields.number('rms_norm_eps', 1e-5),
+    hiddenAct: fields.silu(),
+    ropeTheta: rope.number('rope_theta', fields.number('rope_theta', 1_000_000)),
+    mropeSection,
+    maxPositionEmbeddings: fields.integer('max_position_embeddings', 32768),
+    layerTypes,
+    slidingWindow: slides ? window : null,
+  };
+}
+
+function parseLayerTypes(fields: Fields, layers: number, slides: (layer: number) => boolean): Qwen2_5VLTextConfig['layerTypes'] {
+  const listed = fields.list('layer_types');
+  if (listed === undefined) return Array.from({ length: layers }, (_, layer) => (slides(layer) ? 'sliding_attention' : 'full_attention'));
+  if (listed.length !== layers) throw fields.wrong('layer_types', listed, `one entry for each of the ${layers} layers`);
+  return listed.map((type) => {
+    if (type !== 'full_attention' && type !== 'sliding_attention') throw fields.wrong('layer_types', type, '"full_attention" or "sliding_attention"');
+    return type;
+  });
+}
+
+function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
+  const depth = fields.integer('depth', 32);
+  const hiddenSize = fields.integer('hidden_size', 3584);
+  const heads = fields.integer('num_heads', fields.integer('num_attention_heads', 16));
+  const headDim = headSize(fields, hiddenSize, heads, 'num_heads');
+  if (headDim % 4 !== 0) {
+    throw fields.wrong('num_heads', heads, `a number that makes the head size (${headDim}) a multiple of 4: its halves rotate with height and width`);
+  }
+  const patchSize = fields.integer('patch_size', 14);
+  const spatialMergeSize = fields.integer('spatial_merge_size', 2);
+  const windowSize = fields.integer('window_size', 112);
+  if (windowSize < patchSize * spatialMergeSize) throw fields.wrong('window_size', windowSize, `at least ${patchSize * spatialMergeSize}, one merged patch`);
+  const rope = fields.section('rope_parameters');
+  const ropeType = rope?.text('rope_type', 'axial') ?? 'axial';
+  if (rope !== undefined && ropeType !== 'axial' && ropeType !== 'default') throw rope.wrong('rope_type', ropeType, '"axial"');
+  return {
+    depth,
+    hiddenSize,
+    heads,
+    headDim,
+    intermediateSize: fields.integer('intermediate_size', 3420),
+    outHiddenSize: fields.integer('out_hidden_size', 3584),
+    patchSize,
+    temporalPatchSize: fields.integer('temporal_patch_size', 2),
+    spatialMergeSize,
+    windowSize,
+    fullAttentionBlocks: fields.integers('fullatt_block_indexes', [7, 15, 23, 31]),
+    // The hub's files say in_chans, which transformers ignores when in_channels is there too.
+    inChannels: fields.integer('in_channels', fields.integer('in_chans', 3)),
+    hiddenAct: fields.silu(),
+    ropeTheta: rope?.number('rope_theta', 10_000) ?? 10_000,
+    rmsNormEps: 1e-6,
+  };
+}
+
+function headSize(fields: Fields, hiddenSize: number, heads: number, headsKey: string): number {
+  if (hiddenSize % heads !== 0) throw fields.wrong(headsKey, heads, `a divisor of hidden_size (${hiddenSize})`);
+  const headDim = hiddenSize / heads;
+  const stated = fields.integer('head_dim', headDim);
+  if (stated !== headDim) throw fields.wrong('head_dim', stated, `hidden_size / ${headsKey} = ${headDim}, as this model's attention computes it`);
+  return headDim;
+}
+
+/** Typed access to one object of the file; a key that is missing or null gives the default. */
+class Fields {
+  readonly source: string;
+  private readonly values: Readonly<Record<string, unknown>>;
+  private readonly prefix: string;
+
+  constructor(values: Readonly<Record<string, unknown>>, source: string, prefix: string) {
+    this.values = values;
+    this.source = source;
+    this.prefix = prefix;
+  }
+
+  wrong(key: string, found: unknown, expected: string): UserError {
+    return new UserError(`${this.source}: ${this.prefix}${key} is ${JSON.stringify(found)}; expected ${expected}.`);
+  }
+
+  isNull(key: string): boolean {
+    return this.values[key] === null;
+  }
+
+  integer(key: string, fallback: number, least = 1): number {
+    const value = this.values[key] ?? fallback;
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) throw this.wrong(key, value, `an integer of at least ${least}`);
+    return value;
+  }
+
+  number(key: string, fallback: number): number {
+    const value = this.values[key] ?? fallback;
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw this.wrong(key, value, 'a number');
+    return value;
+  }
+
+  flag(key: string, fallback: boolean): boolean {
+    const value = this.values[key] ?? fallback;
+    if (typeof value !== 'boolean') throw this.wrong(key, value, 'true or false');
+    return value;
+  }
+
+  text(key: string, fallback: string): string {
+    const value = this.values[key] ?? fallback;
+    if (typeof value !== 'string') throw this.wrong(key, value, 'a string');
+    return value;
+  }
+
+  list(key: string): unknown[] | undefined {
+    const value = this.values[key] ?? undefined;
+    if (value !== undefined && !Array.isArray(value)) throw this.wrong(key, value, 'a list');
+    return value;
+  }
+
+  integers(key: string, fallback: number[]): number[] {
+    return (this.list(key) ?? fallback).map((value) => {
+      if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw this.wrong(key, value, 'a list of integers');
+      return value;
+    });
+  }
+
+  section(key: string): Fields | undefined {
+    const value = this.values[key] ?? undefined;
+    if (value === undefined) return undefined;
+    if (typeof value !== 'object' || Array.isArray(value)) throw this.wrong(key, value, 'an object');
+    return new Fields(Object.fromEntries(Object.entries(value as object)), this.source, `${this.prefix}${key}.`);
+  }
+
+  silu(): 'silu' {
+    const name = this.text('hidden_act', 'silu');
+    if (name !== 'silu' && name !== 'swish') throw this.wrong('hidden_act', name, '"silu"; other activations are not supported for this model');
+    return 'silu';
+  }
+}

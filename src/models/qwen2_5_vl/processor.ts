@@ -1,0 +1,196 @@
+/**
+ * The Processor of Qwen2.5-VL: conversation and decoded images in, token ids, labels, M-RoPE positions and patches out. It follows transformers'
+ * Qwen2_5_VLProcessor with its PIL image processor; ids, positions and patches are checked against it on every golden case.
+ */
+import { assistantSpans, ChatTemplate, tokenRanges } from '../../data/chat.ts';
+import { IGNORE_INDEX } from '../../data/example.ts';
+import type { Conversation, EncodeOptions, Example, Processor } from '../../data/example.ts';
+import { asObject, loadImageSettings, patchify, pixelTable, readJsonFile, smartResize } from '../../data/image.ts';
+import type { ImageSettings, PatchLayout, PixelBounds } from '../../data/image.ts';
+import { resizeImage } from '../../data/resize.ts';
+import { Tokenizer } from '../../data/tokenizer.ts';
+import { joinPath, UserError } from '../../platform.ts';
+import type { DecodedImage, Platform } from '../../platform.ts';
+import { parseQwen2_5VLConfig } from './config.ts';
+import type { Qwen2_5VLConfig } from './config.ts';
+import { imageTokens, mropePositions } from './positions.ts';
+
+/** Bounds on the area an image is resized to, in pixels; each replaces that of the model folder. */
+export interface PixelOverrides {
+  minPixels?: number;
+  maxPixels?: number;
+}
+
+/** Qwen2VLImageProcessor's own, where the folder states none. */
+const DEFAULT_MIN_PIXELS = 56 * 56;
+const DEFAULT_MAX_PIXELS = 28 * 28 * 1280;
+
+export class Qwen2_5VLProcessor implements Processor {
+  readonly tokenizer: Tokenizer;
+  readonly endOfTurnIds: readonly number[];
+  readonly padId: number;
+  private readonly config: Qwen2_5VLConfig;
+  private readonly template: ChatTemplate;
+  private readonly settings: ImageSettings;
+  private readonly layout: PatchLayout;
+  private readonly bounds: PixelBounds;
+  private readonly table: Float32Array;
+
+  constructor(
+    config: Qwen2_5VLConfig,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    settings: ImageSettings,
+    overrides: PixelOverrides = {},
+    endOfTurnIds: readonly number[] = [],
+  ) {
+    this.config = config;
+    this.tokenizer = tokenizer;
+    this.template = template;
+    this.settings = settings;
+    this.layout = patchLayout(settings, config);
+    this.bounds = pixelBounds(settings, this.layout, overrides);
+    this.table = pixelTable(settings);
+    const eos = tokenizer.roleId('eos_token');
+    this.endOfTurnIds = endOfTurnIds.length > 0 || eos === undefined ? endOfTurnIds : [eos];
+    this.padId = tokenizer.roleId('pad_token') ?? eos ?? 0;
+    if (tokenizer.tokenOf(config.imageTokenId) === undefined) {
+      throw new UserError(`${tokenizer.source}: it has no token ${config.imageTokenId}, config.json's image_token_id. The two files are not of one model.`);
+    }
+  }
+
+  /**
+   * Reads config.json, the tokenizer, the chat template and the image settings of a model folder.
+   * @throws UserError that names the file which is missing or wrong
+   */
+  static async load(platform: Platform, dir: string, overrides: PixelOverrides = {}): Promise<Qwen2_5VLProcessor> {
+    const configPath = joinPath(dir, 'config.json');
+    const json = await readJsonFile(platform, configPath);
+    if (json === undefined) throw new UserError(`${configPath}: not found. A Hugging Face model folder was expected.`);
+    const tokenizer = await Tokenizer.load(platform, dir);
+    const template = await ChatTemplate.load(platform, dir, tokenizer);
+    const settings = await loadImageSettings(platform, dir);
+    const ends = endIds((await readJsonFile(platform, joinPath(dir, 'generation_config.json')))?.['eos_token_id']);
+    return new Qwen2_5VLProcessor(parseQwen2_5VLConfig(json, configPath), tokenizer, template, settings, overrides, ends);
+  }
+
+  /**
+   * One row. Every image part takes the next of `images`; its placeholder is repeated once for each of its merged patches.
+   * @throws UserError when images and image parts do not match in number, or an image is too elongated
+   */
+  encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example {
+    const { messages } = conversation;
+    const row = conversation.id === undefined ? 'Conversation' : `Conversation ${conversation.id}`;
+    const parts = messages.flatMap((m) => (typeof m.content === 'string' ? [] : m.content.filter((part) => part.type === 'image'))).length;
+    if (parts !== images.length) throw new UserError(`${row}: its messages have ${parts} image parts, ${images.length} images were given. Give one for each part.`);
+
+    const rendering = { addGenerationPrompt: options.addGenerationPrompt ?? false };
+    const text = this.template.render(messages, rendering);
+    const ids = this.tokenizer.encode(text, { addSpecialTokens: true });
+    const { imageTokenId } = this.config;
+    const placeholders = ids.filter((id) => id === imageTokenId).length;
+    if (placeholders !== images.length) {
+      const token = this.tokenizer.tokenOf(imageTokenId) ?? '';
+      throw new UserError(
+        `${row}: the chat template made ${placeholders} places (${token}) for ${images.length} images. ` +
+          `A text may not contain ${token} itself, and images belong into the user's turns.`,
+      );
+    }
+
+    const { pixelValues, imageGrids } = this.encodeImages(images);
+    const labelled = this.labelled(ids, text, conversation, options);
+    const copies = imageGrids.map((grid) => imageTokens(grid, this.layout.mergeSize));
+    const length = ids.length - placeholders + copies.reduce((sum, count) => sum + count, 0);
+    const inputIds = new Int32Array(length);
+    const labels = new Int32Array(length).fill(IGNORE_INDEX);
+    let at = 0;
+    let image = 0;
+    ids.forEach((id, i) => {
+      const count = id === imageTokenId ? (copies[image++] ?? 0) : 1;
+      inputIds.fill(id, at, at + count);
+      if (id !== imageTokenId && labelled(i, id)) labels[at] = id;
+      at += count;
+    });
+    const { positionIds } = mropePositions(inputIds, imageTokenId, imageGrids, this.layout.mergeSize);
+    return { inputIds, labels, positionIds, pixelValues, imageGrids };
+  }
+
+  decode(ids: ArrayLike<number>, options: { skipSpecialTokens?: boolean } = {}): string {
+    return this.tokenizer.decode(ids, options);
+  }
+
+  resizedSize(height: number, width: number): { height: number; width: number } {
+    return this.settings.resize ? smartResize(height, width, this.bounds) : { height, width };
+  }
+
+  /** Which of `ids` carry a label. Image placeholders never do. */
+  private labelled(ids: readonly number[], text: string, conversation: Conversation, options: EncodeOptions): (i: number, id: number) => boolean {
+    if (options.mask === 'reference') return (_, id) => id !== this.padId;
+    const { messages } = conversation;
+    const spans = assistantSpans(this.template, messages, text, this.tokenizer.specialTokens, options);
+    const lead = this.tokenizer.leadingSpecialTokens;
+    const ranges = tokenRanges(this.tokenizer, text, ids.slice(lead), spans);
+    return (i) => ranges.some(({ first, end }) => i - lead >= first && i - lead < end);
+  }
+
+  /** Patches of all images, one after the other: (patches, 3 · temporal · patch · patch). */
+  private encodeImages(images: readonly DecodedImage[]): Pick<Example, 'pixelValues' | 'imageGrids'> {
+    const { temporalPatchSize } = this.layout;
+    const sizes = images.map((image) => {
+      const size = this.resizedSize(image.height, image.width);
+      if (size.height % this.bounds.factor !== 0 || size.width % this.bounds.factor !== 0) {
+        throw new UserError(
+          `Image of ${size.width}×${size.height} pixels: ${this.settings.source} says do_resize false, so both sides must be multiples of ${this.bounds.factor}.`,
+        );
+      }
+      return size;
+    });
+    // A patch repeats its pixels for every frame of its depth.
+    const counts = sizes.map(({ height, width }) => 3 * height * width * temporalPatchSize);
+    const pixelValues = new Float32Array(counts.reduce((sum, count) => sum + count, 0));
+    let at = 0;
+    const imageGrids = images.map((image, i) => {
+      const { height, width } = sizes[i] ?? image;
+      const out = pixelValues.subarray(at, (at += counts[i] ?? 0));
+      return patchify(resizeImage(image, width, height, this.settings.filter), this.table, this.layout, out);
+    });
+    return { pixelValues, imageGrids };
+  }
+}
+
+function endIds(value: unknown): number[] {
+  const list: unknown[] = Array.isArray(value) ? value : [value];
+  return list.filter((id): id is number => typeof id === 'number');
+}
+
+/** The image processor's sizes must be the tower's: a patch of other size would not fit its first layer. */
+function patchLayout(settings: ImageSettings, config: Qwen2_5VLConfig): PatchLayout {
+  const { vision } = config;
+  const agreed = (key: string, ofModel: number): number => {
+    const value = settings.raw[key] ?? ofModel;
+    if (value !== ofModel) throw new UserError(`${settings.source}: ${key} is ${JSON.stringify(value)}, config.json's vision_config has ${ofModel}. The two must agree.`);
+    return ofModel;
+  };
+  return {
+    patchSize: agreed('patch_size', vision.patchSize),
+    temporalPatchSize: agreed('temporal_patch_size', vision.temporalPatchSize),
+    mergeSize: agreed('merge_size', vision.spatialMergeSize),
+  };
+}
+
+/** `min_pixels` / `max_pixels` at the top win over `size.shortest_edge` / `size.longest_edge`, which since transformers 4.5x mean areas too. */
+function pixelBounds(settings: ImageSettings, layout: PatchLayout, overrides: PixelOverrides): PixelBounds {
+  const { raw, source } = settings;
+  const size = asObject(raw['size']) ?? {};
+  const stated = (override: number | undefined, key: string, edge: string, fallback: number): number => {
+    const value = override ?? raw[key] ?? size[edge] ?? size[key] ?? fallback;
+    if (typeof value !== 'number' || !Number.isFinite(value) || value < 1) {
+      throw new UserError(`${override === undefined ? source : 'Image size'}: ${key} is ${JSON.stringify(value)}; a positive number of pixels was expected.`);
+    }
+    return value;
+  };
+  const minPixels = stated(overrides.minPixels, 'min_pixels', 'shortest_edge', DEFAULT_MIN_PIXELS);
+  const maxPixels = stated(overrides.maxPixels, 'max_pixels', 'longest_edge', DEFAULT_MAX_PIXELS);
+  if (minPixels > maxPixels) throw new UserError(`Image size: min_pixels (${minPixels}) is larger than max_pixels (${maxPixels}). Lower one or raise the other.`);
+  return { factor: layout.patchSize * layout.mergeSize, minPixels, maxPixels };
+}
