@@ -1,0 +1,157 @@
+/**
+ * How good an answer is: overlap of boxes, absolute and relative error of lengths and angles, and their summary over a task. With mode `reference`
+ * the figures are medvision_bm's to the last bit: predictions are float32, and numpy keeps float32 wherever both operands are.
+ */
+import type { AnswerMode } from './answers.ts';
+import { parseAnswer } from './answers.ts';
+import { ANSWER_LENGTH } from './sample.ts';
+import type { TaskType } from './tasks.ts';
+
+export interface BoxScores {
+  iou: number;
+  f1: number;
+  precision: number;
+  recall: number;
+}
+
+export interface AnswerScore {
+  taskType: TaskType;
+  /** The answer had as many numbers as it should have. */
+  isAnswer: boolean;
+  /** Mean absolute error; NaN for a failed answer. mm, degrees, or relative coordinates. */
+  mae: number;
+  /** Mean of |p−t|/t; NaN for a failed answer and for boxes. */
+  mre: number;
+  /** Boxes only; a failed answer overlaps nothing. */
+  box: BoxScores | undefined;
+}
+
+const NO_OVERLAP: BoxScores = { iou: 0, f1: 0, precision: 0, recall: 0 };
+
+/** `target` is the sample's `values`. */
+export function scoreAnswer(taskType: TaskType, text: string, target: readonly number[], mode: AnswerMode = 'robust'): AnswerScore {
+  const isBox = taskType === 'BoxSize';
+  const answer = parseAnswer(text, ANSWER_LENGTH[taskType], mode);
+  if (answer === undefined) return { taskType, isAnswer: false, mae: NaN, mre: NaN, box: isBox ? NO_OVERLAP : undefined };
+  const predicted = mode === 'reference' ? answer.map(Math.fround) : answer;
+  const errors = predicted.map((value, i) => Math.abs(value - (target[i] ?? NaN)));
+  return {
+    taskType,
+    isAnswer: true,
+    mae: mean(errors),
+    mre: isBox ? NaN : mean(errors.map((error, i) => error / ((target[i] ?? NaN) + 1e-15))),
+    box: isBox ? (mode === 'reference' ? referenceBoxScores(predicted, target) : boxScores(predicted, target)) : undefined,
+  };
+}
+
+/** Two boxes x1, y1, x2, y2; corners may come in either order. */
+export function boxScores(predicted: readonly number[], target: readonly number[]): BoxScores {
+  const sides = (box: readonly number[], low: number): [number, number] => {
+    const a = box[low] ?? NaN;
+    const b = box[low + 2] ?? NaN;
+    return a <= b ? [a, b] : [b, a];
+  };
+  let overlap = 1;
+  let predictedArea = 1;
+  let targetArea = 1;
+  for (const axis of [0, 1]) {
+    const [p1, p2] = sides(predicted, axis);
+    const [t1, t2] = sides(target, axis);
+    overlap *= Math.max(0, Math.min(p2, t2) - Math.max(p1, t1));
+    predictedArea *= p2 - p1;
+    targetArea *= t2 - t1;
+  }
+  if (!(overlap > 0)) return NO_OVERLAP;
+  return {
+    iou: Math.min(1, overlap / (predictedArea + targetArea - overlap)),
+    f1: Math.min(1, (2 * overlap) / (predictedArea + targetArea)),
+    precision: Math.min(1, overlap / predictedArea),
+    recall: Math.min(1, overlap / targetArea),
+  };
+}
+
+/** A numpy scalar: its value and whether it is a float32. */
+interface Scalar {
+  value: number;
+  isFloat32: boolean;
+}
+
+function combine(a: Scalar, b: Scalar, operation: (x: number, y: number) => number): Scalar {
+  const isFloat32 = a.isFloat32 && b.isFloat32;
+  const value = operation(a.value, b.value);
+  return { value: isFloat32 ? Math.fround(value) : value, isFloat32 };
+}
+
+const minus = (a: Scalar, b: Scalar): Scalar => combine(a, b, (x, y) => x - y);
+const plus = (a: Scalar, b: Scalar): Scalar => combine(a, b, (x, y) => x + y);
+const times = (a: Scalar, b: Scalar): Scalar => combine(a, b, (x, y) => x * y);
+const over = (a: Scalar, b: Scalar): number => combine(a, b, (x, y) => x / y).value;
+
+/** As the reference: corners are taken as they come, so swapped ones overlap nothing. */
+function referenceBoxScores(predicted: readonly number[], target: readonly number[]): BoxScores {
+  const p = (i: number): Scalar => ({ value: predicted[i] ?? NaN, isFloat32: true });
+  const t = (i: number): Scalar => ({ value: target[i] ?? NaN, isFloat32: false });
+  // Python's max and min return their first argument on a tie, and with it its type.
+  const max = (a: Scalar, b: Scalar): Scalar => (b.value > a.value ? b : a);
+  const min = (a: Scalar, b: Scalar): Scalar => (b.value < a.value ? b : a);
+  const x1 = max(p(0), t(0));
+  const y1 = max(p(1), t(1));
+  const x2 = min(p(2), t(2));
+  const y2 = min(p(3), t(3));
+  if (x1.value >= x2.value || y1.value >= y2.value) return NO_OVERLAP;
+  const overlap = times(minus(x2, x1), minus(y2, y1));
+  const predictedArea = times(minus(p(2), p(0)), minus(p(3), p(1)));
+  const targetArea = times(minus(t(2), t(0)), minus(t(3), t(1)));
+  const both = plus(predictedArea, targetArea);
+  const union = minus(both, overlap);
+  const two: Scalar = { value: 2, isFloat32: overlap.isFloat32 }; // a Python float takes the type of what it multiplies
+  return {
+    iou: union.value > 0 ? over(overlap, union) : 0,
+    f1: both.value > 0 ? over(times(two, overlap), both) : NaN,
+    precision: predictedArea.value > 0 ? over(overlap, predictedArea) : NaN,
+    recall: targetArea.value > 0 ? over(overlap, targetArea) : NaN,
+  };
+}
+
+/** Means over a task, as the reference's summaries: errors over the answered samples, overlaps and shares over all. */
+export interface ScoreSummary {
+  count: number;
+  successRate: number;
+  mae: number;
+  /** Lengths and angles only, as the shares below: of samples with MRE < 0.1, 0.2, … 1.0. */
+  mre: number;
+  mreBelow: Map<number, number>;
+  /** Boxes only: means, and the shares of samples with IoU ≥ 0.5, 0.6, … 0.9. */
+  box: BoxScores | undefined;
+  iouFrom: Map<number, number>;
+}
+
+/** Scores of one task type. */
+export function summarise(scores: readonly AnswerScore[]): ScoreSummary {
+  const answered = scores.filter((score) => score.isAnswer);
+  const boxes = scores.flatMap((score) => score.box ?? []);
+  const isBox = boxes.length > 0;
+  const share = (matches: (score: AnswerScore) => boolean): number => scores.filter(matches).length / scores.length;
+  const tenths = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => (from + i) / 10);
+  return {
+    count: scores.length,
+    successRate: answered.length / scores.length,
+    mae: mean(answered.map((score) => score.mae)),
+    mre: isBox ? NaN : mean(answered.map((score) => score.mre)),
+    mreBelow: new Map(isBox ? [] : tenths(1, 10).map((limit) => [limit, share((score) => score.mre < limit)])),
+    box: isBox
+      ? {
+          iou: mean(boxes.map((box) => box.iou)),
+          f1: mean(boxes.map((box) => box.f1)),
+          precision: mean(boxes.map((box) => box.precision)),
+          recall: mean(boxes.map((box) => box.recall)),
+        }
+      : undefined,
+    iouFrom: new Map(isBox ? tenths(5, 9).map((limit) => [limit, share((score) => (score.box?.iou ?? 0) >= limit)]) : []),
+  };
+}
+
+/** NaN for an empty list. */
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
