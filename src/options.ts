@@ -1,0 +1,134 @@
+/**
+ * Every option once, and the way from what somebody said (flags, a YAML recipe, a form, the environment) to typed, checked values. The names are
+ * medvision_bm's, kept verbatim as keys, so that a flag, a recipe line, a log entry and the code all say the same word.
+ * Pure: no files, no console. `node/cli.ts` reads argv and the recipe.
+ */
+import { dataOptions } from './options/data.ts';
+import type { Definition, Value, ValueOf } from './options/definition.ts';
+import { defaultText } from './options/definition.ts';
+import { nearestName } from './options/nearest.ts';
+import { trainingOptions } from './options/training.ts';
+import { readValue } from './options/value.ts';
+import { UserError } from './platform.ts';
+
+export { helpText } from './options/help.ts';
+export type { Definition } from './options/definition.ts';
+
+export const definitions = { ...trainingOptions, ...dataOptions };
+export type OptionName = keyof typeof definitions;
+export type Options = { [Name in OptionName]: ValueOf<(typeof definitions)[Name]> };
+
+export interface ParsedOptions {
+  options: Options;
+  /** Sentences to show once: what was given but has no effect, and which of two options holds. */
+  notes: string[];
+}
+
+/** The option a name or an alias stands for. */
+export function optionNamed(name: string): { name: OptionName; definition: Definition } | undefined {
+  for (const [own, definition] of Object.entries<Definition>(definitions))
+    if (own === name || definition.aliases?.includes(name)) return { name: own as OptionName, definition };
+  return undefined;
+}
+
+/** @throws UserError with the nearest name there is */
+export function unknownOption(name: string, where: string): UserError {
+  const known = Object.entries<Definition>(definitions).flatMap(([own, { aliases = [] }]) => [own, ...aliases]);
+  const near = nearestName(name, known);
+  const dashes = where === '' ? '--' : '';
+  return new UserError(`Unknown option ${dashes}${name}${where}.${near ? ` Did you mean ${dashes}${near}?` : ''} --help lists all options.`);
+}
+
+/**
+ * @param flags from the command line, name (or alias) to text, without the dashes
+ * @param recipe from `--config`, name to YAML value; flags override it, and a null says nothing
+ * @param env variables that stand in for options (MedVision_DATA_DIR for data_dir) where both are silent
+ * @throws UserError on an unknown name, a value of the wrong type or out of range, options that contradict each other, and what is not built yet
+ */
+export function parseOptions(flags: Readonly<Record<string, string>>, recipe: Readonly<Record<string, unknown>> = {}, env: Readonly<Record<string, string | undefined>> = {}): ParsedOptions {
+  const said = new Map<OptionName, Value>();
+  const fromEnv = Object.entries<Definition>(definitions).flatMap(([name, { env: variable }]) => {
+    const value = variable === undefined ? undefined : env[variable];
+    return value ? [[name, value] as const] : [];
+  });
+  read(Object.fromEntries(fromEnv), (name) => ` (environment variable ${optionNamed(name)?.definition.env ?? name})`, said);
+  const config = flags.config ?? flags.recipe;
+  read(recipe, () => ` in ${config ?? 'the recipe'}`, said);
+  read(flags, () => '', said);
+
+  const values = Object.fromEntries(
+    Object.entries<Definition>(definitions).map(([name, definition]) => [name, said.get(name as OptionName) ?? copy(definition.default)]),
+  );
+  const options = values as Options; // readValue has returned what each definition's type promises
+  options.lora_checkpoint_dir = options.lora_checkpoint_dir.replaceAll('{run_name}', options.run_name);
+
+  const notes = [...said.keys()].flatMap((name) => {
+    const definition: Definition = definitions[name];
+    return definition.note === undefined ? [] : [`--${name}: ${definition.note}`];
+  });
+  return { options, notes: [...notes, ...checkTogether(options, new Set(said.keys()))] };
+}
+
+/** The options that differ from their defaults, for a log or a recipe that says the same again. */
+export function changedOptions(options: Options): Partial<Options> {
+  const changed = Object.entries<Definition>(definitions).filter(([name, definition]) => JSON.stringify(options[name as OptionName]) !== JSON.stringify(definition.default));
+  return Object.fromEntries(changed.map(([name]) => [name, options[name as OptionName]])) as Partial<Options>;
+}
+
+function read(source: Readonly<Record<string, unknown>>, where: (name: string) => string, said: Map<OptionName, Value>): void {
+  const spelt = new Map<OptionName, string>();
+  for (const [word, value] of Object.entries(source)) {
+    const place = where(word);
+    const option = optionNamed(word);
+    if (!option) throw unknownOption(word, place);
+    const { name, definition } = option;
+    const before = spelt.get(name);
+    if (before !== undefined) throw new UserError(`--${before} and --${word} are two names of one option${place}; give one of them.`);
+    spelt.set(name, word);
+    if (value === null || value === undefined) continue;
+    if (name === 'config' && place !== '') throw new UserError(`${word}${place}: a recipe cannot name another recipe. Copy its lines.`);
+    const label = place === '' ? `--${word}` : `${word}${place}`;
+    const found = readValue(definition, value, label);
+    if (definition.refusal !== undefined && JSON.stringify(found) !== JSON.stringify(definition.default)) {
+      const unset = defaultText(definition);
+      throw new UserError(`${label} ${String(found)}: ${definition.refusal}${unset ? ` (Its default, ${unset}, is accepted.)` : ''}`);
+    }
+    said.set(name, found);
+  }
+}
+
+function copy(value: Definition['default']): Value {
+  return Array.isArray(value) ? value.slice() : (value as Value);
+}
+
+const LORA_ONLY: readonly OptionName[] = ['lora_r', 'lora_alpha', 'lora_dropout', 'target_modules', 'modules_to_save', 'use_rslora', 'use_dora'];
+const TASK_LISTS: readonly OptionName[] = ['tasks_list_json_path_AD', 'tasks_list_json_path_detect', 'tasks_list_json_path_TL'];
+
+/** What no option can check alone. Returns notes; @throws UserError on a contradiction. */
+function checkTogether(options: Options, given: ReadonlySet<OptionName>): string[] {
+  const notes: string[] = [];
+  const flags = (names: readonly OptionName[]): string => names.map((name) => `--${name}`).join(', ');
+  const taskLists = TASK_LISTS.filter((name) => options[name] !== null);
+
+  if (options.base_model_hf === null) throw new UserError('No base model: give --base_model_hf a Hugging Face model folder or hub id.');
+  if (options.train_file === null && taskLists.length === 0)
+    throw new UserError(`Nothing to train on: give --train_file a JSONL file of conversations, or --data_dir and one of ${flags(TASK_LISTS)}.`);
+  if (options.train_file !== null && taskLists.length > 0) throw new UserError(`--train_file and ${flags(taskLists)} are two sources of rows; give one of them.`);
+  if (options.val_file !== null && options.train_file === null)
+    throw new UserError('--val_file goes with --train_file; with task lists --val_sample_limit says how many rows are held out.');
+  if (taskLists.length > 0 && options.data_dir === null) throw new UserError(`${flags(taskLists)} needs --data_dir, the folder that holds Datasets/.`);
+  if (options.min_pixels !== null && options.max_pixels !== null && options.min_pixels > options.max_pixels)
+    throw new UserError(`--min_pixels ${options.min_pixels} is above --max_pixels ${options.max_pixels}; swap them or drop one.`);
+
+  const lora = LORA_ONLY.filter((name) => given.has(name));
+  if (options.finetune === 'full') {
+    if (options.init_adapter !== null) throw new UserError('--init_adapter goes with --finetune lora; --finetune full trains the weights of --base_model_hf themselves.');
+    if (lora.length > 0) notes.push(`${flags(lora)}: no effect with --finetune full.`);
+  } else if (options.init_adapter !== null && lora.length > 0) notes.push(`${flags(lora)}: the adapter of --init_adapter keeps its own settings.`);
+  if (options.max_steps > 0 && given.has('epoch')) notes.push('--max_steps overrides --epoch.');
+  if (options.lr_scheduler_type === 'constant') {
+    const warmup = (['warmup_ratio', 'warmup_steps'] as const).filter((name) => given.has(name) && options[name] > 0);
+    if (warmup.length > 0) notes.push(`${flags(warmup)}: constant has no warm-up; constant_with_warmup has.`);
+  } else if (options.warmup_steps > 0 && given.has('warmup_ratio')) notes.push('--warmup_steps overrides --warmup_ratio.');
+  return notes;
+}

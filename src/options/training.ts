@@ -1,0 +1,108 @@
+/**
+ * Options of the model, LoRA, the optimizer, batches and what a run leaves behind. Names are medvision_bm's where it has one, Hugging Face's where it
+ * has not; the hyperparameters' defaults are the ones that medvision_bm fixes in code, and each exception says why.
+ */
+import type { Definition } from './definition.ts';
+
+const MERGE_LATER = 'Merging is not built yet: the adapter folder that a run leaves can be merged in Python with PEFT (merge_and_unload).';
+const PUSH_LATER = 'Vernier does not upload yet: the adapter folder can be pushed with `hf upload`.';
+const WANDB_LATER = 'Weights & Biases is not built yet: leave it out; --report_to console,jsonl keeps every figure in trainer_log.jsonl.';
+
+export const trainingOptions = {
+  config: { group: 'Model', type: 'string', default: null, aliases: ['recipe'], help: 'YAML file with these same names; flags override it.' },
+  run_name: { group: 'Model', type: 'string', default: 'sft', help: 'Name of the run, in logs and in the default output folder.' },
+  base_model_hf: {
+    group: 'Model', type: 'string', default: null, aliases: ['model_name_or_path'],
+    help: 'Base model: a Hugging Face model folder (config.json, *.safetensors, tokenizer.json) or a hub id. Required.',
+  },
+  init_adapter: { group: 'Model', type: 'string', default: null, help: 'PEFT adapter folder to go on from; its own rank, alpha and targets hold.' },
+  finetune: { group: 'Model', type: 'enum', default: 'lora', choices: ['lora', 'full'], help: 'Train a LoRA adapter, or every weight of the model.' },
+  quantization: {
+    group: 'Model', type: 'enum', default: 'none', choices: ['none', 'nf4'],
+    refusedChoices: { nf4: 'NF4 is not built yet: --quantization none keeps the weights in the precision of the checkpoint (a bf16 folder takes 2 bytes a weight).' },
+    help: 'How frozen weights are held on the GPU. medvision_bm always takes nf4.',
+  },
+  compute_dtype: {
+    group: 'Model', type: 'enum', default: 'auto', choices: ['auto', 'f32', 'f16'],
+    help: 'Arithmetic inside the large kernels; sums, adapters and the residual stream are f32 always. auto: f16 where the adapter has it and the model allows it.',
+  },
+
+  lora_r: { group: 'LoRA', type: 'integer', default: 16, min: 1, max: 4096, help: 'Rank.' },
+  lora_alpha: { group: 'LoRA', type: 'number', default: 16, above: 0, help: 'Scale: the delta is multiplied by alpha / r (alpha / sqrt(r) with --use_rslora).' },
+  lora_dropout: { group: 'LoRA', type: 'number', default: 0.05, min: 0, below: 1, help: "Dropout on the adapter's input." },
+  target_modules: {
+    group: 'LoRA', type: 'list', default: ['all-linear'], regex: true,
+    help: 'all-linear, or names as q_proj,v_proj, or one regular expression on the full module name, by the rules of PEFT.',
+  },
+  modules_to_save: {
+    group: 'LoRA', type: 'list', default: [],
+    help: 'Modules trained in full and saved with the adapter. medvision_bm trains lm_head,embed_tokens; the default here is none, because for a 3B model these two ' +
+      'alone take some 10 GB of GPU memory with their gradients and optimizer state.',
+  },
+  use_rslora: { group: 'LoRA', type: 'boolean', default: false, help: 'Rank-stabilised scale, alpha / sqrt(r).' },
+  use_dora: { group: 'LoRA', type: 'boolean', default: false, help: 'Weight-decomposed LoRA: direction and magnitude are learnt apart.' },
+
+  epoch: { group: 'Optimisation', type: 'number', default: 1, above: 0, aliases: ['num_train_epochs'], help: 'Passes over the training rows; may be a fraction.' },
+  max_steps: { group: 'Optimisation', type: 'integer', default: -1, min: 1, all: true, help: 'Number of optimizer steps in place of --epoch; -1: by --epoch.' },
+  learning_rate: { group: 'Optimisation', type: 'number', default: 2e-4, min: 0, help: 'Highest learning rate of the schedule.' },
+  lr_scheduler_type: {
+    group: 'Optimisation', type: 'enum', default: 'linear', choices: ['linear', 'cosine', 'constant', 'constant_with_warmup'],
+    help: 'Schedule after the warm-up: to 0 along a line or half a cosine, or constant. As in Hugging Face, constant has no warm-up.',
+  },
+  warmup_ratio: { group: 'Optimisation', type: 'number', default: 0.03, min: 0, max: 1, help: 'Share of the steps, rounded up, over which the learning rate rises from 0.' },
+  warmup_steps: { group: 'Optimisation', type: 'integer', default: 0, min: 0, help: 'Warm-up in steps; when above 0 it takes the place of --warmup_ratio.' },
+  max_grad_norm: { group: 'Optimisation', type: 'number', default: 0.3, min: 0, help: 'Gradients are clipped to this global norm; 0: no clipping.' },
+  weight_decay: { group: 'Optimisation', type: 'number', default: 0, min: 0, help: "AdamW's decoupled weight decay." },
+  adam_beta1: { group: 'Optimisation', type: 'number', default: 0.9, min: 0, below: 1, help: "AdamW's decay of the first moment." },
+  adam_beta2: { group: 'Optimisation', type: 'number', default: 0.999, min: 0, below: 1, help: "AdamW's decay of the second moment." },
+  adam_epsilon: { group: 'Optimisation', type: 'number', default: 1e-8, above: 0, help: "AdamW's epsilon." },
+  loss_reduction: {
+    group: 'Optimisation', type: 'enum', default: 'token', choices: ['token', 'microbatch'],
+    help: 'token: mean over all labelled tokens of the accumulated batch. microbatch: mean of the means of the micro-batches, as medvision_bm has it for Qwen2.5-VL.',
+  },
+  seed: { group: 'Optimisation', type: 'integer', default: 1024, min: 0, max: 4294967295, help: 'Seed of the LoRA start, dropout, shuffling and the split.' },
+
+  per_device_train_batch_size: { group: 'Batches and memory', type: 'integer', default: 20, min: 1, help: 'Rows in a micro-batch.' },
+  gradient_accumulation_steps: { group: 'Batches and memory', type: 'integer', default: 2, min: 1, help: 'Micro-batches to one optimizer step.' },
+  gradient_checkpointing: {
+    group: 'Batches and memory', type: 'boolean', default: true,
+    help: 'Keep only the input of each block and run the block again in the backward pass, the normal way here; false keeps more and computes less. (medvision_bm: false.)',
+  },
+
+  lora_checkpoint_dir: {
+    group: 'Output', type: 'string', default: 'outputs/{run_name}', aliases: ['output_dir'],
+    help: 'Folder for the adapter, its checkpoint-N folders, and the log; {run_name} is filled in.',
+  },
+  overwrite: { group: 'Output', type: 'boolean', default: false, aliases: ['overwrite_output_dir'], help: 'Replace what an earlier run left in that folder.' },
+  save_steps: { group: 'Output', type: 'integer', default: 1000, min: 1, all: true, help: 'Steps from one checkpoint to the next; -1: only at the end.' },
+  save_total_limit: { group: 'Output', type: 'integer', default: 10, min: 1, all: true, help: 'Checkpoints kept, the oldest go first; -1: all.' },
+  logging_steps: { group: 'Output', type: 'integer', default: 50, min: 1, help: 'Steps from one row of figures to the next.' },
+  report_to: {
+    group: 'Output', type: 'list', default: ['console', 'jsonl'], choices: ['console', 'jsonl', 'none', 'wandb', 'tensorboard', 'all'],
+    refusedChoices: {
+      wandb: WANDB_LATER,
+      tensorboard: 'TensorBoard files are not built yet: --report_to console,jsonl keeps every figure in trainer_log.jsonl.',
+      all: 'Name the trackers one by one: --report_to console,jsonl.',
+    },
+    help: 'Where figures go: console, jsonl (trainer_log.jsonl in the output folder), none.',
+  },
+  wandb_project: { group: 'Output', type: 'string', default: null, refusal: WANDB_LATER, help: 'Weights & Biases project.' },
+  wandb_run_name: { group: 'Output', type: 'string', default: null, refusal: WANDB_LATER, help: 'Name of the run there.' },
+  wandb_run_id: { group: 'Output', type: 'string', default: null, refusal: WANDB_LATER, help: 'Id of the run there.' },
+  wandb_dir: { group: 'Output', type: 'string', default: null, refusal: WANDB_LATER, help: 'Folder of its local files.' },
+  wandb_resume: {
+    group: 'Output', type: 'enum', default: 'allow', choices: ['allow', 'must', 'never', 'auto'], refusal: WANDB_LATER, help: 'Whether a run with that id goes on.',
+  },
+  resume_from_checkpoint: {
+    group: 'Output', type: 'boolean', default: false,
+    refusal: 'Resuming is not built yet: --init_adapter DIR/checkpoint-N goes on from the weights of a checkpoint, with a fresh optimizer and schedule.',
+    help: 'Go on from the last checkpoint in the output folder.',
+  },
+
+  merge_model: { group: 'Merging and sharing', type: 'boolean', default: false, refusal: MERGE_LATER, help: 'Merge the adapter into the base after training.' },
+  merge_only: { group: 'Merging and sharing', type: 'boolean', default: false, refusal: MERGE_LATER, help: 'Merge and do not train.' },
+  merged_model_dir: { group: 'Merging and sharing', type: 'string', default: null, note: `used for merging only. ${MERGE_LATER}`, help: 'Folder of the merged model.' },
+  merged_model_hf: { group: 'Merging and sharing', type: 'string', default: null, note: `used for merging only. ${MERGE_LATER}`, help: 'Hub name of the merged model.' },
+  push_LoRA: { group: 'Merging and sharing', type: 'boolean', default: false, refusal: PUSH_LATER, help: 'Push the adapter to the hub at every save.' },
+  push_merged_model: { group: 'Merging and sharing', type: 'boolean', default: false, refusal: PUSH_LATER, help: 'Push the merged model to the hub.' },
+} as const satisfies Record<string, Definition>;
