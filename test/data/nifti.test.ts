@@ -1,0 +1,155 @@
+/** Volumes against nibabel, value for value; and files that are broken or hostile. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { afterAll, describe, expect, test } from 'vitest';
+import { nodePlatform } from '../../node/platform.ts';
+import { openVolume, readNiftiHeader } from '../../src/data/nifti.ts';
+import type { SliceDim } from '../../src/data/nifti.ts';
+import { sliceToRgb } from '../../src/data/medvision/slices.ts';
+import { UserError } from '../../src/platform.ts';
+
+const golden = resolve(import.meta.dirname, '../golden/nifti');
+const folder = mkdtempSync(join(tmpdir(), 'vernier-nifti-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Expected {
+  shape: number[];
+  zooms: number[];
+  /** First axis fastest; what is not finite as text. */
+  voxels: (number | string)[];
+}
+const expected = JSON.parse(readFileSync(join(golden, 'expected.json'), 'utf8')) as Record<string, Expected>;
+
+describe('as nibabel reads them', () => {
+  test.each(Object.keys(expected))('%s', async (name) => {
+    const volume = await openVolume(nodePlatform, join(golden, name));
+    const { shape, zooms, voxels } = expected[name] ?? { shape: [], zooms: [], voxels: [] };
+    const [ni = 1, nj = 1, nk = 1] = shape;
+    expect(volume.shape).toEqual([ni, nj, nk]);
+    expect(volume.zooms).toEqual([zooms[0], zooms[1], zooms[2] ?? 1]);
+    expect(await readNiftiHeader(nodePlatform, join(golden, name))).toEqual(volume.header);
+    const value = (i: number, j: number, k: number): number => Number(String(voxels[i + ni * (j + nj * k)]).replace('inf', 'Infinity'));
+    for (const dim of [0, 1, 2] as SliceDim[]) {
+      for (let index = 0; index < volume.shape[dim]; index++) {
+        const { values, rows, cols } = volume.slice(dim, index);
+        expect([rows, cols]).toEqual(volume.shape.filter((_, axis) => axis !== dim));
+        for (let row = 0; row < rows; row++) {
+          for (let col = 0; col < cols; col++) {
+            const voxel = dim === 0 ? value(index, row, col) : dim === 1 ? value(row, index, col) : value(row, col, index);
+            expect(values[row * cols + col]).toBe(voxel);
+          }
+        }
+      }
+    }
+  });
+});
+
+const whole = gunzipSync(readFileSync(join(golden, 'nifti1_little_i2.nii.gz')));
+let count = 0;
+function write(bytes: Uint8Array, name = 'volume.nii'): string {
+  const path = join(folder, `${count++}_${name}`);
+  writeFileSync(path, bytes);
+  return path;
+}
+function edit(change: (view: DataView) => void): Uint8Array {
+  const copy = new Uint8Array(whole);
+  change(new DataView(copy.buffer));
+  return copy;
+}
+async function failure(path: string): Promise<string> {
+  const error = await openVolume(nodePlatform, path).then(
+    () => undefined,
+    (cause: unknown) => cause,
+  );
+  expect(error).toBeInstanceOf(UserError);
+  const message = error instanceof UserError ? error.message : '';
+  expect(message).toContain(path);
+  return message;
+}
+
+describe('broken volumes', () => {
+  const gz = gzipSync(whole);
+  test.each<[string, () => string, RegExp]>([
+    ['missing', () => join(folder, 'none.nii.gz'), /no such file/],
+    ['empty', () => write(new Uint8Array(0)), /only 0 bytes/],
+    ['empty gzip', () => write(gzipSync(new Uint8Array(0)), 'a.nii.gz'), /only 0 bytes/],
+    ['a text', () => write(new TextEncoder().encode('<html>'.repeat(200))), /not a NIfTI volume/],
+    ['gzip cut in the voxels', () => write(gz.subarray(0, gz.length - 40), 'a.nii.gz'), /truncated or corrupt/],
+    ['gzip cut in the header', () => write(gz.subarray(0, 20), 'a.nii.gz'), /truncated or corrupt/],
+    ['gzip with a flipped bit', () => write(gz.map((byte, i) => (i === gz.length - 6 ? byte ^ 1 : byte)), 'a.nii.gz'), /truncated or corrupt/],
+    ['cut in the voxels', () => write(whole.subarray(0, whole.length - 2)), /has only|truncated/],
+    ['cut inside, gzipped whole', () => write(gzipSync(whole.subarray(0, 400)), 'a.nii.gz'), /truncated/],
+    ['header alone', () => write(gzipSync(whole.subarray(0, 348)), 'a.nii.gz'), /truncated/],
+    ['negative dimension', () => write(edit((v) => v.setInt16(42, -5, true))), /dimensions/],
+    ['no dimension', () => write(edit((v) => v.setInt16(40, 0, true))), /dimensions/],
+    ['a zero dimension', () => write(edit((v) => v.setInt16(44, 0, true))), /dimensions/],
+    ['huge dimensions', () => write(gzipSync(edit((v) => [42, 44, 46].forEach((at) => v.setInt16(at, 32767, true)))), 'a.nii.gz'), /has only/],
+    ['time series', () => write(edit((v) => [40, 48].forEach((at, i) => v.setInt16(at, [4, 7][i] ?? 0, true)))), /3 dimensions/],
+    ['zooms that are no number', () => write(edit((v) => v.setFloat32(80, NaN, true))), /voxel size NaN/],
+    ['RGB voxels', () => write(edit((v) => v.setInt16(70, 128, true))), /128 \(RGB colour\)/],
+    ['unknown voxel type', () => write(edit((v) => v.setInt16(70, 77, true))), /voxel type 77/],
+    ['voxels inside the header', () => write(edit((v) => v.setFloat32(108, 100, true))), /byte 100/],
+    ['voxels before the file', () => write(edit((v) => v.setFloat32(108, -1e30, true))), /voxels are said to start/],
+    ['voxels nowhere', () => write(edit((v) => v.setFloat32(108, NaN, true))), /byte NaN/],
+    ['a slope without intercept', () => write(edit((v) => [2, NaN].forEach((x, i) => v.setFloat32(112 + 4 * i, x, true)))), /scl_inter/],
+    ['half a pair', () => write(edit((v) => v.setUint8(345, 0x69))), /\.hdr\/\.img pair/],
+  ])('%s', async (_, make, message) => {
+    expect(await failure(make())).toMatch(message);
+  });
+
+  test('a slice out of range', async () => {
+    const volume = await openVolume(nodePlatform, write(whole));
+    for (const index of [-1, 5, 0.5, NaN]) expect(() => volume.slice(0, index)).toThrow(UserError);
+  });
+
+  test('a gzip bomb behind a small volume is not unfolded', async () => {
+    const bomb = gzipSync(Buffer.concat([whole, Buffer.alloc(256 * 2 ** 20)]), { level: 1 });
+    const path = write(bomb, 'bomb.nii.gz');
+    const before = process.memoryUsage().rss;
+    const volume = await openVolume(nodePlatform, path);
+    expect(volume.byteLength).toBe(120);
+    expect(process.memoryUsage().rss - before).toBeLessThan(100 * 2 ** 20);
+  });
+
+  test('any header at all: a volume or a UserError', async () => {
+    const path = join(folder, 'fuzz.nii');
+    const bytes = fc.array(fc.record({ at: fc.integer({ min: 0, max: 355 }), value: fc.integer({ min: 0, max: 255 }) }), { maxLength: 12 });
+    const fuzzed = fc.asyncProperty(bytes, fc.boolean(), async (edits, isGzip) => {
+      const copy = new Uint8Array(whole);
+      for (const { at, value } of edits) copy[at] = value;
+      writeFileSync(path, isGzip ? gzipSync(copy) : copy);
+      try {
+        const volume = await openVolume(nodePlatform, path);
+        expect(volume.slice(2, 0).values.length).toBe(volume.shape[0] * volume.shape[1]);
+      } catch (cause) {
+        if (!(cause instanceof UserError)) throw cause;
+      }
+    });
+    await fc.assert(fuzzed, { numRuns: 300, seed: 5 });
+  });
+});
+
+describe('pictures', () => {
+  const grey = (values: number[]): number[] => {
+    const { data } = sliceToRgb({ values: Float64Array.from(values), rows: 1, cols: values.length });
+    return values.map((_, i) => data[i * 3] ?? -1);
+  };
+  test('minimum to maximum, cut off to a byte', () => {
+    expect(grey([0, 1, 2, 4])).toEqual([0, 63, 127, 255]);
+    expect(grey([-10, 0, 10])).toEqual([0, 127, 255]);
+  });
+  test('constant, NaN and infinite slices are black', () => {
+    expect(grey([7, 7])).toEqual([0, 0]);
+    expect(grey([0, NaN, 2])).toEqual([0, 0, 0]);
+    expect(grey([0, 1, Infinity])).toEqual([0, 0, 0]);
+    expect(grey([-Infinity, 0, 1])).toEqual([0, 0, 0]);
+  });
+  test('grey is written three times, rows first', () => {
+    const image = sliceToRgb({ values: Float64Array.of(0, 1, 2, 3, 4, 5), rows: 2, cols: 3 });
+    expect([image.width, image.height]).toEqual([3, 2]);
+    expect([...image.data]).toEqual([0, 51, 102, 153, 204, 255].flatMap((value) => [value, value, value]));
+  });
+});
