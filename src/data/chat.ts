@@ -97,7 +97,10 @@ export function assistantSpans(
           'Train with --mask reference, or simplify the template.',
       );
     }
-    spans.push({ start: at, end: end + endOfTurnLength(after, before, specialTokens) });
+    const token = closingToken(after, specialTokens);
+    // A template without an end of turn goes on with the next turn's opening token; that one is not there when the conversation ends here.
+    const isEnd = (): boolean => template.render([...messages.slice(0, turn), { ...message, content }]).includes(mark + token);
+    spans.push({ start: at, end: token !== '' && isEnd() ? end + token.length : end });
   });
   return spans;
 }
@@ -109,22 +112,14 @@ function unusedMark(text: string): string {
   return `${mark}\uE0FF`;
 }
 
-/** Length of the special token that closes a turn (with white space before it), 0 where the template has none and the next turn follows at once. */
-function endOfTurnLength(after: string, before: string, specialTokens: ReadonlySet<string>): number {
+/** The special token (with white space before it) that stands at the start of a text; empty where there is none. */
+function closingToken(after: string, specialTokens: ReadonlySet<string>): string {
   const space = after.length - after.trimStart().length;
   let token = '';
   for (const candidate of specialTokens) {
     if (candidate.length > token.length && after.startsWith(candidate, space)) token = candidate;
   }
-  if (token === '') return 0;
-  // The token that opened this turn would open the next one: it is not an end.
-  let opener = '';
-  let openedAt = -1;
-  for (const candidate of specialTokens) {
-    const at = before.lastIndexOf(candidate);
-    if (at > openedAt) [opener, openedAt] = [candidate, at];
-  }
-  return token === opener ? 0 : space + token.length;
+  return token === '' ? '' : after.slice(0, space) + token;
 }
 
 /**

@@ -95,10 +95,10 @@ function parseText(fields: Fields): Qwen2_5VLTextConfig {
   const hiddenSize = fields.integer('hidden_size', 8192);
   const layers = fields.integer('num_hidden_layers', 80);
   const heads = fields.integer('num_attention_heads', 64);
+  const headDim = headSize(fields, hiddenSize, heads, 'num_attention_heads');
   // An explicit null means "as many as heads", a missing key the class's default.
   const kvHeads = fields.isNull('num_key_value_heads') ? heads : fields.integer('num_key_value_heads', 8);
   if (heads % kvHeads !== 0) throw fields.wrong('num_key_value_heads', kvHeads, `a divisor of num_attention_heads (${heads})`);
-  const headDim = headSize(fields, hiddenSize, heads, 'num_attention_heads');
   const attentionDropout = fields.number('attention_dropout', 0);
   if (attentionDropout !== 0) throw fields.wrong('attention_dropout', attentionDropout, '0; dropout inside attention is not supported');
 
