@@ -39,7 +39,9 @@ export class ChatTemplate {
       const text = defaultTemplate((await readJsonFile(platform, path))?.['chat_template']);
       if (text !== undefined) return new ChatTemplate(text, tokenizer.roles, path);
     }
-    throw new UserError(`${dir}: it has no chat template (chat_template.jinja, chat_template.json, or chat_template in tokenizer_config.json). Fetch the folder whole.`);
+    throw new UserError(
+      `${dir}: it has no chat template (chat_template.jinja, chat_template.json, or chat_template in tokenizer_config.json). Fetch the folder whole.`,
+    );
   }
 
   /** @throws UserError with the template's own words where it refuses the conversation (roles that do not alternate, say) */
@@ -47,7 +49,9 @@ export class ChatTemplate {
     try {
       return this.template.render({ ...this.variables, messages, add_generation_prompt: options.addGenerationPrompt ?? false });
     } catch (cause) {
-      throw new UserError(`${this.source}: the chat template refuses this conversation (${reason(cause)}; roles: ${messages.map((m) => m.role).join(', ')}).`);
+      throw new UserError(
+        `${this.source}: the chat template refuses this conversation (${reason(cause)}; roles: ${messages.map((m) => m.role).join(', ')}).`,
+      );
     }
   }
 }
@@ -123,11 +127,11 @@ function closingToken(after: string, specialTokens: ReadonlySet<string>): string
 }
 
 /**
- * Which tokens of `ids` (`tokenizer.encode(text)`, no special tokens added) hold a character of the spans: `first` to `end`, exclusive, for each. The text is
- * tokenised up to each boundary and compared with the whole; a token that straddles the boundary (the template's newline with a newline of
- * the answer) counts as the assistant's.
+ * Which tokens of `ids` (`tokenizer.encode(text)`, no special tokens added) hold a character of the spans: `first` to `end`, exclusive, for
+ * each. The text is tokenised up to each boundary and compared with the whole; a token that straddles the boundary (the template's newline
+ * with a newline of the answer) counts as the assistant's.
  */
-export function tokenRanges(tokenizer: Tokenizer, text: string, ids: readonly number[], spans: readonly Span[]): { first: number; end: number }[] {
+export function tokenRanges(tokenizer: Pick<Tokenizer, 'encode'>, text: string, ids: readonly number[], spans: readonly Span[]): { first: number; end: number }[] {
   return spans.map(({ start, end }) => {
     const head = tokenizer.encode(text.slice(0, start));
     let first = 0;

@@ -30,7 +30,9 @@ export function smartResize(height: number, width: number, bounds: PixelBounds):
   const { factor, minPixels, maxPixels } = bounds;
   const ratio = Math.max(height, width) / Math.min(height, width);
   if (!(ratio <= 200)) {
-    throw new UserError(`Image of ${width}×${height} pixels: the longer side may be at most 200 times the shorter one, it is ${ratio.toFixed(1)} times. Crop it.`);
+    throw new UserError(
+      `Image of ${width}×${height} pixels: the longer side may be at most 200 times the shorter one, it is ${ratio.toFixed(1)} times. Crop it.`,
+    );
   }
   const rounded = { height: roundHalfEven(height / factor) * factor, width: roundHalfEven(width / factor) * factor };
   if (rounded.height * rounded.width > maxPixels) {
@@ -92,7 +94,9 @@ export async function loadImageSettings(platform: Platform, dir: string): Promis
   if (section !== undefined) return parseImageSettings(section, `${combined} (image_processor)`);
   const raw = await readJsonFile(platform, alone);
   if (raw === undefined) {
-    throw new UserError(`${alone}: not found, nor processor_config.json with an image_processor. The model folder must hold one of them; fetch it whole.`);
+    throw new UserError(
+      `${alone}: not found, nor processor_config.json with an image_processor. The model folder must hold one of them; fetch it whole.`,
+    );
   }
   return parseImageSettings(raw, alone);
 }

@@ -47,7 +47,9 @@ export class Tokenizer {
       this.after = stated?.after ?? around.slice(Math.max(0, start) + probe.length);
     } catch (cause) {
       if (cause instanceof UserError) throw cause;
-      throw new UserError(`${source}: it cannot be used as a tokenizer (${cause instanceof Error ? cause.message : String(cause)}). Fetch the file again.`);
+      throw new UserError(
+        `${source}: it cannot be used as a tokenizer (${cause instanceof Error ? cause.message : String(cause)}). Fetch the file again.`,
+      );
     }
     this.cleanUp = config['clean_up_tokenization_spaces'] === true;
   }
@@ -57,7 +59,9 @@ export class Tokenizer {
     const path = joinPath(dir, 'tokenizer.json');
     const model = await readJsonFile(platform, path);
     if (model === undefined) {
-      throw new UserError(`${path}: not found. The model folder must hold tokenizer.json; save it with AutoTokenizer.from_pretrained(…).save_pretrained(…).`);
+      throw new UserError(
+        `${path}: not found. The model folder must hold tokenizer.json; save it with AutoTokenizer.from_pretrained(…).save_pretrained(…).`,
+      );
     }
     return new Tokenizer(model, (await readJsonFile(platform, joinPath(dir, 'tokenizer_config.json'))) ?? {}, path);
   }
@@ -128,10 +132,15 @@ interface AddedTokenFields {
 function mergeAddedTokens(model: Json, config: Json, special: ReadonlySet<string>, source: string): AddedTokenFields[] {
   const listed: unknown = model['added_tokens'] ?? [];
   if (!Array.isArray(listed)) throw new UserError(`${source}: added_tokens must be a list.`);
-  const fromConfig = Object.entries(asObject(config['added_tokens_decoder']) ?? {}).map(([id, token]): Json => ({ ...asObject(token), id: Number(id) }));
+  const fromConfig = Object.entries(asObject(config['added_tokens_decoder']) ?? {}).map(([id, token]): Json => ({
+    ...asObject(token),
+    id: Number(id),
+  }));
   // A role's token may be an ordinary entry of the vocabulary; Python makes it an added token, so that it is never cut up.
   const vocabulary = asObject(asObject(model['model'])?.['vocab']) ?? {};
-  const fromRoles = [...special].filter((content) => typeof vocabulary[content] === 'number').map((content): Json => ({ content, id: vocabulary[content] }));
+  const fromRoles = [...special]
+    .filter((content) => typeof vocabulary[content] === 'number')
+    .map((content): Json => ({ content, id: vocabulary[content] }));
   const byContent = new Map<string, AddedTokenFields>();
   for (const entry of [...listed.map(asObject), ...fromConfig, ...fromRoles]) {
     const content = entry?.['content'];
@@ -144,7 +153,15 @@ function mergeAddedTokens(model: Json, config: Json, special: ReadonlySet<string
     const isSpecial = flag('special') || special.has(content);
     // Tokens that nothing says otherwise about are matched after normalisation, special ones before it.
     const normalized = typeof entry['normalized'] === 'boolean' ? entry['normalized'] : !isSpecial;
-    byContent.set(content, { id, content, special: isSpecial, lstrip: flag('lstrip'), rstrip: flag('rstrip'), single_word: flag('single_word'), normalized });
+    byContent.set(content, {
+      id,
+      content,
+      special: isSpecial,
+      lstrip: flag('lstrip'),
+      rstrip: flag('rstrip'),
+      single_word: flag('single_word'),
+      normalized,
+    });
   }
   return [...byContent.values()];
 }

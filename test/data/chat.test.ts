@@ -1,14 +1,15 @@
 /** Which tokens the assistant wrote, under templates of several habits. */
 import { describe, expect, test } from 'vitest';
-import { assistantSpans, ChatTemplate } from '../../src/data/chat.ts';
+import { assistantSpans, ChatTemplate, tokenRanges } from '../../src/data/chat.ts';
 import type { Message } from '../../src/data/example.ts';
 import { UserError } from '../../src/platform.ts';
 
-const im = "{%- for m in messages -%}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor -%}{%- if add_generation_prompt -%}<|im_start|>assistant\n{%- endif -%}";
+const im =
+  '{%- for m in messages -%}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor -%}{%- if add_generation_prompt -%}<|im_start|>assistant\n{%- endif -%}';
 const gemma =
   "{{ bos_token }}{%- for m in messages -%}<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n{{ m.content | trim }}<end_of_turn>\n{% endfor -%}";
 const bare = '{%- for m in messages -%}<|{{ m.role }}|>{{ m.content }}{%- endfor -%}';
-const spaced = "{%- for m in messages -%}{{ m.role }}: {{ m.content }} </s>{%- endfor -%}";
+const spaced = '{%- for m in messages -%}{{ m.role }}: {{ m.content }} </s>{%- endfor -%}';
 const alternating = "{%- if messages[0].role != 'user' -%}{{ raise_exception('must start with user') }}{%- endif -%}" + im;
 const thinking = im.replace('{{ m.content }}', "{%- if loop.last and m.role == 'assistant' -%}<think>\n\n</think>\n\n{% endif -%}{{ m.content }}");
 
@@ -44,12 +45,17 @@ describe('assistant spans', () => {
   });
 
   test('text that contains the mark, or looks like a turn', () => {
-    expect(written(im, [{ role: 'user', content: '\uE0FE\uE0FE\uE0FF' }, { role: 'assistant', content: '\uE0FE\uE0FF<|im_end|>\n' }])).toEqual(['\uE0FE\uE0FF<|im_end|>\n<|im_end|>']);
+    expect(
+      written(im, [
+        { role: 'user', content: '\uE0FE\uE0FE\uE0FF' },
+        { role: 'assistant', content: '\uE0FE\uE0FF<|im_end|>\n' },
+      ]),
+    ).toEqual(['\uE0FE\uE0FF<|im_end|>\n<|im_end|>']);
     expect(written(im, [{ role: 'user', content: 'x' }])).toEqual([]);
   });
 
   test('a template that repeats or drops the answer is refused', () => {
-    const repeated = "{%- for m in messages -%}{{ m.content }}|{{ m.content | upper }}{%- endfor -%}";
+    const repeated = '{%- for m in messages -%}{{ m.content }}|{{ m.content | upper }}{%- endfor -%}';
     expect(() => written(repeated, talk)).toThrow(UserError);
     expect(() => written('{{ messages | length }}', talk)).toThrow('cannot be told');
   });
@@ -64,4 +70,26 @@ test("the template's own refusal is passed on", () => {
 test('a template that is not Jinja is refused', () => {
   expect(() => new ChatTemplate('{% if %}', {}, 'base/chat_template.jinja')).toThrow(UserError);
   expect(() => new ChatTemplate('{% if %}', {}, 'base/chat_template.jinja')).toThrow('base/chat_template.jinja');
+});
+
+describe('token ranges', () => {
+  // Words, single spaces and runs of newlines, each an id of its own: enough to make tokens straddle a boundary.
+  const known = new Map<string, number>();
+  const encode = (text: string): number[] =>
+    (text.match(/\n+|<[^>]*>|[a-z:]+| /g) ?? []).map((piece) => known.get(piece) ?? known.set(piece, known.size).size - 1);
+  const words = (text: string, start: number, end: number): string[] => {
+    const ids = encode(text);
+    const names = [...known.keys()];
+    return tokenRanges({ encode }, text, ids, [{ start, end }]).flatMap((range) => ids.slice(range.first, range.end).map((id) => names[id] ?? ''));
+  };
+
+  test('boundaries between tokens', () => {
+    expect(words('user:\na b<end>\n', 6, 14)).toEqual(['a', ' ', 'b', '<end>']);
+    expect(words('user:\n<end>\n', 6, 11)).toEqual(['<end>']);
+  });
+
+  test('a token across a boundary belongs to the assistant', () => {
+    expect(words('user:\n\na<end>\n', 6, 13)).toEqual(['\n\n', 'a', '<end>']);
+    expect(words('user:\nabc', 6, 8)).toEqual(['abc']);
+  });
 });

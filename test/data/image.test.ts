@@ -25,7 +25,10 @@ interface ProcessCase {
   pixel_values_sha256: string;
 }
 
-const dump = JSON.parse(readFileSync(new URL('../golden/qwen_vision_indices.json', import.meta.url), 'utf8')) as { resize: ResizeCase[]; process: ProcessCase[] };
+const dump = JSON.parse(readFileSync(new URL('../golden/qwen_vision_indices.json', import.meta.url), 'utf8')) as {
+  resize: ResizeCase[];
+  process: ProcessCase[];
+};
 
 function digest(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
@@ -93,7 +96,12 @@ test.each(dump.process)('the PIL image processor on $height×$width×$channels',
   const image = synthetic(c.height, c.width, c.channels);
   const size = smartResize(c.height, c.width, { factor: 28, minPixels: c.min_pixels, maxPixels: c.max_pixels });
   const out = new Float32Array(size.height * size.width * 3 * 2);
-  const grid = patchify(resizeImage(image, size.width, size.height, settings.filter), pixelTable(settings), { patchSize: 14, temporalPatchSize: 2, mergeSize: 2 }, out);
+  const grid = patchify(
+    resizeImage(image, size.width, size.height, settings.filter),
+    pixelTable(settings),
+    { patchSize: 14, temporalPatchSize: 2, mergeSize: 2 },
+    out,
+  );
   expect(grid).toEqual(c.grid);
   expect(digest(new Uint8Array(out.buffer))).toBe(c.pixel_values_sha256);
 });

@@ -55,7 +55,10 @@ describe('merging the two files', () => {
   });
 
   test('added_tokens_decoder adds what tokenizer.json lacks; eos_token makes a token special', () => {
-    const config = { added_tokens_decoder: { 10: { content: '<|end|>', special: true }, 11: { content: '<|more|>', special: false } }, eos_token: { content: '<|more|>' } };
+    const config = {
+      added_tokens_decoder: { 10: { content: '<|end|>', special: true }, 11: { content: '<|more|>', special: false } },
+      eos_token: { content: '<|more|>' },
+    };
     const tokenizer = new Tokenizer(model, config, 'tokenizer.json');
     expect(tokenizer.encode('a<|more|>b')).toEqual([0, 11, 1]);
     expect(tokenizer.roleId('eos_token')).toBe(11);

@@ -10,7 +10,10 @@ import { dawnFlags, nodePlatform } from '../../node/platform.ts';
 import { UserError } from '../../src/platform.ts';
 
 const pictures = fileURLToPath(new URL('../golden/images', import.meta.url));
-const digests = JSON.parse(readFileSync(join(pictures, 'rgb_sha256.json'), 'utf8')) as Record<string, { width: number; height: number; sha256: string }>;
+const digests = JSON.parse(readFileSync(join(pictures, 'rgb_sha256.json'), 'utf8')) as Record<
+  string,
+  { width: number; height: number; sha256: string }
+>;
 
 describe('images', () => {
   test.each(Object.entries(digests))("%s decodes to PIL's bytes", async (name, expected) => {
@@ -57,7 +60,10 @@ describe('files', () => {
     await nodePlatform.makeDir(folder);
     expect(await nodePlatform.isDirectory(folder)).toBe(true);
     const file = join(folder, 'x.bin');
-    await nodePlatform.writeFile(file, Uint8Array.from({ length: 100 }, (_, i) => i));
+    await nodePlatform.writeFile(
+      file,
+      Uint8Array.from({ length: 100 }, (_, i) => i),
+    );
     expect(readdirSync(folder)).toEqual(['x.bin']);
     const ranged = await nodePlatform.openFile(file);
     expect(ranged.size).toBe(100);

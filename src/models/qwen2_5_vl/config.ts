@@ -1,8 +1,8 @@
 /**
- * `config.json` of a Qwen2.5-VL folder as typed, checked fields. Two layouts are met: the hub's (transformers 4.49: text fields at the top, `rope_scaling`)
- * and the nested one (4.52 on: `text_config`, since 5.0 `rope_parameters`). Keys that a file leaves out take the defaults of transformers'
- * Qwen2_5_VLConfig, since its `save_pretrained` may leave them out. What this code cannot compute faithfully is refused here, by name, rather than
- * trained wrong.
+ * `config.json` of a Qwen2.5-VL folder as typed, checked fields. Two layouts are met: the hub's (transformers 4.49: text fields at the top,
+ * `rope_scaling`) and the nested one (4.52 on: `text_config`, since 5.0 `rope_parameters`). Keys that a file leaves out take the defaults of
+ * transformers' Qwen2_5_VLConfig, since its `save_pretrained` may leave them out. What this code cannot compute faithfully is refused here, by
+ * name, rather than trained wrong.
  */
 import { UserError } from '../../platform.ts';
 
@@ -104,7 +104,8 @@ function parseText(fields: Fields): Qwen2_5VLTextConfig {
 
   const rope = fields.section('rope_parameters') ?? fields.section('rope_scaling') ?? new Fields({}, fields.source, 'rope_scaling.');
   const ropeType = rope.text('rope_type', rope.text('type', 'default'));
-  if (ropeType !== 'default' && ropeType !== 'mrope') throw rope.wrong('rope_type', ropeType, '"default" or "mrope"; other rotary scalings are not supported');
+  if (ropeType !== 'default' && ropeType !== 'mrope')
+    throw rope.wrong('rope_type', ropeType, '"default" or "mrope"; other rotary scalings are not supported');
   const mropeSection = rope.integers('mrope_section', [16, 24, 24]);
   if (mropeSection.reduce((sum, size) => sum + size, 0) * 2 !== headDim) {
     throw rope.wrong('mrope_section', mropeSection, `sections that add up to half the head size (${headDim / 2})`);
@@ -114,7 +115,8 @@ function parseText(fields: Fields): Qwen2_5VLTextConfig {
   const maxWindowLayers = fields.isNull('max_window_layers') ? layers : fields.integer('max_window_layers', 80, 0);
   const layerTypes = parseLayerTypes(fields, layers, (layer) => window !== null && layer >= maxWindowLayers);
   const slides = layerTypes.includes('sliding_attention');
-  if (slides && window === null) throw fields.wrong('layer_types', 'sliding_attention', 'use_sliding_window with a sliding_window, or full_attention only');
+  if (slides && window === null)
+    throw fields.wrong('layer_types', 'sliding_attention', 'use_sliding_window with a sliding_window, or full_attention only');
 
   return {
     hiddenSize,
@@ -155,7 +157,8 @@ function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
   const patchSize = fields.integer('patch_size', 14);
   const spatialMergeSize = fields.integer('spatial_merge_size', 2);
   const windowSize = fields.integer('window_size', 112);
-  if (windowSize < patchSize * spatialMergeSize) throw fields.wrong('window_size', windowSize, `at least ${patchSize * spatialMergeSize}, one merged patch`);
+  if (windowSize < patchSize * spatialMergeSize)
+    throw fields.wrong('window_size', windowSize, `at least ${patchSize * spatialMergeSize}, one merged patch`);
   const rope = fields.section('rope_parameters');
   const ropeType = rope?.text('rope_type', 'axial') ?? 'axial';
   if (rope !== undefined && ropeType !== 'axial' && ropeType !== 'default') throw rope.wrong('rope_type', ropeType, '"axial"');

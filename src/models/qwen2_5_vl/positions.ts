@@ -36,7 +36,7 @@ export function mropePositions(
   let next = 0;
   let largest = -1;
   let image = 0;
-  for (let t = 0; t < length; ) {
+  for (let t = 0; t < length;) {
     if (inputIds[t] !== imageTokenId) {
       for (let axis = 0; axis < 3; axis++) positionIds[axis * length + t] = next;
       largest = Math.max(largest, next++);
@@ -48,7 +48,9 @@ export function mropePositions(
     let placeholders = 0;
     while (placeholders < wanted && inputIds[t + placeholders] === imageTokenId) placeholders++;
     if (grid === undefined || placeholders < wanted) {
-      throw new UserError(`Image ${image}: ${wanted} placeholder tokens were expected at position ${t}, ${placeholders} are there (${grids.length} images given).`);
+      throw new UserError(
+        `Image ${image}: ${wanted} placeholder tokens were expected at position ${t}, ${placeholders} are there (${grids.length} images given).`,
+      );
     }
     const rows = Math.floor(grid[1] / spatialMergeSize);
     const columns = Math.floor(grid[2] / spatialMergeSize);
@@ -148,7 +150,7 @@ export function textRotary(positionIds: Int32Array, config: Pick<Qwen2_5VLTextCo
   return rotary(length, frequencies.length, (t, d) => [positionIds[(axes[d] ?? 0) * length + t] ?? 0, frequencies[d] ?? 0]);
 }
 
-/** 1 / theta^(2i/dim), i < dim/2. Torch computes it in float32 throughout; each rounding is repeated here, else the angles of late tokens drift apart. */
+/** 1 / theta^(2i/dim), i < dim/2. Torch rounds every step to float32; so does this, else the angles of late tokens drift apart. */
 export function inverseFrequencies(theta: number, dim: number): Float32Array {
   const f = Math.fround;
   return Float32Array.from({ length: Math.ceil(dim / 2) }, (_, i) => f(1 / f(f(theta) ** f((2 * i) / dim))));

@@ -55,7 +55,9 @@ export class Qwen2_5VLProcessor implements Processor {
     this.endOfTurnIds = endOfTurnIds.length > 0 || eos === undefined ? endOfTurnIds : [eos];
     this.padId = tokenizer.roleId('pad_token') ?? eos ?? 0;
     if (tokenizer.tokenOf(config.imageTokenId) === undefined) {
-      throw new UserError(`${tokenizer.source}: it has no token ${config.imageTokenId}, config.json's image_token_id. The two files are not of one model.`);
+      throw new UserError(
+        `${tokenizer.source}: it has no token ${config.imageTokenId}, config.json's image_token_id. The two files are not of one model.`,
+      );
     }
   }
 
@@ -82,7 +84,8 @@ export class Qwen2_5VLProcessor implements Processor {
     const { messages } = conversation;
     const row = conversation.id === undefined ? 'Conversation' : `Conversation ${conversation.id}`;
     const parts = messages.flatMap((m) => (typeof m.content === 'string' ? [] : m.content.filter((part) => part.type === 'image'))).length;
-    if (parts !== images.length) throw new UserError(`${row}: its messages have ${parts} image parts, ${images.length} images were given. Give one for each part.`);
+    if (parts !== images.length)
+      throw new UserError(`${row}: its messages have ${parts} image parts, ${images.length} images were given. Give one for each part.`);
 
     const rendering = { addGenerationPrompt: options.addGenerationPrompt ?? false };
     const text = this.template.render(messages, rendering);
@@ -140,7 +143,8 @@ export class Qwen2_5VLProcessor implements Processor {
       const size = this.resizedSize(image.height, image.width);
       if (size.height % this.bounds.factor !== 0 || size.width % this.bounds.factor !== 0) {
         throw new UserError(
-          `Image of ${size.width}×${size.height} pixels: ${this.settings.source} says do_resize false, so both sides must be multiples of ${this.bounds.factor}.`,
+          `Image of ${size.width}×${size.height} pixels: ${this.settings.source} says do_resize false, ` +
+            `so both sides must be multiples of ${this.bounds.factor}.`,
         );
       }
       return size;
@@ -168,7 +172,8 @@ function patchLayout(settings: ImageSettings, config: Qwen2_5VLConfig): PatchLay
   const { vision } = config;
   const agreed = (key: string, ofModel: number): number => {
     const value = settings.raw[key] ?? ofModel;
-    if (value !== ofModel) throw new UserError(`${settings.source}: ${key} is ${JSON.stringify(value)}, config.json's vision_config has ${ofModel}. The two must agree.`);
+    if (value !== ofModel)
+      throw new UserError(`${settings.source}: ${key} is ${JSON.stringify(value)}, config.json's vision_config has ${ofModel}. The two must agree.`);
     return ofModel;
   };
   return {
@@ -185,12 +190,15 @@ function pixelBounds(settings: ImageSettings, layout: PatchLayout, overrides: Pi
   const stated = (override: number | undefined, key: string, edge: string, fallback: number): number => {
     const value = override ?? raw[key] ?? size[edge] ?? size[key] ?? fallback;
     if (typeof value !== 'number' || !Number.isFinite(value) || value < 1) {
-      throw new UserError(`${override === undefined ? source : 'Image size'}: ${key} is ${JSON.stringify(value)}; a positive number of pixels was expected.`);
+      throw new UserError(
+        `${override === undefined ? source : 'Image size'}: ${key} is ${JSON.stringify(value)}; a positive number of pixels was expected.`,
+      );
     }
     return value;
   };
   const minPixels = stated(overrides.minPixels, 'min_pixels', 'shortest_edge', DEFAULT_MIN_PIXELS);
   const maxPixels = stated(overrides.maxPixels, 'max_pixels', 'longest_edge', DEFAULT_MAX_PIXELS);
-  if (minPixels > maxPixels) throw new UserError(`Image size: min_pixels (${minPixels}) is larger than max_pixels (${maxPixels}). Lower one or raise the other.`);
+  if (minPixels > maxPixels)
+    throw new UserError(`Image size: min_pixels (${minPixels}) is larger than max_pixels (${maxPixels}). Lower one or raise the other.`);
   return { factor: layout.patchSize * layout.mergeSize, minPixels, maxPixels };
 }

@@ -32,7 +32,16 @@ describe('layouts', () => {
 
   test('flat', () => {
     const config = parseQwen2_5VLConfig(flat);
-    expect(config.text).toMatchObject({ hiddenSize: 64, layers: 3, heads: 4, kvHeads: 2, headDim: 16, ropeTheta: 5e5, mropeSection: [2, 3, 3], slidingWindow: null });
+    expect(config.text).toMatchObject({
+      hiddenSize: 64,
+      layers: 3,
+      heads: 4,
+      kvHeads: 2,
+      headDim: 16,
+      ropeTheta: 5e5,
+      mropeSection: [2, 3, 3],
+      slidingWindow: null,
+    });
     expect(config.vision).toMatchObject({ depth: 4, headDim: 16, windowSize: 112, patchSize: 14, fullAttentionBlocks: [1, 3], ropeTheta: 10_000 });
   });
 
@@ -51,7 +60,17 @@ describe('layouts', () => {
 
 test('missing keys take the defaults of Qwen2_5_VLConfig', () => {
   const config = parseQwen2_5VLConfig({ model_type: 'qwen2_5_vl', vision_config: { out_hidden_size: 8192 } });
-  expect(config.text).toMatchObject({ hiddenSize: 8192, layers: 80, heads: 64, kvHeads: 8, headDim: 128, intermediateSize: 29568, vocabSize: 152064, rmsNormEps: 1e-5, ropeTheta: 1e6 });
+  expect(config.text).toMatchObject({
+    hiddenSize: 8192,
+    layers: 80,
+    heads: 64,
+    kvHeads: 8,
+    headDim: 128,
+    intermediateSize: 29568,
+    vocabSize: 152064,
+    rmsNormEps: 1e-5,
+    ropeTheta: 1e6,
+  });
   expect(config.vision).toMatchObject({ depth: 32, hiddenSize: 3584, heads: 16, intermediateSize: 3420, fullAttentionBlocks: [7, 15, 23, 31] });
   expect(config).toMatchObject({ imageTokenId: 151655, videoTokenId: 151656, visionStartTokenId: 151652 });
 });
@@ -63,10 +82,12 @@ test('sliding layers follow use_sliding_window and max_window_layers, or layer_t
     slidingWindow: 7,
     layerTypes: ['full_attention', 'sliding_attention', 'sliding_attention'],
   });
-  expect(text({ use_sliding_window: true, sliding_window: 7, layer_types: ['sliding_attention', 'full_attention', 'full_attention'] })).toMatchObject({
-    slidingWindow: 7,
-    layerTypes: ['sliding_attention', 'full_attention', 'full_attention'],
-  });
+  expect(text({ use_sliding_window: true, sliding_window: 7, layer_types: ['sliding_attention', 'full_attention', 'full_attention'] })).toMatchObject(
+    {
+      slidingWindow: 7,
+      layerTypes: ['sliding_attention', 'full_attention', 'full_attention'],
+    },
+  );
 });
 
 test.each([

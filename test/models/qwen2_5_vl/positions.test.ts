@@ -4,7 +4,15 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { UserError } from '../../../src/platform.ts';
-import { frameSeqlens, imageTokens, mropePositions, patchPositions, textRotary, visionRotary, windowOrder } from '../../../src/models/qwen2_5_vl/positions.ts';
+import {
+  frameSeqlens,
+  imageTokens,
+  mropePositions,
+  patchPositions,
+  textRotary,
+  visionRotary,
+  windowOrder,
+} from '../../../src/models/qwen2_5_vl/positions.ts';
 import type { Grid, Rotary } from '../../../src/models/qwen2_5_vl/positions.ts';
 
 type Rows = Record<string, number[]>;
@@ -36,7 +44,10 @@ interface TextCase {
   sin: Rows;
 }
 
-const dump = JSON.parse(readFileSync(new URL('../../golden/qwen_vision_indices.json', import.meta.url), 'utf8')) as { vision: VisionCase[]; text: TextCase[] };
+const dump = JSON.parse(readFileSync(new URL('../../golden/qwen_vision_indices.json', import.meta.url), 'utf8')) as {
+  vision: VisionCase[];
+  text: TextCase[];
+};
 
 /** Torch's float32 pow may be one unit in the last place off ours; an angle grows with the position, so the tolerance does. */
 function expectRows(rotary: Rotary, width: number, expected: { cos: Rows; sin: Rows }, largestPosition: number): void {
@@ -103,7 +114,15 @@ describe('text', () => {
   });
 
   test('two images back to back, without a token between them, keep their own grids', () => {
-    const { positionIds } = mropePositions([7, 7, 7, 1], 7, [[1, 2, 4], [1, 2, 2]], 2);
+    const { positionIds } = mropePositions(
+      [7, 7, 7, 1],
+      7,
+      [
+        [1, 2, 4],
+        [1, 2, 2],
+      ],
+      2,
+    );
     expect([...positionIds]).toEqual([0, 0, 2, 3, 0, 0, 2, 3, 0, 1, 2, 3]);
   });
 });

@@ -13,7 +13,10 @@ import { goldenNames, goldenPath } from '../../io/goldenFolder.ts';
 const models = goldenNames('golden').filter((name) => name.startsWith('qwen2_5_vl') && existsSync(goldenPath('golden', name, 'cases', 'cases.json')));
 const datasetFile = goldenPath('data', 'dataset.jsonl');
 const dataset = existsSync(datasetFile)
-  ? readFileSync(datasetFile, 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Conversation)
+  ? readFileSync(datasetFile, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Conversation)
   : [];
 
 async function decodeAll(row: Conversation): Promise<DecodedImage[]> {
@@ -37,33 +40,37 @@ describe.skipIf(cases.length === 0)('golden cases', () => {
     for (const model of models) processors.set(model, await Qwen2_5VLProcessor.load(nodePlatform, goldenPath('models', model)));
   });
 
-  test.each(cases)('%s %s', async (model, id) => {
-    const processor = processors.get(model);
-    const row = dataset.find((candidate) => candidate.id === id);
-    if (processor === undefined || row === undefined) throw new Error(`no processor or row for ${model} ${id}`);
-    const images = await decodeAll(row);
-    const golden = await openSafetensors(nodePlatform, goldenPath('golden', model, 'cases', `${id}.safetensors`));
-    try {
-      const example = processor.encode(row, images, { mask: 'completion' });
-      expect([...example.inputIds]).toEqual(await numbers(golden, 'input_ids'));
-      expect([...example.labels]).toEqual(await numbers(golden, 'labels_completion'));
-      const { length } = example.inputIds;
-      const counted = Array.from({ length: 3 * length }, (_, i) => i % length);
-      expect([...example.positionIds]).toEqual(golden.tensors.has('position_ids') ? await numbers(golden, 'position_ids') : counted);
-      expect([...processor.encode(row, images, { mask: 'reference' }).labels]).toEqual(await numbers(golden, 'labels_reference'));
-      expect(example.imageGrids.flat()).toEqual(golden.tensors.has('image_grid_thw') ? await numbers(golden, 'image_grid_thw') : []);
-      if (golden.tensors.has('pixel_values')) {
-        // The cases were made with torchvision's resize: single pixels are one or two levels (of 1/255/std = 0.0151) away from Pillow's.
-        const expected = await numbers(golden, 'pixel_values');
-        expect(example.pixelValues.length).toBe(expected.length);
-        const off = expected.map((value, i) => Math.abs(value - (example.pixelValues[i] ?? NaN)));
-        expect(off.every((e) => e < 2.5 * 0.0151)).toBe(true);
-        expect(off.filter((e) => e > 1e-6).length / off.length).toBeLessThan(0.06);
+  test.each(cases)(
+    '%s %s',
+    async (model, id) => {
+      const processor = processors.get(model);
+      const row = dataset.find((candidate) => candidate.id === id);
+      if (processor === undefined || row === undefined) throw new Error(`no processor or row for ${model} ${id}`);
+      const images = await decodeAll(row);
+      const golden = await openSafetensors(nodePlatform, goldenPath('golden', model, 'cases', `${id}.safetensors`));
+      try {
+        const example = processor.encode(row, images, { mask: 'completion' });
+        expect([...example.inputIds]).toEqual(await numbers(golden, 'input_ids'));
+        expect([...example.labels]).toEqual(await numbers(golden, 'labels_completion'));
+        const { length } = example.inputIds;
+        const counted = Array.from({ length: 3 * length }, (_, i) => i % length);
+        expect([...example.positionIds]).toEqual(golden.tensors.has('position_ids') ? await numbers(golden, 'position_ids') : counted);
+        expect([...processor.encode(row, images, { mask: 'reference' }).labels]).toEqual(await numbers(golden, 'labels_reference'));
+        expect(example.imageGrids.flat()).toEqual(golden.tensors.has('image_grid_thw') ? await numbers(golden, 'image_grid_thw') : []);
+        if (golden.tensors.has('pixel_values')) {
+          // The cases were made with torchvision's resize: single pixels are one or two levels (of 1/255/std = 0.0151) away from Pillow's.
+          const expected = await numbers(golden, 'pixel_values');
+          expect(example.pixelValues.length).toBe(expected.length);
+          const off = expected.map((value, i) => Math.abs(value - (example.pixelValues[i] ?? NaN)));
+          expect(off.every((e) => e < 2.5 * 0.0151)).toBe(true);
+          expect(off.filter((e) => e > 1e-6).length / off.length).toBeLessThan(0.06);
+        }
+      } finally {
+        await golden.close();
       }
-    } finally {
-      await golden.close();
-    }
-  }, 30_000);
+    },
+    30_000,
+  );
 
   test.each(models)('%s: prompts for generation, and what was generated reads back', (model) => {
     const processor = processors.get(model);
@@ -142,7 +149,12 @@ describe.skipIf(folders.length === 0)('every layout of the folder', () => {
     ['an image too many', ask({ role: 'user', content: 'hi' }), 1, 'have 0 image parts, 1 images'],
     ['the placeholder in a text', ask({ role: 'user', content: 'a <|image_pad|> b' }), 0, 'made 1 places (<|image_pad|>) for 0 images'],
   ])('refuses %s', (_, row, count, message) => {
-    const encode = (): unknown => loaded[0]?.encode(row, Array.from({ length: count }, () => grey(28, 28)), { mask: 'completion' });
+    const encode = (): unknown =>
+      loaded[0]?.encode(
+        row,
+        Array.from({ length: count }, () => grey(28, 28)),
+        { mask: 'completion' },
+      );
     expect(encode).toThrow(UserError);
     expect(encode).toThrow(message);
   });
