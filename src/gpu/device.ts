@@ -1,0 +1,425 @@
+/**
+ * The GPU: adapter choice and report, pipelines, cached bind groups, and one command stream into which many dispatches go before it is
+ * submitted. Nothing waits for the GPU except `read` and `finish`; compile errors, validation errors and a lost device surface there.
+ */
+import { UserError } from '../platform.ts';
+import { composeSource, numberedSource, parseInterface } from './kernelSource.ts';
+import type { KernelInterface, Specialisation } from './kernelSource.ts';
+import { Pool } from './pool.ts';
+import type { BufferView, GpuBuffer } from './pool.ts';
+import { Profiler } from './profiler.ts';
+import { Tensor } from './tensor.ts';
+import type { DType } from './tensor.ts';
+
+export interface DeviceOptions {
+  powerPreference?: GPUPowerPreference;
+  /** Pretend the adapter binds no more than this many bytes at once (tests of split tensors). */
+  maxBindingBytes?: number;
+  /** Leave these optional features off even where the adapter has them. */
+  without?: readonly ('f16' | 'subgroups' | 'timestamps')[];
+  /** Time every kernel with timestamp queries. */
+  profile?: boolean;
+}
+
+export interface DeviceReport {
+  vendor: string;
+  architecture: string;
+  description: string;
+  isSoftware: boolean;
+  f16: boolean;
+  subgroups: boolean;
+  timestamps: boolean;
+  maxBindingBytes: number;
+  maxBufferBytes: number;
+  workgroupMemoryBytes: number;
+}
+
+/** One compiled specialisation of one WGSL file. */
+export interface Kernel {
+  readonly id: number;
+  readonly label: string;
+  readonly interface: KernelInterface;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  readonly paramBytes: number;
+}
+
+/** What happened since the device was made; a test compares two steps. */
+export interface DeviceCounters {
+  submits: number;
+  dispatches: number;
+  buffersCreated: number;
+  bindGroupsCreated: number;
+}
+
+const SLOT_BYTES = 256;
+const RING_SLOTS = 8192;
+const MAX_GROUPS = 65535;
+
+export class Device {
+  readonly gpu: GPUDevice;
+  readonly report: DeviceReport;
+  readonly maxBindingBytes: number;
+  readonly pool: Pool;
+  readonly profiler: Profiler;
+  readonly counters: DeviceCounters = { submits: 0, dispatches: 0, buffersCreated: 0, bindGroupsCreated: 0 };
+
+  private nextId = 1;
+  private readonly kernels = new Map<string, Kernel>();
+  private readonly bindGroups = new Map<string, GPUBindGroup>();
+  private readonly staging = new Map<number, GPUBuffer[]>();
+  private readonly ring: GPUBuffer;
+  private readonly ringData = new ArrayBuffer(SLOT_BYTES * RING_SLOTS);
+  private readonly ringView = new DataView(this.ringData);
+  private ringUsed = 0;
+  private encoder: GPUCommandEncoder | undefined;
+  private pass: GPUComputePassEncoder | undefined;
+  private failure: Error | undefined;
+  private readonly checks = new Set<Promise<void>>();
+  private destroyed = false;
+
+  private constructor(gpu: GPUDevice, report: DeviceReport, profile: boolean) {
+    this.gpu = gpu;
+    this.report = report;
+    this.maxBindingBytes = report.maxBindingBytes;
+    this.pool = new Pool((bytes) => this.createBuffer(bytes), report.maxBufferBytes);
+    this.profiler = new Profiler(gpu, profile && report.timestamps);
+    this.ring = gpu.createBuffer({ size: SLOT_BYTES * RING_SLOTS, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST, label: 'params' });
+    void gpu.lost.then((info) => {
+      if (this.destroyed) return;
+      this.failure ??= new UserError(
+        `The GPU device was lost (${info.reason}): ${info.message || 'no reason given'}. Usual causes: the driver reset after a kernel ran too long, ` +
+          'or memory ran out. Try --per_device_train_batch_size 1 and a smaller --max_pixels; resume from the last checkpoint.',
+      );
+    });
+    gpu.addEventListener('uncapturederror', (event) => {
+      this.failure ??= describeGpuError((event as GPUUncapturedErrorEvent).error);
+    });
+  }
+
+  /** Takes the adapter with everything it offers. Throws a UserError where there is none. */
+  static async create(gpu: GPU, options: DeviceOptions = {}): Promise<Device> {
+    const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
+    if (!adapter) {
+      throw new UserError(
+        'No WebGPU adapter was found. On Linux install a Vulkan driver (for the software GPU: mesa-vulkan-drivers 25 or newer and libvulkan1; ' +
+          '`npm start` does it on Debian); in a browser enable WebGPU. Then run the command again.',
+      );
+    }
+    const without = new Set(options.without ?? []);
+    const has = (feature: string): boolean => adapter.features.has(feature);
+    const f16 = has('shader-f16') && !without.has('f16');
+    const subgroups = has('subgroups') && !without.has('subgroups');
+    const timestamps = has('timestamp-query') && !without.has('timestamps');
+    const requiredFeatures: GPUFeatureName[] = [];
+    if (f16) requiredFeatures.push('shader-f16');
+    if (subgroups) requiredFeatures.push('subgroups' as GPUFeatureName);
+    if (timestamps) requiredFeatures.push('timestamp-query');
+    const { limits } = adapter;
+    const device = await adapter.requestDevice({
+      requiredFeatures,
+      requiredLimits: {
+        maxBufferSize: limits.maxBufferSize,
+        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+        maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+        maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+        maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+        maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
+      },
+    });
+    const info = adapter.info;
+    const description = info.description || info.device || 'unknown adapter';
+    const bindable = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize, options.maxBindingBytes ?? Infinity);
+    return new Device(
+      device,
+      {
+        vendor: info.vendor,
+        architecture: info.architecture,
+        description,
+        isSoftware: /llvmpipe|swiftshader|lavapipe/i.test(`${description} ${info.device} ${info.architecture}`),
+        f16,
+        subgroups,
+        timestamps,
+        maxBindingBytes: Math.floor(bindable / 256) * 256,
+        maxBufferBytes: limits.maxBufferSize,
+        workgroupMemoryBytes: limits.maxComputeWorkgroupStorageSize,
+      },
+      options.profile ?? false,
+    );
+  }
+
+  /** The compiled kernel `kernels/<name>.wgsl` with this specialisation; compiled once per device. */
+  kernel(name: string, specialisation: Specialisation = {}): Kernel {
+    const set = Object.entries(specialisation).sort(([a], [b]) => (a < b ? -1 : 1));
+    const label = set.length === 0 ? name : `${name}<${set.map(([key, value]) => `${key}=${String(value)}`).join(', ')}>`;
+    const known = this.kernels.get(label);
+    if (known) return known;
+
+    const source = composeSource(name, specialisation);
+    const shape = parseInterface(name, source);
+    const paramBytes = Math.ceil((shape.params.length * 4) / 16) * 16;
+    if (paramBytes > SLOT_BYTES) throw new Error(`kernel '${label}': Params is larger than ${SLOT_BYTES} bytes`);
+    this.gpu.pushErrorScope('validation');
+    const module = this.gpu.createShaderModule({ code: source, label });
+    const layout = this.gpu.createBindGroupLayout({
+      label,
+      entries: [
+        { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform', hasDynamicOffset: true, minBindingSize: paramBytes } },
+        ...shape.storage.map(
+          (entry): GPUBindGroupLayoutEntry => ({
+            binding: entry.index,
+            visibility: GPUShaderStage.COMPUTE,
+            buffer: { type: entry.writable ? 'storage' : 'read-only-storage' },
+          }),
+        ),
+      ],
+    });
+    const pipeline = this.gpu.createComputePipeline({
+      label,
+      layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: 'main' },
+    });
+    this.watch(
+      this.gpu.popErrorScope().then((error) => {
+        if (error) this.failure ??= new Error(`kernel '${label}' does not compile: ${error.message}\n${numberedSource(source)}`);
+      }),
+    );
+    const kernel: Kernel = { id: this.nextId++, label, interface: shape, pipeline, layout, paramBytes };
+    this.kernels.set(label, kernel);
+    return kernel;
+  }
+
+  /**
+   * Adds one dispatch to the command stream. `bindings` names every storage array of the kernel, `params` every field of its Params.
+   * `groups` may exceed the limit of one dimension: x is folded into y, and the kernel takes `wid.x + wid.y * groupsX` where the
+   * excess is cut by its own bounds check.
+   */
+  dispatch(
+    kernel: Kernel,
+    bindings: Readonly<Record<string, Tensor | BufferView>>,
+    params: Readonly<Record<string, number>>,
+    groups: number | readonly [number, number?, number?],
+  ): void {
+    if (this.ringUsed === RING_SLOTS) this.flush();
+    const slot = this.ringUsed++ * SLOT_BYTES;
+    let at = slot;
+    for (const field of kernel.interface.params) {
+      const value = params[field.name];
+      if (value === undefined) throw new Error(`kernel '${kernel.label}': parameter '${field.name}' is not set`);
+      if (field.type === 'f32') this.ringView.setFloat32(at, value, true);
+      else if (field.type === 'u32') this.ringView.setUint32(at, value, true);
+      else this.ringView.setInt32(at, value, true);
+      at += 4;
+    }
+    const [x, y = 1, z = 1] = typeof groups === 'number' ? foldGroups(groups) : groups;
+    if (x > MAX_GROUPS || y > MAX_GROUPS || z > MAX_GROUPS) {
+      throw new UserError(
+        `kernel '${kernel.label}' needs ${x}×${y}×${z} workgroups and WebGPU allows ${MAX_GROUPS} a dimension: the batch is too large; ` +
+          'lower --per_device_train_batch_size or --max_pixels.',
+      );
+    }
+    if (x * y * z === 0) return;
+    const group = this.bindGroup(kernel, bindings);
+    const pass = this.profiler.enabled ? this.timedPass(kernel.label) : this.openPass();
+    pass.setPipeline(kernel.pipeline);
+    pass.setBindGroup(0, group, [slot]);
+    pass.dispatchWorkgroups(x, y, z);
+    if (this.profiler.enabled) {
+      pass.end();
+      this.pass = undefined;
+    }
+    this.counters.dispatches++;
+  }
+
+  /** Zeroes a range. */
+  clear(view: BufferView): void {
+    this.endPass();
+    this.openEncoder().clearBuffer(view.buffer.handle, view.offset, view.bytes);
+  }
+
+  copy(from: BufferView, to: BufferView, bytes = from.bytes): void {
+    this.endPass();
+    this.openEncoder().copyBufferToBuffer(from.buffer.handle, from.offset, to.buffer.handle, to.offset, bytes);
+  }
+
+  /** Uploads bytes; what was dispatched before still sees the old content. Length is padded to 4 bytes with zeros. */
+  write(view: BufferView, data: ArrayBufferView, byteOffset = 0): void {
+    this.flush();
+    const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+    if (byteOffset + bytes.byteLength > view.bytes) throw new Error(`upload of ${byteOffset + bytes.byteLength} bytes into a range of ${view.bytes}`);
+    const whole = bytes.byteLength & ~3;
+    this.gpu.queue.writeBuffer(view.buffer.handle, view.offset + byteOffset, bytes, 0, whole);
+    if (whole < bytes.byteLength) {
+      const tail = new Uint8Array(4);
+      tail.set(bytes.subarray(whole));
+      this.gpu.queue.writeBuffer(view.buffer.handle, view.offset + byteOffset + whole, tail);
+    }
+  }
+
+  /** A new tensor from the pool with these values. */
+  upload(data: Float32Array | Uint32Array | Int32Array | Uint16Array, shape: readonly number[], label: string, dtype?: DType): Tensor {
+    const type = dtype ?? (data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u32');
+    const view = this.pool.acquire(data.byteLength, label);
+    this.write(view, data);
+    return new Tensor(shape, type, view);
+  }
+
+  /** Submits what was dispatched. */
+  flush(): void {
+    if (!this.encoder) return;
+    this.endPass();
+    this.profiler.resolve(this.encoder);
+    this.gpu.queue.writeBuffer(this.ring, 0, this.ringData, 0, this.ringUsed * SLOT_BYTES);
+    this.gpu.queue.submit([this.encoder.finish()]);
+    this.counters.submits++;
+    this.encoder = undefined;
+    this.ringUsed = 0;
+  }
+
+  /** Copies a range back. Waits for the GPU; throws what went wrong on the way. */
+  async read(view: BufferView): Promise<ArrayBuffer> {
+    const bytes = Math.ceil(view.bytes / 4) * 4;
+    const kept = this.staging.get(bytes) ?? [];
+    this.staging.set(bytes, kept);
+    let buffer = kept.pop();
+    if (!buffer) {
+      buffer = this.gpu.createBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, label: 'readback' });
+      this.counters.buffersCreated++;
+    }
+    this.endPass();
+    this.openEncoder().copyBufferToBuffer(view.buffer.handle, view.offset, buffer, 0, bytes);
+    this.flush();
+    try {
+      await buffer.mapAsync(GPUMapMode.READ);
+    } catch (error) {
+      await this.settle();
+      throw error;
+    }
+    const copy = buffer.getMappedRange().slice(0, view.bytes);
+    buffer.unmap();
+    kept.push(buffer);
+    await this.settle();
+    return copy;
+  }
+
+  async readF32(tensor: Tensor): Promise<Float32Array> {
+    if (tensor.dtype !== 'f32') throw new Error(`readF32 of a tensor ${tensor.describe()}`);
+    const out = new Float32Array(tensor.size);
+    for (const part of tensor.parts) {
+      const values = new Float32Array(await this.read(part.view));
+      out.set(values.subarray(0, part.rows * tensor.rowSize), part.rowStart * tensor.rowSize);
+    }
+    return out;
+  }
+
+  /** Waits until the GPU has done everything; throws what went wrong. */
+  async finish(): Promise<void> {
+    this.flush();
+    await this.gpu.queue.onSubmittedWorkDone();
+    await this.settle();
+  }
+
+  /** Drops cached bind groups, so that buffers may be destroyed (`pool.trim`). */
+  trim(): void {
+    this.flush();
+    this.bindGroups.clear();
+    this.pool.trim();
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+    this.gpu.destroy();
+  }
+
+  private createBuffer(bytes: number): GpuBuffer {
+    this.gpu.pushErrorScope('out-of-memory');
+    const handle = this.gpu.createBuffer({ size: bytes, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+    this.watch(
+      this.gpu.popErrorScope().then((error) => {
+        if (error) this.failure ??= outOfMemory(bytes, this.pool.report());
+      }),
+    );
+    this.counters.buffersCreated++;
+    return { id: this.nextId++, handle, bytes };
+  }
+
+  private bindGroup(kernel: Kernel, bindings: Readonly<Record<string, Tensor | BufferView>>): GPUBindGroup {
+    let key = String(kernel.id);
+    const views = kernel.interface.storage.map((entry) => {
+      const bound = bindings[entry.name];
+      if (bound === undefined) throw new Error(`kernel '${kernel.label}': binding '${entry.name}' is not set`);
+      const view = bound instanceof Tensor ? bound.view : bound;
+      if (view.bytes > this.maxBindingBytes) {
+        throw new UserError(
+          `kernel '${kernel.label}' binds ${view.bytes} bytes as '${entry.name}'; this adapter binds at most ${this.maxBindingBytes} at once. ` +
+            'Lower --per_device_train_batch_size or --max_pixels (weights are split by themselves, activations are not).',
+        );
+      }
+      key += `,${view.buffer.id}:${view.offset}:${view.bytes}`;
+      return view;
+    });
+    const cached = this.bindGroups.get(key);
+    if (cached) return cached;
+    const group = this.gpu.createBindGroup({
+      layout: kernel.layout,
+      label: kernel.label,
+      entries: [
+        { binding: 0, resource: { buffer: this.ring, size: kernel.paramBytes } },
+        ...views.map((view, at) => ({
+          binding: kernel.interface.storage[at]!.index,
+          resource: { buffer: view.buffer.handle, offset: view.offset, size: Math.ceil(view.bytes / 4) * 4 },
+        })),
+      ],
+    });
+    this.counters.bindGroupsCreated++;
+    this.bindGroups.set(key, group);
+    return group;
+  }
+
+  private openEncoder(): GPUCommandEncoder {
+    if (this.failure) throw this.failure;
+    return (this.encoder ??= this.gpu.createCommandEncoder());
+  }
+
+  private openPass(): GPUComputePassEncoder {
+    return (this.pass ??= this.openEncoder().beginComputePass());
+  }
+
+  private timedPass(label: string): GPUComputePassEncoder {
+    this.endPass();
+    return (this.pass = this.profiler.beginPass(this.openEncoder(), label));
+  }
+
+  private endPass(): void {
+    this.pass?.end();
+    this.pass = undefined;
+  }
+
+  private watch(check: Promise<void>): void {
+    const settled: Promise<void> = check.catch(() => undefined).finally(() => this.checks.delete(settled));
+    this.checks.add(settled);
+  }
+
+  private async settle(): Promise<void> {
+    await Promise.all([...this.checks]);
+    if (this.failure) throw this.failure;
+  }
+}
+
+function foldGroups(count: number): readonly [number, number] {
+  if (count <= MAX_GROUPS) return [count, 1];
+  const rows = Math.ceil(count / MAX_GROUPS);
+  return [Math.ceil(count / rows), rows];
+}
+
+function outOfMemory(bytes: number, memory: { reservedBytes: number; inUseBytes: number }): UserError {
+  const mib = (n: number): string => `${(n / 2 ** 20).toFixed(0)} MiB`;
+  return new UserError(
+    `The GPU has no memory left: a buffer of ${mib(bytes)} could not be made beside the ${mib(memory.reservedBytes)} already held. Lower ` +
+      '--per_device_train_batch_size (raise --gradient_accumulation_steps instead), --max_pixels or --lora_r, keep --gradient_checkpointing true, or use a smaller model.',
+  );
+}
+
+function describeGpuError(error: GPUError): Error {
+  return new Error(`WebGPU reported an error: ${error.message}`);
+}

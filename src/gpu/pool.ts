@@ -1,0 +1,140 @@
+/**
+ * GPU memory. Buffers are handed out in a deterministic order (the smallest that fits, then the lowest id), so a step that asks for the same
+ * sizes in the same order as the one before gets the same buffers and therefore the same cached bind groups. Bytes are counted by
+ * label, which is how a run reports where its memory went.
+ */
+
+export interface GpuBuffer {
+  readonly id: number;
+  readonly handle: GPUBuffer;
+  /** Allocated size, bytes. */
+  readonly bytes: number;
+}
+
+/** A range of a buffer; what a kernel binds. Offset is a multiple of 256 bytes, length a multiple of 4. */
+export interface BufferView {
+  readonly buffer: GpuBuffer;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export interface MemoryReport {
+  /** Bytes in use at the moment when most were in use, by label. */
+  atPeak: Record<string, number>;
+  /** The largest number of bytes ever in use at once. */
+  peakBytes: number;
+  /** Each label's own largest. */
+  peakByLabel: Record<string, number>;
+  inUseBytes: number;
+  /** Bytes of all buffers that exist, in use or kept for reuse. */
+  reservedBytes: number;
+}
+
+/** Sizes are rounded up to an eighth of their power of two, so that sequence lengths close to each other share buffers (at most 12.5 % lost). */
+export function sizeClass(bytes: number): number {
+  const needed = Math.max(256, Math.ceil(bytes / 256) * 256);
+  const step = Math.max(256, 2 ** Math.floor(Math.log2(needed)) / 8);
+  return Math.ceil(needed / step) * step;
+}
+
+export class Pool {
+  private readonly create: (bytes: number) => GpuBuffer;
+  private readonly maxBufferBytes: number;
+  private free: GpuBuffer[] = [];
+  private readonly inUse = new Map<number, { buffer: GpuBuffer; label: string; bytes: number }>();
+  private readonly byLabel = new Map<string, number>();
+  private peakByLabel = new Map<string, number>();
+  private atPeak: Record<string, number> = {};
+  private peakBytes = 0;
+  private inUseBytes = 0;
+  private reservedBytes = 0;
+
+  constructor(create: (bytes: number) => GpuBuffer, maxBufferBytes: number) {
+    this.create = create;
+    this.maxBufferBytes = maxBufferBytes;
+  }
+
+  /** A buffer of at least `bytes`; its old content is undefined, so a kernel must write every element it or a later one reads. */
+  acquire(bytes: number, label: string): BufferView {
+    const wanted = sizeClass(bytes);
+    let found = -1;
+    for (let at = 0; at < this.free.length; at++) {
+      const buffer = this.free[at]!;
+      if (buffer.bytes < wanted || buffer.bytes > wanted * 2) continue;
+      const best = this.free[found];
+      if (best === undefined || buffer.bytes < best.bytes || (buffer.bytes === best.bytes && buffer.id < best.id)) found = at;
+    }
+    const padded = Math.max(4, Math.ceil(bytes / 4) * 4);
+    let buffer: GpuBuffer;
+    if (found >= 0) {
+      buffer = this.free.splice(found, 1)[0]!;
+    } else {
+      const size = Math.min(wanted, Math.max(this.maxBufferBytes, padded));
+      buffer = this.create(size);
+      this.reservedBytes += size;
+    }
+    this.count(label, padded);
+    this.inUse.set(buffer.id, { buffer, label, bytes: padded });
+    return { buffer, offset: 0, bytes: padded };
+  }
+
+  release(view: BufferView): void {
+    this.releaseById(view.buffer.id);
+  }
+
+  releaseById(id: number): void {
+    const entry = this.inUse.get(id);
+    if (entry === undefined) throw new Error(`buffer ${id} was released twice`);
+    this.inUse.delete(id);
+    this.count(entry.label, -entry.bytes);
+    this.free.push(entry.buffer);
+  }
+
+  /** Counts a range under another label from now on (scratch that is kept as a saved input). */
+  relabel(view: BufferView, label: string): void {
+    const entry = this.inUse.get(view.buffer.id);
+    if (entry === undefined) throw new Error(`buffer ${view.buffer.id} is not in use`);
+    this.count(entry.label, -entry.bytes);
+    entry.label = label;
+    this.count(label, entry.bytes);
+  }
+
+  /** Gives every unused buffer back to the system; the next acquisitions create new ones. */
+  trim(): void {
+    for (const buffer of this.free) {
+      buffer.handle.destroy();
+      this.reservedBytes -= buffer.bytes;
+    }
+    this.free = [];
+  }
+
+  resetPeak(): void {
+    this.peakBytes = 0;
+    this.peakByLabel = new Map(this.byLabel);
+    this.notePeak();
+  }
+
+  report(): MemoryReport {
+    return {
+      atPeak: { ...this.atPeak },
+      peakBytes: this.peakBytes,
+      peakByLabel: Object.fromEntries(this.peakByLabel),
+      inUseBytes: this.inUseBytes,
+      reservedBytes: this.reservedBytes,
+    };
+  }
+
+  private count(label: string, bytes: number): void {
+    const now = (this.byLabel.get(label) ?? 0) + bytes;
+    this.byLabel.set(label, now);
+    this.inUseBytes += bytes;
+    if (now > (this.peakByLabel.get(label) ?? 0)) this.peakByLabel.set(label, now);
+    this.notePeak();
+  }
+
+  private notePeak(): void {
+    if (this.inUseBytes <= this.peakBytes) return;
+    this.peakBytes = this.inUseBytes;
+    this.atPeak = Object.fromEntries([...this.byLabel].filter(([, held]) => held > 0));
+  }
+}

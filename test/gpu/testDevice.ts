@@ -1,0 +1,18 @@
+/** One device for all tests of a file (and, as vitest shares modules here, of all files): the adapter that is there. */
+import { afterAll } from 'vitest';
+import { nodePlatform, releaseGpu } from '../../node/platform.ts';
+import { Device } from '../../src/gpu/device.ts';
+import type { DeviceOptions } from '../../src/gpu/device.ts';
+
+const open: Device[] = [];
+
+export async function testDevice(options: DeviceOptions = {}): Promise<Device> {
+  const device = await Device.create(await nodePlatform.gpu(), options);
+  open.push(device);
+  return device;
+}
+
+afterAll(() => {
+  for (const device of open.splice(0)) device.destroy();
+  releaseGpu();
+});
