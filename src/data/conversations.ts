@@ -33,7 +33,8 @@ export async function* readConversations(
     conversation.images = conversation.images.map((image) => joinPath(parentPath(path), image));
     for (const image of conversation.images) {
       if (known.has(image)) continue;
-      if (!(await platform.exists(image))) throw new UserError(`${where}: the image ${image} does not exist. Paths are absolute or relative to the JSONL file.`);
+      if (!(await platform.exists(image)))
+        throw new UserError(`${where}: the image ${image} does not exist. Paths are absolute or relative to the JSONL file.`);
       if (await platform.isDirectory(image)) throw new UserError(`${where}: the image ${image} is a folder. Name an image file.`);
       known.add(image);
     }
@@ -49,7 +50,8 @@ async function* lines(platform: Platform, path: string): AsyncGenerator<{ line: 
   let number = 1;
   const push = (piece: Uint8Array): void => {
     bytes += piece.length;
-    if (bytes > MAX_LINE_BYTES) throw new UserError(`${path}:${number}: the line is longer than ${MAX_LINE_BYTES} bytes. Is the file JSON lines, one row a line?`);
+    if (bytes > MAX_LINE_BYTES)
+      throw new UserError(`${path}:${number}: the line is longer than ${MAX_LINE_BYTES} bytes. Is the file JSON lines, one row a line?`);
     if (piece.length > 0) pieces.push(piece);
   };
   const take = (): string => {
@@ -121,7 +123,8 @@ function parsePart(part: unknown, where: string, partImages: (string | undefined
   }
   if (part['type'] !== 'image') throw new UserError(`${where}: the type ${shown(part['type'])} is unknown; text and image are possible.`);
   const path = ['image', 'path', 'url'].map((key) => part[key]).find((value) => value !== undefined && value !== null);
-  if (path !== undefined && (typeof path !== 'string' || path === '')) throw new UserError(`${where}: the image should be a file path, ${shown(path)} found.`);
+  if (path !== undefined && (typeof path !== 'string' || path === ''))
+    throw new UserError(`${where}: the image should be a file path, ${shown(path)} found.`);
   partImages.push(path === undefined ? undefined : localPath(path, where));
   return { type: 'image' };
 }
@@ -129,7 +132,8 @@ function parsePart(part: unknown, where: string, partImages: (string | undefined
 /** The files of the image parts in order, named in the parts or in the row's `images`. */
 function imagesOf(listed: unknown, partImages: readonly (string | undefined)[], where: string): string[] {
   const named = partImages.filter((path) => path !== undefined);
-  if (listed !== undefined && listed !== null && !Array.isArray(listed)) throw new UserError(`${where}: "images" should be a list of file paths, ${shown(listed)} found.`);
+  if (listed !== undefined && listed !== null && !Array.isArray(listed))
+    throw new UserError(`${where}: "images" should be a list of file paths, ${shown(listed)} found.`);
   const list = ((listed ?? []) as unknown[]).map((value, i) => {
     const path = isObject(value) ? value['path'] : value;
     if (typeof path !== 'string' || path === '') throw new UserError(`${where}: images[${i}] should be a file path, ${shown(value)} found.`);
@@ -144,7 +148,9 @@ function imagesOf(listed: unknown, partImages: readonly (string | undefined)[], 
   }
   const conflict = partImages.findIndex((path, i) => path !== undefined && path !== list[i]);
   if (conflict >= 0) {
-    throw new UserError(`${where}: image ${conflict + 1} is ${shown(partImages[conflict])} in its part and ${shown(list[conflict])} in "images". Name it once.`);
+    throw new UserError(
+      `${where}: image ${conflict + 1} is ${shown(partImages[conflict])} in its part and ${shown(list[conflict])} in "images". Name it once.`,
+    );
   }
   return list;
 }

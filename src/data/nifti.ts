@@ -38,16 +38,7 @@ export interface NiftiHeader {
 }
 
 type VoxelArray =
-  | Uint8Array
-  | Int8Array
-  | Uint16Array
-  | Int16Array
-  | Uint32Array
-  | Int32Array
-  | Float32Array
-  | Float64Array
-  | BigInt64Array
-  | BigUint64Array;
+  Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
 
 interface DataType {
   /** Bytes of one number (a complex voxel has two). */
@@ -117,7 +108,9 @@ export class Volume {
     const { shape, slope, inter, path } = this.header;
     const [ni, nj, nk] = shape;
     if (!Number.isInteger(index) || index < 0 || index >= shape[dim]) {
-      throw new UserError(`${path}: slice ${index} along axis ${dim} does not exist; the volume is ${shape.join('×')}. Check the plan that names it.`);
+      throw new UserError(
+        `${path}: slice ${index} along axis ${dim} does not exist; the volume is ${shape.join('×')}. Check the plan that names it.`,
+      );
     }
     const rows = dim === 0 ? nj : ni;
     const cols = dim === 2 ? nj : nk;
@@ -220,13 +213,16 @@ function parseHeader(head: Uint8Array, path: string): NiftiHeader {
   const rank = fields.dims[0] ?? 0;
   if (!Number.isInteger(rank) || rank < 1 || rank > 7) throw fail(`the header has ${rank} dimensions, 1 to 7 are possible. The file is corrupt.`);
   const dims = fields.dims.slice(1, rank + 1);
-  if (!dims.every((d) => Number.isSafeInteger(d) && d >= 1)) throw fail(`the header's dimensions are ${dims.join('×')}; each must be at least 1. The file is corrupt.`);
-  if (dims.slice(3).some((d) => d !== 1)) throw fail(`a ${rank}-dimensional volume (${dims.join('×')}); 3 dimensions are expected. Split it into single volumes.`);
+  if (!dims.every((d) => Number.isSafeInteger(d) && d >= 1))
+    throw fail(`the header's dimensions are ${dims.join('×')}; each must be at least 1. The file is corrupt.`);
+  if (dims.slice(3).some((d) => d !== 1))
+    throw fail(`a ${rank}-dimensional volume (${dims.join('×')}); 3 dimensions are expected. Split it into single volumes.`);
   const shape: [number, number, number] = [dims[0] ?? 1, dims[1] ?? 1, dims[2] ?? 1];
 
   const zoom = (axis: number): number => {
     const stored = axis <= rank ? (fields.pixDims[axis] ?? 1) : 1;
-    if (!Number.isFinite(stored)) throw fail(`voxel size ${stored} along axis ${axis - 1} (pixdim[${axis}]); a length in mm is expected. Repair the header.`);
+    if (!Number.isFinite(stored))
+      throw fail(`voxel size ${stored} along axis ${axis - 1} (pixdim[${axis}]); a length in mm is expected. Repair the header.`);
     return stored === 0 ? 1 : Math.abs(stored);
   };
   const type = DATA_TYPES.get(fields.datatypeCode);
@@ -244,7 +240,8 @@ function parseHeader(head: Uint8Array, path: string): NiftiHeader {
   }
   // As nibabel: a slope of 0 or one that is not finite means that nothing is scaled.
   const hasSlope = fields.scl_slope !== 0 && Number.isFinite(fields.scl_slope);
-  if (hasSlope && !Number.isFinite(fields.scl_inter)) throw fail(`the header scales voxels by ${fields.scl_slope} but adds ${fields.scl_inter}. Repair scl_inter.`);
+  if (hasSlope && !Number.isFinite(fields.scl_inter))
+    throw fail(`the header scales voxels by ${fields.scl_slope} but adds ${fields.scl_inter}. Repair scl_inter.`);
   return {
     path,
     version,
@@ -270,7 +267,9 @@ function allocation(header: NiftiHeader, fileBytes: { size: number; isGzip: bool
     );
   }
   if (byteLength > MAX_VOLUME_BYTES) {
-    throw new UserError(`${path}: ${byteLength} bytes of voxels (${shape.join('×')}); at most ${MAX_VOLUME_BYTES} can be opened. Crop or resample the volume.`);
+    throw new UserError(
+      `${path}: ${byteLength} bytes of voxels (${shape.join('×')}); at most ${MAX_VOLUME_BYTES} can be opened. Crop or resample the volume.`,
+    );
   }
   return byteLength;
 }

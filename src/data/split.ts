@@ -105,12 +105,16 @@ function takeTurns(pool: readonly number[], items: readonly SplitItem[], wanted:
 /** medvision_bm's limits: −1 means all, a limit above the size means all, 0 is refused. `flag` is named in the error. */
 export function sampleLimit(limit: number, available: number, flag: string): number {
   if (limit === -1) return available;
-  if (!Number.isSafeInteger(limit) || limit < 1) throw new UserError(`--${flag} ${limit}: a whole number from 1 is expected, or -1 for all samples.`);
+  if (!Number.isSafeInteger(limit) || limit < 1)
+    throw new UserError(`--${flag} ${limit}: a whole number from 1 is expected, or -1 for all samples.`);
   return Math.min(limit, available);
 }
 
 /** `count` of the indices, drawn by the seed, in their original order. */
 export function drawSamples(indices: Uint32Array, count: number, seed: number, name: string): Uint32Array {
   if (count >= indices.length) return indices;
-  return shuffled(indices.length, seed, streamId(name)).subarray(0, count).map((at) => indices[at] ?? 0).sort();
+  return shuffled(indices.length, seed, streamId(name))
+    .subarray(0, count)
+    .map((at) => indices[at] ?? 0)
+    .sort();
 }

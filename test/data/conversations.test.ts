@@ -32,7 +32,9 @@ const line = (row: unknown): string => JSON.stringify(row) + '\n';
 describe('good rows', () => {
   test('paths relative to the file, absolute, and as file URLs', async () => {
     const absolute = join(folder, 'images/b.png');
-    const path = write(['images/a.png', absolute, `file://${absolute}`].map((image) => line({ messages: [user, assistant], images: [image] })).join(''));
+    const path = write(
+      ['images/a.png', absolute, `file://${absolute}`].map((image) => line({ messages: [user, assistant], images: [image] })).join(''),
+    );
     expect((await read(path)).map((row) => row.images)).toEqual([[join(folder, 'images/a.png')], [absolute], [absolute]]);
     // A relative path to the file itself works as well.
     const rows = await read(relative(process.cwd(), path));
@@ -42,7 +44,15 @@ describe('good rows', () => {
   test('content as text or parts, system turns, several images, ids, and nothing else kept', async () => {
     const messages = [
       { role: 'system', content: 'Measure.' },
-      { role: 'user', content: [{ type: 'text', text: 'First' }, { type: 'image', text: null }, { type: 'text', text: 'second', image: null }, { type: 'image' }] },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'First' },
+          { type: 'image', text: null },
+          { type: 'text', text: 'second', image: null },
+          { type: 'image' },
+        ],
+      },
       assistant,
     ];
     const [row] = await read(write(line({ id: 7, messages, images: ['images/a.png', 'images/b.png'], source: 'elsewhere' })));
@@ -58,13 +68,22 @@ describe('good rows', () => {
   });
 
   test('images named in their parts, alone or as well as in "images"', async () => {
-    const named = { role: 'user', content: [{ type: 'image', image: 'images/b.png' }, { type: 'image', path: 'images/a.png' }] };
-    const rows = await read(write(line({ messages: [named, assistant] }) + line({ messages: [named, assistant], images: ['images/b.png', 'images/a.png'] })));
+    const named = {
+      role: 'user',
+      content: [
+        { type: 'image', image: 'images/b.png' },
+        { type: 'image', path: 'images/a.png' },
+      ],
+    };
+    const rows = await read(
+      write(line({ messages: [named, assistant] }) + line({ messages: [named, assistant], images: ['images/b.png', 'images/a.png'] })),
+    );
     for (const row of rows) expect(row.images.map((image) => relative(folder, image))).toEqual(['images/b.png', 'images/a.png']);
   });
 
   test('byte order mark, CRLF, blank lines, no newline at the end, no images', async () => {
-    const text = `\uFEFF${JSON.stringify({ messages: [assistant] })}\r\n\r\n  \n${JSON.stringify({ messages: [{ role: 'user', content: 'ünïcödé 🧠' }, assistant], images: null })}`;
+    const last = { messages: [{ role: 'user', content: 'ünïcödé 🧠' }, assistant], images: null };
+    const text = `\uFEFF${JSON.stringify({ messages: [assistant] })}\r\n\r\n  \n${JSON.stringify(last)}`;
     const rows = await read(write(text));
     expect(rows).toHaveLength(2);
     expect(rows[1]?.messages[0]?.content).toBe('ünïcödé 🧠');

@@ -36,7 +36,10 @@ for (const name of outside === undefined ? [] : readdirSync(outside)) {
 }
 
 function rows<T>(file: string): T[] {
-  return readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as T);
+  return readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as T);
 }
 
 /** Qwen2-VL's smart_resize, restated here from its definition so that the data tests stand alone. */
@@ -185,7 +188,10 @@ describe.each(dataSets)('$name', ({ dataDir, expectedDir }) => {
       const tasks = await readTaskList(nodePlatform, path, family);
       const found = await Promise.all(
         tasks.map(async (task) => {
-          const options: MedvisionOptions = { resizedSize: (height, width) => ({ height, width }), split: list.includes('train') ? 'train' : 'test' };
+          const options: MedvisionOptions = {
+            resizedSize: (height, width) => ({ height, width }),
+            split: list.includes('train') ? 'train' : 'test',
+          };
           return (await collect(dataDir, [task], options)).size;
         }),
       );
@@ -195,9 +201,12 @@ describe.each(dataSets)('$name', ({ dataDir, expectedDir }) => {
 });
 
 describe('corrected style', () => {
-  const tasks = ['BoxSize_Task01_Axial', 'BoxSize_Task01_Sagittal', 'TumorLesionSize_Task01_Sagittal', 'BiometricsFromLandmarks_Task02_Coronal'].map(
-    (name) => parseTaskName(`Colin27Mini_${name}`, 'test'),
-  );
+  const tasks = [
+    'BoxSize_Task01_Axial',
+    'BoxSize_Task01_Sagittal',
+    'TumorLesionSize_Task01_Sagittal',
+    'BiometricsFromLandmarks_Task02_Coronal',
+  ].map((name) => parseTaskName(`Colin27Mini_${name}`, 'test'));
   const resizedSize = smartResize(12845056);
 
   test('targets read back, boxes to within half a pixel', async () => {

@@ -27,7 +27,10 @@ const taskTypes: Record<Row['task'], TaskType> = { AD: 'BiometricsFromLandmarks'
 const figure = (value: unknown): number => (value === null ? NaN : value === 'inf' ? Infinity : value === '-inf' ? -Infinity : Number(value));
 
 describe.each(files)('%s', (file) => {
-  const rows = readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Row);
+  const rows = readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Row);
 
   test('what the reference parses', () => {
     expect(rows.length).toBeGreaterThan(200);

@@ -79,7 +79,15 @@ describe('broken volumes', () => {
     ['a text', () => write(new TextEncoder().encode('<html>'.repeat(200))), /not a NIfTI volume/],
     ['gzip cut in the voxels', () => write(gz.subarray(0, gz.length - 40), 'a.nii.gz'), /truncated or corrupt/],
     ['gzip cut in the header', () => write(gz.subarray(0, 20), 'a.nii.gz'), /truncated or corrupt/],
-    ['gzip with a flipped bit', () => write(gz.map((byte, i) => (i === gz.length - 6 ? byte ^ 1 : byte)), 'a.nii.gz'), /truncated or corrupt/],
+    [
+      'gzip with a flipped bit',
+      () =>
+        write(
+          gz.map((byte, i) => (i === gz.length - 6 ? byte ^ 1 : byte)),
+          'a.nii.gz',
+        ),
+      /truncated or corrupt/,
+    ],
     ['cut in the voxels', () => write(whole.subarray(0, whole.length - 2)), /has only|truncated/],
     ['cut inside, gzipped whole', () => write(gzipSync(whole.subarray(0, 400)), 'a.nii.gz'), /truncated/],
     ['header alone', () => write(gzipSync(whole.subarray(0, 348)), 'a.nii.gz'), /truncated/],

@@ -103,7 +103,12 @@ describe('split', () => {
   test('limits mean what they mean in medvision_bm', () => {
     expect([sampleLimit(-1, 7, 'x'), sampleLimit(5, 7, 'x'), sampleLimit(9, 7, 'x')]).toEqual([7, 5, 7]);
     for (const limit of [0, -2, 1.5, NaN]) expect(() => sampleLimit(limit, 7, 'train_sample_limit')).toThrow(/--train_sample_limit/);
-    const drawn = drawSamples(Uint32Array.from({ length: 100 }, (_, i) => i * 2), 10, 4, 'x');
+    const drawn = drawSamples(
+      Uint32Array.from({ length: 100 }, (_, i) => i * 2),
+      10,
+      4,
+      'x',
+    );
     expect(drawn).toHaveLength(10);
     expect([...drawn].every((value, i) => value % 2 === 0 && value > (drawn[i - 1] ?? -1))).toBe(true);
   });

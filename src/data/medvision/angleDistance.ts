@@ -23,7 +23,8 @@ export function* metrics(task: PlanTask, slice: PlanSlice): Generator<Metric, vo
     const where = `${slice.where}.slice_profile[${i}]`;
     const entry = asObject(slice.profile[i], where);
     const kind = asString(entry['metric_type'], `${where}.metric_type`);
-    if (kind !== 'distance' && kind !== 'angle') throw new UserError(`${where}.metric_type: distance or angle expected, ${JSON.stringify(kind)} found.`);
+    if (kind !== 'distance' && kind !== 'angle')
+      throw new UserError(`${where}.metric_type: distance or angle expected, ${JSON.stringify(kind)} found.`);
     const key = asString(entry['metric_key'], `${where}.metric_key`);
     const unit = asString(entry['metric_unit'], `${where}.metric_unit`);
     const value = asNumber(entry['metric_value'], `${where}.metric_value`);

@@ -29,7 +29,10 @@ export function* boxes(task: PlanTask, slice: PlanSlice, height: number, width: 
     const entry = asObject(slice.profile[i], where);
     const label = asIndex(entry['label'], `${where}.label`);
     const labelName = task.labelsMap.get(String(label));
-    if (labelName === undefined) throw new UserError(`${where}: label ${label} is not in the task's labels_map (${[...task.labelsMap.keys()].join(', ')}). Repair the plan.`);
+    if (labelName === undefined)
+      throw new UserError(
+        `${where}: label ${label} is not in the task's labels_map (${[...task.labelsMap.keys()].join(', ')}). Repair the plan.`,
+      );
     const found = asArray(entry['bboxes'], `${where}.bboxes`);
     if (found.length === 0) yield 'empty_annotation';
     else if (found.length > 1) yield 'more_than_one_box';

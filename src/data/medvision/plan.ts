@@ -70,7 +70,9 @@ export interface PlanCase {
 export async function planVersions(platform: Platform, dataDir: string, dataset: string, kind: PlanKind): Promise<string[]> {
   const folder = joinPath(dataDir, 'Datasets', dataset);
   if (!(await platform.isDirectory(folder))) {
-    throw new UserError(`${folder}: the dataset ${dataset} is not there. Check --data_dir (it should hold Datasets/${dataset}) and the task list.`);
+    throw new UserError(
+      `${folder}: the dataset ${dataset} is not there. Check --data_dir (it should hold Datasets/${dataset}) and the task list.`,
+    );
   }
   const pattern = new RegExp(`^benchmark_plan_${kind}_v([0-9]+(?:\\.[0-9]+)*)\\.json\\.gz$`);
   const versions = (await platform.listDir(folder)).flatMap((name) => pattern.exec(name)?.[1] ?? []);
@@ -94,7 +96,9 @@ export async function openPlan(platform: Platform, dataDir: string, dataset: str
   const folder = joinPath(dataDir, 'Datasets', dataset);
   if (version === undefined || !versions.includes(version)) {
     const found = versions.length === 0 ? 'there is none' : `there are ${versions.map((v) => `v${v}`).join(', ')}`;
-    throw new UserError(`${folder}: benchmark_plan_${kind}_v${version ?? '*'}.json.gz expected, ${found}. Fetch the dataset's plans, or check --planner_version.`);
+    throw new UserError(
+      `${folder}: benchmark_plan_${kind}_v${version ?? '*'}.json.gz expected, ${found}. Fetch the dataset's plans, or check --planner_version.`,
+    );
   }
   const path = joinPath(folder, `benchmark_plan_${kind}_v${version}.json.gz`);
   for await (const bytes of scanPlan(fileChunks(platform, path), { part: 'frame' }, path)) {
@@ -124,7 +128,9 @@ function readTask(value: unknown, index: number, path: string): PlanTask {
 export function planTask(plan: Plan, id: number): PlanTask {
   const task = plan.tasks[id - 1];
   if (task === undefined) {
-    throw new UserError(`${plan.path}: task ${id} of ${plan.dataset} is asked for, the ${plan.kind} plan has ${plan.tasks.length}. Check the task list.`);
+    throw new UserError(
+      `${plan.path}: task ${id} of ${plan.dataset} is asked for, the ${plan.kind} plan has ${plan.tasks.length}. Check the task list.`,
+    );
   }
   return task;
 }
@@ -146,7 +152,8 @@ function readCase(raw: JsonObject, dataset: string, place: string): PlanCase {
   const shape = asNumbers(info['array_size'], 3, `${where}.image_file_info.array_size`);
   const voxelSize = asNumbers(info['voxel_size'], 3, `${where}.image_file_info.voxel_size`);
   shape.forEach((size, axis) => {
-    if (!Number.isSafeInteger(size) || size < 1) throw new UserError(`${where}.image_file_info.array_size[${axis}]: a size from 1 expected, ${size} found.`);
+    if (!Number.isSafeInteger(size) || size < 1)
+      throw new UserError(`${where}.image_file_info.array_size[${axis}]: a size from 1 expected, ${size} found.`);
   });
   const optionalFile = (key: string): string | undefined => {
     const value = raw[key];
@@ -166,7 +173,8 @@ function readCase(raw: JsonObject, dataset: string, place: string): PlanCase {
         const place = `${where}.${key}[${i}]`;
         const slice = asObject(value, place);
         const index = asIndex(slice['slice_idx'], `${place}.slice_idx`);
-        if (index >= (shape[dim] ?? 0)) throw new UserError(`${place}.slice_idx: ${index} is outside the volume (${shape.join('×')}). Repair the plan.`);
+        if (index >= (shape[dim] ?? 0))
+          throw new UserError(`${place}.slice_idx: ${index} is outside the volume (${shape.join('×')}). Repair the plan.`);
         const clusters = slice['n_total_clusters'];
         return {
           where: place,

@@ -49,7 +49,10 @@ export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wante
   const take = (bytes: Uint8Array): void => {
     if (bytes.length === 0) return;
     partBytes += bytes.length;
-    if (partBytes > limit) throw new UserError(`${where}: one part of the plan is larger than ${limit} bytes. It is not a MedVision benchmark plan, or it is corrupt.`);
+    if (partBytes > limit)
+      throw new UserError(
+        `${where}: one part of the plan is larger than ${limit} bytes. It is not a MedVision benchmark plan, or it is corrupt.`,
+      );
     part.push(bytes.slice());
   };
   const join = (): Uint8Array => {
@@ -103,7 +106,12 @@ export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wante
           else if (depth === IN_TASK && keys[1] === 'tasks') {
             task++;
             keys[IN_TASK] = '';
-          } else if (depth === IN_CASES && byte === OPEN_LIST && keys[1] === 'tasks' && (keys[IN_TASK] === 'train_cases' || keys[IN_TASK] === 'test_cases')) {
+          } else if (
+            depth === IN_CASES &&
+            byte === OPEN_LIST &&
+            keys[1] === 'tasks' &&
+            (keys[IN_TASK] === 'train_cases' || keys[IN_TASK] === 'test_cases')
+          ) {
             isInCaseList = true;
             if (wanted.part === 'frame') {
               take(chunk.subarray(from, i + 1));

@@ -64,7 +64,9 @@ export function unitWord(unit: string, kind: 'length' | 'angle', where: string):
   const text = unit.trim().toLowerCase();
   const word = kind === 'length' ? LENGTH_UNITS.get(text) : ['degree', 'degrees', 'deg', '°'].includes(text) ? 'degrees' : undefined;
   if (word === undefined) {
-    throw new UserError(`${where}: the unit ${JSON.stringify(unit)} is unknown; ${kind === 'length' ? 'mm or cm' : 'degree'} is expected. Repair the plan.`);
+    throw new UserError(
+      `${where}: the unit ${JSON.stringify(unit)} is unknown; ${kind === 'length' ? 'mm or cm' : 'degree'} is expected. Repair the plan.`,
+    );
   }
   return word;
 }

@@ -128,7 +128,12 @@ async function matchingHeader(volumes: VolumeCache, item: PlanCase): ReturnType<
   return header;
 }
 
-function* annotations(info: PlanTask, slice: PlanSlice, task: MedvisionTask, frame: ImageFrame): Generator<Annotation | DropReason, void, undefined> {
+function* annotations(
+  info: PlanTask,
+  slice: PlanSlice,
+  task: MedvisionTask,
+  frame: ImageFrame,
+): Generator<Annotation | DropReason, void, undefined> {
   switch (task.taskType) {
     case 'BoxSize':
       yield* boxes(info, slice, frame.height, frame.width);

@@ -31,8 +31,10 @@ export interface MedvisionTask {
   split: SampleSplit | undefined;
 }
 
-const NAME =
-  /^([A-Za-z0-9][A-Za-z0-9.+-]*)_(BoxSize|BoxCoordinate|TumorLesionSize|BiometricsFromLandmarks|MaskSize)(?:_(Distance|Angle))?_Task(\d{1,4})_(Sagittal|Coronal|Axial)(?:_(Train|Test))?$/;
+const TYPES = 'BoxSize|BoxCoordinate|TumorLesionSize|BiometricsFromLandmarks|MaskSize';
+const NAME = new RegExp(
+  String.raw`^([A-Za-z0-9][A-Za-z0-9.+-]*)_(${TYPES})(?:_(Distance|Angle))?_Task(\d{1,4})_(Sagittal|Coronal|Axial)(?:_(Train|Test))?$`,
+);
 
 const FAMILY: Record<TaskType, TaskFamily> = { BoxSize: 'detect', TumorLesionSize: 'TL', BiometricsFromLandmarks: 'AD' };
 
@@ -43,10 +45,12 @@ export function parseTaskName(name: string, where: string): MedvisionTask {
   const id = Number(digits);
   if (match === null || id < 1 || (metric !== undefined && written !== 'BiometricsFromLandmarks')) {
     throw new UserError(
-      `${where}: "${name}" is not a MedVision task. Expected {dataset}_{BoxSize|TumorLesionSize|BiometricsFromLandmarks}_Task01_{Sagittal|Coronal|Axial}.`,
+      `${where}: "${name}" is not a MedVision task. ` +
+        'Expected {dataset}_{BoxSize|TumorLesionSize|BiometricsFromLandmarks}_Task01_{Sagittal|Coronal|Axial}.',
     );
   }
-  if (written === 'MaskSize') throw new UserError(`${where}: "${name}" is a mask-size task, which is not built; detection, angle/distance and tumour/lesion tasks are.`);
+  if (written === 'MaskSize')
+    throw new UserError(`${where}: "${name}" is a mask-size task, which is not built; detection, angle/distance and tumour/lesion tasks are.`);
   const taskType: TaskType = written === 'BoxCoordinate' ? 'BoxSize' : (written as TaskType);
   const sliceDim: SliceDim = plane === 'Sagittal' ? 0 : plane === 'Coronal' ? 1 : 2;
   return {
@@ -67,17 +71,23 @@ export function parseTaskName(name: string, where: string): MedvisionTask {
 export async function readTaskList(platform: Platform, path: string, family?: TaskFamily): Promise<MedvisionTask[]> {
   const bytes = await platform.readFile(path);
   const names = Object.keys(asObject(parseJson(bytes, path), path));
-  if (names.length === 0) throw new UserError(`${path}: the task list is empty. Name at least one task, as {"KiTS23_TumorLesionSize_Task01_Axial": 1}.`);
+  if (names.length === 0)
+    throw new UserError(`${path}: the task list is empty. Name at least one task, as {"KiTS23_TumorLesionSize_Task01_Axial": 1}.`);
   // JSON.parse keeps one of two equal keys, so a name that the text holds twice shows only in the text.
   const seen = new Map<string, string>();
   const written = [...new TextDecoder().decode(bytes).matchAll(/"([^"\\]+)"\s*:/g)].map((match) => match[1] ?? '');
   return (written.length > names.length ? written : names).map((name) => {
     const task = parseTaskName(name, path);
     const earlier = seen.get(task.name);
-    if (earlier !== undefined) throw new UserError(`${path}: the task ${task.name} is listed twice${earlier === name ? '' : ` (as "${earlier}" and "${name}")`}. Remove one.`);
+    if (earlier !== undefined)
+      throw new UserError(
+        `${path}: the task ${task.name} is listed twice${earlier === name ? '' : ` (as "${earlier}" and "${name}")`}. Remove one.`,
+      );
     seen.set(task.name, name);
     if (family !== undefined && task.family !== family) {
-      throw new UserError(`${path}: "${name}" belongs in the list of --tasks_list_json_path_${task.family}, not in that of --tasks_list_json_path_${family}.`);
+      throw new UserError(
+        `${path}: "${name}" belongs in the list of --tasks_list_json_path_${task.family}, not in that of --tasks_list_json_path_${family}.`,
+      );
     }
     return task;
   });

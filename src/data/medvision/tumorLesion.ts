@@ -19,13 +19,15 @@ type Ellipse = Extract<Annotation, { kind: 'ellipse' }>;
 
 /** One result a slice. `major` and `minor` are the plan's L-1-2 and L-3-4, in that order. */
 export function ellipse(task: PlanTask, slice: PlanSlice): Ellipse | DropReason {
-  if (slice.profile.length === 0) return 'empty_annotation';
-  if (slice.profile.length > 1 || (slice.clusterCount ?? 1) > 1) return 'more_than_one_ellipse';
   const label = task.targetLabel;
   const labelName = label === undefined ? undefined : task.labelsMap.get(String(label));
   if (label === undefined || labelName === undefined) {
-    throw new UserError(`${task.where}: target_label ${label ?? 'missing'} is not in labels_map (${[...task.labelsMap.keys()].join(', ')}). Is it a tumour/lesion task?`);
+    throw new UserError(
+      `${task.where}: target_label ${label ?? 'missing'} is not in labels_map (${[...task.labelsMap.keys()].join(', ')}). Is it a tumour/lesion task?`,
+    );
   }
+  if (slice.profile.length === 0) return 'empty_annotation';
+  if (slice.profile.length > 1 || (slice.clusterCount ?? 1) > 1) return 'more_than_one_ellipse';
   const where = `${slice.where}.slice_profile[0]`;
   const axes = new Map(
     asArray(slice.profile[0], where).map((value, i) => {
@@ -35,7 +37,8 @@ export function ellipse(task: PlanTask, slice: PlanSlice): Ellipse | DropReason 
   );
   const length = (key: string): number => {
     const metric = axes.get(key);
-    if (metric === undefined) throw new UserError(`${where}: the axis ${key} expected, ${[...axes.keys()].join(', ') || 'nothing'} found. Repair the plan.`);
+    if (metric === undefined)
+      throw new UserError(`${where}: the axis ${key} expected, ${[...axes.keys()].join(', ') || 'nothing'} found. Repair the plan.`);
     const value = asNumber(metric['metric_value'], `${where}: ${key}.metric_value`);
     if (value < 0) throw new UserError(`${where}: ${key} is ${value}, a length from 0 is expected. Repair the plan.`);
     return value;
