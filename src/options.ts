@@ -45,7 +45,11 @@ export function unknownOption(name: string, where: string): UserError {
  * @param env variables that stand in for options (MedVision_DATA_DIR for data_dir) where both are silent
  * @throws UserError on an unknown name, a value of the wrong type or out of range, options that contradict each other, and what is not built yet
  */
-export function parseOptions(flags: Readonly<Record<string, string>>, recipe: Readonly<Record<string, unknown>> = {}, env: Readonly<Record<string, string | undefined>> = {}): ParsedOptions {
+export function parseOptions(
+  flags: Readonly<Record<string, string>>,
+  recipe: Readonly<Record<string, unknown>> = {},
+  env: Readonly<Record<string, string | undefined>> = {},
+): ParsedOptions {
   const said = new Map<OptionName, Value>();
   const fromEnv = Object.entries<Definition>(definitions).flatMap(([name, { env: variable }]) => {
     const value = variable === undefined ? undefined : env[variable];
@@ -71,8 +75,8 @@ export function parseOptions(flags: Readonly<Record<string, string>>, recipe: Re
 
 /** The options that differ from their defaults, for a log or a recipe that says the same again. */
 export function changedOptions(options: Options): Partial<Options> {
-  const changed = Object.entries<Definition>(definitions).filter(([name, definition]) => JSON.stringify(options[name as OptionName]) !== JSON.stringify(definition.default));
-  return Object.fromEntries(changed.map(([name]) => [name, options[name as OptionName]])) as Partial<Options>;
+  const values = Object.entries(options) as [OptionName, Value][];
+  return Object.fromEntries(values.filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(definitions[name].default))) as Partial<Options>;
 }
 
 function read(source: Readonly<Record<string, unknown>>, where: (name: string) => string, said: Map<OptionName, Value>): void {
@@ -113,7 +117,8 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
   if (options.base_model_hf === null) throw new UserError('No base model: give --base_model_hf a Hugging Face model folder or hub id.');
   if (options.train_file === null && taskLists.length === 0)
     throw new UserError(`Nothing to train on: give --train_file a JSONL file of conversations, or --data_dir and one of ${flags(TASK_LISTS)}.`);
-  if (options.train_file !== null && taskLists.length > 0) throw new UserError(`--train_file and ${flags(taskLists)} are two sources of rows; give one of them.`);
+  if (options.train_file !== null && taskLists.length > 0)
+    throw new UserError(`--train_file and ${flags(taskLists)} are two sources of rows; give one of them.`);
   if (options.val_file !== null && options.train_file === null)
     throw new UserError('--val_file goes with --train_file; with task lists --val_sample_limit says how many rows are held out.');
   if (taskLists.length > 0 && options.data_dir === null) throw new UserError(`${flags(taskLists)} needs --data_dir, the folder that holds Datasets/.`);
@@ -122,7 +127,8 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
 
   const lora = LORA_ONLY.filter((name) => given.has(name));
   if (options.finetune === 'full') {
-    if (options.init_adapter !== null) throw new UserError('--init_adapter goes with --finetune lora; --finetune full trains the weights of --base_model_hf themselves.');
+    if (options.init_adapter !== null)
+      throw new UserError('--init_adapter goes with --finetune lora; --finetune full trains the weights of --base_model_hf themselves.');
     if (lora.length > 0) notes.push(`${flags(lora)}: no effect with --finetune full.`);
   } else if (options.init_adapter !== null && lora.length > 0) notes.push(`${flags(lora)}: the adapter of --init_adapter keeps its own settings.`);
   if (options.max_steps > 0 && given.has('epoch')) notes.push('--max_steps overrides --epoch.');

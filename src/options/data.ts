@@ -17,24 +17,49 @@ export const dataOptions = {
   },
   mask: {
     group: 'Data', type: 'enum', default: 'completion', choices: ['completion', 'reference'],
-    help: "What is learnt. completion: what the assistant says. reference: everything but padding and image tokens, prompts as well, as medvision_bm's collate leaves it.",
+    help: 'What is learnt. completion: what the assistant says. reference: everything but padding and image tokens, prompts as well, ' +
+      "as medvision_bm's collate leaves it.",
   },
   shuffle: { group: 'Data', type: 'boolean', default: true, help: 'Draw the rows in a new order every epoch; false: in the order of the file.' },
-  min_pixels: { group: 'Data', type: 'integer', default: null, min: 1, help: "Images with fewer pixels are enlarged. Unset: as the model's preprocessor_config.json says." },
-  max_pixels: { group: 'Data', type: 'integer', default: null, min: 1, help: 'Images with more pixels are reduced; the main lever on memory and time. Unset: as the model says.' },
+  min_pixels: {
+    group: 'Data', type: 'integer', default: null, min: 1,
+    help: "Images with fewer pixels are enlarged. Unset: as the model's preprocessor_config.json says.",
+  },
+  max_pixels: {
+    group: 'Data', type: 'integer', default: null, min: 1,
+    help: 'Images with more pixels are reduced; the main lever on memory and time. Unset: as the model says.',
+  },
 
-  data_dir: { group: 'Task lists', type: 'string', default: null, env: 'MedVision_DATA_DIR', help: 'MedVision data folder, the one with Datasets/ in it. Required with task lists.' },
-  tasks_list_json_path_AD: { group: 'Task lists', type: 'string', default: null, help: 'Task list of angles and distances: JSON, task names as keys.' },
+  data_dir: {
+    group: 'Task lists', type: 'string', default: null, env: 'MedVision_DATA_DIR',
+    help: 'MedVision data folder, the one with Datasets/ in it. Required with task lists.',
+  },
+  tasks_list_json_path_AD: {
+    group: 'Task lists', type: 'string', default: null,
+    help: 'Task list of angles and distances: JSON, task names as keys.',
+  },
   tasks_list_json_path_detect: { group: 'Task lists', type: 'string', default: null, help: 'Task list of detection.' },
   tasks_list_json_path_TL: { group: 'Task lists', type: 'string', default: null, help: 'Task list of tumour and lesion sizes.' },
   train_sample_limit: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Training rows in all; -1: all of them.' },
   val_sample_limit: { group: 'Task lists', type: 'integer', default: 100, min: 1, all: true, help: 'Validation rows in all; -1: all.' },
-  train_sample_limit_per_task: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Training rows of one kind of task; -1: all.' },
-  val_sample_limit_per_task: { group: 'Task lists', type: 'integer', default: 100, min: 1, all: true, help: 'Validation rows of one kind of task; -1: all.' },
-  train_sample_limit_task_AD: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'The same for angles and distances alone; -1: the limit per task holds.' },
+  train_sample_limit_per_task: {
+    group: 'Task lists', type: 'integer', default: -1, min: 1, all: true,
+    help: 'Training rows of one kind of task; -1: all.',
+  },
+  val_sample_limit_per_task: {
+    group: 'Task lists', type: 'integer', default: 100, min: 1, all: true,
+    help: 'Validation rows of one kind of task; -1: all.',
+  },
+  train_sample_limit_task_AD: {
+    group: 'Task lists', type: 'integer', default: -1, min: 1, all: true,
+    help: 'The same for angles and distances alone; -1: the limit per task holds.',
+  },
   train_sample_limit_task_Detection: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'For detection alone.' },
   train_sample_limit_task_TL: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'For tumour and lesion sizes alone.' },
-  val_sample_limit_task_AD: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Validation rows of angles and distances alone.' },
+  val_sample_limit_task_AD: {
+    group: 'Task lists', type: 'integer', default: -1, min: 1, all: true,
+    help: 'Validation rows of angles and distances alone.',
+  },
   val_sample_limit_task_Detection: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Of detection alone.' },
   val_sample_limit_task_TL: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Of tumour and lesion sizes alone.' },
   process_dataset_only: { group: 'Task lists', type: 'boolean', default: false, refusal: PREPARED_LATER, help: 'Prepare the data and do not train.' },

@@ -3,7 +3,9 @@
  * records, so an option is described once and cannot mean two things in two places.
  */
 
-export const GROUPS = ['Model', 'Data', 'Task lists', 'LoRA', 'Optimisation', 'Batches and memory', 'Output', 'Evaluation', 'Merging and sharing', 'Accepted, without effect'] as const;
+export const GROUPS = [
+  'Model', 'Data', 'Task lists', 'LoRA', 'Optimisation', 'Batches and memory', 'Output', 'Evaluation', 'Merging and sharing', 'Accepted, without effect',
+] as const;
 export type Group = (typeof GROUPS)[number];
 
 interface Described {
@@ -76,7 +78,8 @@ export function rangeText(bounds: Bounds): string {
 
 export function isInRange(value: number, { min, max, above, below, all }: Bounds): boolean {
   if (all && value === -1) return true;
-  return (min === undefined || value >= min) && (max === undefined || value <= max) && (above === undefined || value > above) && (below === undefined || value < below);
+  const aboveLow = (min === undefined || value >= min) && (above === undefined || value > above);
+  return aboveLow && (max === undefined || value <= max) && (below === undefined || value < below);
 }
 
 /** The default as a user would write it; "" where the option is unset. */

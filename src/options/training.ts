@@ -28,7 +28,10 @@ export const trainingOptions = {
   },
 
   lora_r: { group: 'LoRA', type: 'integer', default: 16, min: 1, max: 4096, help: 'Rank.' },
-  lora_alpha: { group: 'LoRA', type: 'number', default: 16, above: 0, help: 'Scale: the delta is multiplied by alpha / r (alpha / sqrt(r) with --use_rslora).' },
+  lora_alpha: {
+    group: 'LoRA', type: 'number', default: 16, above: 0,
+    help: 'Scale: the delta is multiplied by alpha / r (alpha / sqrt(r) with --use_rslora).',
+  },
   lora_dropout: { group: 'LoRA', type: 'number', default: 0.05, min: 0, below: 1, help: "Dropout on the adapter's input." },
   target_modules: {
     group: 'LoRA', type: 'list', default: ['all-linear'], regex: true,
@@ -42,15 +45,27 @@ export const trainingOptions = {
   use_rslora: { group: 'LoRA', type: 'boolean', default: false, help: 'Rank-stabilised scale, alpha / sqrt(r).' },
   use_dora: { group: 'LoRA', type: 'boolean', default: false, help: 'Weight-decomposed LoRA: direction and magnitude are learnt apart.' },
 
-  epoch: { group: 'Optimisation', type: 'number', default: 1, above: 0, aliases: ['num_train_epochs'], help: 'Passes over the training rows; may be a fraction.' },
-  max_steps: { group: 'Optimisation', type: 'integer', default: -1, min: 1, all: true, help: 'Number of optimizer steps in place of --epoch; -1: by --epoch.' },
+  epoch: {
+    group: 'Optimisation', type: 'number', default: 1, above: 0, aliases: ['num_train_epochs'],
+    help: 'Passes over the training rows; may be a fraction.',
+  },
+  max_steps: {
+    group: 'Optimisation', type: 'integer', default: -1, min: 1, all: true,
+    help: 'Number of optimizer steps in place of --epoch; -1: by --epoch.',
+  },
   learning_rate: { group: 'Optimisation', type: 'number', default: 2e-4, min: 0, help: 'Highest learning rate of the schedule.' },
   lr_scheduler_type: {
     group: 'Optimisation', type: 'enum', default: 'linear', choices: ['linear', 'cosine', 'constant', 'constant_with_warmup'],
     help: 'Schedule after the warm-up: to 0 along a line or half a cosine, or constant. As in Hugging Face, constant has no warm-up.',
   },
-  warmup_ratio: { group: 'Optimisation', type: 'number', default: 0.03, min: 0, max: 1, help: 'Share of the steps, rounded up, over which the learning rate rises from 0.' },
-  warmup_steps: { group: 'Optimisation', type: 'integer', default: 0, min: 0, help: 'Warm-up in steps; when above 0 it takes the place of --warmup_ratio.' },
+  warmup_ratio: {
+    group: 'Optimisation', type: 'number', default: 0.03, min: 0, max: 1,
+    help: 'Share of the steps, rounded up, over which the learning rate rises from 0.',
+  },
+  warmup_steps: {
+    group: 'Optimisation', type: 'integer', default: 0, min: 0,
+    help: 'Warm-up in steps; when above 0 it takes the place of --warmup_ratio.',
+  },
   max_grad_norm: { group: 'Optimisation', type: 'number', default: 0.3, min: 0, help: 'Gradients are clipped to this global norm; 0: no clipping.' },
   weight_decay: { group: 'Optimisation', type: 'number', default: 0, min: 0, help: "AdamW's decoupled weight decay." },
   adam_beta1: { group: 'Optimisation', type: 'number', default: 0.9, min: 0, below: 1, help: "AdamW's decay of the first moment." },
@@ -60,7 +75,10 @@ export const trainingOptions = {
     group: 'Optimisation', type: 'enum', default: 'token', choices: ['token', 'microbatch'],
     help: 'token: mean over all labelled tokens of the accumulated batch. microbatch: mean of the means of the micro-batches, as medvision_bm has it for Qwen2.5-VL.',
   },
-  seed: { group: 'Optimisation', type: 'integer', default: 1024, min: 0, max: 4294967295, help: 'Seed of the LoRA start, dropout, shuffling and the split.' },
+  seed: {
+    group: 'Optimisation', type: 'integer', default: 1024, min: 0, max: 4294967295,
+    help: 'Seed of the LoRA start, dropout, shuffling and the split.',
+  },
 
   per_device_train_batch_size: { group: 'Batches and memory', type: 'integer', default: 20, min: 1, help: 'Rows in a micro-batch.' },
   gradient_accumulation_steps: { group: 'Batches and memory', type: 'integer', default: 2, min: 1, help: 'Micro-batches to one optimizer step.' },
@@ -73,8 +91,14 @@ export const trainingOptions = {
     group: 'Output', type: 'string', default: 'outputs/{run_name}', aliases: ['output_dir'],
     help: 'Folder for the adapter, its checkpoint-N folders, and the log; {run_name} is filled in.',
   },
-  overwrite: { group: 'Output', type: 'boolean', default: false, aliases: ['overwrite_output_dir'], help: 'Replace what an earlier run left in that folder.' },
-  save_steps: { group: 'Output', type: 'integer', default: 1000, min: 1, all: true, help: 'Steps from one checkpoint to the next; -1: only at the end.' },
+  overwrite: {
+    group: 'Output', type: 'boolean', default: false, aliases: ['overwrite_output_dir'],
+    help: 'Replace what an earlier run left in that folder.',
+  },
+  save_steps: {
+    group: 'Output', type: 'integer', default: 1000, min: 1, all: true,
+    help: 'Steps from one checkpoint to the next; -1: only at the end.',
+  },
   save_total_limit: { group: 'Output', type: 'integer', default: 10, min: 1, all: true, help: 'Checkpoints kept, the oldest go first; -1: all.' },
   logging_steps: { group: 'Output', type: 'integer', default: 50, min: 1, help: 'Steps from one row of figures to the next.' },
   report_to: {
@@ -99,10 +123,25 @@ export const trainingOptions = {
     help: 'Go on from the last checkpoint in the output folder.',
   },
 
-  merge_model: { group: 'Merging and sharing', type: 'boolean', default: false, refusal: MERGE_LATER, help: 'Merge the adapter into the base after training.' },
+  merge_model: {
+    group: 'Merging and sharing', type: 'boolean', default: false, refusal: MERGE_LATER,
+    help: 'Merge the adapter into the base after training.',
+  },
   merge_only: { group: 'Merging and sharing', type: 'boolean', default: false, refusal: MERGE_LATER, help: 'Merge and do not train.' },
-  merged_model_dir: { group: 'Merging and sharing', type: 'string', default: null, note: `used for merging only. ${MERGE_LATER}`, help: 'Folder of the merged model.' },
-  merged_model_hf: { group: 'Merging and sharing', type: 'string', default: null, note: `used for merging only. ${MERGE_LATER}`, help: 'Hub name of the merged model.' },
-  push_LoRA: { group: 'Merging and sharing', type: 'boolean', default: false, refusal: PUSH_LATER, help: 'Push the adapter to the hub at every save.' },
-  push_merged_model: { group: 'Merging and sharing', type: 'boolean', default: false, refusal: PUSH_LATER, help: 'Push the merged model to the hub.' },
+  merged_model_dir: {
+    group: 'Merging and sharing', type: 'string', default: null, note: `used for merging only. ${MERGE_LATER}`,
+    help: 'Folder of the merged model.',
+  },
+  merged_model_hf: {
+    group: 'Merging and sharing', type: 'string', default: null, note: `used for merging only. ${MERGE_LATER}`,
+    help: 'Hub name of the merged model.',
+  },
+  push_LoRA: {
+    group: 'Merging and sharing', type: 'boolean', default: false, refusal: PUSH_LATER,
+    help: 'Push the adapter to the hub at every save.',
+  },
+  push_merged_model: {
+    group: 'Merging and sharing', type: 'boolean', default: false, refusal: PUSH_LATER,
+    help: 'Push the merged model to the hub.',
+  },
 } as const satisfies Record<string, Definition>;

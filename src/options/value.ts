@@ -27,7 +27,8 @@ export function readValue(definition: Definition, said: unknown, where: string):
       const expected = range ? `${kind}, ${range}` : kind;
       const text = typeof said === 'number' ? String(said) : typeof said === 'string' ? said.trim() : '';
       const value = (definition.type === 'integer' ? INTEGER : NUMBER).test(text) ? Number(text) : NaN;
-      if (!Number.isFinite(value) || (definition.type === 'integer' && !Number.isSafeInteger(value))) throw new UserError(`${where} takes ${expected}, found ${found}.`);
+      const isNumber = definition.type === 'integer' ? Number.isSafeInteger(value) : Number.isFinite(value);
+      if (!isNumber) throw new UserError(`${where} takes ${expected}, found ${found}.`);
       if (!isInRange(value, definition)) throw new UserError(`${where} is out of range: it takes ${expected}, found ${found}.`);
       return value;
     }

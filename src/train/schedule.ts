@@ -15,7 +15,7 @@ export interface Schedule {
   warmupSteps: number;
 }
 
-/** Learning rate of optimizer step `step`, counted from 0: with any warm-up the very first update has rate 0. From `totalSteps` on, linear and cosine stay at their ends. */
+/** Learning rate of optimizer step `step`, counted from 0: with any warm-up the very first update has rate 0. */
 export function learningRateAt(step: number, { scheduler, base, totalSteps, warmupSteps }: Schedule): number {
   if (scheduler === 'constant') return base;
   if (step < warmupSteps) return base * (step / Math.max(1, warmupSteps));

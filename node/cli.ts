@@ -1,0 +1,162 @@
+/**
+ * The command line: argv and a YAML recipe into options, and the frame around a run: help, messages, exit codes, Ctrl-C. Its own short loop over
+ * argv, because every flag has exactly one value, a repeated flag is a mistake, and a misspelt one gets the nearest name of the definitions.
+ */
+import { parseDocument } from 'yaml';
+import { helpText, optionNamed, parseOptions, unknownOption } from '../src/options.ts';
+import type { ParsedOptions } from '../src/options.ts';
+import { UserError } from '../src/platform.ts';
+import type { Platform } from '../src/platform.ts';
+import type { Terminal } from '../src/track/console.ts';
+import { redact } from '../src/track/tracker.ts';
+
+/** 0 done · 1 failed · 2 the command line or recipe is wrong · 130 stopped by Ctrl-C or SIGTERM (with a clean stop, everything is saved). */
+export const EXIT = { done: 0, failed: 1, usage: 2, stopped: 130 } as const;
+
+/**
+ * The flags in argv, without dashes, to their text. `--name value` and `--name=value`; a list takes several values, `--name a b`.
+ * @throws UserError on a stray word, a missing value, an unknown name (with the nearest one) or a repeated flag
+ */
+export function readFlags(argv: readonly string[]): Record<string, string> {
+  const flags: Record<string, string> = {};
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i] ?? '';
+    if (!word.startsWith('--') || word === '--')
+      throw new UserError(`Unexpected "${word}". Options are written --name value or --name=value; --help lists them.`);
+    const equals = word.indexOf('=');
+    const name = word.slice(2, equals < 0 ? undefined : equals);
+    const option = optionNamed(name);
+    if (!option) throw unknownOption(name, '');
+    if (Object.hasOwn(flags, name)) throw new UserError(`--${name} is given twice; give it once.`);
+    if (equals >= 0) {
+      flags[name] = word.slice(equals + 1);
+      continue;
+    }
+    const values: string[] = [];
+    while (i + 1 < argv.length && !argv[i + 1]?.startsWith('--') && (values.length === 0 || option.definition.type === 'list')) values.push(argv[++i] ?? '');
+    if (values.length === 0) {
+      const dashes = option.definition.type === 'string' ? `, or --${name}=VALUE where the value begins with --` : '';
+      const fix = option.definition.type === 'boolean' ? `Write --${name} true or --${name} false.` : `Write --${name} VALUE${dashes}.`;
+      throw new UserError(`--${name} needs a value. ${fix}`);
+    }
+    flags[name] = values.join(',');
+  }
+  return flags;
+}
+
+/** A recipe: YAML, option names to values. @throws UserError with file and line */
+export function readRecipe(text: string, path: string): Record<string, unknown> {
+  const document = parseDocument(text, { prettyErrors: true });
+  const [problem] = document.errors;
+  if (problem) {
+    const words = problem.message.split('\n')[0]?.replace(/ at line.*/, '') ?? '';
+    throw new UserError(`${path}:${problem.linePos?.[0].line ?? 1}: not valid YAML: ${words}`);
+  }
+  const value: unknown = document.toJS();
+  if (value === null || value === undefined) return {};
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    const found = Array.isArray(value) ? 'a list' : JSON.stringify(value);
+    throw new UserError(`${path}: a recipe is a map of option names to values, as "learning_rate: 2e-4"; found ${found}.`);
+  }
+  return Object.fromEntries(Object.entries(value));
+}
+
+/** Options from argv (without node and the script), the recipe that `--config` names, and the environment. */
+export async function parseCommandLine(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  platform: Pick<Platform, 'exists' | 'readFile' | 'isDirectory'>,
+): Promise<ParsedOptions> {
+  const flags = readFlags(argv);
+  const path = flags.config ?? flags.recipe;
+  if (path === undefined) return parseOptions(flags, {}, env);
+  if (!(await platform.exists(path))) throw new UserError(`--config ${path}: there is no such file.`);
+  if (await platform.isDirectory(path)) throw new UserError(`--config ${path} is a folder; name the YAML file in it.`);
+  return parseOptions(flags, readRecipe(new TextDecoder().decode(await platform.readFile(path)), path), env);
+}
+
+/** What `main` needs of the process; tests put their own in its place. */
+export interface Surroundings {
+  argv: readonly string[];
+  env: Readonly<Record<string, string | undefined>>;
+  platform: Platform;
+  stdout: Terminal;
+  writeError(text: string): void;
+  /** Calls back at SIGINT and SIGTERM; returns the undoing. */
+  onInterrupt(act: () => void): () => void;
+  /** Ends the process at once. */
+  exit(code: number): void;
+}
+
+/** This Node (or Bun, or Deno's Node layer) process. */
+export function processSurroundings(platform: Platform): Surroundings {
+  return {
+    argv: process.argv.slice(2),
+    env: process.env,
+    platform,
+    stdout: {
+      write: (text) => void process.stdout.write(text),
+      isTty: process.stdout.isTTY === true,
+      get columns() {
+        return process.stdout.columns || 100;
+      },
+    },
+    writeError: (text) => void process.stderr.write(text),
+    onInterrupt(act) {
+      const signals = ['SIGINT', 'SIGTERM'] as const;
+      for (const signal of signals) process.on(signal, act);
+      return () => {
+        for (const signal of signals) process.off(signal, act);
+      };
+    },
+    exit: (code) => process.exit(code),
+  };
+}
+
+/**
+ * Parses, runs, and turns what happens into messages and the exit code it returns. The first Ctrl-C aborts `stop`: the run ends its step, saves and returns.
+ * The second leaves at once. A UserError is told without a stack; anything else is a defect of ours and comes with one.
+ */
+export async function main(run: (command: ParsedOptions, stop: AbortSignal, terminal: Terminal) => Promise<void>, around: Surroundings): Promise<number> {
+  const { argv, stdout, writeError } = around;
+  if (argv.includes('--help') || argv.includes('-h')) {
+    stdout.write(helpText());
+    return EXIT.done;
+  }
+  let command: ParsedOptions;
+  try {
+    command = await parseCommandLine(argv, around.env, around.platform);
+  } catch (error) {
+    return tell(error, EXIT.usage, writeError);
+  }
+  for (const note of command.notes) writeError(`Note: ${note}\n`);
+
+  const stop = new AbortController();
+  const release = around.onInterrupt(() => {
+    if (stop.signal.aborted) {
+      writeError('\nStopped at once; the last checkpoint stands.\n');
+      around.exit(EXIT.stopped);
+      return;
+    }
+    writeError('\nStopping after this step, then saving. Press Ctrl-C again to leave at once, without saving.\n');
+    stop.abort();
+  });
+  try {
+    await run(command, stop.signal, stdout);
+    return stop.signal.aborted ? EXIT.stopped : EXIT.done;
+  } catch (error) {
+    return tell(error, EXIT.failed, writeError);
+  } finally {
+    release();
+  }
+}
+
+function tell(error: unknown, code: number, writeError: (text: string) => void): number {
+  if (error instanceof UserError) {
+    writeError(redact(`Error: ${error.message}\n`));
+    return code;
+  }
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  writeError(`${redact(stack)}\n\nThis is a defect of Vernier, not of your data. Please report it with the lines above and the command you ran.\n`);
+  return EXIT.failed;
+}

@@ -1,0 +1,99 @@
+/**
+ * Where a run's figures go. A tracker is told of the start, of every step, of every row of figures, of events and of the end; the console, the JSONL
+ * log and later services are trackers, and `allOf` makes one of several. Row keys are Hugging Face's (loss, grad_norm, learning_rate, epoch, …).
+ */
+
+/** Figures of one moment. `loss` is the mean since the last row, `grad_norm` the norm before clipping. Non-finite numbers are allowed and shown as such. */
+export type Row = Record<string, number | string>;
+
+export interface RunInfo {
+  name: string;
+  /** Optimizer steps of the whole run. */
+  totalSteps: number;
+  /** Optimizer steps already done when it starts; 0 but for a resumed run. */
+  firstStep: number;
+  /** Shown at the top, in this order: model, adapter, rows, … */
+  facts: Row;
+  /** The options; secrets are taken out before anything is written. */
+  config: Readonly<Record<string, unknown>>;
+}
+
+export interface Progress {
+  /** Optimizer steps done. */
+  step: number;
+  /** Input tokens since the start of this process. */
+  tokens: number;
+  /** GPU memory held at its highest so far. */
+  peakBytes: number;
+}
+
+export interface Summary {
+  outcome: 'finished' | 'stopped' | 'failed';
+  /** Closing figures: train_runtime (s), train_loss, … */
+  figures: Row;
+  /** What the run has left behind. */
+  files: readonly string[];
+}
+
+export interface Tracker {
+  start(run: RunInfo): Promise<void>;
+  /** After every optimizer step; cheap, because it needs nothing read back from the GPU. */
+  progress(now: Progress): void;
+  log(row: Row, step: number): Promise<void>;
+  event(level: 'info' | 'warning', text: string): Promise<void>;
+  /** Once, whatever the outcome; nothing may be told afterwards. */
+  finish(summary: Summary): Promise<void>;
+}
+
+/**
+ * One tracker that tells all of them. A tracker that fails at the start fails the run, while nothing is lost yet; one that fails later (a full disk)
+ * is told nothing more, and the others get a warning: a log is not worth a training run.
+ */
+export function allOf(trackers: readonly Tracker[]): Tracker {
+  let alive = [...trackers];
+  async function each(act: (tracker: Tracker) => Promise<void>): Promise<void> {
+    const results = await Promise.allSettled(alive.map(act));
+    const failed = alive.flatMap((tracker, i) => (results[i]?.status === 'rejected' ? [{ tracker, reason: results[i].reason as unknown }] : []));
+    if (failed.length === 0) return;
+    alive = alive.filter((tracker) => !failed.some((one) => one.tracker === tracker));
+    for (const { reason } of failed) {
+      const words = reason instanceof Error ? reason.message : String(reason);
+      await each((tracker) => tracker.event('warning', `A log failed and is given up: ${words}`));
+    }
+  }
+  return {
+    async start(run) {
+      for (const tracker of alive) await tracker.start(run);
+    },
+    progress(now) {
+      for (const tracker of alive) tracker.progress(now);
+    },
+    log: (row, step) => each((tracker) => tracker.log(row, step)),
+    event: (level, text) => each((tracker) => tracker.event(level, text)),
+    finish: (summary) => each((tracker) => tracker.finish(summary)),
+  };
+}
+
+const SECRET_NAME = /(^|_)(token|api_?key|secret|password|credentials?)$/i;
+const HASH_NAME = /(^|_)(sha|commit|revision|hash)$/i;
+/** Hugging Face tokens; W&B keys, new and old (40 hex digits, but for those in a path: the hub's snapshot folders); NAME=value; passwords in addresses. */
+const SECRETS: readonly [RegExp, string][] = [
+  [/\bhf_[A-Za-z0-9]{16,}\b/g, '***'],
+  [/\bwandb_v\d_[A-Za-z0-9_]{16,}\b/g, '***'],
+  [/(?<![\w/@-])[0-9a-f]{40}(?![\w/])/g, '***'],
+  [/\b([A-Z_]*(?:TOKEN|API_KEY|SECRET|PASSWORD))=\S+/g, '$1=***'],
+  [/(\b[a-z][a-z+]*:\/\/)[^\s/@:]+:[^\s/@]+@/gi, '$1***@'],
+];
+
+/** The text without what looks like a credential. */
+export function redact(text: string): string {
+  return SECRETS.reduce((out, [pattern, replacement]) => out.replace(pattern, replacement), text);
+}
+
+/** A copy of a configuration without credentials: by the name of the field, and by the look of its text. */
+export function redactConfig(value: unknown, name = ''): unknown {
+  if (typeof value === 'string') return value !== '' && SECRET_NAME.test(name) ? '***' : HASH_NAME.test(name) ? value : redact(value);
+  if (Array.isArray(value)) return value.map((item) => redactConfig(item, name));
+  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redactConfig(item, key)]));
+  return value;
+}

@@ -1,0 +1,66 @@
+/** trainer_log.jsonl: one JSON object a line, whatever happens around it. */
+import { describe, expect, it } from 'vitest';
+import { JsonlTracker } from '../../src/track/jsonl.ts';
+
+function memoryFile(before?: string) {
+  const state = { text: before, fail: false };
+  return {
+    state,
+    platform: {
+      exists: () => Promise.resolve(state.text !== undefined),
+      readFile: () => Promise.resolve(new TextEncoder().encode(state.text)),
+      appendFile: async (_path: string, text: string) => {
+        await new Promise((done) => setTimeout(done, text.includes('slow') ? 10 : 0));
+        if (state.fail) throw new Error('disk full');
+        state.text = (state.text ?? '') + text;
+      },
+    },
+    lines: () => (state.text ?? '').trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>),
+  };
+}
+
+const RUN = { name: 'sft', totalSteps: 4, firstStep: 0, facts: { rows: 8 }, config: { seed: 1, hf_token: 'secret' } };
+
+describe('JsonlTracker', () => {
+  it('writes start, rows, events and the end', async () => {
+    const file = memoryFile();
+    let time = Date.UTC(2026, 0, 2);
+    const tracker = new JsonlTracker(file.platform, 'out/trainer_log.jsonl', () => time);
+    await tracker.start(RUN);
+    time += 2500;
+    await tracker.log({ loss: 6.5, grad_norm: Infinity, learning_rate: 2e-4, epoch: 0.5 }, 1);
+    await tracker.log({ loss: NaN }, 2);
+    await tracker.event('warning', 'step 2 skipped; HF_TOKEN=abc');
+    await tracker.finish({ outcome: 'stopped', figures: { train_loss: 6.5 }, files: ['out/adapter_model.safetensors'] });
+    expect(file.lines()).toEqual([
+      { event: 'start', time: '2026-01-02T00:00:00.000Z', name: 'sft', total_steps: 4, first_step: 0, facts: { rows: 8 }, config: { seed: 1, hf_token: '***' } },
+      { step: 1, loss: 6.5, grad_norm: 'Infinity', learning_rate: 2e-4, epoch: 0.5, elapsed_seconds: 2.5 },
+      { step: 2, loss: 'NaN', elapsed_seconds: 2.5 },
+      { event: 'warning', time: '2026-01-02T00:00:02.500Z', text: 'step 2 skipped; HF_TOKEN=***' },
+      { event: 'finish', time: '2026-01-02T00:00:02.500Z', outcome: 'stopped', train_loss: 6.5, files: ['out/adapter_model.safetensors'] },
+    ]);
+  });
+
+  it('goes on after a line that a crash cut short', async () => {
+    const file = memoryFile('{"step":1,"lo');
+    await new JsonlTracker(file.platform, 'log').start(RUN);
+    expect(file.state.text).toMatch(/^\{"step":1,"lo\n\{"event":"start".*\}\n$/);
+  });
+
+  it('keeps the order of what is told without waiting', async () => {
+    const file = memoryFile();
+    const tracker = new JsonlTracker(file.platform, 'log');
+    await Promise.all([tracker.log({ note: 'slow' }, 1), tracker.log({ note: 'quick' }, 2)]);
+    expect(file.lines().map(({ step }) => step)).toEqual([1, 2]);
+  });
+
+  it('tells the caller that a line is lost, and tries the next', async () => {
+    const file = memoryFile();
+    const tracker = new JsonlTracker(file.platform, 'log');
+    file.state.fail = true;
+    await expect(tracker.log({ loss: 1 }, 1)).rejects.toThrow('disk full');
+    file.state.fail = false;
+    await tracker.log({ loss: 2 }, 2);
+    expect(file.lines().map(({ step }) => step)).toEqual([2]);
+  });
+});
