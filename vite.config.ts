@@ -3,10 +3,15 @@
  * Three builds of one core, chosen by `--mode`: `node` (the command lines in dist/), `library` (dist/vernier.js, runtime-agnostic,
  * for Deno, Bun and bundlers) and `web` (the page in dist/web). WGSL is inlined by `import.meta.glob(…?raw)` in src/gpu/kernelSources.ts.
  */
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** The command lines: node/<name>.ts becomes dist/<name>.js. */
+const PROGRAMS = ['train', 'quickstart', 'pretrain'];
+const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${name}.ts`)] as const).filter(([, path]) => existsSync(path)));
 
 export default defineConfig(({ mode }) => ({
   root: mode === 'web' ? at('./web') : at('.'),
@@ -18,7 +23,7 @@ export default defineConfig(({ mode }) => ({
           target: 'node20',
           ssr: true,
           minify: false,
-          rollupOptions: { input: { train: at('./node/train.ts') }, output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' } },
+          rollupOptions: { input: programs, output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' } },
         }
       : mode === 'library'
         ? {

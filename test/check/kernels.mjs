@@ -17,13 +17,15 @@ const folder = resolve(process.argv[2] ?? fileURLToPath(new URL('../../kernels',
 const loader = fileURLToPath(new URL('../../src/gpu/kernelSource.ts', import.meta.url));
 const { composeSource, parseInterface, numberedSource } = (await runnerImport(loader, { configFile: false, logLevel: 'error' })).module;
 
-Object.assign(globalThis, globals);
+const gpu = create(['backend=null']);
+// Held by the global object: Dawn crashes when the instance is garbage collected before its devices.
+Object.assign(globalThis, globals, { gpu });
 const FEATURES = ['shader-f16', 'subgroups'];
-const adapter = await create(['backend=null']).requestAdapter();
+const adapter = await gpu.requestAdapter();
 const missing = FEATURES.filter((feature) => !adapter.features.has(feature));
 if (missing.length > 0) throw new Error(`Dawn's null backend lacks ${missing.join(', ')}; update the webgpu package`);
 const plainDevice = await adapter.requestDevice();
-const featuredDevice = await (await create(['backend=null']).requestAdapter()).requestDevice({ requiredFeatures: FEATURES });
+const featuredDevice = await (await gpu.requestAdapter()).requestDevice({ requiredFeatures: FEATURES });
 
 /** `lib/reduce` → text, as src/gpu/kernelSources.ts has them. @type {Map<string, string>} */
 const sources = new Map(
