@@ -1,4 +1,4 @@
-/** Plans, task lists and number formatting by themselves: streaming, versions, and every way in which a plan can be wrong. */
+/** Plans by themselves, on a synthetic data set: streaming, versions, filters, and every way in which a plan can be wrong. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -6,16 +6,13 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
-import { fixed3, pythonFloat, toFloat16 } from '../../src/data/medvision/numbers.ts';
 import { openPlan, planVersions } from '../../src/data/medvision/plan.ts';
-import type { Wanted } from '../../src/data/medvision/planScanner.ts';
-import { scanPlan } from '../../src/data/medvision/planScanner.ts';
 import { pixelSizeSentence } from '../../src/data/medvision/prompt.ts';
 import type { DropReason, MedvisionSample } from '../../src/data/medvision/sample.ts';
 import type { MedvisionOptions } from '../../src/data/medvision/samples.ts';
 import { medvisionSamples } from '../../src/data/medvision/samples.ts';
 import { VolumeCache, renderSlice } from '../../src/data/medvision/slices.ts';
-import { parseTaskName, readTaskList } from '../../src/data/medvision/tasks.ts';
+import { parseTaskName } from '../../src/data/medvision/tasks.ts';
 import { UserError } from '../../src/platform.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vernier-plans-'));
@@ -264,46 +261,6 @@ describe('plan files', () => {
     expect(await failure(openPlan(nodePlatform, dir, 'E', 'detection'))).toMatch(/dataset E is not there/);
   });
 
-  async function scan(text: string, wanted: Wanted, size: number): Promise<unknown[]> {
-    const bytes = new TextEncoder().encode(text);
-    async function* chunks(): AsyncGenerator<Uint8Array> {
-      for (let at = 0; at < bytes.length; at += size) yield await Promise.resolve(bytes.subarray(at, at + size));
-    }
-    const found: unknown[] = [];
-    for await (const part of scanPlan(chunks(), wanted, 'plan')) found.push(JSON.parse(new TextDecoder().decode(part)));
-    return found;
-  }
-
-  test('scanned in pieces of any size, whatever the layout', async () => {
-    const tricky = { '"tasks"': '[{"train_cases":[{}]}]', nested: [{ train_cases: [{ a: '\\"}]' }] }] };
-    const cases = [{ case_ID: 'ä"}', list: [1, { b: [] }] }, {}, { case_ID: '\\' }];
-    const plan = {
-      dataset_info: tricky,
-      tasks: [
-        { train_cases: cases, extra: tricky, test_cases: [] },
-        { test_cases: cases, labels_map: { 1: 'x' }, train_cases: [] },
-      ],
-      end: 1,
-    };
-    const frame = {
-      dataset_info: tricky,
-      tasks: [
-        { train_cases: [], extra: tricky, test_cases: [] },
-        { test_cases: [], labels_map: { 1: 'x' }, train_cases: [] },
-      ],
-      end: 1,
-    };
-    for (const text of [JSON.stringify(plan), JSON.stringify(plan, null, 4)]) {
-      for (const size of [1, 2, 3, 7, 64, 10_000]) {
-        expect(await scan(text, { part: 'frame' }, size)).toEqual([frame]);
-        expect(await scan(text, { part: 'cases', task: 0, key: 'train_cases' }, size)).toEqual(cases);
-        expect(await scan(text, { part: 'cases', task: 0, key: 'test_cases' }, size)).toEqual([]);
-        expect(await scan(text, { part: 'cases', task: 1, key: 'test_cases' }, size)).toEqual(cases);
-        expect(await scan(text, { part: 'cases', task: 1, key: 'train_cases' }, size)).toEqual([]);
-      }
-    }
-  });
-
   type Plan = { tasks: { [key: string]: unknown; train_cases: Record<string, unknown>[] }[] };
   const edited = (edit: (plan: Plan, item: Record<string, unknown>) => void): Plan => {
     const plan = structuredClone({ tasks: [detection] }) as unknown as Plan;
@@ -418,112 +375,5 @@ describe('plan files', () => {
       }
     });
     await fc.assert(property, { numRuns: 400, seed: 11 });
-  });
-});
-
-describe('task names and lists', () => {
-  test('the upstream forms', () => {
-    expect(parseTaskName('Ceph-Biometrics-400_BiometricsFromLandmarks_Distance_Task01_Sagittal', 'x')).toMatchObject({
-      dataset: 'Ceph-Biometrics-400',
-      taskType: 'BiometricsFromLandmarks',
-      metricType: 'distance',
-      id: 1,
-      sliceDim: 0,
-      family: 'AD',
-    });
-    expect(parseTaskName('AbdomenAtlas1.0Mini_BoxCoordinate_Task01_Axial', 'x')).toMatchObject({
-      name: 'AbdomenAtlas1.0Mini_BoxSize_Task01_Axial',
-      sliceDim: 2,
-      planKind: 'detection',
-    });
-    expect(parseTaskName('MSD_TumorLesionSize_Task10_Coronal_Test', 'x')).toMatchObject({
-      id: 10,
-      sliceDim: 1,
-      split: 'test',
-      name: 'MSD_TumorLesionSize_Task10_Coronal',
-    });
-  });
-
-  test.each([
-    '',
-    'KiTS23',
-    'KiTS23_BoxSize_Task00_Axial',
-    'KiTS23_BoxSize_Axial',
-    '../x_BoxSize_Task01_Axial',
-    'a_b_BoxSize_Task01_Axial',
-    'X_BoxSize_Angle_Task01_Axial',
-    'X_MaskSize_Task01_Axial',
-    '.._BoxSize_Task01_Axial',
-  ])('refused: %s', (name) => {
-    expect(() => parseTaskName(name, 'list.json')).toThrow(UserError);
-    expect(() => parseTaskName(name, 'list.json')).toThrow(/list\.json/);
-  });
-
-  test.each<[string, string, RegExp]>([
-    ['not JSON', '{', /not valid JSON/],
-    ['a list', '[]', /an object expected/],
-    ['empty', '{}', /the task list is empty/],
-    ['a task twice', '{"D_BoxSize_Task01_Axial": 1, "D_BoxSize_Task01_Axial": 2}', /listed twice/],
-    ['a task and its alias', '{"D_BoxSize_Task01_Axial": 1, "D_BoxCoordinate_Task01_Axial": 2}', /listed twice \(as/],
-    ['another family', '{"D_TumorLesionSize_Task01_Axial": 1}', /belongs in the list of --tasks_list_json_path_TL/],
-  ])('%s', async (_, content, message) => {
-    const path = join(folder, 'list.json');
-    writeFileSync(path, content);
-    expect(await failure(readTaskList(nodePlatform, path, 'detect'))).toMatch(message);
-  });
-});
-
-describe('numbers as Python writes them', () => {
-  test('three decimals: exact, ties to even', () => {
-    const cases: [number, string][] = [
-      [0.0625, '0.062'],
-      [0.1875, '0.188'],
-      [2.0005, '2.001'],
-      [1.0005, '1.000'],
-      [-0.0625, '-0.062'],
-      [-0, '-0.000'],
-      [1e20, '100000000000000000000.000'],
-      [NaN, 'nan'],
-      [-Infinity, '-inf'],
-      [1234567.8125, '1234567.812'],
-    ];
-    for (const [value, text] of cases) expect(fixed3(value)).toBe(text);
-  });
-  test('floats in full', () => {
-    const cases: [number, string][] = [
-      [23, '23.0'],
-      [4.94921875, '4.94921875'],
-      [1e-5, '1e-05'],
-      [1.5e-7, '1.5e-07'],
-      [1e16, '1e+16'],
-      [123456789012345680, '1.2345678901234568e+17'],
-      [1e15, '1000000000000000.0'],
-      [0.0001, '0.0001'],
-      [-0, '-0.0'],
-      [0, '0.0'],
-      [Infinity, 'inf'],
-    ];
-    for (const [value, text] of cases) expect(pythonFloat(value)).toBe(text);
-  });
-  test('float16: rounding from the double, ties to even, subnormals, overflow', () => {
-    const cases: [number, number][] = [
-      [21.360009363293827, 21.359375],
-      [2049, 2048],
-      [2051, 2052],
-      [65519.99, 65504],
-      [65520, Infinity],
-      [-65520, -Infinity],
-      [2 ** -24, 2 ** -24],
-      [2 ** -25, 0],
-      [2 ** -25 * 1.0001, 2 ** -24],
-      [6.1e-5, 6.097555160522461e-5],
-      [1 / 3, 0.333251953125],
-    ];
-    for (const [value, rounded] of cases) expect(toFloat16(value)).toBe(rounded);
-    for (let bits = 0; bits < 0x7c00; bits++) {
-      const exponent = bits >> 10;
-      const value = exponent === 0 ? (bits & 1023) * 2 ** -24 : (1 + (bits & 1023) / 1024) * 2 ** (exponent - 15);
-      if (toFloat16(value) !== value) expect(toFloat16(value)).toBe(value);
-    }
   });
 });
