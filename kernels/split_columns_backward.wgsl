@@ -1,0 +1,15 @@
+// Columns start … start + part of dx (rows, columns) take dy (rows, part); the other columns are left alone.
+const WG: u32 = 256u;
+
+struct Params { rows: u32, columns: u32, start: u32, part: u32, accumulate: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (wid.x + wid.y * groups.x) * WG + lane;
+  if (i >= p.rows * p.part) { return; }
+  let at = (i / p.part) * p.columns + p.start + i % p.part;
+  dx[at] = select(dy[i], dx[at] + dy[i], p.accumulate == 1u);
+}
