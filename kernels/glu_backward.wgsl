@@ -1,0 +1,23 @@
+// Both gradients of glu at once, as they read the same values: dgate = dy * up * act'(gate), dup = dy * act(gate).
+// uses: activation
+const WG: u32 = 256u;
+const ACTIVATION: u32 = 0u;
+// check: ACTIVATION=1
+
+struct Params { size: u32, accumulate_gate: u32, accumulate_up: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> gate: array<f32>;
+@group(0) @binding(2) var<storage, read> up: array<f32>;
+@group(0) @binding(3) var<storage, read> dy: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dgate: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dup: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (wid.x + wid.y * groups.x) * WG + lane;
+  if (i >= p.size) { return; }
+  let to_gate = dy[i] * up[i] * activate_derivative(gate[i]);
+  let to_up = dy[i] * activate(gate[i]);
+  dgate[i] = select(to_gate, dgate[i] + to_gate, p.accumulate_gate == 1u);
+  dup[i] = select(to_up, dup[i] + to_up, p.accumulate_up == 1u);
+}

@@ -1,0 +1,21 @@
+/** Element-wise activations, by the names of Hugging Face's `hidden_act` (`gelu_tanh` is their `gelu_pytorch_tanh`). */
+import type { Tensor } from '../gpu/tensor.ts';
+import type { Tape } from './tape.ts';
+
+export type Activation = 'silu' | 'gelu_tanh' | 'gelu' | 'quick_gelu';
+
+/** ACTIVATION of kernels/lib/activation.wgsl. */
+export const ACTIVATION_CODES: Readonly<Record<Activation, number>> = { silu: 0, gelu_tanh: 1, gelu: 2, quick_gelu: 3 };
+
+/** act(x), any shape. `gelu` is the exact one, with erf. */
+export function activation(t: Tape, x: Tensor, name: Activation): Tensor {
+  const spec = { ACTIVATION: ACTIVATION_CODES[name] };
+  const groups = Math.ceil(x.size / 256);
+  const y = t.alloc(x.shape);
+  t.dispatch(t.kernel('activation', spec), { x, y }, { size: x.size }, groups);
+  t.record(y, x.requiresGrad, (dy) => {
+    const dx = t.gradient(x);
+    if (dx) t.dispatch(t.kernel('activation_backward', spec), { x, dy, dx: dx.tensor }, { size: x.size, accumulate: dx.accumulate }, groups);
+  });
+  return y;
+}
