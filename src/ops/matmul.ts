@@ -1,0 +1,273 @@
+/**
+ * The three matrix products of training, as dispatches without a tape: y = a·wᵀ, y = a·w and c += aᵀ·b. `w` may be f32, f16 or bf16 and,
+ * where it is larger than the adapter binds, split between rows; activations and gradients are f32. The tile follows the shape, and a
+ * product of few tiles and a long sum is cut along the sum (a second pass adds the parts), so that results do not depend on timing.
+ */
+import type { Device } from '../gpu/device.ts';
+import { assertShape, Tensor } from '../gpu/tensor.ts';
+import type { TensorPart } from '../gpu/tensor.ts';
+import type { Specialisation } from '../gpu/kernelSource.ts';
+import { weightType } from './weightType.ts';
+
+/** A dropout mask by counter: element i is dropped when the hash of (key, i) is below the rate (kernels/lib/rng.wgsl). */
+export interface DropoutMask {
+  /** counterKey(seed, stream, step), u32. */
+  key: number;
+  rate: number;
+}
+
+/** A vector of factors, each plus `offset`. */
+export interface ScaleVector {
+  tensor: Tensor;
+  offset: number;
+}
+
+/** Low-rank term of a product: `a`·`w`, or `a`·`w`ᵀ, summed in the same pass. */
+export interface LowRank {
+  /** (M, R) f32 */
+  a: Tensor;
+  /** (N, R) for matmulNT, (R, N) for matmulNN; f32, one part. */
+  w: Tensor;
+}
+
+export interface MatmulNTOptions {
+  /** (N) f32, one part. */
+  bias?: Tensor;
+  /** y = scale·(…), default 1. */
+  scale?: number;
+  /** Add to y instead of writing it. */
+  accumulate?: boolean;
+  /** Mask over a (M, K). */
+  dropout?: DropoutMask;
+  lowRank?: LowRank;
+  /** (N) factors of a·wᵀ (not of the low-rank term and the bias). */
+  columnScale?: ScaleVector;
+}
+
+export interface MatmulNNOptions {
+  scale?: number;
+  accumulate?: boolean;
+  lowRank?: LowRank;
+  /** Mask over y (M, N), applied to the low-rank term only or to everything that is added. */
+  dropout?: DropoutMask & { over: 'lowRank' | 'all' };
+  /** (K) factors of a's columns. */
+  aScale?: ScaleVector;
+}
+
+export interface MatmulTNOptions {
+  /** c += scale·aᵀb, default 1. */
+  scale?: number;
+  /** Default true: a parameter's gradient is added to. */
+  accumulate?: boolean;
+  /** Mask over b (T, N). */
+  dropout?: DropoutMask;
+  /** (M) factors of c's rows. */
+  rowScale?: ScaleVector;
+}
+
+interface Tile {
+  BM: number;
+  BN: number;
+  TM: number;
+  TN: number;
+}
+
+const BK = 16;
+/** Shortest range of the summed dimension that is worth its own workgroup. */
+const MIN_CHUNK = 128;
+
+/** All have 64 invocations; the narrow ones are for LoRA's ranks and for few rows. */
+function tileFor(m: number, n: number): Tile {
+  if (n <= 16) return { BM: 64, BN: 16, TM: 4, TN: 4 };
+  if (m <= 16) return { BM: 16, BN: 64, TM: 4, TN: 4 };
+  if (m <= 32 || n <= 32) return { BM: 32, BN: 32, TM: 4, TN: 4 };
+  return { BM: 64, BN: 64, TM: 8, TN: 8 };
+}
+
+interface Split {
+  parts: number;
+  /** Elements of the summed dimension in each, a multiple of BK. */
+  chunk: number;
+}
+
+/** Cuts a sum of `k` terms so that about enough workgroups run to fill the adapter; depends on shapes and adapter alone. */
+function splitSum(device: Device, m: number, n: number, k: number, tile: Tile): Split {
+  const wanted = device.report.isSoftware ? 8 : 512;
+  const tiles = Math.ceil(m / tile.BM) * Math.ceil(n / tile.BN);
+  const affordable = Math.floor(device.maxBindingBytes / (m * n * 4));
+  const parts = Math.min(Math.floor(wanted / tiles), Math.floor(k / MIN_CHUNK), affordable, 65535);
+  if (parts < 2) return { parts: 1, chunk: roundUp(k, BK) };
+  const chunk = roundUp(Math.ceil(k / parts), BK);
+  return { parts: Math.ceil(k / chunk), chunk };
+}
+
+function roundUp(value: number, multiple: number): number {
+  return Math.ceil(value / multiple) * multiple;
+}
+
+const isWide = (...extents: number[]): boolean => extents.every((extent) => extent % 4 === 0);
+
+function weightUnits(wide: boolean): Specialisation {
+  return wide ? { WIDE: true, A_UNIT: 'vec4f', W_UNIT: 'vec2u' } : {};
+}
+
+const NO_DROPOUT: DropoutMask = { key: 0, rate: 0 };
+
+/** Runs `dispatch` into y, or, cut in parts, into scratch that is then summed into y. */
+function inParts(device: Device, split: Split, y: Tensor['view'], size: number, accumulate: boolean, dispatch: (target: Tensor['view'], accumulate: number) => void): void {
+  if (split.parts === 1) {
+    dispatch(y, accumulate ? 1 : 0);
+    return;
+  }
+  const partial = device.pool.acquire(size * split.parts * 4, 'scratch');
+  dispatch(partial, 0);
+  const params = { size, parts: split.parts, accumulate: accumulate ? 1 : 0 };
+  device.dispatch(device.kernel('matmul_sum_parts'), { x: partial, y }, params, Math.ceil(size / 256));
+  device.pool.release(partial);
+}
+
+/** y (M, N) = scale·(a·wᵀ·columnScale + low-rank + bias); a (M, K) f32, w (N, K). */
+export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, options: MatmulNTOptions = {}): void {
+  const n = w.shape[0]!;
+  const k = w.rowSize;
+  const m = a.size / k;
+  if (!Number.isInteger(m) || y.size !== m * n) throw new Error(`matmulNT: a ${a.describe()} times w ${w.describe()} transposed is not y ${y.describe()}`);
+  const { bias, columnScale, lowRank, dropout = NO_DROPOUT, accumulate = false } = options;
+  const rank = lowRank ? lowRank.w.rowSize : 0;
+  if (bias) assertShape(bias, [n], 'matmulNT, bias');
+  if (columnScale) assertShape(columnScale.tensor, [n], 'matmulNT, columnScale');
+  if (lowRank) {
+    assertShape(lowRank.a, [m, rank], 'matmulNT, lowRank.a');
+    assertShape(lowRank.w, [n, rank], 'matmulNT, lowRank.w');
+  }
+  const tile = tileFor(m, n);
+  const spec = { ...tile, BK, W_TYPE: weightType(w), DROPOUT: dropout.rate > 0, ...weightUnits(isWide(k)) };
+  const kernel = device.kernel('matmul_nt', spec);
+  const plain = !bias && !columnScale && !lowRank && w.parts.length === 1;
+  const whole = { parts: 1, chunk: roundUp(k, BK) };
+  const split = plain ? splitSum(device, m, n, k, tile) : whole;
+  for (const part of w.parts) {
+    inParts(device, split, y.view, m * n, accumulate, (target, add) => {
+      const unused = a.view;
+      device.dispatch(
+        kernel,
+        {
+          a,
+          w: part.view,
+          y: target,
+          low_a: lowRank?.a ?? unused,
+          low_w: lowRank?.w ?? unused,
+          bias: bias ?? unused,
+          column_scale: columnScale?.tensor ?? unused,
+        },
+        {
+          m,
+          n: part.rows,
+          k,
+          chunk: split.chunk,
+          y_stride: n,
+          column: part.rowStart,
+          rank,
+          has_bias: bias ? 1 : 0,
+          has_column_scale: columnScale ? 1 : 0,
+          column_scale_offset: columnScale?.offset ?? 0,
+          scale: options.scale ?? 1,
+          accumulate: add,
+          ...dropout,
+        },
+        [Math.ceil(m / tile.BM), Math.ceil(part.rows / tile.BN), split.parts],
+      );
+    });
+  }
+}
+
+/** y (M, N) = scale·((a·aScale)·w + low-rank), masked as `dropout` says; a (M, K) f32, w (K, N). */
+export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, options: MatmulNNOptions = {}): void {
+  const k = w.shape[0]!;
+  const n = w.rowSize;
+  const m = a.size / k;
+  if (!Number.isInteger(m) || y.size !== m * n) throw new Error(`matmulNN: a ${a.describe()} times w ${w.describe()} is not y ${y.describe()}`);
+  const { aScale, lowRank, dropout, accumulate = false } = options;
+  const rank = lowRank ? lowRank.w.shape[0]! : 0;
+  if (aScale) assertShape(aScale.tensor, [k], 'matmulNN, aScale');
+  if (lowRank) {
+    assertShape(lowRank.a, [m, rank], 'matmulNN, lowRank.a');
+    assertShape(lowRank.w, [rank, n], 'matmulNN, lowRank.w');
+  }
+  const tile = tileFor(m, n);
+  const masked = dropout !== undefined && dropout.rate > 0;
+  const wide = isWide(k, n, ...w.parts.map((part) => part.rowStart));
+  const spec = {
+    ...tile,
+    BK,
+    W_TYPE: weightType(w),
+    MASK: !masked ? 0 : dropout.over === 'lowRank' ? 1 : 2,
+    HAS_A_SCALE: aScale !== undefined,
+    ...weightUnits(wide),
+  };
+  const kernel = device.kernel('matmul_nn', spec);
+  const plain = !lowRank && !masked && w.parts.length === 1;
+  w.parts.forEach((part, at) => {
+    const split = plain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(part.rows, BK) };
+    inParts(device, split, y.view, m * n, accumulate || at > 0, (target, add) => {
+      const unused = a.view;
+      device.dispatch(
+        kernel,
+        { a, w: part.view, y: target, low_a: lowRank?.a ?? unused, low_w: lowRank?.w ?? unused, a_scale: aScale?.tensor ?? unused },
+        {
+          m,
+          n,
+          k: part.rows,
+          chunk: split.chunk,
+          a_stride: k,
+          column: part.rowStart,
+          rank: at === 0 ? rank : 0,
+          a_scale_offset: aScale?.offset ?? 0,
+          scale: options.scale ?? 1,
+          accumulate: add,
+          key: dropout?.key ?? 0,
+          rate: dropout?.rate ?? 0,
+        },
+        [Math.ceil(m / tile.BM), Math.ceil(n / tile.BN), split.parts],
+      );
+    });
+  });
+}
+
+/** c (M, N) += scale·rowScale·aᵀ·b; a (T, M), b (T, N), c f32, possibly split. Deterministic. */
+export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, options: MatmulTNOptions = {}): void {
+  const m = c.shape[0]!;
+  const n = c.rowSize;
+  const rows = a.size / m;
+  if (!Number.isInteger(rows) || b.size !== rows * n) {
+    throw new Error(`matmulTN: a ${a.describe()} transposed times b ${b.describe()} is not c ${c.describe()}`);
+  }
+  const { dropout = NO_DROPOUT, rowScale, accumulate = true } = options;
+  if (rowScale) assertShape(rowScale.tensor, [m], 'matmulTN, rowScale');
+  const wide = isWide(m, n, ...c.parts.map((part: TensorPart) => part.rowStart));
+  for (const part of c.parts) {
+    const tile = tileFor(part.rows, n);
+    const kernel = device.kernel('matmul_tn', { ...tile, BK, DROPOUT: dropout.rate > 0, ...(wide ? { WIDE: true, UNIT: 'vec4f' } : {}) });
+    const split = splitSum(device, part.rows, n, rows, tile);
+    inParts(device, split, part.view, part.rows * n, accumulate, (target, add) => {
+      device.dispatch(
+        kernel,
+        { a, b, c: target, row_scale: rowScale?.tensor ?? a },
+        {
+          m: part.rows,
+          n,
+          t: rows,
+          chunk: split.chunk,
+          a_stride: m,
+          column: part.rowStart,
+          has_row_scale: rowScale ? 1 : 0,
+          row_scale_offset: rowScale?.offset ?? 0,
+          scale: options.scale ?? 1,
+          accumulate: add,
+          ...dropout,
+        },
+        [Math.ceil(part.rows / tile.BM), Math.ceil(n / tile.BN), split.parts],
+      );
+    });
+  }
+}
