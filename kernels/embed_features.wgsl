@@ -1,0 +1,16 @@
+// y[t] = features[slots[t]] where slots[t] is not -1: image features take the rows of their placeholder tokens.
+const WG: u32 = 256u;
+
+struct Params { tokens: u32, size: u32, features: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> slots: array<i32>;
+@group(0) @binding(2) var<storage, read> features: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (wid.x + wid.y * groups.x) * WG + lane;
+  if (i >= p.tokens * p.size) { return; }
+  let slot = slots[i / p.size];
+  if (slot >= 0 && u32(slot) < p.features) { y[i] = features[u32(slot) * p.size + i % p.size]; }
+}
