@@ -22,7 +22,7 @@ alias W_UNIT = u32;
 
 struct Params {
   m: u32, n: u32, k: u32, chunk: u32, a_stride: u32, column: u32,
-  rank: u32, a_scale_offset: f32, scale: f32, accumulate: u32, key: u32, rate: f32,
+  rank: u32, a_scale_offset: f32, scale: f32, accumulate: u32, seed: u32, stream: u32, step: u32, rate: f32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<A_UNIT>;
@@ -31,6 +31,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> low_a: array<f32>;
 @group(0) @binding(5) var<storage, read> low_w: array<f32>;
 @group(0) @binding(6) var<storage, read> a_scale: array<f32>;
+var<private> mask_key: u32;
 
 fn a_four(m: u32, k: u32) -> vec4f {
   if (m >= p.m || k >= p.k) { return vec4f(); }
@@ -78,8 +79,8 @@ fn mask_sums(m0: u32, n0: u32, lane: u32) {
   for (var i = 0u; i < TM; i++) {
     for (var j = 0u; j < TN4; j++) {
       let at = (m0 + tile_row(lane, i)) * p.n + n0 + tile_column(lane, j);
-      sums[i * TN4 + j] *= vec4f(dropout_scale(p.key, at, p.rate), dropout_scale(p.key, at + 1u, p.rate),
-        dropout_scale(p.key, at + 2u, p.rate), dropout_scale(p.key, at + 3u, p.rate));
+      sums[i * TN4 + j] *= vec4f(dropout_scale(mask_key, at, p.rate), dropout_scale(mask_key, at + 1u, p.rate),
+        dropout_scale(mask_key, at + 2u, p.rate), dropout_scale(mask_key, at + 3u, p.rate));
     }
   }
 }
@@ -88,6 +89,7 @@ fn mask_sums(m0: u32, n0: u32, lane: u32) {
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let m0 = wid.x * BM;
   let n0 = wid.y * BN;
+  if (MASK != 0u) { mask_key = counter_key(p.seed, p.stream, p.step); }
   for (var k0 = 0u; k0 < p.rank; k0 += BK) {
     for (var block = lane; block < BLOCKS_A; block += THREADS) {
       let k4 = block % (BK / 4u);

@@ -22,7 +22,7 @@ alias W_UNIT = u32;
 struct Params {
   m: u32, n: u32, k: u32, chunk: u32, y_stride: u32, column: u32,
   rank: u32, has_bias: u32, has_column_scale: u32, column_scale_offset: f32, scale: f32, accumulate: u32,
-  key: u32, rate: f32,
+  seed: u32, stream: u32, step: u32, rate: f32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<A_UNIT>;
@@ -32,6 +32,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> low_w: array<f32>;
 @group(0) @binding(6) var<storage, read> bias: array<f32>;
 @group(0) @binding(7) var<storage, read> column_scale: array<f32>;
+var<private> mask_key: u32;
 
 fn a_four(m: u32, k: u32) -> vec4f {
   if (m >= p.m || k >= p.k) { return vec4f(); }
@@ -45,8 +46,8 @@ fn a_four(m: u32, k: u32) -> vec4f {
     four = select(vec4f(), four, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.k));
   }
   if (DROPOUT) {
-    four *= vec4f(dropout_scale(p.key, i, p.rate), dropout_scale(p.key, i + 1u, p.rate), dropout_scale(p.key, i + 2u, p.rate),
-      dropout_scale(p.key, i + 3u, p.rate));
+    four *= vec4f(dropout_scale(mask_key, i, p.rate), dropout_scale(mask_key, i + 1u, p.rate), dropout_scale(mask_key, i + 2u, p.rate),
+      dropout_scale(mask_key, i + 3u, p.rate));
   }
   return four;
 }
@@ -80,6 +81,7 @@ fn low_w_four(n: u32, k: u32) -> vec4f {
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let m0 = wid.x * BM;
   let n0 = wid.y * BN;
+  if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }
   let end = min(p.k, (wid.z + 1u) * p.chunk);
   for (var k0 = wid.z * p.chunk; k0 < end; k0 += BK) {
     for (var block = lane; block < BLOCKS_A; block += THREADS) {

@@ -18,13 +18,14 @@ alias UNIT = f32;
 
 struct Params {
   m: u32, n: u32, t: u32, chunk: u32, a_stride: u32, column: u32, has_row_scale: u32, row_scale_offset: f32, scale: f32, accumulate: u32,
-  key: u32, rate: f32,
+  seed: u32, stream: u32, step: u32, rate: f32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<UNIT>;
 @group(0) @binding(2) var<storage, read> b: array<UNIT>;
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
 @group(0) @binding(4) var<storage, read> row_scale: array<f32>;
+var<private> mask_key: u32;
 
 // Past the end of a row these are elements of the next one; they only reach sums that are not written.
 fn a_four(t: u32, m: u32) -> vec4f {
@@ -44,8 +45,8 @@ fn b_four(t: u32, n: u32) -> vec4f {
     four = vec4f(vec4f(b[i]).x, vec4f(b[i + 1u]).x, vec4f(b[i + 2u]).x, vec4f(b[i + 3u]).x);
   }
   if (DROPOUT) {
-    four *= vec4f(dropout_scale(p.key, i, p.rate), dropout_scale(p.key, i + 1u, p.rate), dropout_scale(p.key, i + 2u, p.rate),
-      dropout_scale(p.key, i + 3u, p.rate));
+    four *= vec4f(dropout_scale(mask_key, i, p.rate), dropout_scale(mask_key, i + 1u, p.rate), dropout_scale(mask_key, i + 2u, p.rate),
+      dropout_scale(mask_key, i + 3u, p.rate));
   }
   return four;
 }
@@ -54,6 +55,7 @@ fn b_four(t: u32, n: u32) -> vec4f {
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let m0 = wid.x * BM;
   let n0 = wid.y * BN;
+  if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }
   let end = min(p.t, (wid.z + 1u) * p.chunk);
   for (var k0 = wid.z * p.chunk; k0 < end; k0 += BK) {
     for (var block = lane; block < BLOCKS_A; block += THREADS) {

@@ -4,15 +4,17 @@
  * product of few tiles and a long sum is cut along the sum (a second pass adds the parts), so that results do not depend on timing.
  */
 import type { Device } from '../gpu/device.ts';
-import { assertShape, Tensor } from '../gpu/tensor.ts';
-import type { TensorPart } from '../gpu/tensor.ts';
+import { assertShape } from '../gpu/tensor.ts';
+import type { Tensor, TensorPart } from '../gpu/tensor.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
+import type { BufferView } from '../gpu/pool.ts';
 import { weightType } from './weightType.ts';
 
-/** A dropout mask by counter: element i is dropped when the hash of (key, i) is below the rate (kernels/lib/rng.wgsl). */
+/** A dropout mask by counter: element i is dropped when the hash of (seed, stream, step, i), over 2³², is below the rate (kernels/lib/rng.wgsl). */
 export interface DropoutMask {
-  /** counterKey(seed, stream, step), u32. */
-  key: number;
+  seed: number;
+  stream: number;
+  step: number;
   rate: number;
 }
 
@@ -111,10 +113,17 @@ function weightUnits(wide: boolean): Specialisation {
   return wide ? { WIDE: true, A_UNIT: 'vec4f', W_UNIT: 'vec2u' } : {};
 }
 
-const NO_DROPOUT: DropoutMask = { key: 0, rate: 0 };
+const NO_DROPOUT: DropoutMask = { seed: 0, stream: 0, step: 0, rate: 0 };
 
 /** Runs `dispatch` into y, or, cut in parts, into scratch that is then summed into y. */
-function inParts(device: Device, split: Split, y: Tensor['view'], size: number, accumulate: boolean, dispatch: (target: Tensor['view'], accumulate: number) => void): void {
+function inParts(
+  device: Device,
+  split: Split,
+  y: BufferView,
+  size: number,
+  accumulate: boolean,
+  dispatch: (target: BufferView, accumulate: number) => void,
+): void {
   if (split.parts === 1) {
     dispatch(y, accumulate ? 1 : 0);
     return;
@@ -187,7 +196,8 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   const n = w.rowSize;
   const m = a.size / k;
   if (!Number.isInteger(m) || y.size !== m * n) throw new Error(`matmulNN: a ${a.describe()} times w ${w.describe()} is not y ${y.describe()}`);
-  const { aScale, lowRank, dropout, accumulate = false } = options;
+  const { aScale, lowRank, accumulate = false } = options;
+  const dropout = options.dropout ?? { ...NO_DROPOUT, over: 'all' };
   const rank = lowRank ? lowRank.w.shape[0]! : 0;
   if (aScale) assertShape(aScale.tensor, [k], 'matmulNN, aScale');
   if (lowRank) {
@@ -195,7 +205,7 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
     assertShape(lowRank.w, [rank, n], 'matmulNN, lowRank.w');
   }
   const tile = tileFor(m, n);
-  const masked = dropout !== undefined && dropout.rate > 0;
+  const masked = dropout.rate > 0;
   const wide = isWide(k, n, ...w.parts.map((part) => part.rowStart));
   const spec = {
     ...tile,
@@ -225,8 +235,10 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           a_scale_offset: aScale?.offset ?? 0,
           scale: options.scale ?? 1,
           accumulate: add,
-          key: dropout?.key ?? 0,
-          rate: dropout?.rate ?? 0,
+          seed: dropout.seed,
+          stream: dropout.stream,
+          step: dropout.step,
+          rate: dropout.rate,
         },
         [Math.ceil(m / tile.BM), Math.ceil(n / tile.BN), split.parts],
       );
