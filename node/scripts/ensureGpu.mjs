@@ -84,7 +84,7 @@ export async function ensureGpu({ yes }) {
   if (!unattended && !(await confirmed(`Install it${isRoot ? '' : ' with sudo'}?`))) fail(instructions(before.problem));
 
   /** As root; sudo asks for its password on the terminal, and unattended it must not ask. */
-  const asRoot = (command, args, options = {}) => {
+  const asRoot = (command, args, options = { stdio: ['inherit', 'ignore', 'inherit'] }) => {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     if (isRoot) return runProgram(command, args, { env, ...options });
     return runProgram('sudo', [...(unattended ? ['-n'] : []), 'env', 'DEBIAN_FRONTEND=noninteractive', command, ...args], options);

@@ -54,23 +54,24 @@ function newestChange(path) {
   return Math.max(info.mtimeMs, ...readdirSync(path).map((name) => newestChange(join(path, name))));
 }
 
-/** What each build of vite.config.ts is made of; the first file must exist for there to be anything to build. */
+/** What each build of vite.config.ts is made of. With none of its entries there is nothing to build yet. */
 const BUILDS = {
-  node: ['node/train.ts', 'node', 'src', 'kernels', 'vite.config.ts', 'package-lock.json'],
-  library: ['src/index.ts', 'src', 'kernels', 'vite.config.ts', 'package-lock.json'],
-  web: ['web/index.html', 'web', 'src', 'kernels', 'vite.config.ts', 'package-lock.json'],
+  node: { entries: ['node/train.ts', 'node/quickstart.ts'], sources: ['node', 'src', 'kernels'] },
+  library: { entries: ['src/index.ts'], sources: ['src', 'kernels'] },
+  web: { entries: ['web/index.html'], sources: ['web', 'src', 'kernels'] },
 };
 
 /** Builds what is missing or older than its sources. @param {(keyof typeof BUILDS)[]} modes @param {{force?: boolean}} [options] */
 export function ensureBuilt(modes, { force = false } = {}) {
   for (const mode of modes) {
-    const stamp = join(root, 'dist', `.built-${mode}`);
-    const sources = BUILDS[mode].map((path) => join(root, path));
-    if (!existsSync(sources[0])) {
-      say(`${BUILDS[mode][0]} does not exist, so there is no ${mode} build`);
+    const { entries, sources } = BUILDS[mode];
+    if (!entries.some((path) => existsSync(join(root, path)))) {
+      say(`no ${mode} build: there is no ${entries.join(' or ')} yet`);
       continue;
     }
-    if (!force && existsSync(stamp) && statSync(stamp).mtimeMs > Math.max(...sources.map(newestChange))) continue;
+    const stamp = join(root, 'dist', `.built-${mode}`);
+    const changed = [...sources, 'vite.config.ts', 'package-lock.json'].map((path) => newestChange(join(root, path)));
+    if (!force && existsSync(stamp) && statSync(stamp).mtimeMs > Math.max(...changed)) continue;
     say(`building (${mode}) …`);
     rmSync(stamp, { force: true });
     const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
