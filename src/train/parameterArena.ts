@@ -1,0 +1,192 @@
+/**
+ * Everything that is trained, laid end to end: values, gradients and AdamW's two moments in a few flat f32 buffers ("arenas"), so that
+ * zeroing, the gradient norm and the update are one dispatch an arena, not one a parameter (LoRA has hundreds of small ones). The four
+ * buffers of an arena share one layout. Parameters with and without weight decay live in different arenas. Each begins at a multiple
+ * of 256 bytes, as bindings must; the gaps hold zeros and stay zero. A parameter larger than the adapter binds is split by rows.
+ */
+import type { Device } from '../gpu/device.ts';
+import type { BufferView } from '../gpu/pool.ts';
+import { Tensor } from '../gpu/tensor.ts';
+import type { TensorPart } from '../gpu/tensor.ts';
+import type { Parameter } from '../ops/parameter.ts';
+import { UserError } from '../platform.ts';
+
+const ALIGNMENT = 256;
+
+export interface ParameterSpec {
+  /** Hugging Face's name. */
+  name: string;
+  shape: readonly number[];
+  /** Weight decay applies. */
+  decay: boolean;
+}
+
+/** Four ranges of `bytes` bytes (a multiple of 256) with the same layout. */
+export interface Arena {
+  readonly decay: boolean;
+  readonly bytes: number;
+  readonly values: BufferView;
+  readonly gradients: BufferView;
+  /** First moment: running mean of the gradient. */
+  readonly m: BufferView;
+  /** Second moment: running mean of its square. */
+  readonly v: BufferView;
+}
+
+export interface Moments {
+  m: Float32Array;
+  v: Float32Array;
+}
+
+/** A run of whole rows and where it lies. */
+interface Piece {
+  arena: number;
+  offset: number;
+  rowStart: number;
+  rows: number;
+}
+
+interface Slot {
+  spec: ParameterSpec;
+  m: Tensor;
+  v: Tensor;
+}
+
+export class ParameterArena {
+  readonly arenas: readonly Arena[];
+  /** By name, in the order of the specs; each with its gradient. Values, gradients and moments start as zeros. */
+  readonly parameters: ReadonlyMap<string, Parameter & { grad: Tensor }>;
+  private readonly device: Device;
+  private readonly slots = new Map<string, Slot>();
+
+  /** `label`: what the values count as in the memory report ('adapters', or 'weights' where a whole model is trained). */
+  constructor(device: Device, specs: readonly ParameterSpec[], label: 'adapters' | 'weights' = 'adapters') {
+    this.device = device;
+    const { pieces, arenas } = layOut(specs, device.maxBindingBytes);
+    this.arenas = arenas.map(({ decay, bytes }) => {
+      const range = (name: string): BufferView => {
+        const view = device.pool.acquire(bytes, name);
+        device.clear(view);
+        return view;
+      };
+      return { decay, bytes, values: range(label), gradients: range('gradients'), m: range('optimizer'), v: range('optimizer') };
+    });
+    const parameters = new Map<string, Parameter & { grad: Tensor }>();
+    specs.forEach((spec, at) => {
+      if (parameters.has(spec.name)) throw new Error(`parameter '${spec.name}' is listed twice`);
+      const tensor = (of: 'values' | 'gradients' | 'm' | 'v'): Tensor => new Tensor(spec.shape, 'f32', this.parts(spec, pieces[at]!, of));
+      parameters.set(spec.name, { name: spec.name, tensor: tensor('values'), grad: tensor('gradients') });
+      this.slots.set(spec.name, { spec, m: tensor('m'), v: tensor('v') });
+    });
+    this.parameters = parameters;
+  }
+
+  /** Numbers of trained values, without the gaps. */
+  get size(): number {
+    let total = 0;
+    for (const { tensor } of this.parameters.values()) total += tensor.size;
+    return total;
+  }
+
+  zeroGradients(): void {
+    for (const arena of this.arenas) this.device.clear(arena.gradients);
+  }
+
+  writeValues(name: string, values: Float32Array): void {
+    this.write(name, 'values', this.parameter(name).tensor, values);
+  }
+
+  async readValues(name: string): Promise<Float32Array> {
+    return this.device.readF32(this.parameter(name).tensor);
+  }
+
+  /** AdamW's moments of a parameter, in the parameter's shape. */
+  async readMoments(name: string): Promise<Moments> {
+    const slot = this.slot(name);
+    return { m: await this.device.readF32(slot.m), v: await this.device.readF32(slot.v) };
+  }
+
+  writeMoments(name: string, moments: Moments): void {
+    const slot = this.slot(name);
+    this.write(name, 'first moment', slot.m, moments.m);
+    this.write(name, 'second moment', slot.v, moments.v);
+  }
+
+  /** Gives the buffers back to the pool; the parameters are unusable after that. */
+  release(): void {
+    for (const { values, gradients, m, v } of this.arenas) for (const view of [values, gradients, m, v]) this.device.pool.release(view);
+  }
+
+  private parameter(name: string): Parameter & { grad: Tensor } {
+    const parameter = this.parameters.get(name);
+    if (!parameter) throw new Error(`no trained parameter is named '${name}'`);
+    return parameter;
+  }
+
+  private slot(name: string): Slot {
+    const slot = this.slots.get(name);
+    if (!slot) throw new Error(`no trained parameter is named '${name}'`);
+    return slot;
+  }
+
+  private write(name: string, what: string, tensor: Tensor, values: Float32Array): void {
+    if (values.length !== tensor.size) {
+      throw new UserError(
+        `'${name}': ${what} of shape (${tensor.shape.join(', ')}) expected, that is ${tensor.size} numbers, found ${values.length}. ` +
+          'The file was made for another model or another --lora_r.',
+      );
+    }
+    for (const part of tensor.parts) {
+      const from = part.rowStart * tensor.rowSize;
+      this.device.write(part.view, values.subarray(from, from + part.rows * tensor.rowSize));
+    }
+  }
+
+  private parts(spec: ParameterSpec, pieces: readonly Piece[], of: 'values' | 'gradients' | 'm' | 'v'): TensorPart[] {
+    const rowBytes = bytesPerRow(spec);
+    return pieces.map((piece) => {
+      const whole = this.arenas[piece.arena]![of];
+      const view = { buffer: whole.buffer, offset: whole.offset + piece.offset, bytes: piece.rows * rowBytes };
+      return { view, rowStart: piece.rowStart, rows: piece.rows };
+    });
+  }
+}
+
+function bytesPerRow(spec: ParameterSpec): number {
+  return spec.shape.slice(1).reduce((product, extent) => product * extent, 4);
+}
+
+/** Where every parameter goes: in order, into the open arena of its group; where that is full, into a new one. */
+function layOut(specs: readonly ParameterSpec[], limit: number): { pieces: Piece[][]; arenas: { decay: boolean; bytes: number }[] } {
+  const arenas: { decay: boolean; bytes: number }[] = [];
+  const open = new Map<boolean, number>();
+  const place = (decay: boolean, bytes: number): { arena: number; offset: number } => {
+    let arena = open.get(decay);
+    if (arena === undefined || arenas[arena]!.bytes + bytes > limit) {
+      arena = arenas.push({ decay, bytes: 0 }) - 1;
+      open.set(decay, arena);
+    }
+    const offset = arenas[arena]!.bytes;
+    arenas[arena]!.bytes += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    return { arena, offset };
+  };
+  const pieces = specs.map((spec) => {
+    const rowBytes = bytesPerRow(spec);
+    const rows = spec.shape[0] ?? 1;
+    if (rows * rowBytes === 0) throw new Error(`parameter '${spec.name}' of shape (${spec.shape.join(', ')}) holds nothing`);
+    if (rowBytes > limit) {
+      throw new UserError(
+        `One row of '${spec.name}' (${spec.shape.join(', ')}) takes ${rowBytes} bytes and this adapter binds at most ${limit} at once. ` +
+          'This parameter cannot be trained here; train LoRA adapters, or use another adapter.',
+      );
+    }
+    const rowsAtOnce = Math.min(rows, Math.floor(limit / rowBytes));
+    const out: Piece[] = [];
+    for (let rowStart = 0; rowStart < rows; rowStart += rowsAtOnce) {
+      const count = Math.min(rowsAtOnce, rows - rowStart);
+      out.push({ ...place(spec.decay, count * rowBytes), rowStart, rows: count });
+    }
+    return out;
+  });
+  return { pieces, arenas };
+}
