@@ -1,0 +1,41 @@
+// dx of layer_norm: with g = dy * weight and n = (x - mean) * rstd, dx = rstd * (g - mean(g) - n * mean(g * n)). One workgroup a row.
+// uses: reduce, unpack
+const WG: u32 = 64u;
+const W_TYPE: u32 = 0u;
+// check: W_TYPE=1
+// check: W_TYPE=2
+
+struct Params { rows: u32, size: u32, accumulate: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> weight: array<u32>;
+@group(0) @binding(3) var<storage, read> dy: array<f32>;
+@group(0) @binding(4) var<storage, read> mean: array<f32>;
+@group(0) @binding(5) var<storage, read> rstd: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+
+fn scaled_dy(base: u32, i: u32) -> f32 {
+  return dy[base + i] * decode_weight(weight[weight_word(i)], i);
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = wid.x + wid.y * groups.x;
+  if (row >= p.rows) { return; }
+  let base = row * p.size;
+  let m = mean[row];
+  let r = rstd[row];
+  var sum = 0.0;
+  var product = 0.0;
+  for (var i = lane; i < p.size; i += WG) {
+    let g = scaled_dy(base, i);
+    sum += g;
+    product += g * (x[base + i] - m) * r;
+  }
+  let mean_g = workgroup_sum(sum, lane) / f32(p.size);
+  let mean_product = workgroup_sum(product, lane) / f32(p.size);
+  for (var i = lane; i < p.size; i += WG) {
+    let value = r * (scaled_dy(base, i) - mean_g - (x[base + i] - m) * r * mean_product);
+    dx[base + i] = select(value, dx[base + i] + value, p.accumulate == 1u);
+  }
+}
