@@ -5,7 +5,8 @@
  *   with dropout     y = xWᵀ + b + (g − 1)∘(drop(x)Wᵀ) + g∘s·(drop(x)Aᵀ)Bᵀ
  * so with dropout the base product runs twice, on x and on the masked x. B with rows scaled by g stands in for g∘(…Bᵀ) throughout.
  */
-import type { Tensor } from '../gpu/tensor.ts';
+import type { Device } from '../gpu/device.ts';
+import { Tensor } from '../gpu/tensor.ts';
 import { addColumnSums } from './bias.ts';
 import { downProject, dropoutMask, rankOf } from './lora.ts';
 import { matmulNN, matmulNT, matmulTN } from './matmul.ts';
@@ -22,14 +23,7 @@ export function doraLinear(t: Tape, x: Tensor, layer: LinearLayer, lora: LoraAda
   const mask = dropoutMask(t, lora);
   const norm = t.alloc([outSize]);
   const gain = t.alloc([outSize]);
-  for (const part of weight.tensor.parts) {
-    t.dispatch(
-      t.kernel('dora_norm', { W_TYPE: weightType(weight.tensor) }),
-      { weight: part.view, a: lora.a.tensor, b: lora.b.tensor, magnitude: magnitude.tensor, norm, gain },
-      { rows: part.rows, row_start: part.rowStart, size: weight.tensor.rowSize, rank, scaling: lora.scaling },
-      part.rows,
-    );
-  }
+  rowNorms(device, weight.tensor, { norm, gain }, { a: lora.a.tensor, b: lora.b.tensor, magnitude: magnitude.tensor, scaling: lora.scaling });
 
   const xa = downProject(t, x, lora, mask);
   const scaledB = scaleRows(t, lora.b.tensor, gain);
@@ -96,6 +90,36 @@ export function doraLinear(t: Tape, x: Tensor, layer: LinearLayer, lora: LoraAda
     t.free(gain);
   }
   return y;
+}
+
+/** ‖W_o‖ of every row (out), f32, from the pool (the caller releases it): the magnitudes with which DoRA starts. */
+export function doraNorm(device: Device, weight: Tensor): Tensor {
+  const outSize = weight.shape[0]!;
+  const [norm, gain] = ['adapter', 'scratch'].map((label) => new Tensor([outSize], 'f32', device.pool.acquire(outSize * 4, label)));
+  rowNorms(device, weight, { norm: norm!, gain: gain! });
+  device.pool.release(gain!.view);
+  return norm!;
+}
+
+interface NormedAdapter {
+  a: Tensor;
+  b: Tensor;
+  magnitude: Tensor;
+  scaling: number;
+}
+
+/** norm = ‖W + s·BA‖ by row, or ‖W‖ without an adapter, and gain = magnitude / norm. */
+function rowNorms(device: Device, weight: Tensor, out: { norm: Tensor; gain: Tensor }, adapter?: NormedAdapter): void {
+  const kernel = device.kernel('dora_norm', { W_TYPE: weightType(weight) });
+  for (const part of weight.parts) {
+    const rank = adapter ? adapter.a.shape[0]! : 0;
+    device.dispatch(
+      kernel,
+      { weight: part.view, a: adapter?.a ?? part.view, b: adapter?.b ?? part.view, magnitude: adapter?.magnitude ?? part.view, ...out },
+      { rows: part.rows, row_start: part.rowStart, size: weight.rowSize, rank, scaling: adapter?.scaling ?? 0 },
+      part.rows,
+    );
+  }
 }
 
 /** Rows of x (N, R) times factors (N). */
