@@ -1,6 +1,5 @@
-// y[i] = x[order[i]], row by row; a row whose order is NONE is zero. The backward is the same with the inverse order.
+// y[i] = x[order[i]], row by row, order a permutation. The backward is the same with the inverse order.
 const WG: u32 = 256u;
-const NONE: u32 = 0xffffffffu;
 
 struct Params { rows: u32, size: u32, accumulate: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -12,8 +11,6 @@ struct Params { rows: u32, size: u32, accumulate: u32 }
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (wid.x + wid.y * groups.x) * WG + lane;
   if (i >= p.rows * p.size) { return; }
-  let source = order[i / p.size];
-  var value = 0.0;
-  if (source != NONE) { value = x[source * p.size + i % p.size]; }
+  let value = x[order[i / p.size] * p.size + i % p.size];
   y[i] = select(value, y[i] + value, p.accumulate == 1u);
 }

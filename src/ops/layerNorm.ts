@@ -1,6 +1,7 @@
 /** Layer normalisation (Ba et al. 2016) as PyTorch's nn.LayerNorm: SigLIP's norm. */
 import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import { addColumnSums } from './bias.ts';
 import type { Parameter } from './parameter.ts';
 import type { Tape } from './tape.ts';
 import { weightType } from './weightType.ts';
@@ -22,11 +23,10 @@ export function layerNorm(t: Tape, x: Tensor, weight: Parameter, bias: Parameter
   const bindings = { x, weight: weight.tensor, bias: bias.tensor, y, mean, rstd };
   t.dispatch(t.kernel('layer_norm', { W_TYPE, BIAS_IS_F32: biasIsF32 }), bindings, { rows, size, eps }, rows);
   t.record(y, x.requiresGrad || weight.grad !== undefined || bias.grad !== undefined, (dy) => {
-    const columns = Math.ceil(size / 64);
     if (weight.grad) {
-      t.dispatch(t.kernel('layer_norm_weight_backward'), { x, dy, mean, rstd, dweight: weight.grad }, { rows, size }, columns);
+      t.dispatch(t.kernel('layer_norm_weight_backward'), { x, dy, mean, rstd, dweight: weight.grad }, { rows, size }, Math.ceil(size / 64));
     }
-    if (bias.grad) t.dispatch(t.kernel('layer_norm_bias_backward'), { dy, dbias: bias.grad }, { rows, size }, columns);
+    if (bias.grad) addColumnSums(t, dy, bias.grad);
     const dx = t.gradient(x);
     if (dx) {
       const backward = { x, weight: weight.tensor, dy, mean, rstd, dx: dx.tensor };
