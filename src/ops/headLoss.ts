@@ -1,0 +1,121 @@
+/**
+ * The language-model head and its loss in one op. Only tokens that carry a label meet the head, and a chunk of them at a time: a full
+ * table of logits (4000 tokens × 152 k words × 4 bytes = 2.4 GB) never exists. As the loss is the end of the graph, each chunk is
+ * turned into gradients while its logits are there, so nothing is computed twice (the idea of TRL's chunked cross entropy).
+ */
+import { assertShape, Tensor } from '../gpu/tensor.ts';
+import { matmulNN, matmulNT, matmulTN } from './matmul.ts';
+import type { Parameter } from './parameter.ts';
+import type { Tape } from './tape.ts';
+
+/** The tokens of a micro-batch that carry a label (labels of −100 are left out beforehand). */
+export interface LossTargets {
+  /** How many; 0 is allowed. */
+  count: number;
+  /** (count) u32: the position that predicts the labelled token, that is one before it; no position twice. */
+  rows: Tensor;
+  /** (count) u32: the token to predict. */
+  labels: Tensor;
+}
+
+export interface HeadLossOptions {
+  /** What the sum of −log p is multiplied by before it is differentiated: 1 / labelled tokens of the whole step. */
+  lossScale: number;
+  /** (2) f32: the sum of −log p (not scaled) and the number of tokens whose most likely word was right are added to it. */
+  lossSum: Tensor;
+  /** (count) f32, written: −log p of each token. */
+  nll?: Tensor;
+  /** Most bytes of logits at once, default 64 MiB; at least one row is taken. */
+  chunkBytes?: number;
+  /** logits = softcap · tanh(logits / softcap) (Gemma 2's final_logit_softcapping). */
+  softcap?: number;
+}
+
+const CHUNK_BYTES = 64 * 2 ** 20;
+
+/**
+ * (1) f32: lossScale · Σ −log p, from hidden (T, C) and head (V, C). With `t.grad` the gradients of hidden and of a trainable head are
+ * computed here and now, of exactly this value: the gradient that `t.backward` is given for it is not looked at, so it must be the end
+ * of the graph. A head's gradient is added to as soon as this is called.
+ */
+export function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets: LossTargets, options: HeadLossOptions): Tensor {
+  const { device } = t;
+  const weight = head.tensor;
+  const vocabulary = weight.shape[0]!;
+  const size = weight.rowSize;
+  const { count, rows, labels } = targets;
+  const { lossScale, lossSum, softcap } = options;
+  assertShape(hidden, [hidden.shape[0]!, size], `hidden states for ${head.name}`);
+  assertShape(lossSum, [2], 'lossSum');
+  if (count > 0) for (const [name, tensor] of Object.entries({ rows, labels })) assertShape(tensor, [count], `loss targets, ${name}`);
+
+  const needsGrad = t.grad && (hidden.requiresGrad || head.grad !== undefined);
+  const loss = t.alloc([1]);
+  const dhidden = t.grad && hidden.requiresGrad ? t.alloc(hidden.shape) : undefined;
+  if (dhidden) device.clear(dhidden.view);
+  if (count === 0) device.clear(loss.view);
+  else {
+    const nll = options.nll ?? t.alloc([count]);
+    assertShape(nll, [count], 'nll');
+    const correct = t.alloc([count]);
+    const chunkRows = rowsAtOnce(count, vocabulary * 4, Math.min(device.maxBindingBytes, options.chunkBytes ?? CHUNK_BYTES));
+    const logitsView = device.pool.acquire(chunkRows * vocabulary * 4, 'logits');
+    const gathered = t.alloc([chunkRows, size]);
+    const dgathered = dhidden && t.alloc([chunkRows, size]);
+    const spec = { GRADIENT: needsGrad, SOFTCAP: softcap !== undefined };
+    for (let start = 0; start < count; start += chunkRows) {
+      const n = Math.min(chunkRows, count - start);
+      const logits = new Tensor([n, vocabulary], 'f32', logitsView);
+      const h = new Tensor([n, size], 'f32', gathered.view);
+      const range = { start, count: n, size };
+      const groups = Math.ceil((n * size) / 256);
+      t.dispatch(t.kernel('gather_rows'), { x: hidden, rows, y: h }, range, groups);
+      matmulNT(device, h, weight, logits);
+      t.dispatch(
+        t.kernel('cross_entropy', spec),
+        { labels, logits, nll, correct },
+        { start, rows: n, size: vocabulary, scale: lossScale, cap: softcap ?? 0 },
+        n,
+      );
+      if (dhidden && dgathered) {
+        const dh = new Tensor([n, size], 'f32', dgathered.view);
+        matmulNN(device, logits, weight, dh);
+        t.dispatch(t.kernel('scatter_rows'), { x: dh, rows, y: dhidden }, range, groups);
+      }
+      if (t.grad && head.grad) matmulTN(device, logits, h, head.grad);
+    }
+    t.dispatch(t.kernel('cross_entropy_sum'), { nll, correct, loss_sum: lossSum, loss }, { count, scale: lossScale }, 1);
+    device.pool.release(logitsView);
+    for (const scratch of [gathered, dgathered, correct, options.nll ? undefined : nll]) if (scratch) t.free(scratch);
+  }
+  t.record(loss, needsGrad, () => {
+    if (!dhidden) return;
+    t.passGradient(hidden, dhidden);
+    t.free(dhidden);
+  });
+  return loss;
+}
+
+/** (n, V) f32 logits of the positions `rows` (n) of hidden (T, C), or of all; not differentiable, for generation and tests. */
+export function headLogits(t: Tape, hidden: Tensor, head: Parameter, rows?: Tensor, softcap?: number): Tensor {
+  const vocabulary = head.tensor.shape[0]!;
+  const size = head.tensor.rowSize;
+  assertShape(hidden, [hidden.shape[0]!, size], `hidden states for ${head.name}`);
+  const count = rows ? rows.size : hidden.shape[0]!;
+  const logits = t.alloc([count, vocabulary]);
+  if (count === 0) return logits;
+  const h = rows ? t.alloc([count, size]) : hidden;
+  if (rows) t.dispatch(t.kernel('gather_rows'), { x: hidden, rows, y: h }, { start: 0, count, size }, Math.ceil((count * size) / 256));
+  matmulNT(t.device, h, head.tensor, logits);
+  if (softcap !== undefined) {
+    t.dispatch(t.kernel('cross_entropy_softcap'), { x: logits }, { size: logits.size, cap: softcap }, Math.ceil(logits.size / 256));
+  }
+  if (rows) t.free(h);
+  return logits;
+}
+
+/** Rows of a chunk: as many as fit, the chunks of a batch as equal as can be. */
+function rowsAtOnce(count: number, rowBytes: number, limit: number): number {
+  const most = Math.max(1, Math.floor(limit / rowBytes));
+  return Math.ceil(count / Math.ceil(count / most));
+}
