@@ -7,6 +7,8 @@ const BN: u32 = 64u;
 const BK: u32 = 16u;
 const TM: u32 = 8u;
 const TN: u32 = 8u;
+// COMPACT keeps loops rolled, for a compiler that is slow on long code. p.depth is BK.
+const COMPACT: bool = false;
 const W_TYPE: u32 = 0u;
 const MASK: u32 = 0u;
 const HAS_A_SCALE: bool = false;
@@ -14,14 +16,14 @@ const HAS_A_SCALE: bool = false;
 const WIDE: bool = false;
 alias A_UNIT = f32;
 alias W_UNIT = u32;
-// check: WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=2 MASK=1
+// check: COMPACT=true WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=2 MASK=1
 // check: WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=0 MASK=2 HAS_A_SCALE=true
 // check: BM=64 BN=16 TM=4 TN=4 W_TYPE=1
 // check: BM=16 BN=64 TM=4 TN=4 W_TYPE=2
 // check: BM=32 BN=32 TM=4 TN=4
 
 struct Params {
-  m: u32, n: u32, k: u32, chunk: u32, a_stride: u32, column: u32,
+  m: u32, n: u32, k: u32, chunk: u32, a_stride: u32, column: u32, depth: u32,
   rank: u32, a_scale_offset: f32, scale: f32, accumulate: u32, seed: u32, stream: u32, step: u32, rate: f32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -33,7 +35,8 @@ struct Params {
 @group(0) @binding(6) var<storage, read> a_scale: array<f32>;
 var<private> mask_key: u32;
 
-fn a_four(m: u32, k: u32) -> vec4f {
+fn a_four(is_low: bool, m: u32, k: u32) -> vec4f {
+  if (is_low) { return low_a_four(m, k); }
   if (m >= p.m || k >= p.k) { return vec4f(); }
   let column = p.column + k;
   let i = m * p.a_stride + column;
@@ -50,7 +53,8 @@ fn a_four(m: u32, k: u32) -> vec4f {
   return select(vec4f(), four, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.k));
 }
 
-fn w_four(k: u32, n: u32) -> vec4f {
+fn w_four(is_low: bool, k: u32, n: u32) -> vec4f {
+  if (is_low) { return low_w_four(k, n); }
   if (n >= p.n || k >= p.k) { return vec4f(); }
   let i = k * p.n + n;
   if (WIDE) {
@@ -78,7 +82,7 @@ fn low_w_four(k: u32, n: u32) -> vec4f {
 fn mask_sums(m0: u32, n0: u32, lane: u32) {
   for (var i = 0u; i < TM; i++) {
     for (var j = 0u; j < TN4; j++) {
-      let at = (m0 + tile_row(lane, i)) * p.n + n0 + tile_column(lane, j);
+      let at = (m0 + tile_row(lane, i * TN)) * p.n + n0 + tile_column(lane, j * 4u);
       sums[i * TN4 + j] *= vec4f(dropout_scale(mask_key, at, p.rate), dropout_scale(mask_key, at + 1u, p.rate),
         dropout_scale(mask_key, at + 2u, p.rate), dropout_scale(mask_key, at + 3u, p.rate));
     }
@@ -90,60 +94,44 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let m0 = wid.x * BM;
   let n0 = wid.y * BN;
   if (MASK != 0u) { mask_key = counter_key(p.seed, p.stream, p.step); }
-  for (var k0 = 0u; k0 < p.rank; k0 += BK) {
+  let begin = wid.z * p.chunk;
+  // One loop for both sums (half the code to compile): first the low-rank one, which may have to be masked alone.
+  let low_steps = (p.rank + BK - 1u) / BK;
+  let steps = low_steps + (min(p.k, begin + p.chunk) - begin + BK - 1u) / BK;
+  for (var step = 0u; step < steps; step++) {
+    let is_low = step < low_steps;
+    let k0 = select(begin + (step - low_steps) * BK, step * BK, is_low);
+    if (MASK == 1u && step == low_steps) { mask_sums(m0, n0, lane); }
     for (var block = lane; block < BLOCKS_A; block += THREADS) {
       let k4 = block % (BK / 4u);
       let m4 = block / (BK / 4u);
-      let m = m0 + m4 * 4u;
-      let k = k0 + k4 * 4u;
-      put_a(m4, k4, transpose(mat4x4f(low_a_four(m, k), low_a_four(m + 1u, k), low_a_four(m + 2u, k), low_a_four(m + 3u, k))));
+      var rows: mat4x4f;
+      for (var j = 0u; j < rolled(4u); j++) { rows[j] = a_four(is_low, m0 + m4 * 4u + j, k0 + k4 * 4u); }
+      put_a(m4, k4, transpose(rows));
     }
     for (var block = lane; block < BLOCKS_B; block += THREADS) {
       let n4 = block % (BN / 4u);
       let k4 = block / (BN / 4u);
-      let n = n0 + n4 * 4u;
-      let k = k0 + k4 * 4u;
-      put_b(n4, k4, mat4x4f(low_w_four(k, n), low_w_four(k + 1u, n), low_w_four(k + 2u, n), low_w_four(k + 3u, n)));
-    }
-    workgroupBarrier();
-    multiply_tiles(lane);
-    workgroupBarrier();
-  }
-  if (MASK == 1u) { mask_sums(m0, n0, lane); }
-  let end = min(p.k, (wid.z + 1u) * p.chunk);
-  for (var k0 = wid.z * p.chunk; k0 < end; k0 += BK) {
-    for (var block = lane; block < BLOCKS_A; block += THREADS) {
-      let k4 = block % (BK / 4u);
-      let m4 = block / (BK / 4u);
-      let m = m0 + m4 * 4u;
-      let k = k0 + k4 * 4u;
-      put_a(m4, k4, transpose(mat4x4f(a_four(m, k), a_four(m + 1u, k), a_four(m + 2u, k), a_four(m + 3u, k))));
-    }
-    for (var block = lane; block < BLOCKS_B; block += THREADS) {
-      let n4 = block % (BN / 4u);
-      let k4 = block / (BN / 4u);
-      let n = n0 + n4 * 4u;
-      let k = k0 + k4 * 4u;
-      put_b(n4, k4, mat4x4f(w_four(k, n), w_four(k + 1u, n), w_four(k + 2u, n), w_four(k + 3u, n)));
+      var columns: mat4x4f;
+      for (var j = 0u; j < rolled(4u); j++) { columns[j] = w_four(is_low, k0 + k4 * 4u + j, n0 + n4 * 4u); }
+      put_b(n4, k4, columns);
     }
     workgroupBarrier();
     multiply_tiles(lane);
     workgroupBarrier();
   }
   if (MASK == 2u) { mask_sums(m0, n0, lane); }
-  for (var i = 0u; i < TM; i++) {
-    let m = m0 + tile_row(lane, i);
-    for (var j = 0u; j < TN4; j++) {
-      let four = sums[i * TN4 + j];
-      for (var c = 0u; c < 4u; c++) {
-        let n = n0 + tile_column(lane, j) + c;
-        if (m < p.m && n < p.n) {
-          let at = (wid.z * p.m + m) * p.n + n;
-          var value = four[c] * p.scale;
-          if (p.accumulate == 1u) { value += y[at]; }
-          y[at] = value;
-        }
-      }
+  // A copy, because this loop may index it dynamically and the sums must stay in registers.
+  var results = sums;
+  for (var e = 0u; e < rolled(TM * TN); e++) {
+    let m = m0 + tile_row(lane, e);
+    let n = n0 + tile_column(lane, e);
+    if (m < p.m && n < p.n) {
+      var value = results[e / 4u][e % 4u];
+      value *= p.scale;
+      let at = (wid.z * p.m + m) * p.n + n;
+      if (p.accumulate == 1u) { value += y[at]; }
+      y[at] = value;
     }
   }
 }

@@ -7,17 +7,19 @@ const BN: u32 = 64u;
 const BK: u32 = 16u;
 const TM: u32 = 8u;
 const TN: u32 = 8u;
+// COMPACT keeps loops rolled, for a compiler that is slow on long code. p.depth is BK.
+const COMPACT: bool = false;
 const DROPOUT: bool = false;
 // WIDE: rows of a and of b are multiples of 4, so that four elements are one load (UNIT vec4f).
 const WIDE: bool = false;
 alias UNIT = f32;
-// check: WIDE=true UNIT=vec4f DROPOUT=true
+// check: COMPACT=true WIDE=true UNIT=vec4f DROPOUT=true
 // check: BM=64 BN=16 TM=4 TN=4
 // check: BM=16 BN=64 TM=4 TN=4 WIDE=true UNIT=vec4f
 // check: BM=32 BN=32 TM=4 TN=4 DROPOUT=true
 
 struct Params {
-  m: u32, n: u32, t: u32, chunk: u32, a_stride: u32, column: u32, has_row_scale: u32, row_scale_offset: f32, scale: f32, accumulate: u32,
+  m: u32, n: u32, t: u32, chunk: u32, a_stride: u32, column: u32, depth: u32, has_row_scale: u32, row_scale_offset: f32, scale: f32, accumulate: u32,
   seed: u32, stream: u32, step: u32, rate: f32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -61,35 +63,33 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
     for (var block = lane; block < BLOCKS_A; block += THREADS) {
       let m4 = block % (BM / 4u);
       let k4 = block / (BM / 4u);
-      let m = m0 + m4 * 4u;
-      let k = k0 + k4 * 4u;
-      put_a(m4, k4, mat4x4f(a_four(k, m), a_four(k + 1u, m), a_four(k + 2u, m), a_four(k + 3u, m)));
+      var columns: mat4x4f;
+      for (var j = 0u; j < rolled(4u); j++) { columns[j] = a_four(k0 + k4 * 4u + j, m0 + m4 * 4u); }
+      put_a(m4, k4, columns);
     }
     for (var block = lane; block < BLOCKS_B; block += THREADS) {
       let n4 = block % (BN / 4u);
       let k4 = block / (BN / 4u);
-      let n = n0 + n4 * 4u;
-      let k = k0 + k4 * 4u;
-      put_b(n4, k4, mat4x4f(b_four(k, n), b_four(k + 1u, n), b_four(k + 2u, n), b_four(k + 3u, n)));
+      var columns: mat4x4f;
+      for (var j = 0u; j < rolled(4u); j++) { columns[j] = b_four(k0 + k4 * 4u + j, n0 + n4 * 4u); }
+      put_b(n4, k4, columns);
     }
     workgroupBarrier();
     multiply_tiles(lane);
     workgroupBarrier();
   }
-  for (var i = 0u; i < TM; i++) {
-    let m = m0 + tile_row(lane, i);
-    for (var j = 0u; j < TN4; j++) {
-      let four = sums[i * TN4 + j];
-      for (var e = 0u; e < 4u; e++) {
-        let n = n0 + tile_column(lane, j) + e;
-        if (m < p.m && n < p.n) {
-          let at = (wid.z * p.m + m) * p.n + n;
-          var value = four[e] * p.scale;
-          if (p.has_row_scale == 1u) { value *= row_scale[p.column + m] + p.row_scale_offset; }
-          if (p.accumulate == 1u) { value += c[at]; }
-          c[at] = value;
-        }
-      }
+  // A copy, because this loop may index it dynamically and the sums must stay in registers.
+  var results = sums;
+  for (var e = 0u; e < rolled(TM * TN); e++) {
+    let m = m0 + tile_row(lane, e);
+    let n = n0 + tile_column(lane, e);
+    if (m < p.m && n < p.n) {
+      var value = results[e / 4u][e % 4u];
+      value *= p.scale;
+      if (p.has_row_scale == 1u) { value *= row_scale[p.column + m] + p.row_scale_offset; }
+      let at = (wid.z * p.m + m) * p.n + n;
+      if (p.accumulate == 1u) { value += c[at]; }
+      c[at] = value;
     }
   }
 }

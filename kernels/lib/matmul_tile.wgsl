@@ -21,11 +21,15 @@ fn put_b(n4: u32, k4: u32, block: mat4x4f) {
   for (var j = 0u; j < 4u; j++) { tile_b[(k4 * 4u + j) * (BN / 4u) + n4] = block[j]; }
 }
 
+// `count`, by way of a uniform when COMPACT: a bound the compiler cannot see keeps it from unrolling the loop. Unrolled, Mesa's software GPU
+// compiles one of these kernels for 5 to 20 s, because every access to a storage buffer becomes a loop over lanes of its own.
+fn rolled(count: u32) -> u32 { return select(count, count * p.depth / BK, COMPACT); }
+
 // Between two barriers: sums += tile_a · tile_b.
 fn multiply_tiles(lane: u32) {
   let x = lane % COLUMN_GROUPS;
   let y = lane / COLUMN_GROUPS;
-  for (var k = 0u; k < BK; k++) {
+  for (var k = 0u; k < rolled(BK); k++) {
     var b: array<vec4f, TN4>;
     for (var j = 0u; j < TN4; j++) { b[j] = tile_b[k * (BN / 4u) + x + j * COLUMN_GROUPS]; }
     for (var i = 0u; i < TM / 4u; i++) {
@@ -40,6 +44,6 @@ fn multiply_tiles(lane: u32) {
   }
 }
 
-// Row of the tile that holds this invocation's row i (0..TM), and first column of its column group j (0..TN4).
-fn tile_row(lane: u32, i: u32) -> u32 { return (lane / COLUMN_GROUPS + (i / 4u) * ROW_GROUPS) * 4u + i % 4u; }
-fn tile_column(lane: u32, j: u32) -> u32 { return (lane % COLUMN_GROUPS + j * COLUMN_GROUPS) * 4u; }
+// Row and column in the tile of this invocation's sum e (0..TM*TN): the component e % 4 of sums[e / 4].
+fn tile_row(lane: u32, e: u32) -> u32 { return (lane / COLUMN_GROUPS + (e / (4u * TN)) * ROW_GROUPS) * 4u + (e / TN) % 4u; }
+fn tile_column(lane: u32, e: u32) -> u32 { return (lane % COLUMN_GROUPS + ((e % TN) / 4u) * COLUMN_GROUPS) * 4u + e % 4u; }

@@ -150,7 +150,7 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
     assertShape(lowRank.w, [n, rank], 'matmulNT, lowRank.w');
   }
   const tile = tileFor(m, n);
-  const spec = { ...tile, BK, W_TYPE: weightType(w), DROPOUT: dropout.rate > 0, ...weightUnits(isWide(k)) };
+  const spec = { ...tile, BK, COMPACT: device.report.isSoftware, W_TYPE: weightType(w), DROPOUT: dropout.rate > 0, ...weightUnits(isWide(k)) };
   const kernel = device.kernel('matmul_nt', spec);
   const plain = !bias && !columnScale && !lowRank && w.parts.length === 1;
   const whole = { parts: 1, chunk: roundUp(k, BK) };
@@ -176,6 +176,7 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           chunk: split.chunk,
           y_stride: n,
           column: part.rowStart,
+          depth: BK,
           rank,
           has_bias: bias ? 1 : 0,
           has_column_scale: columnScale ? 1 : 0,
@@ -210,6 +211,7 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   const spec = {
     ...tile,
     BK,
+    COMPACT: device.report.isSoftware,
     W_TYPE: weightType(w),
     MASK: !masked ? 0 : dropout.over === 'lowRank' ? 1 : 2,
     HAS_A_SCALE: aScale !== undefined,
@@ -231,6 +233,7 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           chunk: split.chunk,
           a_stride: k,
           column: part.rowStart,
+          depth: BK,
           rank: at === 0 ? rank : 0,
           a_scale_offset: aScale?.offset ?? 0,
           scale: options.scale ?? 1,
@@ -259,7 +262,7 @@ export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, option
   const wide = isWide(m, n, ...c.parts.map((part: TensorPart) => part.rowStart));
   for (const part of c.parts) {
     const tile = tileFor(part.rows, n);
-    const kernel = device.kernel('matmul_tn', { ...tile, BK, DROPOUT: dropout.rate > 0, ...(wide ? { WIDE: true, UNIT: 'vec4f' } : {}) });
+    const kernel = device.kernel('matmul_tn', { ...tile, BK, COMPACT: device.report.isSoftware, DROPOUT: dropout.rate > 0, ...(wide ? { WIDE: true, UNIT: 'vec4f' } : {}) });
     const split = splitSum(device, part.rows, n, rows, tile);
     inParts(device, split, part.view, part.rows * n, accumulate, (target, add) => {
       device.dispatch(
@@ -272,6 +275,7 @@ export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, option
           chunk: split.chunk,
           a_stride: m,
           column: part.rowStart,
+          depth: BK,
           has_row_scale: rowScale ? 1 : 0,
           row_scale_offset: rowScale?.offset ?? 0,
           scale: options.scale ?? 1,
