@@ -75,6 +75,10 @@ interface Tile {
 }
 
 const BK = 16;
+/** Up to this many rows a·wᵀ is a pass over w without tiles. */
+const FEW_ROWS = 4;
+/** OUTPUTS of kernels/matmul_nt_few_rows.wgsl. */
+const FEW_ROWS_OUTPUTS = 4;
 /** Shortest range of the summed dimension that is worth its own workgroup. */
 const MIN_CHUNK = 128;
 
@@ -140,7 +144,9 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   const n = w.shape[0]!;
   const k = w.rowSize;
   const m = a.size / k;
-  if (!Number.isInteger(m) || y.size !== m * n) throw new Error(`matmulNT: a ${a.describe()} times w ${w.describe()} transposed is not y ${y.describe()}`);
+  if (!Number.isInteger(m) || y.size !== m * n) {
+    throw new Error(`matmulNT: a ${a.describe()} times w ${w.describe()} transposed is not y ${y.describe()}`);
+  }
   const { bias, columnScale, lowRank, dropout = NO_DROPOUT, accumulate = false } = options;
   const rank = lowRank ? lowRank.w.rowSize : 0;
   if (bias) assertShape(bias, [n], 'matmulNT, bias');
@@ -150,11 +156,13 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
     assertShape(lowRank.w, [n, rank], 'matmulNT, lowRank.w');
   }
   const tile = tileFor(m, n);
-  const spec = { ...tile, BK, COMPACT: device.report.isSoftware, W_TYPE: weightType(w), DROPOUT: dropout.rate > 0, ...weightUnits(isWide(k)) };
-  const kernel = device.kernel('matmul_nt', spec);
-  const plain = !bias && !columnScale && !lowRank && w.parts.length === 1;
-  const whole = { parts: 1, chunk: roundUp(k, BK) };
-  const split = plain ? splitSum(device, m, n, k, tile) : whole;
+  const type = { W_TYPE: weightType(w), ...weightUnits(isWide(k)) };
+  const isFewRows = m <= FEW_ROWS && dropout.rate === 0;
+  const kernel = isFewRows
+    ? device.kernel('matmul_nt_few_rows', { ...type, ROWS: m === 1 ? 1 : FEW_ROWS })
+    : device.kernel('matmul_nt', { ...type, ...tile, BK, COMPACT: device.report.isSoftware, DROPOUT: dropout.rate > 0 });
+  const isPlain = !isFewRows && !bias && !columnScale && !lowRank && w.parts.length === 1;
+  const split = isPlain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(k, BK) };
   for (const part of w.parts) {
     inParts(device, split, y.view, m * n, accumulate, (target, add) => {
       const unused = a.view;
@@ -185,7 +193,7 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           accumulate: add,
           ...dropout,
         },
-        [Math.ceil(m / tile.BM), Math.ceil(part.rows / tile.BN), split.parts],
+        isFewRows ? Math.ceil(part.rows / FEW_ROWS_OUTPUTS) : [Math.ceil(m / tile.BM), Math.ceil(part.rows / tile.BN), split.parts],
       );
     });
   }
@@ -218,9 +226,9 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
     ...weightUnits(wide),
   };
   const kernel = device.kernel('matmul_nn', spec);
-  const plain = !lowRank && !masked && w.parts.length === 1;
+  const isPlain = !lowRank && !masked && w.parts.length === 1;
   w.parts.forEach((part, at) => {
-    const split = plain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(part.rows, BK) };
+    const split = isPlain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(part.rows, BK) };
     inParts(device, split, y.view, m * n, accumulate || at > 0, (target, add) => {
       const unused = a.view;
       device.dispatch(
@@ -262,7 +270,8 @@ export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, option
   const wide = isWide(m, n, ...c.parts.map((part: TensorPart) => part.rowStart));
   for (const part of c.parts) {
     const tile = tileFor(part.rows, n);
-    const kernel = device.kernel('matmul_tn', { ...tile, BK, COMPACT: device.report.isSoftware, DROPOUT: dropout.rate > 0, ...(wide ? { WIDE: true, UNIT: 'vec4f' } : {}) });
+    const units: Specialisation = wide ? { WIDE: true, UNIT: 'vec4f' } : {};
+    const kernel = device.kernel('matmul_tn', { ...units, ...tile, BK, COMPACT: device.report.isSoftware, DROPOUT: dropout.rate > 0 });
     const split = splitSum(device, part.rows, n, rows, tile);
     inParts(device, split, part.view, part.rows * n, accumulate, (target, add) => {
       device.dispatch(
