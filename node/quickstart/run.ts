@@ -1,0 +1,155 @@
+/**
+ * The main job on the embedded sample, from volumes to report: ask the tiny base about held-out slices, fine-tune a LoRA adapter, ask again, and
+ * leave the adapter, the log and report.html. A function of its settings, so that a test runs it with a few steps.
+ */
+import { Device } from '../../src/gpu/device.ts';
+import { loraConfig } from '../../src/io/peftConfig.ts';
+import { joinPath, UserError } from '../../src/platform.ts';
+import type { Platform } from '../../src/platform.ts';
+import { ConsoleTracker, countText, durationText } from '../../src/track/console.ts';
+import type { Terminal } from '../../src/track/console.ts';
+import type { Row, Tracker } from '../../src/track/tracker.ts';
+import { modelFamily } from '../../src/models/families.ts';
+import { openModelFolder } from '../../src/io/modelFolder.ts';
+import { openSession } from '../../src/train/session.ts';
+import type { Session } from '../../src/train/session.ts';
+import { askAll, compare, figureText } from './answers.ts';
+import type { Answer, ComparisonRow } from './answers.ts';
+import { heldOutQuestions, SampleData, trainingRows } from './questions.ts';
+import { reportHtml } from './report.ts';
+
+export interface QuickstartSettings {
+  base: string;
+  sample: string;
+  out: string;
+  steps: number;
+  batchSize: number;
+  learningRate: number;
+  seed: number;
+  /** Questions of each kind, at most. */
+  questions: { box: number; metric: number; ellipse: number };
+}
+
+export const DEFAULTS: Omit<QuickstartSettings, 'base' | 'sample' | 'out'> = {
+  steps: 90,
+  batchSize: 8,
+  learningRate: 3e-3,
+  seed: 1,
+  questions: { box: 30, metric: 16, ellipse: 10 },
+};
+
+export interface QuickstartResult {
+  losses: { step: number; loss: number }[];
+  comparison: ComparisonRow[];
+  report: string;
+  seconds: number;
+}
+
+/** Gives every row of figures to `seen`; the report draws its curve from them. */
+function listener(seen: (row: Row, step: number) => void): Tracker {
+  const nothing = async (): Promise<void> => Promise.resolve();
+  return {
+    start: nothing,
+    progress: () => undefined,
+    log(row, step) {
+      seen(row, step);
+      return Promise.resolve();
+    },
+    event: nothing,
+    finish: nothing,
+  };
+}
+
+export async function quickstart(platform: Platform, settings: QuickstartSettings, terminal: Terminal, stop: AbortSignal): Promise<QuickstartResult> {
+  const startedAt = performance.now();
+  const say = (text: string): void => {
+    terminal.write(`${text}\n`);
+  };
+  await platform.makeDir(settings.out);
+  const device = await Device.create(await platform.gpu());
+  try {
+    const config = loraConfig({ r: 16, lora_alpha: 32, target_modules: 'all-linear' });
+    const session = await openSession(platform, device, { baseModel: settings.base, finetuning: { kind: 'lora', config }, seed: settings.seed });
+    try {
+      return await withSession(session, settings, terminal, say, stop, startedAt);
+    } finally {
+      session.close();
+    }
+  } finally {
+    device.destroy();
+  }
+}
+
+async function withSession(
+  session: Session,
+  settings: QuickstartSettings,
+  terminal: Terminal,
+  say: (text: string) => void,
+  stop: AbortSignal,
+  startedAt: number,
+): Promise<QuickstartResult> {
+  const { platform, device } = session;
+  const seconds = (): number => (performance.now() - startedAt) / 1000;
+  const data = new SampleData(platform, settings.sample, session.processor);
+  const rows = await trainingRows(data);
+  const questions = await heldOutQuestions(data, settings.questions, settings.seed);
+  const different = new Set(rows).size;
+  const trainVolumes = new Set(rows.map(({ caseId }) => caseId)).size;
+  say(`Vernier quick start · ${device.report.description}${device.report.isSoftware ? ' (software GPU)' : ''}`);
+  say(`${different} training samples from ${trainVolumes} MRI volumes, ${questions.length} questions about a third one (all three of one person's head)\n`);
+
+  const ask = async (when: string): Promise<Answer[]> => {
+    const at = seconds();
+    const answers = await askAll(session, data, questions, stop, (done) => {
+      if (terminal.isTty) terminal.write(`\r\x1b[KAsking the model ${when}: ${done} of ${questions.length}`);
+    });
+    say(`${terminal.isTty ? '\r\x1b[K' : ''}Asked the model ${when}: ${answers.length} answers in ${durationText(seconds() - at)}`);
+    return answers;
+  };
+
+  const before = await ask('before training');
+  const trainedAt = seconds();
+  const losses: { step: number; loss: number }[] = [];
+  const seen = listener((row, step) => {
+    if (typeof row['loss'] === 'number') losses.push({ step, loss: row['loss'] });
+  });
+  await trainAdapter(session, data, rows, settings, [new ConsoleTracker(terminal), seen], stop);
+  const trainSeconds = seconds() - trainedAt;
+  if (losses.length === 0) throw new UserError('The quick start was stopped before its first training step; nothing was written.');
+  const after = await ask('after training');
+  const comparison = compare(questions, before, after);
+
+  const report = joinPath(settings.out, 'report.html');
+  const facts: [string, string][] = [
+    ['Model', `Qwen2.5-VL architecture, tiny: ${countText(await parameterCount(platform, settings.base))} parameters, ${countText(session.trainableCount)} of them in the LoRA adapter`],
+    ['GPU', `${device.report.description}${device.report.isSoftware ? ' (software)' : ''}`],
+    ['Training', `${losses.length} steps of ${settings.batchSize} rows, learning rate ${settings.learningRate}, seed ${settings.seed}`],
+    ['Rows', `${different} samples of ${trainVolumes} volumes (box, distance, angle, size)`],
+    ['Time', `training ${durationText(trainSeconds)}, altogether ${durationText(seconds())}`],
+    ['Adapter', `${settings.out} (PEFT format)`],
+  ];
+  await platform.writeFile(report, await reportHtml(platform, { facts, losses, comparison, questions, before, after, isCutShort: losses.length < settings.steps }));
+  say(`\n${comparisonTable(comparison)}`);
+  say(`\nReport   ${report}\nAdapter  ${settings.out}\nTime     ${durationText(seconds())}`);
+  return { losses, comparison, report, seconds: seconds() };
+}
+
+async function parameterCount(platform: Platform, base: string): Promise<number> {
+  const folder = await openModelFolder(platform, base);
+  try {
+    const { shapes } = modelFamily(folder.modelType, base).describe(folder.config, base);
+    return [...shapes.values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  } finally {
+    await folder.close();
+  }
+}
+
+function comparisonTable(rows: readonly ComparisonRow[]): string {
+  const cells = rows.map(({ subject, figure, count, before, after, unit }) => [
+    subject, figure, `(${count})`, figureText(before, unit), '→', figureText(after, unit),
+  ]);
+  const widths = [0, 1, 2, 3, 4, 5].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  return cells
+    .map((row) => row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  '))
+    .join('\n');
+}
