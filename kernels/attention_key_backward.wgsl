@@ -1,0 +1,232 @@
+// dk and dv of attention: dv = sum of p * dy and dk = scale * sum of ds * q, over the queries that see the key and the query heads that share
+// its key head. The mirror image of attention_query_backward.wgsl: an invocation keeps one key and value (or one of their PARTS
+// slices), queries and dy are staged; no two workgroups write one element, so there are no atomics and the sums have one order.
+// uses: softcap
+const D: u32 = 64u;
+const PARTS: u32 = 2u;
+const QUERIES: u32 = 8u;
+const KEYS: u32 = 64u;
+const SOFTCAP: f32 = 0.0;
+// false: loops over blocks and slices get run-time bounds (loopsOf), because the software GPU takes minutes to compile them unrolled
+const UNROLL: bool = true;
+// vec4<f32>, or f32 where D is no multiple of 4
+alias Cell = vec4<f32>;
+// check: D=128 PARTS=4 KEYS=32 QUERIES=8 SOFTCAP=50
+// check: D=17 PARTS=1 QUERIES=32 Cell=f32
+
+const WG: u32 = KEYS * PARTS;
+const SLICE: u32 = (D + 4u * PARTS - 1u) / (4u * PARTS);
+const ROW: u32 = SLICE * PARTS;
+const BLOCKS: u32 = QUERIES / 4u;
+
+struct Params { blocks: u32, slices: u32, queries: u32, heads: u32, kv_heads: u32, scale: f32, keys: u32, key_rows: u32, accumulate_k: u32, accumulate_v: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> q: array<Cell>;
+@group(0) @binding(2) var<storage, read> k: array<Cell>;
+@group(0) @binding(3) var<storage, read> v: array<Cell>;
+@group(0) @binding(4) var<storage, read> dy: array<Cell>;
+@group(0) @binding(5) var<storage, read> stats: array<f32>;
+@group(0) @binding(6) var<storage, read> ranges: array<u32>;
+@group(0) @binding(7) var<storage, read_write> dk: array<f32>;
+@group(0) @binding(8) var<storage, read_write> dv: array<f32>;
+
+var<workgroup> tile_q: array<vec4f, QUERIES * ROW>;
+var<workgroup> tile_dy: array<vec4f, QUERIES * ROW>;
+var<workgroup> exchange: array<vec4f, select(1u, 2u * KEYS * PARTS * BLOCKS, PARTS > 1u)>;
+
+fn scalar(c: Cell) -> f32 { return vec4f(c).x; }
+
+// Elements past the head size read as zero.
+fn trimmed(x: vec4f, d: u32) -> vec4f {
+  if (ROW * 4u == D) { return x; }
+  return select(vec4f(), x, 4u * d + vec4u(0u, 1u, 2u, 3u) < vec4u(D));
+}
+
+fn q_cell(row: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(q[row * (D / 4u) + d]), d); }
+  let i = row * D + 4u * d;
+  return trimmed(vec4f(scalar(q[i]), scalar(q[i + 1u]), scalar(q[i + 2u]), scalar(q[i + 3u])), d);
+}
+
+fn k_cell(row: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(k[row * (D / 4u) + d]), d); }
+  let i = row * D + 4u * d;
+  return trimmed(vec4f(scalar(k[i]), scalar(k[i + 1u]), scalar(k[i + 2u]), scalar(k[i + 3u])), d);
+}
+
+fn v_cell(row: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(v[row * (D / 4u) + d]), d); }
+  let i = row * D + 4u * d;
+  return trimmed(vec4f(scalar(v[i]), scalar(v[i + 1u]), scalar(v[i + 2u]), scalar(v[i + 3u])), d);
+}
+
+fn dy_cell(row: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(dy[row * (D / 4u) + d]), d); }
+  let i = row * D + 4u * d;
+  return trimmed(vec4f(scalar(dy[i]), scalar(dy[i + 1u]), scalar(dy[i + 2u]), scalar(dy[i + 3u])), d);
+}
+
+fn put_dk(row: u32, d: u32, value: vec4f, accumulate: bool) {
+  for (var c = 0u; c < 4u && 4u * d + c < D; c++) {
+    let i = row * D + 4u * d + c;
+    dk[i] = select(value[c], dk[i] + value[c], accumulate);
+  }
+}
+
+fn put_dv(row: u32, d: u32, value: vec4f, accumulate: bool) {
+  for (var c = 0u; c < 4u && 4u * d + c < D; c++) {
+    let i = row * D + 4u * d + c;
+    dv[i] = select(value[c], dv[i] + value[c], accumulate);
+  }
+}
+
+// From raw dot products q·k and dy·v to the probabilities and the gradient of q·k times scale.
+fn probability(dots: vec4f, largest: vec4f, log_total: vec4f, seen: vec4<bool>) -> vec4f {
+  return select(vec4f(), exp((capped(dots * p.scale) - largest) - log_total), seen);
+}
+
+fn capped(s: vec4f) -> vec4f {
+  if (SOFTCAP > 0.0) { return vec4f(softcap(s.x, SOFTCAP), softcap(s.y, SOFTCAP), softcap(s.z, SOFTCAP), softcap(s.w, SOFTCAP)); }
+  return s;
+}
+
+fn score_gradient(dots: vec4f, weight: vec4f, dweight: vec4f, delta: vec4f) -> vec4f {
+  var slope = vec4f(p.scale);
+  if (SOFTCAP > 0.0) {
+    let bounded = capped(dots * p.scale) / max(SOFTCAP, 1e-30);
+    slope *= 1.0 - bounded * bounded;
+  }
+  return weight * (dweight - delta) * slope;
+}
+
+fn sum4(a: vec4f) -> f32 { return (a.x + a.y) + (a.z + a.w); }
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tiles = (p.keys + KEYS - 1u) / KEYS;
+  let blocks = select(p.blocks, BLOCKS, UNROLL);
+  let slices = select(p.slices, SLICE, UNROLL);
+  let id = wid.x + wid.y * groups.x;
+  if (id >= tiles * p.kv_heads) { return; }
+  let first = (id / p.kv_heads) * KEYS;
+  let kv_head = id % p.kv_heads;
+  // Rows past key_rows are unused capacity: nobody sees them and their gradient is zero.
+  var begin = 0u;
+  var end = 0u;
+  if (first < p.key_rows) {
+    begin = ranges[2u * first];
+    end = ranges[2u * (min(first + KEYS, p.key_rows) - 1u) + 1u];
+  }
+  let part = select(0u, lane / KEYS, PARTS > 1u);
+  let slot = select(lane, lane % KEYS, PARTS > 1u);
+  let slice = part * SLICE;
+  let key = first + slot;
+  let row = key * p.kv_heads + kv_head;
+  var low = 0u;
+  var high = 0u;
+  var x: array<vec4f, SLICE>;
+  var u: array<vec4f, SLICE>;
+  var acc_k: array<vec4f, SLICE>;
+  var acc_v: array<vec4f, SLICE>;
+  if (key < p.key_rows) {
+    low = ranges[2u * key];
+    high = ranges[2u * key + 1u];
+    for (var d = 0u; d < slices; d++) {
+      x[d] = k_cell(row, slice + d);
+      u[d] = v_cell(row, slice + d);
+    }
+  }
+
+  var dots: array<vec4f, BLOCKS>;
+  var dweight: array<vec4f, BLOCKS>;
+  let shared_by = p.heads / p.kv_heads;
+  for (var h = 0u; h < shared_by; h++) {
+    let head = kv_head * shared_by + h;
+    for (var query = begin; query < end; query += QUERIES) {
+      workgroupBarrier();
+      for (var i = lane; i < QUERIES * ROW; i += WG) {
+        let j = query + i / ROW;
+        tile_q[i] = vec4f();
+        tile_dy[i] = vec4f();
+        if (j < end) {
+          tile_q[i] = q_cell(j * p.heads + head, i % ROW);
+          tile_dy[i] = dy_cell(j * p.heads + head, i % ROW);
+        }
+      }
+      workgroupBarrier();
+      for (var b = 0u; b < blocks; b++) {
+        let at = 4u * b * ROW + slice;
+        var a0 = vec4f();
+        var a1 = vec4f();
+        var a2 = vec4f();
+        var a3 = vec4f();
+        for (var d = 0u; d < slices; d++) {
+          let xd = x[d];
+          a0 = fma(xd, tile_q[at + d], a0);
+          a1 = fma(xd, tile_q[at + ROW + d], a1);
+          a2 = fma(xd, tile_q[at + 2u * ROW + d], a2);
+          a3 = fma(xd, tile_q[at + 3u * ROW + d], a3);
+        }
+        dots[b] = vec4f(sum4(a0), sum4(a1), sum4(a2), sum4(a3));
+      }
+      for (var b = 0u; b < blocks; b++) {
+        let at = 4u * b * ROW + slice;
+        var a0 = vec4f();
+        var a1 = vec4f();
+        var a2 = vec4f();
+        var a3 = vec4f();
+        for (var d = 0u; d < slices; d++) {
+          let xd = u[d];
+          a0 = fma(xd, tile_dy[at + d], a0);
+          a1 = fma(xd, tile_dy[at + ROW + d], a1);
+          a2 = fma(xd, tile_dy[at + 2u * ROW + d], a2);
+          a3 = fma(xd, tile_dy[at + 3u * ROW + d], a3);
+        }
+        dweight[b] = vec4f(sum4(a0), sum4(a1), sum4(a2), sum4(a3));
+      }
+      if (PARTS > 1u) {
+        for (var b = 0u; b < blocks; b++) {
+          exchange[2u * ((part * BLOCKS + b) * KEYS + slot)] = dots[b];
+          exchange[2u * ((part * BLOCKS + b) * KEYS + slot) + 1u] = dweight[b];
+        }
+        workgroupBarrier();
+        for (var b = 0u; b < blocks; b++) {
+          dots[b] = vec4f();
+          dweight[b] = vec4f();
+          for (var other = 0u; other < PARTS; other++) {
+            dots[b] += exchange[2u * ((other * BLOCKS + b) * KEYS + slot)];
+            dweight[b] += exchange[2u * ((other * BLOCKS + b) * KEYS + slot) + 1u];
+          }
+        }
+      }
+      for (var b = 0u; b < blocks; b++) {
+        let j = query + 4u * b + vec4u(0u, 1u, 2u, 3u);
+        let s = 3u * (min(j, vec4u(end - 1u)) * p.heads + head);
+        let largest = vec4f(stats[s.x], stats[s.y], stats[s.z], stats[s.w]);
+        let log_total = vec4f(stats[s.x + 1u], stats[s.y + 1u], stats[s.z + 1u], stats[s.w + 1u]);
+        let delta = vec4f(stats[s.x + 2u], stats[s.y + 2u], stats[s.z + 2u], stats[s.w + 2u]);
+        let weight = probability(dots[b], largest, log_total, (j >= vec4u(low)) & (j < vec4u(high)));
+        let ds = score_gradient(dots[b], weight, dweight[b], delta);
+        let at = 4u * b * ROW + slice;
+        for (var d = 0u; d < slices; d++) {
+          var a = fma(vec4f(weight.x), tile_dy[at + d], acc_v[d]);
+          a = fma(vec4f(weight.y), tile_dy[at + ROW + d], a);
+          a = fma(vec4f(weight.z), tile_dy[at + 2u * ROW + d], a);
+          acc_v[d] = fma(vec4f(weight.w), tile_dy[at + 3u * ROW + d], a);
+        }
+        for (var d = 0u; d < slices; d++) {
+          var a = fma(vec4f(ds.x), tile_q[at + d], acc_k[d]);
+          a = fma(vec4f(ds.y), tile_q[at + ROW + d], a);
+          a = fma(vec4f(ds.z), tile_q[at + 2u * ROW + d], a);
+          acc_k[d] = fma(vec4f(ds.w), tile_q[at + 3u * ROW + d], a);
+        }
+      }
+    }
+  }
+
+  if (key >= p.keys) { return; }
+  for (var d = 0u; d < slices; d++) {
+    put_dk(row, slice + d, acc_k[d], p.accumulate_k == 1u);
+    put_dv(row, slice + d, acc_v[d], p.accumulate_v == 1u);
+  }
+}

@@ -1,0 +1,208 @@
+// dq of attention: dq = scale * sum over keys of ds * k with ds = p * (dy·v - delta), p recomputed from the saved statistics (Dao et al. 2022).
+// Laid out as attention.wgsl: an invocation keeps one query (or one of its PARTS slices), keys and values are staged.
+// uses: softcap
+const D: u32 = 64u;
+const PARTS: u32 = 2u;
+const QUERIES: u32 = 64u;
+const KEYS: u32 = 8u;
+const SOFTCAP: f32 = 0.0;
+// false: loops over blocks and slices get run-time bounds (loopsOf), because the software GPU takes minutes to compile them unrolled
+const UNROLL: bool = true;
+// vec4<f32>, or f32 where D is no multiple of 4
+alias Cell = vec4<f32>;
+// check: D=128 PARTS=4 QUERIES=32 KEYS=8 SOFTCAP=50
+// check: D=17 PARTS=1 KEYS=32 Cell=f32
+
+const WG: u32 = QUERIES * PARTS;
+const SLICE: u32 = (D + 4u * PARTS - 1u) / (4u * PARTS);
+const ROW: u32 = SLICE * PARTS;
+const BLOCKS: u32 = KEYS / 4u;
+
+struct Params { blocks: u32, slices: u32, queries: u32, heads: u32, kv_heads: u32, scale: f32, accumulate: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> q: array<Cell>;
+@group(0) @binding(2) var<storage, read> k: array<Cell>;
+@group(0) @binding(3) var<storage, read> v: array<Cell>;
+@group(0) @binding(4) var<storage, read> dy: array<Cell>;
+@group(0) @binding(5) var<storage, read> stats: array<f32>;
+@group(0) @binding(6) var<storage, read> ranges: array<u32>;
+@group(0) @binding(7) var<storage, read_write> dq: array<f32>;
+
+var<workgroup> tile_k: array<vec4f, KEYS * ROW>;
+var<workgroup> tile_v: array<vec4f, KEYS * ROW>;
+var<workgroup> exchange: array<vec4f, select(1u, 2u * QUERIES * PARTS * BLOCKS, PARTS > 1u)>;
+
+fn scalar(c: Cell) -> f32 { return vec4f(c).x; }
+
+// Elements past the head size read as zero.
+fn trimmed(x: vec4f, d: u32) -> vec4f {
+  if (ROW * 4u == D) { return x; }
+  return select(vec4f(), x, 4u * d + vec4u(0u, 1u, 2u, 3u) < vec4u(D));
+}
+
+fn q_cell(row: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(q[row * (D / 4u) + d]), d); }
+  let i = row * D + 4u * d;
+  return trimmed(vec4f(scalar(q[i]), scalar(q[i + 1u]), scalar(q[i + 2u]), scalar(q[i + 3u])), d);
+}
+
+fn k_cell(row: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(k[row * (D / 4u) + d]), d); }
+  let i = row * D + 4u * d;
+  return trimmed(vec4f(scalar(k[i]), scalar(k[i + 1u]), scalar(k[i + 2u]), scalar(k[i + 3u])), d);
+}
+
+fn v_cell(row: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(v[row * (D / 4u) + d]), d); }
+  let i = row * D + 4u * d;
+  return trimmed(vec4f(scalar(v[i]), scalar(v[i + 1u]), scalar(v[i + 2u]), scalar(v[i + 3u])), d);
+}
+
+fn dy_cell(row: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(dy[row * (D / 4u) + d]), d); }
+  let i = row * D + 4u * d;
+  return trimmed(vec4f(scalar(dy[i]), scalar(dy[i + 1u]), scalar(dy[i + 2u]), scalar(dy[i + 3u])), d);
+}
+
+fn put_dq(row: u32, d: u32, value: vec4f, accumulate: bool) {
+  for (var c = 0u; c < 4u && 4u * d + c < D; c++) {
+    let i = row * D + 4u * d + c;
+    dq[i] = select(value[c], dq[i] + value[c], accumulate);
+  }
+}
+
+// From raw dot products q·k and dy·v to the probabilities and the gradient of q·k times scale.
+fn probability(dots: vec4f, largest: vec4f, log_total: vec4f, seen: vec4<bool>) -> vec4f {
+  return select(vec4f(), exp((capped(dots * p.scale) - largest) - log_total), seen);
+}
+
+fn capped(s: vec4f) -> vec4f {
+  if (SOFTCAP > 0.0) { return vec4f(softcap(s.x, SOFTCAP), softcap(s.y, SOFTCAP), softcap(s.z, SOFTCAP), softcap(s.w, SOFTCAP)); }
+  return s;
+}
+
+fn score_gradient(dots: vec4f, weight: vec4f, dweight: vec4f, delta: vec4f) -> vec4f {
+  var slope = vec4f(p.scale);
+  if (SOFTCAP > 0.0) {
+    let bounded = capped(dots * p.scale) / max(SOFTCAP, 1e-30);
+    slope *= 1.0 - bounded * bounded;
+  }
+  return weight * (dweight - delta) * slope;
+}
+
+fn sum4(a: vec4f) -> f32 { return (a.x + a.y) + (a.z + a.w); }
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tiles = (p.queries + QUERIES - 1u) / QUERIES;
+  let blocks = select(p.blocks, BLOCKS, UNROLL);
+  let slices = select(p.slices, SLICE, UNROLL);
+  let id = wid.x + wid.y * groups.x;
+  if (id >= tiles * p.heads) { return; }
+  let first = (tiles - 1u - id / p.heads) * QUERIES;
+  let head = id % p.heads;
+  let kv_head = head / (p.heads / p.kv_heads);
+  let begin = ranges[2u * first];
+  let end = ranges[2u * (min(first + QUERIES, p.queries) - 1u) + 1u];
+  let part = select(0u, lane / QUERIES, PARTS > 1u);
+  let slot = select(lane, lane % QUERIES, PARTS > 1u);
+  let slice = part * SLICE;
+  let query = first + slot;
+  let row = query * p.heads + head;
+  let alive = query < p.queries;
+  var low = 0u;
+  var high = 0u;
+  var largest = 0.0;
+  var log_total = 0.0;
+  var delta = 0.0;
+  var x: array<vec4f, SLICE>;
+  var g: array<vec4f, SLICE>;
+  var acc: array<vec4f, SLICE>;
+  if (alive) {
+    low = ranges[2u * query];
+    high = ranges[2u * query + 1u];
+    largest = stats[3u * row];
+    log_total = stats[3u * row + 1u];
+    delta = stats[3u * row + 2u];
+    for (var d = 0u; d < slices; d++) {
+      x[d] = q_cell(row, slice + d);
+      g[d] = dy_cell(row, slice + d);
+    }
+  }
+
+  var dots: array<vec4f, BLOCKS>;
+  var dweight: array<vec4f, BLOCKS>;
+  for (var key = begin; key < end; key += KEYS) {
+    workgroupBarrier();
+    for (var i = lane; i < KEYS * ROW; i += WG) {
+      let j = key + i / ROW;
+      tile_k[i] = vec4f();
+      tile_v[i] = vec4f();
+      if (j < end) {
+        tile_k[i] = k_cell(j * p.kv_heads + kv_head, i % ROW);
+        tile_v[i] = v_cell(j * p.kv_heads + kv_head, i % ROW);
+      }
+    }
+    workgroupBarrier();
+    for (var b = 0u; b < blocks; b++) {
+      let at = 4u * b * ROW + slice;
+      var a0 = vec4f();
+      var a1 = vec4f();
+      var a2 = vec4f();
+      var a3 = vec4f();
+      for (var d = 0u; d < slices; d++) {
+        let xd = x[d];
+        a0 = fma(xd, tile_k[at + d], a0);
+        a1 = fma(xd, tile_k[at + ROW + d], a1);
+        a2 = fma(xd, tile_k[at + 2u * ROW + d], a2);
+        a3 = fma(xd, tile_k[at + 3u * ROW + d], a3);
+      }
+      dots[b] = vec4f(sum4(a0), sum4(a1), sum4(a2), sum4(a3));
+    }
+    for (var b = 0u; b < blocks; b++) {
+      let at = 4u * b * ROW + slice;
+      var a0 = vec4f();
+      var a1 = vec4f();
+      var a2 = vec4f();
+      var a3 = vec4f();
+      for (var d = 0u; d < slices; d++) {
+        let xd = g[d];
+        a0 = fma(xd, tile_v[at + d], a0);
+        a1 = fma(xd, tile_v[at + ROW + d], a1);
+        a2 = fma(xd, tile_v[at + 2u * ROW + d], a2);
+        a3 = fma(xd, tile_v[at + 3u * ROW + d], a3);
+      }
+      dweight[b] = vec4f(sum4(a0), sum4(a1), sum4(a2), sum4(a3));
+    }
+    if (PARTS > 1u) {
+      for (var b = 0u; b < blocks; b++) {
+        exchange[2u * ((part * BLOCKS + b) * QUERIES + slot)] = dots[b];
+        exchange[2u * ((part * BLOCKS + b) * QUERIES + slot) + 1u] = dweight[b];
+      }
+      workgroupBarrier();
+      for (var b = 0u; b < blocks; b++) {
+        dots[b] = vec4f();
+        dweight[b] = vec4f();
+        for (var other = 0u; other < PARTS; other++) {
+          dots[b] += exchange[2u * ((other * BLOCKS + b) * QUERIES + slot)];
+          dweight[b] += exchange[2u * ((other * BLOCKS + b) * QUERIES + slot) + 1u];
+        }
+      }
+    }
+    for (var b = 0u; b < blocks; b++) {
+      let j = key + 4u * b + vec4u(0u, 1u, 2u, 3u);
+      let weight = probability(dots[b], vec4f(largest), vec4f(log_total), (j >= vec4u(low)) & (j < vec4u(high)));
+      let ds = score_gradient(dots[b], weight, dweight[b], vec4f(delta));
+      let at = 4u * b * ROW + slice;
+      for (var d = 0u; d < slices; d++) {
+        var a = fma(vec4f(ds.x), tile_k[at + d], acc[d]);
+        a = fma(vec4f(ds.y), tile_k[at + ROW + d], a);
+        a = fma(vec4f(ds.z), tile_k[at + 2u * ROW + d], a);
+        acc[d] = fma(vec4f(ds.w), tile_k[at + 3u * ROW + d], a);
+      }
+    }
+  }
+
+  if (!alive) { return; }
+  for (var d = 0u; d < slices; d++) { put_dq(row, slice + d, acc[d], p.accumulate == 1u); }
+}

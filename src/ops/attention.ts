@@ -1,0 +1,138 @@
+/**
+ * Grouped-query attention over intervals of keys, forward and backward without a score matrix in memory: the backward recomputes the
+ * probabilities from the saved softmax statistics. The kernels walk over tiles; how large a tile is and over how many invocations a head is cut
+ * depends on the head size alone, so that everything fits the 16 KiB of workgroup memory that every adapter has.
+ */
+import type { Device } from '../gpu/device.ts';
+import { assertShape } from '../gpu/tensor.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import type { SpecialisationValue } from '../gpu/kernelSource.ts';
+import { keyRangesOf } from './attentionRanges.ts';
+import type { RangeTable } from './attentionRanges.ts';
+import type { Tape } from './tape.ts';
+
+/** For every query row the interval [start, end) of key rows it may see, and for every key row the interval of queries that see it. */
+export interface AttentionRanges {
+  /** (T, 2) u32, both columns non-decreasing */
+  queryRanges: Tensor;
+  /** (S, 2) u32, both columns non-decreasing */
+  keyRanges: Tensor;
+}
+
+export interface AttentionOptions {
+  /** Factor of q·k. */
+  scale: number;
+  /** Scores become softcap · tanh(score / softcap); 0 or absent: they stay. */
+  softcap?: number;
+}
+
+/** The tables on the GPU, counted under `label`; the caller gives their views back to the pool. `keyCount` is S. */
+export function uploadRanges(device: Device, queryRanges: RangeTable, keyCount: number, label: string): AttentionRanges {
+  const keyRanges = keyRangesOf(queryRanges, keyCount);
+  return {
+    queryRanges: device.upload(queryRanges, [queryRanges.length / 2, 2], label),
+    keyRanges: device.upload(keyRanges, [keyCount, 2], label),
+  };
+}
+
+const WORKGROUP_MEMORY = 16384;
+
+interface Tiling {
+  /** Slices a head is cut into, one an invocation. */
+  parts: number;
+  /** Rows a workgroup owns, one an invocation and slice. */
+  rows: number;
+  /** Rows staged in workgroup memory at a time, a multiple of 4. */
+  staged: number;
+}
+
+/**
+ * A GPU keeps at most `sliceElements` of a head in an invocation's registers. The software GPU has none to run out of, and reads an address
+ * shared by all invocations far faster when the compiler can prove it: one part. `tiles` tensors are staged, and as many partial
+ * products exchanged between parts.
+ */
+function tilingOf(device: Device, headSize: number, sliceElements: number, tiles: number): Tiling {
+  const parts = device.report.isSoftware ? 1 : Math.ceil(headSize / sliceElements);
+  const rows = parts * 64 <= 128 || tiles === 1 ? 64 : 32;
+  const rowBytes = 16 * parts * Math.ceil(headSize / (4 * parts));
+  const fits = (staged: number): boolean => tiles * (staged * rowBytes + (parts > 1 ? parts * rows * staged * 4 : 16)) <= WORKGROUP_MEMORY;
+  let staged = 32;
+  while (staged > 4 && !fits(staged)) staged -= 4;
+  return { parts, rows, staged };
+}
+
+/** Trip counts of the loops that the software GPU's compiler must not unroll (it takes minutes over the result). */
+function loopsOf({ parts, staged }: Tiling, headSize: number): { blocks: number; slices: number } {
+  return { blocks: staged / 4, slices: Math.ceil(headSize / (4 * parts)) };
+}
+
+function specialisation(device: Device, headSize: number, softcap: number): Record<string, SpecialisationValue> {
+  return { D: headSize, SOFTCAP: softcap, UNROLL: !device.report.isSoftware, Cell: headSize % 4 === 0 ? 'vec4<f32>' : 'f32' };
+}
+
+/**
+ * q (T, H, D), k and v (S', KV, D) with S' ≥ S: rows past the S of `ranges` are unused capacity of a cache. Query head h reads key head
+ * h / (H/KV). Returns (T, H, D); a query that sees no key gets zeros. D from 1 to 256.
+ */
+export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: AttentionRanges, options: AttentionOptions): Tensor {
+  const [queries = 0, heads = 0, headSize = 0] = q.shape;
+  const [keys = 0, kvHeads = 0] = k.shape;
+  const keyRows = ranges.keyRanges.shape[0] ?? 0;
+  assertShape(q, [queries, heads, headSize], 'attention q');
+  assertShape(k, [keys, kvHeads, headSize], 'attention k');
+  assertShape(v, [keys, kvHeads, headSize], 'attention v');
+  assertShape(ranges.queryRanges, [queries, 2], 'attention queryRanges');
+  assertShape(ranges.keyRanges, [keyRows, 2], 'attention keyRanges');
+  if (k === v) throw new Error('attention: k and v must be two tensors, their gradients are written together');
+  if (keyRows > keys) throw new Error(`attention: ranges over ${keyRows} keys, found k ${k.describe()}`);
+  if (heads % kvHeads !== 0) throw new Error(`attention: ${heads} query heads do not divide into ${kvHeads} key heads`);
+  if (headSize < 1 || headSize > 256) throw new Error(`attention: expected a head size from 1 to 256, found ${headSize}`);
+
+  const { scale, softcap = 0 } = options;
+  const spec = specialisation(t.device, headSize, softcap);
+  const needsGrad = t.grad && (q.requiresGrad || k.requiresGrad || v.requiresGrad);
+  const y = t.alloc([queries, heads, headSize]);
+  // (T, H, 3): largest score, log of the denominator relative to it, delta
+  const stats = t.alloc(needsGrad ? [queries, heads, 3] : [1]);
+  const params = { queries, heads, kv_heads: kvHeads, scale };
+  const forward = tilingOf(t.device, headSize, 64, 1);
+  t.dispatch(
+    t.kernel('attention', { ...spec, PARTS: forward.parts, QUERIES: forward.rows, KEYS: forward.staged, KEEP_STATS: needsGrad }),
+    { q, k, v, ranges: ranges.queryRanges, y, stats },
+    { ...params, ...loopsOf(forward, headSize) },
+    Math.ceil(queries / forward.rows) * heads,
+  );
+  if (!needsGrad) {
+    t.free(stats);
+    return y;
+  }
+
+  t.record(y, true, (dy) => {
+    const rows = queries * heads;
+    t.dispatch(t.kernel('attention_delta'), { y, dy, stats }, { rows, size: headSize }, Math.ceil(rows / 64));
+    const tiling = tilingOf(t.device, headSize, 32, 2);
+    const dq = t.gradient(q);
+    if (dq) {
+      t.dispatch(
+        t.kernel('attention_query_backward', { ...spec, PARTS: tiling.parts, QUERIES: tiling.rows, KEYS: tiling.staged }),
+        { q, k, v, dy, stats, ranges: ranges.queryRanges, dq: dq.tensor },
+        { ...params, ...loopsOf(tiling, headSize), accumulate: dq.accumulate },
+        Math.ceil(queries / tiling.rows) * heads,
+      );
+    }
+    const dk = t.gradient(k);
+    const dv = t.gradient(v);
+    if (dk || dv) {
+      const unwanted = dk && dv ? undefined : t.alloc(k.shape);
+      t.dispatch(
+        t.kernel('attention_key_backward', { ...spec, PARTS: tiling.parts, KEYS: tiling.rows, QUERIES: tiling.staged }),
+        { q, k, v, dy, stats, ranges: ranges.keyRanges, dk: (dk?.tensor ?? unwanted)!, dv: (dv?.tensor ?? unwanted)! },
+        { ...params, ...loopsOf(tiling, headSize), keys, key_rows: keyRows, accumulate_k: dk?.accumulate ?? 0, accumulate_v: dv?.accumulate ?? 0 },
+        Math.ceil(keys / tiling.rows) * kvHeads,
+      );
+      if (unwanted) t.free(unwanted);
+    }
+    t.free(stats);
+  });
+  return y;
+}
