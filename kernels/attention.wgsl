@@ -107,18 +107,19 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
     workgroupBarrier();
     for (var b = 0u; b < blocks; b++) {
       let at = 4u * b * ROW + slice;
-      var a0 = vec4f();
-      var a1 = vec4f();
-      var a2 = vec4f();
-      var a3 = vec4f();
+      var a = vec4f();
       for (var d = 0u; d < slices; d++) {
         let xd = x[d];
-        a0 = fma(xd, tile[at + d], a0);
-        a1 = fma(xd, tile[at + ROW + d], a1);
-        a2 = fma(xd, tile[at + 2u * ROW + d], a2);
-        a3 = fma(xd, tile[at + 3u * ROW + d], a3);
+        let t0 = tile[at + d];
+        let t1 = tile[at + ROW + d];
+        let t2 = tile[at + 2u * ROW + d];
+        let t3 = tile[at + 3u * ROW + d];
+        a = fma(vec4f(xd.x), vec4f(t0.x, t1.x, t2.x, t3.x), a);
+        a = fma(vec4f(xd.y), vec4f(t0.y, t1.y, t2.y, t3.y), a);
+        a = fma(vec4f(xd.z), vec4f(t0.z, t1.z, t2.z, t3.z), a);
+        a = fma(vec4f(xd.w), vec4f(t0.w, t1.w, t2.w, t3.w), a);
       }
-      score[b] = vec4f(sum4(a0), sum4(a1), sum4(a2), sum4(a3));
+      score[b] = a;
       if (PARTS > 1u) { exchange[(part * BLOCKS + b) * QUERIES + slot] = score[b]; }
     }
     workgroupBarrier();

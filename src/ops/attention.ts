@@ -36,6 +36,7 @@ export function uploadRanges(device: Device, queryRanges: RangeTable, keyCount: 
 }
 
 const WORKGROUP_MEMORY = 16384;
+const DECODE_QUERIES = 4;
 
 interface Tiling {
   /** Slices a head is cut into, one an invocation. */
@@ -47,13 +48,20 @@ interface Tiling {
 }
 
 /**
- * A GPU keeps at most `sliceElements` of a head in an invocation's registers. The software GPU has none to run out of, and reads an address
- * shared by all invocations far faster when the compiler can prove it: one part. `tiles` tensors are staged, and as many partial
- * products exchanged between parts.
+ * A GPU keeps at most `sliceElements` of a head in an invocation's registers. The software GPU has none to run out of: one part. `tiles` tensors
+ * are staged, and as many partial products exchanged between parts.
  */
 function tilingOf(device: Device, headSize: number, sliceElements: number, tiles: number): Tiling {
   const parts = device.report.isSoftware ? 1 : Math.ceil(headSize / sliceElements);
-  const rows = parts * 64 <= 128 || tiles === 1 ? 64 : 32;
+  return stagedTiling(headSize, parts, parts * 64 <= 128 || tiles === 1 ? 64 : 32, tiles);
+}
+
+/** Generation asks for a query or two: a whole workgroup (on the software GPU a SIMD register) shares one, slice by slice. */
+function decodeTiling(device: Device, headSize: number): Tiling {
+  return stagedTiling(headSize, Math.min(device.report.isSoftware ? 8 : 32, Math.ceil(headSize / 4)), 1, 1);
+}
+
+function stagedTiling(headSize: number, parts: number, rows: number, tiles: number): Tiling {
   const rowBytes = 16 * parts * Math.ceil(headSize / (4 * parts));
   const fits = (staged: number): boolean => tiles * (staged * rowBytes + (parts > 1 ? parts * rows * staged * 4 : 16)) <= WORKGROUP_MEMORY;
   let staged = 32;
@@ -95,7 +103,7 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   // (T, H, 3): largest score, log of the denominator relative to it, delta
   const stats = t.alloc(needsGrad ? [queries, heads, 3] : [1]);
   const params = { queries, heads, kv_heads: kvHeads, scale };
-  const forward = tilingOf(t.device, headSize, 64, 1);
+  const forward = queries <= DECODE_QUERIES ? decodeTiling(t.device, headSize) : tilingOf(t.device, headSize, 64, 1);
   t.dispatch(
     t.kernel('attention', { ...spec, PARTS: forward.parts, QUERIES: forward.rows, KEYS: forward.staged, KEEP_STATS: needsGrad }),
     { q, k, v, ranges: ranges.queryRanges, y, stats },
