@@ -8,6 +8,8 @@
 const D: u32 = 64u;
 const PARTS: u32 = 1u;
 const QUERIES: u32 = 64u;
+// Queries an invocation owns: what is read from workgroup memory serves all of them.
+const OWN: u32 = 1u;
 const KEYS: u32 = 32u;
 const SOFTCAP: f32 = 0.0;
 const KEEP_STATS: bool = true;
@@ -16,9 +18,10 @@ const UNROLL: bool = true;
 // vec4<f32>, or f32 where D is no multiple of 4
 alias Cell = vec4<f32>;
 // check: D=128 PARTS=2 KEYS=16 SOFTCAP=50 KEEP_STATS=false
-// check: D=17 KEYS=32 Cell=f32
+// check: D=17 KEYS=32 OWN=4 UNROLL=false Cell=f32
 
-const WG: u32 = QUERIES * PARTS;
+const LANES: u32 = QUERIES / OWN;
+const WG: u32 = LANES * PARTS;
 const SLICE: u32 = (D + 4u * PARTS - 1u) / (4u * PARTS);
 const ROW: u32 = SLICE * PARTS;
 const BLOCKS: u32 = KEYS / 4u;
@@ -62,6 +65,10 @@ fn v_cell(row: u32, d: u32) -> vec4f {
   return trimmed(vec4f(scalar(v[i]), scalar(v[i + 1u]), scalar(v[i + 2u]), scalar(v[i + 3u])), d);
 }
 
+fn put_y(row: u32, d: u32, value: vec4f) {
+  for (var c = 0u; c < 4u && 4u * d + c < D; c++) { y[row * D + 4u * d + c] = value[c]; }
+}
+
 fn sum4(a: vec4f) -> f32 { return (a.x + a.y) + (a.z + a.w); }
 
 @compute @workgroup_size(WG)
@@ -78,25 +85,26 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
   let begin = ranges[2u * first];
   let end = ranges[2u * (min(first + QUERIES, p.queries) - 1u) + 1u];
 
-  // Spelt so that with one part every tile address is the same for all invocations at compile time.
-  let part = select(0u, lane / QUERIES, PARTS > 1u);
-  let slot = select(lane, lane % QUERIES, PARTS > 1u);
+  let part = select(0u, lane / LANES, PARTS > 1u);
+  let slot = select(lane, lane % LANES, PARTS > 1u);
   let slice = part * SLICE;
-  let query = first + slot;
-  let alive = query < p.queries;
-  var low = 0u;
-  var high = 0u;
-  var x: array<vec4f, SLICE>;
-  var acc: array<vec4f, SLICE>;
-  if (alive) {
-    low = ranges[2u * query];
-    high = ranges[2u * query + 1u];
-    for (var d = 0u; d < slices; d++) { x[d] = q_cell(query * p.heads + head, slice + d); }
+  var low: array<u32, OWN>;
+  var high: array<u32, OWN>;
+  var x: array<vec4f, OWN * SLICE>;
+  var acc: array<vec4f, OWN * SLICE>;
+  var score: array<vec4f, OWN * BLOCKS>;
+  var largest: array<f32, OWN>;
+  var total: array<f32, OWN>;
+  for (var o = 0u; o < OWN; o++) {
+    let query = first + o * LANES + slot;
+    largest[o] = MASKED;
+    if (query < p.queries) {
+      low[o] = ranges[2u * query];
+      high[o] = ranges[2u * query + 1u];
+      for (var d = 0u; d < slices; d++) { x[OWN * d + o] = q_cell(query * p.heads + head, slice + d); }
+    }
   }
 
-  var score: array<vec4f, BLOCKS>;
-  var largest = MASKED;
-  var total = 0.0;
   for (var key = begin; key < end; key += KEYS) {
     workgroupBarrier();
     for (var i = lane; i < KEYS * ROW; i += WG) {
@@ -107,20 +115,19 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
     workgroupBarrier();
     for (var b = 0u; b < blocks; b++) {
       let at = 4u * b * ROW + slice;
-      var a = vec4f();
+      // The zeros are spelt out: without an initialiser Dawn does not clear the variable in every round.
+      var a = array<vec4f, OWN>();
       for (var d = 0u; d < slices; d++) {
-        let xd = x[d];
-        let t0 = tile[at + d];
-        let t1 = tile[at + ROW + d];
-        let t2 = tile[at + 2u * ROW + d];
-        let t3 = tile[at + 3u * ROW + d];
-        a = fma(vec4f(xd.x), vec4f(t0.x, t1.x, t2.x, t3.x), a);
-        a = fma(vec4f(xd.y), vec4f(t0.y, t1.y, t2.y, t3.y), a);
-        a = fma(vec4f(xd.z), vec4f(t0.z, t1.z, t2.z, t3.z), a);
-        a = fma(vec4f(xd.w), vec4f(t0.w, t1.w, t2.w, t3.w), a);
+        let t = transpose(mat4x4f(tile[at + d], tile[at + ROW + d], tile[at + 2u * ROW + d], tile[at + 3u * ROW + d]));
+        for (var o = 0u; o < OWN; o++) {
+          let xd = x[OWN * d + o];
+          a[o] = fma(vec4f(xd.w), t[3], fma(vec4f(xd.z), t[2], fma(vec4f(xd.y), t[1], fma(vec4f(xd.x), t[0], a[o]))));
+        }
       }
-      score[b] = a;
-      if (PARTS > 1u) { exchange[(part * BLOCKS + b) * QUERIES + slot] = score[b]; }
+      for (var o = 0u; o < OWN; o++) {
+        score[OWN * b + o] = a[o];
+        if (PARTS > 1u) { exchange[(part * BLOCKS + b) * QUERIES + o * LANES + slot] = a[o]; }
+      }
     }
     workgroupBarrier();
     for (var i = lane; i < KEYS * ROW; i += WG) {
@@ -128,54 +135,59 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
       tile[i] = vec4f();
       if (j < end) { tile[i] = v_cell(j * p.kv_heads + kv_head, i % ROW); }
     }
-    var tile_largest = MASKED;
-    for (var b = 0u; b < blocks; b++) {
-      var s = score[b];
-      if (PARTS > 1u) {
-        s = exchange[b * QUERIES + slot];
-        for (var other = 1u; other < PARTS; other++) { s += exchange[(other * BLOCKS + b) * QUERIES + slot]; }
+    for (var o = 0u; o < OWN; o++) {
+      var tile_largest = MASKED;
+      for (var b = 0u; b < blocks; b++) {
+        var s = score[OWN * b + o];
+        if (PARTS > 1u) {
+          s = exchange[b * QUERIES + o * LANES + slot];
+          for (var other = 1u; other < PARTS; other++) { s += exchange[(other * BLOCKS + b) * QUERIES + o * LANES + slot]; }
+        }
+        s *= p.scale;
+        if (SOFTCAP > 0.0) { s = vec4f(softcap(s.x, SOFTCAP), softcap(s.y, SOFTCAP), softcap(s.z, SOFTCAP), softcap(s.w, SOFTCAP)); }
+        let j = key + 4u * b + vec4u(0u, 1u, 2u, 3u);
+        s = select(vec4f(MASKED), s, (j >= vec4u(low[o])) & (j < vec4u(high[o])));
+        score[OWN * b + o] = s;
+        tile_largest = max(tile_largest, max(max(s.x, s.y), max(s.z, s.w)));
       }
-      s *= p.scale;
-      if (SOFTCAP > 0.0) { s = vec4f(softcap(s.x, SOFTCAP), softcap(s.y, SOFTCAP), softcap(s.z, SOFTCAP), softcap(s.w, SOFTCAP)); }
-      let j = key + 4u * b + vec4u(0u, 1u, 2u, 3u);
-      s = select(vec4f(MASKED), s, (j >= vec4u(low)) & (j < vec4u(high)));
-      score[b] = s;
-      tile_largest = max(tile_largest, max(max(s.x, s.y), max(s.z, s.w)));
-    }
-    if (tile_largest > largest) {
-      let shrink = exp(largest - tile_largest);
-      largest = tile_largest;
-      total *= shrink;
-      for (var d = 0u; d < slices; d++) { acc[d] *= shrink; }
+      if (tile_largest > largest[o]) {
+        let shrink = exp(largest[o] - tile_largest);
+        largest[o] = tile_largest;
+        total[o] *= shrink;
+        for (var d = 0u; d < slices; d++) { acc[OWN * d + o] *= shrink; }
+      }
     }
     workgroupBarrier();
     for (var b = 0u; b < blocks; b++) {
-      let s = score[b];
-      let weight = select(vec4f(), exp(s - largest), s > vec4f(MASKED));
-      total += sum4(weight);
+      var weight: array<vec4f, OWN>;
+      for (var o = 0u; o < OWN; o++) {
+        let s = score[OWN * b + o];
+        weight[o] = select(vec4f(), exp(s - largest[o]), s > vec4f(MASKED));
+        total[o] += sum4(weight[o]);
+      }
       let at = 4u * b * ROW + slice;
       for (var d = 0u; d < slices; d++) {
-        var a = fma(vec4f(weight.x), tile[at + d], acc[d]);
-        a = fma(vec4f(weight.y), tile[at + ROW + d], a);
-        a = fma(vec4f(weight.z), tile[at + 2u * ROW + d], a);
-        acc[d] = fma(vec4f(weight.w), tile[at + 3u * ROW + d], a);
+        let t0 = tile[at + d];
+        let t1 = tile[at + ROW + d];
+        let t2 = tile[at + 2u * ROW + d];
+        let t3 = tile[at + 3u * ROW + d];
+        for (var o = 0u; o < OWN; o++) {
+          let w = weight[o];
+          acc[OWN * d + o] = fma(vec4f(w.w), t3, fma(vec4f(w.z), t2, fma(vec4f(w.y), t1, fma(vec4f(w.x), t0, acc[OWN * d + o]))));
+        }
       }
     }
   }
 
-  if (!alive) { return; }
-  let row = query * p.heads + head;
-  let inverse = select(0.0, 1.0 / total, total > 0.0);
-  for (var d = 0u; d < slices; d++) {
-    let out = acc[d] * inverse;
-    let c = 4u * (slice + d);
-    if (c < D) { y[row * D + c] = out.x; }
-    if (c + 1u < D) { y[row * D + c + 1u] = out.y; }
-    if (c + 2u < D) { y[row * D + c + 2u] = out.z; }
-    if (c + 3u < D) { y[row * D + c + 3u] = out.w; }
-  }
-  if (KEEP_STATS && part == 0u) {
-    stats[3u * row] = largest;
-    stats[3u * row + 1u] = select(0.0, log(total), total > 0.0);
+  for (var o = 0u; o < OWN; o++) {
+    let query = first + o * LANES + slot;
+    if (query >= p.queries) { continue; }
+    let row = query * p.heads + head;
+    let inverse = select(0.0, 1.0 / total[o], total[o] > 0.0);
+    for (var d = 0u; d < slices; d++) { put_y(row, slice + d, acc[OWN * d + o] * inverse); }
+    if (KEEP_STATS && part == 0u) {
+      stats[3u * row] = largest[o];
+      stats[3u * row + 1u] = select(0.0, log(total[o]), total[o] > 0.0);
+    }
   }
 }

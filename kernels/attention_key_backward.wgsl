@@ -4,6 +4,8 @@
 // uses: softcap
 const D: u32 = 64u;
 const PARTS: u32 = 2u;
+// Rows of its own an invocation has: what is read from workgroup memory serves all of them.
+const OWN: u32 = 1u;
 const QUERIES: u32 = 8u;
 const KEYS: u32 = 64u;
 const SOFTCAP: f32 = 0.0;
@@ -12,14 +14,17 @@ const UNROLL: bool = true;
 // vec4<f32>, or f32 where D is no multiple of 4
 alias Cell = vec4<f32>;
 // check: D=128 PARTS=4 KEYS=32 QUERIES=8 SOFTCAP=50
-// check: D=17 PARTS=1 QUERIES=32 Cell=f32
+// check: D=17 PARTS=1 OWN=4 UNROLL=false QUERIES=32 Cell=f32
 
-const WG: u32 = KEYS * PARTS;
+const LANES: u32 = KEYS / OWN;
+const WG: u32 = LANES * PARTS;
 const SLICE: u32 = (D + 4u * PARTS - 1u) / (4u * PARTS);
 const ROW: u32 = SLICE * PARTS;
 const BLOCKS: u32 = QUERIES / 4u;
 
-struct Params { blocks: u32, slices: u32, queries: u32, heads: u32, kv_heads: u32, scale: f32, keys: u32, key_rows: u32, accumulate_k: u32, accumulate_v: u32 }
+struct Params {
+  blocks: u32, slices: u32, heads: u32, kv_heads: u32, scale: f32, keys: u32, key_rows: u32, accumulate_k: u32, accumulate_v: u32,
+}
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<Cell>;
 @group(0) @binding(2) var<storage, read> k: array<Cell>;
@@ -99,8 +104,6 @@ fn score_gradient(dots: vec4f, weight: vec4f, dweight: vec4f, delta: vec4f) -> v
   return weight * (dweight - delta) * slope;
 }
 
-fn sum4(a: vec4f) -> f32 { return (a.x + a.y) + (a.z + a.w); }
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let tiles = (p.keys + KEYS - 1u) / KEYS;
@@ -117,28 +120,28 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
     begin = ranges[2u * first];
     end = ranges[2u * (min(first + KEYS, p.key_rows) - 1u) + 1u];
   }
-  let part = select(0u, lane / KEYS, PARTS > 1u);
-  let slot = select(lane, lane % KEYS, PARTS > 1u);
+  let part = select(0u, lane / LANES, PARTS > 1u);
+  let slot = select(lane, lane % LANES, PARTS > 1u);
   let slice = part * SLICE;
-  let key = first + slot;
-  let row = key * p.kv_heads + kv_head;
-  var low = 0u;
-  var high = 0u;
-  var x: array<vec4f, SLICE>;
-  var u: array<vec4f, SLICE>;
-  var acc_k: array<vec4f, SLICE>;
-  var acc_v: array<vec4f, SLICE>;
-  if (key < p.key_rows) {
-    low = ranges[2u * key];
-    high = ranges[2u * key + 1u];
+  var low: array<u32, OWN>;
+  var high: array<u32, OWN>;
+  var x: array<vec4f, OWN * SLICE>;
+  var u: array<vec4f, OWN * SLICE>;
+  var acc_k: array<vec4f, OWN * SLICE>;
+  var acc_v: array<vec4f, OWN * SLICE>;
+  for (var o = 0u; o < OWN; o++) {
+    let key = first + o * LANES + slot;
+    if (key >= p.key_rows) { continue; }
+    low[o] = ranges[2u * key];
+    high[o] = ranges[2u * key + 1u];
     for (var d = 0u; d < slices; d++) {
-      x[d] = k_cell(row, slice + d);
-      u[d] = v_cell(row, slice + d);
+      x[OWN * d + o] = k_cell(key * p.kv_heads + kv_head, slice + d);
+      u[OWN * d + o] = v_cell(key * p.kv_heads + kv_head, slice + d);
     }
   }
 
-  var dots: array<vec4f, BLOCKS>;
-  var dweight: array<vec4f, BLOCKS>;
+  var dots: array<vec4f, OWN * BLOCKS>;
+  var dweight: array<vec4f, OWN * BLOCKS>;
   let shared_by = p.heads / p.kv_heads;
   for (var h = 0u; h < shared_by; h++) {
     let head = kv_head * shared_by + h;
@@ -156,46 +159,43 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
       workgroupBarrier();
       for (var b = 0u; b < blocks; b++) {
         let at = 4u * b * ROW + slice;
-        var a0 = vec4f();
-        var a1 = vec4f();
-        var a2 = vec4f();
-        var a3 = vec4f();
+        // The zeros are spelt out: without an initialiser Dawn does not clear the variable in every round.
+      var a = array<vec4f, OWN>();
         for (var d = 0u; d < slices; d++) {
-          let xd = x[d];
-          a0 = fma(xd, tile_q[at + d], a0);
-          a1 = fma(xd, tile_q[at + ROW + d], a1);
-          a2 = fma(xd, tile_q[at + 2u * ROW + d], a2);
-          a3 = fma(xd, tile_q[at + 3u * ROW + d], a3);
+          let t = transpose(mat4x4f(tile_q[at + d], tile_q[at + ROW + d], tile_q[at + 2u * ROW + d], tile_q[at + 3u * ROW + d]));
+          for (var o = 0u; o < OWN; o++) {
+            let xd = x[OWN * d + o];
+            a[o] = fma(vec4f(xd.w), t[3], fma(vec4f(xd.z), t[2], fma(vec4f(xd.y), t[1], fma(vec4f(xd.x), t[0], a[o]))));
+          }
         }
-        dots[b] = vec4f(sum4(a0), sum4(a1), sum4(a2), sum4(a3));
+        for (var o = 0u; o < OWN; o++) { dots[OWN * b + o] = a[o]; }
       }
       for (var b = 0u; b < blocks; b++) {
         let at = 4u * b * ROW + slice;
-        var a0 = vec4f();
-        var a1 = vec4f();
-        var a2 = vec4f();
-        var a3 = vec4f();
+        var a = array<vec4f, OWN>();
         for (var d = 0u; d < slices; d++) {
-          let xd = u[d];
-          a0 = fma(xd, tile_dy[at + d], a0);
-          a1 = fma(xd, tile_dy[at + ROW + d], a1);
-          a2 = fma(xd, tile_dy[at + 2u * ROW + d], a2);
-          a3 = fma(xd, tile_dy[at + 3u * ROW + d], a3);
+          let t = transpose(mat4x4f(tile_dy[at + d], tile_dy[at + ROW + d], tile_dy[at + 2u * ROW + d], tile_dy[at + 3u * ROW + d]));
+          for (var o = 0u; o < OWN; o++) {
+            let xd = u[OWN * d + o];
+            a[o] = fma(vec4f(xd.w), t[3], fma(vec4f(xd.z), t[2], fma(vec4f(xd.y), t[1], fma(vec4f(xd.x), t[0], a[o]))));
+          }
         }
-        dweight[b] = vec4f(sum4(a0), sum4(a1), sum4(a2), sum4(a3));
+        for (var o = 0u; o < OWN; o++) { dweight[OWN * b + o] = a[o]; }
       }
       if (PARTS > 1u) {
-        for (var b = 0u; b < blocks; b++) {
-          exchange[2u * ((part * BLOCKS + b) * KEYS + slot)] = dots[b];
-          exchange[2u * ((part * BLOCKS + b) * KEYS + slot) + 1u] = dweight[b];
+        for (var b = 0u; b < OWN * blocks; b++) {
+          let at = 2u * (part * OWN * BLOCKS * LANES + b * LANES + slot);
+          exchange[at] = dots[b];
+          exchange[at + 1u] = dweight[b];
         }
         workgroupBarrier();
-        for (var b = 0u; b < blocks; b++) {
+        for (var b = 0u; b < OWN * blocks; b++) {
           dots[b] = vec4f();
           dweight[b] = vec4f();
           for (var other = 0u; other < PARTS; other++) {
-            dots[b] += exchange[2u * ((other * BLOCKS + b) * KEYS + slot)];
-            dweight[b] += exchange[2u * ((other * BLOCKS + b) * KEYS + slot) + 1u];
+            let at = 2u * (other * OWN * BLOCKS * LANES + b * LANES + slot);
+            dots[b] += exchange[at];
+            dweight[b] += exchange[at + 1u];
           }
         }
       }
@@ -205,28 +205,43 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
         let largest = vec4f(stats[s.x], stats[s.y], stats[s.z], stats[s.w]);
         let log_total = vec4f(stats[s.x + 1u], stats[s.y + 1u], stats[s.z + 1u], stats[s.w + 1u]);
         let delta = vec4f(stats[s.x + 2u], stats[s.y + 2u], stats[s.z + 2u], stats[s.w + 2u]);
-        let weight = probability(dots[b], largest, log_total, (j >= vec4u(low)) & (j < vec4u(high)));
-        let ds = score_gradient(dots[b], weight, dweight[b], delta);
+        var weight: array<vec4f, OWN>;
+        var ds: array<vec4f, OWN>;
+        for (var o = 0u; o < OWN; o++) {
+          weight[o] = probability(dots[OWN * b + o], largest, log_total, (j >= vec4u(low[o])) & (j < vec4u(high[o])));
+          ds[o] = score_gradient(dots[OWN * b + o], weight[o], dweight[OWN * b + o], delta);
+        }
         let at = 4u * b * ROW + slice;
         for (var d = 0u; d < slices; d++) {
-          var a = fma(vec4f(weight.x), tile_dy[at + d], acc_v[d]);
-          a = fma(vec4f(weight.y), tile_dy[at + ROW + d], a);
-          a = fma(vec4f(weight.z), tile_dy[at + 2u * ROW + d], a);
-          acc_v[d] = fma(vec4f(weight.w), tile_dy[at + 3u * ROW + d], a);
+          let t0 = tile_dy[at + d];
+          let t1 = tile_dy[at + ROW + d];
+          let t2 = tile_dy[at + 2u * ROW + d];
+          let t3 = tile_dy[at + 3u * ROW + d];
+          for (var o = 0u; o < OWN; o++) {
+            let f = weight[o];
+            acc_v[OWN * d + o] = fma(vec4f(f.w), t3, fma(vec4f(f.z), t2, fma(vec4f(f.y), t1, fma(vec4f(f.x), t0, acc_v[OWN * d + o]))));
+          }
         }
         for (var d = 0u; d < slices; d++) {
-          var a = fma(vec4f(ds.x), tile_q[at + d], acc_k[d]);
-          a = fma(vec4f(ds.y), tile_q[at + ROW + d], a);
-          a = fma(vec4f(ds.z), tile_q[at + 2u * ROW + d], a);
-          acc_k[d] = fma(vec4f(ds.w), tile_q[at + 3u * ROW + d], a);
+          let t0 = tile_q[at + d];
+          let t1 = tile_q[at + ROW + d];
+          let t2 = tile_q[at + 2u * ROW + d];
+          let t3 = tile_q[at + 3u * ROW + d];
+          for (var o = 0u; o < OWN; o++) {
+            let f = ds[o];
+            acc_k[OWN * d + o] = fma(vec4f(f.w), t3, fma(vec4f(f.z), t2, fma(vec4f(f.y), t1, fma(vec4f(f.x), t0, acc_k[OWN * d + o]))));
+          }
         }
       }
     }
   }
 
-  if (key >= p.keys) { return; }
-  for (var d = 0u; d < slices; d++) {
-    put_dk(row, slice + d, acc_k[d], p.accumulate_k == 1u);
-    put_dv(row, slice + d, acc_v[d], p.accumulate_v == 1u);
+  for (var o = 0u; o < OWN; o++) {
+    let key = first + o * LANES + slot;
+    if (key >= p.keys) { continue; }
+    for (var d = 0u; d < slices; d++) {
+      put_dk(key * p.kv_heads + kv_head, slice + d, acc_k[OWN * d + o], p.accumulate_k == 1u);
+      put_dv(key * p.kv_heads + kv_head, slice + d, acc_v[OWN * d + o], p.accumulate_v == 1u);
+    }
   }
 }

@@ -84,10 +84,8 @@ export function keyRangesOf(queryRanges: RangeTable, keyCount: number): RangeTab
     const end = queryRanges[2 * i + 1]!;
     if (start > end || end > keyCount) throw new Error(`attention: query ${i} sees keys [${start}, ${end}) of ${keyCount}`);
     if (i > 0 && (start < queryRanges[2 * i - 2]! || end < queryRanges[2 * i - 1]!)) {
-      throw new Error(
-        `attention: intervals must not move backwards, but query ${i - 1} sees [${queryRanges[2 * i - 2]}, ${queryRanges[2 * i - 1]}) and query ${i} ` +
-          `[${start}, ${end})`,
-      );
+      const before = `query ${i - 1} sees [${queryRanges[2 * i - 2]}, ${queryRanges[2 * i - 1]})`;
+      throw new Error(`attention: intervals must not move backwards, but ${before} and query ${i} [${start}, ${end})`);
     }
   }
   const table = tableOf(keyCount);

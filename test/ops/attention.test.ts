@@ -30,7 +30,9 @@ interface Shape {
   D: number;
 }
 
-function reference(q: Float64Array, k: Float64Array, v: Float64Array, { T, H, KV, D }: Shape, table: RangeTable, scale: number, softcap = 0): Float64Array {
+type Values = Float64Array;
+
+function reference(q: Values, k: Values, v: Values, { T, H, KV, D }: Shape, table: RangeTable, scale: number, softcap = 0): Values {
   const y = new Float64Array(T * H * D);
   for (let i = 0; i < T; i++) {
     for (let h = 0; h < H; h++) {
@@ -95,7 +97,7 @@ describe('attention', () => {
   it('equals float64 for any shape and intervals, forward and gradients', async () => {
     const heads = fc.constantFrom([1, 1], [2, 2], [4, 2], [6, 1]);
     // Head size, softcap, one part: few combinations, because each compiles three kernels.
-    const kernels = fc.constantFrom([1, 0, true], [5, 3, false], [16, 0, false], [20, 3, true], [64, 0, true], [72, 0, false]);
+    const kernels = fc.constantFrom([5, 3, true], [16, 0, true], [36, 0, false], [72, 3, false]);
     await fc.assert(
       fc.asyncProperty(anyRanges, heads, kernels, async (r, [H, KV], [D, softcap, whole]) => {
         await check(whole ? device : cut, { T: r.T, S: r.S, H: H!, KV: KV!, D: Number(D) }, r.table, Number(softcap));
@@ -105,10 +107,7 @@ describe('attention', () => {
   });
 
   it.each([
-    [80, 'several'],
     [128, 'one'],
-    [128, 'several'],
-    [256, 'one'],
     [256, 'several'],
   ])('takes heads of %i in %s', async (D, parts) => {
     await check(parts === 'one' ? device : cut, { T: 37, S: 37, H: 2, KV: 1, D }, causalRanges([30, 7]));
