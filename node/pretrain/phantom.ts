@@ -94,7 +94,7 @@ function attempt(draw: Draws, resizedSize: Size): PhantomSample | undefined {
   const pixelWidth = draw.unit() < 0.6 ? pixelHeight : Math.min(2.6, Math.max(0.7, pixelHeight * draw.between(0.6, 1.6)));
   const isEllipse = kind >= 0.6 && kind < 0.75;
   const { blobs, field } = drawBlobs(draw, width * pixelWidth, height * pixelHeight, isEllipse ? 0 : 0.15);
-  if (blobs.length < 2) return undefined;
+  if (blobs.length === 0) return undefined;
   const picture = render(draw, blobs, field, height, width, pixelHeight, pixelWidth);
   const names = unambiguous(blobs, picture.outlines);
   const resized = resizedSize(height, width);
@@ -159,7 +159,8 @@ function betweenBlobs(draw: Draws, count: 2 | 3, blobs: readonly Blob[], names: 
 }
 
 function drawBlobs(draw: Draws, widthMm: number, heightMm: number, waviness: number): { blobs: Blob[]; field: number } {
-  const wanted = draw.whole(2, 5);
+  // A third of the pictures hold one blob: finding that is the first step to finding the right one of several.
+  const wanted = draw.unit() < 0.33 ? 1 : draw.whole(2, 5);
   const side = Math.min(widthMm, heightMm);
   // Brightness in distinct steps, so that the brightest and the darkest are never in doubt; one step is the field's.
   const greys = Array.from({ length: 7 }, (_, i) => 36 + i * 34 + draw.between(-5, 5));
@@ -266,6 +267,7 @@ function unambiguous(blobs: readonly Blob[], outlines: readonly Outline[]): Name
       .map((blob, i) => ({ blob: i, outline: outlines[i], value: outlines[i] ? measure(blob, outlines[i]) : NaN }))
       .sort((a, b) => b.value - a.value);
     const [first, second] = ranked;
+    if (!second && name === 'brightest') return [{ name: 'only', blob: 0 }];
     if (!first?.outline || !second || !(first.value - second.value > margin)) return [];
     const { min, max } = first.outline;
     const isLarge = max[0] - min[0] >= 7 && max[1] - min[1] >= 7;

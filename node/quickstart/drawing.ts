@@ -7,7 +7,7 @@ export function escapeHtml(text: string): string {
 }
 
 const WIDTH = 760;
-const HEIGHT = 250;
+const HEIGHT = 210;
 const MARGIN = { left: 46, right: 14, top: 12, bottom: 34 };
 
 /** @param losses one a step, from step 1 */

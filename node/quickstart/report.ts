@@ -48,9 +48,9 @@ th, td { text-align: left; padding: 7px 10px; border-bottom: 1px solid var(--lin
 .slice rect, .slice line { fill: none; stroke-width: 2.2; vector-effect: non-scaling-stroke; }
 .truth { stroke: #35d07f; } .before { stroke: #ff7b6b; stroke-dasharray: 6 4; } .after { stroke: #58a6ff; } .point { fill: #35d07f; }
 .said { padding: 12px 14px; font-size: 14px; } .said h3 { font-size: 15px; margin: 0 0 6px; }
-.said table { font-size: 13.5px; } .said td { padding: 3px 6px 3px 0; border: 0; vertical-align: top; } .said td:first-child { color: var(--soft); white-space: nowrap; } .said td.number { padding-right: 0; }
+.said table { font-size: 13.5px; } .said td { padding: 3px 6px 3px 0; border: 0; vertical-align: top; } .said code { font-size: 12px; } .said td:first-child { color: var(--soft); white-space: nowrap; } .said td.number { padding-right: 0; }
 code { font: 12.5px/1.45 ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
-details { margin-top: 8px; } summary { cursor: pointer; color: var(--soft); font-size: 13px; } details code { display: block; white-space: pre-wrap; margin-top: 6px; }
+details { margin-top: 8px; } summary { cursor: pointer; color: var(--soft); font-size: 13px; } details code { display: block; font-size: 12px; white-space: pre-wrap; margin-top: 6px; }
 `;
 
 export async function reportHtml(platform: Pick<Platform, 'encodePng'>, contents: ReportContents): Promise<string> {
@@ -110,7 +110,8 @@ function chosen(questions: readonly Question[]): number[] {
 }
 
 function comparisonRow({ subject, figure, count, before, after, unit, higherIsBetter }: ComparisonRow): string {
-  const gain = (after - before) * (higherIsBetter ? 1 : -1);
+  // What reads the same is the same.
+  const gain = figureText(before, unit) === figureText(after, unit) ? 0 : (after - before) * (higherIsBetter ? 1 : -1);
   const verdict = gain > 0 ? ' better' : gain < 0 ? ' worse' : '';
   return (
     `<tr><td>${escapeHtml(subject)}</td><td>${escapeHtml(figure)}</td><td class="number">${count}</td>` +

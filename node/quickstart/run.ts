@@ -35,7 +35,7 @@ export const DEFAULTS: Omit<QuickstartSettings, 'base' | 'sample' | 'out'> = {
   batchSize: 8,
   learningRate: 3e-3,
   seed: 1,
-  questions: { box: 30, metric: 16, ellipse: 10 },
+  questions: { box: 20, metric: 9, ellipse: 4 },
 };
 
 export interface QuickstartResult {
