@@ -83,7 +83,8 @@ function modelConfig(tokenizer: TokenizerFiles): Record<string, unknown> {
     max_position_embeddings: 4096,
     max_window_layers: 4,
     rms_norm_eps: 1e-6,
-    rope_theta: 10000,
+    // M-RoPE gives the width the slowest frequencies; with Qwen's base of a million they would not tell a column from the next on a grid of 4 by 4.
+    rope_theta: 10,
     rope_scaling: { type: 'mrope', mrope_section: [4, 6, 6] },
     sliding_window: 4096,
     use_sliding_window: false,
