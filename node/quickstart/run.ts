@@ -8,6 +8,8 @@ import { joinPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { ConsoleTracker, countText, durationText } from '../../src/track/console.ts';
 import type { Terminal } from '../../src/track/console.ts';
+import { JsonlTracker } from '../../src/track/jsonl.ts';
+import { allOf } from '../../src/track/tracker.ts';
 import type { Row, Tracker } from '../../src/track/tracker.ts';
 import { modelFamily } from '../../src/models/families.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
@@ -17,6 +19,7 @@ import { askAll, compare, figureText } from './answers.ts';
 import type { Answer, ComparisonRow } from './answers.ts';
 import { heldOutQuestions, SampleData, trainingRows } from './questions.ts';
 import { reportHtml } from './report.ts';
+import { trainAdapter } from './training.ts';
 
 export interface QuickstartSettings {
   base: string;
@@ -113,9 +116,12 @@ async function withSession(
   const seen = listener((row, step) => {
     if (typeof row['loss'] === 'number') losses.push({ step, loss: row['loss'] });
   });
-  await trainAdapter(session, data, rows, settings, [new ConsoleTracker(terminal), seen], stop);
+  const log = joinPath(settings.out, 'trainer_log.jsonl');
+  await platform.remove(log); // one run, one log
+  const tracker = allOf([new ConsoleTracker(terminal), new JsonlTracker(platform, log), seen]);
+  const adapter = await trainAdapter(session, data, rows, settings, tracker, stop);
   const trainSeconds = seconds() - trainedAt;
-  if (losses.length === 0) throw new UserError('The quick start was stopped before its first training step; nothing was written.');
+  if (adapter === undefined) throw new UserError('The quick start was stopped before its first training step; no adapter was written.');
   const after = await ask('after training');
   const comparison = compare(questions, before, after);
 
@@ -126,11 +132,11 @@ async function withSession(
     ['Training', `${losses.length} steps of ${settings.batchSize} rows, learning rate ${settings.learningRate}, seed ${settings.seed}`],
     ['Rows', `${different} samples of ${trainVolumes} volumes (box, distance, angle, size)`],
     ['Time', `training ${durationText(trainSeconds)}, altogether ${durationText(seconds())}`],
-    ['Adapter', `${settings.out} (PEFT format)`],
+    ['Adapter', `${adapter} (PEFT format)`],
   ];
   await platform.writeFile(report, await reportHtml(platform, { facts, losses, comparison, questions, before, after, isCutShort: losses.length < settings.steps }));
   say(`\n${comparisonTable(comparison)}`);
-  say(`\nReport   ${report}\nAdapter  ${settings.out}\nTime     ${durationText(seconds())}`);
+  say(`\nReport   ${report}\nAdapter  ${adapter}\nTime     ${durationText(seconds())}`);
   return { losses, comparison, report, seconds: seconds() };
 }
 
