@@ -160,11 +160,12 @@ export class Tape {
   }
 
   /**
-   * Runs the recorded ops in reverse from `y` with gradient `dy` (left as it is). What an op made is released as soon as its backward
+   * Runs the recorded ops in reverse from `y` with gradient `dy` (left as it is; none for a loss, whose op has its gradients ready). What an op made is released as soon as its backward
    * has run: nothing earlier reads it. Gradients of tensors the tape does not own stay until `takeGradient`.
    */
-  backward(y: Tensor, dy: Tensor): void {
-    this.seed(y, dy);
+  backward(y: Tensor, dy?: Tensor): void {
+    if (dy) this.seed(y, dy);
+    else this.zeros(y);
     for (let node = this.nodes.pop(); node; node = this.nodes.pop()) {
       const present = node.outputs.map((output) => this.gradients.get(output));
       if (present.some((gradient) => gradient !== undefined)) {

@@ -96,6 +96,19 @@ export class ParameterArena {
     this.write(name, 'values', this.parameter(name).tensor, values);
   }
 
+  /** Values of whole rows from `rowStart` on; a large tensor is filled piece by piece. */
+  writeRows(name: string, rowStart: number, values: Float32Array): void {
+    const { tensor } = this.parameter(name);
+    const rows = values.length / tensor.rowSize;
+    for (const part of tensor.parts) {
+      const from = Math.max(rowStart, part.rowStart);
+      const end = Math.min(rowStart + rows, part.rowStart + part.rows);
+      if (from >= end) continue;
+      const piece = values.subarray((from - rowStart) * tensor.rowSize, (end - rowStart) * tensor.rowSize);
+      this.device.write(part.view, piece, (from - part.rowStart) * tensor.rowSize * 4);
+    }
+  }
+
   async readValues(name: string): Promise<Float32Array> {
     return this.device.readF32(this.parameter(name).tensor);
   }

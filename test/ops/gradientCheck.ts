@@ -5,7 +5,7 @@
  */
 import { expect } from 'vitest';
 import type { Device } from '../../src/gpu/device.ts';
-import { Tensor } from '../../src/gpu/tensor.ts';
+import type { Tensor } from '../../src/gpu/tensor.ts';
 import type { Parameter } from '../../src/ops/parameter.ts';
 import { Tape } from '../../src/ops/tape.ts';
 import type { TapeOptions } from '../../src/ops/tape.ts';

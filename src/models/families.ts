@@ -1,0 +1,17 @@
+/** The model families by Hugging Face `model_type`. A new one is a folder beside this file and a line here. */
+import { UserError } from '../platform.ts';
+import type { ModelFamily } from './model.ts';
+import { describeQwen2_5VL } from './qwen2_5_vl/model.ts';
+import { Qwen2_5VLProcessor } from './qwen2_5_vl/processor.ts';
+
+const FAMILIES: Readonly<Record<string, ModelFamily>> = {
+  qwen2_5_vl: { describe: describeQwen2_5VL, processor: (platform, dir, pixels) => Qwen2_5VLProcessor.load(platform, dir, pixels) },
+};
+
+export function modelFamily(modelType: string, source: string): ModelFamily {
+  const family = FAMILIES[modelType];
+  if (!family) {
+    throw new UserError(`${source}: model_type "${modelType}" is not known; ${Object.keys(FAMILIES).join(', ')} can be trained. Choose a base model of one of these.`);
+  }
+  return family;
+}

@@ -1,0 +1,60 @@
+/**
+ * What a model family gives the trainer: the shapes of its parameters, a way to build itself from loaded weights, and for every micro-batch
+ * the chain of stages with the tables they read. Everything else (loss, checkpointing, generation) is the same for all families.
+ */
+import type { Device } from '../gpu/device.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import type { Example, Processor } from '../data/example.ts';
+import type { Parameter } from '../ops/parameter.ts';
+import type { Tape } from '../ops/tape.ts';
+import type { Platform } from '../platform.ts';
+import type { KeyValueCache } from './keyValueCache.ts';
+import type { Stage } from './stages.ts';
+import type { Shape, Weights } from './weights.ts';
+
+/** One micro-batch on the GPU. */
+export interface PreparedBatch {
+  /** Input of the first stage; the chain takes it over. */
+  input: Tensor;
+  stages: Stage[];
+  /** Tables that the stages read; released after the micro-batch. */
+  tables: Tensor[];
+  /** Rows of all examples together. */
+  tokens: number;
+}
+
+export interface PrepareOptions {
+  /** Generation: keys and values of the tokens before; the batch is one row that continues it. */
+  cache?: KeyValueCache;
+  /** Full fine-tuning needs gradients of repeated token ids added in a fixed order. */
+  grad?: boolean;
+}
+
+export interface Model {
+  readonly modelType: string;
+  /** The output head (V, C); the embedding table itself when tied. */
+  readonly head: Parameter;
+  readonly vocabSize: number;
+  prepare(device: Device, examples: readonly Example[], options?: PrepareOptions): PreparedBatch;
+  /** Last hidden state → what the head multiplies. */
+  finalNorm(t: Tape, x: Tensor): Tensor;
+}
+
+/** A family, by Hugging Face `model_type`; src/models/families.ts lists them. */
+export interface ModelFamily {
+  /** Canonical parameter names and shapes, in the order of the module tree; throws a UserError for a configuration it cannot compute. */
+  describe(config: Readonly<Record<string, unknown>>, source: string): ModelDescription;
+  processor(platform: Platform, dir: string, pixels: { minPixels?: number; maxPixels?: number }): Promise<Processor>;
+}
+
+export interface ModelDescription {
+  /** Every parameter but a tied head. */
+  shapes: Map<string, Shape>;
+  /** The head shares the embedding's weights. */
+  tiedHead: boolean;
+  /** Canonical name of the embedding table, which a tied head is. */
+  embedding: string;
+  build(weights: Weights): Model;
+}
+
+export const HEAD = 'lm_head.weight';

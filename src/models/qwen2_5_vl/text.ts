@@ -1,0 +1,97 @@
+/** The text stack of Qwen2.5-VL (transformers' Qwen2_5_VLDecoderLayer): forward only, the tape differentiates it. */
+import type { Tensor } from '../../gpu/tensor.ts';
+import { add } from '../../ops/add.ts';
+import { attention } from '../../ops/attention.ts';
+import type { AttentionRanges } from '../../ops/attention.ts';
+import { glu } from '../../ops/glu.ts';
+import { linear } from '../../ops/linear.ts';
+import { isTrainable } from '../../ops/parameter.ts';
+import type { LinearLayer, Parameter } from '../../ops/parameter.ts';
+import { rmsNorm } from '../../ops/rmsNorm.ts';
+import { rope } from '../../ops/rope.ts';
+import type { Tape } from '../../ops/tape.ts';
+import type { KeyValueCache } from '../keyValueCache.ts';
+import type { Shape, Weights } from '../weights.ts';
+import type { Qwen2_5VLTextConfig } from './config.ts';
+
+export const TEXT = 'model.language_model';
+
+export interface TextLayer {
+  inputNorm: Parameter;
+  q: LinearLayer;
+  k: LinearLayer;
+  v: LinearLayer;
+  o: LinearLayer;
+  postAttentionNorm: Parameter;
+  gate: LinearLayer;
+  up: LinearLayer;
+  down: LinearLayer;
+}
+
+/** What a batch gives every layer. */
+export interface TextContext {
+  rope: { cos: Tensor; sin: Tensor };
+  ranges: Record<'full_attention' | 'sliding_attention', AttentionRanges | undefined>;
+  /** Generation: keys and values of the tokens before. */
+  cache?: KeyValueCache;
+}
+
+export function textShapes(config: Qwen2_5VLTextConfig): [string, Shape][] {
+  const { hiddenSize: C, heads, kvHeads, headDim: D, intermediateSize: F } = config;
+  const shapes: [string, Shape][] = [[`${TEXT}.embed_tokens.weight`, [config.vocabSize, C]]];
+  for (let i = 0; i < config.layers; i++) {
+    const layer = `${TEXT}.layers.${i}`;
+    shapes.push(
+      [`${layer}.self_attn.q_proj.weight`, [heads * D, C]],
+      [`${layer}.self_attn.q_proj.bias`, [heads * D]],
+      [`${layer}.self_attn.k_proj.weight`, [kvHeads * D, C]],
+      [`${layer}.self_attn.k_proj.bias`, [kvHeads * D]],
+      [`${layer}.self_attn.v_proj.weight`, [kvHeads * D, C]],
+      [`${layer}.self_attn.v_proj.bias`, [kvHeads * D]],
+      [`${layer}.self_attn.o_proj.weight`, [C, heads * D]],
+      [`${layer}.mlp.gate_proj.weight`, [F, C]],
+      [`${layer}.mlp.up_proj.weight`, [F, C]],
+      [`${layer}.mlp.down_proj.weight`, [C, F]],
+      [`${layer}.input_layernorm.weight`, [C]],
+      [`${layer}.post_attention_layernorm.weight`, [C]],
+    );
+  }
+  shapes.push([`${TEXT}.norm.weight`, [C]]);
+  return shapes;
+}
+
+export function textLayer(weights: Weights, index: number): TextLayer {
+  const at = `${TEXT}.layers.${index}`;
+  return {
+    inputNorm: weights.parameter(`${at}.input_layernorm.weight`),
+    q: weights.linear(`${at}.self_attn.q_proj`),
+    k: weights.linear(`${at}.self_attn.k_proj`),
+    v: weights.linear(`${at}.self_attn.v_proj`),
+    o: weights.linear(`${at}.self_attn.o_proj`),
+    postAttentionNorm: weights.parameter(`${at}.post_attention_layernorm.weight`),
+    gate: weights.linear(`${at}.mlp.gate_proj`),
+    up: weights.linear(`${at}.mlp.up_proj`),
+    down: weights.linear(`${at}.mlp.down_proj`),
+  };
+}
+
+export function textLayerTrains(l: TextLayer): boolean {
+  return [l.q, l.k, l.v, l.o, l.gate, l.up, l.down].some(isTrainable) || l.inputNorm.grad !== undefined || l.postAttentionNorm.grad !== undefined;
+}
+
+/** x (T, C) → (T, C). */
+export function textBlock(t: Tape, x: Tensor, l: TextLayer, index: number, config: Qwen2_5VLTextConfig, context: TextContext): Tensor {
+  const T = x.shape[0]!;
+  const { heads: H, kvHeads: KV, headDim: D, rmsNormEps: eps } = config;
+  const h = rmsNorm(t, x, l.inputNorm, eps);
+  const q = rope(t, t.reshape(linear(t, h, l.q), [T, H, D]), context.rope);
+  let k = rope(t, t.reshape(linear(t, h, l.k), [T, KV, D]), context.rope);
+  let v = t.reshape(linear(t, h, l.v), [T, KV, D]);
+  if (context.cache) ({ k, v } = context.cache.extend(index, k, v));
+  const ranges = context.ranges[config.layerTypes[index] ?? 'full_attention'];
+  if (!ranges) throw new Error(`no attention ranges for layer ${index}`);
+  const a = attention(t, q, k, v, ranges, { scale: D ** -0.5 });
+  const x1 = add(t, x, linear(t, t.reshape(a, [T, H * D]), l.o));
+  const m = rmsNorm(t, x1, l.postAttentionNorm, eps);
+  return add(t, x1, linear(t, glu(t, linear(t, m, l.gate), linear(t, m, l.up), 'silu'), l.down));
+}

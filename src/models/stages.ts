@@ -1,0 +1,106 @@
+/**
+ * A model is a chain of stages (patch embedding, blocks, merger, token embedding, blocks). Running it keeps the input of every stage that a
+ * gradient must pass; going back, each stage is run again with a recording tape, differentiated, and its scratch released. That is gradient
+ * checkpointing (Chen et al. 2016), and the normal way here. With `checkpointing` off the recording tapes of the forward pass are kept.
+ */
+import type { Device } from '../gpu/device.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import { Tape } from '../ops/tape.ts';
+import type { RandomState } from '../ops/tape.ts';
+
+export interface Stage {
+  /** The Hugging Face module this computes, for reports and taps. */
+  name: string;
+  /** Some parameter of the stage trains. */
+  trainable: boolean;
+  forward(t: Tape, x: Tensor): Tensor;
+}
+
+export interface ChainOptions {
+  /** A backward pass will follow. */
+  grad: boolean;
+  training: boolean;
+  checkpointing: boolean;
+  random: RandomState;
+  /** Sees the output of every stage (tests). */
+  tap?: (name: string, output: Tensor) => Promise<void> | void;
+}
+
+interface Saved {
+  stage: Stage;
+  x: Tensor;
+  /** Set when the forward pass recorded. */
+  kept?: { tape: Tape; y: Tensor };
+}
+
+export class StageChain {
+  private readonly device: Device;
+  private readonly options: ChainOptions;
+  private saved: Saved[] = [];
+
+  constructor(device: Device, options: ChainOptions) {
+    this.device = device;
+    this.options = options;
+  }
+
+  /** Takes over `x` and returns the last stage's output, which is the caller's to release; its `requiresGrad` says whether `backward` is wanted. */
+  async run(stages: readonly Stage[], x: Tensor): Promise<Tensor> {
+    let current = x;
+    let needsGrad = false;
+    for (const stage of stages) {
+      const inputNeedsGrad: boolean = needsGrad;
+      needsGrad = this.options.grad && (inputNeedsGrad || stage.trainable);
+      current.requiresGrad = inputNeedsGrad;
+      const keepTape = needsGrad && !this.options.checkpointing;
+      const tape = this.tape(keepTape);
+      const y = stage.forward(tape, current);
+      tape.keep(y);
+      if (keepTape) {
+        this.saved.push({ stage, x: current, kept: { tape, y } });
+      } else {
+        tape.release();
+        if (needsGrad) {
+          this.device.pool.relabel(current.view, 'saved inputs');
+          this.saved.push({ stage, x: current });
+        } else this.device.pool.release(current.view);
+      }
+      if (this.options.tap) await this.options.tap(stage.name, y);
+      current = y;
+    }
+    current.requiresGrad = needsGrad;
+    return current;
+  }
+
+  /** Adds the gradients of all trainable parameters for `dy`, the gradient of `run`'s result; takes over `dy`. */
+  backward(dy: Tensor): void {
+    let gradient = dy;
+    for (let entry = this.saved.pop(); entry; entry = this.saved.pop()) {
+      const { stage, x, kept } = entry;
+      const tape = kept?.tape ?? this.tape(true);
+      const y = kept?.y ?? stage.forward(tape, x);
+      tape.backward(y, gradient);
+      const dx = tape.takeGradient(x);
+      tape.release();
+      this.device.pool.release(gradient.view);
+      // With kept tapes the chain's result and the inputs are one another's: each x is released here, the last y by the caller.
+      this.device.pool.release(x.view);
+      if (!dx) {
+        if (x.requiresGrad) throw new Error(`stage ${stage.name} delivered no gradient for its input`);
+        break;
+      }
+      gradient = dx;
+    }
+  }
+
+  /** Releases what a run that ended early still holds. */
+  release(): void {
+    for (const { x, kept } of this.saved.splice(0)) {
+      kept?.tape.release();
+      this.device.pool.release(x.view);
+    }
+  }
+
+  private tape(grad: boolean): Tape {
+    return new Tape(this.device, { grad, training: this.options.training, random: this.options.random });
+  }
+}

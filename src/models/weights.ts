@@ -1,0 +1,156 @@
+/**
+ * A model's parameters on the GPU. Frozen matrices keep the checkpoint's precision (f32, f16, bf16) and are split between rows where they are
+ * larger than the adapter binds; vectors (norms, biases) become f32, which is exact. Parameters that train come from outside, already
+ * allocated in f32 with their gradients, and only get their values here. Bytes stream from the files in pieces: no tensor is ever whole in RAM.
+ */
+import type { Device } from '../gpu/device.ts';
+import { BYTES_PER_ELEMENT, Tensor } from '../gpu/tensor.ts';
+import type { DType, TensorPart } from '../gpu/tensor.ts';
+import type { ModelFolder } from '../io/modelFolder.ts';
+import { toFloat32 } from '../io/safetensors.ts';
+import type { LinearLayer, LoraAdapter, Parameter } from '../ops/parameter.ts';
+import { UserError } from '../platform.ts';
+
+export type Shape = readonly number[];
+
+const STORED_DTYPES: Readonly<Record<string, DType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
+const PIECE_BYTES = 16 * 2 ** 20;
+
+/** Parameters by canonical name and linear layers by module name; a model is built from one of these. */
+export class Weights {
+  private readonly parameters: ReadonlyMap<string, Parameter>;
+  private readonly adapters: ReadonlyMap<string, LoraAdapter>;
+
+  constructor(parameters: ReadonlyMap<string, Parameter>, adapters: ReadonlyMap<string, LoraAdapter> = new Map()) {
+    this.parameters = parameters;
+    this.adapters = adapters;
+  }
+
+  parameter(name: string): Parameter {
+    const parameter = this.parameters.get(name);
+    if (!parameter) throw new Error(`no parameter '${name}' was loaded`);
+    return parameter;
+  }
+
+  linear(module: string): LinearLayer {
+    const layer: LinearLayer = { name: module, weight: this.parameter(`${module}.weight`) };
+    const bias = this.parameters.get(`${module}.bias`);
+    const lora = this.adapters.get(module);
+    return { ...layer, ...(bias && { bias }), ...(lora && { lora }) };
+  }
+
+  release(device: Device): void {
+    const tensors = new Set([...this.parameters.values()].filter(({ grad }) => !grad).map(({ tensor }) => tensor));
+    for (const tensor of tensors) for (const part of tensor.parts) device.pool.release(part.view);
+  }
+}
+
+/** Called for a parameter that trains, with its values in f32. */
+export type FillTrainable = (name: string, rowStart: number, values: Float32Array) => void;
+
+export interface LoadOptions {
+  /** Allocated parameters with gradients, by name. */
+  trainable: ReadonlyMap<string, Parameter>;
+  fill: FillTrainable;
+  onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+/**
+ * Loads every parameter of `shapes` (canonical name → shape). A tied head is `lm_head.weight` absent from `shapes`.
+ * @throws UserError for a tensor that is missing, has another shape than the configuration says, or a dtype that is not a float
+ */
+export async function loadParameters(device: Device, folder: ModelFolder, shapes: ReadonlyMap<string, Shape>, options: LoadOptions): Promise<Map<string, Parameter>> {
+  for (const [name, shape] of shapes) checkStored(folder, name, shape);
+  const total = [...shapes.keys()].reduce((sum, name) => sum + folder.info(name).bytes, 0);
+  const loaded = new Map<string, Parameter>();
+  let done = 0;
+  let sinceWait = 0;
+  for (const [name, shape] of shapes) {
+    const bytes = folder.info(name).bytes;
+    const trained = options.trainable.get(name);
+    if (trained) {
+      await fillTrained(folder, name, shape, options.fill);
+      loaded.set(name, trained);
+    } else {
+      loaded.set(name, { name, tensor: await loadFrozen(device, folder, name, shape) });
+    }
+    done += bytes;
+    sinceWait += bytes;
+    // Uploads wait in staging memory until the queue has run.
+    if (sinceWait > 256 * 2 ** 20) {
+      await device.finish();
+      sinceWait = 0;
+    }
+    options.onProgress?.(done, total);
+  }
+  await device.finish();
+  return loaded;
+}
+
+function checkStored(folder: ModelFolder, name: string, shape: Shape): void {
+  if (!folder.has(name)) {
+    throw new UserError(`${folder.dir}: the weights have no tensor '${name}', which its config.json calls for. Download the model again, whole.`);
+  }
+  const { dtype, shape: stored } = folder.info(name);
+  const where = `${folder.dir}: tensor '${folder.storedName(name)}'`;
+  if (STORED_DTYPES[dtype] === undefined) {
+    throw new UserError(`${where} is ${dtype}; F32, F16 or BF16 was expected. A quantised checkpoint is not read: give the original model.`);
+  }
+  if (stored.length !== shape.length || stored.some((extent, at) => extent !== shape[at])) {
+    throw new UserError(`${where} has shape [${stored.join(', ')}], config.json calls for [${shape.join(', ')}]. Config and weights are of different models.`);
+  }
+}
+
+async function loadFrozen(device: Device, folder: ModelFolder, name: string, shape: Shape): Promise<Tensor> {
+  const { dtype, bytes } = folder.info(name);
+  if (shape.length === 1) {
+    const values = toFloat32(await folder.readRaw(name), dtype as 'F32' | 'F16' | 'BF16', name);
+    return device.upload(values, shape, 'weights');
+  }
+  const type = STORED_DTYPES[dtype]!;
+  const rows = shape[0]!;
+  const rowBytes = (bytes / rows) | 0;
+  const parts = allocateRows(device, rows, rowBytes, 'weights');
+  for (const part of parts) {
+    const partBytes = part.rows * rowBytes;
+    for (let at = 0; at < partBytes; at += PIECE_BYTES) {
+      const piece = await folder.readRange(name, part.rowStart * rowBytes + at, Math.min(PIECE_BYTES, partBytes - at));
+      device.write(part.view, piece, at);
+    }
+  }
+  return new Tensor([rows, shape.slice(1).reduce((a, b) => a * b, 1)], type, parts);
+}
+
+/** Ranges for `rows` rows, as few as the adapter's binding limit allows. */
+export function allocateRows(device: Device, rows: number, rowBytes: number, label: string): TensorPart[] {
+  const most = Math.floor(device.maxBindingBytes / rowBytes);
+  if (most < 1) throw new UserError(`One row of a weight is ${rowBytes} bytes; this adapter binds at most ${device.maxBindingBytes} at once.`);
+  const count = Math.ceil(rows / most);
+  const perPart = Math.ceil(rows / count);
+  const parts: TensorPart[] = [];
+  for (let rowStart = 0; rowStart < rows; rowStart += perPart) {
+    const held = Math.min(perPart, rows - rowStart);
+    parts.push({ view: device.pool.acquire(held * rowBytes, label), rowStart, rows: held });
+  }
+  return parts;
+}
+
+async function fillTrained(folder: ModelFolder, name: string, shape: Shape, fill: FillTrainable): Promise<void> {
+  const { dtype, bytes } = folder.info(name);
+  const rows = shape[0]!;
+  const rowBytes = bytes / rows;
+  const perPiece = Math.max(1, Math.floor(PIECE_BYTES / rowBytes));
+  for (let row = 0; row < rows; row += perPiece) {
+    const count = Math.min(perPiece, rows - row);
+    const raw = await folder.readRange(name, row * rowBytes, count * rowBytes);
+    fill(name, row, toFloat32(raw, dtype as 'F32' | 'F16' | 'BF16', name));
+  }
+}
+
+/** Bytes of the weights of a model as they will lie on the GPU. */
+export function storedBytes(folder: ModelFolder, shapes: ReadonlyMap<string, Shape>): number {
+  return [...shapes].reduce((sum, [name, shape]) => {
+    const info = folder.info(name);
+    return sum + (shape.length === 1 ? shape[0]! * BYTES_PER_ELEMENT.f32 : info.bytes);
+  }, 0);
+}

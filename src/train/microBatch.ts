@@ -1,0 +1,76 @@
+/** One micro-batch through a model: the loss, and the gradients of everything that trains. Nothing is read back here. */
+import type { Example } from '../data/example.ts';
+import { IGNORE_INDEX } from '../data/example.ts';
+import type { Device } from '../gpu/device.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import type { Model } from '../models/model.ts';
+import { StageChain } from '../models/stages.ts';
+import { headLoss } from '../ops/headLoss.ts';
+import type { LossTargets } from '../ops/headLoss.ts';
+import { Tape } from '../ops/tape.ts';
+import type { RandomState } from '../ops/tape.ts';
+
+export interface MicroBatchOptions {
+  /** Compute gradients (else the loss alone). */
+  grad: boolean;
+  /** Dropout is active. */
+  training: boolean;
+  checkpointing: boolean;
+  random: RandomState;
+  /** Factor of every token's loss: 1 / (labelled tokens of the accumulated batch) for a token mean. */
+  lossScale: number;
+  /** f32 (2): adds [Σ lossScale · −log p, number of tokens whose most probable token is right]. */
+  lossSum: Tensor;
+  /** f32 (labelled tokens): −log p of each, where wanted (evaluation). */
+  nll?: Tensor;
+  tap?: (name: string, output: Tensor) => Promise<void> | void;
+}
+
+/** Tokens that carry a label and have one before them to predict it from. */
+export function countLabels(example: Example): number {
+  let count = 0;
+  for (let t = 1; t < example.labels.length; t++) if (example.labels[t] !== IGNORE_INDEX) count++;
+  return count;
+}
+
+/** (row, label) of every prediction that counts: row t predicts the label of t + 1; labels −100 are dropped here, before the head. */
+export function lossTargets(device: Device, examples: readonly Example[]): LossTargets {
+  const count = examples.reduce((sum, example) => sum + countLabels(example), 0);
+  const rows = new Uint32Array(Math.max(1, count));
+  const labels = new Uint32Array(Math.max(1, count));
+  let at = 0;
+  let offset = 0;
+  for (const example of examples) {
+    for (let t = 1; t < example.labels.length; t++) {
+      if (example.labels[t] === IGNORE_INDEX) continue;
+      rows[at] = offset + t - 1;
+      labels[at++] = example.labels[t]!;
+    }
+    offset += example.labels.length;
+  }
+  return { rows: device.upload(rows, [rows.length], 'batch'), labels: device.upload(labels, [labels.length], 'batch'), count };
+}
+
+export async function runMicroBatch(device: Device, model: Model, examples: readonly Example[], options: MicroBatchOptions): Promise<void> {
+  const batch = model.prepare(device, examples, { grad: options.grad });
+  const targets = lossTargets(device, examples);
+  const chain = new StageChain(device, options);
+  const hidden = await chain.run(batch.stages, batch.input);
+  const t = new Tape(device, { grad: options.grad, training: options.training, random: options.random });
+  const normed = model.finalNorm(t, hidden);
+  if (options.tap) await options.tap('final_norm', normed);
+  const loss = headLoss(t, normed, model.head, targets, { lossScale: options.lossScale, lossSum: options.lossSum, ...(options.nll && { nll: options.nll }) });
+  let gradient: Tensor | undefined;
+  if (options.grad) {
+    t.backward(loss);
+    gradient = t.takeGradient(hidden);
+  }
+  t.release();
+  device.pool.release(hidden.view);
+  // Two submits: the GPU starts on the first half while the second is still being encoded.
+  device.flush();
+  if (gradient) chain.backward(gradient);
+  chain.release();
+  for (const table of [...batch.tables, targets.rows, targets.labels]) device.pool.release(table.view);
+  device.flush();
+}

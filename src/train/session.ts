@@ -1,0 +1,218 @@
+/**
+ * A base model on the GPU together with what trains on it. Opening one reads the folder, decides by PEFT's rules (or full fine-tuning) what
+ * trains, allocates that, loads the rest as it lies in the checkpoint, and starts the adapter (fresh, or from an adapter folder).
+ */
+import type { Example, Processor } from '../data/example.ts';
+import type { Device } from '../gpu/device.ts';
+import { openModelFolder } from '../io/modelFolder.ts';
+import type { ModelFolder } from '../io/modelFolder.ts';
+import { checkAdapterFits, readAdapter, writeAdapter } from '../io/peft.ts';
+import type { Adapter } from '../io/peft.ts';
+import { modulesFromParameters } from '../io/peftTargets.ts';
+import { writeSafetensors } from '../io/safetensors.ts';
+import { modelFamily } from '../models/families.ts';
+import { generate } from '../models/generate.ts';
+import { allShapes, attachAdapters, initialLoraA, planTraining } from '../models/lora.ts';
+import type { Finetuning, TrainingPlan } from '../models/lora.ts';
+import { HEAD } from '../models/model.ts';
+import type { Model, ModelDescription } from '../models/model.ts';
+import { loadParameters, Weights } from '../models/weights.ts';
+import { doraNorm } from '../ops/dora.ts';
+import type { Parameter } from '../ops/parameter.ts';
+import { joinPath, UserError } from '../platform.ts';
+import type { Platform } from '../platform.ts';
+import { ParameterArena } from './parameterArena.ts';
+
+export interface SessionOptions {
+  /** Hugging Face model folder. */
+  baseModel: string;
+  /** What trains; absent with `initAdapter`, whose own configuration holds. */
+  finetuning?: Finetuning;
+  /** PEFT adapter folder to start from. */
+  initAdapter?: string;
+  seed?: number;
+  minPixels?: number;
+  maxPixels?: number;
+  onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+/** Files of a model folder that go along with a fully fine-tuned model, where they exist. */
+const COMPANION_FILES = [
+  'config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'vocab.json', 'merges.txt',
+  'chat_template.jinja', 'chat_template.json', 'preprocessor_config.json', 'processor_config.json',
+];
+
+export class Session {
+  readonly device: Device;
+  readonly platform: Platform;
+  readonly model: Model;
+  readonly processor: Processor;
+  readonly plan: TrainingPlan;
+  readonly arena: ParameterArena;
+  readonly baseModel: string;
+  private readonly weights: Weights;
+
+  constructor(parts: Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel'> & { weights: Weights }) {
+    this.device = parts.device;
+    this.platform = parts.platform;
+    this.model = parts.model;
+    this.processor = parts.processor;
+    this.plan = parts.plan;
+    this.arena = parts.arena;
+    this.baseModel = parts.baseModel;
+    this.weights = parts.weights;
+  }
+
+  /** Number of values that train. */
+  get trainableCount(): number {
+    return [...this.plan.trained.values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  }
+
+  /** Writes what was trained into `dir`: a PEFT adapter folder, or with full fine-tuning a model folder in f32. */
+  async save(dir: string): Promise<void> {
+    const read = (name: string) => (): Promise<Float32Array> => this.arena.readValues(name);
+    const sources = new Map([...this.plan.trained].map(([name, shape]) => [name, { shape, data: read(name) }]));
+    if (this.plan.config) {
+      await writeAdapter(this.platform, dir, { ...this.plan.config, base_model_name_or_path: this.baseModel }, sources);
+      return;
+    }
+    await this.platform.makeDir(dir);
+    for (const file of COMPANION_FILES) {
+      const from = joinPath(this.baseModel, file);
+      if (await this.platform.exists(from)) await this.platform.writeFile(joinPath(dir, file), await this.platform.readFile(from));
+    }
+    const entries = [...sources].map(([name, { shape, data }]) => ({
+      name,
+      dtype: 'F32' as const,
+      shape,
+      data: async (): Promise<Uint8Array> => new Uint8Array((await data()).buffer),
+    }));
+    await writeSafetensors(this.platform, joinPath(dir, 'model.safetensors'), entries, { format: 'pt' });
+  }
+
+  /** Greedy continuation of an example that ends with the assistant's header. */
+  async generate(example: Example, options: { maxNewTokens: number; stop?: AbortSignal }): Promise<string> {
+    const ids = await generate(this.device, this.model, example, { ...options, endIds: this.processor.endOfTurnIds });
+    return this.processor.decode(ids, { skipSpecialTokens: true });
+  }
+
+  close(): void {
+    this.weights.release(this.device);
+    this.arena.release();
+  }
+}
+
+/** @throws UserError for a folder, configuration or adapter that cannot be used */
+export async function openSession(platform: Platform, device: Device, options: SessionOptions): Promise<Session> {
+  const folder = await openModelFolder(platform, options.baseModel);
+  try {
+    const family = modelFamily(folder.modelType, joinPath(options.baseModel, 'config.json'));
+    const description = family.describe(folder.config, joinPath(options.baseModel, 'config.json'));
+    const processor = await family.processor(platform, options.baseModel, {
+      ...(options.minPixels !== undefined && { minPixels: options.minPixels }),
+      ...(options.maxPixels !== undefined && { maxPixels: options.maxPixels }),
+    });
+    const initial = options.initAdapter === undefined ? undefined : await readAdapter(platform, options.initAdapter, folder.modelType);
+    const plan = planTraining(description, finetuningOf(options, description, initial));
+    const arena = new ParameterArena(
+      device,
+      [...plan.trained].map(([name, shape]) => ({ name, shape: matrixShape(shape), decay: shape.length > 1 })),
+      plan.config ? 'adapters' : 'weights',
+    );
+    try {
+      const parameters = await loadAll(device, folder, description, plan, arena, options.onProgress);
+      const weights = new Weights(parameters, attachAdapters(plan, arena.parameters));
+      await startAdapter(device, plan, arena, parameters, initial, options.seed ?? 0);
+      return new Session({ device, platform, model: description.build(weights), processor, plan, arena, baseModel: options.baseModel, weights });
+    } catch (error) {
+      arena.release();
+      throw error;
+    }
+  } finally {
+    await folder.close();
+  }
+}
+
+function finetuningOf(options: SessionOptions, description: ModelDescription, initial: Adapter | undefined): Finetuning {
+  if (!initial) {
+    if (!options.finetuning) throw new Error('openSession needs finetuning or initAdapter');
+    return options.finetuning;
+  }
+  return { kind: 'lora', config: checkAdapterFits(initial, modulesFromParameters(allShapes(description))).config };
+}
+
+/** A convolution that is its own stride is a matrix: (out, everything else). */
+function matrixShape(shape: readonly number[]): number[] {
+  return shape.length <= 1 ? [...shape] : [shape[0]!, shape.slice(1).reduce((a, b) => a * b, 1)];
+}
+
+async function loadAll(
+  device: Device,
+  folder: ModelFolder,
+  description: ModelDescription,
+  plan: TrainingPlan,
+  arena: ParameterArena,
+  onProgress: SessionOptions['onProgress'],
+): Promise<Map<string, Parameter>> {
+  // A tied table that is trained beside its frozen twin (PEFT's modules_to_save unties the two) is read once for each.
+  const trainsTable = plan.trained.has(description.embedding);
+  const trainsHead = plan.trained.has(HEAD);
+  const parameters = await loadParameters(device, folder, description.shapes, {
+    trainable: arena.parameters,
+    fill: (name, rowStart, values) => {
+      arena.writeRows(name, rowStart, values);
+    },
+    ...(onProgress && { onProgress }),
+  });
+  if (!description.tiedHead) return parameters;
+  const table = parameters.get(description.embedding)!;
+  if (trainsHead) {
+    parameters.set(HEAD, arena.parameters.get(HEAD)!);
+    await copyTied(device, folder, description, arena, true);
+  } else if (trainsTable && plan.config) {
+    parameters.set(HEAD, { name: HEAD, tensor: (await copyTied(device, folder, description, arena, false))!.tensor });
+  } else parameters.set(HEAD, table);
+  return parameters;
+}
+
+/** The embedding table read again, as the head's trainable values or as a frozen copy. */
+async function copyTied(device: Device, folder: ModelFolder, description: ModelDescription, arena: ParameterArena, isTrained: boolean): Promise<Parameter | undefined> {
+  const shapes = new Map([[description.embedding, description.shapes.get(description.embedding)!]]);
+  const trainable = isTrained ? new Map([[description.embedding, arena.parameters.get(HEAD)!]]) : new Map<string, Parameter>();
+  const loaded = await loadParameters(device, folder, shapes, {
+    trainable,
+    fill: (_, rowStart, values) => {
+      arena.writeRows(HEAD, rowStart, values);
+    },
+  });
+  return loaded.get(description.embedding);
+}
+
+async function startAdapter(
+  device: Device,
+  plan: TrainingPlan,
+  arena: ParameterArena,
+  parameters: ReadonlyMap<string, Parameter>,
+  initial: Adapter | undefined,
+  seed: number,
+): Promise<void> {
+  if (initial) {
+    for (const [name, { data }] of initial.tensors) arena.writeValues(name, data);
+    return;
+  }
+  for (const { module } of plan.resolved?.lora ?? []) {
+    const a = `${module}.lora_A.weight`;
+    arena.writeValues(a, initialLoraA(module, plan.trained.get(a)!, seed));
+    const b = `${module}.lora_B.weight`;
+    arena.writeValues(b, new Float32Array(plan.trained.get(b)!.reduce((x, y) => x * y, 1)));
+    const magnitude = `${module}.lora_magnitude_vector`;
+    if (plan.trained.has(magnitude)) {
+      // Starts as the row norms of W, so that the first output is the base model's.
+      const weight = parameters.get(`${module}.weight`);
+      if (!weight) throw new UserError(`DoRA on ${module}, which has no weight`);
+      const norms = doraNorm(device, weight.tensor);
+      arena.writeValues(magnitude, await device.readF32(norms));
+      device.pool.release(norms.view);
+    }
+  }
+}
