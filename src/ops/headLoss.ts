@@ -21,7 +21,9 @@ export interface LossTargets {
 export interface HeadLossOptions {
   /** What the sum of −log p is multiplied by before it is differentiated: 1 / labelled tokens of the whole step. */
   lossScale: number;
-  /** (2) f32: the sum of −log p (not scaled) and the number of tokens whose most likely word was right are added to it. */
+  /** What the sum of −log p is multiplied by on its way into `lossSum` (default 1). */
+  logScale?: number;
+  /** (2) f32: the sum of −log p (times logScale) and the number of tokens whose most likely word was right are added to it. */
   lossSum: Tensor;
   /** (count) f32, written: −log p of each token. */
   nll?: Tensor;
@@ -84,7 +86,7 @@ export function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets: Loss
       }
       if (t.grad && head.grad) matmulTN(device, logits, h, head.grad);
     }
-    t.dispatch(t.kernel('cross_entropy_sum'), { nll, correct, loss_sum: lossSum, loss }, { count, scale: lossScale }, 1);
+    t.dispatch(t.kernel('cross_entropy_sum'), { nll, correct, loss_sum: lossSum, loss }, { count, scale: lossScale, log_scale: options.logScale ?? 1 }, 1);
     device.pool.release(logitsView);
     for (const scratch of [gathered, dgathered, correct, options.nll ? undefined : nll]) if (scratch) t.free(scratch);
   }

@@ -19,8 +19,10 @@ export interface MicroBatchOptions {
   random: RandomState;
   /** Factor of every token's loss: 1 / (labelled tokens of the accumulated batch) for a token mean. */
   lossScale: number;
-  /** f32 (2): adds [Σ lossScale · −log p, number of tokens whose most probable token is right]. */
+  /** f32 (2): adds [Σ logScale · −log p, number of tokens whose most probable token is right]. */
   lossSum: Tensor;
+  /** Default 1: the plain sum. */
+  logScale?: number;
   /** f32 (labelled tokens): −log p of each, where wanted (evaluation). */
   nll?: Tensor;
   tap?: (name: string, output: Tensor) => Promise<void> | void;
@@ -59,7 +61,7 @@ export async function runMicroBatch(device: Device, model: Model, examples: read
   const t = new Tape(device, { grad: options.grad, training: options.training, random: options.random });
   const normed = model.finalNorm(t, hidden);
   if (options.tap) await options.tap('final_norm', normed);
-  const loss = headLoss(t, normed, model.head, targets, { lossScale: options.lossScale, lossSum: options.lossSum, ...(options.nll && { nll: options.nll }) });
+  const loss = headLoss(t, normed, model.head, targets, { lossScale: options.lossScale, lossSum: options.lossSum, logScale: options.logScale ?? 1, ...(options.nll && { nll: options.nll }) });
   let gradient: Tensor | undefined;
   if (options.grad) {
     t.backward(loss);
