@@ -76,9 +76,9 @@ export class Tape {
     }
   }
 
-  /** Takes a tensor out of the tape's ownership: the caller releases its view to the pool. */
+  /** Takes a tensor's range, and with it all reshapes of it, out of the tape's ownership: the caller releases the view to the pool. */
   keep(tensor: Tensor): Tensor {
-    if (this.shares.get(tensor.view.buffer.id) !== 1) throw new Error(`keep: tensor ${tensor.describe()} is not this tape's own or is shared`);
+    if (!this.owns(tensor)) throw new Error(`keep: tensor ${tensor.describe()} is not this tape's own`);
     this.shares.delete(tensor.view.buffer.id);
     return tensor;
   }
