@@ -6,7 +6,7 @@ import { Device } from '../../src/gpu/device.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import { joinPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
-import { ConsoleTracker, countText, durationText } from '../../src/track/console.ts';
+import { bytesText, ConsoleTracker, countText, durationText } from '../../src/track/console.ts';
 import type { Terminal } from '../../src/track/console.ts';
 import { JsonlTracker } from '../../src/track/jsonl.ts';
 import { allOf } from '../../src/track/tracker.ts';
@@ -34,8 +34,8 @@ export interface QuickstartSettings {
 }
 
 export const DEFAULTS: Omit<QuickstartSettings, 'base' | 'sample' | 'out'> = {
-  steps: 90,
-  batchSize: 8,
+  steps: 100,
+  batchSize: 4,
   learningRate: 3e-3,
   seed: 1,
   questions: { box: 20, metric: 9, ellipse: 4 },
@@ -119,7 +119,7 @@ async function withSession(
   const log = joinPath(settings.out, 'trainer_log.jsonl');
   await platform.remove(log); // one run, one log
   const tracker = allOf([new ConsoleTracker(terminal), new JsonlTracker(platform, log), seen]);
-  const adapter = await trainAdapter(session, data, rows, settings, tracker, stop);
+  const { checkpoint: adapter, memory } = await trainAdapter(session, data, rows, settings, tracker, stop);
   const trainSeconds = seconds() - trainedAt;
   if (adapter === undefined) throw new UserError('The quick start was stopped before its first training step; no adapter was written.');
   const after = await ask('after training');
@@ -131,12 +131,13 @@ async function withSession(
     ['GPU', `${device.report.description}${device.report.isSoftware ? ' (software)' : ''}`],
     ['Training', `${losses.length} steps of ${settings.batchSize} rows, learning rate ${settings.learningRate}, seed ${settings.seed}`],
     ['Rows', `${different} samples of ${trainVolumes} volumes (box, distance, angle, size)`],
+    ['GPU memory', bytesText(memory.peakBytes)],
     ['Time', `training ${durationText(trainSeconds)}, altogether ${durationText(seconds())}`],
-    ['Adapter', `${adapter} (PEFT format)`],
+    ['Adapter', `${settings.out} (PEFT format)`],
   ];
   await platform.writeFile(report, await reportHtml(platform, { facts, losses, comparison, questions, before, after, isCutShort: losses.length < settings.steps }));
   say(`\n${comparisonTable(comparison)}`);
-  say(`\nReport   ${report}\nAdapter  ${adapter}\nTime     ${durationText(seconds())}`);
+  say(`\nReport   ${report}\nAdapter  ${settings.out}\nTime     ${durationText(seconds())}`);
   return { losses, comparison, report, seconds: seconds() };
 }
 
