@@ -1,0 +1,74 @@
+/**
+ * The public API: what `dist/vernier.js` exports, for scripts in Node, Deno and Bun, for bundlers and for the page in web/. It asks nothing of
+ * its surroundings but a `Platform` (files, images, the GPU object), which the caller brings.
+ *
+ *     const device = await Device.create(await platform.gpu());
+ *     const session = await openSession(platform, device, { baseModel, finetuning: { kind: 'lora', config: loraConfig({ target_modules: 'all-linear' }) } });
+ *     await train(session, source, settings, { tracker });
+ *     await session.save('my-adapter');
+ */
+export { joinPath, parentPath, UserError } from './platform.ts';
+export type { AtomicFile, DecodedImage, Platform, RangedFile } from './platform.ts';
+
+export { definitions, helpText, parseOptions } from './options.ts';
+export type { Options, ParsedOptions } from './options.ts';
+
+export { Device } from './gpu/device.ts';
+export type { DeviceCounters, DeviceOptions, DeviceReport } from './gpu/device.ts';
+export type { MemoryReport } from './gpu/pool.ts';
+export { Tensor } from './gpu/tensor.ts';
+
+export { openSession, Session } from './train/session.ts';
+export type { SessionOptions } from './train/session.ts';
+export { train } from './train/trainer.ts';
+export type { ExampleSource, TrainResult, TrainSettings, TrainSurroundings } from './train/trainer.ts';
+export { countLabels, runMicroBatch } from './train/microBatch.ts';
+export type { MicroBatchOptions } from './train/microBatch.ts';
+export { AdamW } from './train/optimizer.ts';
+export type { AdamWOptions, OptimizerState, StepLog } from './train/optimizer.ts';
+export { ParameterArena } from './train/parameterArena.ts';
+export { learningRateAt, planSteps } from './train/schedule.ts';
+export type { Schedule, SchedulerType, StepPlan } from './train/schedule.ts';
+export { listCheckpoints, readTrainerState } from './train/checkpointFolder.ts';
+export type { LogRow, TrainerState } from './train/checkpointFolder.ts';
+
+export { loraConfig, parseLoraConfig } from './io/peftConfig.ts';
+export type { LoraConfig } from './io/peftConfig.ts';
+export { readAdapter, writeAdapter } from './io/peft.ts';
+export type { Adapter, AdapterTensor, AdapterTensorSource } from './io/peft.ts';
+export { openModelFolder } from './io/modelFolder.ts';
+export type { ModelFolder } from './io/modelFolder.ts';
+export { openSafetensors, toFloat32, writeSafetensors } from './io/safetensors.ts';
+export type { Dtype, SafetensorsFile, TensorEntry, TensorInfo } from './io/safetensors.ts';
+
+export { modelFamily } from './models/families.ts';
+export type { Finetuning } from './models/lora.ts';
+export type { Model, ModelFamily } from './models/model.ts';
+export { Qwen2_5VLProcessor } from './models/qwen2_5_vl/processor.ts';
+
+export { IGNORE_INDEX } from './data/example.ts';
+export type { ContentPart, Conversation, EncodeOptions, Example, LabelMask, Message, Processor } from './data/example.ts';
+export { readConversations } from './data/conversations.ts';
+export type { ConversationOptions } from './data/conversations.ts';
+export { Tokenizer } from './data/tokenizer.ts';
+export { resizeImage } from './data/resize.ts';
+export { openVolume, readNiftiHeader } from './data/nifti.ts';
+export type { NiftiHeader, Volume, VolumeSlice } from './data/nifti.ts';
+export { drawSamples, splitSamples } from './data/split.ts';
+
+export { readTaskList } from './data/medvision/tasks.ts';
+export type { MedvisionTask, TaskFamily, TaskType } from './data/medvision/tasks.ts';
+export { medvisionSamples } from './data/medvision/samples.ts';
+export type { MedvisionOptions } from './data/medvision/samples.ts';
+export { sampleMessages } from './data/medvision/sample.ts';
+export type { MedvisionSample, PromptStyle } from './data/medvision/sample.ts';
+export { renderSlice, VolumeCache } from './data/medvision/slices.ts';
+export { parseAnswer } from './data/medvision/answers.ts';
+export { boxScores, scoreAnswer, summarise } from './data/medvision/metrics.ts';
+export type { AnswerScore, BoxScores, ScoreSummary } from './data/medvision/metrics.ts';
+
+export { allOf } from './track/tracker.ts';
+export type { Progress, Row, RunInfo, Summary, Tracker } from './track/tracker.ts';
+export { ConsoleTracker } from './track/console.ts';
+export type { Terminal } from './track/console.ts';
+export { JsonlTracker } from './track/jsonl.ts';
