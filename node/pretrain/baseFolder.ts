@@ -84,8 +84,8 @@ function modelConfig(tokenizer: TokenizerFiles): Record<string, unknown> {
     max_window_layers: 4,
     rms_norm_eps: 1e-6,
     // M-RoPE gives the width the slowest frequencies; with Qwen's base of a million they would not tell a column from the next on a grid of 4 by 4.
-    rope_theta: 10,
-    rope_scaling: { type: 'mrope', mrope_section: [4, 6, 6] },
+    rope_theta: 4,
+    rope_scaling: { type: 'mrope', mrope_section: [2, 7, 7] },
     sliding_window: 4096,
     use_sliding_window: false,
     tie_word_embeddings: true,
@@ -151,14 +151,24 @@ export async function writeInitialFolder(platform: Platform, dir: string, texts:
   await writeSafetensors(platform, joinPath(dir, 'model.safetensors'), entries);
 }
 
-/** Norms 1, biases 0, matrices normal with deviation 1/√inputs (0.02, the large models' habit, is too little for so few columns). */
+/**
+ * Norms 1, matrices normal with deviation 1/√inputs (0.02, the large models' habit, is too little for so few columns), biases 0 but for those of
+ * queries and keys: these start large, so that from the first step some heads look left and some look up. With none, all heads start by looking
+ * everywhere alike; where a thing is shows only to heads that do not, and a small model took thousands of steps to grow the first one.
+ */
 function initialValues(name: string, shape: Shape, seed: number): Float32Array {
   const count = shape.reduce((a, b) => a * b, 1);
-  if (shape.length === 1) return new Float32Array(count).fill(name.endsWith('.bias') ? 0 : 1);
+  const stream = streamId(name);
+  if (shape.length === 1) {
+    const isFused = name.endsWith('attn.qkv.bias');
+    const spread = isFused ? 1 : /(q_proj|k_proj)\.bias$/.test(name) ? 1.2 : 0;
+    const drawn = isFused ? (count / 3) * 2 : count; // queries and keys; the values' stay 0
+    const rest = name.endsWith('.bias') ? 0 : 1;
+    return Float32Array.from({ length: count }, (_, i) => (spread > 0 && i < drawn ? spread * normal(seed, stream, i) : rest));
+  }
   const inputs = count / (shape[0] ?? 1);
   // What adds to the residual stream starts smaller, as in GPT-2; the table is the output head too.
   const gain = /embed_tokens/.test(name) ? 1 : /(o_proj|down_proj|attn\.proj)\.weight$/.test(name) ? 0.35 : 0.8;
-  const stream = streamId(name);
   return Float32Array.from({ length: count }, (_, i) => (gain * normal(seed, stream, i)) / Math.sqrt(inputs));
 }
 

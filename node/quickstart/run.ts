@@ -34,7 +34,7 @@ export interface QuickstartSettings {
 }
 
 export const DEFAULTS: Omit<QuickstartSettings, 'base' | 'sample' | 'out'> = {
-  steps: 100,
+  steps: 80,
   batchSize: 4,
   learningRate: 3e-3,
   seed: 1,
