@@ -24,7 +24,8 @@ export const trainingOptions = {
   },
   compute_dtype: {
     group: 'Model', type: 'enum', default: 'auto', choices: ['auto', 'f32', 'f16'],
-    help: 'Arithmetic inside the large kernels; sums, adapters and the residual stream are f32 always. auto: f16 where the adapter has it and the model allows it.',
+    refusedChoices: { f16: 'f16 arithmetic is not built yet: leave it at auto, which is f32; f16 and bf16 checkpoints keep their 2 bytes a weight either way.' },
+    help: 'Arithmetic inside the large kernels. auto is f32 today.',
   },
 
   lora_r: { group: 'LoRA', type: 'integer', default: 16, min: 1, max: 4096, help: 'Rank.' },
