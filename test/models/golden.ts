@@ -26,18 +26,18 @@ export function goldenJson<T>(...parts: string[]): T {
 export interface GoldenTensor {
   shape: readonly number[];
   /** I64 becomes a plain number, which is exact for ids and positions. */
-  data: Float32Array | Int32Array;
+  data: Float32Array | Int32Array | Uint8Array;
 }
 
-/** Every float and integer tensor of a file below the golden folder. */
+/** Every tensor of a file below the golden folder. */
 export async function goldenTensors(...parts: string[]): Promise<Map<string, GoldenTensor>> {
   const file = await openSafetensors(nodePlatform, goldenPath(...parts));
   try {
     const tensors = new Map<string, GoldenTensor>();
     for (const [name, { dtype, shape }] of file.tensors) {
       const raw = await file.readRaw(name);
-      const data = dtype === 'I64' ? Int32Array.from(new BigInt64Array(raw.slice().buffer), Number) : toFloat32(raw, dtype, name);
-      tensors.set(name, { shape, data });
+      const whole = dtype === 'U8' ? raw : dtype === 'I64' ? Int32Array.from(new BigInt64Array(raw.slice().buffer), Number) : undefined;
+      tensors.set(name, { shape, data: whole ?? toFloat32(raw, dtype, name) });
     }
     return tensors;
   } finally {

@@ -1,5 +1,4 @@
 /** Qwen2.5-VL's golden inputs as Examples: the reference's own ids, labels, positions and pixels, so that only the model is under test. */
-import { readFileSync } from 'node:fs';
 import { nodePlatform } from '../../../node/platform.ts';
 import type { Example } from '../../../src/data/example.ts';
 import { IGNORE_INDEX } from '../../../src/data/example.ts';
@@ -98,11 +97,22 @@ function gridsOf(flat: Int32Array): [number, number, number][] {
   return Array.from({ length: flat.length / 3 }, (_, i) => [flat[3 * i]!, flat[3 * i + 1]!, flat[3 * i + 2]!]);
 }
 
-/** Some cases are stored without their pixels; the processor, which has its own tests, makes them from the images. */
+/**
+ * Some cases are stored without their pixels. They were resized by torchvision, which here and there is a level away from Pillow, as this
+ * processor resizes; given the reference's resized image, it has only to normalise and cut patches.
+ */
 async function pixelsOf(images: readonly string[]): Promise<Float32Array> {
   if (images.length === 0) return new Float32Array(0);
   const processor = await Qwen2_5VLProcessor.load(nodePlatform, goldenPath('models', MODEL));
-  const decoded = await Promise.all(images.map((name) => nodePlatform.decodeImage(new Uint8Array(readFileSync(goldenPath('data', 'images', name))), name)));
+  const resized = await goldenTensors('golden', MODEL, 'image_processor.safetensors');
+  const decoded = images.map((name) => {
+    const { shape, data } = resized.get(`${name}.resized_u8.torchvision`)!;
+    const [height, width] = shape.slice(-2) as [number, number];
+    const plane = height * width;
+    // (H, W) grey, or (3, H, W)
+    const rgb = Uint8Array.from({ length: 3 * plane }, (_, i) => data[Math.floor(i / 3) + (shape.length === 3 ? (i % 3) * plane : 0)]!);
+    return { width, height, data: rgb };
+  });
   const content = images.map(() => ({ type: 'image' as const }));
   return processor.encode({ messages: [{ role: 'user', content }], images: [...images] }, decoded, { mask: 'completion' }).pixelValues;
 }
