@@ -1,7 +1,8 @@
 /// <reference types="vitest/config" />
 /**
- * Three builds of one core, chosen by `--mode`: `node` (the command lines in dist/), `library` (dist/vernier.js, runtime-agnostic,
- * for Deno, Bun and bundlers) and `web` (the page in dist/web). WGSL is inlined by `import.meta.glob(…?raw)` in src/gpu/kernelSources.ts.
+ * Builds of one core, chosen by `--mode`: `node` (the command lines in dist/), `bench` (dist/bench.js, for `npm run bench`), `library`
+ * (dist/vernier.js, runtime-agnostic, for Deno, Bun and bundlers) and `web` (the page in dist/web). WGSL is inlined by
+ * `import.meta.glob(…?raw)` in src/gpu/kernelSources.ts.
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -16,14 +17,17 @@ const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${n
 export default defineConfig(({ mode }) => ({
   root: mode === 'web' ? at('./web') : at('.'),
   build:
-    mode === 'node'
+    mode === 'node' || mode === 'bench'
       ? {
           outDir: at('./dist'),
           emptyOutDir: false,
           target: 'node20',
           ssr: true,
           minify: false,
-          rollupOptions: { input: programs, output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' } },
+          rollupOptions: {
+            input: mode === 'bench' ? { bench: at('./test/bench/bench.ts') } : programs,
+            output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' },
+          },
         }
       : mode === 'library'
         ? {

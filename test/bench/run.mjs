@@ -1,0 +1,14 @@
+/**
+ * `npm run bench`: builds test/bench/bench.ts into dist/bench.js and runs it on the adapter that is there. Arguments go on
+ * (`npm run bench -- --help`). dist/bench.js needs node_modules/webgpu, and for the comparison node_modules/@jax-js/jax; nothing else.
+ */
+import { join } from 'node:path';
+import { ensurePackages, fail, root, runProgram, splitYes } from '../../node/scripts/steps.mjs';
+
+const { yes, rest } = splitYes(process.argv.slice(2));
+ensurePackages();
+const { ensureGpu } = await import('../../node/scripts/ensureGpu.mjs');
+await ensureGpu({ yes });
+const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
+if (runProgram(process.execPath, [vite, 'build', '--mode', 'bench', '--logLevel', 'warn']) !== 0) fail('the build failed; the message is above.');
+process.exit(runProgram(process.execPath, [join(root, 'dist', 'bench.js'), ...rest]));
