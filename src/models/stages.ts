@@ -43,7 +43,7 @@ export class StageChain {
     this.options = options;
   }
 
-  /** Takes over `x` and returns the last stage's output, which is the caller's to release; its `requiresGrad` says whether `backward` is wanted. */
+  /** Takes over `x` and returns the last stage's output, which is the caller's to release after `backward`; its `requiresGrad` says whether that is wanted. */
   async run(stages: readonly Stage[], x: Tensor): Promise<Tensor> {
     let current = x;
     let needsGrad = false;
@@ -74,6 +74,9 @@ export class StageChain {
   /** Adds the gradients of all trainable parameters for `dy`, the gradient of `run`'s result; takes over `dy`. */
   backward(dy: Tensor): void {
     let gradient = dy;
+    // A kept tape frees its output by the id of its buffer, so that one may not be anyone else's before the tape is done: the input of a
+    // stage, which is the output of the stage before, outlives that stage's backward.
+    let outlived: Tensor | undefined;
     for (let entry = this.saved.pop(); entry; entry = this.saved.pop()) {
       const { stage, x, kept } = entry;
       const tape = kept?.tape ?? this.tape(true);
@@ -82,14 +85,16 @@ export class StageChain {
       const dx = tape.takeGradient(x);
       tape.release();
       this.device.pool.release(gradient.view);
-      // With kept tapes the chain's result and the inputs are one another's: each x is released here, the last y by the caller.
-      this.device.pool.release(x.view);
+      if (outlived) this.device.pool.release(outlived.view);
+      outlived = kept ? x : undefined;
+      if (!kept) this.device.pool.release(x.view);
       if (!dx) {
         if (x.requiresGrad) throw new Error(`stage ${stage.name} delivered no gradient for its input`);
         break;
       }
       gradient = dx;
     }
+    if (outlived) this.device.pool.release(outlived.view);
   }
 
   /** Releases what a run that ended early still holds. */
