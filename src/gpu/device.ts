@@ -3,6 +3,8 @@
  * submitted. Nothing waits for the GPU except `read` and `finish`; compile errors, validation errors and a lost device surface there.
  */
 import { UserError } from '../platform.ts';
+import { describeGpuError, openAdapter, outOfMemory } from './adapter.ts';
+import type { DeviceOptions, DeviceReport } from './adapter.ts';
 import { composeSource, numberedSource, parseInterface } from './kernelSource.ts';
 import type { KernelInterface, Specialisation } from './kernelSource.ts';
 import { Pool } from './pool.ts';
@@ -11,28 +13,7 @@ import { Profiler } from './profiler.ts';
 import { Tensor } from './tensor.ts';
 import type { DType } from './tensor.ts';
 
-export interface DeviceOptions {
-  powerPreference?: GPUPowerPreference;
-  /** Pretend the adapter binds no more than this many bytes at once (tests of split tensors). */
-  maxBindingBytes?: number;
-  /** Leave these optional features off even where the adapter has them. */
-  without?: readonly ('f16' | 'subgroups' | 'timestamps')[];
-  /** Time every kernel with timestamp queries. */
-  profile?: boolean;
-}
-
-export interface DeviceReport {
-  vendor: string;
-  architecture: string;
-  description: string;
-  isSoftware: boolean;
-  f16: boolean;
-  subgroups: boolean;
-  timestamps: boolean;
-  maxBindingBytes: number;
-  maxBufferBytes: number;
-  workgroupMemoryBytes: number;
-}
+export type { DeviceOptions, DeviceReport } from './adapter.ts';
 
 /** One compiled specialisation of one WGSL file. */
 export interface Kernel {
@@ -99,53 +80,8 @@ export class Device {
 
   /** Takes the adapter with everything it offers. Throws a UserError where there is none. */
   static async create(gpu: GPU, options: DeviceOptions = {}): Promise<Device> {
-    const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
-    if (!adapter) {
-      throw new UserError(
-        'No WebGPU adapter was found. On Linux install a Vulkan driver (for the software GPU: mesa-vulkan-drivers 25 or newer and libvulkan1; ' +
-          '`npm start` does it on Debian); in a browser enable WebGPU. Then run the command again.',
-      );
-    }
-    const without = new Set(options.without ?? []);
-    const has = (feature: string): boolean => adapter.features.has(feature);
-    const f16 = has('shader-f16') && !without.has('f16');
-    const subgroups = has('subgroups') && !without.has('subgroups');
-    const timestamps = has('timestamp-query') && !without.has('timestamps');
-    const requiredFeatures: GPUFeatureName[] = [];
-    if (f16) requiredFeatures.push('shader-f16');
-    if (subgroups) requiredFeatures.push('subgroups' as GPUFeatureName);
-    if (timestamps) requiredFeatures.push('timestamp-query');
-    const { limits } = adapter;
-    const device = await adapter.requestDevice({
-      requiredFeatures,
-      requiredLimits: {
-        maxBufferSize: limits.maxBufferSize,
-        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
-        maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
-        maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
-        maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
-        maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
-      },
-    });
-    const info = adapter.info;
-    const description = info.description || info.device || 'unknown adapter';
-    const bindable = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize, options.maxBindingBytes ?? Infinity);
-    return new Device(
-      device,
-      {
-        vendor: info.vendor,
-        architecture: info.architecture,
-        description,
-        isSoftware: /llvmpipe|swiftshader|lavapipe/i.test(`${description} ${info.device} ${info.architecture}`),
-        f16,
-        subgroups,
-        timestamps,
-        maxBindingBytes: Math.floor(bindable / 256) * 256,
-        maxBufferBytes: limits.maxBufferSize,
-        workgroupMemoryBytes: limits.maxComputeWorkgroupStorageSize,
-      },
-      options.profile ?? false,
-    );
+    const { gpu: device, report } = await openAdapter(gpu, options);
+    return new Device(device, report, options.profile ?? false);
   }
 
   /** The compiled kernel `kernels/<name>.wgsl` with this specialisation; compiled once per device. */
@@ -410,16 +346,4 @@ function foldGroups(count: number): readonly [number, number] {
   if (count <= MAX_GROUPS) return [count, 1];
   const rows = Math.ceil(count / MAX_GROUPS);
   return [Math.ceil(count / rows), rows];
-}
-
-function outOfMemory(bytes: number, memory: { reservedBytes: number; inUseBytes: number }): UserError {
-  const mib = (n: number): string => `${(n / 2 ** 20).toFixed(0)} MiB`;
-  return new UserError(
-    `The GPU has no memory left: a buffer of ${mib(bytes)} could not be made beside the ${mib(memory.reservedBytes)} already held. Lower ` +
-      '--per_device_train_batch_size (raise --gradient_accumulation_steps instead), --max_pixels or --lora_r, keep --gradient_checkpointing true, or use a smaller model.',
-  );
-}
-
-function describeGpuError(error: GPUError): Error {
-  return new Error(`WebGPU reported an error: ${error.message}`);
 }

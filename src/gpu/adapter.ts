@@ -1,0 +1,87 @@
+/** Choosing the adapter, taking everything it offers, and the words for what can go wrong with a GPU. */
+import { UserError } from '../platform.ts';
+
+export interface DeviceOptions {
+  powerPreference?: GPUPowerPreference;
+  /** Pretend the adapter binds no more than this many bytes at once (tests of split tensors). */
+  maxBindingBytes?: number;
+  /** Leave these optional features off even where the adapter has them. */
+  without?: readonly ('f16' | 'subgroups' | 'timestamps')[];
+  /** Time every kernel with timestamp queries. */
+  profile?: boolean;
+}
+
+export interface DeviceReport {
+  vendor: string;
+  architecture: string;
+  description: string;
+  isSoftware: boolean;
+  f16: boolean;
+  subgroups: boolean;
+  timestamps: boolean;
+  maxBindingBytes: number;
+  maxBufferBytes: number;
+  workgroupMemoryBytes: number;
+}
+
+/** The adapter's device with its features on and its limits raised. Throws a UserError where there is no adapter. */
+export async function openAdapter(gpu: GPU, options: DeviceOptions): Promise<{ gpu: GPUDevice; report: DeviceReport }> {
+  const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
+  if (!adapter) {
+    throw new UserError(
+      'No WebGPU adapter was found. On Linux install a Vulkan driver (for the software GPU: mesa-vulkan-drivers 25 or newer and libvulkan1; ' +
+        '`npm start` does it on Debian); in a browser enable WebGPU. Then run the command again.',
+    );
+  }
+  const without = new Set(options.without ?? []);
+  const has = (feature: string): boolean => adapter.features.has(feature);
+  const f16 = has('shader-f16') && !without.has('f16');
+  const subgroups = has('subgroups') && !without.has('subgroups');
+  const timestamps = has('timestamp-query') && !without.has('timestamps');
+  const requiredFeatures: GPUFeatureName[] = [];
+  if (f16) requiredFeatures.push('shader-f16');
+  if (subgroups) requiredFeatures.push('subgroups' as GPUFeatureName);
+  if (timestamps) requiredFeatures.push('timestamp-query');
+  const { limits } = adapter;
+  const device = await adapter.requestDevice({
+    requiredFeatures,
+    requiredLimits: {
+      maxBufferSize: limits.maxBufferSize,
+      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+      maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+      maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+      maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
+    },
+  });
+  const info = adapter.info;
+  const description = info.description || info.device || 'unknown adapter';
+  const bindable = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize, options.maxBindingBytes ?? Infinity);
+  return {
+    gpu: device,
+    report: {
+      vendor: info.vendor,
+      architecture: info.architecture,
+      description,
+      isSoftware: /llvmpipe|swiftshader|lavapipe/i.test(`${description} ${info.device} ${info.architecture}`),
+      f16,
+      subgroups,
+      timestamps,
+      maxBindingBytes: Math.floor(bindable / 256) * 256,
+      maxBufferBytes: limits.maxBufferSize,
+      workgroupMemoryBytes: limits.maxComputeWorkgroupStorageSize,
+    },
+  };
+}
+
+export function outOfMemory(bytes: number, memory: { reservedBytes: number; inUseBytes: number }): UserError {
+  const mib = (n: number): string => `${(n / 2 ** 20).toFixed(0)} MiB`;
+  return new UserError(
+    `The GPU has no memory left: a buffer of ${mib(bytes)} could not be made beside the ${mib(memory.reservedBytes)} already held. Lower ` +
+      '--per_device_train_batch_size (raise --gradient_accumulation_steps instead), --max_pixels or --lora_r, keep --gradient_checkpointing true, or use a smaller model.',
+  );
+}
+
+export function describeGpuError(error: GPUError): Error {
+  return new Error(`WebGPU reported an error: ${error.message}`);
+}
