@@ -34,12 +34,14 @@ export interface OpCase {
   /** Largest allowed error over the largest magnitude of the reference (default 2e-6 forward, 1e-5 gradients: float32 sums of tens of terms). */
   forwardTolerance?: number;
   gradientTolerance?: number;
+  /** Magnitude of the terms that a gradient is the difference of, where they cancel; errors are taken relative to it when the gradient itself is smaller. */
+  gradientFloor?: number;
   tape?: TapeOptions;
   /** At most this many elements a tensor are differenced (default 24, spread evenly); the reference runs twice for each. */
   probes?: number;
 }
 
-function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, floor = 1e-30): number {
   let worst = 0;
   let largest = 0;
   for (let i = 0; i < expected.length; i++) {
@@ -47,7 +49,7 @@ function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): 
     worst = Math.max(worst, Math.abs(actual[i]! - expected[i]!));
     largest = Math.max(largest, Math.abs(expected[i]!));
   }
-  return worst / Math.max(largest, 1e-30);
+  return worst / Math.max(largest, floor);
 }
 
 export async function checkOp(device: Device, op: OpCase): Promise<void> {
@@ -106,7 +108,7 @@ export async function checkOp(device: Device, op: OpCase): Promise<void> {
       probed.push(got[i]!);
       wanted.push((above - below) / (2 * h));
     }
-    expect(relativeError(probed, wanted), `gradient of ${name}`).toBeLessThanOrEqual(op.gradientTolerance ?? 1e-5);
+    expect(relativeError(probed, wanted, op.gradientFloor), `gradient of ${name}`).toBeLessThanOrEqual(op.gradientTolerance ?? 1e-5);
   }
   t.release();
   for (const tensor of held) device.pool.release(tensor.view);
