@@ -13,11 +13,11 @@ import type { Terminal } from '../src/track/console.ts';
 import { JsonlTracker } from '../src/track/jsonl.ts';
 import { allOf } from '../src/track/tracker.ts';
 import type { Tracker } from '../src/track/tracker.ts';
-import { listCheckpoints } from '../src/train/checkpointFolder.ts';
 import { openSession } from '../src/train/session.ts';
-import { conversationSource, taskListSource } from '../src/train/sources.ts';
+import { conversationSource, readTrainingRows, taskListSource } from '../src/train/sources.ts';
 import { train } from '../src/train/trainer.ts';
 import { main, processSurroundings } from './cli.ts';
+import { checkOutput, clearOutput } from './outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
 
 /** A value with regular expression signs is one pattern; PEFT takes a pattern as a string and names as a list. */
@@ -54,30 +54,20 @@ async function baseFolder(options: Options): Promise<string> {
   throw new UserError(`--base_model_hf ${base}: there is no such folder; a Hugging Face model folder was expected.`);
 }
 
-/** A folder that holds another run is not written into unless asked: its checkpoints would mix with the new ones. */
-async function prepareOutput(options: Options): Promise<string> {
-  const out = options.lora_checkpoint_dir;
-  await nodePlatform.makeDir(out);
-  const probe = joinPath(out, '.writable');
-  await nodePlatform.writeFile(probe, '');
-  await nodePlatform.remove(probe);
-  const earlier = await listCheckpoints(nodePlatform, out);
-  if (earlier.length === 0) return out;
-  if (!options.overwrite) {
-    throw new UserError(`${out} holds ${earlier.at(-1)!.name} of an earlier run; give another --lora_checkpoint_dir, or --overwrite true to replace it.`);
-  }
-  for (const { name } of earlier) await nodePlatform.remove(joinPath(out, name));
-  await nodePlatform.remove(joinPath(out, 'trainer_log.jsonl'));
-  return out;
-}
-
 async function run({ options, notes }: ParsedOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
   const say = (text: string): void => {
     if (!options.report_to.includes('none')) terminal.write(`${text}\n`);
   };
   for (const note of notes) say(note);
   const base = await baseFolder(options);
-  const out = await prepareOutput(options);
+  const out = options.lora_checkpoint_dir;
+  await checkOutput(nodePlatform, out, options.overwrite);
+  // Before the GPU and the weights, which take long: a mistake in the rows is told at once.
+  const rows = options.train_file === null ? undefined : await readTrainingRows(nodePlatform, options.train_file);
+  if (options.val_file !== null) {
+    const held = await readTrainingRows(nodePlatform, options.val_file);
+    say(`${options.val_file}: ${held.length} rows read and checked.`);
+  }
   const device = await Device.create(await nodePlatform.gpu());
   try {
     const { report } = device;
@@ -92,18 +82,14 @@ async function run({ options, notes }: ParsedOptions, stop: AbortSignal, termina
     for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
     const { processor } = session;
     const source =
-      options.train_file === null
+      rows === undefined
         ? await taskListSource(nodePlatform, processor, options)
-        : await conversationSource(nodePlatform, processor, options.train_file, options.mask);
-    if (options.val_file !== null) {
-      const held = await conversationSource(nodePlatform, processor, options.val_file, options.mask);
-      say(`${options.val_file}: ${held.length} rows read and checked.`);
-    }
+        : conversationSource(nodePlatform, processor, rows, { mask: options.mask, vocabSize: session.model.vocabSize });
     say(`${source.length} rows; ${countText(session.trainableCount)} values train.`);
     const trackers: Tracker[] = [];
     if (options.report_to.includes('console')) trackers.push(new ConsoleTracker(terminal));
     if (options.report_to.includes('jsonl')) trackers.push(new JsonlTracker(nodePlatform, joinPath(out, 'trainer_log.jsonl')));
-    await train(session, source, options, { tracker: allOf(trackers), stop, outputDir: out });
+    await train(session, source, options, { tracker: allOf(trackers), stop, outputDir: out, begin: () => clearOutput(nodePlatform, out) });
     session.close();
   } finally {
     device.destroy();

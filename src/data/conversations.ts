@@ -15,12 +15,28 @@ export interface ConversationOptions {
 const ROLES = ['system', 'user', 'assistant'] as const;
 const MAX_LINE_BYTES = 64 * 2 ** 20;
 
+/** A row and where it stands, for messages about it later on. */
+export interface ConversationRow {
+  conversation: Conversation;
+  /** file:line */
+  where: string;
+}
+
 /** Image paths come back absolute or relative to the working directory: those in the file are relative to the file. */
 export async function* readConversations(
   platform: Platform,
   path: string,
   options: ConversationOptions = {},
 ): AsyncGenerator<Conversation, void, undefined> {
+  for await (const { conversation } of readConversationRows(platform, path, options)) yield conversation;
+}
+
+/** The same, each row with its place. */
+export async function* readConversationRows(
+  platform: Platform,
+  path: string,
+  options: ConversationOptions = {},
+): AsyncGenerator<ConversationRow, void, undefined> {
   if (await platform.isDirectory(path)) throw new UserError(`${path}: a folder; a JSONL file of conversations is expected.`);
   if (!(await platform.exists(path))) throw new UserError(`${path}: there is no such file. Check --train_file or --val_file.`);
   const known = new Set<string>(); // image files that exist: data sets name the same one in many rows
@@ -38,7 +54,7 @@ export async function* readConversations(
       if (await platform.isDirectory(image)) throw new UserError(`${where}: the image ${image} is a folder. Name an image file.`);
       known.add(image);
     }
-    yield conversation;
+    yield { conversation, where };
   }
   if (rows === 0) throw new UserError(`${path}: the file has no rows. Each line should be {"messages": [...], "images": [...]}.`);
 }

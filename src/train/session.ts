@@ -79,7 +79,9 @@ export class Session {
     await this.platform.makeDir(dir);
     for (const file of COMPANION_FILES) {
       const from = joinPath(this.baseModel, file);
-      if (await this.platform.exists(from)) await this.platform.writeFile(joinPath(dir, file), await this.platform.readFile(from));
+      if (!(await this.platform.exists(from))) continue;
+      const bytes = await this.platform.readFile(from);
+      await this.platform.writeFile(joinPath(dir, file), file === 'config.json' ? statedAsFloat32(bytes) : bytes);
     }
     const entries = [...sources].map(([name, { shape, data }]) => ({
       name,
@@ -100,6 +102,12 @@ export class Session {
     this.weights.release(this.device);
     this.arena.release();
   }
+}
+
+/** config.json as it is written for weights in f32: transformers would otherwise load them in the precision that the base model had. */
+function statedAsFloat32(config: Uint8Array): string {
+  // In the text: through JSON.parse, Python's 1e6 would come back as an integer.
+  return new TextDecoder().decode(config).replace(/("(?:torch_)?dtype"\s*:\s*)"[^"]*"/g, '$1"float32"');
 }
 
 /** @throws UserError for a folder, configuration or adapter that cannot be used */

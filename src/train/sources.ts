@@ -1,6 +1,7 @@
 /** Where training rows come from: a JSONL file of conversations, or MedVision task lists over NIfTI volumes. Both become Examples when asked for. */
-import { readConversations } from '../data/conversations.ts';
-import type { Conversation, Example, LabelMask, Processor } from '../data/example.ts';
+import { readConversationRows } from '../data/conversations.ts';
+import type { ConversationRow } from '../data/conversations.ts';
+import type { Example, LabelMask, Processor } from '../data/example.ts';
 import { medvisionSamples } from '../data/medvision/samples.ts';
 import { sampleMessages } from '../data/medvision/sample.ts';
 import type { MedvisionSample } from '../data/medvision/sample.ts';
@@ -15,15 +16,60 @@ import type { ExampleSource } from './trainer.ts';
 /** Encoded rows kept for the next epoch, at most. */
 const CACHE_BYTES = 256 * 2 ** 20;
 
-/** Reads and checks every row at once (file:line in errors), decodes images as rows are asked for. */
-export async function conversationSource(platform: Platform, processor: Processor, path: string, mask: LabelMask): Promise<ExampleSource> {
-  const rows: Conversation[] = [];
-  for await (const row of readConversations(platform, path)) rows.push(row);
-  const image = async (file: string): Promise<DecodedImage> => platform.decodeImage(await platform.readFile(file), file);
-  return cached(rows.length, async (index) => {
-    const row = rows[index]!;
-    return processor.encode(row, await Promise.all(row.images.map(image)), { mask });
+/** Image files that are decoded before training to see whether they can be: seconds at most. Those of a larger set are found when their turn comes. */
+const IMAGES_CHECKED = 512;
+
+/**
+ * Every row of a JSONL file, checked, and the first images decoded (and forgotten again): what is wrong is said before a model is loaded.
+ * @throws UserError that begins with file:line
+ */
+export async function readTrainingRows(platform: Platform, path: string): Promise<ConversationRow[]> {
+  const rows: ConversationRow[] = [];
+  const checked = new Set<string>();
+  for await (const row of readConversationRows(platform, path)) {
+    rows.push(row);
+    for (const file of row.conversation.images) {
+      if (checked.size >= IMAGES_CHECKED || checked.has(file)) continue;
+      checked.add(file);
+      await placed(row.where, () => decodeFile(platform, file));
+    }
+  }
+  return rows;
+}
+
+/** Rows become examples when they are asked for; errors begin with the row's file:line. `vocabSize` is the model's: ids must lie below it. */
+export function conversationSource(
+  platform: Platform,
+  processor: Processor,
+  rows: readonly ConversationRow[],
+  { mask, vocabSize }: { mask: LabelMask; vocabSize: number },
+): ExampleSource {
+  return cached(rows.length, (index) => {
+    const { conversation, where } = rows[index]!;
+    return placed(where, async () => {
+      const images = await Promise.all(conversation.images.map((file) => decodeFile(platform, file)));
+      const example = processor.encode(conversation, images, { mask });
+      const outside = example.inputIds.find((id) => id >= vocabSize);
+      if (outside === undefined) return example;
+      throw new UserError(
+        `token ${outside} (${JSON.stringify(processor.decode([outside]))}) is outside the model's vocabulary of ${vocabSize}. ` +
+          'Tokenizer and weights are of different models; take both from one.',
+      );
+    });
   });
+}
+
+async function decodeFile(platform: Platform, file: string): Promise<DecodedImage> {
+  return platform.decodeImage(await platform.readFile(file), file);
+}
+
+/** Puts the row's place before a message about it. */
+async function placed<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(`${where}: ${error.message}`, { cause: error }) : error;
+  }
 }
 
 export interface TaskListSettings {

@@ -59,8 +59,10 @@ export interface TrainResult {
 export interface TrainSurroundings {
   tracker: Tracker;
   stop?: AbortSignal;
-  /** Folder of the run; absent: nothing is saved. */
+  /** Folder of the run, made where it does not exist; absent: nothing is saved. */
   outputDir?: string;
+  /** Called once, when the first rows have been read and before anything is written: time to clear away an earlier run. */
+  begin?: () => Promise<void>;
 }
 
 interface MicroBatch {
@@ -88,6 +90,11 @@ export async function train(session: Session, source: ExampleSource, settings: T
     totalSteps: plan.totalSteps,
     warmupSteps: warmupStepsOf(plan.totalSteps, { warmupSteps: settings.warmup_steps, warmupRatio: settings.warmup_ratio }),
   };
+  // Rows that cannot be used are found before anything is written or allocated.
+  let next = stepBatches(source, settings, plan, 0);
+  await next;
+  if (around.outputDir !== undefined) await session.platform.makeDir(around.outputDir);
+  await around.begin?.();
   const optimizer = new AdamW(device, arena, {
     beta1: settings.adam_beta1,
     beta2: settings.adam_beta2,
@@ -152,7 +159,6 @@ export async function train(session: Session, source: ExampleSource, settings: T
   };
 
   let step = 0;
-  let next = stepBatches(source, settings, plan, 0);
   try {
     for (; step < plan.totalSteps && !stop?.aborted; ) {
       const batches = await next;
@@ -189,10 +195,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
     if (step > 0) {
       if (logged < step) await logRows(step);
       await save(step);
-      if (around.outputDir !== undefined) {
-        await session.save(around.outputDir);
-        await session.platform.writeFile(joinPath(around.outputDir, TRAINER_STATE), formatTrainerState(state));
-      }
+      if (around.outputDir !== undefined) await saveResult(session, around.outputDir, state, checkpoint);
     }
     const seconds = (Date.now() - startedAt) / 1000;
     const memory = device.pool.report();
@@ -207,6 +210,24 @@ export async function train(session: Session, source: ExampleSource, settings: T
     throw error;
   } finally {
     optimizer.release();
+  }
+}
+
+/** The result at the root of the run's folder. All of it is written beside before any file is moved there, so that a full disk leaves no half of it. */
+async function saveResult(session: Session, dir: string, state: TrainerState, checkpoint: string | undefined): Promise<void> {
+  const { platform } = session;
+  const unfinished = joinPath(dir, 'unfinished-result');
+  try {
+    await platform.remove(unfinished); // left by a run that was killed
+    await session.save(unfinished);
+    await platform.writeFile(joinPath(unfinished, TRAINER_STATE), formatTrainerState(state));
+    for (const name of await platform.listDir(unfinished)) await platform.rename(joinPath(unfinished, name), joinPath(dir, name));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const kept = checkpoint === undefined ? '' : ` ${checkpoint} is complete and holds the same.`;
+    throw new UserError(`The result was not written to ${dir}: ${error.message}${kept}`, { cause: error });
+  } finally {
+    await platform.remove(unfinished).catch(() => undefined); // the first error is the one to report
   }
 }
 
