@@ -40,6 +40,7 @@ export default defineConfig(({ mode }) => ({
         : { outDir: at('./dist/web'), emptyOutDir: true, target: 'es2022' },
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/setup/propertySeed.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',
