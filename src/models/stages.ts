@@ -4,7 +4,7 @@
  * checkpointing (Chen et al. 2016), and the normal way here. With `checkpointing` off the recording tapes of the forward pass are kept.
  */
 import type { Device } from '../gpu/device.ts';
-import type { Tensor } from '../gpu/tensor.ts';
+import { Tensor } from '../gpu/tensor.ts';
 import { Tape } from '../ops/tape.ts';
 import type { RandomState } from '../ops/tape.ts';
 
@@ -37,13 +37,15 @@ export class StageChain {
   private readonly device: Device;
   private readonly options: ChainOptions;
   private saved: Saved[] = [];
+  /** The last stage's output, where its tape is kept. */
+  private result: Tensor | undefined;
 
   constructor(device: Device, options: ChainOptions) {
     this.device = device;
     this.options = options;
   }
 
-  /** Takes over `x` and returns the last stage's output, which is the caller's to release after `backward`; its `requiresGrad` says whether that is wanted. */
+  /** Takes over `x` and returns the last stage's output, which is the caller's to release; its `requiresGrad` says whether `backward` is wanted. */
   async run(stages: readonly Stage[], x: Tensor): Promise<Tensor> {
     let current = x;
     let needsGrad = false;
@@ -67,6 +69,12 @@ export class StageChain {
       if (this.options.tap) await this.options.tap(stage.name, y);
       current = y;
     }
+    if (this.saved.at(-1)?.kept) {
+      // The caller may release what it gets before `backward`, and the kept tape is not done with its output: the caller gets a copy.
+      this.result = current;
+      current = new Tensor(current.shape, 'f32', this.device.pool.acquire(current.bytes, 'scratch'));
+      this.device.copy(this.result.view, current.view, current.bytes);
+    }
     current.requiresGrad = needsGrad;
     return current;
   }
@@ -76,7 +84,8 @@ export class StageChain {
     let gradient = dy;
     // A kept tape frees its output by the id of its buffer, so that one may not be anyone else's before the tape is done: the input of a
     // stage, which is the output of the stage before, outlives that stage's backward.
-    let outlived: Tensor | undefined;
+    let outlived = this.result;
+    this.result = undefined;
     for (let entry = this.saved.pop(); entry; entry = this.saved.pop()) {
       const { stage, x, kept } = entry;
       const tape = kept?.tape ?? this.tape(true);
@@ -99,6 +108,8 @@ export class StageChain {
 
   /** Releases what a run that ended early still holds. */
   release(): void {
+    if (this.result) this.device.pool.release(this.result.view);
+    this.result = undefined;
     for (const { x, kept } of this.saved.splice(0)) {
       kept?.tape.release();
       this.device.pool.release(x.view);

@@ -68,10 +68,10 @@ export async function runMicroBatch(device: Device, model: Model, examples: read
     gradient = t.takeGradient(hidden);
   }
   t.release();
+  device.pool.release(hidden.view);
   // Two submits: the GPU starts on the first half while the second is still being encoded.
   device.flush();
   if (gradient) chain.backward(gradient);
-  device.pool.release(hidden.view);
   chain.release();
   for (const table of [...batch.tables, targets.rows, targets.labels]) device.pool.release(table.view);
   device.flush();
