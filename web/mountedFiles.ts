@@ -1,0 +1,56 @@
+/**
+ * The read-only half of the browser's file system: files that the user picked, and files that a server holds, under paths of our choosing. What is
+ * there is known beforehand, because HTTP cannot list a folder and servers of single-page sites answer 200 to any path.
+ */
+import { UserError } from '../src/platform.ts';
+
+/** Path → where its bytes are: a File (read in ranges, never whole) or a URL. */
+export type MountedFiles = ReadonlyMap<string, Blob | string>;
+
+/** Below this a file on a server is fetched whole. */
+const RANGED_FROM_BYTES = 32 * 2 ** 20;
+
+/** Bytes that can be read in ranges. */
+export interface Bytes {
+  readonly size: number;
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+export function blobBytes(blob: Blob): Bytes {
+  return {
+    size: blob.size,
+    read: async (offset, length) => new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
+  };
+}
+
+/**
+ * A file on a server. The first answer decides: a server that understands ranges says the whole size, any other sends the whole file, which is
+ * then kept as a Blob (on disk, where the browser thinks it is large).
+ */
+export async function fetchBytes(url: string, path: string): Promise<Bytes> {
+  const request = async (range?: string): Promise<Response> => {
+    const answer = await fetch(url, range === undefined ? {} : { headers: { range } }).catch((cause: unknown) => {
+      throw new UserError(`Cannot fetch ${path}: ${cause instanceof Error ? cause.message : String(cause)}. Is the server reachable?`);
+    });
+    if (!answer.ok) throw new UserError(`Cannot fetch ${path}: the server answered ${answer.status} ${answer.statusText}. Check the address.`);
+    return answer;
+  };
+  if (url.startsWith('data:')) return blobBytes(await (await request()).blob());
+  const first = await request('bytes=0-0');
+  const size = Number(/\/(\d+)$/.exec(first.headers.get('content-range') ?? '')?.[1] ?? NaN);
+  if (first.status !== 206) return blobBytes(await first.blob());
+  await first.body?.cancel();
+  if (!(size > RANGED_FROM_BYTES)) return blobBytes(await (await request()).blob());
+  return {
+    size,
+    async read(offset, length) {
+      if (length === 0) return new Uint8Array(0);
+      return new Uint8Array(await (await request(`bytes=${offset}-${offset + length - 1}`)).arrayBuffer());
+    },
+  };
+}
+
+/** Files of `<input type="file" webkitdirectory>` under `root`, without the name of the picked folder itself. */
+export function pickedFiles(files: Iterable<File>, root: string): Map<string, Blob> {
+  return new Map([...files].map((file) => [`${root}/${file.webkitRelativePath.split('/').slice(1).join('/') || file.name}`, file]));
+}
