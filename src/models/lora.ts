@@ -8,6 +8,7 @@ import type { ResolvedAdapter } from '../io/peftTargets.ts';
 import type { LoraConfig } from '../io/peftConfig.ts';
 import { counterHash, streamId } from '../data/random.ts';
 import type { LoraAdapter, Parameter } from '../ops/parameter.ts';
+import { UserError } from '../platform.ts';
 import { HEAD } from './model.ts';
 import type { ModelDescription } from './model.ts';
 import type { Shape } from './weights.ts';
@@ -33,6 +34,10 @@ export function planTraining(description: ModelDescription, finetuning: Finetuni
   if (finetuning.kind === 'full') return { trained: new Map(description.shapes) };
   const modules = modulesFromParameters(allShapes(description));
   const resolved = resolveAdapter(finetuning.config, modules);
+  // The head and its loss are one op over chunks of tokens, without a place for a low-rank term.
+  if (resolved.lora.some(({ module }) => `${module}.weight` === HEAD)) {
+    throw new UserError('target_modules takes in lm_head; LoRA on the output head is not built: train it whole with --modules_to_save lm_head, or leave it out.');
+  }
   const config = { ...finetuning.config, target_modules: resolved.targetModules };
   return { trained: adapterShapes(resolved, config.use_dora, modules), resolved, config };
 }
