@@ -2,12 +2,13 @@
  * The same work in jax-js (@jax-js/jax), on the same adapter through the same Dawn. Everything is under `jit`, as its documentation advises.
  * jax-js finds WebGPU at `navigator.gpu`, which Node does not have; it owns its arguments, hence the `.ref`s.
  */
+import type * as JaxModule from '@jax-js/jax';
 import type { Array as JaxArray } from '@jax-js/jax';
 import { EPS, LINEARS, SCALING } from './block.ts';
 import type { BlockValues, LinearName } from './block.ts';
 import type { Work } from './timing.ts';
 
-type Jax = typeof import('@jax-js/jax');
+type Jax = typeof JaxModule;
 type Adapters = Record<string, { a: JaxArray; b: JaxArray }>;
 type Frozen = Record<string, JaxArray>;
 
@@ -68,7 +69,7 @@ function matrix(bench: JaxBench, values: Float32Array<ArrayBuffer>, shape: numbe
 }
 
 async function toF32(array: JaxArray): Promise<Float32Array> {
-  return Float32Array.from(await array.data());
+  return Float32Array.from((await array.data()) as Float32Array);
 }
 
 export interface JaxWork extends Work {
