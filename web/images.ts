@@ -12,6 +12,29 @@ function isGrey16Png(bytes: Uint8Array): boolean {
   return PNG_SIGNATURE.every((byte, i) => bytes[i] === byte) && bytes[24] === 16 && bytes[25] === 0;
 }
 
+/**
+ * A JPEG without its APP1 segments. They hold the EXIF orientation, which browsers apply whatever createImageBitmap is asked, and PIL does not.
+ * Other bytes come back as they are.
+ */
+function withoutOrientation(bytes: Uint8Array): Uint8Array {
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return bytes;
+  const kept: Uint8Array[] = [bytes.subarray(0, 2)];
+  let at = 2;
+  // Segments (marker, length, content) up to the first scan, 0xda.
+  while (at + 4 <= bytes.length && bytes[at] === 0xff && bytes[at + 1] !== 0xda) {
+    const end = at + 2 + (((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0));
+    if (bytes[at + 1] !== 0xe1) kept.push(bytes.subarray(at, end));
+    at = end;
+  }
+  kept.push(bytes.subarray(at));
+  const out = new Uint8Array(kept.reduce((sum, piece) => sum + piece.length, 0));
+  kept.reduce((offset, piece) => {
+    out.set(piece, offset);
+    return offset + piece.length;
+  }, 0);
+  return out;
+}
+
 function canvasOf(width: number, height: number): { canvas: OffscreenCanvas; context: OffscreenCanvasRenderingContext2D } {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext('2d', { willReadFrequently: true });
@@ -21,8 +44,8 @@ function canvasOf(width: number, height: number): { canvas: OffscreenCanvas; con
 
 export async function decodeImage(bytes: Uint8Array, name: string): Promise<DecodedImage> {
   if (isGrey16Png(bytes)) throw new UserError(`Image ${name}: 16-bit grey cannot be read exactly in a browser. Save it with 8 bits a channel.`);
-  const options: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none', imageOrientation: 'none' };
-  const bitmap = await createImageBitmap(new Blob([bytes.slice()]), options).catch((cause: unknown) => {
+  const options: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
+  const bitmap = await createImageBitmap(new Blob([withoutOrientation(bytes).slice()]), options).catch((cause: unknown) => {
     throw new UserError(
       `Image ${name}: it cannot be decoded (${cause instanceof Error ? cause.message : String(cause)}; ${bytes.length} bytes). ` +
         'A complete PNG, JPEG, WebP or GIF file was expected; write it again in one of these formats.',

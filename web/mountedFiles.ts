@@ -24,28 +24,27 @@ export function blobBytes(blob: Blob): Bytes {
 }
 
 /**
- * A file on a server. The first answer decides: a server that understands ranges says the whole size, any other sends the whole file, which is
- * then kept as a Blob (on disk, where the browser thinks it is large).
+ * A file on a server: in ranges where it is large and the server offers that, else whole, as a Blob (which the browser keeps on disk if it likes).
+ * A compressed answer is never ranged: servers mark a .gz file so, and a range of it cannot be decompressed.
  */
 export async function fetchBytes(url: string, path: string): Promise<Bytes> {
-  const request = async (range?: string): Promise<Response> => {
-    const answer = await fetch(url, range === undefined ? {} : { headers: { range } }).catch((cause: unknown) => {
+  const request = async (init: RequestInit = {}): Promise<Response> =>
+    fetch(url, init).catch((cause: unknown) => {
       throw new UserError(`Cannot fetch ${path}: ${cause instanceof Error ? cause.message : String(cause)}. Is the server reachable?`);
     });
+  const get = async (headers: Record<string, string> = {}): Promise<Response> => {
+    const answer = await request({ headers });
     if (!answer.ok) throw new UserError(`Cannot fetch ${path}: the server answered ${answer.status} ${answer.statusText}. Check the address.`);
     return answer;
   };
-  if (url.startsWith('data:')) return blobBytes(await (await request()).blob());
-  const first = await request('bytes=0-0');
-  const size = Number(/\/(\d+)$/.exec(first.headers.get('content-range') ?? '')?.[1] ?? NaN);
-  if (first.status !== 206) return blobBytes(await first.blob());
-  await first.body?.cancel();
-  if (!(size > RANGED_FROM_BYTES)) return blobBytes(await (await request()).blob());
+  const head = url.startsWith('data:') ? undefined : (await request({ method: 'HEAD' })).headers;
+  const size = Number(head?.get('content-length') ?? 0);
+  if (head?.get('accept-ranges') !== 'bytes' || head.has('content-encoding') || size <= RANGED_FROM_BYTES) return blobBytes(await (await get()).blob());
   return {
     size,
     async read(offset, length) {
       if (length === 0) return new Uint8Array(0);
-      return new Uint8Array(await (await request(`bytes=${offset}-${offset + length - 1}`)).arrayBuffer());
+      return new Uint8Array(await (await get({ range: `bytes=${offset}-${offset + length - 1}` })).arrayBuffer());
     },
   };
 }

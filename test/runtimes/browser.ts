@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { relative, resolve, sep } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const FLAGS = [
+export const CHROMIUM_FLAGS = [
   '--no-sandbox',
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
@@ -58,7 +58,7 @@ export async function runInBrowser(program: string, repository: string, script: 
     );
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const browser = await chromium.launch({ executablePath: program, headless: true, args: FLAGS, timeout: timeoutMs });
+  const browser = await chromium.launch({ executablePath: program, headless: true, args: CHROMIUM_FLAGS, timeout: timeoutMs });
   try {
     const page = await browser.newPage();
     const messages: string[] = [];

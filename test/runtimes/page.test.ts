@@ -1,0 +1,153 @@
+/**
+ * The page as it is built, in Chromium on SwiftShader: it names the adapter, trains the tiny base on the embedded slices, and its loss falls. And
+ * the browser's Platform, served from its sources: private files, ranged reads of mounted ones, pictures to the byte.
+ */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { build, createServer, preview } from 'vite';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CHROMIUM_FLAGS } from './browser.ts';
+import { INSTALL_CHROMIUM, findChromium, repository } from './runIn.ts';
+
+const program = findChromium();
+/** CI must prove the browser; a person's machine may do without one. */
+const isSkipped = program === undefined && process.env.CI !== 'true';
+const closing: (() => Promise<unknown> | void)[] = [];
+let browser: Browser;
+
+beforeAll(async () => {
+  if (isSkipped) return;
+  if (program === undefined) throw new Error(INSTALL_CHROMIUM);
+  browser = await chromium.launch({ executablePath: program, headless: true, args: CHROMIUM_FLAGS });
+  closing.push(() => browser.close());
+});
+
+afterAll(async () => {
+  for (const close of closing.reverse()) await close();
+});
+
+async function openPage(address: AddressInfo | string | null | undefined, path = '/'): Promise<{ page: Page; messages: string[] }> {
+  if (typeof address !== 'object' || address === null) throw new Error('the server has no port');
+  const page = await browser.newPage();
+  const messages: string[] = [];
+  page.on('pageerror', (error) => messages.push(error.message));
+  await page.goto(`http://localhost:${address.port}${path}`);
+  return { page, messages };
+}
+
+test.skipIf(isSkipped)('the page trains, and its loss falls', async () => {
+  const outDir = mkdtempSync(join(tmpdir(), 'vernier-page-'));
+  closing.push(() => {
+    rmSync(outDir, { recursive: true });
+  });
+  const configFile = join(repository, 'vite.config.ts');
+  await build({ configFile, mode: 'web', logLevel: 'warn', build: { outDir, emptyOutDir: true } });
+  const server = await preview({ configFile, mode: 'web', logLevel: 'warn', build: { outDir }, preview: { port: 0, host: 'localhost' } });
+  closing.push(() => server.close());
+  const { page, messages } = await openPage(server.httpServer.address());
+  await page.waitForSelector('#train:enabled', { timeout: 20_000 });
+  expect(await page.textContent('#adapter')).toMatch(/swiftshader.*software.*no f16/i);
+  await page.fill('#steps', '3');
+  await page.click('#train');
+  await page.waitForSelector('#train:enabled', { timeout: 100_000 });
+  expect(await page.textContent('#error')).toBe('');
+  expect(messages).toEqual([]);
+  const [, first, last] = /^finished after 3 steps; loss ([\d.]+) → ([\d.]+)$/.exec((await page.textContent('#status')) ?? '') ?? [];
+  expect(Number(last)).toBeLessThan(Number(first));
+  expect(await page.locator('#pictures canvas').count()).toBe(8);
+  expect(await page.textContent('#target')).toMatch(/\d\.\d{3}/);
+  expect(await page.locator('#downloads a').allTextContents()).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+});
+
+test.skipIf(isSkipped)("the browser's Platform", async () => {
+  const server = await createServer({
+    configFile: false,
+    root: join(repository, 'web'),
+    logLevel: 'warn',
+    appType: 'custom',
+    optimizeDeps: { noDiscovery: true },
+    server: { port: 0, host: 'localhost', hmr: false, fs: { allow: [repository] } },
+    plugins: [
+      {
+        name: 'an empty page',
+        configureServer: ({ middlewares }) => {
+          middlewares.use('/empty', (_, response) => response.setHeader('content-type', 'text/html').end('<!doctype html>'));
+        },
+      },
+    ],
+  });
+  closing.push(() => server.close());
+  await server.listen();
+  const { page } = await openPage(server.httpServer?.address(), '/empty');
+  const images = Object.entries(
+    JSON.parse(readFileSync(join(repository, 'test/golden/images/rgb_sha256.json'), 'utf8')) as Record<string, { width: number; height: number; sha256: string }>,
+  );
+  const inPage = `(async (images) => {
+    const { browserPlatform } = await import('/platform.ts');
+    const text = (bytes) => new TextDecoder().decode(bytes);
+    const refusal = (work) => work.then(() => 'no error', (error) => error.name + ': ' + error.message);
+    const mounts = new Map([['/given/a/one.txt', new Blob(['0123456789'])], ['/given/two.txt', 'data:text/plain,two']]);
+    const platform = browserPlatform(mounts);
+    await platform.makeDir('/out/deep');
+    await platform.writeFile('/out/deep/x.txt', 'first');
+    const kept = await platform.createFile('/out/deep/x.txt');
+    await kept.write(new TextEncoder().encode('half'));
+    await kept.abort();
+    const never = await platform.createFile('/out/never.txt');
+    await never.abort();
+    await platform.appendFile('/out/deep/x.txt', ' and more');
+    await platform.rename('/out/deep', '/out/moved');
+    const ranged = await platform.openFile('/given/a/one.txt');
+    const found = {
+      text: text(await platform.readFile('/out/moved/x.txt')),
+      out: await platform.listDir('/out'),
+      gone: await platform.exists('/out/deep'),
+      given: await platform.listDir('/given'),
+      isFolder: [await platform.isDirectory('/given/a'), await platform.isDirectory('/given/two.txt'), await platform.isDirectory('/out')],
+      two: text(await platform.readFile('/given/two.txt')),
+      range: text(await ranged.read(3, 4)),
+      beyond: await refusal(ranged.read(8, 4)),
+      missing: await refusal(platform.readFile('/out/none')),
+      overMounted: await refusal(platform.writeFile('/given/two.txt', 'x')),
+    };
+    await platform.remove('/out');
+    found.removed = await platform.exists('/out');
+    const decoded = {};
+    for (const [name, base64] of images) {
+      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      decoded[name] = await platform.decodeImage(bytes, name).then(
+        ({ width, height, data }) => ({ width, height, data: btoa(String.fromCharCode(...data)) }),
+        (error) => ({ refused: error.name + ': ' + error.message }));
+    }
+    const raster = Uint8Array.from({ length: 5 * 4 * 3 }, (_, i) => i * 4);
+    const again = await platform.decodeImage(await platform.encodePng(raster, 5, 4, 3), 'png');
+    found.roundTrip = again.data.every((value, i) => value === raster[i]);
+    return { found, decoded };
+  })(${JSON.stringify(images.map(([name]) => [name, readFileSync(join(repository, 'test/golden/images', name)).toString('base64')]))})`;
+  const { found, decoded } = (await page.evaluate(inPage)) as {
+    found: Record<string, unknown>;
+    decoded: Record<string, { refused?: string; width: number; height: number; data: string }>;
+  };
+  expect(found).toMatchObject({
+    text: 'first and more', out: ['moved'], gone: false, given: ['a', 'two.txt'], isFolder: [true, false, true], two: 'two', range: '3456',
+    removed: false, roundTrip: true,
+  });
+  expect(found['beyond']).toContain('UserError: /given/a/one.txt: bytes 8 to 12 were expected, the file has 10');
+  expect(found['missing']).toContain('UserError: Cannot read /out/none: there is no such file');
+  expect(found['overMounted']).toContain('UserError: Cannot write /given/two.txt');
+  const outcome = Object.fromEntries(
+    images.map(([name, { width, height, sha256 }]) => {
+      const image = decoded[name]!;
+      if (image.refused !== undefined) return [name, image.refused.split(' ')[0]];
+      const isSame = image.width === width && image.height === height && createHash('sha256').update(Buffer.from(image.data, 'base64')).digest('hex') === sha256;
+      return [name, isSame ? 'same' : 'different'];
+    }),
+  );
+  const refused = ['grey16.png', 'grey16.tif', 'grey_alpha.png', 'grey_alpha16.png', 'palette_transparent.png', 'rgba.png', 'rgba16.png'];
+  expect(outcome).toEqual(Object.fromEntries(images.map(([name]) => [name, refused.includes(name) ? 'UserError:' : 'same'])));
+});
