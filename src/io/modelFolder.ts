@@ -4,7 +4,7 @@
  * spelling and the number of files; only headers are read here, tensors come in ranges on request.
  */
 import { joinPath, UserError, type Platform } from '../platform.ts';
-import { canonicalName } from './names.ts';
+import { canonicalName, checkModelType } from './names.ts';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors.ts';
 
 export interface ModelFolder {
@@ -32,6 +32,7 @@ export async function openModelFolder(platform: Platform, dir: string): Promise<
   const config = await readJsonObject(platform, joinPath(dir, 'config.json'), 'every model folder has one; check the path of the base model');
   const modelType = config['model_type'];
   if (typeof modelType !== 'string') throw new UserError(`${joinPath(dir, 'config.json')} has no model_type; it is not the configuration of a model`);
+  checkModelType(modelType, joinPath(dir, 'config.json'));
 
   const opened: SafetensorsFile[] = [];
   try {

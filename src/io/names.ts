@@ -72,8 +72,17 @@ function rename(rules: readonly Rule[], name: string): string {
   return rule === undefined ? name : name.replace(rule[0], rule[1]);
 }
 
+/** @throws UserError that begins with `source`, the configuration which says so, for a model_type whose names are not known */
+export function checkModelType(modelType: string, source: string): void {
+  if (!Object.hasOwn(FAMILIES, modelType)) throw new UserError(`${source}: ${unknown(modelType)}`);
+}
+
 function family(modelType: string): Family {
   const found = Object.hasOwn(FAMILIES, modelType) ? FAMILIES[modelType] : undefined;
-  if (found === undefined) throw new UserError(`model_type ${modelType} is not known; known are ${Object.keys(FAMILIES).join(', ')}`);
+  if (found === undefined) throw new UserError(unknown(modelType));
   return found;
+}
+
+function unknown(modelType: string): string {
+  return `model_type ${modelType} is not known; known are ${Object.keys(FAMILIES).join(', ')}`;
 }

@@ -19,6 +19,7 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
+const tinyBf16 = join(golden, 'models/qwen2_5_vl-tiny-bf16');
 const rowsFile = at('rows.jsonl');
 const good: Flags = {
   base_model_hf: tinyModel, train_file: rowsFile, max_steps: 3, per_device_train_batch_size: 3, gradient_accumulation_steps: 1, learning_rate: 0.002,
@@ -79,17 +80,18 @@ describe('good runs', () => {
     expect(readdirSync(dir).filter((name) => name.startsWith('checkpoint'))).toEqual(['checkpoint-1']);
   });
 
-  it('full fine-tuning leaves a model folder that the next run goes on from', async () => {
+  it('full fine-tuning of a sharded bf16 model leaves a model folder in f32 that the next run goes on from', async () => {
     const { lora_r: _, lora_dropout: __, target_modules: ___, ...plain } = good;
-    const dir = await trained('full', { ...plain, finetune: 'full' });
+    const dir = await trained('full', { ...plain, base_model_hf: tinyBf16, finetune: 'full' });
     const rows = await history(dir);
     expect(rows[2]!.loss!).toBeLessThan(rows[0]!.loss!);
     const folder = await openModelFolder(platform, dir);
-    const base = await openModelFolder(platform, tinyModel);
+    const base = await openModelFolder(platform, tinyBf16);
     try {
       expect(folder.modelType).toBe('qwen2_5_vl');
       expect(folder.names().sort()).toEqual(base.names().sort());
       expect(new Set(folder.names().map((name) => folder.info(name).dtype))).toEqual(new Set(['F32']));
+      expect(folder.config['dtype']).toBe('float32'); // else transformers would round the weights when it loads them
     } finally {
       await folder.close();
       await base.close();
@@ -170,7 +172,7 @@ const BAD_STARTS: BadStart[] = [
   ['weights of another size', badModel('size', (dir) => edit(join(dir, 'config.json'), (text) => text.replace(/"vocab_size": \d+/g, '"vocab_size": 700'))), /has shape \[640, 64\], config\.json calls for \[700, 64\]/],
   ['config missing', badModel('noconfig', (dir) => rmSync(join(dir, 'config.json'))), /noconfig\/config\.json is missing/],
   ['config not JSON', badModel('badconfig', (dir) => edit(join(dir, 'config.json'), (text) => text.slice(0, -20))), /badconfig\/config\.json is not valid JSON/],
-  ['config of an unknown model', badModel('unknown', (dir) => edit(join(dir, 'config.json'), (text) => text.replace('"model_type": "qwen2_5_vl"', '"model_type": "moondream1"'))), /unknown\/config\.json: model_type "moondream1" is not known/],
+  ['config of an unknown model', badModel('unknown', (dir) => edit(join(dir, 'config.json'), (text) => text.replace('"model_type": "qwen2_5_vl"', '"model_type": "moondream1"'))), /unknown\/config\.json: model_type moondream1 is not known; known are qwen2_5_vl/],
   ['tokenizer missing', badModel('notokenizer', (dir) => rmSync(join(dir, 'tokenizer.json'))), /notokenizer\/tokenizer\.json: not found/],
   ['tokenizer cut off', badModel('badtokenizer', (dir) => edit(join(dir, 'tokenizer.json'), (text) => text.slice(0, 500))), /badtokenizer\/tokenizer\.json.*JSON/],
   [

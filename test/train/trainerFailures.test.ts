@@ -1,0 +1,158 @@
+/** Disks that fill up, and rows that hardly train: what the trainer leaves and says. The disk is simulated, so that every place of failure is met. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nodePlatform } from '../../node/platform.ts';
+import type { Conversation, Example } from '../../src/data/example.ts';
+import { IGNORE_INDEX } from '../../src/data/example.ts';
+import type { Device } from '../../src/gpu/device.ts';
+import { readAdapter } from '../../src/io/peft.ts';
+import { loraConfig } from '../../src/io/peftConfig.ts';
+import { UserError } from '../../src/platform.ts';
+import type { Platform } from '../../src/platform.ts';
+import { allOf } from '../../src/track/tracker.ts';
+import { readTrainerState } from '../../src/train/checkpointFolder.ts';
+import { openSession } from '../../src/train/session.ts';
+import type { Session } from '../../src/train/session.ts';
+import { train } from '../../src/train/trainer.ts';
+import type { ExampleSource, TrainSettings } from '../../src/train/trainer.ts';
+import { testDevice } from '../gpu/testDevice.ts';
+
+const golden = process.env['VERNIER_GOLDEN_DIR'] ?? fileURLToPath(new URL('../golden/data', import.meta.url));
+const baseModel = `${golden}/models/qwen2_5_vl-tiny`;
+const scratch = mkdtempSync(join(tmpdir(), 'vernier-failures-'));
+
+/** Files to be written before the disk is full. */
+let filesLeft = Infinity;
+const spend = (path: string): void => {
+  if (filesLeft-- <= 0) throw new UserError(`Cannot write ${path}: no space is left on the disk.`);
+};
+const smallDisk: Platform = {
+  ...nodePlatform,
+  async writeFile(path, data) {
+    spend(path);
+    await nodePlatform.writeFile(path, data);
+  },
+  async createFile(path) {
+    const file = await nodePlatform.createFile(path);
+    return {
+      ...file,
+      async write(bytes) {
+        // The header (the first write) fits, the tensors after it do not.
+        if (filesLeft === 0) spend(path);
+        await file.write(bytes);
+      },
+      async commit() {
+        spend(path);
+        await file.commit();
+      },
+    };
+  },
+};
+
+const settings: TrainSettings = {
+  run_name: 'failures', epoch: 1, max_steps: 2, per_device_train_batch_size: 2, gradient_accumulation_steps: 1, learning_rate: 1e-3, lr_scheduler_type: 'constant',
+  warmup_ratio: 0, warmup_steps: 0, max_grad_norm: 1, weight_decay: 0, adam_beta1: 0.9, adam_beta2: 0.999, adam_epsilon: 1e-8, loss_reduction: 'token',
+  shuffle: false, seed: 0, gradient_checkpointing: true, logging_steps: 1, save_steps: 1, save_total_limit: -1,
+};
+
+let device: Device;
+let session: Session;
+beforeAll(async () => {
+  device = await testDevice();
+  const config = loraConfig({ r: 2, target_modules: ['q_proj'] });
+  session = await openSession(smallDisk, device, { baseModel, finetuning: { kind: 'lora', config } });
+});
+afterAll(() => {
+  session.close();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+function textExample(answer: string): Example {
+  const conversation: Conversation = { messages: [{ role: 'user', content: 'How long?' }, { role: 'assistant', content: answer }], images: [] };
+  return session.processor.encode(conversation, [], { mask: 'completion' });
+}
+
+async function pictureExample(): Promise<Example> {
+  const line = readFileSync(`${golden}/data/dataset.jsonl`, 'utf8').split('\n').find((text) => text.includes('"s01_single"'))!;
+  const row = JSON.parse(line) as Conversation;
+  const file = `${golden}/data/${row.images[0]!}`;
+  return session.processor.encode(row, [await nodePlatform.decodeImage(await nodePlatform.readFile(file), file)], { mask: 'completion' });
+}
+
+const unlabelled = (example: Example): Example => ({ ...example, labels: new Int32Array(example.labels.length).fill(IGNORE_INDEX) });
+const sourceOf = (...examples: Example[]): ExampleSource => ({ length: examples.length, get: (index) => Promise.resolve(examples[index]!) });
+
+describe('a full disk', () => {
+  // A save of an adapter writes four files: weights, configuration, README, trainer_state.json. A checkpoint a step, then the result at the root.
+  it.each([
+    [0, [], 'checkpoint-1 was not saved'],
+    [3, [], 'checkpoint-1 was not saved'],
+    [4, ['checkpoint-1'], 'checkpoint-2 was not saved'],
+    [6, ['checkpoint-1'], 'checkpoint-2 was not saved'],
+    [8, ['checkpoint-1', 'checkpoint-2'], 'The result was not written to'],
+    [11, ['checkpoint-1', 'checkpoint-2'], 'checkpoint-2 is complete and holds the same'],
+  ])('after %i files leaves whole checkpoints and nothing else', async (files, left, words) => {
+    const outputDir = join(scratch, `disk-${files}`);
+    filesLeft = files;
+    const ended = train(session, sourceOf(textExample('Two.')), settings, { tracker: allOf([]), outputDir });
+    await expect(ended).rejects.toThrow(UserError);
+    await expect(ended).rejects.toThrow(words);
+    await expect(ended).rejects.toThrow('no space is left on the disk');
+    filesLeft = Infinity;
+    expect(readdirSync(outputDir).sort()).toEqual(left);
+    for (const [index, name] of left.entries()) {
+      expect((await readTrainerState(nodePlatform, join(outputDir, name))).global_step).toBe(index + 1);
+      expect((await readAdapter(nodePlatform, join(outputDir, name), 'qwen2_5_vl')).tensors.size).toBe(session.plan.trained.size);
+    }
+  });
+});
+
+describe('rows', () => {
+  it('that cannot be read are found before anything is written', async () => {
+    const outputDir = join(scratch, 'unread');
+    let begun = false;
+    const begin = (): Promise<void> => Promise.resolve(void (begun = true));
+    const bad: ExampleSource = { length: 2, get: (index) => (index === 1 ? Promise.reject(new UserError('rows.jsonl:2: bad')) : Promise.resolve(textExample('Two.'))) };
+    await expect(train(session, bad, settings, { tracker: allOf([]), outputDir, begin })).rejects.toThrow('rows.jsonl:2: bad');
+    expect({ begun, exists: existsSync(outputDir) }).toEqual({ begun: false, exists: false });
+  });
+
+  it('that turn out bad later end the run and leave the checkpoints before', async () => {
+    const outputDir = join(scratch, 'late');
+    const bad: ExampleSource = { length: 4, get: (index) => (index === 3 ? Promise.reject(new UserError('rows.jsonl:4: bad')) : Promise.resolve(textExample('Two.'))) };
+    await expect(train(session, bad, settings, { tracker: allOf([]), outputDir })).rejects.toThrow('rows.jsonl:4: bad');
+    expect(readdirSync(outputDir)).toEqual(['checkpoint-1']);
+  });
+
+  it('there must be some', async () => {
+    await expect(train(session, sourceOf(), settings, { tracker: allOf([]) })).rejects.toThrow('There are no rows to train on');
+  });
+
+  it('without a labelled token train nothing, alone, and change nothing beside others', async () => {
+    const text = textExample('Two.');
+    const alone = await train(session, sourceOf(unlabelled(text)), settings, { tracker: allOf([]) });
+    expect(alone.state.log_history.map(({ loss, grad_norm }) => ({ loss, grad_norm }))).toEqual([{ loss: 0, grad_norm: 0 }, { loss: 0, grad_norm: 0 }]);
+    expect(alone.skippedSteps).toBe(0);
+    const first = { ...settings, max_steps: 1, learning_rate: 0 };
+    const [without] = (await train(session, sourceOf(text), first, { tracker: allOf([]) })).state.log_history;
+    const [beside] = (await train(session, sourceOf(unlabelled(await pictureExample()), text), first, { tracker: allOf([]) })).state.log_history;
+    expect(beside!.loss! / without!.loss!).toBeCloseTo(1, 5);
+    expect(beside!.grad_norm! / without!.grad_norm!).toBeCloseTo(1, 4);
+  });
+
+  it('of text alone and with pictures follow each other', async () => {
+    const rows = [textExample('Two.'), textExample('Three millimetres.'), await pictureExample(), textExample('One.')];
+    const { state, skippedSteps } = await train(session, sourceOf(...rows), { ...settings, max_steps: 4 }, { tracker: allOf([]) });
+    expect(skippedSteps).toBe(0);
+    for (const { loss, grad_norm } of state.log_history) expect(Math.min(loss!, grad_norm!)).toBeGreaterThan(0);
+  });
+
+  it('with a token beyond the vocabulary are refused', async () => {
+    const example = textExample('Two.');
+    example.inputIds[0] = session.model.vocabSize;
+    await expect(train(session, sourceOf(example), settings, { tracker: allOf([]) })).rejects.toThrow(/Token id 640 is outside the model's vocabulary of 640/);
+  });
+});
