@@ -72,7 +72,8 @@ export class Bounds {
     }
     const ratio = error === 0 ? 0 : error / (floor.max_rel_to_absmax * absmax);
     if (!(ratio <= (this.worst.get(quantity)?.ratio ?? -1))) this.worst.set(quantity, { ratio: Number(ratio.toFixed(2)), label });
-    expect(ratio, `${label}: largest error ${error} of values up to ${absmax}, in units of float32's own noise (${quantity})`).toBeLessThanOrEqual(FACTOR);
+    const what = `${label}: largest error ${error} of values up to ${absmax}, in units of float32's own noise (${quantity})`;
+    expect(ratio, what).toBeLessThanOrEqual(FACTOR);
   }
 }
 

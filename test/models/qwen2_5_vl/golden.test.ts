@@ -12,7 +12,7 @@ import type { Session } from '../../../src/train/session.ts';
 import { testDevice } from '../../gpu/testDevice.ts';
 import { goldenNames, goldenPath } from '../../io/goldenFolder.ts';
 import { argmaxRows, Bounds, goldenCases, goldenJson, goldenTensors, hasGolden, runBatch, withSession } from '../golden.ts';
-import { floats, goldenBatch, goldenCase, integers, MODEL, promptOf } from './goldenExamples.ts';
+import { floats, goldenBatch, goldenCase, integers, MODEL, promptOf, textPositions } from './goldenExamples.ts';
 
 const bounds = new Bounds(MODEL);
 const baseModel = goldenPath('models', MODEL);
@@ -134,7 +134,7 @@ describe('greedy generation', () => {
       const { logits } = await runBatch(adapted, [example], { everyLogit: true });
       const expected = argmaxRows(logits, config.text.vocabSize);
       for (const length of [1, 17, 64]) {
-        const cut = { ...example, inputIds: example.inputIds.slice(0, length), positionIds: Int32Array.from({ length: 3 * length }, (_, i) => i % length) };
+        const cut = { ...example, inputIds: example.inputIds.slice(0, length), positionIds: textPositions(length) };
         expect(await answer(adapted, cut, 1)).toEqual([expected[length - 1]]);
       }
     });

@@ -41,16 +41,29 @@ export async function goldenCase(id: string): Promise<GoldenCase> {
     example: {
       inputIds,
       labels: integers(tensors, 'labels_completion'),
-      // Without images the reference counts 0, 1, 2, … on every axis and stores nothing.
-      positionIds: tensors.has('position_ids') ? integers(tensors, 'position_ids') : Int32Array.from({ length: 3 * inputIds.length }, (_, i) => i % inputIds.length),
+      positionIds: tensors.has('position_ids') ? integers(tensors, 'position_ids') : textPositions(inputIds.length),
       pixelValues: tensors.has('pixel_values') ? floats(tensors, 'pixel_values') : await pixelsOf(facts.images),
       imageGrids: grids,
     },
   };
 }
 
+export interface GoldenBatch {
+  examples: Example[];
+  /** (labelled tokens, V) */
+  logits: Float32Array;
+  /** (labelled tokens) */
+  nll: Float32Array;
+  loss: number;
+}
+
+/** Without images the reference counts 0, 1, 2, … on every axis, and stores nothing. */
+export function textPositions(length: number): Int32Array {
+  return Int32Array.from({ length: 3 * length }, (_, i) => i % length);
+}
+
 /** The real rows of a padded batch, with the pixels of the cases it was made of. */
-export async function goldenBatch(name: string, cases: readonly GoldenCase[]): Promise<{ examples: Example[]; logits: Float32Array; nll: Float32Array; loss: number }> {
+export async function goldenBatch(name: string, cases: readonly GoldenCase[]): Promise<GoldenBatch> {
   const tensors = await goldenTensors('golden', MODEL, 'batches.safetensors');
   const facts = goldenJson<Record<string, { loss: { f64: number } }>>('golden', MODEL, 'batches.json')[name]!;
   const width = tensors.get(`${name}.input_ids`)!.shape[1]!;
