@@ -18,7 +18,6 @@ import { browserPlatform } from './platform.ts';
 import { askExample, learnExample, pickedRows, sampleRows, turnText } from './rows.ts';
 import type { PageRow } from './rows.ts';
 
-const BATCH = 4;
 const MAX_ANSWER_TOKENS = 48;
 const ADAPTER = '/adapter';
 
@@ -61,6 +60,12 @@ function number(id: string, low: number, high: number, name: string): number {
   return value;
 }
 
+function whole(id: string, name: string, high: number): number {
+  const value = number(id, 1, high, name);
+  if (!Number.isInteger(value)) throw new UserError(`${name}: a whole number was expected, found ${value}.`);
+  return value;
+}
+
 function picture({ width, height, data }: DecodedImage): HTMLCanvasElement {
   const canvas = document.createElement('canvas');
   canvas.width = width;
@@ -84,17 +89,26 @@ async function openDevice(): Promise<Device> {
   return device;
 }
 
-async function learn(session: Session, rows: readonly PageRow[], steps: number, rate: number, stop: AbortSignal): Promise<string> {
+interface Numbers {
+  steps: number;
+  batch: number;
+  rate: number;
+}
+
+async function learn(session: Session, rows: readonly PageRow[], { steps, batch, rate }: Numbers, stop: AbortSignal): Promise<string> {
   const losses: number[] = [];
+  let memory = '';
   drawCurve(curve, losses, steps);
   const tracker: Tracker = {
     start: () => Promise.resolve(),
-    progress: ({ step, peakBytes }) => {
-      show('status', `step ${step} of ${steps}, ${bytesText(peakBytes)} of GPU memory`);
+    // Steps are told of when they are queued; the page shows the ones that the GPU has done.
+    progress: ({ peakBytes }) => {
+      memory = bytesText(peakBytes);
     },
-    log: (row) => {
+    log: (row, step) => {
       losses.push(Number(row['loss']));
       drawCurve(curve, losses, steps);
+      show('status', `step ${step} of ${steps}, ${memory} of GPU memory`);
       return Promise.resolve();
     },
     event: (_, text) => {
@@ -112,7 +126,7 @@ async function learn(session: Session, rows: readonly PageRow[], steps: number, 
       run_name: 'page',
       epoch: 1,
       max_steps: steps,
-      per_device_train_batch_size: Math.min(BATCH, examples.length),
+      per_device_train_batch_size: Math.min(batch, examples.length),
       gradient_accumulation_steps: 1,
       learning_rate: rate,
       lr_scheduler_type: 'cosine',
@@ -154,8 +168,7 @@ async function offerAdapter(session: Session): Promise<void> {
 
 async function run(device: Device, stop: AbortSignal): Promise<void> {
   for (const id of ['error', 'question', 'target', 'before', 'after', 'downloads']) show(id, '');
-  const steps = number('steps', 1, 1000, 'Steps');
-  const rate = number('rate', 0, 1, 'Learning rate');
+  const numbers = { steps: whole('steps', 'Steps', 1000), batch: whole('batch', 'Conversations a step', 64), rate: number('rate', 0, 1, 'Learning rate') };
   const isPickedBase = choice('base') === 'picked';
   if (isPickedBase) mountPicked('base-folder', '/picked-base');
   if (choice('rows') === 'picked') mountPicked('rows-folder', '/picked-rows');
@@ -177,7 +190,7 @@ async function run(device: Device, stop: AbortSignal): Promise<void> {
     show('status', `asking before; ${rows.length} conversations, ${countText(session.trainableCount)} values to train …`);
     show('before', await ask());
     show('status', 'training; the first step compiles the kernels …');
-    const outcome = await learn(session, rows, steps, rate, stop);
+    const outcome = await learn(session, rows, numbers, stop);
     show('status', `${outcome}; asking again …`);
     show('after', stop.aborted ? '(stopped)' : await ask());
     await offerAdapter(session);
