@@ -54,11 +54,10 @@ async function baseFolder(options: Options): Promise<string> {
   throw new UserError(`--base_model_hf ${base}: there is no such folder; a Hugging Face model folder was expected.`);
 }
 
-async function run({ options, notes }: ParsedOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
+async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
   const say = (text: string): void => {
     if (!options.report_to.includes('none')) terminal.write(`${text}\n`);
   };
-  for (const note of notes) say(note);
   const base = await baseFolder(options);
   const out = options.lora_checkpoint_dir;
   await checkOutput(nodePlatform, out, options.overwrite);
@@ -68,6 +67,11 @@ async function run({ options, notes }: ParsedOptions, stop: AbortSignal, termina
     const held = await readTrainingRows(nodePlatform, options.val_file);
     say(`${options.val_file}: ${held.length} rows read and checked.`);
   }
+  const isStopped = (): boolean => {
+    if (stop.aborted) terminal.write('Stopped before the first step; nothing is written.\n');
+    return stop.aborted;
+  };
+  if (isStopped()) return;
   const device = await Device.create(await nodePlatform.gpu());
   try {
     const { report } = device;
@@ -86,6 +90,7 @@ async function run({ options, notes }: ParsedOptions, stop: AbortSignal, termina
         ? await taskListSource(nodePlatform, processor, options)
         : conversationSource(nodePlatform, processor, rows, { mask: options.mask, vocabSize: session.model.vocabSize });
     say(`${source.length} rows; ${countText(session.trainableCount)} values train.`);
+    if (isStopped()) return;
     const trackers: Tracker[] = [];
     if (options.report_to.includes('console')) trackers.push(new ConsoleTracker(terminal));
     if (options.report_to.includes('jsonl')) trackers.push(new JsonlTracker(nodePlatform, joinPath(out, 'trainer_log.jsonl')));

@@ -97,7 +97,7 @@ export async function openPlan(platform: Platform, dataDir: string, dataset: str
   if (version === undefined || !versions.includes(version)) {
     const found = versions.length === 0 ? 'there is none' : `there are ${versions.map((v) => `v${v}`).join(', ')}`;
     throw new UserError(
-      `${folder}: benchmark_plan_${kind}_v${version ?? '*'}.json.gz expected, ${found}. Fetch the dataset's plans, or check --planner_version.`,
+      `${folder}: benchmark_plan_${kind}_v${version ?? '*'}.json.gz expected, ${found}. Fetch the dataset's plans.`,
     );
   }
   const path = joinPath(folder, `benchmark_plan_${kind}_v${version}.json.gz`);
