@@ -25,7 +25,7 @@ const MOST_PICKED = 64;
 
 const TASKS = ['Sagittal', 'Coronal', 'Axial'].map((plane) => `Colin27Mini_BoxSize_Task01_${plane}`);
 
-/** `HANDFUL` training slices of the embedded sample under `dir`, spread evenly over its volumes and planes. */
+/** `HANDFUL` training slices of the embedded sample under `dir`, spread evenly over the plan's order, so that every plane is there. */
 export async function sampleRows(platform: Platform, dir: string, processor: Processor): Promise<PageRow[]> {
   const tasks = TASKS.map((name) => parseTaskName(name, 'the embedded sample'));
   const volumes = new VolumeCache(platform, dir);
