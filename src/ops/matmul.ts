@@ -72,9 +72,10 @@ interface Tile {
   BN: number;
   TM: number;
   TN: number;
+  /** Terms of the sum between two barriers, a multiple of 4. */
+  BK: number;
 }
 
-const BK = 16;
 /** Up to this many rows a·wᵀ is a pass over w without tiles. */
 const FEW_ROWS = 4;
 /** OUTPUTS of kernels/matmul_nt_few_rows.wgsl. */
@@ -82,17 +83,26 @@ const FEW_ROWS_OUTPUTS = 4;
 /** Shortest range of the summed dimension that is worth its own workgroup. */
 const MIN_CHUNK = 128;
 
-/** All have 64 invocations; the narrow ones are for LoRA's ranks and for few rows. */
-function tileFor(m: number, n: number): Tile {
-  if (n <= 16) return { BM: 64, BN: 16, TM: 4, TN: 4 };
-  if (m <= 16) return { BM: 16, BN: 64, TM: 4, TN: 4 };
-  if (m <= 32 || n <= 32) return { BM: 32, BN: 32, TM: 4, TN: 4 };
-  return { BM: 64, BN: 64, TM: 8, TN: 8 };
+/** Of the wide tile below: 32 terms of 64 rows and 128 columns. */
+const WIDE_TILE_BYTES = 32 * (64 + 128) * 4;
+
+/**
+ * All have 64 invocations; the narrow ones are for LoRA's ranks and for few rows. On the software GPU a barrier is a switch between coroutines, so
+ * it gets more work between two of them (against the tile for graphics cards 1.2 to 1.6 times as fast, test/bench/RESULTS.md).
+ */
+function tileFor(device: Device, m: number, n: number): Tile {
+  const { isSoftware, workgroupMemoryBytes } = device.report;
+  const BK = isSoftware ? 32 : 16;
+  if (n <= 16) return { BM: 64, BN: 16, TM: 4, TN: 4, BK };
+  if (m <= 16) return { BM: 16, BN: 64, TM: 4, TN: 4, BK };
+  if (m <= 32 || n <= 32) return { BM: 32, BN: 32, TM: 4, TN: 4, BK };
+  if (isSoftware && n > 64 && workgroupMemoryBytes >= WIDE_TILE_BYTES) return { BM: 64, BN: 128, TM: 8, TN: 16, BK };
+  return { BM: 64, BN: 64, TM: 8, TN: 8, BK };
 }
 
 interface Split {
   parts: number;
-  /** Elements of the summed dimension in each, a multiple of BK. */
+  /** Elements of the summed dimension in each, a multiple of the tile's BK. */
   chunk: number;
 }
 
@@ -102,8 +112,8 @@ function splitSum(device: Device, m: number, n: number, k: number, tile: Tile): 
   const tiles = Math.ceil(m / tile.BM) * Math.ceil(n / tile.BN);
   const affordable = Math.floor(device.maxBindingBytes / (m * n * 4));
   const parts = Math.min(Math.floor(wanted / tiles), Math.floor(k / MIN_CHUNK), affordable, 65535);
-  if (parts < 2) return { parts: 1, chunk: roundUp(k, BK) };
-  const chunk = roundUp(Math.ceil(k / parts), BK);
+  if (parts < 2) return { parts: 1, chunk: roundUp(k, tile.BK) };
+  const chunk = roundUp(Math.ceil(k / parts), tile.BK);
   return { parts: Math.ceil(k / chunk), chunk };
 }
 
@@ -155,14 +165,14 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
     assertShape(lowRank.a, [m, rank], 'matmulNT, lowRank.a');
     assertShape(lowRank.w, [n, rank], 'matmulNT, lowRank.w');
   }
-  const tile = tileFor(m, n);
+  const tile = tileFor(device, m, n);
   const type = { W_TYPE: weightType(w), ...weightUnits(isWide(k)) };
   const isFewRows = m <= FEW_ROWS && dropout.rate === 0;
   const kernel = isFewRows
     ? device.kernel('matmul_nt_few_rows', { ...type, ROWS: m === 1 ? 1 : FEW_ROWS })
-    : device.kernel('matmul_nt', { ...type, ...tile, BK, COMPACT: device.report.isSoftware, DROPOUT: dropout.rate > 0 });
+    : device.kernel('matmul_nt', { ...type, ...tile, COMPACT: device.report.isSoftware, DROPOUT: dropout.rate > 0 });
   const isPlain = !isFewRows && !bias && !columnScale && !lowRank && w.parts.length === 1;
-  const split = isPlain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(k, BK) };
+  const split = isPlain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(k, tile.BK) };
   for (const part of w.parts) {
     inParts(device, split, y.view, m * n, accumulate, (target, add) => {
       const unused = a.view;
@@ -184,7 +194,7 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           chunk: split.chunk,
           y_stride: n,
           column: part.rowStart,
-          depth: BK,
+          depth: tile.BK,
           rank,
           has_bias: bias ? 1 : 0,
           has_column_scale: columnScale ? 1 : 0,
@@ -213,12 +223,11 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
     assertShape(lowRank.a, [m, rank], 'matmulNN, lowRank.a');
     assertShape(lowRank.w, [rank, n], 'matmulNN, lowRank.w');
   }
-  const tile = tileFor(m, n);
+  const tile = tileFor(device, m, n);
   const masked = dropout.rate > 0;
   const wide = isWide(k, n, ...w.parts.map((part) => part.rowStart));
   const spec = {
     ...tile,
-    BK,
     COMPACT: device.report.isSoftware,
     W_TYPE: weightType(w),
     MASK: !masked ? 0 : dropout.over === 'lowRank' ? 1 : 2,
@@ -228,7 +237,7 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   const kernel = device.kernel('matmul_nn', spec);
   const isPlain = !lowRank && !masked && w.parts.length === 1;
   w.parts.forEach((part, at) => {
-    const split = isPlain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(part.rows, BK) };
+    const split = isPlain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(part.rows, tile.BK) };
     inParts(device, split, y.view, m * n, accumulate || at > 0, (target, add) => {
       const unused = a.view;
       device.dispatch(
@@ -241,7 +250,7 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           chunk: split.chunk,
           a_stride: k,
           column: part.rowStart,
-          depth: BK,
+          depth: tile.BK,
           rank: at === 0 ? rank : 0,
           a_scale_offset: aScale?.offset ?? 0,
           scale: options.scale ?? 1,
@@ -269,9 +278,9 @@ export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, option
   if (rowScale) assertShape(rowScale.tensor, [m], 'matmulTN, rowScale');
   const wide = isWide(m, n, ...c.parts.map((part: TensorPart) => part.rowStart));
   for (const part of c.parts) {
-    const tile = tileFor(part.rows, n);
+    const tile = tileFor(device, part.rows, n);
     const units: Specialisation = wide ? { WIDE: true, UNIT: 'vec4f' } : {};
-    const kernel = device.kernel('matmul_tn', { ...units, ...tile, BK, COMPACT: device.report.isSoftware, DROPOUT: dropout.rate > 0 });
+    const kernel = device.kernel('matmul_tn', { ...units, ...tile, COMPACT: device.report.isSoftware, DROPOUT: dropout.rate > 0 });
     const split = splitSum(device, part.rows, n, rows, tile);
     inParts(device, split, part.view, part.rows * n, accumulate, (target, add) => {
       device.dispatch(
@@ -284,7 +293,7 @@ export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, option
           chunk: split.chunk,
           a_stride: m,
           column: part.rowStart,
-          depth: BK,
+          depth: tile.BK,
           has_row_scale: rowScale ? 1 : 0,
           row_scale_offset: rowScale?.offset ?? 0,
           scale: options.scale ?? 1,
