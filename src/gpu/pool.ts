@@ -1,6 +1,6 @@
 /**
- * GPU memory. Buffers are handed out in a deterministic order (the smallest that fits, then the lowest id), so a step that asks for the same
- * sizes in the same order as the one before gets the same buffers and therefore the same cached bind groups. Bytes are counted by
+ * GPU memory. Of the free buffers that fit (no more than twice as large), the oldest is handed out: what was made later can never be preferred, so a step
+ * that asks for the same sizes in the same order as the first gets the same buffers, and therefore the same cached bind groups. Bytes are counted by
  * label, which is how a run reports where its memory went.
  */
 
@@ -62,7 +62,7 @@ export class Pool {
       const buffer = this.free[at]!;
       if (buffer.bytes < wanted || buffer.bytes > wanted * 2) continue;
       const best = this.free[found];
-      if (best === undefined || buffer.bytes < best.bytes || (buffer.bytes === best.bytes && buffer.id < best.id)) found = at;
+      if (best === undefined || buffer.id < best.id) found = at;
     }
     const padded = Math.max(4, Math.ceil(bytes / 4) * 4);
     let buffer: GpuBuffer;
