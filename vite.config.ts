@@ -16,6 +16,8 @@ const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${n
 
 export default defineConfig(({ mode }) => ({
   root: mode === 'web' ? at('./web') : at('.'),
+  // The page works from any folder of a server.
+  base: mode === 'web' ? './' : '/',
   build:
     mode === 'node' || mode === 'bench'
       ? {
