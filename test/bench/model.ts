@@ -100,7 +100,7 @@ async function trainingStep(b: Bench, name: string, json: Json, dtype: 'f32' | '
 /** One text block of Qwen2.5-VL-3B as training runs it: forward, then forward again and backward. */
 async function block(b: Bench): Promise<void> {
   const { device } = b;
-  const description = describeQwen2_5VL({ ...QWEN_3B, num_hidden_layers: 1, vision_config: TINY['vision_config'], vocab_size: 640 }, 'block');
+  const description = describeQwen2_5VL({ ...QWEN_3B, num_hidden_layers: 1, vision_config: { ...(TINY['vision_config'] as Json), out_hidden_size: 2048 }, vocab_size: 640 }, 'block');
   const plan = planTraining(description, { kind: 'lora', config: loraConfig({ r: 16, lora_alpha: 32, target_modules: 'model.*language_model.*_proj' }) });
   const arena = new ParameterArena(device, [...plan.trained].map(([name, shape]) => ({ name, shape: [...shape], decay: true })));
   const tensors: Tensor[] = [];
