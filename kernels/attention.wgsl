@@ -4,7 +4,7 @@
 // subgroup. Large heads are cut into PARTS slices of the head dimension, one an invocation; partial scores then meet in `exchange`.
 // stats (T, H, 3), for the backward: the largest score, the log of the softmax denominator relative to it (their sum, the log-sum-exp, would lose
 // digits where scores are large), and delta, which attention_delta.wgsl writes.
-// uses: softcap
+// uses: softcap, attention_cells
 const D: u32 = 64u;
 const PARTS: u32 = 1u;
 const QUERIES: u32 = 64u;
@@ -38,32 +38,6 @@ struct Params { blocks: u32, slices: u32, queries: u32, heads: u32, kv_heads: u3
 
 var<workgroup> tile: array<vec4f, KEYS * ROW>;
 var<workgroup> exchange: array<vec4f, select(1u, QUERIES * PARTS * BLOCKS, PARTS > 1u)>;
-
-fn scalar(c: Cell) -> f32 { return vec4f(c).x; }
-
-// Elements past the head size read as zero.
-fn trimmed(x: vec4f, d: u32) -> vec4f {
-  if (ROW * 4u == D) { return x; }
-  return select(vec4f(), x, 4u * d + vec4u(0u, 1u, 2u, 3u) < vec4u(D));
-}
-
-fn q_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(q[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
-  return trimmed(vec4f(scalar(q[i]), scalar(q[i + 1u]), scalar(q[i + 2u]), scalar(q[i + 3u])), d);
-}
-
-fn k_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(k[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
-  return trimmed(vec4f(scalar(k[i]), scalar(k[i + 1u]), scalar(k[i + 2u]), scalar(k[i + 3u])), d);
-}
-
-fn v_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(v[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
-  return trimmed(vec4f(scalar(v[i]), scalar(v[i + 1u]), scalar(v[i + 2u]), scalar(v[i + 3u])), d);
-}
 
 fn put_y(row: u32, d: u32, value: vec4f) {
   for (var c = 0u; c < 4u && 4u * d + c < D; c++) { y[row * D + 4u * d + c] = value[c]; }

@@ -1,7 +1,7 @@
 // dk and dv of attention: dv = sum of p * dy and dk = scale * sum of ds * q, over the queries that see the key and the query heads that share
 // its key head. The mirror image of attention_query_backward.wgsl: an invocation keeps one key and value (or one of their PARTS
 // slices), queries and dy are staged; no two workgroups write one element, so there are no atomics and the sums have one order.
-// uses: softcap
+// uses: softcap, attention_cells, attention_score_gradient
 const D: u32 = 64u;
 const PARTS: u32 = 2u;
 // Rows of its own an invocation has: what is read from workgroup memory serves all of them.
@@ -39,38 +39,6 @@ var<workgroup> tile_q: array<vec4f, QUERIES * ROW>;
 var<workgroup> tile_dy: array<vec4f, QUERIES * ROW>;
 var<workgroup> exchange: array<vec4f, select(1u, 2u * KEYS * PARTS * BLOCKS, PARTS > 1u)>;
 
-fn scalar(c: Cell) -> f32 { return vec4f(c).x; }
-
-// Elements past the head size read as zero.
-fn trimmed(x: vec4f, d: u32) -> vec4f {
-  if (ROW * 4u == D) { return x; }
-  return select(vec4f(), x, 4u * d + vec4u(0u, 1u, 2u, 3u) < vec4u(D));
-}
-
-fn q_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(q[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
-  return trimmed(vec4f(scalar(q[i]), scalar(q[i + 1u]), scalar(q[i + 2u]), scalar(q[i + 3u])), d);
-}
-
-fn k_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(k[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
-  return trimmed(vec4f(scalar(k[i]), scalar(k[i + 1u]), scalar(k[i + 2u]), scalar(k[i + 3u])), d);
-}
-
-fn v_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(v[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
-  return trimmed(vec4f(scalar(v[i]), scalar(v[i + 1u]), scalar(v[i + 2u]), scalar(v[i + 3u])), d);
-}
-
-fn dy_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(dy[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
-  return trimmed(vec4f(scalar(dy[i]), scalar(dy[i + 1u]), scalar(dy[i + 2u]), scalar(dy[i + 3u])), d);
-}
-
 fn put_dk(row: u32, d: u32, value: vec4f, accumulate: bool) {
   for (var c = 0u; c < 4u && 4u * d + c < D; c++) {
     let i = row * D + 4u * d + c;
@@ -83,25 +51,6 @@ fn put_dv(row: u32, d: u32, value: vec4f, accumulate: bool) {
     let i = row * D + 4u * d + c;
     dv[i] = select(value[c], dv[i] + value[c], accumulate);
   }
-}
-
-// From raw dot products q·k and dy·v to the probabilities and the gradient of q·k times scale.
-fn probability(dots: vec4f, largest: vec4f, log_total: vec4f, seen: vec4<bool>) -> vec4f {
-  return select(vec4f(), exp((capped(dots * p.scale) - largest) - log_total), seen);
-}
-
-fn capped(s: vec4f) -> vec4f {
-  if (SOFTCAP > 0.0) { return vec4f(softcap(s.x, SOFTCAP), softcap(s.y, SOFTCAP), softcap(s.z, SOFTCAP), softcap(s.w, SOFTCAP)); }
-  return s;
-}
-
-fn score_gradient(dots: vec4f, weight: vec4f, dweight: vec4f, delta: vec4f) -> vec4f {
-  var slope = vec4f(p.scale);
-  if (SOFTCAP > 0.0) {
-    let bounded = capped(dots * p.scale) / max(SOFTCAP, 1e-30);
-    slope *= 1.0 - bounded * bounded;
-  }
-  return weight * (dweight - delta) * slope;
 }
 
 @compute @workgroup_size(WG)
