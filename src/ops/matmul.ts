@@ -93,8 +93,9 @@ const WIDE_TILE_BYTES = 32 * (64 + 128) * 4;
 function tileFor(device: Device, m: number, n: number): Tile {
   const { isSoftware, workgroupMemoryBytes } = device.report;
   const BK = isSoftware ? 32 : 16;
-  if (n <= 16) return { BM: 64, BN: 16, TM: 4, TN: 4, BK };
-  if (m <= 16) return { BM: 16, BN: 64, TM: 4, TN: 4, BK };
+  // Eight invocations, one vector of the CPU, with as many sums in each as pay for what they load.
+  if (n <= 16) return { BM: 64, BN: 16, ...(isSoftware ? { TM: 8, TN: 16 } : { TM: 4, TN: 4 }), BK };
+  if (m <= 16) return { BM: 16, BN: 64, ...(isSoftware ? { TM: 16, TN: 8 } : { TM: 4, TN: 4 }), BK };
   if (m <= 32 || n <= 32) return { BM: 32, BN: 32, TM: 4, TN: 4, BK };
   if (isSoftware && n > 64 && workgroupMemoryBytes >= WIDE_TILE_BYTES) return { BM: 64, BN: 128, TM: 8, TN: 16, BK };
   return { BM: 64, BN: 64, TM: 8, TN: 8, BK };
