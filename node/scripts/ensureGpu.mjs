@@ -75,7 +75,8 @@ export async function ensureGpu({ yes }) {
 
   const isRoot = process.getuid() === 0;
   const hasSudo = !isRoot && spawnSync('sudo', ['-V']).status === 0;
-  const unattended = yes || process.env.CI === 'true';
+  // Without a terminal there is nobody to ask: a script that runs as root (a container being set up) gets what it came for.
+  const unattended = yes || process.env.CI === 'true' || (isRoot && !process.stdin.isTTY);
   if (!isRoot && !hasSudo) fail(`${instructions(before.problem)}\nInstalling it needs root, and there is no sudo here.`);
   if (!unattended && !process.stdin.isTTY)
     fail(`${instructions(before.problem)}\nTo have it installed without a question: node node/scripts/ensureGpu.mjs --yes`);
