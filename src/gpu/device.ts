@@ -36,6 +36,7 @@ export interface DeviceCounters {
 const SLOT_BYTES = 256;
 const RING_SLOTS = 8192;
 const MAX_GROUPS = 65535;
+const MAX_BIND_GROUPS = 65536;
 
 export class Device {
   readonly gpu: GPUDevice;
@@ -308,6 +309,8 @@ export class Device {
       ],
     });
     this.counters.bindGroupsCreated++;
+    // Rows of ever new lengths would fill memory with groups that never come again; what is still used is made anew.
+    if (this.bindGroups.size >= MAX_BIND_GROUPS) this.bindGroups.clear();
     this.bindGroups.set(key, group);
     return group;
   }
