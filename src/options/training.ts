@@ -13,7 +13,7 @@ export const trainingOptions = {
   run_name: { group: 'Model', type: 'string', default: 'sft', help: 'Name of the run, in logs and in the default output folder.' },
   base_model_hf: {
     group: 'Model', type: 'string', default: null, aliases: ['model_name_or_path'],
-    help: 'Base model: a Hugging Face model folder (config.json, *.safetensors, tokenizer.json) or a hub id. Required.',
+    help: 'Base model: a Hugging Face model folder (config.json, *.safetensors, tokenizer.json). Required. Hub ids are not fetched yet.',
   },
   init_adapter: { group: 'Model', type: 'string', default: null, help: 'PEFT adapter folder to go on from; its own rank, alpha and targets hold.' },
   finetune: { group: 'Model', type: 'enum', default: 'lora', choices: ['lora', 'full'], help: 'Train a LoRA adapter, or every weight of the model.' },
