@@ -8,6 +8,7 @@ import { joinPath, UserError } from '../src/platform.ts';
 import type { DecodedImage } from '../src/platform.ts';
 import type { Tracker } from '../src/track/tracker.ts';
 import { bytesText, countText } from '../src/track/console.ts';
+import { shortRunSettings } from '../src/train/shortRun.ts';
 import { openSession } from '../src/train/session.ts';
 import type { Session } from '../src/train/session.ts';
 import { train } from '../src/train/trainer.ts';
@@ -122,29 +123,13 @@ async function learn(session: Session, rows: readonly PageRow[], { steps, batch,
   const result = await train(
     session,
     source,
-    {
+    shortRunSettings({
       run_name: 'page',
-      epoch: 1,
       max_steps: steps,
       per_device_train_batch_size: Math.min(batch, examples.length),
-      gradient_accumulation_steps: 1,
       learning_rate: rate,
-      lr_scheduler_type: 'cosine',
-      warmup_ratio: 0.05,
-      warmup_steps: 0,
-      max_grad_norm: 1,
-      weight_decay: 0,
-      adam_beta1: 0.9,
-      adam_beta2: 0.999,
-      adam_epsilon: 1e-8,
-      loss_reduction: 'token',
-      shuffle: true,
       seed: 1,
-      gradient_checkpointing: true,
-      logging_steps: 1,
-      save_steps: -1,
-      save_total_limit: 1,
-    },
+    }),
     { tracker, stop },
   );
   const last = losses.at(-1);

@@ -7,7 +7,7 @@ import { Template } from '@huggingface/jinja';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import type { Message } from './example.ts';
-import { asObject, readJsonFile } from './image.ts';
+import { asObject, readJsonFile } from './jsonFile.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export class ChatTemplate {

@@ -5,6 +5,7 @@
  */
 import { joinPath, UserError } from '../platform.ts';
 import type { DecodedImage, Platform } from '../platform.ts';
+import { asObject, readJsonFile } from './jsonFile.ts';
 import type { ResizeFilter } from './resize.ts';
 
 /** Python's `round`: halves go to the even neighbour (350 / 28 = 12.5 → 12, where Math.round gives 13). */
@@ -65,26 +66,6 @@ const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073];
 const CLIP_STD = [0.26862954, 0.26130258, 0.27577711];
 /** PIL's numbers for its filters. */
 const FILTERS: Readonly<Record<number, ResizeFilter>> = { 1: 'lanczos', 2: 'bilinear', 3: 'bicubic' };
-
-/** Reads a JSON object from a model folder; undefined when there is no such file. */
-export async function readJsonFile(platform: Platform, path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
-  if (!(await platform.exists(path))) return undefined;
-  const text = new TextDecoder().decode(await platform.readFile(path));
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new UserError(`${path}: it is not valid JSON (${cause instanceof Error ? cause.message : String(cause)}). Fetch the file again.`);
-  }
-  const object = asObject(value);
-  if (object === undefined) throw new UserError(`${path}: a JSON object was expected, found ${JSON.stringify(value)?.slice(0, 40)}.`);
-  return object;
-}
-
-export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  return Object.fromEntries(Object.entries(value));
-}
 
 /** @throws UserError where the folder has no image settings, or some that this code does not reproduce */
 export async function loadImageSettings(platform: Platform, dir: string): Promise<ImageSettings> {

@@ -6,7 +6,7 @@
 import { ByteFallbackDecoder, SequenceDecoder, Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
-import { asObject, readJsonFile } from './image.ts';
+import { asObject, readJsonFile } from './jsonFile.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 

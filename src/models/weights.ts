@@ -4,7 +4,7 @@
  * allocated in f32 with their gradients, and only get their values here. Bytes stream from the files in pieces: no tensor is ever whole in RAM.
  */
 import type { Device } from '../gpu/device.ts';
-import { BYTES_PER_ELEMENT, Tensor } from '../gpu/tensor.ts';
+import { Tensor } from '../gpu/tensor.ts';
 import type { DType, TensorPart } from '../gpu/tensor.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
 import { toFloat32 } from '../io/safetensors.ts';
@@ -145,12 +145,4 @@ async function fillTrained(folder: ModelFolder, name: string, shape: Shape, fill
     const raw = await folder.readRange(name, row * rowBytes, count * rowBytes);
     fill(name, row, toFloat32(raw, dtype as 'F32' | 'F16' | 'BF16', name));
   }
-}
-
-/** Bytes of the weights of a model as they will lie on the GPU. */
-export function storedBytes(folder: ModelFolder, shapes: ReadonlyMap<string, Shape>): number {
-  return [...shapes].reduce((sum, [name, shape]) => {
-    const info = folder.info(name);
-    return sum + (shape.length === 1 ? shape[0]! * BYTES_PER_ELEMENT.f32 : info.bytes);
-  }, 0);
 }

@@ -5,7 +5,8 @@
 import { assistantSpans, ChatTemplate, tokenRanges } from '../../data/chat.ts';
 import { IGNORE_INDEX } from '../../data/example.ts';
 import type { Conversation, EncodeOptions, Example, Processor } from '../../data/example.ts';
-import { asObject, loadImageSettings, patchify, pixelTable, readJsonFile, smartResize } from '../../data/image.ts';
+import { loadImageSettings, patchify, pixelTable, smartResize } from '../../data/image.ts';
+import { asObject, readJsonFile } from '../../data/jsonFile.ts';
 import type { ImageSettings, PatchLayout, PixelBounds } from '../../data/image.ts';
 import { resizeImage } from '../../data/resize.ts';
 import { Tokenizer } from '../../data/tokenizer.ts';
