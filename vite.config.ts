@@ -11,7 +11,7 @@ import { defineConfig } from 'vite';
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** The command lines: node/<name>.ts becomes dist/<name>.js. */
-const PROGRAMS = ['train', 'quickstart', 'pretrain'];
+const PROGRAMS = ['train', 'evaluate', 'inspect', 'setup', 'quickstart', 'pretrain'];
 const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${name}.ts`)] as const).filter(([, path]) => existsSync(path)));
 
 export default defineConfig(({ mode }) => ({
