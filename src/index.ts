@@ -22,6 +22,8 @@ export { openSession, Session } from './train/session.ts';
 export type { SessionOptions } from './train/session.ts';
 export { train } from './train/trainer.ts';
 export type { ExampleSource, TrainResult, TrainSettings, TrainSurroundings } from './train/trainer.ts';
+export type { EvaluationMoment, Evaluator } from './train/evaluator.ts';
+export type { SavedCheckpoint } from './train/saving.ts';
 export { countLabels, runMicroBatch } from './train/microBatch.ts';
 export type { MicroBatchOptions } from './train/microBatch.ts';
 export { AdamW } from './train/optimizer.ts';

@@ -16,6 +16,13 @@ export interface RunInfo {
   facts: Row;
   /** The options; secrets are taken out before anything is written. */
   config: Readonly<Record<string, unknown>>;
+  /** Of a run that goes on: what its checkpoint holds. Figures told after step `firstStep` are void; they come again. */
+  resumed?: {
+    /** The records of all trackers' `state`, merged. */
+    state: Readonly<Record<string, unknown>>;
+    /** Every row of figures up to `firstStep`, oldest first, each with its `step`. */
+    history: readonly Row[];
+  };
 }
 
 export interface Progress {
@@ -43,6 +50,8 @@ export interface Tracker {
   event(level: 'info' | 'warning', text: string): Promise<void>;
   /** Once, whatever the outcome; nothing may be told afterwards. */
   finish(summary: Summary): Promise<void>;
+  /** What a checkpoint keeps for this tracker (a run's id), as JSON; no secrets. Names begin with the tracker's own, since all trackers share one record. */
+  state?(): Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -71,6 +80,8 @@ export function allOf(trackers: readonly Tracker[]): Tracker {
     log: (row, step) => each((tracker) => tracker.log(row, step)),
     event: (level, text) => each((tracker) => tracker.event(level, text)),
     finish: (summary) => each((tracker) => tracker.finish(summary)),
+    // Those that have failed too: a run that goes on starts them again.
+    state: () => Object.assign({}, ...trackers.map((tracker) => tracker.state?.() ?? {})) as Record<string, unknown>,
   };
 }
 

@@ -9,8 +9,10 @@ import { joinPath, UserError } from '../platform.ts';
 import type { Row, Tracker } from '../track/tracker.ts';
 import { formatTrainerState, saveCheckpoint, trainerState, TRAINER_STATE } from './checkpointFolder.ts';
 import type { LogRow, TrainerState } from './checkpointFolder.ts';
+import type { Evaluator } from './evaluator.ts';
 import { countLabels, runMicroBatch } from './microBatch.ts';
 import { AdamW } from './optimizer.ts';
+import type { SavedCheckpoint } from './saving.ts';
 import { epochAfter, learningRateAt, microBatchesOf, planSteps, warmupStepsOf } from './schedule.ts';
 import type { SchedulerType, StepPlan } from './schedule.ts';
 import type { Session } from './session.ts';
@@ -63,6 +65,10 @@ export interface TrainSurroundings {
   outputDir?: string;
   /** Called once, when the first rows have been read and before anything is written: time to clear away an earlier run. */
   begin?: () => Promise<void>;
+  /** Asked every `eval_steps`, and before the first step. */
+  evaluator?: Evaluator;
+  /** After each checkpoint; returns at once. While the promise it may return is pending, that folder is not removed; a rejection becomes a warning. */
+  onSaved?: (saved: SavedCheckpoint) => Promise<void> | undefined;
 }
 
 interface MicroBatch {

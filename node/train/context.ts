@@ -1,0 +1,14 @@
+/** What every phase of `node dist/train.js` is given: the options as parsed, the platform, and how to speak to the user. */
+import type { Options } from '../../src/options.ts';
+import type { Platform } from '../../src/platform.ts';
+import type { Terminal } from '../../src/track/console.ts';
+
+export interface RunContext {
+  readonly platform: Platform;
+  readonly options: Options;
+  /** Aborted by the first Ctrl-C. */
+  readonly stop: AbortSignal;
+  readonly terminal: Terminal;
+  /** One line to the user; silent with `--report_to none`. */
+  say(text: string): void;
+}

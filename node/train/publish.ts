@@ -1,0 +1,24 @@
+/** What happens to a run's results beyond its folder: merging into the base model and pushing to the hub, after each save and after training. */
+import type { SavedCheckpoint } from '../../src/train/saving.ts';
+import type { TrainResult } from '../../src/train/trainer.ts';
+import type { RunContext } from './context.ts';
+
+export interface Publisher {
+  /**
+   * After a checkpoint is complete under its name. Must return at once; while the promise it may return is pending, `save_total_limit` leaves that
+   * folder alone. A rejection becomes a warning.
+   */
+  onSaved(saved: SavedCheckpoint): Promise<void> | undefined;
+  /** Once, after training: `dir` is the run's folder with the result at its root. Waits for uploads under way. */
+  afterTraining(dir: string, result: TrainResult): Promise<void>;
+}
+
+/** Called before the GPU is opened, so that a wrong token is told at the start. `base` is the base model's folder. */
+export async function openPublisher(_context: RunContext, _base: string): Promise<Publisher> {
+  return Promise.resolve({ onSaved: () => undefined, afterTraining: () => Promise.resolve() });
+}
+
+/** `--merge_only true`: merges (and pushes, where asked) the adapter that is in the run's folder, without training and without a GPU. */
+export function mergeOnly(_context: RunContext, _base: string): Promise<void> {
+  return Promise.reject(new Error('--merge_only is refused by the options until merging is built'));
+}
