@@ -12,6 +12,7 @@ import process from 'node:process';
 import type { Sharp, SharpConstructor } from 'sharp';
 import type { AtomicFile, DecodedImage, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
+import { nativeFiles } from './nativeFiles.ts';
 
 function runtimeName(): 'node' | 'deno' | 'bun' {
   if ('Deno' in globalThis) return 'deno';
@@ -306,6 +307,7 @@ export const nodePlatform: Platform = {
   rename: (from, to) => orInWords(fs.rename(from, to), 'rename to ' + to + ' the file', from),
   remove: (file) => orInWords(fs.rm(file, { recursive: true, force: true }), 'remove', file),
 
+  native: nativeFiles(inWords),
   decodeImage,
   async encodePng(data, width, height, channels) {
     if (data.length !== width * height * channels) {

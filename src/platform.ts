@@ -28,6 +28,38 @@ export interface AtomicFile {
   abort(): Promise<void>;
 }
 
+/** A file that grows at its end and may be continued by a later process. */
+export interface AppendFile {
+  /** Bytes. */
+  readonly size: number;
+  append(bytes: Uint8Array): Promise<void>;
+  /** Back to no bytes. */
+  truncate(): Promise<void>;
+  /** With fsync. */
+  close(): Promise<void>;
+}
+
+export interface Hasher {
+  update(bytes: Uint8Array): void;
+  /** Ends it. */
+  hex(): string;
+}
+
+/** What only Node, Deno and Bun can do with files. */
+export interface NativeFiles {
+  /** Makes `path` a link to `target` (relative to its folder). Throws where the file system has none. */
+  symlink(target: string, path: string): Promise<void>;
+  realPath(path: string): Promise<string>;
+  openAppend(path: string): Promise<AppendFile>;
+  /** The file as a Blob that stays on disk. */
+  blob(path: string): Promise<Blob>;
+  hash(algorithm: 'sha1' | 'sha256'): Hasher;
+  /** Holds a lock file against other processes until the returned function is called; a lock of a dead process is taken over. */
+  lock(path: string, options?: { onWait?: (owner: string) => void; signal?: AbortSignal }): Promise<() => Promise<void>>;
+  /** Free space of the disk that `path` is or will be on, in bytes. */
+  freeBytes(path: string): Promise<number | undefined>;
+}
+
 export interface Platform {
   readonly name: 'node' | 'deno' | 'bun' | 'browser';
   /** The WebGPU entry point; throws an Error that says what to install where there is none. */
@@ -48,6 +80,8 @@ export interface Platform {
   remove(path: string): Promise<void>;
 
   decodeImage(bytes: Uint8Array, name: string): Promise<DecodedImage>;
+  /** Absent in browsers. */
+  readonly native?: NativeFiles;
   /** PNG of an RGB (channels 3) or grey (channels 1) raster. */
   encodePng(data: Uint8Array, width: number, height: number, channels: 1 | 3): Promise<Uint8Array>;
 }
