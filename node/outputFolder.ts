@@ -2,7 +2,8 @@
  * The folder a run writes into, looked at before the run and cleared when it begins. The two are apart so that a start that fails, for whatever
  * reason, leaves neither a new folder behind nor an earlier run destroyed.
  */
-import { joinPath, parentPath, UserError } from '../src/platform.ts';
+import { missingFolders, removeEmpty } from '../src/io/wholeFolder.ts';
+import { joinPath, UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
 import { listCheckpoints } from '../src/train/checkpointFolder.ts';
 
@@ -18,10 +19,7 @@ export async function checkOutput(platform: Platform, dir: string, mayReplace: b
     if (!(error instanceof UserError)) throw error;
     throw new UserError(`--lora_checkpoint_dir ${dir} cannot be written. ${error.message}`, { cause: error });
   } finally {
-    // Empty ones only: another run may have begun in them since.
-    for (const folder of missing) {
-      if ((await platform.isDirectory(folder)) && (await platform.listDir(folder)).length === 0) await platform.remove(folder);
-    }
+    await removeEmpty(platform, missing);
   }
   const last = (await listCheckpoints(platform, dir)).at(-1);
   if (last === undefined || mayReplace) return;
@@ -33,17 +31,4 @@ export async function clearOutput(platform: Platform, dir: string): Promise<void
   const earlier = await listCheckpoints(platform, dir);
   for (const { name } of earlier) await platform.remove(joinPath(dir, name));
   if (earlier.length > 0) await platform.remove(joinPath(dir, 'trainer_log.jsonl'));
-}
-
-/** `dir` and the folders above it that do not exist, the innermost first. */
-async function missingFolders(platform: Platform, dir: string): Promise<string[]> {
-  const missing: string[] = [];
-  let at = dir;
-  while (!(await platform.exists(at))) {
-    missing.push(at);
-    const above = parentPath(at);
-    if (above === at) break;
-    at = above;
-  }
-  return missing;
 }

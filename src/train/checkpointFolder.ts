@@ -5,6 +5,7 @@
  */
 import { joinPath, UserError, type Platform } from '../platform.ts';
 import { readJsonObject } from '../io/modelFolder.ts';
+import { moveIntoPlace } from '../io/wholeFolder.ts';
 
 /** One row of `log_history`; rows of an evaluation carry `eval_…` keys instead of the training ones. */
 export interface LogRow {
@@ -127,23 +128,6 @@ async function fill(platform: Platform, dir: string, contents: CheckpointContent
     else await platform.writeFile(path, data);
   }
   await platform.writeFile(joinPath(dir, TRAINER_STATE), formatTrainerState(contents.trainerState));
-}
-
-/** A folder cannot be renamed onto another, so one of the same step steps aside first and comes back if the rename fails. */
-async function moveIntoPlace(platform: Platform, from: string, to: string, aside: string): Promise<void> {
-  if (!(await platform.exists(to))) {
-    await platform.rename(from, to);
-    return;
-  }
-  if (await platform.exists(aside)) await platform.remove(aside);
-  await platform.rename(to, aside);
-  try {
-    await platform.rename(from, to);
-  } catch (error) {
-    await platform.rename(aside, to);
-    throw error;
-  }
-  await platform.remove(aside);
 }
 
 async function prune(platform: Platform, runDir: string, newest: string, contents: CheckpointContents): Promise<Omit<SavedCheckpoint, 'path'>> {

@@ -4,6 +4,7 @@
  */
 import type { Example, Processor } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
+import { copyCompanionFiles, statedAsFloat32 } from '../io/companionFiles.ts';
 import { openModelFolder } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
 import { checkAdapterFits, readAdapter, writeAdapter } from '../io/peft.ts';
@@ -35,12 +36,6 @@ export interface SessionOptions {
   maxPixels?: number;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
-
-/** Files of a model folder that go along with a fully fine-tuned model, where they exist. */
-const COMPANION_FILES = [
-  'config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'vocab.json', 'merges.txt',
-  'chat_template.jinja', 'chat_template.json', 'preprocessor_config.json', 'processor_config.json',
-];
 
 export class Session {
   readonly device: Device;
@@ -77,12 +72,7 @@ export class Session {
       return;
     }
     await this.platform.makeDir(dir);
-    for (const file of COMPANION_FILES) {
-      const from = joinPath(this.baseModel, file);
-      if (!(await this.platform.exists(from))) continue;
-      const bytes = await this.platform.readFile(from);
-      await this.platform.writeFile(joinPath(dir, file), file === 'config.json' ? statedAsFloat32(bytes) : bytes);
-    }
+    await copyCompanionFiles(this.platform, this.baseModel, dir, statedAsFloat32);
     const entries = [...sources].map(([name, { shape, data }]) => ({
       name,
       dtype: 'F32' as const,
@@ -102,12 +92,6 @@ export class Session {
     this.weights.release(this.device);
     this.arena.release();
   }
-}
-
-/** config.json as it is written for weights in f32: transformers would otherwise load them in the precision that the base model had. */
-function statedAsFloat32(config: Uint8Array): string {
-  // In the text: through JSON.parse, Python's 1e6 would come back as an integer.
-  return new TextDecoder().decode(config).replace(/("(?:torch_)?dtype"\s*:\s*)"[^"]*"/g, '$1"float32"');
 }
 
 /** @throws UserError for a folder, configuration or adapter that cannot be used */
