@@ -24,7 +24,7 @@ export interface PreparedBatch {
 }
 
 export interface PrepareOptions {
-  /** Generation: keys and values of the tokens before; the batch is one row that continues it. */
+  /** Generation: keys and values of the tokens before. The examples continue the sequences that the cache has begun; it gives the attention ranges. */
   cache?: KeyValueCache;
   /** Full fine-tuning needs gradients of repeated token ids added in a fixed order. */
   grad?: boolean;

@@ -17,6 +17,8 @@ export interface AttentionRanges {
   queryRanges: Tensor;
   /** (S, 2) u32, both columns non-decreasing */
   keyRanges: Tensor;
+  /** Every query is of another row, as when a batch generates: what one sees is of no use to its neighbour. */
+  isApart?: boolean;
 }
 
 export interface AttentionOptions {
@@ -106,7 +108,7 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   // (T, H, 3): largest score, log of the denominator relative to it, delta
   const stats = t.alloc(needsGrad ? [queries, heads, 3] : [1]);
   const params = { queries, heads, kv_heads: kvHeads, scale };
-  const forward = queries <= DECODE_QUERIES ? decodeTiling(t.device, headSize) : tilingOf(t.device, headSize, 64, 1);
+  const forward = queries <= DECODE_QUERIES || ranges.isApart ? decodeTiling(t.device, headSize) : tilingOf(t.device, headSize, 64, 1);
   t.dispatch(
     t.kernel('attention', { ...spec, PARTS: forward.parts, QUERIES: forward.rows, OWN: forward.own, KEYS: forward.staged, KEEP_STATS: needsGrad }),
     { q, k, v, ranges: ranges.queryRanges, y, stats },

@@ -59,16 +59,29 @@ export function blockCausalRanges(rowLengths: readonly number[], blockIds: Int32
   return table;
 }
 
+/** A sequence of a key/value cache: its rows lie from `start` on, `past` of them are held, and `fresh` tokens come behind those. */
+export interface CachedSequence {
+  start: number;
+  past: number;
+  fresh: number;
+}
+
 /**
- * Generation with a key/value cache, one sequence: `past` keys are cached, `fresh` queries are new and their keys lie directly behind the
- * cached ones. `window` as in `blockCausalRanges`.
+ * Generation with a key/value cache: each fresh token sees its own sequence up to itself, and with `blockIds` (one a fresh token, -1 outside images)
+ * the whole of its image. `window` as in `blockCausalRanges`.
  */
-export function decodeRanges(past: number, fresh: number, window?: number): RangeTable {
-  const table = tableOf(fresh);
-  for (let i = 0; i < fresh; i++) {
-    const end = past + i + 1;
-    table[2 * i] = window === undefined ? 0 : Math.max(0, end - window);
-    table[2 * i + 1] = end;
+export function decodeRanges(sequences: readonly CachedSequence[], blockIds?: Int32Array, window?: number): RangeTable {
+  const lengths = sequences.map(({ fresh }) => fresh);
+  const count = lengths.reduce((sum, length) => sum + length, 0);
+  const table = blockCausalRanges(lengths, blockIds ?? new Int32Array(count).fill(-1));
+  let first = 0;
+  for (const { start, past, fresh } of sequences) {
+    const shift = start + past - first;
+    for (let i = first; i < first + fresh; i++) {
+      table[2 * i] = window === undefined ? start : Math.max(start, shift + i - window + 1);
+      table[2 * i + 1]! += shift;
+    }
+    first += fresh;
   }
   return table;
 }

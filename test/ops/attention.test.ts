@@ -155,7 +155,7 @@ describe('attention', () => {
 
   it('reads only the used rows of a longer cache: what lies behind them may be NaN', async () => {
     const shape = { T: 2, S: 70, H: 4, KV: 2, D: 16 };
-    const table = decodeRanges(68, 2);
+    const table = decodeRanges([{ start: 0, past: 68, fresh: 2 }]);
     const { q, k, v } = operands(shape);
     const padded = (x: Operand): Float32Array => {
       const data = new Float32Array(100 * 2 * 16).fill(NaN);
@@ -232,8 +232,14 @@ describe('ranges', () => {
   });
 
   it('follow the cache when decoding', () => {
-    expect(mask(decodeRanges(2, 2), 4)).toEqual(['1110', '1111']);
-    expect(mask(decodeRanges(3, 1, 2), 4)).toEqual(['0011']);
+    expect(mask(decodeRanges([{ start: 0, past: 2, fresh: 2 }]), 4)).toEqual(['1110', '1111']);
+    expect(mask(decodeRanges([{ start: 0, past: 3, fresh: 1 }], undefined, 2), 4)).toEqual(['0011']);
+    const batch = [
+      { start: 0, past: 1, fresh: 1 },
+      { start: 3, past: 0, fresh: 3 },
+    ];
+    expect(mask(decodeRanges(batch), 7)).toEqual(['1100000', '0001000', '0001100', '0001110']);
+    expect(mask(decodeRanges(batch, Int32Array.of(-1, -1, 4, 4), 2), 7)).toEqual(['1100000', '0001000', '0001110', '0000110']);
   });
 
   it("equal transformers' masks of causal text with images, full and sliding, element by element", () => {

@@ -5,6 +5,7 @@
  * name, rather than trained wrong.
  */
 import { UserError } from '../../platform.ts';
+import { Fields } from '../configFields.ts';
 
 export interface Qwen2_5VLTextConfig {
   hiddenSize: number;
@@ -91,6 +92,9 @@ export function parseQwen2_5VLConfig(json: Readonly<Record<string, unknown>>, so
   };
 }
 
+/** Two names of one function. */
+const SILU = { silu: 'silu', swish: 'silu' } as const;
+
 function parseText(fields: Fields): Qwen2_5VLTextConfig {
   const hiddenSize = fields.integer('hidden_size', 8192);
   const layers = fields.integer('num_hidden_layers', 80);
@@ -127,7 +131,7 @@ function parseText(fields: Fields): Qwen2_5VLTextConfig {
     intermediateSize: fields.integer('intermediate_size', 29568),
     vocabSize: fields.integer('vocab_size', 152064),
     rmsNormEps: fields.number('rms_norm_eps', 1e-5),
-    hiddenAct: fields.silu(),
+    hiddenAct: fields.activation('hidden_act', 'silu', SILU),
     ropeTheta: rope.number('rope_theta', fields.number('rope_theta', 1_000_000)),
     mropeSection,
     maxPositionEmbeddings: fields.integer('max_position_embeddings', 32768),
@@ -176,7 +180,7 @@ function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
     fullAttentionBlocks: fields.integers('fullatt_block_indexes', [7, 15, 23, 31]),
     // The hub's files say in_chans, which transformers ignores when in_channels is there too.
     inChannels: fields.integer('in_channels', fields.integer('in_chans', 3)),
-    hiddenAct: fields.silu(),
+    hiddenAct: fields.activation('hidden_act', 'silu', SILU),
     ropeTheta: rope?.number('rope_theta', 10_000) ?? 10_000,
     rmsNormEps: 1e-6,
   };
@@ -188,75 +192,4 @@ function headSize(fields: Fields, hiddenSize: number, heads: number, headsKey: s
   const stated = fields.integer('head_dim', headDim);
   if (stated !== headDim) throw fields.wrong('head_dim', stated, `hidden_size / ${headsKey} = ${headDim}, as this model's attention computes it`);
   return headDim;
-}
-
-/** Typed access to one object of the file; a key that is missing or null gives the default. */
-class Fields {
-  readonly source: string;
-  private readonly values: Readonly<Record<string, unknown>>;
-  private readonly prefix: string;
-
-  constructor(values: Readonly<Record<string, unknown>>, source: string, prefix: string) {
-    this.values = values;
-    this.source = source;
-    this.prefix = prefix;
-  }
-
-  wrong(key: string, found: unknown, expected: string): UserError {
-    return new UserError(`${this.source}: ${this.prefix}${key} is ${JSON.stringify(found)}; expected ${expected}.`);
-  }
-
-  isNull(key: string): boolean {
-    return this.values[key] === null;
-  }
-
-  integer(key: string, fallback: number, least = 1): number {
-    const value = this.values[key] ?? fallback;
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) throw this.wrong(key, value, `an integer of at least ${least}`);
-    return value;
-  }
-
-  number(key: string, fallback: number): number {
-    const value = this.values[key] ?? fallback;
-    if (typeof value !== 'number' || !Number.isFinite(value)) throw this.wrong(key, value, 'a number');
-    return value;
-  }
-
-  flag(key: string, fallback: boolean): boolean {
-    const value = this.values[key] ?? fallback;
-    if (typeof value !== 'boolean') throw this.wrong(key, value, 'true or false');
-    return value;
-  }
-
-  text(key: string, fallback: string): string {
-    const value = this.values[key] ?? fallback;
-    if (typeof value !== 'string') throw this.wrong(key, value, 'a string');
-    return value;
-  }
-
-  list(key: string): unknown[] | undefined {
-    const value = this.values[key] ?? undefined;
-    if (value !== undefined && !Array.isArray(value)) throw this.wrong(key, value, 'a list');
-    return value;
-  }
-
-  integers(key: string, fallback: number[]): number[] {
-    return (this.list(key) ?? fallback).map((value) => {
-      if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw this.wrong(key, value, 'a list of integers');
-      return value;
-    });
-  }
-
-  section(key: string): Fields | undefined {
-    const value = this.values[key] ?? undefined;
-    if (value === undefined) return undefined;
-    if (typeof value !== 'object' || Array.isArray(value)) throw this.wrong(key, value, 'an object');
-    return new Fields(Object.fromEntries(Object.entries(value as object)), this.source, `${this.prefix}${key}.`);
-  }
-
-  silu(): 'silu' {
-    const name = this.text('hidden_act', 'silu');
-    if (name !== 'silu' && name !== 'swish') throw this.wrong('hidden_act', name, '"silu"; other activations are not supported for this model');
-    return 'silu';
-  }
 }

@@ -4,15 +4,11 @@
  * one trains without complaint. `grid` is [t, h, w] in patches; images are concatenated.
  */
 import { UserError } from '../../platform.ts';
+import { inverseFrequencies, rotary } from '../rotary.ts';
+import type { Rotary } from '../rotary.ts';
 import type { Qwen2_5VLTextConfig, Qwen2_5VLVisionConfig } from './config.ts';
 
 export type Grid = readonly [t: number, h: number, w: number];
-
-/** cos and sin of the rotary angles, (N, headDim/2) row-major; element d turns the pair (d, d + headDim/2) of a head. */
-export interface Rotary {
-  cos: Float32Array;
-  sin: Float32Array;
-}
 
 /** Tokens an image takes in the text: its patches after merging. */
 export function imageTokens(grid: Grid, spatialMergeSize: number): number {
@@ -148,24 +144,4 @@ export function textRotary(positionIds: Int32Array, config: Pick<Qwen2_5VLTextCo
   const axes = config.mropeSection.flatMap((size, section) => Array.from({ length: size }, () => section % 3));
   const length = positionIds.length / 3;
   return rotary(length, frequencies.length, (t, d) => [positionIds[(axes[d] ?? 0) * length + t] ?? 0, frequencies[d] ?? 0]);
-}
-
-/** 1 / theta^(2i/dim), i < dim/2. Torch rounds every step to float32; so does this, else the angles of late tokens drift apart. */
-export function inverseFrequencies(theta: number, dim: number): Float32Array {
-  const f = Math.fround;
-  return Float32Array.from({ length: Math.ceil(dim / 2) }, (_, i) => f(1 / f(f(theta) ** f((2 * i) / dim))));
-}
-
-function rotary(rows: number, width: number, angle: (row: number, d: number) => [position: number, frequency: number]): Rotary {
-  const cos = new Float32Array(rows * width);
-  const sin = new Float32Array(rows * width);
-  for (let row = 0; row < rows; row++) {
-    for (let d = 0; d < width; d++) {
-      const [position, frequency] = angle(row, d);
-      const turn = Math.fround(position * frequency);
-      cos[row * width + d] = Math.cos(turn);
-      sin[row * width + d] = Math.sin(turn);
-    }
-  }
-  return { cos, sin };
 }

@@ -87,7 +87,7 @@ export function textBlock(t: Tape, x: Tensor, l: TextLayer, index: number, confi
   const q = rope(t, t.reshape(linear(t, h, l.q), [T, H, D]), context.rope);
   let k = rope(t, t.reshape(linear(t, h, l.k), [T, KV, D]), context.rope);
   let v = t.reshape(linear(t, h, l.v), [T, KV, D]);
-  if (context.cache) ({ k, v } = context.cache.extend(index, k, v));
+  if (context.cache) ({ k, v } = context.cache.extend(t, index, k, v));
   const ranges = context.ranges[config.layerTypes[index] ?? 'full_attention'];
   if (!ranges) throw new Error(`no attention ranges for layer ${index}`);
   const a = attention(t, q, k, v, ranges, { scale: D ** -0.5 });

@@ -13,7 +13,8 @@ import {
   visionRotary,
   windowOrder,
 } from '../../../src/models/qwen2_5_vl/positions.ts';
-import type { Grid, Rotary } from '../../../src/models/qwen2_5_vl/positions.ts';
+import type { Grid } from '../../../src/models/qwen2_5_vl/positions.ts';
+import type { Rotary } from '../../../src/models/rotary.ts';
 
 type Rows = Record<string, number[]>;
 interface VisionCase {

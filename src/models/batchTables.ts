@@ -1,0 +1,144 @@
+/**
+ * What the families share in bringing a micro-batch to the GPU: uploads that live as long as the batch, the tokens of all rows one after the other
+ * with the places that image features take, and the embedding stage between the vision tower and the text layers.
+ */
+import type { Example } from '../data/example.ts';
+import type { Device } from '../gpu/device.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import { uploadRanges } from '../ops/attention.ts';
+import type { AttentionRanges } from '../ops/attention.ts';
+import { blockCausalRanges } from '../ops/attentionRanges.ts';
+import type { RangeTable } from '../ops/attentionRanges.ts';
+import { embed, groupByToken } from '../ops/embed.ts';
+import type { Parameter } from '../ops/parameter.ts';
+import type { RopeTables } from '../ops/rope.ts';
+import { UserError } from '../platform.ts';
+import type { KeyValueCache } from './keyValueCache.ts';
+import type { Rotary } from './rotary.ts';
+import type { Stage } from './stages.ts';
+
+export class BatchTables {
+  /** Everything uploaded so far; whoever runs the batch releases it. */
+  readonly tables: Tensor[] = [];
+  private readonly device: Device;
+
+  constructor(device: Device) {
+    this.device = device;
+  }
+
+  upload(data: Float32Array | Uint32Array | Int32Array, shape: readonly number[]): Tensor {
+    const tensor = this.device.upload(data, shape, 'batch');
+    this.tables.push(tensor);
+    return tensor;
+  }
+
+  rotary(rotary: Rotary, rows: number): RopeTables {
+    const shape = [rows, rotary.cos.length / rows];
+    return { cos: this.upload(rotary.cos, shape), sin: this.upload(rotary.sin, shape) };
+  }
+
+  ranges(queryRanges: RangeTable, keyCount: number): AttentionRanges {
+    return this.keep(uploadRanges(this.device, queryRanges, keyCount, 'batch'));
+  }
+
+  /** What the tokens of a text stack see: their own row up to themselves, with `blockIds` the whole of their image, with `window` no further back. */
+  textRanges({ rowLengths, ids }: TokenRows, cache: KeyValueCache | undefined, { blockIds, window }: { blockIds?: Int32Array; window?: number }): AttentionRanges {
+    if (cache) return this.keep(cache.ranges(blockIds, window));
+    return this.ranges(blockCausalRanges(rowLengths, blockIds ?? new Int32Array(ids.length).fill(-1), window), ids.length);
+  }
+
+  private keep(ranges: AttentionRanges): AttentionRanges {
+    this.tables.push(ranges.queryRanges, ranges.keyRanges);
+    return ranges;
+  }
+
+  /** Pixels of all images, (patches, values a patch): the input of a vision tower's first stage, which takes it over. */
+  pixels(examples: readonly Example[], patches: number): Tensor {
+    const pixels = concat(Float32Array, examples.map((example) => example.pixelValues));
+    return this.device.upload(pixels, [patches, pixels.length / patches], 'batch');
+  }
+
+  /** The embedding stage takes the features as its input; without images it takes one row that no token points at. */
+  noFeatures(size: number): Tensor {
+    return this.device.upload(new Float32Array(size), [1, size], 'batch');
+  }
+}
+
+export interface TokenRows {
+  /** (T) of all rows. */
+  ids: Int32Array;
+  rowLengths: number[];
+  /** (T): −1 for a text token, else the row of the image features that takes its place. */
+  slots: Int32Array;
+}
+
+export interface TokenRules {
+  vocabSize: number;
+  /** Absent where the model reads text only. It may lie beyond the vocabulary: its embedding is never looked up. */
+  imageTokenId?: number;
+  /** Rows of image features that the batch's images give. */
+  features: number;
+}
+
+/** @throws UserError for an id outside the vocabulary, or where placeholders and features differ in number */
+export function tokenRows(examples: readonly Example[], { vocabSize, imageTokenId, features }: TokenRules): TokenRows {
+  const ids = concat(Int32Array, examples.map((example) => example.inputIds));
+  const slots = new Int32Array(ids.length).fill(-1);
+  let slot = 0;
+  ids.forEach((id, t) => {
+    if (id === imageTokenId) slots[t] = slot++;
+    else if (id < 0 || id >= vocabSize) {
+      throw new UserError(`Token id ${id} is outside the model's vocabulary of ${vocabSize}; tokenizer and weights are of different models.`);
+    }
+  });
+  if (slot !== features) throw new UserError(`The tokens hold ${slot} image placeholders and the images give ${features} features; they must be equal.`);
+  return { ids, slots, rowLengths: examples.map((example) => example.inputIds.length) };
+}
+
+export interface EmbeddingOptions {
+  /** A backward pass follows. */
+  grad: boolean;
+  /** Factor on the embeddings of text tokens. */
+  scale?: number;
+}
+
+/** Image features (N, C) → hidden states (T, C). */
+export function embeddingStage(name: string, tables: BatchTables, rows: TokenRows, embedding: Parameter, { grad, scale = 1 }: EmbeddingOptions): Stage {
+  const { ids, slots } = rows;
+  const idsTensor = tables.upload(Uint32Array.from(ids), [ids.length]);
+  const slotsTensor = tables.upload(slots, [ids.length]);
+  const groups = embedding.grad && grad ? groupByToken(ids, slots) : undefined;
+  const uploaded = groups && {
+    uniqueIds: tables.upload(groups.uniqueIds, [groups.uniqueIds.length]),
+    offsets: tables.upload(groups.offsets, [groups.offsets.length]),
+    positions: tables.upload(groups.positions, [groups.positions.length]),
+  };
+  return {
+    name,
+    trainable: embedding.grad !== undefined,
+    forward: (t, x) => embed(t, idsTensor, embedding, { image: { features: x, slots: slotsTensor }, scale, ...(uploaded && { groups: uploaded }) }),
+  };
+}
+
+/** (P, ΣT) from each row's (P, T). */
+export function concatPositions(examples: readonly Example[], rowLengths: readonly number[], axes: number): Int32Array {
+  const T = rowLengths.reduce((a, b) => a + b, 0);
+  const out = new Int32Array(axes * T);
+  let at = 0;
+  examples.forEach((example, row) => {
+    const length = rowLengths[row]!;
+    for (let axis = 0; axis < axes; axis++) out.set(example.positionIds.subarray(axis * length, (axis + 1) * length), axis * T + at);
+    at += length;
+  });
+  return out;
+}
+
+function concat<A extends Int32Array | Float32Array>(Kind: new (length: number) => A, arrays: readonly A[]): A {
+  const out = new Kind(arrays.reduce((sum, array) => sum + array.length, 0));
+  let at = 0;
+  for (const array of arrays) {
+    out.set(array, at);
+    at += array.length;
+  }
+  return out;
+}

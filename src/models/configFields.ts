@@ -1,0 +1,87 @@
+/** A model's `config.json` read field by field, with messages that name the file and the key. */
+import { UserError } from '../platform.ts';
+
+/** Typed access to one object of the file; a key that is missing or null gives the default. */
+export class Fields {
+  readonly source: string;
+  private readonly values: Readonly<Record<string, unknown>>;
+  private readonly prefix: string;
+
+  constructor(values: Readonly<Record<string, unknown>>, source: string, prefix: string) {
+    this.values = values;
+    this.source = source;
+    this.prefix = prefix;
+  }
+
+  wrong(key: string, found: unknown, expected: string): UserError {
+    return new UserError(`${this.source}: ${this.prefix}${key} is ${JSON.stringify(found)}; expected ${expected}.`);
+  }
+
+  /** The key is there, and not null. */
+  has(key: string): boolean {
+    return this.values[key] !== undefined && this.values[key] !== null;
+  }
+
+  isNull(key: string): boolean {
+    return this.values[key] === null;
+  }
+
+  integer(key: string, fallback: number, least = 1): number {
+    const value = this.values[key] ?? fallback;
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) throw this.wrong(key, value, `an integer of at least ${least}`);
+    return value;
+  }
+
+  /** Positive: a size, a factor, an epsilon. */
+  positive(key: string, fallback: number): number {
+    const value = this.number(key, fallback);
+    if (value <= 0) throw this.wrong(key, value, 'a number above 0');
+    return value;
+  }
+
+  number(key: string, fallback: number): number {
+    const value = this.values[key] ?? fallback;
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw this.wrong(key, value, 'a number');
+    return value;
+  }
+
+  flag(key: string, fallback: boolean): boolean {
+    const value = this.values[key] ?? fallback;
+    if (typeof value !== 'boolean') throw this.wrong(key, value, 'true or false');
+    return value;
+  }
+
+  text(key: string, fallback: string): string {
+    const value = this.values[key] ?? fallback;
+    if (typeof value !== 'string') throw this.wrong(key, value, 'a string');
+    return value;
+  }
+
+  list(key: string): unknown[] | undefined {
+    const value = this.values[key] ?? undefined;
+    if (value !== undefined && !Array.isArray(value)) throw this.wrong(key, value, 'a list');
+    return value;
+  }
+
+  integers(key: string, fallback: number[]): number[] {
+    return (this.list(key) ?? fallback).map((value) => {
+      if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw this.wrong(key, value, 'a list of integers');
+      return value;
+    });
+  }
+
+  section(key: string): Fields | undefined {
+    const value = this.values[key] ?? undefined;
+    if (value === undefined) return undefined;
+    if (typeof value !== 'object' || Array.isArray(value)) throw this.wrong(key, value, 'an object');
+    return new Fields(Object.fromEntries(Object.entries(value as object)), this.source, `${this.prefix}${key}.`);
+  }
+
+  /** The activation under `key`, one of `known` (Hugging Face's name → ours). */
+  activation<A extends string>(key: string, fallback: string, known: Readonly<Record<string, A>>): A {
+    const name = this.text(key, fallback);
+    const found = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (found === undefined) throw this.wrong(key, name, `one of ${Object.keys(known).join(', ')}; other activations are not supported for this model`);
+    return found;
+  }
+}

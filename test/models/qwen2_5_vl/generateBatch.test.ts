@@ -1,0 +1,104 @@
+/** A batch of unequal prompts gives, token for token, what each prompt gives alone and what transformers gives; and its steps make nothing anew. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Example } from '../../../src/data/example.ts';
+import type { Device } from '../../../src/gpu/device.ts';
+import { generate, generateBatch } from '../../../src/models/generate.ts';
+import type { Session } from '../../../src/train/session.ts';
+import { testDevice } from '../../gpu/testDevice.ts';
+import { goldenPath } from '../../io/goldenFolder.ts';
+import { goldenCases, hasGolden, withSession } from '../golden.ts';
+import { goldenCase, MODEL, promptOf } from './goldenExamples.ts';
+import type { GoldenCase } from './goldenExamples.ts';
+
+const baseModel = goldenPath('models', MODEL);
+const cases: GoldenCase[] = [];
+let device: Device;
+
+beforeAll(async () => {
+  device = await testDevice();
+  for (const id of goldenCases(MODEL)) cases.push(await goldenCase(id));
+});
+
+const withBase = (use: (session: Session) => Promise<void>): Promise<void> => withSession(device, { baseModel, finetuning: { kind: 'full' } }, use);
+const short = (): Example[] => cases.map(promptOf).filter(({ pixelValues }) => pixelValues.length === 0);
+
+describe('a batch', () => {
+  it('equals transformers on every case at once', async () => {
+    await withBase(async ({ model }) => {
+      const length = Math.max(...cases.map(({ facts }) => facts.generated.ids.length));
+      const answers = await generateBatch(device, model, cases.map(promptOf), { maxNewTokens: length, endIds: [] });
+      expect(new Set(cases.map(({ example }) => example.inputIds.length)).size).toBeGreaterThan(1);
+      cases.forEach(({ id, facts: { generated } }, i) => expect(answers[i]!.ids.slice(0, generated.ids.length), id).toEqual(generated.ids));
+    });
+  });
+
+  it.runIf(hasGolden('golden', MODEL, 'runs', 'lora_token_mean', 'adapter_final'))('with an adapter equals each prompt alone', async () => {
+    const initAdapter = goldenPath('golden', MODEL, 'runs', 'lora_token_mean', 'adapter_final');
+    await withSession(device, { baseModel, initAdapter }, async ({ model, processor }) => {
+      const options = { maxNewTokens: 12, endIds: processor.endOfTurnIds };
+      const prompts = cases.slice(0, 3).map(promptOf);
+      const together = await generateBatch(device, model, prompts, options);
+      for (const [i, prompt] of prompts.entries()) expect(together[i]!.ids).toEqual(await generate(device, model, prompt, options));
+    });
+  });
+
+  it('outgrows its cache, and goes on while others have ended', async () => {
+    await withBase(async ({ model }) => {
+      const [prompt] = short();
+      const cut = (length: number): Example => ({
+        ...prompt!,
+        inputIds: prompt!.inputIds.slice(0, length),
+        labels: prompt!.labels.slice(0, length),
+        positionIds: Int32Array.from({ length: 3 * length }, (_, i) => i % length),
+      });
+      const prompts = [3, 30, 17].map(cut);
+      const alone: number[][] = [];
+      for (const example of prompts) alone.push(await generate(device, model, example, { maxNewTokens: 70, endIds: [] }));
+      // An id that ends some answers early and not others.
+      const firstAt = (ids: readonly number[], id: number): number => (ids.includes(id) ? ids.indexOf(id) : ids.length);
+      const end = [...new Set(alone.flat())].find((id) => new Set(alone.map((ids) => firstAt(ids, id))).size > 1)!;
+      const answers = await generateBatch(device, model, prompts, { maxNewTokens: 70, endIds: [end] });
+      answers.forEach(({ ids, finish }, i) => {
+        expect(ids).toEqual(alone[i]!.slice(0, firstAt(alone[i]!, end)));
+        expect(finish).toBe(alone[i]!.includes(end) ? 'end' : 'length');
+      });
+    });
+  });
+
+  it('makes no buffer and no bind group after its second step', async () => {
+    await withBase(async ({ model }) => {
+      const prompts = short();
+      const made: number[][] = [];
+      const counting = { ...model, head: model.head, finalNorm: model.finalNorm.bind(model), prepare: (...args: Parameters<typeof model.prepare>) => {
+        made.push([device.counters.buffersCreated, device.counters.bindGroupsCreated]);
+        return model.prepare(...args);
+      } };
+      await generateBatch(device, counting, [prompts[0]!, prompts[0]!], { maxNewTokens: 12, endIds: [] });
+      expect(made).toHaveLength(12);
+      expect(made.slice(4).every((now) => String(now) === String(made[3]))).toBe(true);
+    });
+  });
+
+  it('stops between two tokens', async () => {
+    await withBase(async ({ model }) => {
+      const stop = new AbortController();
+      let steps = 0;
+      const watched = { ...model, head: model.head, finalNorm: model.finalNorm.bind(model), prepare: (...args: Parameters<typeof model.prepare>) => {
+        if (++steps === 3) stop.abort();
+        return model.prepare(...args);
+      } };
+      const held = device.pool.report().inUseBytes;
+      const answers = await generateBatch(device, watched, short().slice(0, 1), { maxNewTokens: 50, endIds: [], stop: stop.signal });
+      expect(answers[0]).toMatchObject({ finish: 'stopped' });
+      expect(answers[0]!.ids).toHaveLength(3);
+      expect(device.pool.report().inUseBytes).toBe(held);
+    });
+  });
+
+  it('of no prompt, or of no new token, is empty', async () => {
+    await withBase(async ({ model }) => {
+      expect(await generateBatch(device, model, [], { maxNewTokens: 5, endIds: [] })).toEqual([]);
+      expect(await generateBatch(device, model, short().slice(0, 1), { maxNewTokens: 0, endIds: [] })).toEqual([{ ids: [], finish: 'length' }]);
+    });
+  });
+});
