@@ -18,6 +18,8 @@ export interface DeviceReport {
   isSoftware: boolean;
   f16: boolean;
   subgroups: boolean;
+  /** Invocations in every subgroup; 0 without subgroups, or where the adapter may choose. */
+  subgroupSize: number;
   timestamps: boolean;
   maxBindingBytes: number;
   maxBufferBytes: number;
@@ -66,6 +68,7 @@ export async function openAdapter(gpu: GPU, options: DeviceOptions): Promise<{ g
       isSoftware: /llvmpipe|swiftshader|lavapipe/i.test(`${description} ${info.device} ${info.architecture}`),
       f16,
       subgroups,
+      subgroupSize: subgroups && info.subgroupMinSize === info.subgroupMaxSize ? (info.subgroupMinSize ?? 0) : 0,
       timestamps,
       maxBindingBytes: Math.floor(bindable / 256) * 256,
       maxBufferBytes: limits.maxBufferSize,

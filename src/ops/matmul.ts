@@ -67,13 +67,17 @@ export interface MatmulTNOptions {
   rowScale?: ScaleVector;
 }
 
+/** One way to make the sums of a product: rows and columns of the result to a workgroup, and the kernel's specialisation for it. */
 interface Tile {
   BM: number;
   BN: number;
-  TM: number;
-  TN: number;
-  /** Terms of the sum between two barriers, a multiple of 4. */
+  /** Terms of the sum in one step, a multiple of 4. */
   BK: number;
+  /** The field of that name in the kernel's Params. */
+  depth: number;
+  /** Of the kernel's name: matmul_nt or matmul_nt_subgroup. */
+  suffix: '' | '_subgroup';
+  spec: Specialisation;
 }
 
 /** Up to this many rows a·wᵀ is a pass over w without tiles. */
@@ -86,19 +90,42 @@ const MIN_CHUNK = 128;
 /** Of the wide tile below: 32 terms of 64 rows and 128 columns. */
 const WIDE_TILE_BYTES = 32 * (64 + 128) * 4;
 
+/** SUBGROUP of kernels/lib/matmul_subgroup.wgsl. */
+const SUBGROUP = 8;
+
 /**
- * All have 64 invocations; the narrow ones are for LoRA's ranks and for few rows. On the software GPU a barrier is a switch between coroutines, so
- * it gets more work between two of them (against the tile for graphics cards 1.2 to 1.6 times as fast, test/bench/RESULTS.md).
+ * A software GPU with subgroups does without workgroup memory: its barriers are switches between coroutines, and its subgroups are the vector
+ * registers of the CPU (against tiles 2 to 3 times as fast, test/bench/RESULTS.md).
  */
 function tileFor(device: Device, m: number, n: number): Tile {
+  const { isSoftware, subgroupSize } = device.report;
+  if (!isSoftware || subgroupSize !== SUBGROUP) return workgroupTile(device, m, n);
+  const TM = m <= 8 ? 8 : 16;
+  const WG = n <= 4 * SUBGROUP ? SUBGROUP : 2 * SUBGROUP;
+  return { BM: TM, BN: 4 * WG, BK: 4, depth: 1, suffix: '_subgroup', spec: { TM, WG } };
+}
+
+/**
+ * All have 64 invocations, but for the narrow ones of a software GPU; the narrow ones are for LoRA's ranks and for few rows. On a software GPU
+ * without subgroups a barrier gets more work between two of them.
+ */
+function workgroupTile(device: Device, m: number, n: number): Tile {
   const { isSoftware, workgroupMemoryBytes } = device.report;
   const BK = isSoftware ? 32 : 16;
+  const tile = (BM: number, BN: number, TM: number, TN: number): Tile => ({
+    BM,
+    BN,
+    BK,
+    depth: BK,
+    suffix: '',
+    spec: { BM, BN, BK, TM, TN, COMPACT: isSoftware },
+  });
   // Eight invocations, one vector of the CPU, with as many sums in each as pay for what they load.
-  if (n <= 16) return { BM: 64, BN: 16, ...(isSoftware ? { TM: 8, TN: 16 } : { TM: 4, TN: 4 }), BK };
-  if (m <= 16) return { BM: 16, BN: 64, ...(isSoftware ? { TM: 16, TN: 8 } : { TM: 4, TN: 4 }), BK };
-  if (m <= 32 || n <= 32) return { BM: 32, BN: 32, TM: 4, TN: 4, BK };
-  if (isSoftware && n > 64 && workgroupMemoryBytes >= WIDE_TILE_BYTES) return { BM: 64, BN: 128, TM: 8, TN: 16, BK };
-  return { BM: 64, BN: 64, TM: 8, TN: 8, BK };
+  if (n <= 16) return isSoftware ? tile(64, 16, 8, 16) : tile(64, 16, 4, 4);
+  if (m <= 16) return isSoftware ? tile(16, 64, 16, 8) : tile(16, 64, 4, 4);
+  if (m <= 32 || n <= 32) return tile(32, 32, 4, 4);
+  if (isSoftware && n > 64 && workgroupMemoryBytes >= WIDE_TILE_BYTES) return tile(64, 128, 8, 16);
+  return tile(64, 64, 8, 8);
 }
 
 interface Split {
@@ -168,10 +195,10 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   }
   const tile = tileFor(device, m, n);
   const type = { W_TYPE: weightType(w), ...weightUnits(isWide(k)) };
-  const isFewRows = m <= FEW_ROWS && dropout.rate === 0;
+  const isFewRows = m <= FEW_ROWS && dropout.rate === 0 && tile.suffix === '';
   const kernel = isFewRows
     ? device.kernel('matmul_nt_few_rows', { ...type, ROWS: m === 1 ? 1 : FEW_ROWS })
-    : device.kernel('matmul_nt', { ...type, ...tile, COMPACT: device.report.isSoftware, DROPOUT: dropout.rate > 0 });
+    : device.kernel(`matmul_nt${tile.suffix}`, { ...type, ...tile.spec, DROPOUT: dropout.rate > 0 });
   const isPlain = !isFewRows && !bias && !columnScale && !lowRank && w.parts.length === 1;
   const split = isPlain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(k, tile.BK) };
   for (const part of w.parts) {
@@ -195,7 +222,7 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           chunk: split.chunk,
           y_stride: n,
           column: part.rowStart,
-          depth: tile.BK,
+          depth: tile.depth,
           rank,
           has_bias: bias ? 1 : 0,
           has_column_scale: columnScale ? 1 : 0,
@@ -228,14 +255,13 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   const masked = dropout.rate > 0;
   const wide = isWide(k, n, ...w.parts.map((part) => part.rowStart));
   const spec = {
-    ...tile,
-    COMPACT: device.report.isSoftware,
+    ...tile.spec,
     W_TYPE: weightType(w),
     MASK: !masked ? 0 : dropout.over === 'lowRank' ? 1 : 2,
     HAS_A_SCALE: aScale !== undefined,
     ...weightUnits(wide),
   };
-  const kernel = device.kernel('matmul_nn', spec);
+  const kernel = device.kernel(`matmul_nn${tile.suffix}`, spec);
   const isPlain = !lowRank && !masked && w.parts.length === 1;
   w.parts.forEach((part, at) => {
     const split = isPlain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(part.rows, tile.BK) };
@@ -251,7 +277,7 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           chunk: split.chunk,
           a_stride: k,
           column: part.rowStart,
-          depth: tile.BK,
+          depth: tile.depth,
           rank: at === 0 ? rank : 0,
           a_scale_offset: aScale?.offset ?? 0,
           scale: options.scale ?? 1,
@@ -281,7 +307,7 @@ export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, option
   for (const part of c.parts) {
     const tile = tileFor(device, part.rows, n);
     const units: Specialisation = wide ? { WIDE: true, UNIT: 'vec4f' } : {};
-    const kernel = device.kernel('matmul_tn', { ...units, ...tile, COMPACT: device.report.isSoftware, DROPOUT: dropout.rate > 0 });
+    const kernel = device.kernel(`matmul_tn${tile.suffix}`, { ...units, ...tile.spec, DROPOUT: dropout.rate > 0 });
     const split = splitSum(device, part.rows, n, rows, tile);
     inParts(device, split, part.view, part.rows * n, accumulate, (target, add) => {
       device.dispatch(
@@ -294,7 +320,7 @@ export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, option
           chunk: split.chunk,
           a_stride: m,
           column: part.rowStart,
-          depth: tile.BK,
+          depth: tile.depth,
           has_row_scale: rowScale ? 1 : 0,
           row_scale_offset: rowScale?.offset ?? 0,
           scale: options.scale ?? 1,

@@ -1,0 +1,75 @@
+// Operands and result of y = scale · (a wᵀ · column_scale + low_a low_wᵀ + bias), whichever way the sums are made: see matmul_nt.wgsl.
+struct Params {
+  m: u32, n: u32, k: u32, chunk: u32, y_stride: u32, column: u32, depth: u32,
+  rank: u32, has_bias: u32, has_column_scale: u32, column_scale_offset: f32, scale: f32, accumulate: u32,
+  seed: u32, stream: u32, step: u32, rate: f32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<A_UNIT>;
+@group(0) @binding(2) var<storage, read> w: array<W_UNIT>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> low_a: array<f32>;
+@group(0) @binding(5) var<storage, read> low_w: array<f32>;
+@group(0) @binding(6) var<storage, read> bias: array<f32>;
+@group(0) @binding(7) var<storage, read> column_scale: array<f32>;
+var<private> mask_key: u32;
+
+fn a_four(is_low: bool, m: u32, k: u32) -> vec4f {
+  if (is_low) { return low_a_four(m, k); }
+  if (m >= p.m || k >= p.k) { return vec4f(); }
+  let i = m * p.k + k;
+  var four: vec4f;
+  if (WIDE) {
+    four = vec4f(a[i / 4u]);
+  } else {
+    // A_UNIT is f32 here; vec4f(…).x keeps the line valid where it is not.
+    four = vec4f(vec4f(a[i]).x, vec4f(a[i + 1u]).x, vec4f(a[i + 2u]).x, vec4f(a[i + 3u]).x);
+    four = select(vec4f(), four, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.k));
+  }
+  if (DROPOUT) {
+    four *= vec4f(dropout_scale(mask_key, i, p.rate), dropout_scale(mask_key, i + 1u, p.rate), dropout_scale(mask_key, i + 2u, p.rate),
+      dropout_scale(mask_key, i + 3u, p.rate));
+  }
+  return four;
+}
+
+fn w_four(is_low: bool, n: u32, k: u32) -> vec4f {
+  if (is_low) { return low_w_four(n, k); }
+  if (n >= p.n || k >= p.k) { return vec4f(); }
+  let i = n * p.k + k;
+  if (WIDE) {
+    if (W_TYPE == 0u) { return bitcast<vec4f>(vec4u(vec2u(w[i / 2u]), vec2u(w[i / 2u + 1u]))); }
+    let words = vec2u(w[i / 4u]);
+    return vec4f(decode_weight(words.x, 0u), decode_weight(words.x, 1u), decode_weight(words.y, 0u), decode_weight(words.y, 1u));
+  }
+  let four = vec4f(decode_weight(vec2u(w[weight_word(i)]).x, i), decode_weight(vec2u(w[weight_word(i + 1u)]).x, i + 1u),
+    decode_weight(vec2u(w[weight_word(i + 2u)]).x, i + 2u), decode_weight(vec2u(w[weight_word(i + 3u)]).x, i + 3u));
+  return select(vec4f(), four, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.k));
+}
+
+fn low_a_four(m: u32, k: u32) -> vec4f {
+  if (m >= p.m) { return vec4f(); }
+  let i = m * p.rank + k;
+  return select(vec4f(), vec4f(low_a[i], low_a[i + 1u], low_a[i + 2u], low_a[i + 3u]), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.rank));
+}
+
+fn low_w_four(n: u32, k: u32) -> vec4f {
+  if (n >= p.n) { return vec4f(); }
+  let i = (p.column + n) * p.rank + k;
+  return select(vec4f(), vec4f(low_w[i], low_w[i + 1u], low_w[i + 2u], low_w[i + 3u]), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.rank));
+}
+
+fn column_factors(n: u32) -> vec4f {
+  let c = p.column + n;
+  return vec4f(column_scale[c], column_scale[c + 1u], column_scale[c + 2u], column_scale[c + 3u]) + p.column_scale_offset;
+}
+
+fn store(part: u32, m: u32, n: u32, sum: f32) {
+  if (m >= p.m || n >= p.n) { return; }
+  var value = sum;
+  if (p.has_bias == 1u) { value += bias[p.column + n]; }
+  value *= p.scale;
+  let at = (part * p.m + m) * p.y_stride + p.column + n;
+  if (p.accumulate == 1u) { value += y[at]; }
+  y[at] = value;
+}

@@ -1,0 +1,54 @@
+// Operands and result of c = scale · row_scale · aᵀ b, whichever way the sums are made: see matmul_tn.wgsl.
+struct Params {
+  m: u32, n: u32, t: u32, chunk: u32, a_stride: u32, column: u32, depth: u32, has_row_scale: u32, row_scale_offset: f32, scale: f32, accumulate: u32,
+  seed: u32, stream: u32, step: u32, rate: f32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<UNIT>;
+@group(0) @binding(2) var<storage, read> b: array<UNIT>;
+@group(0) @binding(3) var<storage, read_write> c: array<f32>;
+@group(0) @binding(4) var<storage, read> row_scale: array<f32>;
+var<private> mask_key: u32;
+
+// Past the end of a row these are elements of the next one; they only reach sums that are not written.
+fn a_four(t: u32, m: u32) -> vec4f {
+  if (t >= p.t || m >= p.m) { return vec4f(); }
+  let i = t * p.a_stride + p.column + m;
+  if (WIDE) { return vec4f(a[i / 4u]); }
+  return vec4f(vec4f(a[i]).x, vec4f(a[i + 1u]).x, vec4f(a[i + 2u]).x, vec4f(a[i + 3u]).x);
+}
+
+// Four rows of one column of a.
+fn a_column(t: u32, m: u32) -> vec4f { return vec4f(a_one(t, m), a_one(t + 1u, m), a_one(t + 2u, m), a_one(t + 3u, m)); }
+
+fn a_one(t: u32, m: u32) -> f32 {
+  if (t >= p.t || m >= p.m) { return 0.0; }
+  let i = t * p.a_stride + p.column + m;
+  if (WIDE) { return vec4f(a[i / 4u])[i % 4u]; }
+  return vec4f(a[i]).x;
+}
+
+fn b_four(t: u32, n: u32) -> vec4f {
+  if (t >= p.t || n >= p.n) { return vec4f(); }
+  let i = t * p.n + n;
+  var four: vec4f;
+  if (WIDE) {
+    four = vec4f(b[i / 4u]);
+  } else {
+    four = vec4f(vec4f(b[i]).x, vec4f(b[i + 1u]).x, vec4f(b[i + 2u]).x, vec4f(b[i + 3u]).x);
+  }
+  if (DROPOUT) {
+    four *= vec4f(dropout_scale(mask_key, i, p.rate), dropout_scale(mask_key, i + 1u, p.rate), dropout_scale(mask_key, i + 2u, p.rate),
+      dropout_scale(mask_key, i + 3u, p.rate));
+  }
+  return four;
+}
+
+fn store(part: u32, m: u32, n: u32, sum: f32) {
+  if (m >= p.m || n >= p.n) { return; }
+  var value = sum * p.scale;
+  if (p.has_row_scale == 1u) { value *= row_scale[p.column + m] + p.row_scale_offset; }
+  let at = (part * p.m + m) * p.n + n;
+  if (p.accumulate == 1u) { value += c[at]; }
+  c[at] = value;
+}

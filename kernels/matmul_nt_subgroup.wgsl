@@ -1,0 +1,37 @@
+// matmul_nt (same bindings, same meaning) with the sums of lib/matmul_subgroup.wgsl. A workgroup takes TM rows and 4·WG columns of y.
+// enable: subgroups
+// uses: matmul_nt_operands, matmul_subgroup, unpack, rng
+const TM: u32 = 16u;
+const WG: u32 = 16u;
+const W_TYPE: u32 = 0u;
+const DROPOUT: bool = false;
+// WIDE: K is a multiple of 4, so that four elements are one load (A_UNIT vec4f, W_UNIT vec2u).
+const WIDE: bool = false;
+alias A_UNIT = f32;
+alias W_UNIT = u32;
+// check: WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=2 DROPOUT=true
+// check: TM=8 WG=8 W_TYPE=1
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
+  let m0 = wid.x * TM;
+  let n = (wid.y * WG + lane) * 4u;
+  if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }
+  let begin = wid.z * p.chunk;
+  // One loop for both sums (half the code to compile): first the long one, then the low-rank one.
+  let long_steps = (min(p.k, begin + p.chunk) - begin + 3u) / 4u;
+  let steps = long_steps + (p.rank + 3u) / 4u;
+  for (var step = 0u; step < steps; step++) {
+    let is_low = step >= long_steps;
+    let k = select(begin + step * 4u, (step - long_steps) * 4u, is_low);
+    let b = transpose(mat4x4f(w_four(is_low, n, k), w_four(is_low, n + 1u, k), w_four(is_low, n + 2u, k), w_four(is_low, n + 3u, k)));
+    for (var i = 0u; i < TM; i += SUBGROUP) { add_products(i, a_four(is_low, m0 + i + sid, k), b); }
+    if (step + 1u == long_steps && p.has_column_scale == 1u) {
+      let factors = column_factors(n);
+      for (var i = 0u; i < TM; i++) { sums[i] *= factors; }
+    }
+  }
+  // A copy, because this loop may index it dynamically and the sums must stay in registers.
+  var results = sums;
+  for (var e = 0u; e < rolled(4u * TM); e++) { store(wid.z, m0 + e / 4u, n + e % 4u, results[e / 4u][e % 4u]); }
+}
