@@ -12,6 +12,8 @@ export interface ModelFolder {
   /** config.json as it stands; the model's own code checks what it reads from it. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly modelType: string;
+  /** The files of the weights, in the order of their names. */
+  readonly files: readonly SafetensorsFile[];
   /** Canonical names, in file order. */
   names(): string[];
   has(name: string): boolean;
@@ -24,12 +26,14 @@ export interface ModelFolder {
 }
 
 const SINGLE = 'model.safetensors';
-const INDEX = 'model.safetensors.index.json';
+export const WEIGHTS_INDEX = 'model.safetensors.index.json';
 
 /** Throws a UserError when the folder, its configuration or its weights are missing, damaged or contradict each other. */
 export async function openModelFolder(platform: Platform, dir: string): Promise<ModelFolder> {
   if (!(await platform.isDirectory(dir))) throw new UserError(`${dir} is not a folder; a Hugging Face model folder with config.json was expected`);
-  const config = await readJsonObject(platform, joinPath(dir, 'config.json'), 'every model folder has one; check the path of the base model');
+  const isAdapter = await platform.exists(joinPath(dir, 'adapter_config.json'));
+  const advice = isAdapter ? 'the folder holds an adapter; its base model is wanted here' : 'every model folder has one; check the path of the base model';
+  const config = await readJsonObject(platform, joinPath(dir, 'config.json'), advice);
   const modelType = config['model_type'];
   if (typeof modelType !== 'string') throw new UserError(`${joinPath(dir, 'config.json')} has no model_type; it is not the configuration of a model`);
   checkModelType(modelType, joinPath(dir, 'config.json'));
@@ -49,11 +53,11 @@ async function openWeights(platform: Platform, dir: string, opened: SafetensorsF
     opened.push(await openSafetensors(platform, joinPath(dir, SINGLE)));
     return;
   }
-  const indexPath = joinPath(dir, INDEX);
+  const indexPath = joinPath(dir, WEIGHTS_INDEX);
   if (!(await platform.exists(indexPath))) {
     const other = (await platform.listDir(dir)).find((name) => /\.(bin|pt|pth|gguf)$/.test(name));
     const advice = other === undefined ? 'download the weights too' : `${other} is not read: convert it with save_pretrained`;
-    throw new UserError(`${dir} has neither ${SINGLE} nor ${INDEX}; ${advice}`);
+    throw new UserError(`${dir} has neither ${SINGLE} nor ${WEIGHTS_INDEX}; ${advice}`);
   }
   const weightMap = await readWeightMap(platform, indexPath);
   for (const shard of [...new Set(weightMap.values())].sort()) {
@@ -108,7 +112,7 @@ class OpenModelFolder implements ModelFolder {
   readonly dir: string;
   readonly config: Readonly<Record<string, unknown>>;
   readonly modelType: string;
-  private readonly files: readonly SafetensorsFile[];
+  readonly files: readonly SafetensorsFile[];
   private readonly places = new Map<string, Place>();
 
   constructor(dir: string, config: Record<string, unknown>, modelType: string, files: readonly SafetensorsFile[]) {

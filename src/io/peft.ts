@@ -9,7 +9,7 @@ import { readJsonObject } from './modelFolder.ts';
 import { canonicalName, respell, type Spelling } from './names.ts';
 import { formatLoraConfig, parseLoraConfig, type LoraConfig } from './peftConfig.ts';
 import { resolveAdapter, type ModuleInfo, type ResolvedAdapter } from './peftTargets.ts';
-import { openSafetensors, toFloat32, writeSafetensors, type SafetensorsFile } from './safetensors.ts';
+import { elementBytes, openSafetensors, toFloat32, writeSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors.ts';
 
 export interface AdapterTensor {
   shape: readonly number[];
@@ -26,13 +26,38 @@ export interface Adapter {
   tensors: Map<string, AdapterTensor>;
 }
 
+/** All that can be said of an adapter without reading its values. */
+export type AdapterOutline = Omit<Adapter, 'tensors'> & { readonly tensors: ReadonlyMap<string, Pick<AdapterTensor, 'shape'>> };
+
+/** An adapter whose values are read when asked for: whole modules saved in it can be as large as a vocabulary. */
+export interface OpenAdapter extends AdapterOutline {
+  /** Values `first` to `first + count` of a tensor, by canonical name; all of them by default. */
+  read(name: string, first?: number, count?: number): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
 const WEIGHTS = 'adapter_model.safetensors';
 const CONFIG = 'adapter_config.json';
 const PREFIX = 'base_model.model.';
 
 /** Reads a folder; whether it fits a base model is for `checkAdapterFits`. */
 export async function readAdapter(platform: Platform, dir: string, modelType: string): Promise<Adapter> {
+  const adapter = await openAdapter(platform, dir, modelType);
+  try {
+    const tensors = new Map<string, AdapterTensor>();
+    for (const [name, { shape }] of adapter.tensors) tensors.set(name, { shape, data: await adapter.read(name) });
+    return { dir, modelType, config: adapter.config, spelling: adapter.spelling, tensors };
+  } finally {
+    await adapter.close();
+  }
+}
+
+/** Opens a folder for reading in parts; the caller closes it. */
+export async function openAdapter(platform: Platform, dir: string, modelType: string): Promise<OpenAdapter> {
   const configPath = joinPath(dir, CONFIG);
+  if (!(await platform.exists(configPath)) && (await platform.exists(joinPath(dir, 'config.json')))) {
+    throw new UserError(`${dir} is a whole model, as full fine-tuning leaves it, not an adapter; it is used as it is, as a base model`);
+  }
   const json = await readJsonObject(platform, configPath, 'a PEFT adapter folder has one; check the path of the adapter');
   const config = parseLoraConfig(json, configPath);
   const path = joinPath(dir, WEIGHTS);
@@ -41,16 +66,29 @@ export async function readAdapter(platform: Platform, dir: string, modelType: st
   }
   const file = await openSafetensors(platform, path);
   try {
-    return { dir, modelType, config, ...(await readTensors(file, modelType)) };
-  } finally {
+    const { tensors, spelling } = listTensors(file, modelType);
+    return {
+      dir, modelType, config, spelling, tensors,
+      async read(name, first = 0, count) {
+        const { key, dtype, bytes } = tensors.get(name)!;
+        const size = elementBytes(dtype);
+        const raw = await file.readRange(key, first * size, count === undefined ? bytes - first * size : count * size);
+        return toFloat32(raw, dtype, `${path}: ${key}`);
+      },
+      close: () => file.close(),
+    };
+  } catch (error) {
     await file.close();
+    throw error;
   }
 }
 
-async function readTensors(file: SafetensorsFile, modelType: string): Promise<Pick<Adapter, 'tensors' | 'spelling'>> {
-  const tensors = new Map<string, AdapterTensor>();
+type StoredTensor = TensorInfo & { key: string };
+
+function listTensors(file: SafetensorsFile, modelType: string): { tensors: Map<string, StoredTensor>; spelling: Spelling } {
+  const tensors = new Map<string, StoredTensor>();
   const spelled: { stored: string; canonical: string }[] = [];
-  for (const [key, { dtype, shape }] of file.tensors) {
+  for (const [key, info] of file.tensors) {
     const stored = plainKey(key, file.path);
     if (stored === undefined) continue;
     const canonical = canonicalName(modelType, stored);
@@ -58,7 +96,7 @@ async function readTensors(file: SafetensorsFile, modelType: string): Promise<Pi
       throw new UserError(`${file.path} holds ${canonical} twice, the second time as ${key}; one adapter a folder was expected`);
     }
     spelled.push({ stored, canonical });
-    tensors.set(canonical, { shape, data: toFloat32(await file.readRaw(key), dtype, `${file.path}: ${key}`) });
+    tensors.set(canonical, { ...info, key });
   }
   if (tensors.size === 0) throw new UserError(`${file.path} holds no adapter tensors`);
   const spellings: Spelling[] = ['current', 'hub', 'v5'];
@@ -106,7 +144,7 @@ export interface FittedAdapter {
 }
 
 /** Checks an adapter against the modules of the base model; one UserError lists what is missing, superfluous or of another shape. */
-export function checkAdapterFits(adapter: Adapter, modules: readonly ModuleInfo[]): FittedAdapter {
+export function checkAdapterFits(adapter: AdapterOutline, modules: readonly ModuleInfo[]): FittedAdapter {
   const fitted = resolveFor(adapter, modules);
   const expected = adapterShapes(fitted.resolved, fitted.config.use_dora, modules);
   const missing = [...expected.keys()].filter((name) => !adapter.tensors.has(name));
@@ -143,7 +181,7 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
  * The configuration's patterns speak of names as they were spelt when the adapter was made. They are tried on canonical names first; when
  * these do not give the modules that the file holds and the old spelling does, the patterns are replaced by the modules' names.
  */
-function resolveFor(adapter: Adapter, modules: readonly ModuleInfo[]): FittedAdapter {
+function resolveFor(adapter: AdapterOutline, modules: readonly ModuleInfo[]): FittedAdapter {
   const { config, spelling, modelType } = adapter;
   let failure: unknown;
   try {
@@ -167,7 +205,7 @@ function resolveFor(adapter: Adapter, modules: readonly ModuleInfo[]): FittedAda
   return { resolved: resolveAdapter(config, modules), config };
 }
 
-function coversTensors(resolved: ResolvedAdapter, adapter: Adapter): boolean {
+function coversTensors(resolved: ResolvedAdapter, adapter: AdapterOutline): boolean {
   const inFile = new Set([...adapter.tensors.keys()].flatMap((name) => /^(.*)\.lora_A\.weight$/.exec(name)?.[1] ?? []));
   return resolved.lora.length === inFile.size && resolved.lora.every(({ module }) => inFile.has(module));
 }
