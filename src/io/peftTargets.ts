@@ -39,7 +39,7 @@ export interface ResolvedAdapter {
 }
 
 /** The output head: `all-linear` leaves it out. */
-const OUTPUT_HEAD = 'lm_head';
+export const OUTPUT_HEAD = 'lm_head';
 const MIN_TARGETS_TO_SHORTEN = 20;
 
 /**
