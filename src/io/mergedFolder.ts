@@ -1,0 +1,250 @@
+/**
+ * A base model and an adapter become one Hugging Face folder: the base's own files, tensor by tensor under the base's own names, with the low-rank
+ * updates added and whole modules replaced. Everything streams in blocks of rows, so a model of any size needs a few tens of MB. An output head
+ * that was tied to the embedding and is no more is written beside it, and the configuration says so: transformers would otherwise tie the two again.
+ */
+import { joinPath, UserError, type Platform } from '../platform.ts';
+import { copyCompanionFiles, statedAsFloat32 } from './companionFiles.ts';
+import { f32ToBf16, f32ToF16 } from './halfFloat.ts';
+import { withJsonMember } from './jsonText.ts';
+import { mergeRows, type LowRankUpdate } from './mergeWeights.ts';
+import { readJsonObject, WEIGHTS_INDEX, type ModelFolder } from './modelFolder.ts';
+import { canonicalName, respell, type Spelling } from './names.ts';
+import { checkAdapterFits, type OpenAdapter } from './peft.ts';
+import { modulesFromParameters, OUTPUT_HEAD, type LoraTarget, type ResolvedAdapter } from './peftTargets.ts';
+import { elementBytes, elementCount, toFloat32, writeSafetensors, type Dtype, type TensorInfo } from './safetensors.ts';
+import { writeWholeFolder } from './wholeFolder.ts';
+
+/** What must be known of the base model: part of a ModelDescription (src/models/model.ts). */
+export interface BaseLayout {
+  /** Canonical name → shape of every parameter but a tied head. */
+  shapes: ReadonlyMap<string, readonly number[]>;
+  tiedHead: boolean;
+  /** Canonical name of the embedding table. */
+  embedding: string;
+}
+
+/** f32, or for every tensor the precision it has in the base. The sum is in f32 either way. */
+export type MergedDtype = 'f32' | 'base';
+
+export interface MergeSettings {
+  dtype?: MergedDtype;
+  /** An aborted merge throws the signal's reason and leaves nothing. */
+  stop?: AbortSignal;
+  onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+export interface MergedFolder {
+  dir: string;
+  files: number;
+  /** Of all tensors together. */
+  bytes: number;
+  /** The head was tied to the embedding in the base and is no more. */
+  untied: boolean;
+}
+
+const HEAD = `${OUTPUT_HEAD}.weight`;
+/** Values (not bytes) held at a time, for every tensor that takes part. */
+const BLOCK = 2 ** 21;
+
+/** A tensor of the merged model: read from the base or the adapter, then updated or not. */
+interface MergedTensor {
+  /** Its name in the file. */
+  stored: string;
+  source: { in: 'base' | 'adapter'; name: string };
+  update?: LoraTarget;
+  dtype: Dtype;
+  shape: readonly number[];
+}
+
+/**
+ * Writes the merged model to `dir`, whole or not at all; what is at `dir` is replaced.
+ * @throws UserError where base and adapter do not fit each other, a file is damaged, or a merged value is not finite
+ */
+export async function writeMerged(
+  platform: Platform,
+  base: ModelFolder,
+  adapter: OpenAdapter,
+  layout: BaseLayout,
+  dir: string,
+  settings: MergeSettings = {},
+): Promise<MergedFolder> {
+  checkBase(base, layout);
+  const head = layout.tiedHead ? [[HEAD, layout.shapes.get(layout.embedding)!] as const] : [];
+  const { resolved } = checkAdapterFits(adapter, modulesFromParameters([...layout.shapes, ...head]));
+  const saved = new Set(resolved.savedParameters);
+  const headTrains = saved.has(HEAD) || resolved.lora.some(({ module }) => module === OUTPUT_HEAD);
+  const untied = layout.tiedHead && (headTrains || saved.has(layout.embedding));
+  const shards = planShards(base, resolved, layout, untied, settings.dtype ?? 'f32');
+
+  const total = shards.flat().reduce((sum, tensor) => sum + bytesOf(tensor), 0);
+  let done = 0;
+  const advance = (bytes: number): void => {
+    settings.stop?.throwIfAborted();
+    settings.onProgress?.((done += bytes), total);
+  };
+  await writeWholeFolder(platform, dir, async (unfinished) => {
+    await copyCompanionFiles(platform, base.dir, unfinished, (text) => mergedConfig(text, base.config, untied, settings.dtype ?? 'f32'));
+    for (const [i, file] of base.files.entries()) {
+      const entries = shards[i]!.map((tensor) => ({
+        name: tensor.stored,
+        dtype: tensor.dtype,
+        shape: tensor.shape,
+        data: () => mergedBytes(base, adapter, tensor, advance),
+      }));
+      await writeSafetensors(platform, joinPath(unfinished, fileName(file.path)), entries, { ...file.metadata, format: 'pt' });
+    }
+    await writeIndex(platform, base, shards, unfinished);
+    await platform.writeFile(joinPath(unfinished, 'README.md'), modelCard(adapter, base));
+    settings.stop?.throwIfAborted();
+  });
+  return { dir, files: base.files.length, bytes: total, untied };
+}
+
+/** Config, weights and the tensors that merging touches must agree before anything is written. */
+function checkBase(base: ModelFolder, layout: BaseLayout): void {
+  if (base.config['quantization_config'] !== undefined) {
+    throw new UserError(
+      `${base.dir} is a quantised checkpoint (config.json has quantization_config); an adapter is merged into the original model: give its folder as --base_model_hf`,
+    );
+  }
+  for (const [name, shape] of layout.shapes) {
+    if (!base.has(name)) throw new UserError(`${base.dir}: the weights have no tensor ${name}, which config.json calls for; download the model again, whole`);
+    const found = base.info(name).shape;
+    if (found.length !== shape.length || found.some((size, i) => size !== shape[i])) {
+      throw new UserError(
+        `${base.dir}: tensor ${base.storedName(name)} is [${found.join(', ')}], config.json calls for [${shape.join(', ')}]; config and weights are of different models`,
+      );
+    }
+  }
+}
+
+/** The tensors of every file of the base, in its order; a head that stands alone now goes into the last file. */
+function planShards(base: ModelFolder, resolved: ResolvedAdapter, layout: BaseLayout, untied: boolean, dtype: MergedDtype): MergedTensor[][] {
+  const saved = new Set(resolved.savedParameters);
+  const updates = new Map(resolved.lora.map((target) => [`${target.module}.weight`, target]));
+  const tensor = (name: string, stored: string, from: string, info: TensorInfo): MergedTensor => {
+    const update = updates.get(name);
+    const source = saved.has(name) ? { in: 'adapter' as const, name } : { in: 'base' as const, name: from };
+    const isFloat = ['F32', 'F16', 'BF16'].includes(info.dtype);
+    if (!isFloat && (update || saved.has(name))) {
+      throw new UserError(`${base.dir}: tensor ${stored} is ${info.dtype}, and the adapter changes it; F32, F16 or BF16 was expected`);
+    }
+    return { stored, source, ...(update && { update }), dtype: isFloat && dtype === 'f32' ? 'F32' : info.dtype, shape: info.shape };
+  };
+  const shards = base.files.map((file) =>
+    [...file.tensors].flatMap(([stored, info]) => {
+      const name = canonicalName(base.modelType, stored);
+      // Some checkpoints hold a copy of a tied head, which loading passes over.
+      return untied && name === HEAD ? [] : [tensor(name, stored, name, info)];
+    }),
+  );
+  if (untied) {
+    const table = base.storedName(layout.embedding);
+    const spellings: Spelling[] = ['current', 'hub', 'v5'];
+    const spelling = spellings.find((one) => respell(base.modelType, layout.embedding, one) === table) ?? 'current';
+    shards.at(-1)!.push(tensor(HEAD, respell(base.modelType, HEAD, spelling), layout.embedding, base.info(layout.embedding)));
+  }
+  return shards;
+}
+
+async function* mergedBytes(base: ModelFolder, adapter: OpenAdapter, tensor: MergedTensor, advance: (bytes: number) => void): AsyncIterable<Uint8Array> {
+  const { source, update, dtype, shape } = tensor;
+  const count = elementCount(shape);
+  const isFromBase = source.in === 'base';
+  const sourceDtype = isFromBase ? base.info(source.name).dtype : 'F32';
+  const sourceSize = elementBytes(sourceDtype);
+  const lowRank = update && (await readUpdate(adapter, update));
+  // A row must be whole where it is updated.
+  const width = update ? shape[1]! : 1;
+  const step = Math.max(1, Math.floor(BLOCK / width)) * width;
+  for (let first = 0; first < count; first += step) {
+    const size = Math.min(step, count - first);
+    const raw = isFromBase ? await base.readRange(source.name, first * sourceSize, size * sourceSize) : undefined;
+    let bytes = raw;
+    if (raw === undefined || update || sourceDtype !== dtype) {
+      const values = raw === undefined ? await adapter.read(source.name, first, size) : toFloat32(raw, sourceDtype, source.name);
+      if (lowRank) mergeRows(values, width, first / width, lowRank);
+      if (!isFromBase || update) checkFinite(values, dtype, tensor.stored, adapter.dir);
+      bytes = encode(values, dtype);
+    }
+    yield bytes!;
+    advance(size * elementBytes(dtype));
+  }
+}
+
+async function readUpdate(adapter: OpenAdapter, { module, r, scaling }: LoraTarget): Promise<LowRankUpdate> {
+  const magnitude = `${module}.lora_magnitude_vector`;
+  return {
+    rank: r,
+    scaling,
+    a: await adapter.read(`${module}.lora_A.weight`),
+    b: await adapter.read(`${module}.lora_B.weight`),
+    ...(adapter.tensors.has(magnitude) && { magnitude: await adapter.read(magnitude) }),
+  };
+}
+
+/** A run that diverged leaves values that are not finite, and a model that says nothing sensible. */
+function checkFinite(values: Float32Array, dtype: Dtype, name: string, adapterDir: string): void {
+  const largest = dtype === 'F16' ? 65504 : Infinity;
+  let most = 0;
+  for (const value of values) {
+    const size = Math.abs(value);
+    if (!(size <= most)) most = size; // a NaN is kept
+  }
+  if (Number.isFinite(most) && most <= largest) return;
+  if (Number.isFinite(most)) throw new UserError(`${name}: a merged value is ${most}, too large for F16; merge with --merged_dtype f32`);
+  throw new UserError(`${name}: a merged value is not a finite number; the adapter ${adapterDir} is broken: take an earlier checkpoint`);
+}
+
+function encode(values: Float32Array, dtype: Dtype): Uint8Array {
+  const array = dtype === 'BF16' ? f32ToBf16(values) : dtype === 'F16' ? f32ToF16(values) : values;
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+function bytesOf({ shape, dtype }: MergedTensor): number {
+  return elementCount(shape) * elementBytes(dtype);
+}
+
+function fileName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** config.json of the merged model. In nested configurations the text part has the flag too, and older versions of transformers read that one. */
+function mergedConfig(text: string, config: Readonly<Record<string, unknown>>, untied: boolean, dtype: MergedDtype): string {
+  let out = dtype === 'f32' ? statedAsFloat32(text) : text;
+  if (!untied) return out;
+  out = withJsonMember(out, ['tie_word_embeddings'], false);
+  return typeof config['text_config'] === 'object' ? withJsonMember(out, ['text_config', 'tie_word_embeddings'], false) : out;
+}
+
+async function writeIndex(platform: Platform, base: ModelFolder, shards: readonly (readonly MergedTensor[])[], dir: string): Promise<void> {
+  const path = joinPath(base.dir, WEIGHTS_INDEX);
+  const isSharded = base.files.length > 1 || fileName(base.files[0]!.path) !== 'model.safetensors';
+  if (!isSharded) return;
+  const { metadata } = await readJsonObject(platform, path, '');
+  const parameters = shards.flat().reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const hasCount = typeof metadata === 'object' && metadata !== null && 'total_parameters' in metadata;
+  const places = shards.flatMap((tensors, i) => tensors.map(({ stored }) => [stored, fileName(base.files[i]!.path)] as const));
+  const index = {
+    metadata: {
+      ...(typeof metadata === 'object' ? metadata : {}),
+      ...(hasCount && { total_parameters: parameters }),
+      total_size: shards.flat().reduce((sum, tensor) => sum + bytesOf(tensor), 0),
+    },
+    weight_map: Object.fromEntries(places.sort(([a], [b]) => (a < b ? -1 : 1))),
+  };
+  await platform.writeFile(joinPath(dir, WEIGHTS_INDEX), `${JSON.stringify(index, null, 2)}\n`);
+}
+
+function modelCard(adapter: OpenAdapter, base: ModelFolder): string {
+  const { config } = adapter;
+  const name = config.base_model_name_or_path ?? base.dir;
+  const kind = [config.use_dora ? 'DoRA' : 'LoRA', config.use_rslora ? 'rank-stabilised' : ''].filter((word) => word !== '').join(', ');
+  const lines = [
+    '---', `base_model: ${JSON.stringify(name)}`, 'library_name: transformers', 'tags:', '- merged', '- lora', '---', '',
+    '# Merged model', '',
+    `The base model with a ${kind} adapter (rank ${config.r}, alpha ${config.lora_alpha}) merged into its weights, made with Vernier.`, '',
+  ];
+  return lines.join('\n');
+}
