@@ -56,10 +56,11 @@ export { Tokenizer } from './data/tokenizer.ts';
 export { resizeImage } from './data/resize.ts';
 export { openVolume, readNiftiHeader } from './data/nifti.ts';
 export type { NiftiHeader, Volume, VolumeSlice } from './data/nifti.ts';
-export { drawSamples, splitSamples } from './data/split.ts';
 
 export { readTaskList } from './data/medvision/tasks.ts';
 export type { MedvisionTask, TaskFamily, TaskType } from './data/medvision/tasks.ts';
+export { collectSamples } from './data/medvision/collect.ts';
+export type { CollectedSamples, CollectReport, CollectSettings, SampleSet } from './data/medvision/collect.ts';
 export { medvisionSamples } from './data/medvision/samples.ts';
 export type { MedvisionOptions } from './data/medvision/samples.ts';
 export { sampleMessages } from './data/medvision/sample.ts';

@@ -1,105 +1,120 @@
 /**
  * Training and validation sets, and the limits on their size. Slices of one volume look alike, so by default whole volumes are held out (the
- * reference splits by slice: all its validation volumes are also trained on). Everything follows from the seed and the samples' groups, never
- * from the order in which workers finish.
+ * reference splits by slice: all its validation volumes are also trained on). Everything follows from the seed and the rows' volumes and tasks,
+ * never from the order in which workers finish. Rows are numbers, so that millions of them are a few typed arrays.
  */
 import { UserError } from '../platform.ts';
+import { numpyPermutation } from './numpyRandom.ts';
 import { counterHash, shuffled, streamId } from './random.ts';
 
-export interface SplitItem {
-  /** What must not be in both sets: the volume. */
-  group: string;
-  /** What both sets should have their share of: the task. */
-  stratum: string;
-}
+/** `volume`: whole volumes are held out. `slice`: single samples, the very ones that the reference holds out with its seed, 1024. */
+export type SplitBy = 'volume' | 'slice';
 
-export interface Split {
-  /** Indices in their original order. */
-  train: Uint32Array;
-  validation: Uint32Array;
-  /** Samples of held-out volumes that the validation set has no room for. */
-  unused: number;
+/** Rows that share a limit: one of the task lists. */
+export interface SplitPool {
+  rows: Uint32Array;
+  /** Rows wanted for validation; fewer come back where the held-out volumes have fewer. 0: none. −1: every row of the volumes held out, a tenth of the rows. */
+  validation: number;
 }
 
 export interface SplitOptions {
-  /** Samples wanted for validation; fewer come back where the held-out volumes have fewer. 0: none. */
-  validation: number;
   seed: number;
-  /** Default 'volume'. 'slice' draws single samples, as the reference does. */
-  by?: 'volume' | 'slice';
+  /** Default 'volume'. */
+  by?: SplitBy;
+  /** What must not be in both sets, the volume; a number from 0. */
+  group(row: number): number;
+  /** Names a group whatever its number: the split does not depend on how volumes are counted. */
+  groupName(group: number): string;
+  /** What both sets should have their share of: the task. */
+  stratum(row: number): number;
 }
 
-export function splitSamples(items: readonly SplitItem[], options: SplitOptions): Split {
-  const { seed, by = 'volume' } = options;
-  if (!Number.isSafeInteger(options.validation) || options.validation < 0) {
-    throw new UserError(`Validation size ${options.validation}: a whole number from 0 is expected (0 for no validation set).`);
+export interface Split {
+  /** A pool each. By volume: in the pool's order; by slice: in the reference's. */
+  train: Uint32Array[];
+  validation: Uint32Array[];
+  /** Rows of held-out volumes that the validation set has no room for. */
+  unused: number;
+}
+
+export function splitRows(pools: readonly SplitPool[], options: SplitOptions): Split {
+  const wanted = pools.map(({ rows, validation }) => {
+    if (!Number.isSafeInteger(validation) || validation < -1)
+      throw new UserError(`Validation size ${validation}: a whole number from 0 is expected (0 for no validation set), or -1.`);
+    const most = Math.max(0, rows.length - 1); // one row at least is left to learn from
+    return validation === -1 ? Math.min(most, Math.ceil(rows.length / 10)) : Math.min(most, validation);
+  });
+  if (options.by === 'slice') {
+    const orders = pools.map(({ rows }) => numpyPermutation(rows.length, options.seed).map((at) => rows[at] ?? 0));
+    return { train: orders.map((order, i) => order.slice(wanted[i])), validation: orders.map((order, i) => order.slice(0, wanted[i])), unused: 0 };
   }
-  const wanted = Math.min(options.validation, Math.max(0, items.length - 1)); // one sample at least is left to learn from
-  if (wanted === 0) return { train: Uint32Array.from(items.keys()), validation: new Uint32Array(0), unused: 0 };
-  const held = by === 'slice' ? undefined : heldOutGroups(items, wanted, seed);
-  const pool = [...items.keys()].filter((i) => held === undefined || held.has(items[i]?.group ?? ''));
-  const validation = takeTurns(pool, items, wanted, seed);
-  const chosen = new Set(validation);
-  const train = [...items.keys()].filter((i) => (held === undefined ? !chosen.has(i) : !held.has(items[i]?.group ?? '')));
-  return { train: Uint32Array.from(train), validation: validation.sort(), unused: items.length - train.length - validation.length };
+  const held = wanted.some((count) => count > 0) ? heldOutGroups(pools, wanted, options) : new Set<number>();
+  let unused = 0;
+  const validation = pools.map((pool, i) => {
+    const candidates = pool.rows.filter((row) => held.has(options.group(row)));
+    const count = pool.validation === -1 ? candidates.length : Math.min(wanted[i] ?? 0, candidates.length);
+    unused += candidates.length - count;
+    return takeTurns(candidates, count, options).sort();
+  });
+  return { train: pools.map(({ rows }) => rows.filter((row) => !held.has(options.group(row)))), validation, unused };
 }
 
 /** Whole groups, in the order of their hash, until every stratum has its part; the last group of a stratum always stays in training. */
-function heldOutGroups(items: readonly SplitItem[], wanted: number, seed: number): Set<string> {
-  const counts = new Map<string, Map<string, number>>(); // group → stratum → samples
-  const groupsLeft = new Map<string, number>(); // stratum → groups in training
-  for (const { group, stratum } of items) {
-    const strata = counts.get(group) ?? new Map<string, number>();
-    counts.set(group, strata);
-    if (!strata.has(stratum)) groupsLeft.set(stratum, (groupsLeft.get(stratum) ?? 0) + 1);
-    strata.set(stratum, (strata.get(stratum) ?? 0) + 1);
-  }
-  const quota = Math.ceil(wanted / groupsLeft.size);
-  const missing = new Map([...groupsLeft.keys()].map((stratum) => [stratum, quota]));
+function heldOutGroups(pools: readonly SplitPool[], wanted: readonly number[], { group, groupName, stratum, seed }: SplitOptions): Set<number> {
+  const counts = new Map<number, Map<number, number>>(); // group → stratum → rows
+  const groupsLeft = new Map<number, number>(); // stratum → groups in training
+  const missing = new Map<number, number>(); // stratum → validation rows it has no groups for yet
+  pools.forEach(({ rows }, i) => {
+    const strataHere = new Set<number>();
+    for (const row of rows) {
+      const own = stratum(row);
+      const groupNumber = group(row);
+      let strata = counts.get(groupNumber);
+      if (strata === undefined) counts.set(groupNumber, (strata = new Map<number, number>()));
+      const count = strata.get(own) ?? 0;
+      if (count === 0) groupsLeft.set(own, (groupsLeft.get(own) ?? 0) + 1);
+      strata.set(own, count + 1);
+      strataHere.add(own);
+    }
+    for (const own of strataHere) missing.set(own, (missing.get(own) ?? 0) + Math.ceil((wanted[i] ?? 0) / strataHere.size));
+  });
   const stream = streamId('validation volumes');
   const order = [...counts.keys()]
-    .map((group) => ({ group, hash: counterHash(seed, stream, 0, streamId(group)) }))
-    .sort((a, b) => a.hash - b.hash || (a.group < b.group ? -1 : 1));
-  const held = new Set<string>();
-  for (const { group } of order) {
-    const strata = [...(counts.get(group) ?? [])];
-    const isNeeded = strata.some(([stratum]) => (missing.get(stratum) ?? 0) > 0);
-    if (!isNeeded || strata.some(([stratum]) => (groupsLeft.get(stratum) ?? 0) < 2)) continue;
-    held.add(group);
-    for (const [stratum, count] of strata) {
-      missing.set(stratum, (missing.get(stratum) ?? 0) - count);
-      groupsLeft.set(stratum, (groupsLeft.get(stratum) ?? 0) - 1);
+    .map((number) => ({ number, name: groupName(number), hash: counterHash(seed, stream, 0, streamId(groupName(number))) }))
+    .sort((a, b) => a.hash - b.hash || (a.name < b.name ? -1 : 1));
+  const held = new Set<number>();
+  for (const { number } of order) {
+    const strata = [...(counts.get(number) ?? [])];
+    const isNeeded = strata.some(([own]) => (missing.get(own) ?? 0) > 0);
+    if (!isNeeded || strata.some(([own]) => (groupsLeft.get(own) ?? 0) < 2)) continue;
+    held.add(number);
+    for (const [own, count] of strata) {
+      missing.set(own, (missing.get(own) ?? 0) - count);
+      groupsLeft.set(own, (groupsLeft.get(own) ?? 0) - 1);
     }
-  }
-  if (held.size === 0) {
-    throw new UserError(
-      `Validation set: ${counts.size} volume${counts.size === 1 ? '' : 's'} in the data, and none can be held out without leaving a task untrained. ` +
-        'Add volumes, use --split slice (the same volumes are then trained and validated on), or --val_sample_limit 0.',
-    );
   }
   return held;
 }
 
-/** Samples of the strata in turn, each stratum in shuffled order, so that small tasks are not crowded out. */
-function takeTurns(pool: readonly number[], items: readonly SplitItem[], wanted: number, seed: number): Uint32Array {
-  const order = shuffled(pool.length, seed, streamId('validation samples'));
-  const queues = new Map<string, number[]>();
-  for (const at of order) {
-    const index = pool[at] ?? 0;
-    const stratum = items[index]?.stratum ?? '';
-    const queue = queues.get(stratum) ?? [];
-    queues.set(stratum, queue);
-    queue.push(index);
+/** Rows of the strata in turn, each stratum in shuffled order, so that small tasks are not crowded out. */
+function takeTurns(pool: Uint32Array, count: number, { stratum, seed }: SplitOptions): Uint32Array {
+  if (count >= pool.length) return pool.slice();
+  const queues = new Map<number, number[]>();
+  for (const at of shuffled(pool.length, seed, streamId('validation samples'))) {
+    const row = pool[at] ?? 0;
+    const queue = queues.get(stratum(row));
+    if (queue === undefined) queues.set(stratum(row), [row]);
+    else queue.push(row);
   }
-  const longest = Math.max(...[...queues.values()].map((queue) => queue.length));
-  const taken: number[] = [];
-  for (let turn = 0; turn < longest; turn++) {
+  const taken = new Uint32Array(count);
+  let done = 0;
+  for (let turn = 0; done < count; turn++) {
     for (const queue of queues.values()) {
-      const index = queue[turn];
-      if (index !== undefined && taken.length < wanted) taken.push(index);
+      const row = queue[turn];
+      if (row !== undefined && done < count) taken[done++] = row;
     }
   }
-  return Uint32Array.from(taken);
+  return taken;
 }
 
 /** medvision_bm's limits: −1 means all, a limit above the size means all, 0 is refused. `flag` is named in the error. */
@@ -110,11 +125,17 @@ export function sampleLimit(limit: number, available: number, flag: string): num
   return Math.min(limit, available);
 }
 
-/** `count` of the indices, drawn by the seed, in their original order. */
-export function drawSamples(indices: Uint32Array, count: number, seed: number, name: string): Uint32Array {
-  if (count >= indices.length) return indices;
-  return shuffled(indices.length, seed, streamId(name))
+/** `count` of the rows, drawn by the seed, in their original order. */
+export function drawRows(rows: Uint32Array, count: number, seed: number, name: string): Uint32Array {
+  if (count >= rows.length) return rows;
+  return shuffled(rows.length, seed, streamId(name))
     .subarray(0, count)
-    .map((at) => indices[at] ?? 0)
-    .sort();
+    .sort()
+    .map((at) => rows[at] ?? 0);
+}
+
+/** The reference's `shuffle(seed).select(range(count))`; all rows, as they are, where count is not below their number. */
+export function drawRowsAsNumpy(rows: Uint32Array, count: number, seed: number): Uint32Array {
+  if (count >= rows.length) return rows;
+  return numpyPermutation(rows.length, seed).subarray(0, count).map((at) => rows[at] ?? 0);
 }

@@ -40,15 +40,39 @@ export const dataOptions = {
   },
   tasks_list_json_path_detect: { group: 'Task lists', type: 'string', default: null, help: 'Task list of detection.' },
   tasks_list_json_path_TL: { group: 'Task lists', type: 'string', default: null, help: 'Task list of tumour and lesion sizes.' },
+  planner_version: {
+    group: 'Task lists', type: 'string', default: null, env: 'MedVision_PLANNER_VERSION',
+    help: 'Version of the benchmark plans, as 1.0.0. Unset: the newest plan of each dataset.',
+  },
+  prompt_style: {
+    group: 'Task lists', type: 'enum', default: 'corrected', choices: ['corrected', 'reference'],
+    help: "corrected: box edges with the last pixel, stated image size, one word a unit. reference: medvision_bm's prompts and targets to the character.",
+  },
+  image_size: {
+    group: 'Task lists', type: 'integer', default: null, min: 1, max: 65536,
+    help: "Only with --process_dataset_only true: rows for a model with this fixed image size instead of the processor's own.",
+  },
+  split: {
+    group: 'Task lists', type: 'enum', default: 'volume', choices: ['volume', 'slice'],
+    help: 'What is held out for validation. volume: whole volumes, of every task. slice: single slices, as medvision_bm draws them.',
+  },
+  mixing: {
+    group: 'Task lists', type: 'enum', default: 'concatenate', choices: ['concatenate', 'balanced', 'temperature'],
+    help: 'How often tasks are seen. concatenate: every row once. balanced: all tasks alike. temperature: in proportion to size^(1/T). The number of rows stays.',
+  },
+  mixing_temperature: { group: 'Task lists', type: 'number', default: 5, above: 0, help: 'T of --mixing temperature; 1: by size, large: all tasks alike.' },
   train_sample_limit: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Training rows in all; -1: all of them.' },
-  val_sample_limit: { group: 'Task lists', type: 'integer', default: 100, min: 1, all: true, help: 'Validation rows in all; -1: all.' },
+  val_sample_limit: {
+    group: 'Task lists', type: 'integer', default: 100, min: 0, all: true,
+    help: 'Validation rows in all; -1: as many as the limits per task give; 0: no validation set.',
+  },
   train_sample_limit_per_task: {
     group: 'Task lists', type: 'integer', default: -1, min: 1, all: true,
     help: 'Training rows of one kind of task; -1: all.',
   },
   val_sample_limit_per_task: {
     group: 'Task lists', type: 'integer', default: 100, min: 1, all: true,
-    help: 'Validation rows of one kind of task; -1: all.',
+    help: 'Validation rows of one kind of task; -1: a tenth of its rows, to the end of the volume.',
   },
   train_sample_limit_task_AD: {
     group: 'Task lists', type: 'integer', default: -1, min: 1, all: true,

@@ -61,8 +61,8 @@ function smartResize(maxPixels: number): (height: number, width: number) => { he
   };
 }
 
-const processors: Record<string, Pick<MedvisionOptions, 'resizedSize' | 'isFixedSize'>> = {
-  medgemma: { resizedSize: () => ({ height: 896, width: 896 }), isFixedSize: true },
+const processors: Record<string, Pick<MedvisionOptions, 'resizedSize'>> = {
+  medgemma: { resizedSize: () => ({ height: 896, width: 896 }) },
   qwen: { resizedSize: smartResize(12845056) },
   qwen_small: { resizedSize: smartResize(50176) },
 };

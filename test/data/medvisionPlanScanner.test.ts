@@ -9,7 +9,7 @@ async function scan(text: string, wanted: Wanted, size: number): Promise<unknown
     for (let at = 0; at < bytes.length; at += size) yield await Promise.resolve(bytes.subarray(at, at + size));
   }
   const found: unknown[] = [];
-  for await (const part of scanPlan(chunks(), wanted, 'plan')) found.push(JSON.parse(new TextDecoder().decode(part)));
+  for await (const { bytes } of scanPlan(chunks(), wanted, 'plan')) found.push(JSON.parse(new TextDecoder().decode(bytes)));
   return found;
 }
 
@@ -35,10 +35,10 @@ test('scanned in pieces of any size, whatever the layout', async () => {
   for (const text of [JSON.stringify(plan), JSON.stringify(plan, null, 4)]) {
     for (const size of [1, 2, 3, 7, 64, 10_000]) {
       expect(await scan(text, { part: 'frame' }, size)).toEqual([frame]);
-      expect(await scan(text, { part: 'cases', task: 0, key: 'train_cases' }, size)).toEqual(cases);
-      expect(await scan(text, { part: 'cases', task: 0, key: 'test_cases' }, size)).toEqual([]);
-      expect(await scan(text, { part: 'cases', task: 1, key: 'test_cases' }, size)).toEqual(cases);
-      expect(await scan(text, { part: 'cases', task: 1, key: 'train_cases' }, size)).toEqual([]);
+      expect(await scan(text, { part: 'cases', lists: [{ task: 0, key: 'train_cases' }] }, size)).toEqual(cases);
+      expect(await scan(text, { part: 'cases', lists: [{ task: 0, key: 'test_cases' }] }, size)).toEqual([]);
+      expect(await scan(text, { part: 'cases', lists: [{ task: 1, key: 'test_cases' }] }, size)).toEqual(cases);
+      expect(await scan(text, { part: 'cases', lists: [{ task: 1, key: 'train_cases' }] }, size)).toEqual([]);
     }
   }
 });

@@ -52,7 +52,8 @@ export interface PlanSlice {
   clusterCount: number | undefined;
 }
 
-export interface PlanCase {
+/** A case without its annotations. */
+export interface CaseInfo {
   where: string;
   id: string;
   /** Relative to the data dir. */
@@ -63,7 +64,17 @@ export interface PlanCase {
   shape: [number, number, number];
   /** mm along i, j, k. */
   voxelSize: [number, number, number];
+}
+
+export interface PlanCase {
+  info: CaseInfo;
   slices(dim: SliceDim): PlanSlice[];
+}
+
+/** A case list of a plan. */
+export interface WantedCases {
+  task: PlanTask;
+  split: SampleSplit;
 }
 
 /** Versions of a dataset's plan, newest first. */
@@ -101,13 +112,31 @@ export async function openPlan(platform: Platform, dataDir: string, dataset: str
     );
   }
   const path = joinPath(folder, `benchmark_plan_${kind}_v${version}.json.gz`);
-  for await (const bytes of scanPlan(fileChunks(platform, path), { part: 'frame' }, path)) {
+  for await (const { bytes } of scanPlan(fileChunks(platform, path), { part: 'frame' }, path)) {
     const frame = asObject(parseJson(bytes, path), path);
     const tasks = asArray(frame['tasks'], `${path}: tasks`).map((value, i) => readTask(value, i, path));
     return { path, dataset, kind, version, tasks };
   }
   throw new UserError(`${path}: empty. Fetch the file again.`);
 }
+
+/** SHA-256 of a file, in pieces where the runtime can. */
+export async function hashFile(platform: Platform, path: string): Promise<string> {
+  const hasher = platform.native?.hash('sha256');
+  if (hasher === undefined) {
+    const digest = await crypto.subtle.digest('SHA-256', (await platform.readFile(path)) as Uint8Array<ArrayBuffer>);
+    return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  }
+  const file = await platform.openFile(path);
+  try {
+    for (let at = 0; at < file.size; at += HASH_BYTES) hasher.update(await file.read(at, Math.min(HASH_BYTES, file.size - at)));
+  } finally {
+    await file.close();
+  }
+  return hasher.hex();
+}
+
+const HASH_BYTES = 4 * 2 ** 20;
 
 function readTask(value: unknown, index: number, path: string): PlanTask {
   const where = `${path}: tasks[${index}]`;
@@ -135,13 +164,18 @@ export function planTask(plan: Plan, id: number): PlanTask {
   return task;
 }
 
-/** The cases of a task's split in the plan's order, one held at a time. */
-export async function* planCases(platform: Platform, plan: Plan, task: PlanTask, split: SampleSplit): AsyncGenerator<PlanCase, void, undefined> {
-  const key = split === 'train' ? 'train_cases' : 'test_cases';
-  let count = 0;
-  for await (const bytes of scanPlan(fileChunks(platform, plan.path), { part: 'cases', task: task.id - 1, key }, plan.path)) {
-    const where = `${task.where}.${key}[${count++}]`;
-    yield readCase(asObject(parseJson(bytes, where), where), plan.dataset, where);
+/** The cases of some tasks' splits in the plan's order, one held at a time; the plan is read once, however many lists are asked for. */
+export async function* planCases<Wanted extends WantedCases>(
+  platform: Platform,
+  plan: Plan,
+  wanted: readonly Wanted[],
+): AsyncGenerator<{ wanted: Wanted; item: PlanCase }, void, undefined> {
+  const lists = wanted.map((one) => ({ task: one.task.id - 1, key: one.split === 'train' ? ('train_cases' as const) : ('test_cases' as const), one, count: 0 }));
+  for await (const { bytes, task, key } of scanPlan(fileChunks(platform, plan.path), { part: 'cases', lists }, plan.path)) {
+    const list = lists.find((known) => known.task === task && known.key === key);
+    if (list === undefined) continue;
+    const where = `${list.one.task.where}.${key}[${list.count++}]`;
+    yield { wanted: list.one, item: readCase(asObject(parseJson(bytes, where), where), plan.dataset, where) };
   }
 }
 
@@ -160,13 +194,15 @@ function readCase(raw: JsonObject, dataset: string, place: string): PlanCase {
     return value === undefined || value === null ? undefined : datasetFile(dataset, asString(value, `${where}.${key}`), `${where}.${key}`);
   };
   return {
-    where,
-    id,
-    imageFile: datasetFile(dataset, asString(raw['image_file'], `${where}.image_file`), `${where}.image_file`),
-    maskFile: optionalFile('mask_file'),
-    landmarkFile: optionalFile('landmark_file'),
-    shape: [shape[0] ?? 1, shape[1] ?? 1, shape[2] ?? 1],
-    voxelSize: [voxelSize[0] ?? 1, voxelSize[1] ?? 1, voxelSize[2] ?? 1],
+    info: {
+      where,
+      id,
+      imageFile: datasetFile(dataset, asString(raw['image_file'], `${where}.image_file`), `${where}.image_file`),
+      maskFile: optionalFile('mask_file'),
+      landmarkFile: optionalFile('landmark_file'),
+      shape: [shape[0] ?? 1, shape[1] ?? 1, shape[2] ?? 1],
+      voxelSize: [voxelSize[0] ?? 1, voxelSize[1] ?? 1, voxelSize[2] ?? 1],
+    },
     slices(dim) {
       const key = (['slice_profiles_x', 'slice_profiles_y', 'slice_profiles_z'] as const)[dim];
       return asArray(raw[key] ?? [], `${where}.${key}`).map((value, i) => {

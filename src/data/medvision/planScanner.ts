@@ -9,11 +9,22 @@ import { UserError } from '../../platform.ts';
 
 export type CasesKey = 'train_cases' | 'test_cases';
 
-/** The plan with emptied case lists, or each case of one list. */
-export type Wanted = { part: 'frame' } | { part: 'cases'; task: number; key: CasesKey };
+/** A case list: `task` counts from 0. */
+export interface CaseList {
+  task: number;
+  key: CasesKey;
+}
+
+/** The plan with emptied case lists, or each case of some lists. */
+export type Wanted = { part: 'frame' } | { part: 'cases'; lists: readonly CaseList[] };
+
+/** The bytes of a case and the list it is in; of a frame, `task` is -1. */
+export interface PlanPart extends CaseList {
+  bytes: Uint8Array;
+}
 
 const MAX_FRAME_BYTES = 64 * 2 ** 20;
-const MAX_CASE_BYTES = 512 * 2 ** 20;
+const MAX_CASE_BYTES = 256 * 2 ** 20;
 const MAX_DEPTH = 256;
 
 const QUOTE = 0x22;
@@ -30,8 +41,8 @@ const IN_TASKS = 2;
 const IN_TASK = 3;
 const IN_CASES = 4;
 
-/** Yields the bytes of each wanted part: one for a frame, one per case otherwise. `where` names the file in errors. */
-export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wanted, where: string): AsyncGenerator<Uint8Array, void, undefined> {
+/** Yields each wanted part: one for a frame, one per case otherwise, in the file's order. `where` names the file in errors. */
+export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wanted, where: string): AsyncGenerator<PlanPart, void, undefined> {
   const limit = wanted.part === 'frame' ? MAX_FRAME_BYTES : MAX_CASE_BYTES;
   let part: Uint8Array[] = [];
   let partBytes = 0;
@@ -44,6 +55,7 @@ export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wante
   const keys = ['', '', '', '']; // the current key at depth 1 and 3
   let task = -1;
   let isInCaseList = false; // at depth 4 or deeper of a case list
+  let list: CaseList | undefined; // the wanted list that the scan is in
   let isTaking = wanted.part === 'frame';
 
   const take = (bytes: Uint8Array): void => {
@@ -68,7 +80,7 @@ export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wante
   };
 
   for await (const chunk of chunks) {
-    const whole: Uint8Array[] = [];
+    const whole: PlanPart[] = [];
     let from = 0; // start of the bytes of this chunk that are still to be taken
     for (let i = 0; i < chunk.length; i++) {
       const byte = chunk[i];
@@ -113,11 +125,12 @@ export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wante
             (keys[IN_TASK] === 'train_cases' || keys[IN_TASK] === 'test_cases')
           ) {
             isInCaseList = true;
+            list = wanted.part === 'cases' ? wanted.lists.find((one) => one.task === task && one.key === keys[IN_TASK]) : undefined;
             if (wanted.part === 'frame') {
               take(chunk.subarray(from, i + 1));
               isTaking = false;
             }
-          } else if (depth === IN_CASES + 1 && isInCaseList && wanted.part === 'cases' && wanted.task === task && wanted.key === keys[IN_TASK]) {
+          } else if (depth === IN_CASES + 1 && list !== undefined) {
             isTaking = true;
             from = i;
           }
@@ -125,13 +138,14 @@ export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wante
         case CLOSE_OBJECT:
         case CLOSE_LIST:
           if (depth === 0) throw new UserError(`${where}: a closing bracket without an opening one. Fetch the file again.`);
-          if (depth === IN_CASES + 1 && isTaking && wanted.part === 'cases') {
+          if (depth === IN_CASES + 1 && isTaking && list !== undefined) {
             take(chunk.subarray(from, i + 1));
-            whole.push(join());
+            whole.push({ ...list, bytes: join() });
             isTaking = false;
           }
           if (depth === IN_CASES && isInCaseList) {
             isInCaseList = false;
+            list = undefined;
             if (wanted.part === 'frame') {
               isTaking = true;
               from = i;
@@ -148,5 +162,5 @@ export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wante
     yield* whole;
   }
   if (!isDone) throw new UserError(`${where}: ends in the middle of the plan. It is truncated or empty; fetch it again.`);
-  if (wanted.part === 'frame') yield join();
+  if (wanted.part === 'frame') yield { task: -1, key: 'train_cases', bytes: join() };
 }

@@ -30,6 +30,8 @@ export interface MedvisionSample {
   imageFile: string;
   maskFile: string | undefined;
   landmarkFile: string | undefined;
+  /** As the plan says: CT, MR, …; empty in some plans. Only the intensity window of the picture depends on it. */
+  modality?: string;
   sliceDim: SliceDim;
   sliceIdx: number;
   /** Pixels of the slice: rows and columns. */

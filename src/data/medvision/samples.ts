@@ -7,22 +7,22 @@ import { UserError } from '../../platform.ts';
 import { metricPrompt, metricTarget, metricValues, metrics } from './angleDistance.ts';
 import { boxPrompt, boxTarget, boxValues, boxes } from './detection.ts';
 import { openPlan, planCases, planTask } from './plan.ts';
-import type { Plan, PlanCase, PlanSlice, PlanTask, SampleSplit } from './plan.ts';
+import type { CaseInfo, Plan, PlanCase, PlanSlice, PlanTask, SampleSplit } from './plan.ts';
 import type { ImageFrame } from './prompt.ts';
 import type { Annotation, DropReason, MedvisionSample, PromptStyle } from './sample.ts';
 import { VolumeCache } from './slices.ts';
 import type { MedvisionTask } from './tasks.ts';
 import { ellipse, ellipsePrompt, ellipseTarget, ellipseValues } from './tumorLesion.ts';
 
+/** The size a slice has for the model (Processor.resizedSize): the pixel size in the prompt belongs to it. */
+export type ResizedSize = (height: number, width: number) => { height: number; width: number };
+
 export interface MedvisionOptions {
   /** Default 'train'; a task that names its split keeps it. */
   split?: SampleSplit;
   /** Default 'corrected'. */
   promptStyle?: PromptStyle;
-  /** The size a slice has for the model (Processor.resizedSize): the pixel size in the prompt belongs to it. */
-  resizedSize: (height: number, width: number) => { height: number; width: number };
-  /** The model resizes every image to one size (MedGemma). Only reference style asks: there it computes pixel sizes in float32. */
-  isFixedSize?: boolean;
+  resizedSize: ResizedSize;
   /** Default: the newest plan of each dataset. */
   plannerVersion?: string;
   /** Shared with whoever renders the slices; made here if absent. */
@@ -33,13 +33,38 @@ export interface MedvisionOptions {
   onPlan?: (plan: Plan) => void;
 }
 
+/** A sample before it is worded. */
+export interface SampleRecord {
+  info: PlanTask;
+  task: MedvisionTask;
+  split: SampleSplit;
+  item: CaseInfo;
+  frame: ImageFrame;
+  sliceIdx: number;
+  /** Position among the annotations of its config, those counted that the filters drop. */
+  loaderIndex: number;
+  annotation: Annotation;
+}
+
+/** A task of a list on its way through a plan. */
+export interface TaskScan {
+  task: MedvisionTask;
+  info: PlanTask;
+  split: SampleSplit;
+  /** Annotations seen so far. */
+  seen: number;
+}
+
+export type RecordOptions = Pick<MedvisionOptions, 'resizedSize' | 'onDropped'> & { volumes: VolumeCache; isFixedSize: boolean };
+
 export async function* medvisionSamples(
   platform: Platform,
   dataDir: string,
   tasks: readonly MedvisionTask[],
   options: MedvisionOptions,
 ): AsyncGenerator<MedvisionSample, void, undefined> {
-  const volumes = options.volumes ?? new VolumeCache(platform, dataDir);
+  const { promptStyle = 'corrected', volumes = new VolumeCache(platform, dataDir) } = options;
+  const recordOptions = { ...options, volumes, isFixedSize: isFixedSize(options.resizedSize) };
   const plans = new Map<string, Plan>();
   for (const task of tasks) {
     const key = `${task.dataset}/${task.planKind}`;
@@ -49,83 +74,78 @@ export async function* medvisionSamples(
       plans.set(key, plan);
       options.onPlan?.(plan);
     }
-    yield* taskSamples(platform, volumes, plan, task, options);
+    const scan = scanOf(plan, task, options.split);
+    for await (const { item } of planCases(platform, plan, [{ task: scan.info, split: scan.split }])) {
+      for (const record of await caseRecords(scan, item, recordOptions)) yield sampleOf(record, promptStyle);
+    }
   }
 }
 
-async function* taskSamples(
-  platform: Platform,
-  volumes: VolumeCache,
-  plan: Plan,
-  task: MedvisionTask,
-  options: MedvisionOptions,
-): AsyncGenerator<MedvisionSample, void, undefined> {
-  const info = planTask(plan, task.id);
-  const split = task.split ?? options.split ?? 'train';
-  const style = options.promptStyle ?? 'corrected';
+export function scanOf(plan: Plan, task: MedvisionTask, split: SampleSplit = 'train'): TaskScan {
+  return { task, info: planTask(plan, task.id), split: task.split ?? split, seen: 0 };
+}
+
+/**
+ * A processor with one size for every image (MedGemma) shows in what it makes of images of different shapes. The reference treats such models apart:
+ * it computes their pixel sizes in float32.
+ */
+export function isFixedSize(resizedSize: ResizedSize): boolean {
+  const sizes = [resizedSize(224, 224), resizedSize(300, 500), resizedSize(512, 256)];
+  return sizes.every(({ height, width }) => height === sizes[0]?.height && width === sizes[0].width);
+}
+
+/** The records of a case's slices along the task's plane, made as they are asked for. */
+export async function caseRecords(scan: TaskScan, item: PlanCase, options: RecordOptions): Promise<Iterable<SampleRecord>> {
+  const slices = item.slices(scan.task.sliceDim);
+  return slices.length === 0 ? [] : sliceRecords(scan, item.info, slices, await frameOf(scan.task, item.info, options), options.onDropped);
+}
+
+function* sliceRecords(
+  scan: TaskScan,
+  item: CaseInfo,
+  slices: readonly PlanSlice[],
+  frame: ImageFrame,
+  onDropped: MedvisionOptions['onDropped'],
+): Generator<SampleRecord, void, undefined> {
+  const { task, info, split } = scan;
+  for (const slice of slices) {
+    for (const found of annotations(info, slice, task, frame)) {
+      const loaderIndex = scan.seen++;
+      if (typeof found === 'string') onDropped?.(found, task);
+      else yield { info, task, split, item, frame, sliceIdx: slice.index, loaderIndex, annotation: found };
+    }
+  }
+}
+
+async function frameOf(task: MedvisionTask, item: CaseInfo, options: RecordOptions): Promise<ImageFrame> {
   const rowAxis = task.sliceDim === 0 ? 1 : 0;
   const colAxis = task.sliceDim === 2 ? 1 : 2;
-  let loaderIndex = 0;
-  for await (const item of planCases(platform, plan, info, split)) {
-    const slices = item.slices(task.sliceDim);
-    if (slices.length === 0) continue;
-    const height = item.shape[rowAxis];
-    const width = item.shape[colAxis];
-    const resized = options.resizedSize(height, width);
-    const frame: ImageFrame = {
-      height,
-      width,
-      resizedHeight: resized.height,
-      resizedWidth: resized.width,
-      pixelHeight: NaN,
-      pixelWidth: NaN,
-      isFloat32: false,
-    };
-    if (task.taskType !== 'BoxSize') {
-      // The reference takes pixel sizes from the volume, not from the plan.
-      const header = await matchingHeader(volumes, item);
-      frame.pixelHeight = header.zooms[rowAxis];
-      frame.pixelWidth = header.zooms[colAxis];
-      frame.isFloat32 = (options.isFixedSize ?? false) && header.version === 1;
+  const height = item.shape[rowAxis];
+  const width = item.shape[colAxis];
+  const resized = options.resizedSize(height, width);
+  const frame: ImageFrame = {
+    height,
+    width,
+    resizedHeight: resized.height,
+    resizedWidth: resized.width,
+    pixelHeight: NaN,
+    pixelWidth: NaN,
+    isFloat32: false,
+  };
+  if (task.taskType !== 'BoxSize') {
+    // The reference takes pixel sizes from the volume, not from the plan.
+    const header = await options.volumes.header(item.imageFile);
+    if (header.shape.some((size, axis) => size !== item.shape[axis])) {
+      throw new UserError(
+        `${header.path}: the volume is ${header.shape.join('×')}, ${item.where} says ${item.shape.join('×')}. ` +
+          'It is not the volume that was annotated; fetch it again.',
+      );
     }
-    for (const slice of slices) {
-      for (const found of annotations(info, slice, task, frame)) {
-        const index = loaderIndex++;
-        if (typeof found === 'string') {
-          options.onDropped?.(found, task);
-          continue;
-        }
-        yield {
-          taskType: task.taskType,
-          task: task.name,
-          split,
-          dataset: task.dataset,
-          caseId: item.id,
-          imageFile: item.imageFile,
-          maskFile: item.maskFile,
-          landmarkFile: item.landmarkFile,
-          sliceDim: task.sliceDim,
-          sliceIdx: slice.index,
-          height,
-          width,
-          loaderIndex: index,
-          annotation: found,
-          ...worded(info, found, frame, style),
-        };
-      }
-    }
+    frame.pixelHeight = header.zooms[rowAxis];
+    frame.pixelWidth = header.zooms[colAxis];
+    frame.isFloat32 = options.isFixedSize && header.version === 1;
   }
-}
-
-async function matchingHeader(volumes: VolumeCache, item: PlanCase): ReturnType<VolumeCache['header']> {
-  const header = await volumes.header(item.imageFile);
-  if (header.shape.some((size, axis) => size !== item.shape[axis])) {
-    throw new UserError(
-      `${header.path}: the volume is ${header.shape.join('×')}, ${item.where} says ${item.shape.join('×')}. ` +
-        'It is not the volume that was annotated; fetch it again.',
-    );
-  }
-  return header;
+  return frame;
 }
 
 function* annotations(
@@ -144,6 +164,28 @@ function* annotations(
     case 'BiometricsFromLandmarks':
       for (const metric of metrics(info, slice)) if (task.metricType === undefined || metric.kind === task.metricType) yield metric;
   }
+}
+
+export function sampleOf(record: SampleRecord, style: PromptStyle): MedvisionSample {
+  const { info, task, split, item, frame, sliceIdx, loaderIndex, annotation } = record;
+  return {
+    taskType: task.taskType,
+    task: task.name,
+    split,
+    dataset: task.dataset,
+    caseId: item.id,
+    imageFile: item.imageFile,
+    maskFile: item.maskFile,
+    landmarkFile: item.landmarkFile,
+    modality: info.imageModality,
+    sliceDim: task.sliceDim,
+    sliceIdx,
+    height: frame.height,
+    width: frame.width,
+    loaderIndex,
+    annotation,
+    ...worded(info, annotation, frame, style),
+  };
 }
 
 function worded(info: PlanTask, found: Annotation, frame: ImageFrame, style: PromptStyle): Pick<MedvisionSample, 'prompt' | 'target' | 'values'> {

@@ -1,0 +1,146 @@
+/**
+ * Samples by the million: a row is some numbers in typed arrays (about 60 bytes), and the sample with its prompt and target is worded when it
+ * is asked for. What many rows share (their config, their case, what is measured) is kept once. A sample in full takes more than a kilobyte, so a
+ * detection set of 2.7 million would not fit into memory as objects.
+ */
+import type { Annotation, MedvisionSample, PromptStyle } from './sample.ts';
+import { sampleOf } from './samples.ts';
+import type { SampleRecord } from './samples.ts';
+
+/** Rows of a block: columns grow by whole blocks, so that nothing is ever copied. */
+const BLOCK = 1 << 14;
+
+/** What an annotation is without its numbers, which stand in the row. */
+type Template = { annotation: Annotation };
+
+interface Block {
+  config: Uint32Array;
+  scene: Uint32Array;
+  volume: Uint32Array;
+  slice: Uint32Array;
+  loader: Uint32Array;
+  template: Uint32Array;
+  /** 4 a row. */
+  numbers: Float64Array;
+}
+
+/** Everything a record says that does not change within one case of one config. */
+type Scene = Omit<SampleRecord, 'sliceIdx' | 'loaderIndex' | 'annotation'>;
+
+export class SampleTable {
+  /** Config names (without the split), by config number. */
+  readonly configs: string[] = [];
+  /** Image files, by volume number, in the order of their first row. */
+  readonly volumes: string[] = [];
+  private readonly style: PromptStyle;
+  private readonly blocks: Block[] = [];
+  private readonly scenes: Scene[] = [];
+  private readonly templates: Template[] = [];
+  private readonly templateNumbers = new Map<string, number>();
+  private readonly configNumbers = new Map<string, number>();
+  private readonly volumeNumbers = new Map<string, number>();
+  private count = 0;
+
+  /** @param style of the prompts and targets */
+  constructor(style: PromptStyle) {
+    this.style = style;
+  }
+
+  get length(): number {
+    return this.count;
+  }
+
+  /** Records of one case should come one after the other. */
+  add(record: SampleRecord): void {
+    const at = this.count % BLOCK;
+    if (at === 0) this.blocks.push(newBlock());
+    const block = this.blocks[this.blocks.length - 1];
+    if (block === undefined) return;
+    const { sliceIdx, loaderIndex, annotation } = record;
+    const last = this.scenes[this.scenes.length - 1];
+    if (last?.item !== record.item || last.task !== record.task) this.scenes.push(sceneOf(record));
+    const { template, numbers } = taken(annotation);
+    block.config[at] = numberOf(record.task.name, this.configNumbers, this.configs);
+    block.scene[at] = this.scenes.length - 1;
+    block.volume[at] = numberOf(record.item.imageFile, this.volumeNumbers, this.volumes);
+    block.slice[at] = sliceIdx;
+    block.loader[at] = loaderIndex;
+    const key = JSON.stringify(template);
+    let known = this.templateNumbers.get(key);
+    if (known === undefined) {
+      known = this.templates.push({ annotation: template }) - 1;
+      this.templateNumbers.set(key, known);
+    }
+    block.template[at] = known;
+    block.numbers.set(numbers, at * 4);
+    this.count++;
+  }
+
+  config(row: number): number {
+    return this.block(row).config[row % BLOCK] ?? 0;
+  }
+
+  volume(row: number): number {
+    return this.block(row).volume[row % BLOCK] ?? 0;
+  }
+
+  sample(row: number): MedvisionSample {
+    const block = this.block(row);
+    const at = row % BLOCK;
+    const scene = this.scenes[block.scene[at] ?? 0];
+    const template = this.templates[block.template[at] ?? 0];
+    if (scene === undefined || template === undefined) throw new RangeError(`row ${row} of ${this.count}`);
+    const annotation = given(template.annotation, block.numbers.subarray(at * 4, at * 4 + 4));
+    return sampleOf({ ...scene, sliceIdx: block.slice[at] ?? 0, loaderIndex: block.loader[at] ?? 0, annotation }, this.style);
+  }
+
+  private block(row: number): Block {
+    const block = this.blocks[Math.floor(row / BLOCK)];
+    if (block === undefined || row >= this.count) throw new RangeError(`row ${row} of ${this.count}`);
+    return block;
+  }
+}
+
+function newBlock(): Block {
+  const column = (): Uint32Array => new Uint32Array(BLOCK);
+  return {
+    config: column(), scene: column(), volume: column(), slice: column(), loader: column(), template: column(),
+    numbers: new Float64Array(BLOCK * 4),
+  };
+}
+
+function sceneOf({ info, task, split, item, frame }: SampleRecord): Scene {
+  return { info, task, split, item, frame };
+}
+
+function numberOf(name: string, numbers: Map<string, number>, names: string[]): number {
+  const known = numbers.get(name);
+  if (known !== undefined) return known;
+  numbers.set(name, names.length);
+  return names.push(name) - 1;
+}
+
+function taken(annotation: Annotation): { template: Annotation; numbers: number[] } {
+  switch (annotation.kind) {
+    case 'box':
+      return { template: { ...annotation, min: [0, 0], max: [0, 0] }, numbers: [...annotation.min, ...annotation.max] };
+    case 'ellipse':
+      return { template: { ...annotation, major: 0, minor: 0 }, numbers: [annotation.major, annotation.minor] };
+    case 'distance':
+    case 'angle':
+      return { template: { ...annotation, value: 0 }, numbers: [annotation.value] };
+  }
+}
+
+function given(template: Annotation, numbers: Float64Array): Annotation {
+  const [a = 0, b = 0, c = 0, d = 0] = numbers;
+  switch (template.kind) {
+    case 'box':
+      return { ...template, min: [a, b], max: [c, d] };
+    case 'ellipse':
+      return { ...template, major: a, minor: b };
+    case 'distance':
+    case 'angle':
+      return { ...template, value: a };
+  }
+}
