@@ -1,8 +1,7 @@
-// matmul_nn (same bindings, same meaning) with the sums of lib/matmul_subgroup.wgsl. A workgroup takes TM rows and 4·WG columns of y.
+// matmul_nn (same bindings, same meaning) with the sums of lib/matmul_subgroup.wgsl. A workgroup takes TM rows and 32 columns of y.
 // enable: subgroups
 // uses: matmul_nn_operands, matmul_subgroup, unpack, rng
 const TM: u32 = 16u;
-const WG: u32 = 16u;
 const W_TYPE: u32 = 0u;
 const MASK: u32 = 0u;
 const HAS_A_SCALE: bool = false;
@@ -11,16 +10,16 @@ const WIDE: bool = false;
 alias A_UNIT = f32;
 alias W_UNIT = u32;
 // check: WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=2 MASK=1
-// check: TM=8 WG=8 W_TYPE=1 MASK=2 HAS_A_SCALE=true
+// check: TM=8 W_TYPE=1 MASK=2 HAS_A_SCALE=true
 
 fn mask_sums(m0: u32, n: u32) {
   for (var i = 0u; i < TM; i++) { sums[i] *= mask_factors(m0 + i, n); }
 }
 
-@compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
+@compute @workgroup_size(SUBGROUP)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let m0 = wid.x * TM;
-  let n = (wid.y * WG + lane) * 4u;
+  let n = (wid.y * SUBGROUP + lane) * 4u;
   if (MASK != 0u) { mask_key = counter_key(p.seed, p.stream, p.step); }
   let begin = wid.z * p.chunk;
   // One loop for both sums (half the code to compile): first the low-rank one, which may have to be masked alone.
@@ -31,7 +30,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
     let k = select(begin + (step - low_steps) * 4u, step * 4u, is_low);
     if (MASK == 1u && step == low_steps) { mask_sums(m0, n); }
     let b = mat4x4f(w_four(is_low, k, n), w_four(is_low, k + 1u, n), w_four(is_low, k + 2u, n), w_four(is_low, k + 3u, n));
-    for (var i = 0u; i < TM; i += SUBGROUP) { add_products(i, a_four(is_low, m0 + i + sid, k), b); }
+    for (var i = 0u; i < TM; i += SUBGROUP) { add_products(i, a_four(is_low, m0 + i + lane, k), b); }
   }
   if (MASK == 2u) { mask_sums(m0, n); }
   // A copy, because this loop may index it dynamically and the sums must stay in registers.

@@ -1,8 +1,7 @@
-// matmul_nt (same bindings, same meaning) with the sums of lib/matmul_subgroup.wgsl. A workgroup takes TM rows and 4·WG columns of y.
+// matmul_nt (same bindings, same meaning) with the sums of lib/matmul_subgroup.wgsl. A workgroup takes TM rows and 32 columns of y.
 // enable: subgroups
 // uses: matmul_nt_operands, matmul_subgroup, unpack, rng
 const TM: u32 = 16u;
-const WG: u32 = 16u;
 const W_TYPE: u32 = 0u;
 const DROPOUT: bool = false;
 // WIDE: K is a multiple of 4, so that four elements are one load (A_UNIT vec4f, W_UNIT vec2u).
@@ -10,12 +9,12 @@ const WIDE: bool = false;
 alias A_UNIT = f32;
 alias W_UNIT = u32;
 // check: WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=2 DROPOUT=true
-// check: TM=8 WG=8 W_TYPE=1
+// check: TM=8 W_TYPE=1
 
-@compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
+@compute @workgroup_size(SUBGROUP)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let m0 = wid.x * TM;
-  let n = (wid.y * WG + lane) * 4u;
+  let n = (wid.y * SUBGROUP + lane) * 4u;
   if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }
   let begin = wid.z * p.chunk;
   // One loop for both sums (half the code to compile): first the long one, then the low-rank one.
@@ -25,7 +24,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
     let is_low = step >= long_steps;
     let k = select(begin + step * 4u, (step - long_steps) * 4u, is_low);
     let b = transpose(mat4x4f(w_four(is_low, n, k), w_four(is_low, n + 1u, k), w_four(is_low, n + 2u, k), w_four(is_low, n + 3u, k)));
-    for (var i = 0u; i < TM; i += SUBGROUP) { add_products(i, a_four(is_low, m0 + i + sid, k), b); }
+    for (var i = 0u; i < TM; i += SUBGROUP) { add_products(i, a_four(is_low, m0 + i + lane, k), b); }
     if (step + 1u == long_steps && p.has_column_scale == 1u) {
       let factors = column_factors(n);
       for (var i = 0u; i < TM; i++) { sums[i] *= factors; }

@@ -10,12 +10,13 @@ const TN: u32 = 8u;
 // COMPACT keeps loops rolled, for a compiler that is slow on long code. p.depth is BK.
 const COMPACT: bool = false;
 const DROPOUT: bool = false;
-// WIDE: rows of a and of b are multiples of 4, so that four elements are one load (UNIT vec4f).
+// WIDE: rows of a and of b are multiples of 4, so that four elements are one load (A_UNIT and B_UNIT vec4f).
 const WIDE: bool = false;
-alias UNIT = f32;
-// check: COMPACT=true WIDE=true UNIT=vec4f DROPOUT=true
+alias A_UNIT = f32;
+alias B_UNIT = f32;
+// check: COMPACT=true WIDE=true A_UNIT=vec4f B_UNIT=vec4f DROPOUT=true
 // check: BM=64 BN=16 TM=4 TN=4
-// check: BM=16 BN=64 TM=4 TN=4 WIDE=true UNIT=vec4f
+// check: BM=16 BN=64 TM=4 TN=4 WIDE=true A_UNIT=vec4f B_UNIT=vec4f
 // check: BM=32 BN=32 TM=4 TN=4 DROPOUT=true
 
 @compute @workgroup_size(THREADS)

@@ -1,24 +1,32 @@
-// matmul_tn (same bindings, same meaning) with the sums of lib/matmul_subgroup.wgsl. A workgroup takes TM rows and 4·WG columns of c.
+// matmul_tn (same bindings, same meaning) with the sums of lib/matmul_subgroup.wgsl. A workgroup takes TM rows and 32 columns of c.
 // enable: subgroups
 // uses: matmul_tn_operands, matmul_subgroup, rng
 const TM: u32 = 16u;
-const WG: u32 = 16u;
 const DROPOUT: bool = false;
-// WIDE: rows of a and of b are multiples of 4, so that four elements are one load (UNIT vec4f).
+// WIDE: rows of b are multiples of 4, so that four elements are one load (B_UNIT vec4f).
 const WIDE: bool = false;
-alias UNIT = f32;
-// check: WIDE=true UNIT=vec4f DROPOUT=true
-// check: TM=8 WG=8
+alias A_UNIT = f32;
+alias B_UNIT = f32;
+// check: WIDE=true B_UNIT=vec4f DROPOUT=true
+// check: TM=8
 
-@compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) sid: u32) {
+// Four rows of one column of a.
+fn a_column(t: u32, m: u32) -> vec4f { return vec4f(a_one(t, m), a_one(t + 1u, m), a_one(t + 2u, m), a_one(t + 3u, m)); }
+
+fn a_one(t: u32, m: u32) -> f32 {
+  if (t >= p.t || m >= p.m) { return 0.0; }
+  return a[t * p.a_stride + p.column + m];
+}
+
+@compute @workgroup_size(SUBGROUP)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let m0 = wid.x * TM;
-  let n = (wid.y * WG + lane) * 4u;
+  let n = (wid.y * SUBGROUP + lane) * 4u;
   if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }
   let end = min(p.t, (wid.z + 1u) * p.chunk);
   for (var t = wid.z * p.chunk; t < end; t += 4u) {
     let b = mat4x4f(b_four(t, n), b_four(t + 1u, n), b_four(t + 2u, n), b_four(t + 3u, n));
-    for (var i = 0u; i < TM; i += SUBGROUP) { add_products(i, a_column(t, m0 + i + sid), b); }
+    for (var i = 0u; i < TM; i += SUBGROUP) { add_products(i, a_column(t, m0 + i + lane), b); }
   }
   // A copy, because this loop may index it dynamically and the sums must stay in registers.
   var results = sums;

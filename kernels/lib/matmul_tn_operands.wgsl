@@ -4,8 +4,8 @@ struct Params {
   seed: u32, stream: u32, step: u32, rate: f32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> a: array<UNIT>;
-@group(0) @binding(2) var<storage, read> b: array<UNIT>;
+@group(0) @binding(1) var<storage, read> a: array<A_UNIT>;
+@group(0) @binding(2) var<storage, read> b: array<B_UNIT>;
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
 @group(0) @binding(4) var<storage, read> row_scale: array<f32>;
 var<private> mask_key: u32;
@@ -16,16 +16,6 @@ fn a_four(t: u32, m: u32) -> vec4f {
   let i = t * p.a_stride + p.column + m;
   if (WIDE) { return vec4f(a[i / 4u]); }
   return vec4f(vec4f(a[i]).x, vec4f(a[i + 1u]).x, vec4f(a[i + 2u]).x, vec4f(a[i + 3u]).x);
-}
-
-// Four rows of one column of a.
-fn a_column(t: u32, m: u32) -> vec4f { return vec4f(a_one(t, m), a_one(t + 1u, m), a_one(t + 2u, m), a_one(t + 3u, m)); }
-
-fn a_one(t: u32, m: u32) -> f32 {
-  if (t >= p.t || m >= p.m) { return 0.0; }
-  let i = t * p.a_stride + p.column + m;
-  if (WIDE) { return vec4f(a[i / 4u])[i % 4u]; }
-  return vec4f(a[i]).x;
 }
 
 fn b_four(t: u32, n: u32) -> vec4f {

@@ -100,9 +100,8 @@ const SUBGROUP = 8;
 function tileFor(device: Device, m: number, n: number): Tile {
   const { isSoftware, subgroupSize } = device.report;
   if (!isSoftware || subgroupSize !== SUBGROUP) return workgroupTile(device, m, n);
-  const TM = m <= 8 ? 8 : 16;
-  const WG = n <= 4 * SUBGROUP ? SUBGROUP : 2 * SUBGROUP;
-  return { BM: TM, BN: 4 * WG, BK: 4, depth: 1, suffix: '_subgroup', spec: { TM, WG } };
+  const TM = m <= SUBGROUP ? SUBGROUP : 2 * SUBGROUP;
+  return { BM: TM, BN: 4 * SUBGROUP, BK: 4, depth: 1, suffix: '_subgroup', spec: { TM } };
 }
 
 /**
@@ -306,7 +305,7 @@ export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, option
   const wide = isWide(m, n, ...c.parts.map((part: TensorPart) => part.rowStart));
   for (const part of c.parts) {
     const tile = tileFor(device, part.rows, n);
-    const units: Specialisation = wide ? { WIDE: true, UNIT: 'vec4f' } : {};
+    const units: Specialisation = wide ? { WIDE: true, B_UNIT: 'vec4f', ...(tile.suffix === '' && { A_UNIT: 'vec4f' }) } : {};
     const kernel = device.kernel(`matmul_tn${tile.suffix}`, { ...units, ...tile.spec, DROPOUT: dropout.rate > 0 });
     const split = splitSum(device, part.rows, n, rows, tile);
     inParts(device, split, part.view, part.rows * n, accumulate, (target, add) => {

@@ -1,4 +1,4 @@
-/** The matrix products against float64 sums, over shapes, weight dtypes, splits and options. */
+/** The matrix products against float64 sums, over shapes, weight dtypes, splits and options; and, where subgroups change the kernel, without them. */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { counterHash } from '../../src/data/random.ts';
@@ -9,13 +9,6 @@ import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/io/halfFloat
 import { matmulNN, matmulNT, matmulTN } from '../../src/ops/matmul.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 import { randomOperand } from './gradientCheck.ts';
-
-let device: Device;
-let splitting: Device;
-beforeAll(async () => {
-  device = await testDevice();
-  splitting = await testDevice({ maxBindingBytes: 4096 });
-});
 
 type WeightType = 'f32' | 'f16' | 'bf16';
 
@@ -70,7 +63,17 @@ const shapes = fc.record({
   accumulate: fc.boolean(),
 });
 
-describe('matmul', () => {
+describe.each([
+  { name: 'matmul', without: [], numRuns: 30 },
+  { name: 'matmul without subgroups', without: ['subgroups'] as const, numRuns: 10 }, // its kernels compile slowly
+])('$name', ({ without, numRuns }) => {
+  let device: Device;
+  let splitting: Device;
+  beforeAll(async () => {
+    device = await testDevice({ without });
+    splitting = await testDevice({ without, maxBindingBytes: 4096 });
+  });
+
   it('a·wᵀ equals float64 for any shape and weight dtype', async () => {
     await fc.assert(
       fc.asyncProperty(shapes, async ({ m, n, k, dtype, accumulate }) => {
@@ -83,7 +86,7 @@ describe('matmul', () => {
         expectClose(await device.readF32(y.tensor), expected, k);
         release(device, a.tensor, w.tensor, y.tensor);
       }),
-      { numRuns: 40 },
+      { numRuns },
     );
   });
 
@@ -99,7 +102,7 @@ describe('matmul', () => {
         expectClose(await device.readF32(y.tensor), expected, k);
         release(device, a.tensor, w.tensor, y.tensor);
       }),
-      { numRuns: 40 },
+      { numRuns },
     );
   });
 
@@ -116,7 +119,7 @@ describe('matmul', () => {
         expectClose(await device.readF32(c.tensor), expected, k);
         release(device, a.tensor, b.tensor, c.tensor);
       }),
-      { numRuns: 40 },
+      { numRuns },
     );
   });
 
