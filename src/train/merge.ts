@@ -1,0 +1,125 @@
+/**
+ * Merging an adapter folder into its base model. Needs no GPU. What may surprise the user of the result is returned as warnings: an adapter that was
+ * trained on NF4 weights learnt to correct errors which the base it is merged into does not have; one made for another base fits in shape only.
+ */
+import { writeMerged } from '../io/mergedFolder.ts';
+import type { MergedFolder, MergeSettings } from '../io/mergedFolder.ts';
+import { openModelFolder, readJsonObject } from '../io/modelFolder.ts';
+import type { ModelFolder } from '../io/modelFolder.ts';
+import { openAdapter } from '../io/peft.ts';
+import type { OpenAdapter } from '../io/peft.ts';
+import { modelFamily } from '../models/families.ts';
+import { joinPath, parentPath, UserError } from '../platform.ts';
+import type { Platform } from '../platform.ts';
+import { TRAINER_STATE } from './checkpointFolder.ts';
+
+export interface MergeOptions extends MergeSettings {
+  /** Folder of the base model, on which the adapter was trained. */
+  baseModel: string;
+  /** PEFT adapter folder. */
+  adapter: string;
+  /** Folder of the merged model. */
+  out: string;
+  /** Replace what is at `out`. */
+  overwrite?: boolean;
+  /** Where the caller knows that the adapter was trained on NF4 weights; found in the run's own record otherwise. */
+  trainedOnNf4?: boolean;
+}
+
+export interface MergeResult extends MergedFolder {
+  warnings: string[];
+}
+
+/** @throws UserError for folders that cannot be used, do not fit each other, or would be overwritten; nothing is left of a merge that fails */
+export async function mergeAdapter(platform: Platform, options: MergeOptions): Promise<MergeResult> {
+  const { baseModel, adapter: adapterDir, out } = options;
+  await checkMergeOutput(platform, options);
+  const base = await openModelFolder(platform, baseModel);
+  try {
+    const source = joinPath(baseModel, 'config.json');
+    const layout = modelFamily(base.modelType, source).describe(base.config, source);
+    const adapter = await openAdapter(platform, adapterDir, base.modelType);
+    try {
+      await refuseRetrained(platform, base, adapter);
+      const merged = await writeMerged(platform, base, adapter, layout, out, options);
+      return { ...merged, warnings: await warningsFor(platform, base, adapter, options) };
+    } finally {
+      await adapter.close();
+    }
+  } finally {
+    await base.close();
+  }
+}
+
+/** @throws UserError where the merged model would take the place of something else */
+export async function checkMergeOutput(
+  platform: Platform,
+  { baseModel, adapter, out, overwrite }: Pick<MergeOptions, 'baseModel' | 'adapter' | 'out' | 'overwrite'>,
+): Promise<void> {
+  const plain = (path: string): string => path.replace(/\/+$/, '');
+  for (const [source, what] of [[baseModel, 'the base model'], [adapter, 'the adapter']] as const) {
+    if (plain(out) === plain(source) || plain(source).startsWith(`${plain(out)}/`)) {
+      throw new UserError(`The merged model cannot go to ${out}: ${what} is there (${source}). Give another --merged_model_dir.`);
+    }
+  }
+  if (overwrite || !(await platform.exists(out))) return;
+  const isEmpty = (await platform.isDirectory(out)) && (await platform.listDir(out)).length === 0;
+  if (!isEmpty) throw new UserError(`${out} exists already; give another --merged_model_dir, or --overwrite true to replace it.`);
+}
+
+/** The weights of a full fine-tuning run are no longer those that an adapter of the original base was trained on. */
+async function refuseRetrained(platform: Platform, base: ModelFolder, { config, dir }: OpenAdapter): Promise<void> {
+  const madeFor = config.base_model_name_or_path;
+  if (madeFor === null || lastPart(madeFor) === lastPart(base.dir)) return;
+  if (!(await platform.exists(joinPath(base.dir, TRAINER_STATE)))) return;
+  throw new UserError(
+    `${base.dir} is the output of full fine-tuning, and the adapter ${dir} was trained on ${madeFor}; the two do not add up. Merge it into ${madeFor}.`,
+  );
+}
+
+async function warningsFor(platform: Platform, base: ModelFolder, adapter: OpenAdapter, { trainedOnNf4 }: MergeOptions): Promise<string[]> {
+  const warnings: string[] = [];
+  const madeFor = adapter.config.base_model_name_or_path;
+  if (madeFor !== null && lastPart(madeFor) !== lastPart(base.dir)) {
+    warnings.push(`The adapter was trained on ${madeFor} and is merged into ${base.dir}: the shapes fit, make sure that the weights are the same.`);
+  }
+  if (trainedOnNf4 || (await recordedNf4(platform, adapter))) {
+    warnings.push(
+      `The adapter was trained on NF4 (4-bit) weights of ${madeFor ?? 'its base'}, and is merged into the full-precision weights of ${base.dir}: the merged model ` +
+        'answers a little differently from the one that was trained. Evaluate it before use, or load the base in NF4 with the adapter beside it.',
+    );
+  }
+  return warnings;
+}
+
+function lastPart(path: string): string {
+  return path.replace(/\/+$/, '').split('/').at(-1)!;
+}
+
+/** Whether the run that left the adapter, or the base that the adapter names, says NF4. */
+async function recordedNf4(platform: Platform, { dir, config }: OpenAdapter): Promise<boolean> {
+  const madeFor = config.base_model_name_or_path;
+  if (madeFor !== null && /nf4|bnb-4bit/i.test(lastPart(madeFor))) return true;
+  if (madeFor !== null && (await platform.exists(joinPath(madeFor, 'config.json')))) {
+    const named = await readJsonObject(platform, joinPath(madeFor, 'config.json'), '');
+    if (/"nf4"|"load_in_4bit":true/.test(JSON.stringify(named['quantization_config'] ?? null))) return true;
+  }
+  // A checkpoint's log is in the run's folder, one above.
+  for (const folder of [dir, parentPath(dir)]) {
+    const log = joinPath(folder, 'trainer_log.jsonl');
+    if (await platform.exists(log)) return lastStart(new TextDecoder().decode(await platform.readFile(log)))?.['quantization'] === 'nf4';
+  }
+  return false;
+}
+
+/** The options with which the last run in a log began. */
+function lastStart(log: string): Record<string, unknown> | undefined {
+  const line = log.split('\n').findLast((text) => text.startsWith('{"event":"start"'));
+  if (line === undefined) return undefined;
+  try {
+    const { config } = JSON.parse(line) as { config?: Record<string, unknown> };
+    return config;
+  } catch {
+    return undefined; // cut short by a crash
+  }
+}
