@@ -115,6 +115,10 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
   const taskLists = TASK_LISTS.filter((name) => options[name] !== null);
 
   if (options.base_model_hf === null) throw new UserError('No base model: give --base_model_hf a Hugging Face model folder or hub id.');
+  if (options.finetune === 'full' && (options.merge_model || options.merge_only))
+    throw new UserError('--finetune full leaves a whole model; there is no adapter to merge. Drop --merge_model and --merge_only.');
+  if (options.merge_only) return notes; // nothing is trained
+  if (given.has('merged_model_dir') && !options.merge_model) notes.push('--merged_model_dir: no effect without --merge_model true or --merge_only true.');
   if (options.train_file === null && taskLists.length === 0)
     throw new UserError(`Nothing to train on: give --train_file a JSONL file of conversations, or --data_dir and one of ${flags(TASK_LISTS)}.`);
   if (options.train_file !== null && taskLists.length > 0)

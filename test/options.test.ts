@@ -143,7 +143,6 @@ describe('values', () => {
     ['report_to', 'console,wandb', 'trainer_log.jsonl'],
     ['wandb_project', 'x', 'leave it out'],
     ['push_LoRA', 'true', 'hf upload'],
-    ['merge_only', 'true', 'PEFT'],
     ['resume_from_checkpoint', 'true', '--init_adapter'],
     ['eval_steps', '10', 'default, 50, is accepted'],
     ['skip_process_dataset', 'true', 'leave it out'],

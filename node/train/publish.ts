@@ -2,6 +2,7 @@
 import type { SavedCheckpoint } from '../../src/train/saving.ts';
 import type { TrainResult } from '../../src/train/trainer.ts';
 import type { RunContext } from './context.ts';
+import { checkMerging, findAdapter, mergeInto } from './merging.ts';
 
 export interface Publisher {
   /**
@@ -14,11 +15,20 @@ export interface Publisher {
 }
 
 /** Called before the GPU is opened, so that a wrong token is told at the start. `base` is the base model's folder. */
-export async function openPublisher(_context: RunContext, _base: string): Promise<Publisher> {
-  return Promise.resolve({ onSaved: () => undefined, afterTraining: () => Promise.resolve() });
+export async function openPublisher(context: RunContext, base: string): Promise<Publisher> {
+  const { options, say } = context;
+  if (options.merge_model) await checkMerging(context, base);
+  return {
+    onSaved: () => undefined,
+    async afterTraining(dir, { outcome }) {
+      if (!options.merge_model) return;
+      if (outcome === 'finished') await mergeInto(context, base, dir);
+      else say('Stopped: the adapter is not merged; --merge_only true merges what is there.');
+    },
+  };
 }
 
 /** `--merge_only true`: merges (and pushes, where asked) the adapter that is in the run's folder, without training and without a GPU. */
-export function mergeOnly(_context: RunContext, _base: string): Promise<void> {
-  return Promise.reject(new Error('--merge_only is refused by the options until merging is built'));
+export async function mergeOnly(context: RunContext, base: string): Promise<void> {
+  await mergeInto(context, base, await findAdapter(context));
 }

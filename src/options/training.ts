@@ -4,7 +4,6 @@
  */
 import type { Definition } from './definition.ts';
 
-const MERGE_LATER = 'Merging is not built yet: the adapter folder that a run leaves can be merged in Python with PEFT (merge_and_unload).';
 const PUSH_LATER = 'Vernier does not upload yet: the adapter folder can be pushed with `hf upload`.';
 const WANDB_LATER = 'Weights & Biases is not built yet: leave it out; --report_to console,jsonl keeps every figure in trainer_log.jsonl.';
 
@@ -125,16 +124,23 @@ export const trainingOptions = {
   },
 
   merge_model: {
-    group: 'Merging and sharing', type: 'boolean', default: false, refusal: MERGE_LATER,
-    help: 'Merge the adapter into the base after training.',
+    group: 'Merging and sharing', type: 'boolean', default: false,
+    help: 'After training, merge the final adapter into the base model: a folder that transformers loads without PEFT.',
   },
-  merge_only: { group: 'Merging and sharing', type: 'boolean', default: false, refusal: MERGE_LATER, help: 'Merge and do not train.' },
+  merge_only: {
+    group: 'Merging and sharing', type: 'boolean', default: false,
+    help: 'Do not train: merge the adapter in --lora_checkpoint_dir (its last checkpoint, where a run has not ended), or that of --init_adapter. Needs no GPU.',
+  },
   merged_model_dir: {
-    group: 'Merging and sharing', type: 'string', default: null, note: `used for merging only. ${MERGE_LATER}`,
-    help: 'Folder of the merged model.',
+    group: 'Merging and sharing', type: 'string', default: null,
+    help: 'Folder of the merged model; {run_name} is filled in. Where it is not given: that of --lora_checkpoint_dir with _merged behind it.',
+  },
+  merged_dtype: {
+    group: 'Merging and sharing', type: 'enum', default: 'f32', choices: ['f32', 'base'],
+    help: 'Precision of the merged files: f32 answers as base and adapter do; base rounds every tensor once to the precision it has in the base (bf16: half the size).',
   },
   merged_model_hf: {
-    group: 'Merging and sharing', type: 'string', default: null, note: `used for merging only. ${MERGE_LATER}`,
+    group: 'Merging and sharing', type: 'string', default: null, note: `used for pushing only. ${PUSH_LATER}`,
     help: 'Hub name of the merged model.',
   },
   push_LoRA: {
