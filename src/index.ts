@@ -67,8 +67,8 @@ export { sampleMessages } from './data/medvision/sample.ts';
 export type { MedvisionSample, PromptStyle } from './data/medvision/sample.ts';
 export { renderSlice, VolumeCache } from './data/medvision/slices.ts';
 export { parseAnswer } from './data/medvision/answers.ts';
-export { boxScores, scoreAnswer, summarise } from './data/medvision/metrics.ts';
-export type { AnswerScore, BoxScores, ScoreSummary } from './data/medvision/metrics.ts';
+export { boxScores, figuresOf, scoreAnswer } from './data/medvision/metrics.ts';
+export type { AnswerScore, BoxScores, Figures } from './data/medvision/metrics.ts';
 
 export { allOf } from './track/tracker.ts';
 export type { Progress, Row, RunInfo, Summary, Tracker } from './track/tracker.ts';

@@ -1,5 +1,5 @@
 /** How well the base answers on phantoms it was not trained on: one line of figures, while it is being made. */
-import { scoreAnswer, summarise } from '../../src/data/medvision/metrics.ts';
+import { figuresOf, scoreAnswer } from '../../src/data/medvision/metrics.ts';
 import type { AnswerScore } from '../../src/data/medvision/metrics.ts';
 import type { TaskType } from '../../src/data/medvision/tasks.ts';
 import type { Session } from '../../src/train/session.ts';
@@ -21,12 +21,11 @@ export async function askPhantoms(session: Session, seed: number): Promise<strin
     scores.push(scoreAnswer(taskType, text, values));
     if (sample === '' && taskType === 'BoxSize') sample = `"${text}" for ${target}`;
   }
-  const of = (taskType: TaskType): AnswerScore[] => scores.filter((score) => score.taskType === taskType);
-  const boxes = summarise(of('BoxSize'));
+  const figure = (taskType: TaskType, name: string): number => figuresOf(taskType, scores.filter((score) => score.taskType === taskType))[name] ?? NaN;
   const share = scores.filter(({ isAnswer }) => isAnswer).length / scores.length;
   return (
-    `held-out phantoms: readable ${(100 * share).toFixed(0)} %, boxes IoU ${(boxes.box?.iou ?? NaN).toFixed(3)}, ` +
-    `axes off by ${(100 * summarise(of('TumorLesionSize')).mre).toFixed(0)} %, distances and angles by ` +
-    `${(100 * summarise(of('BiometricsFromLandmarks')).mre).toFixed(0)} %; ${sample}`
+    `held-out phantoms: readable ${(100 * share).toFixed(0)} %, boxes IoU ${figure('BoxSize', 'IoU').toFixed(3)}, ` +
+    `axes off by ${(100 * figure('TumorLesionSize', 'avgMRE')).toFixed(0)} %, distances and angles by ` +
+    `${(100 * figure('BiometricsFromLandmarks', 'avgMRE')).toFixed(0)} %; ${sample}`
   );
 }

@@ -18,6 +18,8 @@ export interface AnswerScore {
   taskType: TaskType;
   /** The answer had as many numbers as it should have. */
   isAnswer: boolean;
+  /** Those numbers; empty for a failed answer. */
+  values: readonly number[];
   /** Mean absolute error; NaN for a failed answer. mm, degrees, or relative coordinates. */
   mae: number;
   /** Mean of |p−t|/t; NaN for a failed answer and for boxes. */
@@ -32,12 +34,13 @@ const NO_OVERLAP: BoxScores = { iou: 0, f1: 0, precision: 0, recall: 0 };
 export function scoreAnswer(taskType: TaskType, text: string, target: readonly number[], mode: AnswerMode = 'robust'): AnswerScore {
   const isBox = taskType === 'BoxSize';
   const answer = parseAnswer(text, ANSWER_LENGTH[taskType], mode);
-  if (answer === undefined) return { taskType, isAnswer: false, mae: NaN, mre: NaN, box: isBox ? NO_OVERLAP : undefined };
+  if (answer === undefined) return { taskType, isAnswer: false, values: [], mae: NaN, mre: NaN, box: isBox ? NO_OVERLAP : undefined };
   const predicted = mode === 'reference' ? answer.map(Math.fround) : answer;
   const errors = predicted.map((value, i) => Math.abs(value - (target[i] ?? NaN)));
   return {
     taskType,
     isAnswer: true,
+    values: answer,
     mae: mean(errors),
     mre: isBox ? NaN : mean(errors.map((error, i) => error / ((target[i] ?? NaN) + 1e-15))),
     box: isBox ? (mode === 'reference' ? referenceBoxScores(predicted, target) : boxScores(predicted, target)) : undefined,
@@ -113,42 +116,50 @@ function referenceBoxScores(predicted: readonly number[], target: readonly numbe
   };
 }
 
-/** Means over a task, as the reference's summaries: errors over the answered samples, overlaps and shares over all. */
-export interface ScoreSummary {
-  count: number;
-  successRate: number;
-  mae: number;
-  /** Lengths and angles only, as the shares below: of samples with MRE < 0.1, 0.2, … 1.0. */
-  mre: number;
-  mreBelow: Map<number, number>;
-  /** Boxes only: means, and the shares of samples with IoU ≥ 0.5, 0.6, … 0.9. */
-  box: BoxScores | undefined;
-  iouFrom: Map<number, number>;
+/** Figures of a set of answers, under medvision_bm's names: avgMAE, avgMRE, IoU, F1, Precision, Recall, SuccessRate, num_samples, MRE<0.1, IoU>0.5, … */
+export type Figures = Record<string, number>;
+
+/**
+ * Means and shares over answers of one task type, as the reference's summaries have them: errors over the answers that could be read, overlaps and shares over
+ * all (a box that could not be read overlaps nothing). `MRE<k` are shares below k, `IoU>k` shares of at least k. A mean of nothing is NaN.
+ */
+export function figuresOf(taskType: TaskType, scores: readonly AnswerScore[]): Figures {
+  const count = scores.length;
+  const share = (matches: (score: AnswerScore) => boolean): number => (count === 0 ? 0 : scores.filter(matches).length / count);
+  const meanOf = (value: (score: AnswerScore) => number | undefined): number => mean(scores.map((score) => value(score) ?? NaN).filter((x) => !Number.isNaN(x)));
+  const successRate = share(({ isAnswer }) => isAnswer);
+  if (taskType !== 'BoxSize') {
+    return {
+      avgMAE: meanOf(({ mae }) => mae),
+      avgMRE: meanOf(({ mre }) => mre),
+      SuccessRate: successRate,
+      num_samples: count,
+      ...tenths(1, 10, (limit) => [`MRE<${limit.toFixed(1)}`, share(({ mre }) => mre < limit)]),
+    };
+  }
+  return {
+    avgMAE: meanOf(({ mae }) => mae),
+    ...Object.fromEntries(OVERLAPS.map(([name, key]) => [name, meanOf(({ box }) => box?.[key])])),
+    SuccessRate: successRate,
+    num_samples: count,
+    ...tenths(1, 10, (limit) => [`MAE<${limit.toFixed(1)}`, share(({ mae }) => mae < limit)]),
+    ...Object.fromEntries(
+      OVERLAPS.flatMap(([name, key]) =>
+        Object.entries(tenths(5, 9, (limit) => [`${name}>${limit.toFixed(1)}`, share(({ box }) => (box?.[key] ?? 0) >= limit)])),
+      ),
+    ),
+  };
 }
 
-/** Scores of one task type. */
-export function summarise(scores: readonly AnswerScore[]): ScoreSummary {
-  const answered = scores.filter((score) => score.isAnswer);
-  const boxes = scores.flatMap((score) => score.box ?? []);
-  const isBox = boxes.length > 0;
-  const share = (matches: (score: AnswerScore) => boolean): number => scores.filter(matches).length / scores.length;
-  const tenths = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => (from + i) / 10);
-  return {
-    count: scores.length,
-    successRate: answered.length / scores.length,
-    mae: mean(answered.map((score) => score.mae)),
-    mre: isBox ? NaN : mean(answered.map((score) => score.mre)),
-    mreBelow: new Map(isBox ? [] : tenths(1, 10).map((limit) => [limit, share((score) => score.mre < limit)])),
-    box: isBox
-      ? {
-          iou: mean(boxes.map((box) => box.iou)),
-          f1: mean(boxes.map((box) => box.f1)),
-          precision: mean(boxes.map((box) => box.precision)),
-          recall: mean(boxes.map((box) => box.recall)),
-        }
-      : undefined,
-    iouFrom: new Map(isBox ? tenths(5, 9).map((limit) => [limit, share((score) => (score.box?.iou ?? 0) >= limit)]) : []),
-  };
+const OVERLAPS = [
+  ['IoU', 'iou'],
+  ['F1', 'f1'],
+  ['Precision', 'precision'],
+  ['Recall', 'recall'],
+] as const satisfies readonly [string, keyof BoxScores][];
+
+function tenths(from: number, to: number, figure: (limit: number) => [string, number]): Figures {
+  return Object.fromEntries(Array.from({ length: to - from + 1 }, (_, i) => figure((from + i) / 10)));
 }
 
 /** NaN for an empty list. */

@@ -21,3 +21,4 @@ for (const family of ['BoxSize', 'TumorLesionSize', 'BiometricsFromLandmarks']) 
   save(`samples_${family}.index.jsonl`, rows(`samples_${family}.index.jsonl`).filter((row) => compared.has(row.index)));
 }
 save('expected_metrics.jsonl', rows('expected_metrics.jsonl').map(({ cal_metrics_summary, lmms_process_results, ...row }) => row));
+writeFileSync(join(target, 'expected_parse_outputs_summary.json'), readFileSync(join(source, 'expected_parse_outputs_summary.json')));
