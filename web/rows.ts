@@ -36,7 +36,7 @@ export async function sampleRows(platform: Platform, dir: string, processor: Pro
   return Promise.all(
     chosen.filter((sample) => sample !== undefined).map(async (sample) => ({
       conversation: { messages: sampleMessages(sample), images: [sample.imageFile] },
-      images: [renderSlice(await volumes.open(sample.imageFile), sample)],
+      images: [await renderSlice(await volumes.open(sample.imageFile), sample)],
     })),
   );
 }

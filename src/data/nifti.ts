@@ -1,14 +1,16 @@
 /**
  * NIfTI-1 and NIfTI-2 volumes (`.nii`, `.nii.gz`), read as nibabel reads them, because the reference's pixels and pixel sizes come from there:
- * voxels as stored (no reorientation), zooms from `pixdim`, scaling by scl_slope/scl_inter in double precision. The voxels stay in their stored
- * type; a slice is decoded when it is asked for. A header is believed only as far as the file's size can bear it out, so an absurd header or a
- * gzip bomb costs no memory.
+ * voxels as stored (no reorientation), zooms from `pixdim`, scaling by scl_slope/scl_inter in double precision. Of an uncompressed file only
+ * the bytes of a slice are read; a compressed one is unpacked once and its voxels stay in their stored type. A header is believed only as far as the file's
+ * size can bear it out, so an absurd header or a gzip bomb costs no memory.
  */
-import { NIFTI1, NIFTI2 } from 'nifti-reader-js';
 import type { Platform } from '../platform.ts';
 import { UserError } from '../platform.ts';
 import { fileChunks } from './gzip.ts';
+import { dataType, HEADER_BYTES, parseHeader } from './niftiHeader.ts';
+import type { DataType, NiftiHeader, VoxelArray } from './niftiHeader.ts';
 
+export type { NiftiHeader } from './niftiHeader.ts';
 export type SliceDim = 0 | 1 | 2;
 
 /** One plane of a volume; `values` is (rows, cols) row-major. The first remaining axis of the volume is the row axis. */
@@ -18,74 +20,29 @@ export interface VolumeSlice {
   cols: number;
 }
 
-export interface NiftiHeader {
-  path: string;
-  version: 1 | 2;
-  littleEndian: boolean;
-  /** [i, j, k] in stored axes; missing dimensions are 1. */
-  shape: [number, number, number];
-  /** mm, as stored: float32 values in NIfTI-1, doubles in NIfTI-2. As in nibabel, 0 becomes 1 and a sign is dropped. */
-  zooms: [number, number, number];
-  /** NIfTI data type code. */
-  datatype: number;
-  /** `stored * slope + inter`; (1, 0) where the header has no valid slope. */
-  slope: number;
-  inter: number;
-  /** Byte offset of the first voxel in the uncompressed file. */
-  voxelOffset: number;
-  /** Bytes of all voxels. */
-  byteLength: number;
-}
-
-type VoxelArray =
-  Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
-
-interface DataType {
-  /** Bytes of one number (a complex voxel has two). */
-  bytes: number;
-  /** Numbers of a voxel. Of a complex voxel the first, its real part, is used, as by nibabel's get_fdata. */
-  parts: 1 | 2;
-  view: new (buffer: ArrayBuffer) => VoxelArray;
-}
-
-const DATA_TYPES = new Map<number, DataType>([
-  [2, { bytes: 1, parts: 1, view: Uint8Array }],
-  [4, { bytes: 2, parts: 1, view: Int16Array }],
-  [8, { bytes: 4, parts: 1, view: Int32Array }],
-  [16, { bytes: 4, parts: 1, view: Float32Array }],
-  [32, { bytes: 4, parts: 2, view: Float32Array }],
-  [64, { bytes: 8, parts: 1, view: Float64Array }],
-  [256, { bytes: 1, parts: 1, view: Int8Array }],
-  [512, { bytes: 2, parts: 1, view: Uint16Array }],
-  [768, { bytes: 4, parts: 1, view: Uint32Array }],
-  [1024, { bytes: 8, parts: 1, view: BigInt64Array }],
-  [1280, { bytes: 8, parts: 1, view: BigUint64Array }],
-  [1792, { bytes: 8, parts: 2, view: Float64Array }],
-]);
-
-const UNSUPPORTED_TYPES = new Map<number, string>([
-  [1, '1-bit'],
-  [128, 'RGB colour'],
-  [1536, '128-bit float'],
-  [2048, '256-bit complex'],
-  [2304, 'RGBA colour'],
-]);
-
 /** Deflate cannot expand by more than this, so a header that needs more is not borne out by the file. */
 const MAX_GZIP_RATIO = 1032;
 const MAX_VOLUME_BYTES = 4 * 2 ** 30;
-/** Enough for either header (NIfTI-2: 540 bytes). */
-const HEADER_BYTES = 540;
+/** A file this small is read at once. */
+const SMALL_BYTES = 1 << 20;
+/** What may follow the voxels in a compressed file; nibabel ignores it, and real files have a few bytes of it at most. */
+const MAX_SURPLUS_BYTES = 1 << 20;
 
+/** All voxels, or those of some slices: the numbers of a voxel are `parts` apart. */
 export class Volume {
   readonly header: NiftiHeader;
-  private readonly voxels: VoxelArray;
-  private readonly parts: 1 | 2;
+  private readonly type: DataType;
+  private readonly file: Platform | undefined;
+  private voxels: VoxelArray | undefined;
+  private loading: Promise<VoxelArray> | undefined;
+  private sagittalReads = 0;
 
-  constructor(header: NiftiHeader, voxels: VoxelArray, parts: 1 | 2) {
+  /** With `voxels`, or with the platform on which the (uncompressed) file of the header can be read again. */
+  constructor(header: NiftiHeader, source: VoxelArray | Platform) {
     this.header = header;
-    this.voxels = voxels;
-    this.parts = parts;
+    this.type = dataType(header);
+    if (ArrayBuffer.isView(source)) this.voxels = source;
+    else this.file = source;
   }
 
   /** [i, j, k], stored axes. */
@@ -100,12 +57,15 @@ export class Volume {
 
   /** Memory it holds. */
   get byteLength(): number {
-    return this.header.byteLength;
+    return this.voxels?.byteLength ?? 0;
   }
 
-  /** `vol[index,:,:]`, `vol[:,index,:]` or `vol[:,:,index]`: (rows, cols) in stored order, no transpose, no flip. */
-  slice(dim: SliceDim, index: number): VolumeSlice {
-    const { shape, slope, inter, path } = this.header;
+  /**
+   * `vol[index,:,:]`, `vol[:,index,:]` or `vol[:,:,index]`: (rows, cols) in stored order, no transpose, no flip.
+   * @throws UserError where there is no such slice
+   */
+  async slice(dim: SliceDim, index: number): Promise<VolumeSlice> {
+    const { shape, path } = this.header;
     const [ni, nj, nk] = shape;
     if (!Number.isInteger(index) || index < 0 || index >= shape[dim]) {
       throw new UserError(
@@ -114,11 +74,16 @@ export class Volume {
     }
     const rows = dim === 0 ? nj : ni;
     const cols = dim === 2 ? nj : nk;
+    const voxels = this.voxels ?? (await this.held(dim));
+    if (voxels === undefined) return this.decoded(await this.readPlane(dim === 2 ? 2 : 1, index), rows, cols, 0, 1, ni);
     // The first axis runs fastest in the file.
-    const rowStride = dim === 0 ? ni : 1;
-    const colStride = dim === 2 ? ni : ni * nj;
     const start = index * (dim === 0 ? 1 : dim === 1 ? ni : ni * nj);
-    const { voxels, parts } = this;
+    return this.decoded(voxels, rows, cols, start, dim === 0 ? ni : 1, dim === 2 ? ni : ni * nj);
+  }
+
+  private decoded(voxels: VoxelArray, rows: number, cols: number, start: number, rowStride: number, colStride: number): VolumeSlice {
+    const { slope, inter } = this.header;
+    const { parts } = this.type;
     const values = new Float64Array(rows * cols);
     const isScaled = slope !== 1 || inter !== 0;
     for (let col = 0; col < cols; col++) {
@@ -130,139 +95,126 @@ export class Volume {
     }
     return { values, rows, cols };
   }
+
+  /**
+   * The voxels as a whole where that is the better way: small files, and slices across all rows, which touch every page of the file, so that from the
+   * second one on it is worth its memory. Undefined: read the plane alone.
+   */
+  private async held(dim: SliceDim): Promise<VoxelArray | undefined> {
+    const { byteLength } = this.header;
+    if (byteLength > SMALL_BYTES && dim !== 0) return undefined;
+    if (dim === 0 && this.sagittalReads++ === 0 && byteLength > SMALL_BYTES) return this.readAll();
+    this.loading ??= this.readAll();
+    this.voxels = await this.loading;
+    return this.voxels;
+  }
+
+  private async readAll(): Promise<VoxelArray> {
+    return this.readRuns([{ offset: 0, length: this.header.byteLength }]);
+  }
+
+  /** The plane's voxels, (cols, rows) with the first axis fastest. */
+  private async readPlane(dim: 1 | 2, index: number): Promise<VoxelArray> {
+    const [ni, nj, nk] = this.header.shape;
+    const row = ni * this.type.bytes * this.type.parts;
+    if (dim === 2) return this.readRuns([{ offset: index * nj * row, length: nj * row }]);
+    return this.readRuns(Array.from({ length: nk }, (_, k) => ({ offset: (k * nj + index) * row, length: row })));
+  }
+
+  private async readRuns(runs: readonly { offset: number; length: number }[]): Promise<VoxelArray> {
+    const bytes = new Uint8Array(runs.reduce((sum, { length }) => sum + length, 0));
+    const file = await this.file?.openFile(this.header.path);
+    try {
+      let at = 0;
+      for (const { offset, length } of runs) {
+        const run = await file?.read(this.header.voxelOffset + offset, length);
+        if (run !== undefined) bytes.set(run, at);
+        at += length;
+      }
+    } finally {
+      await file?.close();
+    }
+    return viewed(bytes, this.header, this.type);
+  }
 }
 
 /** Reads only as many bytes as the header has. */
 export async function readNiftiHeader(platform: Platform, path: string): Promise<NiftiHeader> {
   let head: Uint8Array = new Uint8Array(0);
-  for await (const chunk of fileChunks(platform, path)) {
+  for await (const chunk of fileChunks(platform, path, 4096)) {
     head = concat(head, chunk, HEADER_BYTES);
     if (head.length >= HEADER_BYTES) break;
   }
   return parseHeader(head, path);
 }
 
+/** @throws UserError that names the file, for whatever is not a volume that could be read to its end */
 export async function openVolume(platform: Platform, path: string): Promise<Volume> {
-  const fileBytes = await sizeOf(platform, path);
+  const { size, isGzip } = await sizeOf(platform, path);
+  if (!isGzip) {
+    const header = await readNiftiHeader(platform, path);
+    checkSize(header, size, size - header.voxelOffset);
+    return new Volume(header, platform);
+  }
   let header: NiftiHeader | undefined;
   let head: Uint8Array = new Uint8Array(0);
   let voxelBytes = new Uint8Array(0);
   let position = 0; // of the next byte in the uncompressed file
-  let surplus = 0;
-  const place = (bytes: Uint8Array, at: number, into: NiftiHeader): void => {
-    const from = Math.max(0, into.voxelOffset - at);
-    const target = Math.max(0, at - into.voxelOffset);
+  const accept = (into: NiftiHeader): void => {
+    header = into;
+    checkSize(into, size, size * MAX_GZIP_RATIO);
+    voxelBytes = new Uint8Array(into.byteLength);
+  };
+  const place = (bytes: Uint8Array, into: NiftiHeader): void => {
+    const from = Math.max(0, into.voxelOffset - position);
+    const target = Math.max(0, position - into.voxelOffset);
     const part = bytes.subarray(from, from + Math.max(0, voxelBytes.length - target));
     if (part.length > 0) voxelBytes.set(part, target);
+    position += bytes.length;
+    // Read on to the end, where gzip's checksum is, but not through a tail that no volume has.
+    if (position - into.voxelOffset - into.byteLength > MAX_SURPLUS_BYTES) {
+      throw new UserError(
+        `${path}: the header (${into.shape.join('×')}) asks for ${into.byteLength} bytes of voxels, and the compressed data goes on far beyond them. ` +
+          'The header is wrong, or the file is a gzip bomb. Fetch the file again.',
+      );
+    }
   };
   for await (const chunk of fileChunks(platform, path)) {
-    if (header === undefined) {
-      head = concat(head, chunk, Infinity);
-      if (head.length < HEADER_BYTES) continue;
-      header = parseHeader(head, path);
-      voxelBytes = new Uint8Array(allocation(header, fileBytes));
-      place(head, 0, header);
-      position = head.length;
-      head = new Uint8Array(0);
-    } else {
-      place(chunk, position, header);
-      position += chunk.length;
+    if (header !== undefined) {
+      place(chunk, header);
+      continue;
     }
-    // Read on to the end, where gzip's checksum is, but not through a tail that no volume has.
-    surplus = position - header.voxelOffset - header.byteLength;
-    if (surplus > 1 << 20) break;
+    head = concat(head, chunk, Infinity);
+    if (head.length < HEADER_BYTES) continue;
+    const parsed = parseHeader(head, path);
+    accept(parsed);
+    place(head, parsed);
+    head = new Uint8Array(0);
   }
   if (header === undefined) {
     // Shorter than a NIfTI-2 header: a tiny NIfTI-1 file, or not NIfTI at all.
-    header = parseHeader(head, path);
-    voxelBytes = new Uint8Array(allocation(header, fileBytes));
-    place(head, 0, header);
-    surplus = head.length - header.voxelOffset - header.byteLength;
+    const parsed = parseHeader(head, path);
+    accept(parsed);
+    place(head, parsed);
+    header = parsed;
   }
-  if (surplus < 0) {
-    throw new UserError(
-      `${path}: truncated. The header (${header.shape.join('×')}) asks for ${header.byteLength} bytes of voxels, ` +
-        `${Math.max(0, header.byteLength + surplus)} are there. Fetch the file again.`,
-    );
-  }
-  const type = dataType(header);
-  if (header.littleEndian !== HOST_IS_LITTLE_ENDIAN) swapBytes(voxelBytes, type.bytes);
-  return new Volume(header, new type.view(voxelBytes.buffer), type.parts);
+  const found = position - header.voxelOffset;
+  if (found < header.byteLength) throw truncated(header, found);
+  return new Volume(header, viewed(voxelBytes, header, dataType(header)));
 }
 
-function parseHeader(head: Uint8Array, path: string): NiftiHeader {
-  const fail = (what: string): UserError => new UserError(`${path}: ${what}`);
-  const notNifti = 'not a NIfTI volume (expected a 348-byte NIfTI-1 or 540-byte NIfTI-2 header with the magic "n+1" or "n+2")';
-  if (head.length < 348) throw fail(`${notNifti}; it has only ${head.length} bytes. Fetch the file again.`);
-  const bytes = head.slice();
-  const view = new DataView(bytes.buffer);
-  const littleEndian = [348, 540].includes(view.getInt32(0, true));
-  const headerSize = view.getInt32(0, littleEndian);
-  if (headerSize !== 348 && headerSize !== 540) throw fail(`${notNifti}. Check that the file is .nii or .nii.gz and not an archive or a page.`);
-  if (head.length < headerSize) throw fail(`truncated: the NIfTI-2 header has 540 bytes, ${head.length} are there. Fetch the file again.`);
-  const version = headerSize === 348 ? 1 : 2;
-  // Only the header itself is handed over: the library would also walk the extensions, which nothing here needs, by lengths that nobody checked.
-  const fields = version === 1 ? new NIFTI1() : new NIFTI2();
-  fields.readHeader(bytes.buffer.slice(0, headerSize));
-  const magic = String.fromCharCode(...bytes.subarray(version === 1 ? 344 : 4, version === 1 ? 347 : 7));
-  if (magic !== `n+${version}`) {
-    const pair = magic === `ni${version}` ? ' It is one half of an .hdr/.img pair; convert it to a single .nii file.' : '';
-    throw fail(`${notNifti}; the magic is ${JSON.stringify(magic)}.${pair}`);
-  }
-
-  const rank = fields.dims[0] ?? 0;
-  if (!Number.isInteger(rank) || rank < 1 || rank > 7) throw fail(`the header has ${rank} dimensions, 1 to 7 are possible. The file is corrupt.`);
-  const dims = fields.dims.slice(1, rank + 1);
-  if (!dims.every((d) => Number.isSafeInteger(d) && d >= 1))
-    throw fail(`the header's dimensions are ${dims.join('×')}; each must be at least 1. The file is corrupt.`);
-  if (dims.slice(3).some((d) => d !== 1))
-    throw fail(`a ${rank}-dimensional volume (${dims.join('×')}); 3 dimensions are expected. Split it into single volumes.`);
-  const shape: [number, number, number] = [dims[0] ?? 1, dims[1] ?? 1, dims[2] ?? 1];
-
-  const zoom = (axis: number): number => {
-    const stored = axis <= rank ? (fields.pixDims[axis] ?? 1) : 1;
-    if (!Number.isFinite(stored))
-      throw fail(`voxel size ${stored} along axis ${axis - 1} (pixdim[${axis}]); a length in mm is expected. Repair the header.`);
-    return stored === 0 ? 1 : Math.abs(stored);
-  };
-  const type = DATA_TYPES.get(fields.datatypeCode);
-  if (type === undefined) {
-    const name = UNSUPPORTED_TYPES.get(fields.datatypeCode);
-    throw fail(
-      `voxel type ${fields.datatypeCode}${name === undefined ? '' : ` (${name})`} cannot be read; integers of 8 to 64 bits, float32, float64 and ` +
-        'complex are. Convert the volume.',
-    );
-  }
-  const minOffset = version === 1 ? 352 : 544;
-  const voxelOffset = fields.vox_offset === 0 ? minOffset : fields.vox_offset;
-  if (!Number.isSafeInteger(voxelOffset) || voxelOffset < minOffset || voxelOffset > 2 ** 31) {
-    throw fail(`voxels are said to start at byte ${voxelOffset}; ${minOffset} or a little more is expected. The file is corrupt.`);
-  }
-  // As nibabel: a slope of 0 or one that is not finite means that nothing is scaled.
-  const hasSlope = fields.scl_slope !== 0 && Number.isFinite(fields.scl_slope);
-  if (hasSlope && !Number.isFinite(fields.scl_inter))
-    throw fail(`the header scales voxels by ${fields.scl_slope} but adds ${fields.scl_inter}. Repair scl_inter.`);
-  return {
-    path,
-    version,
-    littleEndian,
-    shape,
-    zooms: [zoom(1), zoom(2), zoom(3)],
-    datatype: fields.datatypeCode,
-    slope: hasSlope ? fields.scl_slope : 1,
-    inter: hasSlope ? fields.scl_inter : 0,
-    voxelOffset,
-    byteLength: shape[0] * shape[1] * shape[2] * type.bytes * type.parts,
-  };
+function truncated({ path, shape, byteLength }: NiftiHeader, found: number): UserError {
+  return new UserError(
+    `${path}: truncated. The header (${shape.join('×')}) asks for ${byteLength} bytes of voxels, ${Math.max(0, found)} are there. Fetch the file again.`,
+  );
 }
 
-/** Bytes to allocate for the voxels, once the file's own size has made them plausible. */
-function allocation(header: NiftiHeader, fileBytes: { size: number; isGzip: boolean }): number {
+/** @throws UserError where the voxels cannot be in a file of this size */
+function checkSize(header: NiftiHeader, fileBytes: number, possible: number): void {
   const { byteLength, path, shape } = header;
-  const possible = fileBytes.isGzip ? fileBytes.size * MAX_GZIP_RATIO : fileBytes.size;
   if (byteLength > possible) {
     throw new UserError(
-      `${path}: the header (${shape.join('×')}) asks for ${byteLength} bytes of voxels, but the file has only ${fileBytes.size} bytes. ` +
+      `${path}: the header (${shape.join('×')}) asks for ${byteLength} bytes of voxels, but the file has only ${fileBytes} bytes. ` +
         'It is truncated or its header is wrong. Fetch the file again.',
     );
   }
@@ -271,7 +223,6 @@ function allocation(header: NiftiHeader, fileBytes: { size: number; isGzip: bool
       `${path}: ${byteLength} bytes of voxels (${shape.join('×')}); at most ${MAX_VOLUME_BYTES} can be opened. Crop or resample the volume.`,
     );
   }
-  return byteLength;
 }
 
 async function sizeOf(platform: Platform, path: string): Promise<{ size: number; isGzip: boolean }> {
@@ -284,10 +235,10 @@ async function sizeOf(platform: Platform, path: string): Promise<{ size: number;
   }
 }
 
-function dataType(header: NiftiHeader): DataType {
-  const type = DATA_TYPES.get(header.datatype);
-  if (type === undefined) throw new UserError(`${header.path}: voxel type ${header.datatype} cannot be read.`);
-  return type;
+/** @param bytes a buffer of their own, in the file's byte order; swapped in place */
+function viewed(bytes: Uint8Array<ArrayBuffer>, header: NiftiHeader, type: DataType): VoxelArray {
+  if (header.littleEndian !== HOST_IS_LITTLE_ENDIAN) swapBytes(bytes, type.bytes);
+  return new type.view(bytes.buffer);
 }
 
 function concat(a: Uint8Array, b: Uint8Array, limit: number): Uint8Array {

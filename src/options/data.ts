@@ -48,6 +48,11 @@ export const dataOptions = {
     group: 'Task lists', type: 'enum', default: 'corrected', choices: ['corrected', 'reference'],
     help: "corrected: box edges with the last pixel, stated image size, one word a unit. reference: medvision_bm's prompts and targets to the character.",
   },
+  intensity: {
+    group: 'Task lists', type: 'enum', default: 'minmax', choices: ['minmax', 'window', 'percentile'],
+    help: 'Grey levels of a slice. minmax: from its least to its greatest value. percentile: from the 0.5th to the 99.5th. ' +
+      'window: for CT a window in Hounsfield units by the structure, percentile for the rest.',
+  },
   image_size: {
     group: 'Task lists', type: 'integer', default: null, min: 1, max: 65536,
     help: "Only with --process_dataset_only true: rows for a model with this fixed image size instead of the processor's own.",

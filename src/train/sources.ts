@@ -78,7 +78,7 @@ export async function taskListSource(
   const { train: samples, volumes } = await collectSamples(platform, settings, processor);
   return cached(samples.length, async (index) => {
     const sample = samples.at(index);
-    const image = renderSlice(await volumes.open(sample.imageFile), sample);
+    const image = await renderSlice(await volumes.open(sample.imageFile), sample);
     return processor.encode({ messages: sampleMessages(sample), images: [sample.imageFile] }, [image], { mask: settings.mask });
   });
 }

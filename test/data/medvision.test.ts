@@ -119,7 +119,7 @@ describe.each(dataSets)('$name', ({ dataDir, expectedDir }) => {
         expect([sample.height, sample.width]).toEqual([row.H, row.W]);
         const size = options.resizedSize(row.H, row.W);
         expect([size.height, size.width]).toEqual(row.resized_hw);
-        const image = renderSlice(await volumes.open(sample.imageFile), sample);
+        const image = await renderSlice(await volumes.open(sample.imageFile), sample);
         expect([image.height, image.width]).toEqual([row.H, row.W]);
         expect(createHash('sha256').update(image.data).digest('hex')).toBe(row.png_sha256);
       }

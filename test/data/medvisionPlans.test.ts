@@ -236,14 +236,20 @@ describe('samples of a synthetic data set', () => {
     const volumes = new VolumeCache(nodePlatform, dir, 100);
     const [first, second] = await Promise.all([volumes.open(sample.imageFile), volumes.open(sample.imageFile)]);
     expect(first).toBe(second);
-    const image = renderSlice(first, sample);
+    const image = await renderSlice(first, sample);
     expect([image.height, image.width]).toEqual([30, 40]);
     expect(image.data[(2 * 40 + 1) * 3]).toBe(Math.trunc((102 / 3929) * 255)); // voxel (2, 1, 0) = 102; the slice runs from 0 to 3929
-    writeFileSync(join(dir, 'Datasets/D/Images/v2.nii'), niftiFile([2, 3, 4], [1, 1, 1]));
-    await volumes.open('Datasets/D/Images/v2.nii');
+    // An uncompressed file of some size is read slice by slice; a compressed one is held, as long as there is room.
+    expect(volumes.bytes).toBe(first.byteLength);
+    for (const name of ['v2', 'v3']) writeFileSync(join(dir, `Datasets/D/Images/${name}.nii.gz`), gzipSync(niftiFile([2, 3, 4], [1, 1, 1])));
+    const compressed = await volumes.open('Datasets/D/Images/v2.nii.gz');
     expect(volumes.bytes).toBe(2 * 3 * 4 * 4);
+    expect(await volumes.open('Datasets/D/Images/v2.nii.gz')).toBe(compressed);
+    await volumes.open('Datasets/D/Images/v3.nii.gz');
+    expect(volumes.bytes).toBe(2 * 3 * 4 * 4);
+    expect(await volumes.open('Datasets/D/Images/v2.nii.gz')).not.toBe(compressed);
     expect(await volumes.open(sample.imageFile)).not.toBe(first);
-    expect(() => renderSlice(first, { ...sample, height: 31 })).toThrow(/is not the one that was annotated/);
+    await expect(renderSlice(first, { ...sample, height: 31 })).rejects.toThrow(/is not the one that was annotated/);
   });
 });
 

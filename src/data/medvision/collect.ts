@@ -10,6 +10,7 @@ import { mixRows } from '../mixing.ts';
 import type { Mixing } from '../mixing.ts';
 import { drawRows, drawRowsAsNumpy, sampleLimit, splitRows } from '../split.ts';
 import type { SplitBy, SplitOptions } from '../split.ts';
+import type { IntensityMode } from './intensity.ts';
 import { hashFile, openPlan, planCases } from './plan.ts';
 import type { PlanKind } from './plan.ts';
 import { preparedSize } from './resizing.ts';
@@ -29,6 +30,7 @@ export interface CollectSettings {
   tasks_list_json_path_TL: string | null;
   planner_version: string | null;
   prompt_style: PromptStyle;
+  intensity: IntensityMode;
   image_size: number | null;
   split: SplitBy;
   mixing: Mixing;
@@ -171,7 +173,8 @@ async function readPlans(
   settings: CollectSettings,
   { volumes, resizedSize }: Pick<CollectedSamples, 'volumes' | 'resizedSize'>,
 ): Promise<{ table: SampleTable; scans: TaskScan[]; plans: PlanRecord[]; dropped: Map<string, Partial<Record<DropReason, number>>> }> {
-  const table = new SampleTable(settings.prompt_style);
+  const { prompt_style: style, intensity } = settings;
+  const table = new SampleTable(style, style === 'reference' && intensity === 'minmax' ? undefined : intensity);
   const dropped = new Map<string, Partial<Record<DropReason, number>>>();
   const onDropped = (reason: DropReason, { name }: MedvisionTask): void => {
     const counts = dropped.get(name) ?? {};

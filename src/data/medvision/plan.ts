@@ -8,6 +8,7 @@ import { fileChunks } from '../gzip.ts';
 import type { SliceDim } from '../nifti.ts';
 import { asArray, asIndex, asNumbers, asObject, asString, asTexts, parseJson } from './json.ts';
 import type { JsonObject } from './json.ts';
+import { insideDataDir } from './paths.ts';
 import { scanPlan } from './planScanner.ts';
 
 export type PlanKind = 'detection' | 'biometry';
@@ -112,6 +113,7 @@ export async function openPlan(platform: Platform, dataDir: string, dataset: str
     );
   }
   const path = joinPath(folder, `benchmark_plan_${kind}_v${version}.json.gz`);
+  await insideDataDir(platform, dataDir, path);
   for await (const { bytes } of scanPlan(fileChunks(platform, path), { part: 'frame' }, path)) {
     const frame = asObject(parseJson(bytes, path), path);
     const tasks = asArray(frame['tasks'], `${path}: tasks`).map((value, i) => readTask(value, i, path));

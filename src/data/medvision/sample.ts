@@ -1,6 +1,7 @@
 /** What one MedVision sample is, whichever of the three tasks it comes from, and what its prompt needs to know of the image. */
 import type { Message } from '../example.ts';
 import type { SliceDim } from '../nifti.ts';
+import type { Intensity } from './intensity.ts';
 import type { SampleSplit } from './plan.ts';
 import type { TaskType } from './tasks.ts';
 
@@ -30,8 +31,8 @@ export interface MedvisionSample {
   imageFile: string;
   maskFile: string | undefined;
   landmarkFile: string | undefined;
-  /** As the plan says: CT, MR, …; empty in some plans. Only the intensity window of the picture depends on it. */
-  modality?: string;
+  /** How its picture is made; absent: as the reference does. */
+  intensity?: Intensity;
   sliceDim: SliceDim;
   sliceIdx: number;
   /** Pixels of the slice: rows and columns. */

@@ -6,6 +6,8 @@ import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
 import { metricPrompt, metricTarget, metricValues, metrics } from './angleDistance.ts';
 import { boxPrompt, boxTarget, boxValues, boxes } from './detection.ts';
+import { intensityOf } from './intensity.ts';
+import type { IntensityMode } from './intensity.ts';
 import { openPlan, planCases, planTask } from './plan.ts';
 import type { CaseInfo, Plan, PlanCase, PlanSlice, PlanTask, SampleSplit } from './plan.ts';
 import type { ImageFrame } from './prompt.ts';
@@ -22,6 +24,8 @@ export interface MedvisionOptions {
   split?: SampleSplit;
   /** Default 'corrected'. */
   promptStyle?: PromptStyle;
+  /** Default: the reference's min-max, without looking for voxels that are not finite. */
+  intensity?: IntensityMode;
   resizedSize: ResizedSize;
   /** Default: the newest plan of each dataset. */
   plannerVersion?: string;
@@ -76,7 +80,7 @@ export async function* medvisionSamples(
     }
     const scan = scanOf(plan, task, options.split);
     for await (const { item } of planCases(platform, plan, [{ task: scan.info, split: scan.split }])) {
-      for (const record of await caseRecords(scan, item, recordOptions)) yield sampleOf(record, promptStyle);
+      for (const record of await caseRecords(scan, item, recordOptions)) yield sampleOf(record, promptStyle, options.intensity);
     }
   }
 }
@@ -166,7 +170,8 @@ function* annotations(
   }
 }
 
-export function sampleOf(record: SampleRecord, style: PromptStyle): MedvisionSample {
+/** @param intensity of the picture, where it is not the reference's */
+export function sampleOf(record: SampleRecord, style: PromptStyle, intensity?: IntensityMode): MedvisionSample {
   const { info, task, split, item, frame, sliceIdx, loaderIndex, annotation } = record;
   return {
     taskType: task.taskType,
@@ -177,13 +182,13 @@ export function sampleOf(record: SampleRecord, style: PromptStyle): MedvisionSam
     imageFile: item.imageFile,
     maskFile: item.maskFile,
     landmarkFile: item.landmarkFile,
-    modality: info.imageModality,
     sliceDim: task.sliceDim,
     sliceIdx,
     height: frame.height,
     width: frame.width,
     loaderIndex,
     annotation,
+    ...(intensity !== undefined && { intensity: intensityOf(intensity, info.imageModality, 'labelName' in annotation ? annotation.labelName : '') }),
     ...worded(info, annotation, frame, style),
   };
 }

@@ -3,6 +3,7 @@
  * is asked for. What many rows share (their config, their case, what is measured) is kept once. A sample in full takes more than a kilobyte, so a
  * detection set of 2.7 million would not fit into memory as objects.
  */
+import type { IntensityMode } from './intensity.ts';
 import type { Annotation, MedvisionSample, PromptStyle } from './sample.ts';
 import { sampleOf } from './samples.ts';
 import type { SampleRecord } from './samples.ts';
@@ -33,6 +34,7 @@ export class SampleTable {
   /** Image files, by volume number, in the order of their first row. */
   readonly volumes: string[] = [];
   private readonly style: PromptStyle;
+  private readonly intensity: IntensityMode | undefined;
   private readonly blocks: Block[] = [];
   private readonly scenes: Scene[] = [];
   private readonly templates: Template[] = [];
@@ -41,9 +43,10 @@ export class SampleTable {
   private readonly volumeNumbers = new Map<string, number>();
   private count = 0;
 
-  /** @param style of the prompts and targets */
-  constructor(style: PromptStyle) {
+  /** @param style of the prompts and targets @param intensity of the pictures, as `sampleOf` takes it */
+  constructor(style: PromptStyle, intensity?: IntensityMode) {
     this.style = style;
+    this.intensity = intensity;
   }
 
   get length(): number {
@@ -91,7 +94,7 @@ export class SampleTable {
     const template = this.templates[block.template[at] ?? 0];
     if (scene === undefined || template === undefined) throw new RangeError(`row ${row} of ${this.count}`);
     const annotation = given(template.annotation, block.numbers.subarray(at * 4, at * 4 + 4));
-    return sampleOf({ ...scene, sliceIdx: block.slice[at] ?? 0, loaderIndex: block.loader[at] ?? 0, annotation }, this.style);
+    return sampleOf({ ...scene, sliceIdx: block.slice[at] ?? 0, loaderIndex: block.loader[at] ?? 0, annotation }, this.style, this.intensity);
   }
 
   private block(row: number): Block {
