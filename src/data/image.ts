@@ -62,27 +62,34 @@ export interface ImageSettings {
   source: string;
 }
 
-const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073];
-const CLIP_STD = [0.26862954, 0.26130258, 0.27577711];
+/** What an image processor's class has for the keys that its folder leaves out. */
+export interface ImageDefaults {
+  resample: number;
+  mean: number[];
+  std: number[];
+}
+
+/** CLIP's and Qwen's. */
+const CLIP_DEFAULTS: ImageDefaults = { resample: 3, mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711] };
 /** PIL's numbers for its filters. */
 const FILTERS: Readonly<Record<number, ResizeFilter>> = { 1: 'lanczos', 2: 'bilinear', 3: 'bicubic' };
 
 /** @throws UserError where the folder has no image settings, or some that this code does not reproduce */
-export async function loadImageSettings(platform: Platform, dir: string): Promise<ImageSettings> {
+export async function loadImageSettings(platform: Platform, dir: string, defaults = CLIP_DEFAULTS): Promise<ImageSettings> {
   const combined = joinPath(dir, 'processor_config.json');
   const alone = joinPath(dir, 'preprocessor_config.json');
   const section = asObject((await readJsonFile(platform, combined))?.['image_processor']);
-  if (section !== undefined) return parseImageSettings(section, `${combined} (image_processor)`);
+  if (section !== undefined) return parseImageSettings(section, `${combined} (image_processor)`, defaults);
   const raw = await readJsonFile(platform, alone);
   if (raw === undefined) {
     throw new UserError(
       `${alone}: not found, nor processor_config.json with an image_processor. The model folder must hold one of them; fetch it whole.`,
     );
   }
-  return parseImageSettings(raw, alone);
+  return parseImageSettings(raw, alone, defaults);
 }
 
-export function parseImageSettings(raw: Readonly<Record<string, unknown>>, source: string): ImageSettings {
+export function parseImageSettings(raw: Readonly<Record<string, unknown>>, source: string, defaults = CLIP_DEFAULTS): ImageSettings {
   const flag = (key: string): boolean => {
     const value = raw[key] ?? true;
     if (typeof value !== 'boolean') throw new UserError(`${source}: ${key} is ${JSON.stringify(value)}; true or false was expected.`);
@@ -95,7 +102,7 @@ export function parseImageSettings(raw: Readonly<Record<string, unknown>>, sourc
     if (numbers.length !== 3 || list.length !== 3) throw new UserError(`${source}: ${key} is ${JSON.stringify(value)}; 3 numbers were expected.`);
     return numbers;
   };
-  const resample = raw['resample'] ?? 3;
+  const resample = raw['resample'] ?? defaults.resample;
   const filter = typeof resample === 'number' ? FILTERS[resample] : undefined;
   if (filter === undefined) {
     throw new UserError(`${source}: resample is ${JSON.stringify(resample)}; 1 (Lanczos), 2 (bilinear) and 3 (bicubic) are supported.`);
@@ -106,7 +113,7 @@ export function parseImageSettings(raw: Readonly<Record<string, unknown>>, sourc
     resize: flag('do_resize'),
     filter,
     rescaleFactor: flag('do_rescale') ? rescaleFactor : undefined,
-    normalise: flag('do_normalize') ? { mean: channels('image_mean', CLIP_MEAN), std: channels('image_std', CLIP_STD) } : undefined,
+    normalise: flag('do_normalize') ? { mean: channels('image_mean', defaults.mean), std: channels('image_std', defaults.std) } : undefined,
     raw,
     source,
   };

@@ -21,6 +21,9 @@ interface Family {
 
 const LANGUAGE_MODEL = /^model\.language_model(?=\.|$)/;
 
+/** Text-only models: `model.layers.0…`, `lm_head`, in every version. */
+const ONE_SPELLING: Family = { toCurrent: [], fromCurrent: { hub: [], v5: [] } };
+
 const FAMILIES: Record<string, Family> = {
   qwen2_5_vl: {
     toCurrent: [
@@ -55,6 +58,7 @@ const FAMILIES: Record<string, Family> = {
       v5: [[/^model\.vision_tower\.vision_model(?=\.|$)/, 'model.vision_tower']],
     },
   },
+  gemma3_text: ONE_SPELLING,
 };
 
 /** The name inside Vernier of a tensor or module that a checkpoint or adapter spells in any of the known ways. */

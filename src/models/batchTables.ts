@@ -10,6 +10,7 @@ import type { AttentionRanges } from '../ops/attention.ts';
 import { blockCausalRanges } from '../ops/attentionRanges.ts';
 import type { RangeTable } from '../ops/attentionRanges.ts';
 import { embed, groupByToken } from '../ops/embed.ts';
+import type { TokenGroups } from '../ops/embed.ts';
 import type { Parameter } from '../ops/parameter.ts';
 import type { RopeTables } from '../ops/rope.ts';
 import { UserError } from '../platform.ts';
@@ -50,6 +51,11 @@ export class BatchTables {
   private keep(ranges: AttentionRanges): AttentionRanges {
     this.tables.push(ranges.queryRanges, ranges.keyRanges);
     return ranges;
+  }
+
+  groups({ uniqueIds, offsets, positions }: TokenGroups<Uint32Array>): TokenGroups<Tensor> {
+    const upload = (data: Uint32Array): Tensor => this.upload(data, [data.length]);
+    return { uniqueIds: upload(uniqueIds), offsets: upload(offsets), positions: upload(positions) };
   }
 
   /** Pixels of all images, (patches, values a patch): the input of a vision tower's first stage, which takes it over. */
@@ -108,11 +114,7 @@ export function embeddingStage(name: string, tables: BatchTables, rows: TokenRow
   const idsTensor = tables.upload(Uint32Array.from(ids), [ids.length]);
   const slotsTensor = tables.upload(slots, [ids.length]);
   const groups = embedding.grad && grad ? groupByToken(ids, slots) : undefined;
-  const uploaded = groups && {
-    uniqueIds: tables.upload(groups.uniqueIds, [groups.uniqueIds.length]),
-    offsets: tables.upload(groups.offsets, [groups.offsets.length]),
-    positions: tables.upload(groups.positions, [groups.positions.length]),
-  };
+  const uploaded = groups && tables.groups(groups);
   return {
     name,
     trainable: embedding.grad !== undefined,

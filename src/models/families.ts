@@ -1,10 +1,15 @@
 /** The model families by Hugging Face `model_type`. A new one is a folder beside this file and a line here. */
 import { UserError } from '../platform.ts';
+import { describeGemma3, describeGemma3Text } from './gemma3/model.ts';
+import { Gemma3Processor } from './gemma3/processor.ts';
 import type { ModelFamily } from './model.ts';
 import { describeQwen2_5VL } from './qwen2_5_vl/model.ts';
 import { Qwen2_5VLProcessor } from './qwen2_5_vl/processor.ts';
+import { TextProcessor } from './textProcessor.ts';
 
 const FAMILIES: Readonly<Record<string, ModelFamily>> = {
+  gemma3: { describe: describeGemma3, processor: (platform, dir, pixels) => Gemma3Processor.load(platform, dir, pixels) },
+  gemma3_text: { describe: describeGemma3Text, processor: (platform, dir) => TextProcessor.load(platform, dir) },
   qwen2_5_vl: { describe: describeQwen2_5VL, processor: (platform, dir, pixels) => Qwen2_5VLProcessor.load(platform, dir, pixels) },
 };
 

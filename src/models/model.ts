@@ -35,16 +35,32 @@ export interface Model {
   /** The output head (V, C); the embedding table itself when tied. */
   readonly head: Parameter;
   readonly vocabSize: number;
+  /** Logits are capped softly at ±this (Gemma 2's final_logit_softcapping); 0 or absent: they are not. */
+  readonly logitSoftcap?: number;
   prepare(device: Device, examples: readonly Example[], options?: PrepareOptions): PreparedBatch;
   /** Last hidden state → what the head multiplies. */
   finalNorm(t: Tape, x: Tensor): Tensor;
 }
 
+/** What the tokens of an image see of each other: all, as Gemma 3 was made, or those before them, as FlashAttention-2 lets them in the reference. */
+export type ImageAttention = 'bidirectional' | 'causal';
+
+export interface DescribeOptions {
+  /** Default bidirectional; of no meaning to a family whose images are causal anyway. */
+  imageAttention?: ImageAttention;
+}
+
+/** Bounds on the area an image is resized to, in pixels; each replaces that of the model folder. */
+export interface PixelBounds {
+  minPixels?: number;
+  maxPixels?: number;
+}
+
 /** A family, by Hugging Face `model_type`; src/models/families.ts lists them. */
 export interface ModelFamily {
   /** Canonical parameter names and shapes, in the order of the module tree; throws a UserError for a configuration it cannot compute. */
-  describe(config: Readonly<Record<string, unknown>>, source: string): ModelDescription;
-  processor(platform: Platform, dir: string, pixels: { minPixels?: number; maxPixels?: number }): Promise<Processor>;
+  describe(config: Readonly<Record<string, unknown>>, source: string, options?: DescribeOptions): ModelDescription;
+  processor(platform: Platform, dir: string, pixels: PixelBounds): Promise<Processor>;
 }
 
 export interface ModelDescription {

@@ -29,7 +29,7 @@ export interface HeadLossOptions {
   nll?: Tensor;
   /** Most bytes of logits at once, default 64 MiB; at least one row is taken. */
   chunkBytes?: number;
-  /** logits = softcap · tanh(logits / softcap) (Gemma 2's final_logit_softcapping). */
+  /** logits = softcap · tanh(logits / softcap) (Gemma 2's final_logit_softcapping); 0 or absent: they stay. */
   softcap?: number;
 }
 
@@ -64,7 +64,7 @@ export function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets: Loss
     const logitsView = device.pool.acquire(chunkRows * vocabulary * 4, 'logits');
     const gathered = t.alloc([chunkRows, size]);
     const dgathered = dhidden && t.alloc([chunkRows, size]);
-    const spec = { GRADIENT: needsGrad, SOFTCAP: softcap !== undefined };
+    const spec = { GRADIENT: needsGrad, SOFTCAP: Boolean(softcap) };
     for (let start = 0; start < count; start += chunkRows) {
       const n = Math.min(chunkRows, count - start);
       const logits = new Tensor([n, vocabulary], 'f32', logitsView);
@@ -109,7 +109,7 @@ export function headLogits(t: Tape, hidden: Tensor, head: Parameter, rows?: Tens
   const h = rows ? t.alloc([count, size]) : hidden;
   if (rows) t.dispatch(t.kernel('gather_rows'), { x: hidden, rows, y: h }, { start: 0, count, size }, Math.ceil((count * size) / 256));
   matmulNT(t.device, h, head.tensor, logits);
-  if (softcap !== undefined) {
+  if (softcap) {
     t.dispatch(t.kernel('cross_entropy_softcap'), { x: logits }, { size: logits.size, cap: softcap }, Math.ceil(logits.size / 256));
   }
   if (rows) t.free(h);

@@ -61,7 +61,13 @@ export async function runMicroBatch(device: Device, model: Model, examples: read
   const t = new Tape(device, { grad: options.grad, training: options.training, random: options.random });
   const normed = model.finalNorm(t, hidden);
   if (options.tap) await options.tap('final_norm', normed);
-  const loss = headLoss(t, normed, model.head, targets, { lossScale: options.lossScale, lossSum: options.lossSum, logScale: options.logScale ?? 1, ...(options.nll && { nll: options.nll }) });
+  const loss = headLoss(t, normed, model.head, targets, {
+    lossScale: options.lossScale,
+    lossSum: options.lossSum,
+    logScale: options.logScale ?? 1,
+    ...(options.nll && { nll: options.nll }),
+    ...(model.logitSoftcap && { softcap: model.logitSoftcap }),
+  });
   let gradient: Tensor | undefined;
   if (options.grad) {
     t.backward(loss);

@@ -146,7 +146,7 @@ export async function runBatch(session: Session, examples: readonly Example[], o
 
 async function readLogits(device: Device, session: Session, normed: Tensor, rows: Tensor | undefined): Promise<Float32Array<ArrayBuffer>> {
   const t = new Tape(device);
-  const logits = Float32Array.from(await device.readF32(headLogits(t, normed, session.model.head, rows)));
+  const logits = Float32Array.from(await device.readF32(headLogits(t, normed, session.model.head, rows, session.model.logitSoftcap)));
   t.release();
   return logits;
 }

@@ -63,7 +63,8 @@ class Qwen2_5VLModel implements Model {
     const grids = examples.flatMap((example) => example.imageGrids);
     const merge = vision.spatialMergeSize ** 2;
     const features = grids.reduce((sum, grid) => sum + imageTokens(grid, vision.spatialMergeSize), 0);
-    const rows = tokenRows(examples, { vocabSize: text.vocabSize, imageTokenId, features });
+    // A model that writes the image token itself, in an answer, reads it as text.
+    const rows = tokenRows(examples, { vocabSize: text.vocabSize, features, ...((features > 0 || !options.cache) && { imageTokenId }) });
     const T = rows.ids.length;
 
     const stages: Stage[] = [];

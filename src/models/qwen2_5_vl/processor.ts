@@ -2,25 +2,21 @@
  * The Processor of Qwen2.5-VL: conversation and decoded images in, token ids, labels, M-RoPE positions and patches out. It follows transformers'
  * Qwen2_5_VLProcessor with its PIL image processor; ids, positions and patches are checked against it on every golden case.
  */
-import { assistantSpans, ChatTemplate, tokenRanges } from '../../data/chat.ts';
+import { checkImageCount, conversationName, conversationTokens, loadConversationFolder } from '../../data/conversationTokens.ts';
+import type { ConversationFolder, ConversationRules } from '../../data/conversationTokens.ts';
 import { IGNORE_INDEX } from '../../data/example.ts';
 import type { Conversation, EncodeOptions, Example, Processor } from '../../data/example.ts';
 import { loadImageSettings, patchify, pixelTable, smartResize } from '../../data/image.ts';
-import { asObject, readJsonFile } from '../../data/jsonFile.ts';
+import { asObject } from '../../data/jsonFile.ts';
 import type { ImageSettings, PatchLayout, PixelBounds } from '../../data/image.ts';
 import { resizeImage } from '../../data/resize.ts';
-import { Tokenizer } from '../../data/tokenizer.ts';
-import { joinPath, UserError } from '../../platform.ts';
+import type { Tokenizer } from '../../data/tokenizer.ts';
+import { UserError } from '../../platform.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';
+import type { PixelBounds as PixelOverrides } from '../model.ts';
 import { parseQwen2_5VLConfig } from './config.ts';
 import type { Qwen2_5VLConfig } from './config.ts';
 import { imageTokens, mropePositions } from './positions.ts';
-
-/** Bounds on the area an image is resized to, in pixels; each replaces that of the model folder. */
-export interface PixelOverrides {
-  minPixels?: number;
-  maxPixels?: number;
-}
 
 /** Qwen2VLImageProcessor's own, where the folder states none. */
 const DEFAULT_MIN_PIXELS = 56 * 56;
@@ -31,33 +27,26 @@ export class Qwen2_5VLProcessor implements Processor {
   readonly endOfTurnIds: readonly number[];
   readonly padId: number;
   private readonly config: Qwen2_5VLConfig;
-  private readonly template: ChatTemplate;
+  private readonly rules: ConversationRules;
   private readonly settings: ImageSettings;
   private readonly layout: PatchLayout;
   private readonly bounds: PixelBounds;
   private readonly table: Float32Array;
 
-  constructor(
-    config: Qwen2_5VLConfig,
-    tokenizer: Tokenizer,
-    template: ChatTemplate,
-    settings: ImageSettings,
-    overrides: PixelOverrides = {},
-    endOfTurnIds: readonly number[] = [],
-  ) {
+  constructor({ config: json, configPath, rules, endOfTurnIds }: ConversationFolder, settings: ImageSettings, overrides: PixelOverrides = {}) {
+    const config = parseQwen2_5VLConfig(json, configPath);
     this.config = config;
-    this.tokenizer = tokenizer;
-    this.template = template;
+    this.rules = rules;
+    this.tokenizer = rules.tokenizer;
+    this.padId = rules.padId;
+    this.endOfTurnIds = endOfTurnIds;
     this.settings = settings;
     this.layout = patchLayout(settings, config);
     this.bounds = pixelBounds(settings, this.layout, overrides);
     this.table = pixelTable(settings);
-    const eos = tokenizer.roleId('eos_token');
-    this.endOfTurnIds = endOfTurnIds.length > 0 || eos === undefined ? endOfTurnIds : [eos];
-    this.padId = tokenizer.roleId('pad_token') ?? eos ?? 0;
-    if (tokenizer.tokenOf(config.imageTokenId) === undefined) {
+    if (this.tokenizer.tokenOf(config.imageTokenId) === undefined) {
       throw new UserError(
-        `${tokenizer.source}: it has no token ${config.imageTokenId}, config.json's image_token_id. The two files are not of one model.`,
+        `${this.tokenizer.source}: it has no token ${config.imageTokenId}, config.json's image_token_id. The two files are not of one model.`,
       );
     }
   }
@@ -67,14 +56,7 @@ export class Qwen2_5VLProcessor implements Processor {
    * @throws UserError that names the file which is missing or wrong
    */
   static async load(platform: Platform, dir: string, overrides: PixelOverrides = {}): Promise<Qwen2_5VLProcessor> {
-    const configPath = joinPath(dir, 'config.json');
-    const json = await readJsonFile(platform, configPath);
-    if (json === undefined) throw new UserError(`${configPath}: not found. A Hugging Face model folder was expected.`);
-    const tokenizer = await Tokenizer.load(platform, dir);
-    const template = await ChatTemplate.load(platform, dir, tokenizer);
-    const settings = await loadImageSettings(platform, dir);
-    const ends = endIds((await readJsonFile(platform, joinPath(dir, 'generation_config.json')))?.['eos_token_id']);
-    return new Qwen2_5VLProcessor(parseQwen2_5VLConfig(json, configPath), tokenizer, template, settings, overrides, ends);
+    return new Qwen2_5VLProcessor(await loadConversationFolder(platform, dir), await loadImageSettings(platform, dir), overrides);
   }
 
   /**
@@ -82,27 +64,19 @@ export class Qwen2_5VLProcessor implements Processor {
    * @throws UserError when images and image parts do not match in number, or an image is too elongated
    */
   encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example {
-    const { messages } = conversation;
-    const row = conversation.id === undefined ? 'Conversation' : `Conversation ${conversation.id}`;
-    const parts = messages.flatMap((m) => (typeof m.content === 'string' ? [] : m.content.filter((part) => part.type === 'image'))).length;
-    if (parts !== images.length)
-      throw new UserError(`${row}: its messages have ${parts} image parts, ${images.length} images were given. Give one for each part.`);
-
-    const rendering = { addGenerationPrompt: options.addGenerationPrompt ?? false };
-    const text = this.template.render(messages, rendering);
-    const ids = this.tokenizer.encode(text, { addSpecialTokens: true });
+    checkImageCount(conversation, images.length);
+    const { ids, isLabelled } = conversationTokens(this.rules, conversation, options);
     const { imageTokenId } = this.config;
     const placeholders = ids.filter((id) => id === imageTokenId).length;
     if (placeholders !== images.length) {
       const token = this.tokenizer.tokenOf(imageTokenId) ?? '';
       throw new UserError(
-        `${row}: the chat template made ${placeholders} places (${token}) for ${images.length} images. ` +
+        `${conversationName(conversation)}: the chat template made ${placeholders} places (${token}) for ${images.length} images. ` +
           `A text may not contain ${token} itself, and images belong into the user's turns.`,
       );
     }
 
     const { pixelValues, imageGrids } = this.encodeImages(images);
-    const labelled = this.labelled(ids, text, conversation, options);
     const copies = imageGrids.map((grid) => imageTokens(grid, this.layout.mergeSize));
     const length = ids.length - placeholders + copies.reduce((sum, count) => sum + count, 0);
     const inputIds = new Int32Array(length);
@@ -112,7 +86,7 @@ export class Qwen2_5VLProcessor implements Processor {
     ids.forEach((id, i) => {
       const count = id === imageTokenId ? (copies[image++] ?? 0) : 1;
       inputIds.fill(id, at, at + count);
-      if (id !== imageTokenId && labelled(i, id)) labels[at] = id;
+      if (id !== imageTokenId && isLabelled(i, id)) labels[at] = id;
       at += count;
     });
     const { positionIds } = mropePositions(inputIds, imageTokenId, imageGrids, this.layout.mergeSize);
@@ -125,16 +99,6 @@ export class Qwen2_5VLProcessor implements Processor {
 
   resizedSize(height: number, width: number): { height: number; width: number } {
     return this.settings.resize ? smartResize(height, width, this.bounds) : { height, width };
-  }
-
-  /** Which of `ids` carry a label. Image placeholders never do. */
-  private labelled(ids: readonly number[], text: string, conversation: Conversation, options: EncodeOptions): (i: number, id: number) => boolean {
-    if (options.mask === 'reference') return (_, id) => id !== this.padId;
-    const { messages } = conversation;
-    const spans = assistantSpans(this.template, messages, text, this.tokenizer.specialTokens, options);
-    const lead = this.tokenizer.leadingSpecialTokens;
-    const ranges = tokenRanges(this.tokenizer, text, ids.slice(lead), spans);
-    return (i) => ranges.some(({ first, end }) => i - lead >= first && i - lead < end);
   }
 
   /** Patches of all images, one after the other: (patches, 3 · temporal · patch · patch). */
@@ -161,11 +125,6 @@ export class Qwen2_5VLProcessor implements Processor {
     });
     return { pixelValues, imageGrids };
   }
-}
-
-function endIds(value: unknown): number[] {
-  const list: unknown[] = Array.isArray(value) ? value : [value];
-  return list.filter((id): id is number => typeof id === 'number');
 }
 
 /** The image processor's sizes must be the tower's: a patch of other size would not fit its first layer. */

@@ -1,0 +1,91 @@
+/**
+ * A conversation as token ids, and which of them carry a label: what the processors of all families share. A processor says what stands for an image in
+ * the text; the template, the one <bos>, and the two label masks are the same for all.
+ */
+import { joinPath, UserError } from '../platform.ts';
+import type { Platform } from '../platform.ts';
+import { assistantSpans, ChatTemplate, tokenRanges } from './chat.ts';
+import type { Span } from './chat.ts';
+import type { Conversation, EncodeOptions } from './example.ts';
+import { readJsonFile } from './jsonFile.ts';
+import { Tokenizer } from './tokenizer.ts';
+
+export interface ConversationRules {
+  tokenizer: Tokenizer;
+  template: ChatTemplate;
+  /** Left out of the loss by the mask `reference`. */
+  padId: number;
+  /** The token that the template writes for an image, and the text that it becomes before it is tokenised (Gemma's row of soft tokens). */
+  expansion?: { placeholder: string; text: string };
+}
+
+export interface ConversationTokens {
+  ids: number[];
+  /** Ids of placeholders are for the caller to leave out. */
+  isLabelled: (i: number, id: number) => boolean;
+}
+
+/** `Conversation 7` for messages. */
+export function conversationName({ id }: Conversation): string {
+  return id === undefined ? 'Conversation' : `Conversation ${id}`;
+}
+
+/** @throws UserError when the messages' image parts and the images differ in number */
+export function checkImageCount(conversation: Conversation, images: number): void {
+  const parts = conversation.messages.flatMap((m) => (typeof m.content === 'string' ? [] : m.content.filter((part) => part.type === 'image'))).length;
+  if (parts === images) return;
+  throw new UserError(`${conversationName(conversation)}: its messages have ${parts} image parts, ${images} images were given. Give one for each part.`);
+}
+
+export function conversationTokens(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {
+  const { tokenizer, template, expansion } = rules;
+  const { messages } = conversation;
+  const rendered = template.render(messages, { addGenerationPrompt: options.addGenerationPrompt ?? false });
+  const text = expansion ? rendered.replaceAll(expansion.placeholder, () => expansion.text) : rendered;
+  // As transformers has it: a template that writes <bos> itself gets no second one from the tokenizer (medvision_bm's prompts have two).
+  const addSpecialTokens = !text.startsWith(tokenizer.roles['bos_token'] ?? '\0');
+  const ids = tokenizer.encode(text, { addSpecialTokens });
+  if (options.mask === 'reference') return { ids, isLabelled: (_, id) => id !== rules.padId };
+
+  const spans = assistantSpans(template, messages, rendered, tokenizer.specialTokens, options).map((span) => moved(span, rendered, expansion));
+  const lead = addSpecialTokens ? tokenizer.leadingSpecialTokens : 0;
+  const ranges = tokenRanges(tokenizer, text, ids.slice(lead), spans);
+  return { ids, isLabelled: (i) => ranges.some(({ first, end }) => i - lead >= first && i - lead < end) };
+}
+
+/** The span's place after every placeholder before it has grown. */
+function moved({ start, end }: Span, rendered: string, expansion: ConversationRules['expansion']): Span {
+  if (!expansion) return { start, end };
+  const grown = expansion.text.length - expansion.placeholder.length;
+  const place = (at: number): number => at + grown * (rendered.slice(0, at).split(expansion.placeholder).length - 1);
+  return { start: place(start), end: place(end) };
+}
+
+/** The texts of a model folder that every processor reads. */
+export interface ConversationFolder {
+  config: Readonly<Record<string, unknown>>;
+  /** Path of config.json, for messages. */
+  configPath: string;
+  rules: Pick<ConversationRules, 'tokenizer' | 'template' | 'padId'>;
+  /** generation_config.json's `eos_token_id`, a number or a list; where it has none, the tokenizer's end of sequence. */
+  endOfTurnIds: number[];
+}
+
+/** @throws UserError that names the file which is missing or wrong */
+export async function loadConversationFolder(platform: Platform, dir: string): Promise<ConversationFolder> {
+  const configPath = joinPath(dir, 'config.json');
+  const config = await readJsonFile(platform, configPath);
+  if (config === undefined) throw new UserError(`${configPath}: not found. A Hugging Face model folder was expected.`);
+  const tokenizer = await Tokenizer.load(platform, dir);
+  const template = await ChatTemplate.load(platform, dir, tokenizer);
+  const eos = tokenizer.roleId('eos_token');
+  const stated = (await readJsonFile(platform, joinPath(dir, 'generation_config.json')))?.['eos_token_id'];
+  const list: unknown[] = Array.isArray(stated) ? stated : [stated];
+  const ends = list.filter((id): id is number => typeof id === 'number');
+  return {
+    config,
+    configPath,
+    rules: { tokenizer, template, padId: tokenizer.roleId('pad_token') ?? eos ?? 0 },
+    endOfTurnIds: ends.length > 0 || eos === undefined ? ends : [eos],
+  };
+}

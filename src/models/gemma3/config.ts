@@ -1,0 +1,225 @@
+/**
+ * `config.json` of a Gemma 3 folder as typed, checked fields. The hub's files (transformers 4.50) leave out whatever equals the default of
+ * Gemma3Config and state RoPE by `rope_theta`, `rope_local_base_freq` and `rope_scaling`; since 5.0 `rope_parameters` has a section a layer type and
+ * `layer_types` replaces `sliding_window_pattern`. Both layouts give the same fields here. What this code cannot compute faithfully is refused by name.
+ */
+import type { Activation } from '../../ops/activation.ts';
+import { Fields } from '../configFields.ts';
+
+export type LayerType = 'full_attention' | 'sliding_attention';
+
+export interface RopeConfig {
+  theta: number;
+  /** Positions are divided by this (RoPE type `linear`); 1 where nothing is scaled. */
+  factor: number;
+}
+
+export interface Gemma3TextConfig {
+  hiddenSize: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  /** Not hiddenSize / heads: Gemma states it. */
+  headDim: number;
+  intermediateSize: number;
+  vocabSize: number;
+  rmsNormEps: number;
+  /** Of the gated feed-forward. */
+  activation: 'gelu_tanh';
+  attentionBias: boolean;
+  /** Scores are q·k over the square root of this. */
+  queryPreAttnScalar: number;
+  /** Cap of the scores, and of the logits; 0 where there is none. */
+  attentionSoftcap: number;
+  finalSoftcap: number;
+  rope: Record<LayerType, RopeConfig>;
+  /** One a layer. */
+  layerTypes: LayerType[];
+  /** Keys a query of a sliding layer sees, itself included; null where no layer slides. */
+  slidingWindow: number | null;
+}
+
+/** SigLIP. */
+export interface Gemma3VisionConfig {
+  hiddenSize: number;
+  layers: number;
+  heads: number;
+  headDim: number;
+  intermediateSize: number;
+  channels: number;
+  /** Side of the square image, in pixels. */
+  imageSize: number;
+  patchSize: number;
+  /** Patches to a side of the image. */
+  patchesPerSide: number;
+  layerNormEps: number;
+  activation: Activation;
+  /** The checkpoint has SigLIP's pooling head, which Gemma never runs. */
+  hasHead: boolean;
+}
+
+export interface Gemma3Config {
+  text: Gemma3TextConfig;
+  vision: Gemma3VisionConfig;
+  /** Side of the square of tokens that an image becomes. */
+  tokensPerSide: number;
+  /** Patches that are averaged into a token, to a side. */
+  poolSize: number;
+  imageTokenId: number;
+  beginImageTokenId: number;
+  endImageTokenId: number;
+  tieWordEmbeddings: boolean;
+}
+
+const GELU_TANH = { gelu_pytorch_tanh: 'gelu_tanh' } as const;
+const VISION_ACTIVATIONS = { gelu_pytorch_tanh: 'gelu_tanh', gelu: 'gelu', quick_gelu: 'quick_gelu', silu: 'silu', swish: 'silu' } as const;
+
+/**
+ * @param json what `config.json` holds
+ * @param source its path, for messages
+ * @throws UserError for another model, a value of the wrong kind, sizes that contradict each other, or a variant that is not built
+ */
+export function parseGemma3Config(json: Readonly<Record<string, unknown>>, source = 'config.json'): Gemma3Config {
+  const root = new Fields(json, source, '');
+  const modelType = root.text('model_type', '(nothing)');
+  if (modelType !== 'gemma3') throw root.wrong('model_type', modelType, '"gemma3"; choose a Gemma 3 or MedGemma model folder');
+  const textFields = root.section('text_config') ?? new Fields({}, source, 'text_config.');
+  const text = parseText(textFields);
+  const vision = parseVision(root.section('vision_config') ?? new Fields({}, source, 'vision_config.'));
+
+  const tokens = root.integer('mm_tokens_per_image', 256);
+  const tokensPerSide = Math.sqrt(tokens);
+  if (!Number.isInteger(tokensPerSide)) throw root.wrong('mm_tokens_per_image', tokens, 'a square number: an image becomes a square of tokens');
+  const poolSize = Math.floor(vision.patchesPerSide / tokensPerSide);
+  if (poolSize < 1 || Math.floor(vision.patchesPerSide / poolSize) !== tokensPerSide) {
+    throw root.wrong('mm_tokens_per_image', tokens, `a square that ${vision.patchesPerSide}×${vision.patchesPerSide} patches can be averaged into`);
+  }
+  return {
+    text,
+    vision,
+    tokensPerSide,
+    poolSize,
+    imageTokenId: root.integer('image_token_index', root.integer('image_token_id', 262_144, 0), 0),
+    beginImageTokenId: root.integer('boi_token_index', root.integer('boi_token_id', 255_999, 0), 0),
+    endImageTokenId: root.integer('eoi_token_index', root.integer('eoi_token_id', 256_000, 0), 0),
+    tieWordEmbeddings: root.flag('tie_word_embeddings', textFields.flag('tie_word_embeddings', true)),
+  };
+}
+
+/** The configuration of a text-only checkpoint, `model_type` gemma3_text. */
+export function parseGemma3TextConfig(
+  json: Readonly<Record<string, unknown>>,
+  source = 'config.json',
+): { text: Gemma3TextConfig; tieWordEmbeddings: boolean } {
+  const root = new Fields(json, source, '');
+  const modelType = root.text('model_type', '(nothing)');
+  if (modelType !== 'gemma3_text') throw root.wrong('model_type', modelType, '"gemma3_text"; choose a text-only Gemma 3 model folder');
+  return { text: parseText(root), tieWordEmbeddings: root.flag('tie_word_embeddings', true) };
+}
+
+function parseText(fields: Fields): Gemma3TextConfig {
+  const heads = fields.integer('num_attention_heads', 8);
+  const kvHeads = fields.integer('num_key_value_heads', 4);
+  if (heads % kvHeads !== 0) throw fields.wrong('num_key_value_heads', kvHeads, `a divisor of num_attention_heads (${heads})`);
+  const headDim = fields.integer('head_dim', 256);
+  if (headDim % 2 !== 0 || headDim > 256) throw fields.wrong('head_dim', headDim, 'an even number of at most 256');
+  const dropout = fields.number('attention_dropout', 0);
+  if (dropout !== 0) throw fields.wrong('attention_dropout', dropout, '0; dropout inside attention is not supported');
+  if (fields.flag('use_bidirectional_attention', false)) {
+    throw fields.wrong('use_bidirectional_attention', true, 'false; a text encoder (EmbeddingGemma) is not trained here');
+  }
+  const layers = fields.integer('num_hidden_layers', 26);
+  const layerTypes = parseLayerTypes(fields, layers);
+  const slides = layerTypes.includes('sliding_attention');
+  if (slides && fields.isNull('sliding_window')) throw fields.wrong('sliding_window', null, 'a number, since layer_types has sliding_attention');
+  return {
+    hiddenSize: fields.integer('hidden_size', 2304),
+    layers,
+    heads,
+    kvHeads,
+    headDim,
+    intermediateSize: fields.integer('intermediate_size', 9216),
+    vocabSize: fields.integer('vocab_size', 262_208),
+    rmsNormEps: fields.positive('rms_norm_eps', 1e-6),
+    activation: fields.activation('hidden_activation', 'gelu_pytorch_tanh', GELU_TANH),
+    attentionBias: fields.flag('attention_bias', false),
+    queryPreAttnScalar: fields.positive('query_pre_attn_scalar', 256),
+    attentionSoftcap: softcap(fields, 'attn_logit_softcapping'),
+    finalSoftcap: softcap(fields, 'final_logit_softcapping'),
+    rope: parseRope(fields),
+    layerTypes,
+    slidingWindow: slides ? fields.integer('sliding_window', 4096) : null,
+  };
+}
+
+/** Missing and null mean that nothing is capped. */
+function softcap(fields: Fields, key: string): number {
+  return fields.has(key) ? fields.positive(key, 1) : 0;
+}
+
+/** Every `sliding_window_pattern`-th layer sees everything, where `layer_types` does not say so layer by layer. */
+function parseLayerTypes(fields: Fields, layers: number): LayerType[] {
+  const listed = fields.list('layer_types');
+  if (listed === undefined) {
+    const pattern = fields.integer('sliding_window_pattern', 6);
+    return Array.from({ length: layers }, (_, layer) => ((layer + 1) % pattern === 0 ? 'full_attention' : 'sliding_attention'));
+  }
+  if (listed.length !== layers) throw fields.wrong('layer_types', listed, `one entry for each of the ${layers} layers`);
+  return listed.map((type) => {
+    if (type !== 'full_attention' && type !== 'sliding_attention') throw fields.wrong('layer_types', type, '"full_attention" or "sliding_attention"');
+    return type;
+  });
+}
+
+/** Gemma3TextConfig.convert_rope_params_to_dict: `rope_scaling` is the full layers' alone; the new sections win over the old keys. */
+function parseRope(fields: Fields): Record<LayerType, RopeConfig> {
+  const sections = fields.section('rope_parameters');
+  const one = (type: LayerType, thetaKey: string, theta: number, scaling: Fields | undefined): RopeConfig => {
+    const own = sections?.section(type);
+    const fallback = fields.positive(thetaKey, theta);
+    if (scaling) return ropeOf(scaling, scaling.positive('rope_theta', own?.positive('rope_theta', fallback) ?? fallback));
+    return own ? ropeOf(own, own.positive('rope_theta', fallback)) : { theta: fallback, factor: 1 };
+  };
+  return {
+    full_attention: one('full_attention', 'rope_theta', 1_000_000, fields.section('rope_scaling')),
+    sliding_attention: one('sliding_attention', 'rope_local_base_freq', 10_000, undefined),
+  };
+}
+
+function ropeOf(fields: Fields, theta: number): RopeConfig {
+  const type = fields.text('rope_type', fields.text('type', 'default'));
+  if (type !== 'default' && type !== 'linear') throw fields.wrong('rope_type', type, '"default" or "linear"; other rotary scalings are not computed');
+  const partial = fields.number('partial_rotary_factor', 1);
+  if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
+  if (type === 'linear' && !fields.has('factor')) throw fields.wrong('factor', undefined, 'a number, which rope_type "linear" divides positions by');
+  return { theta, factor: type === 'linear' ? fields.positive('factor', 1) : 1 };
+}
+
+function parseVision(fields: Fields): Gemma3VisionConfig {
+  const modelType = fields.text('model_type', 'siglip_vision_model');
+  if (modelType !== 'siglip_vision_model') throw fields.wrong('model_type', modelType, '"siglip_vision_model"; other vision towers are not built');
+  const hiddenSize = fields.integer('hidden_size', 768);
+  const heads = fields.integer('num_attention_heads', 12);
+  if (hiddenSize % heads !== 0) throw fields.wrong('num_attention_heads', heads, `a divisor of hidden_size (${hiddenSize})`);
+  const dropout = fields.number('attention_dropout', 0);
+  if (dropout !== 0) throw fields.wrong('attention_dropout', dropout, '0; dropout inside attention is not supported');
+  const imageSize = fields.integer('image_size', 224);
+  const patchSize = fields.integer('patch_size', 16);
+  if (imageSize % patchSize !== 0) throw fields.wrong('image_size', imageSize, `a multiple of patch_size (${patchSize})`);
+  const channels = fields.integer('num_channels', 3);
+  if (channels !== 3) throw fields.wrong('num_channels', channels, '3: images are RGB');
+  return {
+    hiddenSize,
+    layers: fields.integer('num_hidden_layers', 12),
+    heads,
+    headDim: hiddenSize / heads,
+    intermediateSize: fields.integer('intermediate_size', 3072),
+    channels,
+    imageSize,
+    patchSize,
+    patchesPerSide: imageSize / patchSize,
+    layerNormEps: fields.positive('layer_norm_eps', 1e-6),
+    activation: fields.activation('hidden_act', 'gelu_pytorch_tanh', VISION_ACTIVATIONS),
+    hasHead: fields.flag('vision_use_head', true),
+  };
+}
