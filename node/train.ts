@@ -18,8 +18,9 @@ import type { RunContext } from './train/context.ts';
 import { openEvaluator } from './train/evaluation.ts';
 import { mergeOnly, openPublisher } from './train/publish.ts';
 import type { Publisher } from './train/publish.ts';
-import { findRows, openRows, prepareRows } from './train/rows.ts';
+import { findRows, openRows } from './train/rows.ts';
 import type { FoundRows } from './train/rows.ts';
+import { prepareRows } from './train/taskRows.ts';
 import { openTrackers } from './train/trackers.ts';
 
 async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
@@ -33,7 +34,8 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
 
   // Before the GPU and the weights, which take long: whatever can be wrong by then is told at once.
   await checkOutput(nodePlatform, options.lora_checkpoint_dir, options.overwrite);
-  const rows = await findRows(context);
+  const rows = await findRows(context, base);
+  if (rows === undefined) return;
   const tracker = await openTrackers(context);
   const publisher = await openPublisher(context, base);
   if (isStopped(context)) return;
@@ -74,6 +76,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
       onSaved: (saved) => publisher.onSaved(saved),
       ...(evaluator && { evaluator }),
     });
+    await rows.close();
     session.close();
     await publisher.afterTraining(out, result);
   } finally {

@@ -119,13 +119,22 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
     throw new UserError('--finetune full leaves a whole model; there is no adapter to merge. Drop --merge_model and --merge_only.');
   if (options.merge_only) return notes; // nothing is trained
   if (given.has('merged_model_dir') && !options.merge_model) notes.push('--merged_model_dir: no effect without --merge_model true or --merge_only true.');
-  if (options.train_file === null && taskLists.length === 0)
+  if (options.process_dataset_only && options.skip_process_dataset)
+    throw new UserError('--process_dataset_only and --skip_process_dataset are opposites; give one of them.');
+  if ((options.process_dataset_only || options.skip_process_dataset || options.prepared_ds_dir !== null) && options.train_file !== null)
+    throw new UserError('Conversations of --train_file are not prepared; --process_dataset_only, --skip_process_dataset and --prepared_ds_dir go with task lists.');
+  // A prepared folder that is named is all there is to know.
+  const isPrepared = options.skip_process_dataset && options.prepared_ds_dir !== null;
+  if (options.train_file === null && taskLists.length === 0 && !isPrepared)
     throw new UserError(`Nothing to train on: give --train_file a JSONL file of conversations, or --data_dir and one of ${flags(TASK_LISTS)}.`);
   if (options.train_file !== null && taskLists.length > 0)
     throw new UserError(`--train_file and ${flags(taskLists)} are two sources of rows; give one of them.`);
   if (options.val_file !== null && options.train_file === null)
     throw new UserError('--val_file goes with --train_file; with task lists --val_sample_limit says how many rows are held out.');
-  if (taskLists.length > 0 && options.data_dir === null) throw new UserError(`${flags(taskLists)} needs --data_dir, the folder that holds Datasets/.`);
+  if (taskLists.length > 0 && options.data_dir === null && !isPrepared) throw new UserError(`${flags(taskLists)} needs --data_dir, the folder that holds Datasets/.`);
+  if (options.image_size !== null && !options.process_dataset_only)
+    throw new UserError('--image_size goes with --process_dataset_only true: rows are prepared for another model than the base model, which could not train on them.');
+  if (options.export_jsonl !== null && taskLists.length === 0) throw new UserError(`--export_jsonl writes rows of task lists; give ${flags(TASK_LISTS)}.`);
   if (options.min_pixels !== null && options.max_pixels !== null && options.min_pixels > options.max_pixels)
     throw new UserError(`--min_pixels ${options.min_pixels} is above --max_pixels ${options.max_pixels}; swap them or drop one.`);
 

@@ -143,9 +143,7 @@ describe('values', () => {
     ['report_to', 'console,wandb', 'trainer_log.jsonl'],
     ['wandb_project', 'x', 'leave it out'],
     ['push_LoRA', 'true', 'hf upload'],
-    ['resume_from_checkpoint', 'true', '--init_adapter'],
     ['eval_steps', '10', 'default, 50, is accepted'],
-    ['skip_process_dataset', 'true', 'leave it out'],
   ])('refuses what is not built, saying what works: --%s %s', (name, text, words) => {
     const message = refusal(() => parse({ [name]: text }));
     expect(message).toContain(`--${name}`);
@@ -157,15 +155,34 @@ describe('values', () => {
     expect(notes).toEqual([]);
   });
 
+  it('takes true, false or a folder for --resume_from_checkpoint, in recipes without quotes', () => {
+    const word = (text: unknown): string => parseOptions({}, { base_model_hf: 'm', train_file: 'r', resume_from_checkpoint: text }).options.resume_from_checkpoint;
+    expect([true, 'True', false, 'out/checkpoint-3'].map(word)).toEqual(['true', 'true', 'false', 'out/checkpoint-3']);
+    expect(parse({}).options.resume_from_checkpoint).toBe('false');
+    expect(refusal(() => word(3))).toContain('resume_from_checkpoint');
+  });
+
+  it('leaves --greater_is_better open unless it is given', () => {
+    expect([parse({}), parse({ greater_is_better: 'true' })].map(({ options }) => options.greater_is_better)).toEqual([null, true]);
+  });
+
   it('says what has no effect', () => {
-    expect(parse({ use_flash_attention_2: 'true', dataloader_num_workers: '0' }).notes).toEqual([
+    expect(parse({ use_flash_attention_2: 'true', num_workers_concat_datasets: '8' }).notes).toEqual([
       expect.stringContaining('--use_flash_attention_2: it has no effect here'),
-      expect.stringContaining('--dataloader_num_workers: it has no effect here'),
+      expect.stringContaining('--num_workers_concat_datasets: it has no effect here'),
     ]);
   });
 });
 
 describe('together', () => {
+  it('takes prepared data without task lists, and does not prepare and skip at once', () => {
+    expect(parseOptions({ base_model_hf: 'm', skip_process_dataset: 'true', prepared_ds_dir: 'rows' }).options.prepared_ds_dir).toBe('rows');
+    expect(refusal(() => parseOptions({ base_model_hf: 'm', skip_process_dataset: 'true' }))).toContain('Nothing to train on');
+    const lists = { base_model_hf: 'm', data_dir: 'd', tasks_list_json_path_TL: 'l.json' };
+    expect(refusal(() => parseOptions({ ...lists, skip_process_dataset: 'true', process_dataset_only: 'true' }))).toContain('opposites');
+    expect(refusal(() => parseOptions({ base_model_hf: 'm', train_file: 'x', prepared_ds_dir: 'rows' }))).toContain('--train_file');
+  });
+
   it('needs a model and rows', () => {
     expect(refusal(() => parseOptions({ train_file: 'x' }))).toContain('--base_model_hf');
     expect(refusal(() => parseOptions({ base_model_hf: 'x' }))).toContain('--train_file');
@@ -234,6 +251,6 @@ describe('help', () => {
     const flat = help.replace(/\s+/g, ' ');
     expect(flat).toContain('--learning_rate X Highest learning rate of the schedule. (default 0.0002; at least 0)');
     expect(flat).toContain('also --num_train_epochs');
-    expect(flat).toContain('Go on from the last checkpoint in the output folder. (default false; not built yet)');
+    expect(flat).toContain('Push the adapter to the hub at every save. (default false; not built yet)');
   });
 });

@@ -1,31 +1,46 @@
 /**
  * Where rows come from, in two steps: `findRows` before the GPU is opened and the weights are read, which take long, so that a mistake in the rows is told
- * at once; `openRows` with the session, whose processor makes examples of them.
+ * at once; `openRows` with the session, whose processor (or that of the data workers) makes examples of them.
  */
-import type { ConversationRow } from '../../src/data/conversations.ts';
+import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
 import type { ExampleSource } from '../../src/train/trainer.ts';
-import { conversationSource, readTrainingRows, taskListSource } from '../../src/train/sources.ts';
+import { conversationRows, exampleSource, readTrainingRows } from '../../src/train/sources.ts';
+import type { RowList } from '../../src/train/sources.ts';
 import type { Session } from '../../src/train/session.ts';
+import { openDataWorkers, workerCount } from '../workers/pool.ts';
 import type { RunContext } from './context.ts';
+import { findTaskRows } from './taskRows.ts';
 
-/** Rows of files; undefined where task lists give the rows. */
+/** Rows that can be told apart and counted; examples are made of them later. */
 export interface FoundRows {
-  train?: ConversationRow[];
-  validation?: ConversationRow[];
+  train: RowList;
+  /** Held-out rows, where there are some. */
+  validation?: RowList;
+  /** The sample behind a validation row, where rows are MedVision's. */
+  validationSample?: (index: number) => Promise<MedvisionSample>;
+  /** Where volumes and prepared rows are read from. */
+  dataDir?: string;
+  preparedDir?: string;
 }
 
 export interface OpenRows {
   train: ExampleSource;
-  /** Held-out rows, where there are some. */
   validation?: ExampleSource;
+  validationSample?: (index: number) => Promise<MedvisionSample>;
+  /** Ends the data workers. */
+  close(): Promise<void>;
 }
 
-/** @throws UserError with the row's file:line */
-export async function findRows({ platform, options, say }: RunContext): Promise<FoundRows> {
-  const found: FoundRows = {};
-  if (options.train_file !== null) found.train = await readTrainingRows(platform, options.train_file);
+/** Volumes kept open, all workers together. */
+const VOLUME_BYTES = 512 * 2 ** 20;
+
+/** @param base folder of the base model @throws UserError with the row's file:line; undefined when Ctrl-C ended the preparation of the rows */
+export async function findRows(context: RunContext, base: string): Promise<FoundRows | undefined> {
+  const { platform, options, say } = context;
+  if (options.train_file === null) return findTaskRows(context, base);
+  const found: FoundRows = { train: conversationRows(await readTrainingRows(platform, options.train_file)) };
   if (options.val_file !== null) {
-    found.validation = await readTrainingRows(platform, options.val_file);
+    found.validation = conversationRows(await readTrainingRows(platform, options.val_file));
     say(`${options.val_file}: ${found.validation.length} rows read and checked.`);
   }
   return found;
@@ -33,13 +48,23 @@ export async function findRows({ platform, options, say }: RunContext): Promise<
 
 export async function openRows({ platform, options }: RunContext, found: FoundRows, session: Session): Promise<OpenRows> {
   const { processor, model } = session;
-  const encoding = { mask: options.mask, vocabSize: model.vocabSize };
-  const train =
-    found.train === undefined ? await taskListSource(platform, processor, options) : conversationSource(platform, processor, found.train, encoding);
-  return { train, ...(found.validation !== undefined && { validation: conversationSource(platform, processor, found.validation, encoding) }) };
-}
-
-/** `--process_dataset_only true`: prepares the rows as training would read them, and ends. Needs no GPU. `base` is the model's folder. */
-export function prepareRows(_context: RunContext, _base: string): Promise<void> {
-  return Promise.reject(new Error('--process_dataset_only is refused by the options until prepared data sets are built'));
+  const { dataDir, preparedDir } = found;
+  const settings = {
+    base: session.baseModel,
+    mask: options.mask,
+    vocabSize: model.vocabSize,
+    volumeBytes: VOLUME_BYTES,
+    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
+    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+    ...(dataDir !== undefined && { dataDir }),
+    ...(preparedDir !== undefined && { preparedDir }),
+  };
+  const workers = await openDataWorkers(platform, settings, { count: workerCount(options.dataloader_num_workers), processor });
+  const source = (rows: RowList): ExampleSource => exampleSource(rows, (request, place) => workers.make(request, place));
+  return {
+    train: source(found.train),
+    ...(found.validation && found.validation.length > 0 && { validation: source(found.validation) }),
+    ...(found.validationSample && { validationSample: found.validationSample }),
+    close: () => workers.close(),
+  };
 }

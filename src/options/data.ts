@@ -4,8 +4,6 @@
  */
 import type { Definition } from './definition.ts';
 
-const PREPARED_LATER = 'Prepared data sets are not built yet: leave it out, training formats the rows itself as it reads them.';
-
 export const dataOptions = {
   train_file: {
     group: 'Data', type: 'string', default: null,
@@ -13,7 +11,7 @@ export const dataOptions = {
   },
   val_file: {
     group: 'Data', type: 'string', default: null,
-    note: 'its rows are read and checked, but evaluation during training is not built yet.', help: 'The same for validation; goes with --train_file.',
+    help: 'The same for validation, every --eval_steps; goes with --train_file.',
   },
   mask: {
     group: 'Data', type: 'enum', default: 'completion', choices: ['completion', 'reference'],
@@ -21,6 +19,14 @@ export const dataOptions = {
       "as medvision_bm's collate leaves it.",
   },
   shuffle: { group: 'Data', type: 'boolean', default: true, help: 'Draw the rows in a new order every epoch; false: in the order of the file.' },
+  group_by_length: {
+    group: 'Data', type: 'boolean', default: false,
+    help: 'Rows of about the same length share a micro-batch (the order still follows from the seed); the longest comes first.',
+  },
+  dataloader_num_workers: {
+    group: 'Data', type: 'integer', default: 8, min: 0,
+    help: 'Threads that read rows for training (volumes, pictures, tokens), at most one a core; 0: the training thread does it.',
+  },
   min_pixels: {
     group: 'Data', type: 'integer', default: null, min: 1,
     help: "Images with fewer pixels are enlarged. Unset: as the model's preprocessor_config.json says.",
@@ -47,6 +53,10 @@ export const dataOptions = {
   prompt_style: {
     group: 'Task lists', type: 'enum', default: 'corrected', choices: ['corrected', 'reference'],
     help: "corrected: box edges with the last pixel, stated image size, one word a unit. reference: medvision_bm's prompts and targets to the character.",
+  },
+  export_jsonl: {
+    group: 'Task lists', type: 'string', default: null,
+    help: 'Also write the rows to this file as JSON lines: task, split, image file and slice, prompt, target, SHA-256 of the picture.',
   },
   intensity: {
     group: 'Task lists', type: 'enum', default: 'minmax', choices: ['minmax', 'window', 'percentile'],
@@ -91,25 +101,52 @@ export const dataOptions = {
   },
   val_sample_limit_task_Detection: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Of detection alone.' },
   val_sample_limit_task_TL: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Of tumour and lesion sizes alone.' },
-  process_dataset_only: { group: 'Task lists', type: 'boolean', default: false, refusal: PREPARED_LATER, help: 'Prepare the data and do not train.' },
-  skip_process_dataset: { group: 'Task lists', type: 'boolean', default: false, refusal: PREPARED_LATER, help: 'Train on data prepared before.' },
-  prepared_ds_dir: { group: 'Task lists', type: 'string', default: null, refusal: PREPARED_LATER, help: 'Folder of the prepared data.' },
+  process_dataset_only: {
+    group: 'Task lists', type: 'boolean', default: false,
+    help: 'Prepare the rows of the task lists in a folder and end. Needs no GPU, and of the base model only its configuration, tokenizer and processor.',
+  },
+  skip_process_dataset: {
+    group: 'Task lists', type: 'boolean', default: false,
+    help: 'Train on the folder that was prepared with these settings; an error names each setting in which it differs. Volumes and plans need not be there.',
+  },
+  prepared_ds_dir: {
+    group: 'Task lists', type: 'string', default: null,
+    help: 'Folder of the prepared rows (Parquet, manifest.json). Given without --skip_process_dataset, it is made or completed first. ' +
+      'Unset: DATA_DIR/SFT_datasets/<model_type>/<name of the settings>.',
+  },
+  process_img: {
+    group: 'Task lists', type: 'boolean', default: false,
+    help: 'Prepare the pictures as well: each slice as PNG inside the Parquet files. false: annotations only, slices are cut from the volumes during training.',
+  },
+  save_processed_img_to_disk: {
+    group: 'Task lists', type: 'boolean', default: false,
+    help: 'As --process_img, and each slice also as a PNG file in png/ of the folder.',
+  },
+  num_workers_format_dataset: {
+    group: 'Task lists', type: 'integer', default: 32, min: 0,
+    help: 'Threads that prepare rows, at most one a core; 0: none beside the main one. The result is the same to the byte.',
+  },
 
   eval_steps: {
     group: 'Evaluation', type: 'integer', default: 50, min: 1,
-    refusal: 'Evaluation during training is not built yet: leave it out; the checkpoints of --save_steps can be evaluated afterwards.',
-    help: 'Steps from one evaluation to the next.',
+    help: 'Steps from one evaluation of the held-out rows (--val_file, --val_sample_limit) to the next: eval_loss and eval_mean_token_accuracy, and of task lists ' +
+      'also of each task, as eval_AD_loss, eval_Detection_loss, eval_TL_loss.',
   },
   per_device_eval_batch_size: {
-    group: 'Evaluation', type: 'integer', default: 20, min: 1, note: 'evaluation during training is not built yet.', help: 'Rows in a micro-batch of evaluation.',
+    group: 'Evaluation', type: 'integer', default: 20, min: 1, help: 'Rows in a micro-batch of evaluation, and answers that are written at a time.',
+  },
+  eval_generate: {
+    group: 'Evaluation', type: 'integer', default: 0, min: 0,
+    help: "Held-out rows of each task, always the same, that the model also answers at every evaluation. The answers are scored as MedVision's benchmark does: " +
+      'eval_AD_mae, _mre, _mre<0.1, _success_rate (TL alike), eval_Detection_iou, _f1, _precision, _recall, _iou>0.5, _mae, _success_rate. 0: none. ' +
+      'For task lists.',
+  },
+  eval_max_new_tokens: {
+    group: 'Evaluation', type: 'integer', default: 128, min: 1, help: 'Length at which such an answer is cut off; a right one has about 30 tokens.',
   },
 
-  process_img: noEffect('boolean', false, 'images are always resized by the processor of the model as they are read.'),
-  save_processed_img_to_disk: noEffect('boolean', false, 'slices are read from the volumes; no image files are left on disk.'),
   use_flash_attention_2: noEffect('boolean', true, "attention is always a flash-style kernel, and it keeps Gemma3's image mask."),
-  num_workers_concat_datasets: noEffect('integer', 4, 'there are no worker processes to count.'),
-  num_workers_format_dataset: noEffect('integer', 32, 'there are no worker processes to count.'),
-  dataloader_num_workers: noEffect('integer', 8, 'there are no worker processes to count.'),
+  num_workers_concat_datasets: noEffect('integer', 4, 'plans are streamed one after the other, each once for all of its tasks.'),
   dataloader_pin_memory: noEffect('boolean', true, 'WebGPU has no pinned memory to choose.'),
 } as const satisfies Record<string, Definition>;
 

@@ -1,13 +1,15 @@
-/** Where training rows come from: a JSONL file of conversations, or MedVision task lists over NIfTI volumes. Both become Examples when asked for. */
+/** Where training rows come from: a JSONL file of conversations, MedVision task lists over volumes, or a prepared folder. They become Examples when asked for. */
 import { readConversationRows } from '../data/conversations.ts';
 import type { ConversationRow } from '../data/conversations.ts';
-import type { Example, LabelMask, Processor } from '../data/example.ts';
-import { collectSamples } from '../data/medvision/collect.ts';
-import type { CollectSettings } from '../data/medvision/collect.ts';
-import { sampleMessages } from '../data/medvision/sample.ts';
-import { renderSlice } from '../data/medvision/slices.ts';
-import { UserError } from '../platform.ts';
-import type { DecodedImage, Platform } from '../platform.ts';
+import type { Conversation, Example, LabelMask, Processor } from '../data/example.ts';
+import { decodeFile, ExampleMaker, placed } from '../data/exampleMaker.ts';
+import type { RowRequest } from '../data/exampleMaker.ts';
+import type { MedvisionSample } from '../data/medvision/sample.ts';
+import type { PreparedSet } from '../data/prepared/preparedSet.ts';
+import { estimateLength } from '../data/prepared/row.ts';
+import type { PreparedSplit } from '../data/prepared/row.ts';
+import type { Platform } from '../platform.ts';
+import type { MeasuredSource } from './rowOrder.ts';
 import type { ExampleSource } from './trainer.ts';
 
 /** Encoded rows kept for the next epoch, at most. */
@@ -34,53 +36,76 @@ export async function readTrainingRows(platform: Platform, path: string): Promis
   return rows;
 }
 
-/** Rows become examples when they are asked for; errors begin with the row's file:line. `vocabSize` is the model's: ids must lie below it. */
+/** Rows as requests, which a worker can be sent. */
+export interface RowList {
+  readonly length: number;
+  request(index: number): RowRequest;
+  /** What a row is read from: rows of one place are best made by one worker. */
+  place(index: number): string;
+  /** Rough numbers of tokens, one a row. */
+  lengths?(): Promise<ArrayLike<number>>;
+}
+
+export function conversationRows(rows: readonly ConversationRow[]): RowList {
+  const row = (index: number): ConversationRow => {
+    const found = rows[index];
+    if (found === undefined) throw new RangeError(`row ${index} of ${rows.length}`);
+    return found;
+  };
+  return {
+    length: rows.length,
+    request: (index) => ({ kind: 'conversation', ...row(index) }),
+    place: (index) => row(index).where,
+    lengths: () => Promise.resolve(rows.map(({ conversation }) => conversationLength(conversation))),
+  };
+}
+
+/** Of the texts alone and a fixed part for each image: its size is known only when it is decoded. */
+function conversationLength({ messages, images }: Conversation): number {
+  const texts = messages.flatMap(({ content }) => (typeof content === 'string' ? [content] : content.map((part) => (part.type === 'text' ? part.text : ''))));
+  return texts.reduce((sum, { length }) => sum + length / 3.5, 256 * images.length);
+}
+
+/** @param resizedSize of the processor, for the lengths */
+export function sampleRows(samples: { readonly length: number; at(index: number): MedvisionSample }, resizedSize: Processor['resizedSize']): RowList {
+  return {
+    length: samples.length,
+    request: (index) => ({ kind: 'sample', sample: samples.at(index) }),
+    place: (index) => samples.at(index).imageFile,
+    lengths: () =>
+      Promise.resolve(
+        Float64Array.from({ length: samples.length }, (_, index) => {
+          const sample = samples.at(index);
+          return estimateLength(sample, resizedSize(sample.height, sample.width));
+        }),
+      ),
+  };
+}
+
+export function preparedRows(set: PreparedSet, split: PreparedSplit): RowList {
+  return {
+    length: set.rows(split),
+    request: (index) => ({ kind: 'prepared', split, index }),
+    place: (index) => set.locate(split, index).path,
+    lengths: () => set.lengths(split),
+  };
+}
+
+/** Rows become examples when they are asked for. @param make in this thread or in a worker */
+export function exampleSource(rows: RowList, make: (request: RowRequest, place: string) => Promise<Example>): MeasuredSource {
+  const source = cached(rows.length, (index) => make(rows.request(index), rows.place(index)));
+  return { ...source, ...(rows.lengths && { lengths: () => rows.lengths?.() ?? Promise.resolve([]) }) };
+}
+
+/** Conversations in this thread; errors begin with the row's file:line. `vocabSize` is the model's: ids must lie below it. */
 export function conversationSource(
   platform: Platform,
   processor: Processor,
   rows: readonly ConversationRow[],
   { mask, vocabSize }: { mask: LabelMask; vocabSize: number },
 ): ExampleSource {
-  return cached(rows.length, (index) => {
-    const { conversation, where } = rows[index]!;
-    return placed(where, async () => {
-      const images = await Promise.all(conversation.images.map((file) => decodeFile(platform, file)));
-      const example = processor.encode(conversation, images, { mask });
-      const outside = example.inputIds.find((id) => id >= vocabSize);
-      if (outside === undefined) return example;
-      throw new UserError(
-        `token ${outside} (${JSON.stringify(processor.decode([outside]))}) is outside the model's vocabulary of ${vocabSize}. ` +
-          'Tokenizer and weights are of different models; take both from one.',
-      );
-    });
-  });
-}
-
-async function decodeFile(platform: Platform, file: string): Promise<DecodedImage> {
-  return platform.decodeImage(await platform.readFile(file), file);
-}
-
-/** Puts the row's place before a message about it. */
-async function placed<T>(where: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw error instanceof UserError ? new UserError(`${where}: ${error.message}`, { cause: error }) : error;
-  }
-}
-
-/** Training samples of the task lists: split, limited and mixed as the options say. */
-export async function taskListSource(
-  platform: Platform,
-  processor: Processor,
-  settings: CollectSettings & { mask: LabelMask },
-): Promise<ExampleSource> {
-  const { train: samples, volumes } = await collectSamples(platform, settings, processor);
-  return cached(samples.length, async (index) => {
-    const sample = samples.at(index);
-    const image = await renderSlice(await volumes.open(sample.imageFile), sample);
-    return processor.encode({ messages: sampleMessages(sample), images: [sample.imageFile] }, [image], { mask: settings.mask });
-  });
+  const maker = new ExampleMaker(platform, processor, { mask, vocabSize });
+  return exampleSource(conversationRows(rows), (request) => maker.make(request));
 }
 
 /** Keeps encoded rows while they fit; a row asked for twice at once is made once. */

@@ -1,0 +1,97 @@
+/**
+ * Rows become Examples here: pictures decoded or cut from a volume, resized, cut into patches; texts tokenized. A request is plain data, so that the same
+ * class works in the thread that trains and in a worker that was sent the request.
+ */
+import { UserError } from '../platform.ts';
+import type { DecodedImage, Platform } from '../platform.ts';
+import type { Conversation, Example, LabelMask, Processor } from './example.ts';
+import { sampleMessages } from './medvision/sample.ts';
+import type { MedvisionSample } from './medvision/sample.ts';
+import type { PreparedSet } from './prepared/preparedSet.ts';
+import type { PreparedSplit } from './prepared/row.ts';
+
+export type RowRequest =
+  /** `where` is file:line, for messages. */
+  | { kind: 'conversation'; conversation: Conversation; where: string }
+  | { kind: 'sample'; sample: MedvisionSample }
+  | { kind: 'prepared'; split: PreparedSplit; index: number };
+
+export interface ExampleMakerParts {
+  mask: LabelMask;
+  /** Ids must lie below it. */
+  vocabSize: number;
+  /** The picture of a sample's slice; absent where no samples come. */
+  slice?: (sample: MedvisionSample) => Promise<DecodedImage>;
+  /** Absent where no prepared rows come. */
+  prepared?: PreparedSet;
+}
+
+export class ExampleMaker {
+  private readonly platform: Platform;
+  private readonly processor: Processor;
+  private readonly parts: ExampleMakerParts;
+
+  constructor(platform: Platform, processor: Processor, parts: ExampleMakerParts) {
+    this.platform = platform;
+    this.processor = processor;
+    this.parts = parts;
+  }
+
+  /** @throws UserError that begins with the row's place */
+  async make(request: RowRequest): Promise<Example> {
+    switch (request.kind) {
+      case 'conversation':
+        return placed(request.where, async () => {
+          const { conversation } = request;
+          const images = await Promise.all(conversation.images.map((file) => decodeFile(this.platform, file)));
+          return this.encode(conversation, images);
+        });
+      case 'sample':
+        return placed(placeOf(request.sample), async () => this.encodeSample(request.sample, await this.slice(request.sample)));
+      case 'prepared': {
+        const { prepared } = this.parts;
+        if (prepared === undefined) throw new Error('a prepared row is asked for, no prepared data is open');
+        const row = await prepared.row(request.split, request.index);
+        return placed(placeOf(row.sample), async () => this.encodeSample(row.sample, (await prepared.picture(row)) ?? (await this.slice(row.sample))));
+      }
+    }
+  }
+
+  private slice(sample: MedvisionSample): Promise<DecodedImage> {
+    const { slice } = this.parts;
+    if (slice !== undefined) return slice(sample);
+    throw new UserError('The prepared data holds no pictures. Give --data_dir, the folder of the volumes, or prepare it with --process_img true.');
+  }
+
+  private encodeSample(sample: MedvisionSample, image: DecodedImage): Example {
+    return this.encode({ messages: sampleMessages(sample), images: [sample.imageFile] }, [image]);
+  }
+
+  private encode(conversation: Conversation, images: DecodedImage[]): Example {
+    const { mask, vocabSize } = this.parts;
+    const example = this.processor.encode(conversation, images, { mask });
+    const outside = example.inputIds.find((id) => id >= vocabSize);
+    if (outside === undefined) return example;
+    throw new UserError(
+      `token ${outside} (${JSON.stringify(this.processor.decode([outside]))}) is outside the model's vocabulary of ${vocabSize}. ` +
+        'Tokenizer and weights are of different models; take both from one.',
+    );
+  }
+}
+
+export async function decodeFile(platform: Platform, file: string): Promise<DecodedImage> {
+  return platform.decodeImage(await platform.readFile(file), file);
+}
+
+function placeOf({ imageFile, sliceDim, sliceIdx, task }: MedvisionSample): string {
+  return `${imageFile}, slice ${sliceIdx} along axis ${sliceDim} (${task})`;
+}
+
+/** Puts the row's place before a message about it. */
+export async function placed<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(`${where}: ${error.message}`, { cause: error }) : error;
+  }
+}
