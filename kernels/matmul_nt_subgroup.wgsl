@@ -1,6 +1,6 @@
-// matmul_nt (same bindings, same meaning) with the sums of lib/matmul_subgroup.wgsl. A workgroup takes TM rows and 32 columns of y.
+// matmul_nt (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and 32 columns of y.
 // enable: subgroups
-// uses: matmul_nt_operands, matmul_subgroup, unpack, rng
+// uses: matmul_nt_operands, subgroup_product, unpack, rng
 const TM: u32 = 16u;
 const W_TYPE: u32 = 0u;
 const DROPOUT: bool = false;
@@ -30,7 +30,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       for (var i = 0u; i < TM; i++) { sums[i] *= factors; }
     }
   }
-  // A copy, because this loop may index it dynamically and the sums must stay in registers.
+  // A copy, because this loop may index it dynamically and the sums must stay in registers. p.depth is 1: a bound
+  // the compiler cannot see keeps it from unrolling the loop.
   var results = sums;
-  for (var e = 0u; e < rolled(4u * TM); e++) { store(wid.z, m0 + e / 4u, n + e % 4u, results[e / 4u][e % 4u]); }
+  for (var e = 0u; e < 4u * TM * p.depth; e++) { store(wid.z, m0 + e / 4u, n + e % 4u, results[e / 4u][e % 4u]); }
 }

@@ -1,6 +1,6 @@
-// matmul_tn (same bindings, same meaning) with the sums of lib/matmul_subgroup.wgsl. A workgroup takes TM rows and 32 columns of c.
+// matmul_tn (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and 32 columns of c.
 // enable: subgroups
-// uses: matmul_tn_operands, matmul_subgroup, rng
+// uses: matmul_tn_operands, subgroup_product, rng
 const TM: u32 = 16u;
 const DROPOUT: bool = false;
 // WIDE: rows of b are multiples of 4, so that four elements are one load (B_UNIT vec4f).
@@ -28,7 +28,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let b = mat4x4f(b_four(t, n), b_four(t + 1u, n), b_four(t + 2u, n), b_four(t + 3u, n));
     for (var i = 0u; i < TM; i += SUBGROUP) { add_products(i, a_column(t, m0 + i + lane), b); }
   }
-  // A copy, because this loop may index it dynamically and the sums must stay in registers.
+  // A copy, because this loop may index it dynamically and the sums must stay in registers. p.depth is 1: a bound
+  // the compiler cannot see keeps it from unrolling the loop.
   var results = sums;
-  for (var e = 0u; e < rolled(4u * TM); e++) { store(wid.z, m0 + e / 4u, n + e % 4u, results[e / 4u][e % 4u]); }
+  for (var e = 0u; e < 4u * TM * p.depth; e++) { store(wid.z, m0 + e / 4u, n + e % 4u, results[e / 4u][e % 4u]); }
 }

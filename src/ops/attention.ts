@@ -74,13 +74,37 @@ function stagedTiling(headSize: number, parts: number, rows: number, own: number
   return { parts, rows, own, staged };
 }
 
+/** SUBGROUP of kernels/lib/subgroup_product.wgsl. */
+const SUBGROUP = 8;
+
+/** One kernel of attention with the specialisation, the loop bounds and the rows of a workgroup that suit the adapter. */
+interface Plan {
+  kernel: string;
+  spec: Record<string, SpecialisationValue>;
+  loops: { blocks: number; slices: number };
+  rows: number;
+}
+
+/** A software GPU with subgroups does without workgroup memory, whose barriers cost it more than they save (test/bench/RESULTS.md). */
+function planOf(device: Device, kernel: string, headSize: number, softcap: number, tiles: { tiling: Tiling; ownRows: 'QUERIES' | 'KEYS' }, isDecoding = false): Plan {
+  const spec = { D: headSize, SOFTCAP: softcap, Cell: headSize % 4 === 0 ? 'vec4<f32>' : 'f32' };
+  const { isSoftware, subgroupSize } = device.report;
+  if (isSoftware && subgroupSize === SUBGROUP && !isDecoding) {
+    return { kernel: `${kernel}_subgroup`, spec, loops: { blocks: SUBGROUP, slices: Math.ceil(headSize / 4) }, rows: SUBGROUP };
+  }
+  const { tiling, ownRows } = tiles;
+  const staged = ownRows === 'QUERIES' ? 'KEYS' : 'QUERIES';
+  return {
+    kernel,
+    spec: { ...spec, UNROLL: !isSoftware, PARTS: tiling.parts, OWN: tiling.own, [ownRows]: tiling.rows, [staged]: tiling.staged },
+    loops: loopsOf(tiling, headSize),
+    rows: tiling.rows,
+  };
+}
+
 /** Trip counts of the loops that the software GPU's compiler must not unroll (it takes minutes over the result). */
 function loopsOf({ parts, staged }: Tiling, headSize: number): { blocks: number; slices: number } {
   return { blocks: staged / 4, slices: Math.ceil(headSize / (4 * parts)) };
-}
-
-function specialisation(device: Device, headSize: number, softcap: number): Record<string, SpecialisationValue> {
-  return { D: headSize, SOFTCAP: softcap, UNROLL: !device.report.isSoftware, Cell: headSize % 4 === 0 ? 'vec4<f32>' : 'f32' };
 }
 
 /**
@@ -102,17 +126,19 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   if (headSize < 1 || headSize > 256) throw new Error(`attention: expected a head size from 1 to 256, found ${headSize}`);
 
   const { scale, softcap = 0 } = options;
-  const spec = specialisation(t.device, headSize, softcap);
+  const { device } = t;
   const needsGrad = t.grad && (q.requiresGrad || k.requiresGrad || v.requiresGrad);
   const y = t.alloc([queries, heads, headSize]);
   // (T, H, 3): largest score, log of the denominator relative to it, delta
   const stats = t.alloc(needsGrad ? [queries, heads, 3] : [1]);
   const params = { queries, heads, kv_heads: kvHeads, scale };
-  const forward = queries <= DECODE_QUERIES || ranges.isApart ? decodeTiling(t.device, headSize) : tilingOf(t.device, headSize, 64, 1);
+  const isDecoding = queries <= DECODE_QUERIES || ranges.isApart === true;
+  const tiling = isDecoding ? decodeTiling(device, headSize) : tilingOf(device, headSize, 64, 1);
+  const forward = planOf(device, 'attention', headSize, softcap, { tiling, ownRows: 'QUERIES' }, isDecoding);
   t.dispatch(
-    t.kernel('attention', { ...spec, PARTS: forward.parts, QUERIES: forward.rows, OWN: forward.own, KEYS: forward.staged, KEEP_STATS: needsGrad }),
+    t.kernel(forward.kernel, { ...forward.spec, KEEP_STATS: needsGrad }),
     { q, k, v, ranges: ranges.queryRanges, y, stats },
-    { ...params, ...loopsOf(forward, headSize) },
+    { ...params, ...forward.loops },
     Math.ceil(queries / forward.rows) * heads,
   );
   if (!needsGrad) {
@@ -123,25 +149,27 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   t.record(y, true, (dy) => {
     const rows = queries * heads;
     t.dispatch(t.kernel('attention_delta'), { y, dy, stats }, { rows, size: headSize }, Math.ceil(rows / 64));
-    const tiling = tilingOf(t.device, headSize, 32, 2);
+    const tiling = tilingOf(device, headSize, 32, 2);
     const dq = t.gradient(q);
     if (dq) {
+      const plan = planOf(device, 'attention_query_backward', headSize, softcap, { tiling, ownRows: 'QUERIES' });
       t.dispatch(
-        t.kernel('attention_query_backward', { ...spec, PARTS: tiling.parts, QUERIES: tiling.rows, OWN: tiling.own, KEYS: tiling.staged }),
+        t.kernel(plan.kernel, plan.spec),
         { q, k, v, dy, stats, ranges: ranges.queryRanges, dq: dq.tensor },
-        { ...params, ...loopsOf(tiling, headSize), accumulate: dq.accumulate },
-        Math.ceil(queries / tiling.rows) * heads,
+        { ...params, ...plan.loops, accumulate: dq.accumulate },
+        Math.ceil(queries / plan.rows) * heads,
       );
     }
     const dk = t.gradient(k);
     const dv = t.gradient(v);
     if (dk || dv) {
       const unwanted = dk && dv ? undefined : t.alloc(k.shape);
+      const plan = planOf(device, 'attention_key_backward', headSize, softcap, { tiling, ownRows: 'KEYS' });
       t.dispatch(
-        t.kernel('attention_key_backward', { ...spec, PARTS: tiling.parts, KEYS: tiling.rows, OWN: tiling.own, QUERIES: tiling.staged }),
+        t.kernel(plan.kernel, plan.spec),
         { q, k, v, dy, stats, ranges: ranges.keyRanges, dk: (dk?.tensor ?? unwanted)!, dv: (dv?.tensor ?? unwanted)! },
-        { ...params, ...loopsOf(tiling, headSize), keys, key_rows: keyRows, accumulate_k: dk?.accumulate ?? 0, accumulate_v: dv?.accumulate ?? 0 },
-        Math.ceil(keys / tiling.rows) * kvHeads,
+        { ...params, ...plan.loops, keys, key_rows: keyRows, accumulate_k: dk?.accumulate ?? 0, accumulate_v: dv?.accumulate ?? 0 },
+        Math.ceil(keys / plan.rows) * kvHeads,
       );
       if (unwanted) t.free(unwanted);
     }

@@ -3,9 +3,6 @@
 const SUBGROUP: u32 = 8u;
 var<private> sums: array<vec4f, TM>;
 
-// `count`, by way of a uniform (p.depth is 1 here): a bound the compiler cannot see keeps it from unrolling the loop.
-fn rolled(count: u32) -> u32 { return count * p.depth; }
-
 // sums of rows first…first + 8 += a b, for four steps of the sum: `row` is the lane's row of a, the columns of `b` are those steps.
 fn add_products(first: u32, row: vec4f, b: mat4x4f) {
   sums[first] += b * subgroupBroadcast(row, 0u);
