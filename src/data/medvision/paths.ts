@@ -6,11 +6,17 @@ import { UserError } from '../../platform.ts';
 export async function insideDataDir(platform: Platform, dataDir: string, path: string): Promise<void> {
   if (platform.native === undefined || !(await platform.exists(path))) return;
   const [root, real] = await Promise.all([platform.native.realPath(dataDir), platform.native.realPath(path)]);
-  const inside = root.endsWith('/') ? root : `${root}/`;
-  if (real !== root && !real.replaceAll('\\', '/').startsWith(inside.replaceAll('\\', '/'))) {
+  const isInside = (folder: string): boolean => real.replaceAll('\\', '/').startsWith(`${folder.replaceAll('\\', '/').replace(/\/$/, '')}/`);
+  if (real !== root && !isInside(root) && !isInside(blobsOf(root) ?? root)) {
     throw new UserError(
       `${path}: it is, or lies behind, a link to ${real}, outside of the data folder ${root}. Plans may only name files inside it: move the files there, ` +
         'or give --data_dir the folder that really holds them.',
     );
   }
+}
+
+/** A data set from the hub lies in the cache as links from `<repository>/snapshots/<commit>/` to `<repository>/blobs/`. */
+function blobsOf(root: string): string | undefined {
+  const repository = /^(.*[\\/]datasets--[^\\/]+)[\\/]snapshots[\\/][^\\/]+$/.exec(root)?.[1];
+  return repository === undefined ? undefined : `${repository}/blobs`;
 }

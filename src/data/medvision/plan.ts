@@ -91,7 +91,8 @@ export async function planVersions(platform: Platform, dataDir: string, dataset:
   return versions.sort((a, b) => compareVersions(b, a));
 }
 
-function compareVersions(a: string, b: string): number {
+/** As versions, not as text: 1.10 comes after 1.9. */
+export function compareVersions(a: string, b: string): number {
   const x = a.split('.').map(Number);
   const y = b.split('.').map(Number);
   for (let i = 0; i < Math.max(x.length, y.length); i++) {
