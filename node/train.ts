@@ -18,6 +18,8 @@ import type { RunContext } from './train/context.ts';
 import { openEvaluator } from './train/evaluation.ts';
 import { mergeOnly, openPublisher } from './train/publish.ts';
 import type { Publisher } from './train/publish.ts';
+import { beginInPlace, findResume } from './train/resume.ts';
+import type { Resume } from './train/resume.ts';
 import { findRows, openRows } from './train/rows.ts';
 import type { FoundRows } from './train/rows.ts';
 import { prepareRows } from './train/taskRows.ts';
@@ -33,13 +35,14 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
   if (options.process_dataset_only) return prepareRows(context, base);
 
   // Before the GPU and the weights, which take long: whatever can be wrong by then is told at once.
-  await checkOutput(nodePlatform, options.lora_checkpoint_dir, options.overwrite);
+  const resume = await findResume(context);
+  await checkOutput(nodePlatform, options.lora_checkpoint_dir, options.overwrite || resume?.isInPlace === true);
   const rows = await findRows(context, base);
   if (rows === undefined) return;
   const tracker = await openTrackers(context);
   const publisher = await openPublisher(context, base);
   if (isStopped(context)) return;
-  await onGpu(context, { base, rows, tracker, publisher });
+  await onGpu(context, { base, rows, tracker, publisher, ...(resume && { resume }) });
 }
 
 /** Tells that Ctrl-C came before there was anything to save. */
@@ -48,9 +51,9 @@ function isStopped({ stop, terminal }: RunContext): boolean {
   return stop.aborted;
 }
 
-async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher }): Promise<void> {
+async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher; resume?: Resume }): Promise<void> {
   const { options, stop, say } = context;
-  const { tracker, publisher } = parts;
+  const { tracker, publisher, resume } = parts;
   const out = options.lora_checkpoint_dir;
   const device = await Device.create(await nodePlatform.gpu());
   try {
@@ -72,7 +75,9 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
       tracker,
       stop,
       outputDir: out,
-      begin: () => clearOutput(nodePlatform, out),
+      begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(nodePlatform, out)),
+      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels },
+      ...(resume && { resume }),
       onSaved: (saved) => publisher.onSaved(saved),
       ...(evaluator && { evaluator }),
     });

@@ -166,6 +166,17 @@ describe('values', () => {
     expect([parse({}), parse({ greater_is_better: 'true' })].map(({ options }) => options.greater_is_better)).toEqual([null, true]);
   });
 
+  it('takes true, false or a folder for --resume_from_checkpoint, in recipes without quotes', () => {
+    const word = (text: unknown): string => parseOptions({}, { base_model_hf: 'm', train_file: 'r', resume_from_checkpoint: text }).options.resume_from_checkpoint;
+    expect([true, 'True', false, 'out/checkpoint-3'].map(word)).toEqual(['true', 'true', 'false', 'out/checkpoint-3']);
+    expect(parse({}).options.resume_from_checkpoint).toBe('false');
+    expect(refusal(() => word(3))).toContain('resume_from_checkpoint');
+  });
+
+  it('leaves --greater_is_better open unless it is given', () => {
+    expect([parse({}), parse({ greater_is_better: 'true' })].map(({ options }) => options.greater_is_better)).toEqual([null, true]);
+  });
+
   it('says what has no effect', () => {
     expect(parse({ use_flash_attention_2: 'true', num_workers_concat_datasets: '8' }).notes).toEqual([
       expect.stringContaining('--use_flash_attention_2: it has no effect here'),

@@ -33,9 +33,14 @@ export interface Bounds {
 /** A default of null means that the option is unset: its value is null until somebody gives one. */
 export type Definition = Described &
   (
-    | { readonly type: 'boolean'; readonly default: boolean }
+    | { readonly type: 'boolean'; readonly default: boolean | null }
     | ({ readonly type: 'integer' | 'number'; readonly default: number | null } & Bounds)
-    | { readonly type: 'string'; readonly default: string | null }
+    | {
+        readonly type: 'string';
+        readonly default: string | null;
+        /** The words true and false mean something, and a recipe may have them without quotes. */
+        readonly orBoolean?: true;
+      }
     | { readonly type: 'enum'; readonly default: string; readonly choices: readonly string[]; readonly refusedChoices?: Readonly<Record<string, string>> }
     | {
         readonly type: 'list';
@@ -51,8 +56,8 @@ export type Definition = Described &
 type Unless<Default, Base> = Default extends null ? Base | null : Base;
 
 /** The TypeScript type of an option's value. */
-export type ValueOf<D> = D extends { type: 'boolean' }
-  ? boolean
+export type ValueOf<D> = D extends { type: 'boolean'; default: infer Default }
+  ? Unless<Default, boolean>
   : D extends { type: 'integer' | 'number'; default: infer Default }
     ? Unless<Default, number>
     : D extends { type: 'string'; default: infer Default }

@@ -99,7 +99,10 @@ export const trainingOptions = {
     group: 'Output', type: 'integer', default: 1000, min: 1, all: true,
     help: 'Steps from one checkpoint to the next; -1: only at the end.',
   },
-  save_total_limit: { group: 'Output', type: 'integer', default: 10, min: 1, all: true, help: 'Checkpoints kept, the oldest go first; -1: all.' },
+  save_total_limit: {
+    group: 'Output', type: 'integer', default: 10, min: 1, all: true,
+    help: 'Checkpoints kept, the oldest go first, but never the best one or the last; -1: all.',
+  },
   logging_steps: { group: 'Output', type: 'integer', default: 50, min: 1, help: 'Steps from one row of figures to the next.' },
   report_to: {
     group: 'Output', type: 'list', default: ['console', 'jsonl'], choices: ['console', 'jsonl', 'none', 'wandb', 'tensorboard', 'all'],
@@ -118,10 +121,38 @@ export const trainingOptions = {
     group: 'Output', type: 'enum', default: 'allow', choices: ['allow', 'must', 'never', 'auto'], refusal: WANDB_LATER, help: 'Whether a run with that id goes on.',
   },
   resume_from_checkpoint: {
-    group: 'Output', type: 'boolean', default: false,
-    refusal: 'Resuming is not built yet: --init_adapter DIR/checkpoint-N goes on from the weights of a checkpoint, with a fresh optimizer and schedule.',
-    help: 'Go on from the last checkpoint in the output folder.',
+    group: 'Output', type: 'string', default: 'false', orBoolean: true,
+    help: 'true: go on from the newest whole checkpoint in the output folder (from the start where there is none yet), to the bit as if there had been no break. ' +
+      'Or a checkpoint folder to go on from. The same base, adapter, rows, seed and rows a step are needed.',
   },
+
+  eval_strategy: {
+    group: 'Evaluation', type: 'enum', default: 'steps', choices: ['steps', 'epoch', 'no'],
+    help: 'When held-out rows, where there are some, are evaluated: every --eval_steps, after each epoch, or never.',
+  },
+  eval_on_start: { group: 'Evaluation', type: 'boolean', default: true, help: 'Evaluate before the first step too, so that a run says what it bought.' },
+  load_best_model_at_end: {
+    group: 'Evaluation', type: 'boolean', default: false,
+    help: 'The result is the best checkpoint by --metric_for_best_model, not the last; every evaluation that is the best so far is saved.',
+  },
+  metric_for_best_model: {
+    group: 'Evaluation', type: 'string', default: null,
+    help: 'Figure of the evaluation that says which checkpoint is the best, with or without eval_. Unset: loss.',
+  },
+  greater_is_better: {
+    group: 'Evaluation', type: 'boolean', default: null,
+    help: 'Whether more of that figure is better. Unset: false for losses, MAE, MRE and errors, true for all else.',
+  },
+  early_stopping_patience: {
+    group: 'Evaluation', type: 'integer', default: 0, min: 0,
+    help: 'End the run after this many evaluations in a row without an improvement; 0: never.',
+  },
+  early_stopping_threshold: { group: 'Evaluation', type: 'number', default: 0, min: 0, help: 'What an improvement must exceed to count.' },
+  loss_watchdog_threshold: {
+    group: 'Evaluation', type: 'number', default: null, above: 0,
+    help: 'End the run with an error when the training loss stays above this. (A jump of the loss and skipped steps are always told.)',
+  },
+  loss_watchdog_patience: { group: 'Evaluation', type: 'integer', default: 3, min: 1, help: 'For so many log rows in a row.' },
 
   merge_model: {
     group: 'Merging and sharing', type: 'boolean', default: false,

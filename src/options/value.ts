@@ -33,6 +33,9 @@ export function readValue(definition: Definition, said: unknown, where: string):
       return value;
     }
     case 'string': {
+      if (definition.orBoolean && (typeof said === 'boolean' || (typeof said === 'string' && /^\s*(true|false)\s*$/i.test(said)))) {
+        return String(said).trim().toLowerCase();
+      }
       if (typeof said !== 'string') throw new UserError(`${where} takes text, found ${found}. In YAML, put it in quotes.`);
       if (said.trim() === '') throw new UserError(`${where} is empty. Give it a value, or leave it out.`);
       return said;

@@ -6,15 +6,17 @@ import type { Platform } from '../platform.ts';
 import { redact, redactConfig } from './tracker.ts';
 import type { Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
+type JsonlFiles = Pick<Platform, 'appendFile' | 'exists' | 'readFile' | 'writeFile'>;
+
 export class JsonlTracker implements Tracker {
   readonly path: string;
-  readonly #platform: Pick<Platform, 'appendFile' | 'exists' | 'readFile'>;
+  readonly #platform: JsonlFiles;
   readonly #now: () => number;
   #queue: Promise<void> = Promise.resolve();
   #startedAt = 0;
 
   /** `now` in milliseconds since 1970. */
-  constructor(platform: Pick<Platform, 'appendFile' | 'exists' | 'readFile'>, path: string, now: () => number = Date.now) {
+  constructor(platform: JsonlFiles, path: string, now: () => number = Date.now) {
     this.#platform = platform;
     this.path = path;
     this.#now = now;
@@ -23,7 +25,12 @@ export class JsonlTracker implements Tracker {
   async start(run: RunInfo): Promise<void> {
     this.#startedAt = this.#now();
     // A line that a crash cut short must not swallow the first line of this run.
-    const before = (await this.#platform.exists(this.path)) ? await this.#platform.readFile(this.path) : undefined;
+    let before = (await this.#platform.exists(this.path)) ? await this.#platform.readFile(this.path) : undefined;
+    if (run.resumed) {
+      const text = withHistory(before === undefined ? '' : new TextDecoder().decode(before), run.resumed.history);
+      await this.#platform.writeFile(this.path, text);
+      before = new TextEncoder().encode(text);
+    }
     const mend = before !== undefined && before.length > 0 && before[before.length - 1] !== 0x0a ? '\n' : '';
     const { name, totalSteps, firstStep, facts, config } = run;
     await this.#append({ event: 'start', time: this.#time(), name, total_steps: totalSteps, first_step: firstStep, facts, config: redactConfig(config) }, mend);
@@ -54,6 +61,37 @@ export class JsonlTracker implements Tracker {
     this.#queue = written.catch(() => undefined); // the caller hears of it; later lines are tried again
     return written;
   }
+}
+
+/**
+ * The log up to where a run goes on: rows that its checkpoint does not have are dropped, since they come again; rows that were lost (a power cut, or another
+ * folder) come back from the checkpoint. Events stay, the cut line of a crash does not.
+ */
+function withHistory(text: string, history: readonly Row[]): string {
+  const keyOf = (row: Record<string, unknown>): string => `${String(row['step'])} ${'loss' in row ? 'train' : 'eval'}`;
+  const places = new Map(history.map((row, place) => [keyOf(row), place]));
+  const lines: string[] = [];
+  let next = 0;
+  const restoreBefore = (place: number): void => {
+    for (; next < place; next++) lines.push(JSON.stringify(history[next], asJson));
+  };
+  for (const line of text.split('\n')) {
+    let entry: unknown;
+    try {
+      entry = JSON.parse(line);
+    } catch {
+      continue;
+    }
+    if (typeof entry !== 'object' || entry === null) continue;
+    if ('event' in entry) lines.push(line);
+    const place = places.get(keyOf(entry as Record<string, unknown>)) ?? -1;
+    if (place < next) continue;
+    restoreBefore(place);
+    lines.push(line);
+    next++;
+  }
+  restoreBefore(history.length);
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 /** JSON has no NaN: as text, Python's float() and pandas read it back, where null would hide it. */

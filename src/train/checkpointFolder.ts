@@ -1,11 +1,12 @@
 /**
  * `checkpoint-N/` folders as Hugging Face's Trainer lays them out: the adapter's files, `trainer_state.json`, and beside them whatever the
- * caller adds (optimizer moments, processor files). A checkpoint is written under another name and renamed when complete, so that a folder
- * called `checkpoint-N` is always whole; a save that fails leaves the earlier ones as they were.
+ * caller adds (optimizer moments, the state of the run) and `checksums.json`. A checkpoint is written as `checkpoint-N.tmp` and renamed when complete, so that
+ * a folder called `checkpoint-N` is always whole; a save that fails leaves the earlier ones as they were.
  */
 import { joinPath, UserError, type Platform } from '../platform.ts';
 import { readJsonObject } from '../io/modelFolder.ts';
 import { moveIntoPlace } from '../io/wholeFolder.ts';
+import { checksummed } from './checksums.ts';
 
 /** One row of `log_history`; rows of an evaluation carry `eval_…` keys instead of the training ones. */
 export interface LogRow {
@@ -71,22 +72,20 @@ export function trainerState(given: Partial<TrainerState>): TrainerState {
 }
 
 export const TRAINER_STATE = 'trainer_state.json';
-/** The moments of AdamW and their step count, in Vernier's own layout. */
-export const OPTIMIZER_STATE = 'optimizer.safetensors';
 
 export interface CheckpointContents {
   trainerState: TrainerState;
-  /** Writes the adapter, or the whole model, into the folder it is given. */
-  writeAdapter(dir: string): Promise<void>;
+  /** Writes the adapter, or the whole model, into the folder it is given, with the platform it is given (which takes checksums). */
+  writeAdapter(dir: string, platform: Platform): Promise<void>;
   /** Further files by name; a large one is a function that writes to the path it is given. */
-  files?: Readonly<Record<string, Uint8Array | string | ((path: string) => Promise<void>)>>;
+  files?: Readonly<Record<string, Uint8Array | string | ((path: string, platform: Platform) => Promise<void>)>>;
   /** Checkpoints to keep, the new one among them; the oldest go first. Absent: keep all. */
   saveTotalLimit?: number;
-  /** A checkpoint that stays whatever its age, such as the best one: its folder's name. */
-  protect?: string;
+  /** Names of checkpoints that stay whatever their age: the best one, one being uploaded. Looked at when the new one is complete. */
+  protect?: ReadonlySet<string>;
 }
 
-export interface SavedCheckpoint {
+export interface WrittenCheckpoint {
   path: string;
   /** Folders removed for `saveTotalLimit`. */
   removed: string[];
@@ -94,24 +93,30 @@ export interface SavedCheckpoint {
   warnings: string[];
 }
 
-/** Begins the name of folders that are not finished; `checkpoint-*` must never match them. */
-const UNFINISHED = 'unfinished-checkpoint-';
-const REPLACED = 'replaced-checkpoint-';
+export function checkpointName(step: number): string {
+  return `checkpoint-${step}`;
+}
+
+/** Ends the names of folders that are no checkpoints (any more): half written; the one before of the same step; set aside when a run was resumed. */
+const UNFINISHED = '.tmp';
+const REPLACED = '.old';
 
 /** Saves `runDir/checkpoint-<step>`; a checkpoint of that step that is there already is replaced once the new one is complete. */
-export async function saveCheckpoint(platform: Platform, runDir: string, step: number, contents: CheckpointContents): Promise<SavedCheckpoint> {
+export async function saveCheckpoint(platform: Platform, runDir: string, step: number, contents: CheckpointContents): Promise<WrittenCheckpoint> {
   const { saveTotalLimit } = contents;
   if (saveTotalLimit !== undefined && (!Number.isInteger(saveTotalLimit) || saveTotalLimit < 1)) {
     throw new UserError(`save_total_limit is ${saveTotalLimit}; a whole number above 0 was expected, or none to keep every checkpoint`);
   }
-  const name = `checkpoint-${step}`;
+  const name = checkpointName(step);
   const path = joinPath(runDir, name);
-  const unfinished = joinPath(runDir, `${UNFINISHED}${step}`);
+  const unfinished = `${path}${UNFINISHED}`;
   try {
     if (await platform.exists(unfinished)) await platform.remove(unfinished); // left by a run that was killed
     await platform.makeDir(unfinished);
-    await fill(platform, unfinished, contents);
-    await moveIntoPlace(platform, unfinished, path, joinPath(runDir, `${REPLACED}${step}`));
+    const folder = checksummed(platform, unfinished);
+    await fill(folder.platform, unfinished, contents);
+    await folder.seal();
+    await moveIntoPlace(platform, unfinished, path, `${path}${REPLACED}`);
   } catch (error) {
     await platform.remove(unfinished).catch(() => undefined); // the first error is the one to report
     if (!(error instanceof UserError)) throw error;
@@ -121,23 +126,23 @@ export async function saveCheckpoint(platform: Platform, runDir: string, step: n
 }
 
 async function fill(platform: Platform, dir: string, contents: CheckpointContents): Promise<void> {
-  await contents.writeAdapter(dir);
+  await contents.writeAdapter(dir, platform);
   for (const [name, data] of Object.entries(contents.files ?? {})) {
     const path = joinPath(dir, name);
-    if (typeof data === 'function') await data(path);
+    if (typeof data === 'function') await data(path, platform);
     else await platform.writeFile(path, data);
   }
   await platform.writeFile(joinPath(dir, TRAINER_STATE), formatTrainerState(contents.trainerState));
 }
 
-async function prune(platform: Platform, runDir: string, newest: string, contents: CheckpointContents): Promise<Omit<SavedCheckpoint, 'path'>> {
+async function prune(platform: Platform, runDir: string, newest: string, contents: CheckpointContents): Promise<Omit<WrittenCheckpoint, 'path'>> {
   const removed: string[] = [];
   const warnings: string[] = [];
   if (contents.saveTotalLimit === undefined) return { removed, warnings };
   const names = (await listCheckpoints(platform, runDir)).map(({ name }) => name);
-  const removable = names.filter((name) => name !== newest && name !== contents.protect);
-  // The protected checkpoint counts too, yet with a limit of one both it and the newest stay, as in Hugging Face's Trainer.
-  const surplus = names.length - Math.max(contents.saveTotalLimit, names.length - removable.length);
+  const removable = names.filter((name) => name !== newest && contents.protect?.has(name) !== true);
+  // Those that are protected count too, yet with a limit of one both they and the newest stay, as in Hugging Face's Trainer.
+  const surplus = Math.max(0, names.length - Math.max(contents.saveTotalLimit, names.length - removable.length));
   for (const name of removable.slice(0, surplus)) {
     const path = joinPath(runDir, name);
     try {
@@ -148,6 +153,17 @@ async function prune(platform: Platform, runDir: string, newest: string, content
     }
   }
   return { removed, warnings };
+}
+
+/** Clears away what a killed run left half done: unfinished folders go, and a checkpoint that had stepped aside for its successor comes back. */
+export async function tidyRunFolder(platform: Platform, runDir: string): Promise<void> {
+  if (!(await platform.isDirectory(runDir))) return;
+  for (const name of await platform.listDir(runDir)) {
+    const [, checkpoint, state] = /^(checkpoint-\d+)(\.tmp|\.old)$/.exec(name) ?? [];
+    if (checkpoint === undefined) continue;
+    if (state === REPLACED && !(await platform.exists(joinPath(runDir, checkpoint)))) await platform.rename(joinPath(runDir, name), joinPath(runDir, checkpoint));
+    else await platform.remove(joinPath(runDir, name));
+  }
 }
 
 /** The checkpoints of a run, oldest (lowest step) first. */
@@ -192,7 +208,12 @@ export async function readTrainerState(platform: Platform, dir: string): Promise
     throw new UserError(`${path}: ${key} is ${JSON.stringify(value)}; a ${typeof usual} was expected`);
   }
   const given = Object.fromEntries(Object.entries(json).filter(([key, value]) => key in defaults && value !== null));
-  return trainerState({ ...given, global_step: step, log_history: history });
+  return trainerState({ ...given, global_step: step, log_history: history.map(withoutNull) });
+}
+
+/** A figure that was not finite is null in JSON. */
+function withoutNull(row: LogRow): LogRow {
+  return Object.fromEntries(Object.entries(row as Record<string, number | null>).map(([key, value]) => [key, value ?? NaN])) as LogRow;
 }
 
 function isLogRow(row: unknown): row is LogRow {

@@ -38,6 +38,13 @@ export interface Moments {
   v: Float32Array;
 }
 
+/** Where trained values and their moments are read from: the GPU as it is then, or a snapshot. */
+export interface TrainedState {
+  values(name: string): Promise<Float32Array>;
+  /** AdamW's first or second moment. */
+  moment(name: string, of: 'm' | 'v'): Promise<Float32Array>;
+}
+
 /** A run of whole rows and where it lies. */
 interface Piece {
   arena: number;
@@ -123,6 +130,46 @@ export class ParameterArena {
     const slot = this.slot(name);
     this.write(name, 'first moment', slot.m, moments.m);
     this.write(name, 'second moment', slot.v, moments.v);
+  }
+
+  /** Bytes that `snapshot` copies. */
+  get snapshotBytes(): number {
+    return this.arenas.reduce((sum, { bytes }) => sum + 3 * bytes, 0);
+  }
+
+  /**
+   * Values and moments as they are after everything dispatched so far. The copies are part of the GPU's command stream, so the next steps may be dispatched at
+   * once; whoever asks waits for them.
+   */
+  snapshot(): TrainedState {
+    const copies = this.arenas.map((arena) => {
+      const read = (view: BufferView): Promise<ArrayBuffer> => {
+        const bytes = this.device.read(view);
+        bytes.catch(() => undefined); // told to whoever asks; a save that failed earlier asks no more
+        return bytes;
+      };
+      return { values: read(arena.values), m: read(arena.m), v: read(arena.v) };
+    });
+    const gather = async (name: string, of: 'values' | 'm' | 'v'): Promise<Float32Array> => {
+      const { tensor } = this.parameter(name);
+      const pieces: Float32Array[] = [];
+      for (const { view, rows } of tensor.parts) {
+        const at = this.arenas.findIndex(({ values }) => values.buffer.id === view.buffer.id);
+        pieces.push(new Float32Array(await copies[at]![of], view.offset - this.arenas[at]!.values.offset, rows * tensor.rowSize));
+      }
+      if (pieces.length === 1) return pieces[0]!;
+      const whole = new Float32Array(tensor.size);
+      tensor.parts.forEach(({ rowStart }, index) => {
+        whole.set(pieces[index]!, rowStart * tensor.rowSize);
+      });
+      return whole;
+    };
+    return { values: (name) => gather(name, 'values'), moment: gather };
+  }
+
+  /** The same read from the GPU when asked for: for what is too large to copy, while nothing trains. */
+  live(): TrainedState {
+    return { values: (name) => this.readValues(name), moment: (name, of) => this.device.readF32(this.slot(name)[of]) };
   }
 
   /** Gives the buffers back to the pool; the parameters are unusable after that. */

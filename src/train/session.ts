@@ -10,19 +10,22 @@ import type { ModelFolder } from '../io/modelFolder.ts';
 import { checkAdapterFits, readAdapter, writeAdapter } from '../io/peft.ts';
 import type { Adapter } from '../io/peft.ts';
 import { modulesFromParameters } from '../io/peftTargets.ts';
-import { writeSafetensors } from '../io/safetensors.ts';
+import { openSafetensors, toFloat32, writeSafetensors } from '../io/safetensors.ts';
 import { modelFamily } from '../models/families.ts';
 import { generate } from '../models/generate.ts';
 import { allShapes, attachAdapters, initialLoraA, planTraining } from '../models/lora.ts';
 import type { Finetuning, TrainingPlan } from '../models/lora.ts';
 import { HEAD } from '../models/model.ts';
-import type { Model, ModelDescription } from '../models/model.ts';
+import type { ImageAttention, Model, ModelDescription } from '../models/model.ts';
 import { loadParameters, Weights } from '../models/weights.ts';
 import { doraNorm } from '../ops/dora.ts';
 import type { Parameter } from '../ops/parameter.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { ParameterArena } from './parameterArena.ts';
+import type { TrainedState } from './parameterArena.ts';
+
+const MODEL = 'model.safetensors';
 
 export interface SessionOptions {
   /** Hugging Face model folder. */
@@ -34,6 +37,8 @@ export interface SessionOptions {
   seed?: number;
   minPixels?: number;
   maxPixels?: number;
+  /** What the tokens of an image see of each other, where the family leaves a choice. */
+  imageAttention?: ImageAttention;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
@@ -45,9 +50,11 @@ export class Session {
   readonly plan: TrainingPlan;
   readonly arena: ParameterArena;
   readonly baseModel: string;
+  /** Hugging Face's model_type. */
+  readonly modelType: string;
   private readonly weights: Weights;
 
-  constructor(parts: Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel'> & { weights: Weights }) {
+  constructor(parts: Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType'> & { weights: Weights }) {
     this.device = parts.device;
     this.platform = parts.platform;
     this.model = parts.model;
@@ -55,6 +62,7 @@ export class Session {
     this.plan = parts.plan;
     this.arena = parts.arena;
     this.baseModel = parts.baseModel;
+    this.modelType = parts.modelType;
     this.weights = parts.weights;
   }
 
@@ -63,23 +71,47 @@ export class Session {
     return [...this.plan.trained.values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
   }
 
-  /** Writes what was trained into `dir`: a PEFT adapter folder, or with full fine-tuning a model folder in f32. */
-  async save(dir: string): Promise<void> {
-    const read = (name: string) => (): Promise<Float32Array> => this.arena.readValues(name);
-    const sources = new Map([...this.plan.trained].map(([name, shape]) => [name, { shape, data: read(name) }]));
+  /**
+   * Writes what was trained into `dir`: a PEFT adapter folder, or with full fine-tuning a model folder in f32.
+   * @param from where values are read and files are written, for a checkpoint saved while training goes on; default: the GPU as it is, the session's platform
+   */
+  async save(dir: string, from: { state?: TrainedState; platform?: Platform } = {}): Promise<void> {
+    const { state = this.arena.live(), platform = this.platform } = from;
+    const sources = new Map([...this.plan.trained].map(([name, shape]) => [name, { shape, data: () => state.values(name) }]));
     if (this.plan.config) {
-      await writeAdapter(this.platform, dir, { ...this.plan.config, base_model_name_or_path: this.baseModel }, sources);
+      await writeAdapter(platform, dir, { ...this.plan.config, base_model_name_or_path: this.baseModel }, sources);
       return;
     }
-    await this.platform.makeDir(dir);
-    await copyCompanionFiles(this.platform, this.baseModel, dir, statedAsFloat32);
-    const entries = [...sources].map(([name, { shape, data }]) => ({
-      name,
-      dtype: 'F32' as const,
-      shape,
-      data: async (): Promise<Uint8Array> => new Uint8Array((await data()).buffer),
-    }));
-    await writeSafetensors(this.platform, joinPath(dir, 'model.safetensors'), entries, { format: 'pt' });
+    await platform.makeDir(dir);
+    await copyCompanionFiles(platform, this.baseModel, dir, statedAsFloat32);
+    const entries = [...sources].map(([name, { shape, data }]) => ({ name, dtype: 'F32' as const, shape, data: async () => bytesOf(await data()) }));
+    await writeSafetensors(platform, joinPath(dir, MODEL), entries, { format: 'pt' });
+  }
+
+  /** Puts the values that `save` wrote into `dir` back on the GPU. @throws UserError where they are not those of this model and adapter */
+  async load(dir: string): Promise<void> {
+    const loaded = new Set<string>();
+    if (this.plan.config) {
+      for (const [name, { data }] of (await readAdapter(this.platform, dir, this.modelType)).tensors) {
+        if (!this.plan.trained.has(name)) throw new UserError(`${dir}: ${name} is not among what trains here; the adapter is another one.`);
+        this.arena.writeValues(name, data);
+        loaded.add(name);
+      }
+    } else {
+      const file = await openSafetensors(this.platform, joinPath(dir, MODEL));
+      try {
+        for (const name of this.plan.trained.keys()) {
+          const info = file.tensors.get(name);
+          if (info === undefined) continue;
+          this.arena.writeValues(name, toFloat32(await file.readRaw(name), info.dtype, `${file.path}: ${name}`));
+          loaded.add(name);
+        }
+      } finally {
+        await file.close();
+      }
+    }
+    const missing = [...this.plan.trained.keys()].find((name) => !loaded.has(name));
+    if (missing !== undefined) throw new UserError(`${dir} has no values for ${missing}; it is not a checkpoint of this model and adapter.`);
   }
 
   /** Greedy continuation of an example that ends with the assistant's header. */
@@ -99,7 +131,9 @@ export async function openSession(platform: Platform, device: Device, options: S
   const folder = await openModelFolder(platform, options.baseModel);
   try {
     const family = modelFamily(folder.modelType, joinPath(options.baseModel, 'config.json'));
-    const description = family.describe(folder.config, joinPath(options.baseModel, 'config.json'));
+    const description = family.describe(folder.config, joinPath(options.baseModel, 'config.json'), {
+      ...(options.imageAttention && { imageAttention: options.imageAttention }),
+    });
     const processor = await family.processor(platform, options.baseModel, {
       ...(options.minPixels !== undefined && { minPixels: options.minPixels }),
       ...(options.maxPixels !== undefined && { maxPixels: options.maxPixels }),
@@ -115,7 +149,7 @@ export async function openSession(platform: Platform, device: Device, options: S
       const parameters = await loadAll(device, folder, description, plan, arena, options.onProgress);
       const weights = new Weights(parameters, attachAdapters(plan, arena.parameters));
       await startAdapter(device, plan, arena, parameters, initial, options.seed ?? 0);
-      return new Session({ device, platform, model: description.build(weights), processor, plan, arena, baseModel: options.baseModel, weights });
+      return new Session({ device, platform, model: description.build(weights), processor, plan, arena, baseModel: options.baseModel, modelType: folder.modelType, weights });
     } catch (error) {
       arena.release();
       throw error;
@@ -131,6 +165,10 @@ function finetuningOf(options: SessionOptions, description: ModelDescription, in
     return options.finetuning;
   }
   return { kind: 'lora', config: checkAdapterFits(initial, modulesFromParameters(allShapes(description))).config };
+}
+
+function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
 /** A convolution that is its own stride is a matrix: (out, everything else). */

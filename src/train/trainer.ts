@@ -4,27 +4,41 @@
  */
 import { shuffled, streamId } from '../data/random.ts';
 import type { Example } from '../data/example.ts';
+import type { Device } from '../gpu/device.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Row, Tracker } from '../track/tracker.ts';
-import { formatTrainerState, saveCheckpoint, trainerState, TRAINER_STATE } from './checkpointFolder.ts';
-import type { LogRow, TrainerState } from './checkpointFolder.ts';
+import { BestModel } from './bestModel.ts';
+import type { BestModelSettings } from './bestModel.ts';
+import { formatTrainerState, trainerState, TRAINER_STATE } from './checkpointFolder.ts';
+import type { TrainerState } from './checkpointFolder.ts';
 import type { Evaluator } from './evaluator.ts';
+import { Ledger } from './ledger.ts';
 import { countLabels, runMicroBatch } from './microBatch.ts';
 import { AdamW } from './optimizer.ts';
+import { isInside, loadBest, restoreCheckpoint } from './resume.ts';
+import type { OpenCheckpoint } from './resume.ts';
+import { adapterIdentity, changedSettings, checkSameRun, modelFingerprint } from './runIdentity.ts';
+import type { RunIdentity, RunSettings } from './runIdentity.ts';
+import { CheckpointSaver } from './saving.ts';
 import type { SavedCheckpoint } from './saving.ts';
 import { epochAfter, learningRateAt, microBatchesOf, planSteps, warmupStepsOf } from './schedule.ts';
-import type { SchedulerType, StepPlan } from './schedule.ts';
+import type { Schedule, SchedulerType, StepPlan } from './schedule.ts';
 import type { Session } from './session.ts';
+import type { WatchdogSettings } from './watchdog.ts';
 
 /** Rows to train on; `get` may be called for several rows at once and for a row again in every epoch. */
 export interface ExampleSource {
   readonly length: number;
   get(index: number): Promise<Example>;
+  /** Rough numbers of tokens, one a row, for `group_by_length`. */
+  lengths?(): Promise<ArrayLike<number>>;
+  /** Of what the rows are: a run is resumed only on rows of the same fingerprint. Absent: their number alone is compared. */
+  fingerprint?(): Promise<string>;
 }
 
 /** Names and meanings are those of the command line (src/options.ts). */
-export interface TrainSettings {
+export interface TrainSettings extends BestModelSettings, WatchdogSettings {
   run_name: string;
   epoch: number;
   max_steps: number;
@@ -46,10 +60,17 @@ export interface TrainSettings {
   logging_steps: number;
   save_steps: number;
   save_total_limit: number;
+  /** What follows has no effect without an Evaluator. Default: steps. */
+  eval_strategy?: 'steps' | 'epoch' | 'no';
+  eval_steps?: number;
+  /** Default true. */
+  eval_on_start?: boolean;
+  load_best_model_at_end?: boolean;
 }
 
 export interface TrainResult {
   outcome: 'finished' | 'stopped';
+  /** Of the whole run, those before it was resumed among them. */
   steps: number;
   state: TrainerState;
   /** The last checkpoint; undefined when no step was made or nothing is saved. */
@@ -65,10 +86,14 @@ export interface TrainSurroundings {
   outputDir?: string;
   /** Called once, when the first rows have been read and before anything is written: time to clear away an earlier run. */
   begin?: () => Promise<void>;
-  /** Asked every `eval_steps`, and before the first step. */
+  /** Asked every `eval_steps`, before the first step, and after the last. */
   evaluator?: Evaluator;
   /** After each checkpoint; returns at once. While the promise it may return is pending, that folder is not removed; a rejection becomes a warning. */
   onSaved?: (saved: SavedCheckpoint) => Promise<void> | undefined;
+  /** A run that goes on: from this checkpoint, or from the start where none was saved before it was interrupted. */
+  resume?: { checkpoint?: OpenCheckpoint };
+  /** Options beside the settings that decide what a row is; a resumed run must have the same. */
+  facts?: RunIdentity['facts'];
 }
 
 interface MicroBatch {
@@ -81,7 +106,7 @@ const STEPS_AHEAD = 2;
 
 export async function train(session: Session, source: ExampleSource, settings: TrainSettings, around: TrainSurroundings): Promise<TrainResult> {
   const { device, arena } = session;
-  const { tracker, stop } = around;
+  const { tracker, stop, evaluator, outputDir } = around;
   if (source.length === 0) throw new UserError('There are no rows to train on.');
   const plan = planSteps({
     rows: source.length,
@@ -96,10 +121,18 @@ export async function train(session: Session, source: ExampleSource, settings: T
     totalSteps: plan.totalSteps,
     warmupSteps: warmupStepsOf(plan.totalSteps, { warmupSteps: settings.warmup_steps, warmupRatio: settings.warmup_ratio }),
   };
+  const checkpoint = around.resume?.checkpoint;
+  const firstStep = checkpoint?.step ?? 0;
+  const identity = outputDir === undefined && !checkpoint ? undefined : await runIdentity(session, source, settings, around.facts ?? {});
+  const notes: string[] = [];
+  if (checkpoint && identity) {
+    checkSameRun(checkpoint.run.identity, identity, checkpoint.dir);
+    notes.push(...changedSettings(checkpoint.run.settings, runSettings(settings, schedule, device), firstStep, checkpoint.dir));
+  }
   // Rows that cannot be used are found before anything is written or allocated.
-  let next = stepBatches(source, settings, plan, 0);
+  let next = firstStep < plan.totalSteps ? stepBatches(source, settings, plan, firstStep) : Promise.resolve([]);
   await next;
-  if (around.outputDir !== undefined) await session.platform.makeDir(around.outputDir);
+  if (outputDir !== undefined) await session.platform.makeDir(outputDir);
   await around.begin?.();
   const optimizer = new AdamW(device, arena, {
     beta1: settings.adam_beta1,
@@ -110,70 +143,79 @@ export async function train(session: Session, source: ExampleSource, settings: T
     logCapacity: Math.max(1024, settings.logging_steps),
   });
   const state = trainerState({
+    ...checkpoint?.trainerState,
     max_steps: plan.totalSteps,
     num_train_epochs: Math.ceil(settings.epoch),
     logging_steps: settings.logging_steps,
     save_steps: settings.save_steps,
+    eval_steps: settings.eval_steps ?? 500,
     train_batch_size: settings.per_device_train_batch_size,
   });
+  const ledger = new Ledger(state, optimizer, tracker, settings, checkpoint?.run);
+  const best = new BestModel(settings, state, checkpoint?.run.best);
+  const warn = (text: string): Promise<void> => tracker.event('warning', text);
+  const saver =
+    outputDir === undefined ? undefined : new CheckpointSaver({ session, outputDir, saveTotalLimit: settings.save_total_limit, onSaved: around.onSaved, warn });
   const startedAt = Date.now();
-  const facts: Row = { rows: source.length, trainable: session.trainableCount, steps: plan.totalSteps };
-  await tracker.start({ name: settings.run_name, totalSteps: plan.totalSteps, firstStep: 0, facts, config: { ...settings } });
-  if (plan.totalSteps <= schedule.warmupSteps && schedule.scheduler !== 'constant') {
-    await tracker.event('warning', `All ${plan.totalSteps} steps are warm-up, the first at learning rate 0; lower --warmup_ratio or train longer.`);
-  }
-  device.pool.resetPeak();
-
   let tokens = 0;
-  let logged = 0;
-  let skippedSteps = 0;
-  let lossTotal = 0;
-  let checkpoint: string | undefined;
+  let step = firstStep;
+  let evaluatedAt: number | undefined;
   const inFlight: Promise<undefined>[] = [];
 
-  const logRows = async (step: number): Promise<void> => {
-    const rows = await optimizer.readLog(logged + 1, step);
-    const skipped = rows.filter((row) => row.skipped).length;
-    const loss = rows.reduce((sum, row) => sum + row.lossSum, 0) / rows.length;
-    lossTotal += loss * rows.length;
-    logged = step;
-    skippedSteps += skipped;
-    const row: LogRow = {
-      step,
-      epoch: state.epoch,
-      loss,
-      grad_norm: rows.at(-1)!.gradNorm,
-      learning_rate: learningRateAt(step - 1, schedule),
-    };
-    state.log_history.push(row);
-    const { step: at, ...figures } = row;
-    await tracker.log(figures as Row, at);
-    if (skipped > 0) {
-      await tracker.event('warning', `${skipped} of the last ${rows.length} steps had a gradient that is not finite; they were skipped (${skippedSteps} so far).`);
-    }
+  const isEvaluationDue = (): boolean => evaluator !== undefined && evaluatedAt !== step && evaluationFallsOn(step, settings, plan);
+  /** True when it was the best so far. */
+  const evaluate = async (): Promise<boolean> => {
+    const row = await evaluator?.evaluate(session, { step, tracker, ...(stop && { stop }) });
+    if (!row) return false;
+    evaluatedAt = step;
+    await ledger.logEvaluation(row);
+    return best.see(row, step);
   };
-  const save = async (step: number): Promise<void> => {
-    if (around.outputDir === undefined) return;
-    if (logged < step) await logRows(step);
-    const saved = await saveCheckpoint(session.platform, around.outputDir, step, {
-      trainerState: state,
-      writeAdapter: (dir) => session.save(dir),
-      ...(settings.save_total_limit > 0 && { saveTotalLimit: settings.save_total_limit }),
-    });
-    checkpoint = saved.path;
-    for (const warning of saved.warnings) await tracker.event('warning', warning);
+  const save = async (): Promise<void> => {
+    if (!saver || !identity || step === 0) return;
+    const isBest = best.willSave(step, saver.pathOf(step));
+    const epoch = microBatchesOf(step, plan, settings.gradient_accumulation_steps);
+    const fixed = {
+      step,
+      identity,
+      settings: runSettings(settings, schedule, device),
+      best: best.saved,
+      isEvaluationDue: isEvaluationDue(),
+      sampler: { epoch: epoch.epoch, microBatch: epoch.first },
+      trackers: tracker.state?.() ?? {},
+    };
+    const runState = Promise.all([ledger.saved(), optimizer.readState()]).then(([figures, read]) => ({ ...fixed, ...figures, optimizer: read }));
+    await saver.start({ step, trainerState: state, runState, isBest });
   };
 
-  let step = 0;
   try {
-    for (; step < plan.totalSteps && !stop?.aborted; ) {
+    if (checkpoint) await restoreCheckpoint(session, optimizer, checkpoint);
+    await tracker.start({
+      name: settings.run_name,
+      totalSteps: plan.totalSteps,
+      firstStep,
+      facts: { rows: source.length, trainable: session.trainableCount, steps: plan.totalSteps },
+      config: { ...settings },
+      ...(around.resume && { resumed: { state: checkpoint?.run.trackers ?? {}, history: state.log_history.map((row) => ({ ...row }) as Row) } }),
+    });
+    if (checkpoint) await tracker.event('info', `Resumed from ${checkpoint.dir}, after step ${firstStep} of ${plan.totalSteps}.`);
+    for (const note of notes) await warn(`Not as it would have been without the break: ${note}.`);
+    if (plan.totalSteps <= schedule.warmupSteps && schedule.scheduler !== 'constant') {
+      await warn(`All ${plan.totalSteps} steps are warm-up, the first at learning rate 0; lower --warmup_ratio or train longer.`);
+    }
+    device.pool.resetPeak();
+
+    if (checkpoint ? checkpoint.run.isEvaluationDue : (settings.eval_on_start ?? true) && settings.eval_strategy !== 'no') {
+      if (!stop?.aborted && (await evaluate()) && settings.load_best_model_at_end) await save();
+    }
+    for (; step < plan.totalSteps && !stop?.aborted && !best.isOver; ) {
       const batches = await next;
       next = step + 1 < plan.totalSteps ? stepBatches(source, settings, plan, step + 1) : Promise.resolve([]);
       next.catch(() => undefined); // told where it is awaited
-      const total = batches.reduce((sum, batch) => sum + batch.labels, 0);
+      const labels = batches.reduce((sum, batch) => sum + batch.labels, 0);
       arena.zeroGradients();
-      for (const [index, { examples, labels }] of batches.entries()) {
-        const scale = settings.loss_reduction === 'token' ? 1 / Math.max(1, total) : 1 / (Math.max(1, labels) * batches.length);
+      for (const [index, { examples, labels: own }] of batches.entries()) {
+        const scale = settings.loss_reduction === 'token' ? 1 / Math.max(1, labels) : 1 / (Math.max(1, own) * batches.length);
         await runMicroBatch(device, session.model, examples, {
           grad: true,
           training: true,
@@ -189,34 +231,89 @@ export async function train(session: Session, source: ExampleSource, settings: T
       device.flush();
       inFlight.push(device.gpu.queue.onSubmittedWorkDone());
       if (inFlight.length > STEPS_AHEAD) await inFlight.shift();
+      saver?.check();
       step++;
+      ledger.add(labels);
       state.global_step = step;
       state.epoch = epochAfter(step - 1, plan, settings.gradient_accumulation_steps);
-      state.num_input_tokens_seen = tokens;
+      state.num_input_tokens_seen = (checkpoint?.trainerState.num_input_tokens_seen ?? 0) + tokens;
       tracker.progress({ step, tokens, peakBytes: device.pool.report().peakBytes });
-      if (step % settings.logging_steps === 0 || step === plan.totalSteps) await logRows(step);
-      if (settings.save_steps > 0 && step % settings.save_steps === 0 && step < plan.totalSteps) await save(step);
+      const isLast = step === plan.totalSteps;
+      if (step % settings.logging_steps === 0 || isLast) await ledger.log(learningRateAt(step - 1, schedule));
+      const isNewBest = isEvaluationDue() && !stop?.aborted && (await evaluate());
+      const isSaveDue = (settings.save_steps > 0 && step % settings.save_steps === 0) || (isNewBest && settings.load_best_model_at_end === true);
+      if (isSaveDue && !isLast) await save();
     }
-    const outcome = step < plan.totalSteps ? 'stopped' : 'finished';
-    if (step > 0) {
-      if (logged < step) await logRows(step);
-      await save(step);
-      if (around.outputDir !== undefined) await saveResult(session, around.outputDir, state, checkpoint);
+    const outcome = step < plan.totalSteps && !best.isOver ? 'stopped' : 'finished';
+    if (best.isOver) await tracker.event('info', stoppedEarly(best, state, settings));
+    let isBestLoaded = false;
+    if (saver && outputDir !== undefined && step > 0) {
+      if (saver.lastStep !== step && !(step === firstStep && checkpoint && isInside(checkpoint.dir, outputDir))) await save();
+      await saver.settle();
+      if (outcome === 'finished' && settings.load_best_model_at_end) isBestLoaded = await loadBest(session, state, outputDir, tracker);
+      await saveResult(session, outputDir, state, saver.checkpoint);
     }
+    const last = saver?.checkpoint ?? checkpoint?.dir;
     const seconds = (Date.now() - startedAt) / 1000;
     const memory = device.pool.report();
-    await tracker.finish({
-      outcome,
-      figures: { train_runtime: seconds, train_loss: lossTotal / Math.max(1, step), train_tokens_per_second: tokens / seconds, skipped_steps: skippedSteps },
-      files: around.outputDir === undefined || step === 0 ? [] : [around.outputDir, ...(checkpoint === undefined ? [] : [checkpoint])],
-    });
-    return { outcome, steps: step, state, skippedSteps, memory, ...(checkpoint !== undefined && { checkpoint }) };
+    const figures: Row = {
+      train_runtime: seconds,
+      train_loss: ledger.meanLoss,
+      train_tokens_per_second: tokens / seconds,
+      skipped_steps: ledger.skippedSteps,
+      ...(isBestLoaded && { best_step: state.best_global_step ?? 0 }),
+    };
+    await tracker.finish({ outcome, figures, files: outputDir === undefined || step === 0 ? [] : [outputDir, ...(last === undefined ? [] : [last])] });
+    return { outcome, steps: step, state, skippedSteps: ledger.skippedSteps, memory, ...(last !== undefined && { checkpoint: last }) };
   } catch (error) {
-    await tracker.finish({ outcome: 'failed', figures: { steps_done: step }, files: checkpoint === undefined ? [] : [checkpoint] });
+    await saver?.settle().catch(() => undefined); // a save under way comes to its end; the first error is the one to report
+    await tracker.finish({ outcome: 'failed', figures: { steps_done: step }, files: saver?.checkpoint === undefined ? [] : [saver.checkpoint] });
     throw error;
   } finally {
     optimizer.release();
   }
+}
+
+function evaluationFallsOn(step: number, settings: TrainSettings, plan: StepPlan): boolean {
+  if (step === 0 || settings.eval_strategy === 'no') return false;
+  const every = settings.eval_strategy === 'epoch' ? plan.stepsPerEpoch : (settings.eval_steps ?? 500);
+  return step % every === 0 || step === plan.totalSteps;
+}
+
+async function runIdentity(session: Session, source: ExampleSource, settings: TrainSettings, facts: RunIdentity['facts']): Promise<RunIdentity> {
+  return {
+    baseModel: await modelFingerprint(session.platform, session.baseModel),
+    adapter: session.plan.config ? adapterIdentity(session.plan.config) : null,
+    rows: source.length,
+    data: (await source.fingerprint?.()) ?? null,
+    seed: settings.seed,
+    shuffle: settings.shuffle,
+    rowsPerStep: settings.per_device_train_batch_size * settings.gradient_accumulation_steps,
+    facts,
+  };
+}
+
+function runSettings(settings: TrainSettings, schedule: Schedule, device: Device): RunSettings {
+  return {
+    batchSize: settings.per_device_train_batch_size,
+    accumulation: settings.gradient_accumulation_steps,
+    totalSteps: schedule.totalSteps,
+    warmupSteps: schedule.warmupSteps,
+    scheduler: schedule.scheduler,
+    learningRate: schedule.base,
+    maxGradNorm: settings.max_grad_norm,
+    weightDecay: settings.weight_decay,
+    adamBeta1: settings.adam_beta1,
+    adamBeta2: settings.adam_beta2,
+    adamEpsilon: settings.adam_epsilon,
+    lossReduction: settings.loss_reduction,
+    device: device.report.description,
+  };
+}
+
+function stoppedEarly(best: BestModel, state: TrainerState, settings: TrainSettings): string {
+  const since = `${best.metric} has not improved in ${settings.early_stopping_patience} evaluations`;
+  return `Stopped early at step ${state.global_step}: ${since}; the best was ${state.best_metric} at step ${state.best_global_step}.`;
 }
 
 /** The result at the root of the run's folder. All of it is written beside before any file is moved there, so that a full disk leaves no half of it. */

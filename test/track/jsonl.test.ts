@@ -9,6 +9,7 @@ function memoryFile(before?: string) {
     platform: {
       exists: () => Promise.resolve(state.text !== undefined),
       readFile: () => Promise.resolve(new TextEncoder().encode(state.text)),
+      writeFile: (_path: string, text: Uint8Array | string) => Promise.resolve(void (state.text = typeof text === 'string' ? text : new TextDecoder().decode(text))),
       appendFile: async (_path: string, text: string) => {
         await new Promise((done) => setTimeout(done, text.includes('slow') ? 10 : 0));
         if (state.fail) throw new Error('disk full');
@@ -45,6 +46,21 @@ describe('JsonlTracker', () => {
     const file = memoryFile('{"step":1,"lo');
     await new JsonlTracker(file.platform, 'log').start(RUN);
     expect(file.state.text).toMatch(/^\{"step":1,"lo\n\{"event":"start".*\}\n$/);
+  });
+
+  it('of a resumed run has every row once: later ones go, lost ones come back, events stay', async () => {
+    const row = (step: number, more: object = {}): object => ({ step, loss: step / 10, epoch: step, ...more });
+    const written = [{ event: 'start' }, { step: 0, eval_loss: 9 }, row(1, { elapsed_seconds: 1 }), { step: 2, eval_loss: 8 }, row(3), { event: 'warning' }, row(4), { step: 4, eval_loss: 7 }];
+    const file = memoryFile(`${written.map((line) => JSON.stringify(line)).join('\n')}\n{"step":5,"lo`);
+    const history = [{ step: 0, epoch: 0, eval_loss: 9 }, row(1), row(2), { step: 2, epoch: 2, eval_loss: 8 }, row(3)] as Record<string, number>[];
+    await new JsonlTracker(file.platform, 'log').start({ ...RUN, firstStep: 3, resumed: { state: {}, history } });
+    expect(file.lines().map(({ event, step, loss, eval_loss }) => event ?? [step, loss ?? eval_loss])).toEqual([
+      'start', [0, 9], [1, 0.1], [2, 0.2], [2, 8], [3, 0.3], 'warning', 'start',
+    ]);
+    expect(file.lines()[2]).toEqual(row(1, { elapsed_seconds: 1 }));
+    const fresh = memoryFile();
+    await new JsonlTracker(fresh.platform, 'log').start({ ...RUN, firstStep: 3, resumed: { state: {}, history } });
+    expect(fresh.lines().map(({ event, step }) => event ?? step)).toEqual([0, 1, 2, 2, 3, 'start']);
   });
 
   it('keeps the order of what is told without waiting', async () => {

@@ -1,0 +1,79 @@
+/**
+ * `vernier_state.json` of a checkpoint: what a run needs to go on exactly, beside the weights, the moments and Hugging Face's trainer_state.json. Random numbers
+ * are counter-based, so their whole state is the seed and the step; the place in the data is the step too, and is written out only for the reader.
+ */
+import { readJsonObject } from '../io/modelFolder.ts';
+import { joinPath, UserError } from '../platform.ts';
+import type { Platform } from '../platform.ts';
+import { toJsonNumber } from './figures.ts';
+import type { StepFigures } from './figures.ts';
+import type { OptimizerState } from './optimizer.ts';
+import type { RunIdentity, RunSettings } from './runIdentity.ts';
+
+export const RUN_STATE = 'vernier_state.json';
+const FORMAT = 1;
+
+/** What the search for the best model and early stopping remember. */
+export interface BestState {
+  /** Of the best checkpoint that was saved; `best_metric` in trainer_state.json is the best that was seen. */
+  savedMetric: number | null;
+  /** Evaluations in a row without an improvement. */
+  patienceUsed: number;
+}
+
+export interface RunState {
+  /** Optimizer steps done. */
+  step: number;
+  optimizer: OptimizerState;
+  /** What a continued run must have in common with this one. */
+  identity: RunIdentity;
+  /** What it may change, and then be told so. */
+  settings: RunSettings;
+  /** Steps that no log row shows yet. */
+  pending: StepFigures[];
+  /** Sum over the log rows of loss times steps. */
+  lossTotal: number;
+  skippedSteps: number;
+  /** Consecutive steps that were skipped, up to the last log row. */
+  skippedInARow: number;
+  best: BestState;
+  /** An evaluation was due at `step` and did not come to its end. */
+  isEvaluationDue: boolean;
+  /** Where the data stand: the epoch (from 0) and its next micro-batch. */
+  sampler: { epoch: number; microBatch: number };
+  /** What each tracker needs to go on: ids, never secrets. */
+  trackers: Readonly<Record<string, unknown>>;
+}
+
+/** Pretty JSON; numbers that JSON lacks are words. */
+export function formatRunState(state: RunState): string {
+  const { sampler, ...rest } = state;
+  const random = { kind: 'counter-based', seed: state.identity.seed, step: state.step };
+  const value = { format: FORMAT, world_size: 1, ...rest, sampler: { ...sampler, rows: state.identity.rows }, random };
+  return `${JSON.stringify(value, (_key, item: unknown) => (typeof item === 'number' ? toJsonNumber(item) : item), 2)}\n`;
+}
+
+/** @throws UserError for a file that is missing, damaged, or of another version */
+export async function readRunState(platform: Platform, dir: string): Promise<RunState> {
+  const path = joinPath(dir, RUN_STATE);
+  const json = await readJsonObject(
+    platform,
+    path,
+    `${dir} was not saved by this program, so a run cannot be resumed from it; --init_adapter ${dir} starts a new run from its weights`,
+  );
+  if (json['format'] !== FORMAT) throw new UserError(`${path} has format ${JSON.stringify(json['format'])}; this version resumes from format ${FORMAT}.`);
+  if (json['world_size'] !== 1) {
+    throw new UserError(`${path}: the run was on ${JSON.stringify(json['world_size'])} devices at once and can be resumed on as many only; here it is 1.`);
+  }
+  const revived = revive(json);
+  const missing = ['step', 'optimizer', 'identity', 'settings', 'pending', 'best', 'trackers'].find((key) => !(key in json));
+  if (missing !== undefined || typeof json['step'] !== 'number') throw new UserError(`${path} has no ${missing ?? 'step'}; it is damaged.`);
+  return revived as RunState; // its bytes are those that formatRunState wrote, by their checksum
+}
+
+function revive(value: unknown): unknown {
+  if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
+  if (Array.isArray(value)) return value.map(revive);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, revive(member)]));
+}
