@@ -6,6 +6,7 @@
 import { dataOptions } from './options/data.ts';
 import type { Definition, Value, ValueOf } from './options/definition.ts';
 import { defaultText } from './options/definition.ts';
+import { hubOptions } from './options/hub.ts';
 import { nearestName } from './options/nearest.ts';
 import { trainingOptions } from './options/training.ts';
 import { readValue } from './options/value.ts';
@@ -14,7 +15,7 @@ import { UserError } from './platform.ts';
 export { helpText } from './options/help.ts';
 export type { Definition } from './options/definition.ts';
 
-export const definitions = { ...trainingOptions, ...dataOptions };
+export const definitions = { ...trainingOptions, ...dataOptions, ...hubOptions };
 export type OptionName = keyof typeof definitions;
 export type Options = { [Name in OptionName]: ValueOf<(typeof definitions)[Name]> };
 
@@ -117,6 +118,10 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
   if (options.base_model_hf === null) throw new UserError('No base model: give --base_model_hf a Hugging Face model folder or hub id.');
   if (options.finetune === 'full' && (options.merge_model || options.merge_only))
     throw new UserError('--finetune full leaves a whole model; there is no adapter to merge. Drop --merge_model and --merge_only.');
+  if (options.finetune === 'full' && (options.push_LoRA || options.push_merged_model))
+    throw new UserError('--finetune full leaves a whole model, no adapter: --push_LoRA and --push_merged_model do not apply. Upload the folder with `hf upload`.');
+  for (const [name, push] of [['lora_hub_repo', 'push_LoRA'], ['merged_model_hf', 'push_merged_model']] as const)
+    if (given.has(name) && !options[push]) notes.push(`--${name}: no effect without --${push} true.`);
   if (options.merge_only) return notes; // nothing is trained
   if (given.has('merged_model_dir') && !options.merge_model) notes.push('--merged_model_dir: no effect without --merge_model true or --merge_only true.');
   if (options.process_dataset_only && options.skip_process_dataset)

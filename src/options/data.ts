@@ -38,7 +38,7 @@ export const dataOptions = {
 
   data_dir: {
     group: 'Task lists', type: 'string', default: null, env: 'MedVision_DATA_DIR',
-    help: 'MedVision data folder, the one with Datasets/ in it. Required with task lists.',
+    help: 'MedVision data folder, the one with Datasets/ in it; or the hub data set ORG/NAME[@REVISION], of which what the tasks need is fetched. Required with task lists.',
   },
   tasks_list_json_path_AD: {
     group: 'Task lists', type: 'string', default: null,

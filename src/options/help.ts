@@ -2,13 +2,14 @@
 import { dataOptions } from './data.ts';
 import { GROUPS, defaultText, rangeText } from './definition.ts';
 import type { Definition } from './definition.ts';
+import { hubOptions } from './hub.ts';
 import { trainingOptions } from './training.ts';
 
 const INDENT = 34;
 
 /** All options by group, at most `columns` wide, defaults shown. What is not built yet says so. */
 export function helpText(columns = 100): string {
-  const all = Object.entries<Definition>({ ...trainingOptions, ...dataOptions });
+  const all = Object.entries<Definition>({ ...trainingOptions, ...dataOptions, ...hubOptions });
   const lines = [
     'Fine-tunes a vision-language model on WebGPU and leaves a PEFT adapter.',
     '',

@@ -4,7 +4,6 @@
  */
 import type { Definition } from './definition.ts';
 
-const PUSH_LATER = 'Vernier does not upload yet: the adapter folder can be pushed with `hf upload`.';
 const WANDB_LATER = 'Weights & Biases is not built yet: leave it out; --report_to console,jsonl keeps every figure in trainer_log.jsonl.';
 
 export const trainingOptions = {
@@ -12,9 +11,10 @@ export const trainingOptions = {
   run_name: { group: 'Model', type: 'string', default: 'sft', help: 'Name of the run, in logs and in the default output folder.' },
   base_model_hf: {
     group: 'Model', type: 'string', default: null, aliases: ['model_name_or_path'],
-    help: 'Base model: a Hugging Face model folder (config.json, *.safetensors, tokenizer.json). Required. Hub ids are not fetched yet.',
+    help: 'Base model: a Hugging Face model folder (config.json, *.safetensors, tokenizer.json), or a hub id, ORG/NAME or ORG/NAME@REVISION, which is fetched into the cache ' +
+      'that Python uses too. Required.',
   },
-  init_adapter: { group: 'Model', type: 'string', default: null, help: 'PEFT adapter folder to go on from; its own rank, alpha and targets hold.' },
+  init_adapter: { group: 'Model', type: 'string', default: null, help: 'PEFT adapter to go on from, a folder or a hub id; its own rank, alpha and targets hold.' },
   finetune: { group: 'Model', type: 'enum', default: 'lora', choices: ['lora', 'full'], help: 'Train a LoRA adapter, or every weight of the model.' },
   quantization: {
     group: 'Model', type: 'enum', default: 'none', choices: ['none', 'nf4'],
@@ -169,17 +169,5 @@ export const trainingOptions = {
   merged_dtype: {
     group: 'Merging and sharing', type: 'enum', default: 'f32', choices: ['f32', 'base'],
     help: 'Precision of the merged files: f32 answers as base and adapter do; base rounds every tensor once to the precision it has in the base (bf16: half the size).',
-  },
-  merged_model_hf: {
-    group: 'Merging and sharing', type: 'string', default: null, note: `used for pushing only. ${PUSH_LATER}`,
-    help: 'Hub name of the merged model.',
-  },
-  push_LoRA: {
-    group: 'Merging and sharing', type: 'boolean', default: false, refusal: PUSH_LATER,
-    help: 'Push the adapter to the hub at every save.',
-  },
-  push_merged_model: {
-    group: 'Merging and sharing', type: 'boolean', default: false, refusal: PUSH_LATER,
-    help: 'Push the merged model to the hub.',
   },
 } as const satisfies Record<string, Definition>;
