@@ -27,6 +27,8 @@ export interface PrepareRequest {
   /** Does one file; several at once, up to `workers`. */
   write: (job: ShardJob) => Promise<ShardEntry>;
   workers: number;
+  /** Rows of a file; what SHARD_ROWS says unless a test wants many small files. */
+  shardRows?: number;
   onProgress?: (rows: number) => void;
   /** Called once when another process holds the folder. */
   onWait?: (owner: string) => void;
@@ -112,7 +114,7 @@ async function prepareLocked(platform: Platform, request: PrepareRequest): Promi
     running.add(work);
     while (running.size >= Math.max(1, request.workers)) await Promise.race(running);
   };
-  const most = request.images === 'none' ? SHARD_ROWS.annotations : SHARD_ROWS.pictures;
+  const most = request.shardRows ?? (request.images === 'none' ? SHARD_ROWS.annotations : SHARD_ROWS.pictures);
   const isOver = (): boolean => failure !== undefined || request.stop?.aborted === true;
   try {
     for (const split of ['train', 'validation'] as const) {
