@@ -8,6 +8,7 @@ import type { ParsedOptions } from '../src/options.ts';
 import { countText } from '../src/track/console.ts';
 import type { Terminal } from '../src/track/console.ts';
 import type { Tracker } from '../src/track/tracker.ts';
+import { boughtBy, boughtText } from '../src/train/beforeAfter.ts';
 import { openSession } from '../src/train/session.ts';
 import { train } from '../src/train/trainer.ts';
 import { main, processSurroundings } from './cli.ts';
@@ -16,6 +17,7 @@ import { nodePlatform, releaseGpu } from './platform.ts';
 import { finetuning, resolveBaseModel } from './train/baseModel.ts';
 import type { RunContext } from './train/context.ts';
 import { openEvaluator } from './train/evaluation.ts';
+import { exportRows, prepareBesideExport } from './train/exportRows.ts';
 import { mergeOnly, openPublisher } from './train/publish.ts';
 import type { Publisher } from './train/publish.ts';
 import { beginInPlace, findResume } from './train/resume.ts';
@@ -32,7 +34,8 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
   const context: RunContext = { platform: nodePlatform, options, stop, terminal, say };
   const base = await resolveBaseModel(context);
   if (options.merge_only) return mergeOnly(context, base);
-  if (options.process_dataset_only) return prepareRows(context, base);
+  if (options.export_jsonl !== null && !(await exportRows(context, base))) return;
+  if (options.process_dataset_only) return options.export_jsonl === null ? prepareRows(context, base) : prepareBesideExport(context, base);
 
   // Before the GPU and the weights, which take long: whatever can be wrong by then is told at once.
   const resume = await findResume(context);
@@ -70,7 +73,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
     const rows = await openRows(context, parts.rows, session);
     say(`${rows.train.length} rows; ${countText(session.trainableCount)} values train.`);
     if (isStopped(context)) return;
-    const evaluator = await openEvaluator(context, session, rows);
+    const evaluator = openEvaluator(context, rows);
     const result = await train(session, rows.train, options, {
       tracker,
       stop,
@@ -83,6 +86,8 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
     });
     await rows.close();
     session.close();
+    const bought = boughtBy(result.state.log_history, options.load_best_model_at_end ? (result.state.best_global_step ?? undefined) : undefined);
+    if (bought) say(`What the run bought:\n${boughtText(bought)}`);
     await publisher.afterTraining(out, result);
   } finally {
     device.destroy();

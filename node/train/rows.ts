@@ -3,6 +3,7 @@
  * at once; `openRows` with the session, whose processor (or that of the data workers) makes examples of them.
  */
 import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
+import type { EvaluationRows } from '../../src/train/evaluation.ts';
 import type { ExampleSource } from '../../src/train/trainer.ts';
 import { conversationRows, exampleSource, readTrainingRows } from '../../src/train/sources.ts';
 import type { RowList } from '../../src/train/sources.ts';
@@ -25,8 +26,7 @@ export interface FoundRows {
 
 export interface OpenRows {
   train: ExampleSource;
-  validation?: ExampleSource;
-  validationSample?: (index: number) => Promise<MedvisionSample>;
+  validation?: EvaluationRows;
   /** Ends the data workers. */
   close(): Promise<void>;
 }
@@ -61,10 +61,15 @@ export async function openRows({ platform, options }: RunContext, found: FoundRo
   };
   const workers = await openDataWorkers(platform, settings, { count: workerCount(options.dataloader_num_workers), processor });
   const source = (rows: RowList): ExampleSource => exampleSource(rows, (request, place) => workers.make(request, place));
+  const held = found.validation;
+  const validation: EvaluationRows | undefined = held && held.length > 0 ? {
+    ...source(held),
+    ask: (index) => workers.make({ ...held.request(index), ask: true }, held.place(index)),
+    ...(found.validationSample && { sample: found.validationSample }),
+  } : undefined;
   return {
     train: source(found.train),
-    ...(found.validation && found.validation.length > 0 && { validation: source(found.validation) }),
-    ...(found.validationSample && { validationSample: found.validationSample }),
+    ...(validation && { validation }),
     close: () => workers.close(),
   };
 }

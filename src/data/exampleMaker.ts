@@ -10,7 +10,12 @@ import type { MedvisionSample } from './medvision/sample.ts';
 import type { PreparedSet } from './prepared/preparedSet.ts';
 import type { PreparedSplit } from './prepared/row.ts';
 
-export type RowRequest =
+export type RowRequest = RowPlace & {
+  /** The row up to where its last answer begins, for the model to go on. */
+  ask?: true;
+};
+
+type RowPlace =
   /** `where` is file:line, for messages. */
   | { kind: 'conversation'; conversation: Conversation; where: string }
   | { kind: 'sample'; sample: MedvisionSample }
@@ -44,15 +49,15 @@ export class ExampleMaker {
         return placed(request.where, async () => {
           const { conversation } = request;
           const images = await Promise.all(conversation.images.map((file) => decodeFile(this.platform, file)));
-          return this.encode(conversation, images);
+          return this.encode(conversation, images, request.ask);
         });
       case 'sample':
-        return placed(placeOf(request.sample), async () => this.encodeSample(request.sample, await this.slice(request.sample)));
+        return placed(placeOf(request.sample), async () => this.encodeSample(request.sample, await this.slice(request.sample), request.ask));
       case 'prepared': {
         const { prepared } = this.parts;
         if (prepared === undefined) throw new Error('a prepared row is asked for, no prepared data is open');
         const row = await prepared.row(request.split, request.index);
-        return placed(placeOf(row.sample), async () => this.encodeSample(row.sample, (await prepared.picture(row)) ?? (await this.slice(row.sample))));
+        return placed(placeOf(row.sample), async () => this.encodeSample(row.sample, (await prepared.picture(row)) ?? (await this.slice(row.sample)), request.ask));
       }
     }
   }
@@ -63,13 +68,15 @@ export class ExampleMaker {
     throw new UserError('The prepared data holds no pictures. Give --data_dir, the folder of the volumes, or prepare it with --process_img true.');
   }
 
-  private encodeSample(sample: MedvisionSample, image: DecodedImage): Example {
-    return this.encode({ messages: sampleMessages(sample), images: [sample.imageFile] }, [image]);
+  private encodeSample(sample: MedvisionSample, image: DecodedImage, ask?: true): Example {
+    return this.encode({ messages: sampleMessages(sample), images: [sample.imageFile] }, [image], ask);
   }
 
-  private encode(conversation: Conversation, images: DecodedImage[]): Example {
+  private encode(conversation: Conversation, images: DecodedImage[], ask?: true): Example {
     const { mask, vocabSize } = this.parts;
-    const example = this.processor.encode(conversation, images, { mask });
+    const example = ask
+      ? this.processor.encode(beforeLastAnswer(conversation), images, { mask, addGenerationPrompt: true })
+      : this.processor.encode(conversation, images, { mask });
     const outside = example.inputIds.find((id) => id >= vocabSize);
     if (outside === undefined) return example;
     throw new UserError(
@@ -77,6 +84,12 @@ export class ExampleMaker {
         'Tokenizer and weights are of different models; take both from one.',
     );
   }
+}
+
+/** Without its last assistant turn and what follows it. */
+function beforeLastAnswer(conversation: Conversation): Conversation {
+  const end = conversation.messages.findLastIndex(({ role }) => role === 'assistant');
+  return end < 0 ? conversation : { ...conversation, messages: conversation.messages.slice(0, end) };
 }
 
 export async function decodeFile(platform: Platform, file: string): Promise<DecodedImage> {

@@ -10,6 +10,9 @@ import { asObject, parseJson } from './json.ts';
 import type { PlanKind, SampleSplit } from './plan.ts';
 
 export type TaskType = 'BoxSize' | 'TumorLesionSize' | 'BiometricsFromLandmarks';
+/** As the reference's programs name the three kinds (`--task_type`), and its options the limits of each. */
+export type TaskTag = 'AD' | 'Detection' | 'TL';
+export const TASK_TAGS: Readonly<Record<TaskType, TaskTag>> = { BiometricsFromLandmarks: 'AD', BoxSize: 'Detection', TumorLesionSize: 'TL' };
 /** The three list options of the command line: --tasks_list_json_path_{AD,detect,TL}. */
 export type TaskFamily = 'AD' | 'detect' | 'TL';
 

@@ -1,0 +1,43 @@
+/** `--export_jsonl`: the rows of the task lists as JSON lines. Needs no GPU and no weights. */
+import { collectSamples } from '../../src/data/medvision/collect.ts';
+import { exportJsonl } from '../../src/data/medvision/exportJsonl.ts';
+import { loadProcessor } from '../../src/models/processor.ts';
+import { UserError } from '../../src/platform.ts';
+import { countText } from '../../src/track/console.ts';
+import type { RunContext } from './context.ts';
+import { prepareRows } from './taskRows.ts';
+
+/** @param base folder of the base model @returns false when Ctrl-C ended it */
+export async function exportRows({ platform, options, stop, terminal, say }: RunContext, base: string): Promise<boolean> {
+  const path = options.export_jsonl;
+  if (path === null) return true;
+  const processor = await loadProcessor(platform, base, {
+    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
+    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+  });
+  const collected = await collectSamples(platform, options, processor);
+  for (const note of collected.report.notes) say(`Note: ${note}`);
+  const total = countText(collected.train.length + collected.validation.length);
+  const rows = await exportJsonl(platform, path, collected, {
+    stop,
+    onProgress: (done) => {
+      if (terminal.isTty) terminal.write(`\r\x1b[KExporting rows: ${countText(done)} of ${total}`);
+    },
+  });
+  if (terminal.isTty) terminal.write('\r\x1b[K');
+  say(rows === undefined ? `Stopped; ${path} is not written.` : `${path}: ${collected.train.length} training and ${collected.validation.length} validation rows.`);
+  return rows !== undefined;
+}
+
+/**
+ * `--process_dataset_only true` beside an export: the prepared folder is made too, but where none was named and the data folder cannot be written, the
+ * export is what was asked for.
+ */
+export async function prepareBesideExport(context: RunContext, base: string): Promise<void> {
+  try {
+    await prepareRows(context, base);
+  } catch (error) {
+    if (!(error instanceof UserError) || context.options.prepared_ds_dir !== null) throw error;
+    context.say(`Note: the rows are exported, but not prepared. ${error.message} Name another folder with --prepared_ds_dir.`);
+  }
+}

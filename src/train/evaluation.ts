@@ -1,0 +1,191 @@
+/**
+ * Evaluation between two steps of training: the loss and token accuracy of held-out rows, and the answers the model writes to some of them, read and scored as
+ * MedVision does. Rows of one task are evaluated together, so that every figure exists for each task (`eval_AD_loss`) and for all (`eval_loss`,
+ * which weighs every token alike). Nothing that trains is touched: no gradients, no dropout, no random numbers.
+ */
+import { figuresOf, scoreAnswer } from '../data/medvision/metrics.ts';
+import type { AnswerScore, Figures } from '../data/medvision/metrics.ts';
+import type { AnswerMode } from '../data/medvision/answers.ts';
+import type { MedvisionSample } from '../data/medvision/sample.ts';
+import { TASK_TAGS } from '../data/medvision/tasks.ts';
+import type { TaskTag, TaskType } from '../data/medvision/tasks.ts';
+import type { Example } from '../data/example.ts';
+import { shuffled, streamId } from '../data/random.ts';
+import { Tensor } from '../gpu/tensor.ts';
+import { generateBatch } from '../models/generate.ts';
+import type { Row } from '../track/tracker.ts';
+import type { EvaluationMoment, Evaluator } from './evaluator.ts';
+import { countLabels, runMicroBatch } from './microBatch.ts';
+import type { Session } from './session.ts';
+import type { ExampleSource } from './trainer.ts';
+
+export interface EvaluationRows extends ExampleSource {
+  /** The sample behind a row; absent where rows are plain conversations, which are not told apart by task. */
+  sample?(index: number): Promise<MedvisionSample>;
+  /** The row up to where its last answer begins; absent where no answers can be asked for. */
+  ask?(index: number): Promise<Example>;
+}
+
+export interface EvaluationSettings {
+  per_device_eval_batch_size: number;
+  /** Rows of each task that the model is asked about; 0: none. */
+  eval_generate: number;
+  eval_max_new_tokens: number;
+  parser: AnswerMode;
+  seed: number;
+}
+
+/** A row that the model is asked about. */
+interface Question {
+  index: number;
+  sample: MedvisionSample;
+}
+
+/** The rows of one task, or of all where tasks are not known. */
+interface TaskRows {
+  tag: TaskTag | undefined;
+  rows: number[];
+  questions: Question[];
+}
+
+interface TokenSums {
+  /** Σ −log p, in nats. */
+  loss: number;
+  correct: number;
+  labels: number;
+}
+
+/** Figures of answers that log rows show: key suffix → medvision_bm's name. */
+const LENGTHS: Readonly<Record<string, string>> = { mae: 'avgMAE', mre: 'avgMRE', 'mre<0.1': 'MRE<0.1', success_rate: 'SuccessRate' };
+const BOXES: Readonly<Record<string, string>> = {
+  mae: 'avgMAE', iou: 'IoU', f1: 'F1', precision: 'Precision', recall: 'Recall', 'iou>0.5': 'IoU>0.5', success_rate: 'SuccessRate',
+};
+
+export class RowEvaluator implements Evaluator {
+  private readonly rows: EvaluationRows;
+  private readonly settings: EvaluationSettings;
+  private readonly onProgress: (done: number, total: number) => void;
+  private tasks: TaskRows[] | undefined;
+
+  /** @param onProgress rows evaluated and answered, of how many */
+  constructor(rows: EvaluationRows, settings: EvaluationSettings, onProgress: (done: number, total: number) => void = () => undefined) {
+    this.rows = rows;
+    this.settings = settings;
+    this.onProgress = onProgress;
+  }
+
+  async evaluate(session: Session, { stop }: EvaluationMoment): Promise<Row | undefined> {
+    const startedAt = performance.now();
+    const tasks = (this.tasks ??= await this.findTasks());
+    const total = tasks.reduce((sum, { rows, questions }) => sum + rows.length + questions.length, 0);
+    let done = 0;
+    const advance = (count: number): void => this.onProgress((done += count), total);
+    const row: Row = {};
+    const all: TokenSums = { loss: 0, correct: 0, labels: 0 };
+    let batches = 0;
+    for (const { tag, rows } of tasks) {
+      const sums = await this.tokenSums(session, rows, stop, advance);
+      if (sums === undefined) return undefined;
+      for (const key of ['loss', 'correct', 'labels'] as const) all[key] += sums[key];
+      batches += Math.ceil(rows.length / this.settings.per_device_eval_batch_size);
+      if (tag !== undefined) Object.assign(row, tokenFigures(`eval_${tag}`, sums));
+    }
+    for (const { tag, questions } of tasks) {
+      if (tag === undefined || questions.length === 0) continue;
+      const scores = await this.answers(session, questions, stop, advance);
+      if (scores === undefined) return undefined;
+      Object.assign(row, answerFigures(`eval_${tag}`, questions[0]!.sample.taskType, scores));
+    }
+    const seconds = (performance.now() - startedAt) / 1000;
+    return {
+      ...tokenFigures('eval', all),
+      ...row,
+      eval_runtime: seconds,
+      eval_samples_per_second: this.rows.length / seconds,
+      eval_steps_per_second: batches / seconds,
+    };
+  }
+
+  /** Rows by task, in the order of the rows; of each the questions, the same in every evaluation. */
+  private async findTasks(): Promise<TaskRows[]> {
+    const { rows, settings } = this;
+    const all = Array.from({ length: rows.length }, (_, index) => index);
+    if (!rows.sample) return [{ tag: undefined, rows: all, questions: [] }];
+    const samples: MedvisionSample[] = [];
+    for (const index of all) samples.push(await rows.sample(index));
+    const tags = Object.values(TASK_TAGS).filter((tag) => samples.some(({ taskType }) => TASK_TAGS[taskType] === tag));
+    return tags.map((tag) => {
+      const own = all.filter((index) => TASK_TAGS[samples[index]!.taskType] === tag);
+      const drawn = rows.ask ? shuffled(own.length, settings.seed, streamId('eval_generate')).subarray(0, settings.eval_generate).sort() : [];
+      return { tag, rows: own, questions: Array.from(drawn, (at) => ({ index: own[at]!, sample: samples[own[at]!]! })) };
+    });
+  }
+
+  private async tokenSums(session: Session, rows: readonly number[], stop: AbortSignal | undefined, advance: (count: number) => void): Promise<TokenSums | undefined> {
+    const { device, model } = session;
+    const sums: TokenSums = { loss: 0, correct: 0, labels: 0 };
+    const size = this.settings.per_device_eval_batch_size;
+    const examplesFrom = (start: number): Promise<Example[]> => Promise.all(rows.slice(start, start + size).map((index) => this.rows.get(index)));
+    let next = examplesFrom(0);
+    // A batch is read back while the next one is encoded, so that the GPU is not left waiting.
+    let reading: Promise<void> = Promise.resolve();
+    for (let start = 0; start < rows.length; start += size) {
+      if (stop?.aborted) {
+        await reading;
+        return undefined;
+      }
+      const examples = await next;
+      next = examplesFrom(start + size);
+      next.catch(() => undefined); // told where it is awaited
+      const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'batch'));
+      device.clear(lossSum.view);
+      await runMicroBatch(device, model, examples, {
+        grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 }, lossScale: 1, lossSum,
+      });
+      const read = device.readF32(lossSum);
+      device.pool.release(lossSum.view);
+      await reading;
+      reading = read.then(([loss, correct]) => {
+        sums.loss += loss!;
+        sums.correct += correct!;
+        advance(examples.length);
+      });
+      reading.catch(() => undefined); // told where it is awaited
+      sums.labels += examples.reduce((sum, example) => sum + countLabels(example), 0);
+    }
+    await reading;
+    return sums;
+  }
+
+  private async answers(
+    { device, model, processor }: Session,
+    questions: readonly Question[],
+    stop: AbortSignal | undefined,
+    advance: (count: number) => void,
+  ): Promise<AnswerScore[] | undefined> {
+    const { per_device_eval_batch_size: size, eval_max_new_tokens: maxNewTokens, parser } = this.settings;
+    const scores: AnswerScore[] = [];
+    for (let start = 0; start < questions.length; start += size) {
+      const batch = questions.slice(start, start + size);
+      const prompts = await Promise.all(batch.map(({ index }) => this.rows.ask!(index)));
+      const written = await generateBatch(device, model, prompts, { maxNewTokens, endIds: processor.endOfTurnIds, ...(stop && { stop }) });
+      if (stop?.aborted) return undefined;
+      batch.forEach(({ sample }, i) => {
+        const text = processor.decode(written[i]!.ids, { skipSpecialTokens: true });
+        scores.push(scoreAnswer(sample.taskType, text, sample.values, parser));
+      });
+      advance(batch.length);
+    }
+    return scores;
+  }
+}
+
+function tokenFigures(prefix: string, { loss, correct, labels }: TokenSums): Row {
+  return { [`${prefix}_loss`]: loss / labels, [`${prefix}_mean_token_accuracy`]: correct / labels };
+}
+
+function answerFigures(prefix: string, taskType: TaskType, scores: readonly AnswerScore[]): Row {
+  const figures: Figures = figuresOf(taskType, scores);
+  const shown = Object.entries(taskType === 'BoxSize' ? BOXES : LENGTHS).map(([suffix, name]) => [`${prefix}_${suffix}`, figures[name] ?? NaN] as const);
+  return Object.fromEntries(shown.filter(([, value]) => !Number.isNaN(value)));
+}

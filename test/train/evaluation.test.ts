@@ -1,0 +1,112 @@
+/** Evaluation between two steps: losses against transformers' figures, by task and together, answers scored, and nothing changed by it. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
+import type { TaskType } from '../../src/data/medvision/tasks.ts';
+import type { Device } from '../../src/gpu/device.ts';
+import type { Row } from '../../src/track/tracker.ts';
+import { allOf } from '../../src/track/tracker.ts';
+import { boughtBy, boughtText } from '../../src/train/beforeAfter.ts';
+import { RowEvaluator } from '../../src/train/evaluation.ts';
+import type { EvaluationRows, EvaluationSettings } from '../../src/train/evaluation.ts';
+import { testDevice } from '../gpu/testDevice.ts';
+import { goldenPath } from '../io/goldenFolder.ts';
+import { goldenCases, withSession } from '../models/golden.ts';
+import { floats, goldenCase, MODEL, promptOf } from '../models/qwen2_5_vl/goldenExamples.ts';
+import type { GoldenCase } from '../models/qwen2_5_vl/goldenExamples.ts';
+
+const baseModel = goldenPath('models', MODEL);
+const settings: EvaluationSettings = { per_device_eval_batch_size: 2, eval_generate: 0, eval_max_new_tokens: 4, parser: 'robust', seed: 1 };
+const moment = { step: 0, tracker: allOf([]) };
+const cases: GoldenCase[] = [];
+let device: Device;
+
+beforeAll(async () => {
+  device = await testDevice();
+  for (const id of goldenCases(MODEL)) cases.push(await goldenCase(id));
+});
+
+const rowsOf = (types?: TaskType[]): EvaluationRows => ({
+  length: cases.length,
+  get: (index) => Promise.resolve(cases[index]!.example),
+  ...(types && {
+    ask: (index: number) => Promise.resolve(promptOf(cases[index]!)),
+    sample: (index: number) => Promise.resolve({ taskType: types[index % types.length], values: [1, 2, 3, 4].slice(0, types[index % types.length] === 'TumorLesionSize' ? 2 : 4) } as MedvisionSample),
+  }),
+});
+/** Mean −log p of the labelled tokens of some cases, as transformers computed it. */
+const goldenLoss = (chosen: readonly GoldenCase[]): number => {
+  const nll = chosen.flatMap(({ tensors }) => [...floats(tensors, 'nll_completion')]);
+  return nll.reduce((sum, value) => sum + value, 0) / nll.length;
+};
+const evaluate = async (rows: EvaluationRows, chosen: Partial<EvaluationSettings> = {}, stop?: AbortSignal): Promise<Row | undefined> => {
+  let row: Row | undefined;
+  await withSession(device, { baseModel, finetuning: { kind: 'full' } }, async (session) => {
+    row = await new RowEvaluator(rows, { ...settings, ...chosen }).evaluate(session, { ...moment, ...(stop && { stop }) });
+  });
+  return row;
+};
+
+describe('losses', () => {
+  it.each([1, 2, 3, 100])('weigh every token alike, in batches of %d', async (size) => {
+    const row = await evaluate(rowsOf(), { per_device_eval_batch_size: size });
+    expect(row!['eval_loss']).toBeCloseTo(goldenLoss(cases), 5);
+    expect(row!['eval_mean_token_accuracy']).toBeGreaterThanOrEqual(0);
+    expect(Object.keys(row!).sort()).toEqual(['eval_loss', 'eval_mean_token_accuracy', 'eval_runtime', 'eval_samples_per_second', 'eval_steps_per_second']);
+  });
+
+  it('are there for each task and together', async () => {
+    const types: TaskType[] = ['BoxSize', 'TumorLesionSize'];
+    const row = await evaluate(rowsOf(types));
+    expect(row!['eval_loss']).toBeCloseTo(goldenLoss(cases), 5);
+    expect(row!['eval_Detection_loss']).toBeCloseTo(goldenLoss(cases.filter((_, i) => i % 2 === 0)), 5);
+    expect(row!['eval_TL_loss']).toBeCloseTo(goldenLoss(cases.filter((_, i) => i % 2 === 1)), 5);
+    expect('eval_AD_loss' in row!).toBe(false);
+    expect('eval_TL_mae' in row!).toBe(false);
+  });
+});
+
+describe('answers', () => {
+  it('are asked for so many rows of each task, the same every time, and scored', async () => {
+    const asked: number[] = [];
+    const rows = rowsOf(['BoxSize', 'TumorLesionSize']);
+    const counting = { ...rows, ask: (index: number) => (asked.push(index), rows.ask!(index)) };
+    await withSession(device, { baseModel, finetuning: { kind: 'full' } }, async (session) => {
+      const evaluator = new RowEvaluator(counting, { ...settings, eval_generate: 1 });
+      const first = await evaluator.evaluate(session, moment);
+      const again = await evaluator.evaluate(session, moment);
+      expect(asked).toHaveLength(4);
+      expect(asked.slice(2)).toEqual(asked.slice(0, 2));
+      expect(asked.map((index) => index % 2)).toEqual([0, 1, 0, 1]);
+      for (const key of ['eval_Detection_iou', 'eval_Detection_f1', 'eval_Detection_precision', 'eval_Detection_recall', 'eval_Detection_iou>0.5', 'eval_TL_mre<0.1'])
+        expect(first![key], key).toBe(0);
+      expect(first!['eval_TL_success_rate']).toBe(again!['eval_TL_success_rate']);
+    });
+  });
+
+  it('stop between two tokens: no row then', async () => {
+    const stop = new AbortController();
+    const rows = rowsOf(['BoxSize']);
+    const stopping = { ...rows, ask: (index: number) => (stop.abort(), rows.ask!(index)) };
+    expect(await evaluate(stopping, { eval_generate: 2, eval_max_new_tokens: 100 }, stop.signal)).toBeUndefined();
+    expect(await evaluate(rowsOf(), {}, AbortSignal.abort())).toBeUndefined();
+  });
+});
+
+describe('what a run bought', () => {
+  const row = (step: number, loss: number, mre: number): { step: number; epoch: number; eval_loss: number; 'eval_AD_mre<0.1': number; eval_runtime: number } => ({
+    step, epoch: step / 10, eval_loss: loss, 'eval_AD_mre<0.1': mre, eval_runtime: step,
+  });
+
+  it('is the difference between the first and the last evaluation', () => {
+    const history = [row(0, 2.5, 0), { step: 5, epoch: 0.5, loss: 2 }, row(10, 1.25, 0.5), row(20, 1.5, 0.625)];
+    const bought = boughtBy(history)!;
+    expect(bought).toEqual({ from: 0, to: 20, figures: [{ name: 'eval_loss', before: 2.5, after: 1.5 }, { name: 'eval_AD_mre<0.1', before: 0, after: 0.625 }] });
+    expect(boughtBy(history, 10)?.figures[0]?.after).toBe(1.25);
+    expect(boughtText(bought).split('\n')).toEqual(['  evaluation  step 0 → step 20', '  loss         2.500 →   1.500', '  AD_mre<0.1   0.000 →  0.6250']);
+  });
+
+  it('is nothing where there was one evaluation or none', () => {
+    expect(boughtBy([])).toBeUndefined();
+    expect(boughtBy([row(0, 1, 0)])).toBeUndefined();
+  });
+});
