@@ -349,3 +349,35 @@ describe('refused, with nothing left behind', () => {
     expect(platform.files.has('/merged/model.safetensors')).toBe(true);
   });
 });
+
+describe('memory', () => {
+  it('no read and no write is larger than a block, whatever the size of a tensor', async () => {
+    const BLOCK_BYTES = 8 * 2 ** 20;
+    const [vocab, width] = [9000, 1536];
+    const dir = `${work}/wide`;
+    const zeros = (count: number) => async function* (): AsyncIterable<Uint8Array> {
+      for (let at = 0; at < count * 4; at += 2 ** 20) yield new Uint8Array(Math.min(2 ** 20, count * 4 - at));
+    };
+    const tensor = (name: string, rows: number): TensorEntry => ({ name, dtype: 'F32', shape: [rows, width], data: zeros(rows * width) });
+    await nodePlatform.makeDir(dir);
+    await nodePlatform.writeFile(`${dir}/config.json`, '{"model_type": "qwen2_5_vl"}');
+    await writeSafetensors(nodePlatform, `${dir}/model.safetensors`, [tensor('model.embed_tokens.weight', vocab), tensor('model.layers.0.mlp.up_proj.weight', 4000)]);
+    await makeAdapter(nodePlatform, dir, `${work}/wide-adapter`, { target_modules: ['up_proj'], r: 2, modules_to_save: ['embed_tokens'] });
+    let largest = 0;
+    const watched: Platform = {
+      ...nodePlatform,
+      async openFile(path) {
+        const file = await nodePlatform.openFile(path);
+        return { ...file, read: (offset, length) => ((largest = Math.max(largest, length)), file.read(offset, length)) };
+      },
+      async createFile(path) {
+        const file = await nodePlatform.createFile(path);
+        return { ...file, write: (bytes) => ((largest = Math.max(largest, bytes.length)), file.write(bytes)) };
+      },
+    };
+    const { bytes } = await merge(watched, dir, `${work}/wide-adapter`, `${work}/wide-merged`);
+    expect(bytes).toBe((2 * vocab + 4000) * width * 4);
+    expect(largest).toBeGreaterThan(BLOCK_BYTES / 2);
+    expect(largest).toBeLessThanOrEqual(BLOCK_BYTES);
+  });
+});
