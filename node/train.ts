@@ -18,6 +18,7 @@ import { finetuning, resolveBaseModel } from './train/baseModel.ts';
 import type { RunContext } from './train/context.ts';
 import { openEvaluator } from './train/evaluation.ts';
 import { exportRows, prepareBesideExport } from './train/exportRows.ts';
+import { exportRows, prepareBesideExport } from './train/exportRows.ts';
 import { mergeOnly, openPublisher } from './train/publish.ts';
 import type { Publisher } from './train/publish.ts';
 import { beginInPlace, findResume } from './train/resume.ts';
