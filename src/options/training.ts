@@ -108,10 +108,9 @@ export const trainingOptions = {
     group: 'Output', type: 'list', default: ['console', 'jsonl'], choices: ['console', 'jsonl', 'none', 'wandb', 'tensorboard', 'all'],
     refusedChoices: {
       wandb: WANDB_LATER,
-      tensorboard: 'TensorBoard files are not built yet: --report_to console,jsonl keeps every figure in trainer_log.jsonl.',
       all: 'Name the trackers one by one: --report_to console,jsonl.',
     },
-    help: 'Where figures go: console, jsonl (trainer_log.jsonl in the output folder), none.',
+    help: 'Where figures go: console, jsonl (trainer_log.jsonl in the output folder), tensorboard (event files in its folder runs), none.',
   },
   wandb_project: { group: 'Output', type: 'string', default: null, refusal: WANDB_LATER, help: 'Weights & Biases project.' },
   wandb_run_name: { group: 'Output', type: 'string', default: null, refusal: WANDB_LATER, help: 'Name of the run there.' },

@@ -1,0 +1,121 @@
+/**
+ * TensorBoard event files, one to a process, with the tags of Hugging Face's callback: train/loss, eval/loss, … A run that goes on begins with a session start
+ * at its step, at which TensorBoard purges the figures of the earlier process that come again. Records: length, its masked CRC, data, its masked CRC
+ * (tensorflow/core/lib/io/record_writer.h); messages: tensorboard/compat/proto/event.proto and summary.proto.
+ */
+import { joinPath, UserError } from '../platform.ts';
+import type { AppendFile, Platform } from '../platform.ts';
+import { doubleField, floatField, integerField, joinBytes, messageField, stringField } from './protobuf.ts';
+import type { Field } from './protobuf.ts';
+import { redactConfig } from './tracker.ts';
+import type { Row, RunInfo, Summary, Tracker } from './tracker.ts';
+
+const CRC32C = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+  return crc;
+});
+
+export function crc32c(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = (crc >>> 8) ^ CRC32C[(crc ^ byte) & 255]!;
+  return ~crc >>> 0;
+}
+
+function maskedCrc(bytes: Uint8Array): Uint8Array {
+  const crc = crc32c(bytes);
+  const out = new Uint8Array(4);
+  new DataView(out.buffer).setUint32(0, (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0, true);
+  return out;
+}
+
+/** One record of an event file. */
+export function eventRecord(event: Uint8Array): Uint8Array {
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setBigUint64(0, BigInt(event.length), true);
+  return joinBytes([length, maskedCrc(length), event, maskedCrc(event)]);
+}
+
+/** loss → train/loss, eval_loss → eval/loss, as transformers' `rewrite_logs`. */
+function tagOf(key: string): string {
+  for (const split of ['eval', 'test']) if (key.startsWith(`${split}_`)) return `${split}/${key.slice(split.length + 1)}`;
+  return `train/${key}`;
+}
+
+const SUMMARY = 5;
+const SESSION_LOG = 7;
+const DT_STRING = 7;
+
+function scalar(key: string, value: number): Field {
+  return messageField(1, [stringField(1, tagOf(key)), floatField(2, value)]);
+}
+
+/** As torch's `add_text`: a string tensor of one element for the text plugin, which renders Markdown. */
+function text(tag: string, markdown: string): Field {
+  const tensor = [integerField(1, DT_STRING), messageField(2, [messageField(2, [integerField(1, 1)])]), stringField(8, markdown)];
+  return messageField(1, [stringField(1, `${tag}/text_summary`), messageField(8, tensor), messageField(9, [messageField(1, [stringField(1, 'text')])])]);
+}
+
+export class TensorBoardTracker implements Tracker {
+  readonly #platform: Platform;
+  readonly #dir: string;
+  readonly #now: () => number;
+  #file: AppendFile | undefined;
+  #queue: Promise<void> = Promise.resolve();
+  #lastStep = 0;
+
+  /** Files go to `dir`, which TensorBoard is pointed at; `now` in milliseconds since 1970. */
+  constructor(platform: Platform, dir: string, now: () => number = Date.now) {
+    this.#platform = platform;
+    this.#dir = dir;
+    this.#now = now;
+  }
+
+  async start(run: RunInfo): Promise<void> {
+    const { native } = this.#platform;
+    if (!native) throw new UserError('TensorBoard files need a disk, which a browser page has not; leave tensorboard out of report_to.');
+    await this.#platform.makeDir(this.#dir);
+    const host = this.#platform.env('HOSTNAME') ?? this.#platform.name;
+    const seconds = Math.floor(this.#now() / 1000);
+    let path = '';
+    for (let n = 0; path === '' || (await this.#platform.exists(path)); n++) path = joinPath(this.#dir, `events.out.tfevents.${seconds}.${host}.${n}`);
+    this.#file = await native.openAppend(path);
+    this.#lastStep = run.firstStep;
+    await this.#write(0, stringField(3, 'brain.Event:2'));
+    if (run.firstStep > 0) await this.#write(run.firstStep + 1, messageField(SESSION_LOG, [integerField(1, 1)]));
+    const config = JSON.stringify(redactConfig({ ...run.config }), null, 2);
+    await this.#write(run.firstStep, messageField(SUMMARY, [text('args', `\`\`\`json\n${config}\n\`\`\``)]));
+  }
+
+  progress(): void {}
+
+  log(row: Row, step: number): Promise<void> {
+    this.#lastStep = Math.max(this.#lastStep, step);
+    const values = Object.entries(row).flatMap(([key, value]) => (typeof value === 'number' && key !== 'step' ? [scalar(key, value)] : []));
+    return values.length === 0 ? Promise.resolve() : this.#write(step, messageField(SUMMARY, values));
+  }
+
+  event(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async finish({ figures }: Summary): Promise<void> {
+    const file = this.#file;
+    if (!file) return;
+    try {
+      await this.log(figures, this.#lastStep);
+    } finally {
+      this.#file = undefined;
+      await file.close();
+    }
+  }
+
+  /** One record after the other, in the order told, even where the caller does not wait. */
+  #write(step: number, what: Field): Promise<void> {
+    const record = eventRecord(joinBytes([doubleField(1, this.#now() / 1000), integerField(2, step), what]));
+    const file = this.#file;
+    const written = this.#queue.then(() => file?.append(record));
+    this.#queue = written.catch(() => undefined); // the caller hears of it; later records are tried again
+    return written;
+  }
+}

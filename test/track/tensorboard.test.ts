@@ -1,0 +1,88 @@
+/** Event files: the framing by known checksums, the tags, and (where VERNIER_PYTHON names a Python with tensorboard) what TensorBoard itself reads. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { nodePlatform } from '../../node/platform.ts';
+import { crc32c, eventRecord, TensorBoardTracker } from '../../src/track/tensorboard.ts';
+
+const python = process.env['VERNIER_PYTHON'];
+const script = fileURLToPath(new URL('../golden/tensorboard_events.py', import.meta.url));
+const RUN = { name: 'sft', totalSteps: 4, firstStep: 0, facts: {}, config: { seed: 1, hf_token: 'secret' } };
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'vernier-tensorboard-'));
+});
+afterEach(() => {
+  rmSync(dir, { recursive: true });
+});
+
+function rawEvents(file: string): Uint8Array[] {
+  const bytes = readFileSync(join(dir, file));
+  const events: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = Number(bytes.readBigUInt64LE(at));
+    const event = bytes.subarray(at + 12, at + 12 + length);
+    expect(Buffer.compare(bytes.subarray(at, at + 16 + length), Buffer.from(eventRecord(event)))).toBe(0);
+    events.push(event);
+    at += 16 + length;
+  }
+  return events;
+}
+
+describe('event files', () => {
+  it("have Castagnoli's checksum (RFC 3720, B.4)", () => {
+    expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);
+    expect(crc32c(new Uint8Array(32).fill(255))).toBe(0x62a8ab43);
+    expect(crc32c(Uint8Array.from({ length: 32 }, (_, i) => i))).toBe(0x46dd794e);
+  });
+
+  it('hold whole records in the order told, scalars as protobuf floats, and no secret', async () => {
+    const tracker = new TensorBoardTracker(nodePlatform, dir, () => 1_700_000_000_500);
+    await tracker.start(RUN);
+    await Promise.all([tracker.log({ loss: 0.5, step: 1, note: 'words' }, 1), tracker.log({ eval_loss: 0.25 }, 300)]);
+    await tracker.finish({ outcome: 'finished', figures: { train_runtime: 2 }, files: [] });
+    const [file] = readdirSync(dir);
+    expect(file).toMatch(/^events\.out\.tfevents\.1700000000\./);
+    const [version, config, loss, evaluation, end] = rawEvents(file!).map((event) => Buffer.from(event));
+    expect(version!.toString('latin1')).toContain('brain.Event:2');
+    expect(config!.toString('latin1')).toContain('args/text_summary');
+    expect(config!.toString('latin1')).not.toContain('secret');
+    // wall_time: field 1, double; step: field 2, varint; summary: field 5; value: 1; tag: 1; simple_value: 2, float
+    const head = Buffer.from([0x09, 0, 0, 0, 0, 0, 0, 0, 0]);
+    head.writeDoubleLE(1_700_000_000.5, 1);
+    const value = Buffer.from([0x15, 0, 0, 0, 0x3f]);
+    const name = Buffer.from('train/loss');
+    const scalar = Buffer.concat([Buffer.from([0x0a, name.length]), name, value]);
+    const summary = Buffer.concat([Buffer.from([0x0a, scalar.length]), scalar]);
+    expect(loss).toEqual(Buffer.concat([head, Buffer.from([0x10, 1, 0x2a, summary.length]), summary]));
+    expect(evaluation!.subarray(9, 12)).toEqual(Buffer.from([0x10, 0xac, 0x02]));
+    expect(evaluation!.toString('latin1')).toContain('eval/loss');
+    expect(end!.toString('latin1')).toContain('train/train_runtime');
+  });
+
+  if (!python) {
+    it.skip('VERNIER_PYTHON is not set: name a Python with tensorboard to read them with TensorBoard', () => undefined);
+    return;
+  }
+  it("are read by TensorBoard, a resumed run's without doubles", { timeout: 120_000 }, async () => {
+    const first = new TensorBoardTracker(nodePlatform, dir, () => 1_700_000_000_000);
+    await first.start(RUN);
+    for (let step = 1; step <= 3; step++) await first.log({ loss: 4 - step, learning_rate: 1e-4 }, step);
+    // Killed here; the run goes on from its checkpoint of step 2.
+    const second = new TensorBoardTracker(nodePlatform, dir, () => 1_700_000_100_000);
+    await second.start({ ...RUN, firstStep: 2 });
+    for (let step = 3; step <= 4; step++) await second.log({ loss: 10 - step, learning_rate: 5e-5 }, step);
+    await second.finish({ outcome: 'finished', figures: { train_runtime: 2 }, files: [] });
+    const found = JSON.parse(execFileSync(python, [script, dir], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })) as {
+      scalars: Record<string, [number, number][]>;
+      texts: Record<string, string[]>;
+    };
+    expect(found.scalars['train/loss']).toEqual([[1, 3], [2, 2], [3, 7], [4, 6]]);
+    expect(found.scalars['train/train_runtime']).toEqual([[4, 2]]);
+    expect(found.texts['args/text_summary']?.[0]).toContain('"seed": 1');
+  });
+});
