@@ -70,7 +70,7 @@ export async function checkMergeOutput(
 /** The weights of a full fine-tuning run are no longer those that an adapter of the original base was trained on. */
 async function refuseRetrained(platform: Platform, base: ModelFolder, { config, dir }: OpenAdapter): Promise<void> {
   const madeFor = config.base_model_name_or_path;
-  if (madeFor === null || lastPart(madeFor) === lastPart(base.dir)) return;
+  if (madeFor === null || modelName(madeFor) === modelName(base.dir)) return;
   if (!(await platform.exists(joinPath(base.dir, TRAINER_STATE)))) return;
   throw new UserError(
     `${base.dir} is the output of full fine-tuning, and the adapter ${dir} was trained on ${madeFor}; the two do not add up. Merge it into ${madeFor}.`,
@@ -80,7 +80,7 @@ async function refuseRetrained(platform: Platform, base: ModelFolder, { config, 
 async function warningsFor(platform: Platform, base: ModelFolder, adapter: OpenAdapter, { trainedOnNf4 }: MergeOptions): Promise<string[]> {
   const warnings: string[] = [];
   const madeFor = adapter.config.base_model_name_or_path;
-  if (madeFor !== null && lastPart(madeFor) !== lastPart(base.dir)) {
+  if (madeFor !== null && modelName(madeFor) !== modelName(base.dir)) {
     warnings.push(`The adapter was trained on ${madeFor} and is merged into ${base.dir}: the shapes fit, make sure that the weights are the same.`);
   }
   if (trainedOnNf4 || (await recordedNf4(platform, adapter))) {
@@ -92,14 +92,16 @@ async function warningsFor(platform: Platform, base: ModelFolder, adapter: OpenA
   return warnings;
 }
 
-function lastPart(path: string): string {
-  return path.replace(/\/+$/, '').split('/').at(-1)!;
+/** The name that a model has wherever it lies: the last part of a path or hub id, or what the hub's cache made of the id. */
+function modelName(place: string): string {
+  const cached = /models--[^/]+?--([^/]+)\/snapshots\/[^/]+\/*$/.exec(place)?.[1];
+  return cached ?? place.replace(/\/+$/, '').split('/').at(-1)!;
 }
 
 /** Whether the run that left the adapter, or the base that the adapter names, says NF4. */
 async function recordedNf4(platform: Platform, { dir, config }: OpenAdapter): Promise<boolean> {
   const madeFor = config.base_model_name_or_path;
-  if (madeFor !== null && /nf4|bnb-4bit/i.test(lastPart(madeFor))) return true;
+  if (madeFor !== null && /nf4|bnb-4bit/i.test(modelName(madeFor))) return true;
   if (madeFor !== null && (await platform.exists(joinPath(madeFor, 'config.json')))) {
     const named = await readJsonObject(platform, joinPath(madeFor, 'config.json'), '');
     if (/"nf4"|"load_in_4bit":true/.test(JSON.stringify(named['quantization_config'] ?? null))) return true;
