@@ -21,6 +21,8 @@ export { Tensor } from './gpu/tensor.ts';
 export { openSession, Session } from './train/session.ts';
 export type { SessionOptions } from './train/session.ts';
 export { train } from './train/trainer.ts';
+export { mergeAdapter } from './train/merge.ts';
+export type { MergeOptions, MergeResult } from './train/merge.ts';
 export type { ExampleSource, TrainResult, TrainSettings, TrainSurroundings } from './train/trainer.ts';
 export type { EvaluationMoment, Evaluator } from './train/evaluator.ts';
 export type { SavedCheckpoint } from './train/saving.ts';
