@@ -3,6 +3,7 @@
  * goes on from it, and named with its place. Chunks, because the runtimes' own SHA-256 (fast, off the main thread) takes a whole buffer and files may be
  * larger than memory. They are taken from the bytes on their way to the disk, which also finds what the disk got wrong while writing.
  */
+import { sha256Hex } from '../data/prepared/identity.ts';
 import { readJsonObject } from '../io/modelFolder.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { AtomicFile, Platform } from '../platform.ts';
@@ -16,12 +17,6 @@ interface Checksum {
   bytes: number;
   /** Of each chunk, in hexadecimal; for a file below 16 MiB it is what `sha256sum` prints. */
   sha256: string[];
-}
-
-/** SHA-256 in hexadecimal. */
-export async function sha256(bytes: Uint8Array): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 class RunningChecksum {
@@ -48,7 +43,7 @@ class RunningChecksum {
 
   private async endChunk(): Promise<void> {
     // `digest` copies its input before it returns, so the chunk may be filled again at once.
-    this.digests.push(sha256(this.chunk.subarray(0, this.used)));
+    this.digests.push(sha256Hex(this.chunk.subarray(0, this.used)));
     this.used = 0;
     if (this.digests.length >= CHUNKS_AHEAD) await this.digests.at(-CHUNKS_AHEAD);
   }
@@ -125,7 +120,7 @@ async function fileDamage(platform: Platform, path: string, sum: Checksum, chunk
     for (const [index, expected] of sum.sha256.entries()) {
       const from = index * chunkBytes;
       const length = Math.min(chunkBytes, file.size - from);
-      if ((await sha256(await file.read(from, length))) !== expected) {
+      if ((await sha256Hex(await file.read(from, length))) !== expected) {
         return `${path} is not as it was written: the checksum of bytes ${from} to ${from + length} differs`;
       }
     }

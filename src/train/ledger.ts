@@ -61,18 +61,12 @@ export class Ledger {
     this.from = state.global_step + 1;
     const row: LogRow = { step: state.global_step, epoch: state.epoch, loss, learning_rate: learningRate, ...figures, num_tokens: state.num_input_tokens_seen };
     state.log_history.push(row);
-    let end: unknown;
-    let warnings: string[] = [];
-    try {
-      warnings = this.watchdog.look(steps, state.log_history);
-    } catch (error) {
-      end = error;
-    }
+    const { warnings, end } = this.watchdog.look(steps, state.log_history);
     if (this.skippedSteps > 0) row['skipped_steps'] = this.skippedSteps;
     const { step, ...shown } = row;
     await tracker.log(shown as Row, step);
     for (const warning of warnings) await tracker.event('warning', warning);
-    if (end !== undefined) throw end;
+    if (end) throw end;
   }
 
   /** A row of an evaluation. */

@@ -2,11 +2,11 @@
  * What makes two starts the same run. A run that is resumed must have the same base model, adapter, data, seed and rows a step, or its steps would not be those of
  * a run that was never interrupted: any difference is refused with words. Hyperparameters may be changed on purpose, and the horizon too: that is told.
  */
+import { sha256Hex } from '../data/prepared/identity.ts';
 import type { LoraConfig } from '../io/peftConfig.ts';
 import { WEIGHTS_INDEX } from '../io/modelFolder.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
-import { sha256 } from './checksums.ts';
 import { learningRateAt } from './schedule.ts';
 import type { Schedule, SchedulerType } from './schedule.ts';
 
@@ -50,18 +50,18 @@ export async function modelFingerprint(platform: Platform, dir: string): Promise
   const names = await platform.listDir(dir);
   const small = names.filter((name) => /^(config|tokenizer|preprocessor_config|processor_config|chat_template)\.(json|jinja)$/.test(name));
   const parts: string[] = [];
-  for (const name of small) parts.push(`${name} ${await sha256(await platform.readFile(joinPath(dir, name)))}`);
+  for (const name of small) parts.push(`${name} ${await sha256Hex(await platform.readFile(joinPath(dir, name)))}`);
   for (const name of names.filter((one) => one.endsWith('.safetensors') || one === WEIGHTS_INDEX)) {
     const file = await platform.openFile(joinPath(dir, name));
     try {
       const length = Math.min(SAMPLE_BYTES, file.size);
-      const first = await sha256(await file.read(0, length));
-      parts.push(`${name} ${file.size} ${first} ${await sha256(await file.read(file.size - length, length))}`);
+      const first = await sha256Hex(await file.read(0, length));
+      parts.push(`${name} ${file.size} ${first} ${await sha256Hex(await file.read(file.size - length, length))}`);
     } finally {
       await file.close();
     }
   }
-  return sha256(new TextEncoder().encode(parts.sort().join('\n')));
+  return sha256Hex(new TextEncoder().encode(parts.sort().join('\n')));
 }
 
 /** The adapter's configuration without what says nothing of its numbers (the base's path). */

@@ -5,6 +5,7 @@ import type { Conversation, Example, LabelMask, Processor } from '../data/exampl
 import { decodeFile, ExampleMaker, placed } from '../data/exampleMaker.ts';
 import type { RowRequest } from '../data/exampleMaker.ts';
 import type { MedvisionSample } from '../data/medvision/sample.ts';
+import { sha256Hex } from '../data/prepared/identity.ts';
 import type { PreparedSet } from '../data/prepared/preparedSet.ts';
 import { estimateLength } from '../data/prepared/row.ts';
 import type { PreparedSplit } from '../data/prepared/row.ts';
@@ -44,6 +45,8 @@ export interface RowList {
   place(index: number): string;
   /** Rough numbers of tokens, one a row. */
   lengths?(): Promise<ArrayLike<number>>;
+  /** Changes with the rows, not with the folder they lie in. Absent: taken from the requests. */
+  fingerprint?(): Promise<string>;
 }
 
 export function conversationRows(rows: readonly ConversationRow[]): RowList {
@@ -88,13 +91,33 @@ export function preparedRows(set: PreparedSet, split: PreparedSplit): RowList {
     request: (index) => ({ kind: 'prepared', split, index }),
     place: (index) => set.locate(split, index).path,
     lengths: () => set.lengths(split),
+    fingerprint: () => sha256Hex(new TextEncoder().encode(JSON.stringify([set.manifest.identity, set.manifest.splits[split]]))),
   };
 }
 
 /** Rows become examples when they are asked for. @param make in this thread or in a worker */
 export function exampleSource(rows: RowList, make: (request: RowRequest, place: string) => Promise<Example>): MeasuredSource {
   const source = cached(rows.length, (index) => make(rows.request(index), rows.place(index)));
-  return { ...source, ...(rows.lengths && { lengths: () => rows.lengths?.() ?? Promise.resolve([]) }) };
+  const fingerprint = (): Promise<string> => rows.fingerprint?.() ?? fingerprintOf(rows);
+  return { ...source, fingerprint, ...(rows.lengths && { lengths: () => rows.lengths?.() ?? Promise.resolve([]) }) };
+}
+
+/** Rows hashed at a time. */
+const FINGERPRINT_ROWS = 512;
+
+/** SHA-256 over all rows in their order: texts, answers, names of images, but neither folders nor pixels. */
+async function fingerprintOf(rows: RowList): Promise<string> {
+  let hash = '';
+  for (let start = 0; start < rows.length; start += FINGERPRINT_ROWS) {
+    const texts = Array.from({ length: Math.min(FINGERPRINT_ROWS, rows.length - start) }, (_, i) => {
+      const request = rows.request(start + i);
+      if (request.kind !== 'conversation') return JSON.stringify(request);
+      const { messages, images } = request.conversation;
+      return JSON.stringify([messages, images.map((path) => path.slice(path.lastIndexOf('/') + 1))]);
+    });
+    hash = await sha256Hex(new TextEncoder().encode(`${hash}\n${texts.join('\n')}`));
+  }
+  return hash;
 }
 
 /** Conversations in this thread; errors begin with the row's file:line. `vocabSize` is the model's: ids must lie below it. */

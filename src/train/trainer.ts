@@ -2,7 +2,6 @@
  * The training loop, top to bottom: rows in a reproducible order, micro-batches accumulated into a step, AdamW, rows of figures, checkpoints.
  * The CPU runs ahead of the GPU: figures are read at logging steps only, and the next step's rows are decoded while this one computes.
  */
-import { shuffled, streamId } from '../data/random.ts';
 import type { Example } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
@@ -18,6 +17,7 @@ import { countLabels, runMicroBatch } from './microBatch.ts';
 import { AdamW } from './optimizer.ts';
 import { isInside, loadBest, restoreCheckpoint } from './resume.ts';
 import type { OpenCheckpoint } from './resume.ts';
+import { rowOrder } from './rowOrder.ts';
 import { adapterIdentity, changedSettings, checkSameRun, modelFingerprint } from './runIdentity.ts';
 import type { RunIdentity, RunSettings } from './runIdentity.ts';
 import { CheckpointSaver } from './saving.ts';
@@ -31,8 +31,6 @@ import type { WatchdogSettings } from './watchdog.ts';
 export interface ExampleSource {
   readonly length: number;
   get(index: number): Promise<Example>;
-  /** Rough numbers of tokens, one a row, for `group_by_length`. */
-  lengths?(): Promise<ArrayLike<number>>;
   /** Of what the rows are: a run is resumed only on rows of the same fingerprint. Absent: their number alone is compared. */
   fingerprint?(): Promise<string>;
 }
@@ -55,6 +53,8 @@ export interface TrainSettings extends BestModelSettings, WatchdogSettings {
   adam_epsilon: number;
   loss_reduction: 'token' | 'microbatch';
   shuffle: boolean;
+  /** Default false. */
+  group_by_length?: boolean;
   seed: number;
   gradient_checkpointing: boolean;
   logging_steps: number;
@@ -289,7 +289,8 @@ async function runIdentity(session: Session, source: ExampleSource, settings: Tr
     seed: settings.seed,
     shuffle: settings.shuffle,
     rowsPerStep: settings.per_device_train_batch_size * settings.gradient_accumulation_steps,
-    facts,
+    // Rows are grouped by micro-batches, so that their size decides the order.
+    facts: { ...facts, group_by_length: settings.group_by_length ? settings.per_device_train_batch_size : false },
   };
 }
 
@@ -337,8 +338,8 @@ async function saveResult(session: Session, dir: string, state: TrainerState, ch
 /** The micro-batches of one optimizer step. */
 async function stepBatches(source: ExampleSource, settings: TrainSettings, plan: StepPlan, step: number): Promise<MicroBatch[]> {
   const { epoch, first, end } = microBatchesOf(step, plan, settings.gradient_accumulation_steps);
-  const order = settings.shuffle ? shuffled(source.length, settings.seed, streamId('rows'), epoch) : undefined;
   const size = settings.per_device_train_batch_size;
+  const order = await rowOrder(source, { ...settings, group_by_length: settings.group_by_length ?? false }, epoch);
   const batches: MicroBatch[] = [];
   for (let batch = first; batch < end; batch++) {
     const places = Array.from({ length: Math.min(size, source.length - batch * size) }, (_, i) => batch * size + i);

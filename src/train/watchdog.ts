@@ -33,17 +33,18 @@ export class Watchdog {
   }
 
   /**
-   * `steps` are those of the last row of `history`. Returns warnings.
-   * @throws UserError when the run must end: its checkpoints stand, and going on would only cost time
+   * `steps` are those of the last row of `history`. Returns warnings, and an error when the run must end: its checkpoints stand, and going on would only
+   * cost time.
    */
-  look(steps: readonly StepFigures[], history: readonly LogRow[]): string[] {
+  look(steps: readonly StepFigures[], history: readonly LogRow[]): { warnings: string[]; end?: UserError } {
     const warnings: string[] = [];
+    let end: UserError | undefined;
     const skipped = steps.filter((step) => step.skipped).length;
     this.skippedSteps += skipped;
     for (const step of steps) {
       this.skippedInARow = step.skipped ? this.skippedInARow + 1 : 0;
       if (this.skippedInARow < SKIPPED_AT_MOST) continue;
-      throw new UserError(
+      end ??= new UserError(
         `The gradients of ${SKIPPED_AT_MOST} steps in a row were not finite (the last is step ${step.step}); every one was skipped, so nothing is learnt any more. ` +
           `${ADVICE}; --resume_from_checkpoint true goes on from the last checkpoint.`,
       );
@@ -52,21 +53,21 @@ export class Watchdog {
       warnings.push(`${skipped} of the last ${steps.length} steps had a gradient that is not finite; they were skipped (${this.skippedSteps} so far).`);
     }
     const losses = history.flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
-    this.checkThreshold(losses);
+    end ??= this.thresholdError(losses);
     const [now, before] = [losses.at(-1)!, losses.slice(-1 - JUMP.rows, -1).filter((loss) => Number.isFinite(loss))];
     const usual = median(before);
     if (before.length >= JUMP.rowsAtLeast && now > JUMP.factor * usual && now > usual + JUMP.nats) {
       warnings.push(`The loss jumped to ${now.toFixed(3)}; the median of the ${before.length} rows before is ${usual.toFixed(3)}. ${ADVICE} if it stays there.`);
     }
-    return warnings;
+    return { warnings, ...(end && { end }) };
   }
 
-  private checkThreshold(losses: readonly number[]): void {
+  private thresholdError(losses: readonly number[]): UserError | undefined {
     const { threshold } = this;
-    if (threshold === null) return;
+    if (threshold === null) return undefined;
     const last = losses.slice(-this.patience);
-    if (last.length < this.patience || last.some((loss) => loss <= threshold)) return;
-    throw new UserError(
+    if (last.length < this.patience || last.some((loss) => loss <= threshold)) return undefined;
+    return new UserError(
       `The loss was above --loss_watchdog_threshold ${threshold} in ${this.patience} rows in a row (${last.map((loss) => loss.toFixed(3)).join(', ')}); the run is ended. ` +
         `${ADVICE}; --resume_from_checkpoint true goes on from the last checkpoint.`,
     );
