@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { isMainThread } from 'node:worker_threads';
 import { fileURLToPath } from 'node:url';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { Device } from '../src/gpu/device.ts';
 import { joinPath, UserError } from '../src/platform.ts';
 import { durationText } from '../src/track/console.ts';
@@ -19,7 +19,8 @@ import { AdamW } from '../src/train/optimizer.ts';
 import { openSession } from '../src/train/session.ts';
 import type { Session } from '../src/train/session.ts';
 import { nodePlatform as platform } from './platform.ts';
-import { tokenizerTexts, writeBase, writeInitialFolder } from './pretrain/baseFolder.ts';
+import { BASE_FAMILIES, tokenizerTexts, writeBase, writeInitialFolder } from './pretrain/baseFolder.ts';
+import type { BaseFamily } from './pretrain/baseFolder.ts';
 import { askPhantoms } from './pretrain/phantomQuestions.ts';
 import { PhantomSource, servePhantoms } from './pretrain/phantomSource.ts';
 
@@ -34,6 +35,8 @@ interface Settings {
   threads: number;
   saveSeconds: number;
   seed: number;
+  prepare?: boolean;
+  family: BaseFamily;
 }
 
 /** Share of the run over which the learning rate rises. */
@@ -49,6 +52,10 @@ function above(least: number): (text: string) => number {
 }
 
 async function pretrain(settings: Settings, stop: AbortSignal): Promise<void> {
+  if (settings.prepare === true) {
+    await writeInitialFolder(platform, settings.out, await tokenizerTexts(platform, settings.sample), settings.seed, settings.family);
+    return;
+  }
   const start = settings.from ?? joinPath(settings.out, 'start');
   if (settings.from === undefined) await writeInitialFolder(platform, start, await tokenizerTexts(platform, settings.sample), settings.seed);
   const device = await Device.create(await platform.gpu());
@@ -125,6 +132,8 @@ async function main(): Promise<void> {
     .description('Pre-trains the tiny Qwen2.5-VL of the quick start on synthetic pictures.')
     .requiredOption('--out <dir>', 'model folder to write; it appears complete at every save')
     .option('--from <dir>', 'go on from this model folder (made by this program) instead of random weights')
+    .option('--prepare', 'only write the folder with random weights, for node/pretrain/make_base.py')
+    .addOption(new Option('--family <model_type>', 'with --prepare: the kind of model').choices(BASE_FAMILIES).default('qwen2_5_vl'))
     .option('--sample <dir>', 'embedded data set, whose prompts (not pictures) the tokenizer learns its words from', besideUs('sample'))
     .option('--steps <n>', 'most steps', above(0), 100000)
     .option('--batch <n>', 'pictures in a step', above(0), 32)

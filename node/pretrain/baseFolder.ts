@@ -1,8 +1,7 @@
 /**
- * The tiny base as a Hugging Face folder: a real `qwen2_5_vl` configuration (window attention, M-RoPE, tied head, grouped keys) of 1.4 million
- * parameters, its tokenizer, chat template and image settings, and its first, random weights.
+ * The tiny bases as Hugging Face folders: their files, and their first, random weights. One for each family (qwenFiles.ts, gemmaFiles.ts); both have a
+ * byte-complete tokenizer with the words of the sample's and the phantoms' prompts.
  */
-import { smartResize } from '../../src/data/image.ts';
 import { medvisionSamples } from '../../src/data/medvision/samples.ts';
 import { readTaskList } from '../../src/data/medvision/tasks.ts';
 import { counterHash, streamId } from '../../src/data/random.ts';
@@ -13,44 +12,17 @@ import { modelFamily } from '../../src/models/families.ts';
 import { joinPath } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import type { Session } from '../../src/train/session.ts';
+import { gemmaFiles } from './gemmaFiles.ts';
 import { phantomSample } from './phantom.ts';
-import { trainTokenizer } from './tokenizer.ts';
-import type { TokenizerFiles } from './tokenizer.ts';
+import { baseSize, qwenFiles } from './qwenFiles.ts';
 
-/** Areas of 10 to 18 merged patches of 28×28: a slice of the sample becomes a picture of about 112×84. */
-const MIN_PIXELS = 10 * 28 * 28;
-const MAX_PIXELS = 18 * 28 * 28;
+const FAMILIES = { qwen2_5_vl: qwenFiles, gemma3: gemmaFiles } as const;
+export type BaseFamily = keyof typeof FAMILIES;
+export const BASE_FAMILIES = Object.keys(FAMILIES) as BaseFamily[];
 
 /** Phantom prompts in the tokenizer's texts, and how many of all must share a piece of a sentence for it to become a token: labels stay words. */
 const PHANTOM_TEXTS = 300;
 const LEAST_COUNT = 45;
-
-/** Qwen2-VL's template for text and still images. */
-const CHAT_TEMPLATE = `{%- for message in messages -%}
-{%- if loop.first and message['role'] != 'system' -%}
-{{- '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' -}}
-{%- endif -%}
-{{- '<|im_start|>' + message['role'] + '\\n' -}}
-{%- if message['content'] is string -%}
-{{- message['content'] + '<|im_end|>\\n' -}}
-{%- else -%}
-{%- for content in message['content'] -%}
-{%- if content['type'] == 'image' or 'image' in content or 'image_url' in content -%}
-{{- '<|vision_start|><|image_pad|><|vision_end|>' -}}
-{%- elif 'text' in content -%}
-{{- content['text'] -}}
-{%- endif -%}
-{%- endfor -%}
-{{- '<|im_end|>\\n' -}}
-{%- endif -%}
-{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}
-`;
-
-/** The size that the folder's image settings give a picture, known before the folder is there. */
-export function baseSize(height: number, width: number): { height: number; width: number } {
-  return smartResize(height, width, { factor: 28, minPixels: MIN_PIXELS, maxPixels: MAX_PIXELS });
-}
 
 /** Prompts of the sample's training tasks and of the phantoms, without pictures: what the tokenizer learns its words from. */
 export async function tokenizerTexts(platform: Platform, sampleDir: string): Promise<string[]> {
@@ -67,109 +39,51 @@ export async function tokenizerTexts(platform: Platform, sampleDir: string): Pro
   return [...texts].flatMap((text) => [text, ...around]);
 }
 
-function modelConfig(tokenizer: TokenizerFiles): Record<string, unknown> {
-  return {
-    architectures: ['Qwen2_5_VLForConditionalGeneration'],
-    model_type: 'qwen2_5_vl',
-    torch_dtype: 'bfloat16',
-    hidden_act: 'silu',
-    hidden_size: 128,
-    intermediate_size: 256,
-    num_hidden_layers: 4,
-    num_attention_heads: 4,
-    num_key_value_heads: 2,
-    attention_dropout: 0,
-    initializer_range: 0.02,
-    max_position_embeddings: 4096,
-    max_window_layers: 4,
-    rms_norm_eps: 1e-6,
-    // M-RoPE gives the width the slowest frequencies; with Qwen's base of a million they would not tell a column from the next on a grid of 4 by 4.
-    rope_theta: 4,
-    rope_scaling: { type: 'mrope', mrope_section: [2, 7, 7] },
-    sliding_window: 4096,
-    use_sliding_window: false,
-    tie_word_embeddings: true,
-    vocab_size: Math.ceil(tokenizer.size / 64) * 64,
-    bos_token_id: tokenizer.idOf('<|endoftext|>'),
-    eos_token_id: tokenizer.idOf('<|im_end|>'),
-    vision_start_token_id: tokenizer.idOf('<|vision_start|>'),
-    vision_end_token_id: tokenizer.idOf('<|vision_end|>'),
-    vision_token_id: tokenizer.idOf('<|vision_pad|>'),
-    image_token_id: tokenizer.idOf('<|image_pad|>'),
-    video_token_id: tokenizer.idOf('<|video_pad|>'),
-    vision_config: {
-      model_type: 'qwen2_5_vl',
-      hidden_act: 'silu',
-      in_chans: 3,
-      depth: 4,
-      hidden_size: 96,
-      num_heads: 3,
-      intermediate_size: 192,
-      out_hidden_size: 128,
-      patch_size: 14,
-      spatial_patch_size: 14,
-      temporal_patch_size: 2,
-      spatial_merge_size: 2,
-      tokens_per_second: 2,
-      window_size: 56,
-      fullatt_block_indexes: [1, 3],
-    },
-  };
-}
-
 /** Writes the folder with random weights in f32. */
-export async function writeInitialFolder(platform: Platform, dir: string, texts: readonly string[], seed: number): Promise<void> {
-  const tokenizer = trainTokenizer(texts, 960, LEAST_COUNT);
-  const config = modelConfig(tokenizer);
-  const json = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`;
-  const image = {
-    min_pixels: MIN_PIXELS,
-    max_pixels: MAX_PIXELS,
-    patch_size: 14,
-    temporal_patch_size: 2,
-    merge_size: 2,
-    image_mean: [0.48145466, 0.4578275, 0.40821073],
-    image_std: [0.26862954, 0.26130258, 0.27577711],
-    image_processor_type: 'Qwen2VLImageProcessor',
-    processor_class: 'Qwen2_5_VLProcessor',
-  };
-  const generation = { bos_token_id: config.bos_token_id, pad_token_id: config.bos_token_id, eos_token_id: [config.eos_token_id, config.bos_token_id], do_sample: false };
+export async function writeInitialFolder(platform: Platform, dir: string, texts: readonly string[], seed: number, family: BaseFamily = 'qwen2_5_vl'): Promise<void> {
+  const files = FAMILIES[family](texts, LEAST_COUNT);
   await platform.makeDir(dir);
-  await platform.writeFile(joinPath(dir, 'config.json'), json(config));
-  await platform.writeFile(joinPath(dir, 'tokenizer.json'), JSON.stringify(tokenizer.model));
-  await platform.writeFile(joinPath(dir, 'tokenizer_config.json'), json(tokenizer.config));
-  await platform.writeFile(joinPath(dir, 'chat_template.jinja'), CHAT_TEMPLATE);
-  await platform.writeFile(joinPath(dir, 'preprocessor_config.json'), json(image));
-  await platform.writeFile(joinPath(dir, 'generation_config.json'), json(generation));
-  const { shapes } = modelFamily('qwen2_5_vl', dir).describe(config, joinPath(dir, 'config.json'));
+  for (const [name, value] of Object.entries(files)) {
+    // The tokenizer's vocabulary, a line an entry, would be most of the repository's lines.
+    const text = typeof value === 'string' ? value : name === 'tokenizer.json' ? JSON.stringify(value) : `${JSON.stringify(value, null, 1)}\n`;
+    await platform.writeFile(joinPath(dir, name), text);
+  }
+  const { shapes } = modelFamily(family, dir).describe(files['config.json'] as Record<string, unknown>, joinPath(dir, 'config.json'));
   const entries = [...shapes].map(([name, shape]) => ({
     name,
     dtype: 'F32' as const,
     shape,
-    data: async (): Promise<Uint8Array> => Promise.resolve(new Uint8Array(initialValues(name, shape, seed).buffer)),
+    data: async (): Promise<Uint8Array> => Promise.resolve(new Uint8Array(initialValues(family, name, shape, seed).buffer)),
   }));
   await writeSafetensors(platform, joinPath(dir, 'model.safetensors'), entries);
 }
 
 /**
- * Norms 1, matrices normal with deviation 1/√inputs (0.02, the large models' habit, is too little for so few columns), biases 0 but for those of
- * queries and keys: these start large, so that from the first step some heads look left and some look up. With none, all heads start by looking
- * everywhere alike; where a thing is shows only to heads that do not, and a small model took thousands of steps to grow the first one.
+ * Matrices normal with deviation 1/√inputs (0.02, the large models' habit, is too little for so few columns), norms and biases neutral but for those
+ * of Qwen's queries and keys: these start large, so that from the first step some heads look left and some look up. With none, all heads start by
+ * looking everywhere alike; where a thing is shows only to heads that do not, and a small model took thousands of steps to grow the first one.
  */
-function initialValues(name: string, shape: Shape, seed: number): Float32Array {
+function initialValues(family: BaseFamily, name: string, shape: Shape, seed: number): Float32Array {
   const count = shape.reduce((a, b) => a * b, 1);
   const stream = streamId(name);
   if (shape.length === 1) {
     const isFused = name.endsWith('attn.qkv.bias');
-    const spread = isFused ? 1 : /(q_proj|k_proj)\.bias$/.test(name) ? 1.2 : 0;
+    const spread = isFused ? 1 : family === 'qwen2_5_vl' && /(q_proj|k_proj)\.bias$/.test(name) ? 1.2 : 0;
     const drawn = isFused ? (count / 3) * 2 : count; // queries and keys; the values' stay 0
-    const rest = name.endsWith('.bias') ? 0 : 1;
+    const rest = name.endsWith('.bias') ? 0 : neutralNorm(family, name);
     return Float32Array.from({ length: count }, (_, i) => (spread > 0 && i < drawn ? spread * normal(seed, stream, i) : rest));
   }
-  const inputs = count / (shape[0] ?? 1);
+  const isTransposed = name.endsWith('mm_input_projection_weight');
+  const inputs = name.includes('position_embedding') ? 4 : isTransposed ? (shape[0] ?? 1) : count / (shape[0] ?? 1);
   // What adds to the residual stream starts smaller, as in GPT-2; the table is the output head too.
-  const gain = /embed_tokens/.test(name) ? 1 : /(o_proj|down_proj|attn\.proj)\.weight$/.test(name) ? 0.35 : 0.8;
+  const gain = /embed_tokens|position_embedding/.test(name) ? 1 : /(o_proj|out_proj|down_proj|fc2|attn\.proj)\.weight$/.test(name) ? 0.35 : 0.8;
   return Float32Array.from({ length: count }, (_, i) => (gain * normal(seed, stream, i)) / Math.sqrt(inputs));
+}
+
+/** Gemma counts the weights of its text norms from 1; its post-norms alone decide how much a layer adds, however small the matrices are. */
+function neutralNorm(family: BaseFamily, name: string): number {
+  if (family !== 'gemma3' || name.startsWith('vision_tower')) return 1;
+  return /post_(attention|feedforward)_layernorm/.test(name) ? -0.65 : 0;
 }
 
 /** Box–Muller. */
@@ -179,7 +93,7 @@ function normal(seed: number, stream: number, index: number): number {
   return Math.sqrt(-2 * Math.log(first)) * Math.cos(2 * Math.PI * second);
 }
 
-/** What goes along with the weights, unchanged. */
+/** What goes along with Qwen's weights, unchanged. */
 const FILES = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'preprocessor_config.json'];
 
 /** Writes the trained model as a folder in bf16, as large models come. The weights go last, whole: a folder that has them is complete. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { nodePlatform as platform } from '../../node/platform.ts';
-import { baseSize, tokenizerTexts, writeInitialFolder } from '../../node/pretrain/baseFolder.ts';
+import { tokenizerTexts, writeInitialFolder } from '../../node/pretrain/baseFolder.ts';
+import { baseSize } from '../../node/pretrain/qwenFiles.ts';
 import { phantomSample } from '../../node/pretrain/phantom.ts';
 import { compare, figureText } from '../../node/quickstart/answers.ts';
 import type { Answer } from '../../node/quickstart/answers.ts';
