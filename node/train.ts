@@ -19,6 +19,7 @@ import type { RunContext } from './train/context.ts';
 import { openEvaluator } from './train/evaluation.ts';
 import { exportRows, prepareBesideExport } from './train/exportRows.ts';
 import { exportRows, prepareBesideExport } from './train/exportRows.ts';
+import { fetchInputs } from './train/hubInputs.ts';
 import { mergeOnly, openPublisher } from './train/publish.ts';
 import type { Publisher } from './train/publish.ts';
 import { beginInPlace, findResume } from './train/resume.ts';
@@ -32,8 +33,9 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
   const say = (text: string): void => {
     if (!options.report_to.includes('none')) terminal.write(`${text}\n`);
   };
-  const context: RunContext = { platform: nodePlatform, options, stop, terminal, say };
-  const base = await resolveBaseModel(context);
+  const given: RunContext = { platform: nodePlatform, options, stop, terminal, say };
+  const base = await resolveBaseModel(given);
+  const context: RunContext = { ...given, options: await fetchInputs(given) };
   if (options.merge_only) return mergeOnly(context, base);
   if (options.export_jsonl !== null && !(await exportRows(context, base))) return;
   if (options.process_dataset_only) return options.export_jsonl === null ? prepareRows(context, base) : prepareBesideExport(context, base);

@@ -4,19 +4,13 @@ import type { Finetuning } from '../../src/models/lora.ts';
 import type { Options } from '../../src/options.ts';
 import { UserError } from '../../src/platform.ts';
 import type { RunContext } from './context.ts';
+import { modelFolder } from './hubInputs.ts';
 
-/** The folder of the base model. @throws UserError where there is none */
-export async function resolveBaseModel({ platform, options }: RunContext): Promise<string> {
-  const base = options.base_model_hf;
-  if (base === null) throw new UserError('--base_model_hf is not set; give the folder of a Hugging Face model.');
-  if (await platform.isDirectory(base)) return base.replace(/(?<=.)\/+$/, '');
-  if (/^[\w.-]+\/[\w.-]+$/.test(base) && !(await platform.exists(base))) {
-    throw new UserError(
-      `--base_model_hf ${base}: there is no such folder. If it is a hub id: downloading is not built yet; ` +
-        `fetch it once with \`hf download ${base} --local-dir DIR\` and give DIR.`,
-    );
-  }
-  throw new UserError(`--base_model_hf ${base}: there is no such folder; a Hugging Face model folder was expected.`);
+/** The folder of the base model, fetched from the hub where it is a hub id. @throws UserError where there is none */
+export async function resolveBaseModel(context: RunContext): Promise<string> {
+  const base = context.options.base_model_hf;
+  if (base === null) throw new UserError('--base_model_hf is not set; give the folder of a Hugging Face model, or a hub id.');
+  return modelFolder(context, '--base_model_hf', base);
 }
 
 /** A value with regular expression signs is one pattern; PEFT takes a pattern as a string and names as a list. */

@@ -3,6 +3,7 @@ import type { SavedCheckpoint } from '../../src/train/saving.ts';
 import type { TrainResult } from '../../src/train/trainer.ts';
 import type { RunContext } from './context.ts';
 import { checkMerging, findAdapter, mergeInto } from './merging.ts';
+import { openPushing } from './pushing.ts';
 
 export interface Publisher {
   /**
@@ -17,18 +18,27 @@ export interface Publisher {
 /** Called before the GPU is opened, so that a wrong token is told at the start. `base` is the base model's folder. */
 export async function openPublisher(context: RunContext, base: string): Promise<Publisher> {
   const { options, say } = context;
-  if (options.merge_model) await checkMerging(context, base);
+  const isMerged = options.merge_model || options.push_merged_model;
+  if (isMerged) await checkMerging(context, base);
+  const pushing = options.push_LoRA || options.push_merged_model ? await openPushing(context, base) : undefined;
+  const pushAdapter = options.push_LoRA ? pushing : undefined;
   return {
-    onSaved: () => undefined,
-    async afterTraining(dir, { outcome }) {
-      if (!options.merge_model) return;
-      if (outcome === 'finished') await mergeInto(context, base, dir);
-      else say('Stopped: the adapter is not merged; --merge_only true merges what is there.');
+    onSaved: (saved) => pushAdapter?.checkpoint(saved),
+    async afterTraining(dir, { outcome, steps }) {
+      // A hub that fails now must not keep the merge from being made.
+      const pushed = steps > 0 ? await pushAdapter?.result(dir).then(() => undefined, (error: unknown) => ({ error })) : undefined;
+      if (isMerged && outcome === 'finished') {
+        const merged = await mergeInto(context, base, dir);
+        if (merged !== undefined && options.push_merged_model) await pushing?.merged(merged);
+      } else if (isMerged) say('Stopped: the adapter is not merged; --merge_only true merges what is there.');
+      if (pushed !== undefined) throw pushed.error;
     },
   };
 }
 
 /** `--merge_only true`: merges (and pushes, where asked) the adapter that is in the run's folder, without training and without a GPU. */
 export async function mergeOnly(context: RunContext, base: string): Promise<void> {
-  await mergeInto(context, base, await findAdapter(context));
+  const pushing = context.options.push_merged_model ? await openPushing(context, base) : undefined;
+  const merged = await mergeInto(context, base, await findAdapter(context));
+  if (merged !== undefined) await pushing?.merged(merged);
 }

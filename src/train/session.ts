@@ -5,6 +5,7 @@
 import type { Example, Processor } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
 import { copyCompanionFiles, statedAsFloat32 } from '../io/companionFiles.ts';
+import { baseModelNames } from '../hub/origin.ts';
 import { openModelFolder } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
 import { checkAdapterFits, readAdapter, writeAdapter } from '../io/peft.ts';
@@ -79,7 +80,7 @@ export class Session {
     const { state = this.arena.live(), platform = this.platform } = from;
     const sources = new Map([...this.plan.trained].map(([name, shape]) => [name, { shape, data: () => state.values(name) }]));
     if (this.plan.config) {
-      await writeAdapter(platform, dir, { ...this.plan.config, base_model_name_or_path: this.baseModel }, sources);
+      await writeAdapter(platform, dir, { ...this.plan.config, ...baseModelNames(this.baseModel) }, sources);
       return;
     }
     await platform.makeDir(dir);
