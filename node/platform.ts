@@ -9,6 +9,7 @@ import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import process from 'node:process';
+import { threadId } from 'node:worker_threads';
 import type { Sharp, SharpConstructor } from 'sharp';
 import type { AtomicFile, DecodedImage, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
@@ -165,7 +166,7 @@ async function openRanged(file: string): Promise<RangedFile> {
 let temporaryCount = 0;
 
 async function createAtomic(file: string): Promise<AtomicFile> {
-  const temporary = `${file}.tmp-${process.pid}-${temporaryCount++}`;
+  const temporary = `${file}.tmp-${process.pid}-${threadId}-${temporaryCount++}`;
   const handle = await orInWords(fs.open(temporary, 'wx'), 'write', file);
   let open = true;
   const abort = async (): Promise<void> => {
