@@ -3,8 +3,9 @@
  * argv, because every flag has exactly one value, a repeated flag is a mistake, and a misspelt one gets the nearest name of the definitions.
  */
 import { parseDocument } from 'yaml';
-import { helpText, optionNamed, parseOptions, unknownOption } from '../src/options.ts';
-import type { ParsedOptions } from '../src/options.ts';
+import { helpOf } from '../src/options/help.ts';
+import { optionOf, parseFor, unknownOption } from '../src/options/program.ts';
+import type { Definitions, Parsed, Program } from '../src/options/program.ts';
 import { UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
@@ -17,7 +18,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, stopped: 130 } as const;
  * The flags in argv, without dashes, to their text. `--name value` and `--name=value`; a list takes several values, `--name a b`.
  * @throws UserError on a stray word, a missing value, an unknown name (with the nearest one) or a repeated flag
  */
-export function readFlags(argv: readonly string[]): Record<string, string> {
+export function readFlags(argv: readonly string[], definitions: Definitions): Record<string, string> {
   const flags: Record<string, string> = {};
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i] ?? '';
@@ -25,8 +26,8 @@ export function readFlags(argv: readonly string[]): Record<string, string> {
       throw new UserError(`Unexpected "${word}". Options are written --name value or --name=value; --help lists them.`);
     const equals = word.indexOf('=');
     const name = word.slice(2, equals < 0 ? undefined : equals);
-    const option = optionNamed(name);
-    if (!option) throw unknownOption(name, '');
+    const option = optionOf(definitions, name);
+    if (!option) throw unknownOption(definitions, name, '');
     if (Object.hasOwn(flags, name)) throw new UserError(`--${name} is given twice; give it once.`);
     if (equals >= 0) {
       flags[name] = word.slice(equals + 1);
@@ -62,17 +63,18 @@ export function readRecipe(text: string, path: string): Record<string, unknown> 
 }
 
 /** Options from argv (without node and the script), the recipe that `--config` names, and the environment. */
-export async function parseCommandLine(
+export async function parseCommandLine<Options>(
+  program: Program<Options>,
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   platform: Pick<Platform, 'exists' | 'readFile' | 'isDirectory'>,
-): Promise<ParsedOptions> {
-  const flags = readFlags(argv);
+): Promise<Parsed<Options>> {
+  const flags = readFlags(argv, program.definitions);
   const path = flags.config ?? flags.recipe;
-  if (path === undefined) return parseOptions(flags, {}, env);
+  if (path === undefined) return parseFor(program, flags, {}, env);
   if (!(await platform.exists(path))) throw new UserError(`--config ${path}: there is no such file.`);
   if (await platform.isDirectory(path)) throw new UserError(`--config ${path} is a folder; name the YAML file in it.`);
-  return parseOptions(flags, readRecipe(new TextDecoder().decode(await platform.readFile(path)), path), env);
+  return parseFor(program, flags, readRecipe(new TextDecoder().decode(await platform.readFile(path)), path), env);
 }
 
 /** What `main` needs of the process; tests put their own in its place. */
@@ -117,15 +119,19 @@ export function processSurroundings(platform: Platform): Surroundings {
  * Parses, runs, and turns what happens into messages and the exit code it returns. The first Ctrl-C aborts `stop`: the run ends its step, saves and returns.
  * The second leaves at once. A UserError is told without a stack; anything else is a defect of ours and comes with one.
  */
-export async function main(run: (command: ParsedOptions, stop: AbortSignal, terminal: Terminal) => Promise<void>, around: Surroundings): Promise<number> {
+export async function main<Options>(
+  program: Program<Options>,
+  run: (command: Parsed<Options>, stop: AbortSignal, terminal: Terminal) => Promise<void>,
+  around: Surroundings,
+): Promise<number> {
   const { argv, stdout, writeError } = around;
   if (argv.includes('--help') || argv.includes('-h')) {
-    stdout.write(helpText());
+    stdout.write(helpOf(program));
     return EXIT.done;
   }
-  let command: ParsedOptions;
+  let command: Parsed<Options>;
   try {
-    command = await parseCommandLine(argv, around.env, around.platform);
+    command = await parseCommandLine(program, argv, around.env, around.platform);
   } catch (error) {
     return tell(error, EXIT.usage, writeError);
   }

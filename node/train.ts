@@ -4,6 +4,7 @@
  */
 import process from 'node:process';
 import { Device } from '../src/gpu/device.ts';
+import { trainProgram } from '../src/options.ts';
 import type { ParsedOptions } from '../src/options.ts';
 import { countText } from '../src/track/console.ts';
 import type { Terminal } from '../src/track/console.ts';
@@ -17,7 +18,6 @@ import { nodePlatform, releaseGpu } from './platform.ts';
 import { finetuning, resolveBaseModel } from './train/baseModel.ts';
 import type { RunContext } from './train/context.ts';
 import { openEvaluator } from './train/evaluation.ts';
-import { exportRows, prepareBesideExport } from './train/exportRows.ts';
 import { exportRows, prepareBesideExport } from './train/exportRows.ts';
 import { fetchInputs } from './train/hubInputs.ts';
 import { mergeOnly, openPublisher } from './train/publish.ts';
@@ -98,4 +98,4 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
   }
 }
 
-process.exit(await main(run, processSurroundings(nodePlatform)));
+process.exit(await main(trainProgram, run, processSurroundings(nodePlatform)));

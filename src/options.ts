@@ -4,106 +4,60 @@
  * Pure: no files, no console. `node/cli.ts` reads argv and the recipe.
  */
 import { dataOptions } from './options/data.ts';
-import type { Definition, Value, ValueOf } from './options/definition.ts';
-import { defaultText } from './options/definition.ts';
+import type { Definition, Value } from './options/definition.ts';
+import { helpOf } from './options/help.ts';
 import { hubOptions } from './options/hub.ts';
-import { nearestName } from './options/nearest.ts';
+import { optionOf, parseFor } from './options/program.ts';
+import type { OptionsOf, Parsed, Program } from './options/program.ts';
 import { trainingOptions } from './options/training.ts';
-import { readValue } from './options/value.ts';
 import { UserError } from './platform.ts';
 
-export { helpText } from './options/help.ts';
 export type { Definition } from './options/definition.ts';
 
 export const definitions = { ...trainingOptions, ...dataOptions, ...hubOptions };
 export type OptionName = keyof typeof definitions;
-export type Options = { [Name in OptionName]: ValueOf<(typeof definitions)[Name]> };
+export type Options = OptionsOf<typeof definitions>;
+export type ParsedOptions = Parsed<Options>;
 
-export interface ParsedOptions {
-  options: Options;
-  /** Sentences to show once: what was given but has no effect, and which of two options holds. */
-  notes: string[];
-}
+/** `node dist/train.js`. */
+export const trainProgram: Program<Options> = {
+  intro: [
+    'Fine-tunes a vision-language model on WebGPU and leaves a PEFT adapter.',
+    '',
+    'Usage: node dist/train.js --base_model_hf DIR --train_file rows.jsonl [--name value …]',
+    '       node dist/train.js --config recipe.yaml [--name value …]',
+    'Flags are written --name value or --name=value, and override the recipe.',
+  ],
+  definitions,
+  check(options, given) {
+    options.lora_checkpoint_dir = options.lora_checkpoint_dir.replaceAll('{run_name}', options.run_name);
+    return checkTogether(options, given as ReadonlySet<OptionName>);
+  },
+};
 
 /** The option a name or an alias stands for. */
 export function optionNamed(name: string): { name: OptionName; definition: Definition } | undefined {
-  for (const [own, definition] of Object.entries<Definition>(definitions))
-    if (own === name || definition.aliases?.includes(name)) return { name: own as OptionName, definition };
-  return undefined;
+  return optionOf(definitions, name) as { name: OptionName; definition: Definition } | undefined;
 }
 
-/** @throws UserError with the nearest name there is */
-export function unknownOption(name: string, where: string): UserError {
-  const known = Object.entries<Definition>(definitions).flatMap(([own, { aliases = [] }]) => [own, ...aliases]);
-  const near = nearestName(name, known);
-  const dashes = where === '' ? '--' : '';
-  return new UserError(`Unknown option ${dashes}${name}${where}.${near ? ` Did you mean ${dashes}${near}?` : ''} --help lists all options.`);
-}
-
-/**
- * @param flags from the command line, name (or alias) to text, without the dashes
- * @param recipe from `--config`, name to YAML value; flags override it, and a null says nothing
- * @param env variables that stand in for options (MedVision_DATA_DIR for data_dir) where both are silent
- * @throws UserError on an unknown name, a value of the wrong type or out of range, options that contradict each other, and what is not built yet
- */
+/** `parseFor` training. */
 export function parseOptions(
   flags: Readonly<Record<string, string>>,
   recipe: Readonly<Record<string, unknown>> = {},
   env: Readonly<Record<string, string | undefined>> = {},
 ): ParsedOptions {
-  const said = new Map<OptionName, Value>();
-  const fromEnv = Object.entries<Definition>(definitions).flatMap(([name, { env: variable }]) => {
-    const value = variable === undefined ? undefined : env[variable];
-    return value ? [[name, value] as const] : [];
-  });
-  read(Object.fromEntries(fromEnv), (name) => ` (environment variable ${optionNamed(name)?.definition.env ?? name})`, said);
-  const config = flags.config ?? flags.recipe;
-  read(recipe, () => ` in ${config ?? 'the recipe'}`, said);
-  read(flags, () => '', said);
+  return parseFor(trainProgram, flags, recipe, env);
+}
 
-  const values = Object.fromEntries(
-    Object.entries<Definition>(definitions).map(([name, definition]) => [name, said.get(name as OptionName) ?? copy(definition.default)]),
-  );
-  const options = values as Options; // readValue has returned what each definition's type promises
-  options.lora_checkpoint_dir = options.lora_checkpoint_dir.replaceAll('{run_name}', options.run_name);
-
-  const notes = [...said.keys()].flatMap((name) => {
-    const definition: Definition = definitions[name];
-    return definition.note === undefined ? [] : [`--${name}: ${definition.note}`];
-  });
-  return { options, notes: [...notes, ...checkTogether(options, new Set(said.keys()))] };
+/** `--help` of training. */
+export function helpText(columns?: number): string {
+  return helpOf(trainProgram, columns);
 }
 
 /** The options that differ from their defaults, for a log or a recipe that says the same again. */
 export function changedOptions(options: Options): Partial<Options> {
   const values = Object.entries(options) as [OptionName, Value][];
   return Object.fromEntries(values.filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(definitions[name].default))) as Partial<Options>;
-}
-
-function read(source: Readonly<Record<string, unknown>>, where: (name: string) => string, said: Map<OptionName, Value>): void {
-  const spelt = new Map<OptionName, string>();
-  for (const [word, value] of Object.entries(source)) {
-    const place = where(word);
-    const option = optionNamed(word);
-    if (!option) throw unknownOption(word, place);
-    const { name, definition } = option;
-    const before = spelt.get(name);
-    if (before !== undefined) throw new UserError(`--${before} and --${word} are two names of one option${place}; give one of them.`);
-    spelt.set(name, word);
-    if (value === null || value === undefined) continue;
-    if (name === 'config' && place !== '') throw new UserError(`${word}${place}: a recipe cannot name another recipe. Copy its lines.`);
-    const label = place === '' ? `--${word}` : `${word}${place}`;
-    const found = readValue(definition, value, label);
-    if (definition.refusal !== undefined && JSON.stringify(found) !== JSON.stringify(definition.default)) {
-      const unset = defaultText(definition);
-      throw new UserError(`${label} ${String(found)}: ${definition.refusal}${unset ? ` (Its default, ${unset}, is accepted.)` : ''}`);
-    }
-    said.set(name, found);
-  }
-}
-
-function copy(value: Definition['default']): Value {
-  return Array.isArray(value) ? value.slice() : (value as Value);
 }
 
 const LORA_ONLY: readonly OptionName[] = ['lora_r', 'lora_alpha', 'lora_dropout', 'target_modules', 'modules_to_save', 'use_rslora', 'use_dora'];

@@ -1,26 +1,18 @@
 /** `--help`, made from the definitions. */
-import { dataOptions } from './data.ts';
 import { GROUPS, defaultText, rangeText } from './definition.ts';
 import type { Definition } from './definition.ts';
-import { hubOptions } from './hub.ts';
-import { trainingOptions } from './training.ts';
+import type { Program } from './program.ts';
 
 const INDENT = 34;
 
-/** All options by group, at most `columns` wide, defaults shown. What is not built yet says so. */
-export function helpText(columns = 100): string {
-  const all = Object.entries<Definition>({ ...trainingOptions, ...dataOptions, ...hubOptions });
-  const lines = [
-    'Fine-tunes a vision-language model on WebGPU and leaves a PEFT adapter.',
-    '',
-    'Usage: node dist/train.js --base_model_hf DIR --train_file rows.jsonl [--name value …]',
-    '       node dist/train.js --config recipe.yaml [--name value …]',
-    'Flags are written --name value or --name=value, and override the recipe.',
-  ];
+/** All options of a program by group, at most `columns` wide, defaults shown. What is not built yet says so. */
+export function helpOf({ intro, definitions }: Pick<Program<unknown>, 'intro' | 'definitions'>, columns = 100): string {
+  const all = Object.entries(definitions);
+  const lines = [...intro];
   for (const group of GROUPS) {
-    lines.push('', `${group}:`);
-    for (const [name, definition] of all) {
-      if (definition.group !== group) continue;
+    const own = all.filter(([, definition]) => definition.group === group);
+    if (own.length > 0) lines.push('', `${group}:`);
+    for (const [name, definition] of own) {
       const head = `  --${name} ${valueText(definition)}`.trimEnd();
       const body = wrap(describe(definition), columns - INDENT);
       if (head.length < INDENT) lines.push(head.padEnd(INDENT) + (body.shift() ?? ''));

@@ -1,6 +1,7 @@
 /** argv and recipes into options; messages, exit codes and Ctrl-C around a run. */
 import { describe, expect, it } from 'vitest';
 import { main, parseCommandLine, readFlags, readRecipe } from '../../node/cli.ts';
+import { definitions, trainProgram } from '../../src/options.ts';
 import type { Surroundings } from '../../node/cli.ts';
 import { UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
@@ -22,7 +23,7 @@ function platformWith(files: Record<string, string>): Platform {
 
 describe('readFlags', () => {
   it('takes both spellings, negative numbers, and lists of several words', () => {
-    expect(readFlags(['--max_steps', '-1', '--epoch=2', '--run_name=a=b', '--target_modules', 'q_proj', 'v_proj', '--shuffle', 'false'])).toEqual({
+    expect(readFlags(['--max_steps', '-1', '--epoch=2', '--run_name=a=b', '--target_modules', 'q_proj', 'v_proj', '--shuffle', 'false'], definitions)).toEqual({
       max_steps: '-1', epoch: '2', run_name: 'a=b', target_modules: 'q_proj,v_proj', shuffle: 'false',
     });
   });
@@ -38,8 +39,8 @@ describe('readFlags', () => {
     [['-e', '1'], 'Unexpected "-e"'],
     [['--__proto__=1'], 'Unknown option --__proto__'],
   ])('refuses %o', (argv, words) => {
-    expect(() => readFlags(argv)).toThrow(UserError);
-    expect(() => readFlags(argv)).toThrow(words);
+    expect(() => readFlags(argv, definitions)).toThrow(UserError);
+    expect(() => readFlags(argv, definitions)).toThrow(words);
   });
 });
 
@@ -47,17 +48,17 @@ describe('recipes', () => {
   const platform = platformWith({ 'r.yaml': 'learning_rate: 1e-5\nepoch: 3 # passes\ntarget_modules: [q_proj, v_proj]\ntrain_file: rows.jsonl\nshuffle: false\n', 'empty.yaml': '# nothing\n' });
 
   it('are overridden by flags', async () => {
-    const { options } = await parseCommandLine(['--config', 'r.yaml', '--epoch', '2', '--base_model_hf', 'tiny'], {}, platform);
+    const { options } = await parseCommandLine(trainProgram, ['--config', 'r.yaml', '--epoch', '2', '--base_model_hf', 'tiny'], {}, platform);
     expect(options).toMatchObject({ config: 'r.yaml', learning_rate: 1e-5, epoch: 2, target_modules: ['q_proj', 'v_proj'], shuffle: false });
   });
 
   it('may be empty, and go by --recipe too', async () => {
-    expect((await parseCommandLine([...BASE, '--recipe=empty.yaml'], {}, platform)).options.config).toBe('empty.yaml');
+    expect((await parseCommandLine(trainProgram, [...BASE, '--recipe=empty.yaml'], {}, platform)).options.config).toBe('empty.yaml');
   });
 
   it('must be there', async () => {
-    await expect(parseCommandLine(['--config', 'x.yaml'], {}, platform)).rejects.toThrow('--config x.yaml: there is no such file.');
-    await expect(parseCommandLine(['--config', 'folder'], {}, platform)).rejects.toThrow('is a folder');
+    await expect(parseCommandLine(trainProgram, ['--config', 'x.yaml'], {}, platform)).rejects.toThrow('--config x.yaml: there is no such file.');
+    await expect(parseCommandLine(trainProgram, ['--config', 'folder'], {}, platform)).rejects.toThrow('is a folder');
   });
 
   it.each([
@@ -71,7 +72,7 @@ describe('recipes', () => {
   });
 
   it('takes the data folder from the environment', async () => {
-    const { options } = await parseCommandLine(['--base_model_hf', 'tiny', '--tasks_list_json_path_AD', 'ad.json'], { MedVision_DATA_DIR: '/d' }, platform);
+    const { options } = await parseCommandLine(trainProgram, ['--base_model_hf', 'tiny', '--tasks_list_json_path_AD', 'ad.json'], { MedVision_DATA_DIR: '/d' }, platform);
     expect(options.data_dir).toBe('/d');
   });
 });
@@ -94,35 +95,35 @@ describe('main', () => {
 
   it('runs, with notes said once', async () => {
     const { seen, surroundings } = around([...BASE, '--max_steps', '2', '--epoch', '1']);
-    expect(await main(({ options }) => Promise.resolve(expect(options.max_steps).toBe(2)), surroundings)).toBe(0);
+    expect(await main(trainProgram, ({ options }) => Promise.resolve(expect(options.max_steps).toBe(2)), surroundings)).toBe(0);
     expect(seen).toMatchObject({ error: 'Note: --max_steps overrides --epoch.\n', released: true, exits: [] });
   });
 
   it.each([['--help'], ['-h']])('%s shows the options and does not run', async (flag) => {
     const { seen, surroundings } = around([...BASE, flag]);
-    expect(await main(() => Promise.reject(new Error('ran')), surroundings)).toBe(0);
+    expect(await main(trainProgram, () => Promise.reject(new Error('ran')), surroundings)).toBe(0);
     expect(seen.out).toContain('--learning_rate');
   });
 
   it('tells a wrong command line with exit code 2, and does not run', async () => {
     const { seen, surroundings } = around(['--lerning_rate', '1']);
-    expect(await main(() => Promise.reject(new Error('ran')), surroundings)).toBe(2);
+    expect(await main(trainProgram, () => Promise.reject(new Error('ran')), surroundings)).toBe(2);
     expect(seen.error).toBe('Error: Unknown option --lerning_rate. Did you mean --learning_rate? --help lists all options.\n');
   });
 
   it("tells the user's mistake without a stack, and ours with one", async () => {
     const user = around(BASE);
-    expect(await main(() => Promise.reject(new UserError('rows.jsonl:3: not JSON')), user.surroundings)).toBe(1);
+    expect(await main(trainProgram, () => Promise.reject(new UserError('rows.jsonl:3: not JSON')), user.surroundings)).toBe(1);
     expect(user.seen.error).toBe('Error: rows.jsonl:3: not JSON\n');
     const ours = around(BASE);
-    expect(await main(() => Promise.reject(new TypeError('x is undefined')), ours.surroundings)).toBe(1);
+    expect(await main(trainProgram, () => Promise.reject(new TypeError('x is undefined')), ours.surroundings)).toBe(1);
     expect(ours.seen.error).toMatch(/TypeError: x is undefined\n\s+at .*\n[^]*Please report it/);
     expect(ours.seen.released).toBe(true);
   });
 
   it('stops at the first Ctrl-C after saving, at the second at once', async () => {
     const { seen, surroundings } = around(BASE);
-    const code = await main((_command, stop) => {
+    const code = await main(trainProgram, (_command, stop) => {
       expect(stop.aborted).toBe(false);
       seen.interrupt();
       expect(stop.aborted).toBe(true);
