@@ -143,7 +143,6 @@ describe('values', () => {
     ['report_to', 'console,wandb', 'trainer_log.jsonl'],
     ['wandb_project', 'x', 'leave it out'],
     ['push_LoRA', 'true', 'hf upload'],
-    ['eval_steps', '10', 'default, 50, is accepted'],
   ])('refuses what is not built, saying what works: --%s %s', (name, text, words) => {
     const message = refusal(() => parse({ [name]: text }));
     expect(message).toContain(`--${name}`);
@@ -153,17 +152,6 @@ describe('values', () => {
   it('accepts the defaults of what is not built', () => {
     const { notes } = parse({ eval_steps: '50', push_LoRA: 'false', resume_from_checkpoint: 'false', wandb_resume: 'allow' });
     expect(notes).toEqual([]);
-  });
-
-  it('takes true, false or a folder for --resume_from_checkpoint, in recipes without quotes', () => {
-    const word = (text: unknown): string => parseOptions({}, { base_model_hf: 'm', train_file: 'r', resume_from_checkpoint: text }).options.resume_from_checkpoint;
-    expect([true, 'True', false, 'out/checkpoint-3'].map(word)).toEqual(['true', 'true', 'false', 'out/checkpoint-3']);
-    expect(parse({}).options.resume_from_checkpoint).toBe('false');
-    expect(refusal(() => word(3))).toContain('resume_from_checkpoint');
-  });
-
-  it('leaves --greater_is_better open unless it is given', () => {
-    expect([parse({}), parse({ greater_is_better: 'true' })].map(({ options }) => options.greater_is_better)).toEqual([null, true]);
   });
 
   it('takes true, false or a folder for --resume_from_checkpoint, in recipes without quotes', () => {
