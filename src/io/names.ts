@@ -59,6 +59,7 @@ const FAMILIES: Record<string, Family> = {
     },
   },
   gemma3_text: ONE_SPELLING,
+  qwen2: ONE_SPELLING,
 };
 
 /** The name inside Vernier of a tensor or module that a checkpoint or adapter spells in any of the known ways. */

@@ -3,6 +3,7 @@ import { UserError } from '../platform.ts';
 import { describeGemma3, describeGemma3Text } from './gemma3/model.ts';
 import { Gemma3Processor } from './gemma3/processor.ts';
 import type { ModelFamily } from './model.ts';
+import { describeQwen2 } from './qwen2/model.ts';
 import { describeQwen2_5VL } from './qwen2_5_vl/model.ts';
 import { Qwen2_5VLProcessor } from './qwen2_5_vl/processor.ts';
 import { TextProcessor } from './textProcessor.ts';
@@ -10,6 +11,7 @@ import { TextProcessor } from './textProcessor.ts';
 const FAMILIES: Readonly<Record<string, ModelFamily>> = {
   gemma3: { describe: describeGemma3, processor: (platform, dir, pixels) => Gemma3Processor.load(platform, dir, pixels) },
   gemma3_text: { describe: describeGemma3Text, processor: (platform, dir) => TextProcessor.load(platform, dir) },
+  qwen2: { describe: describeQwen2, processor: (platform, dir) => TextProcessor.load(platform, dir) },
   qwen2_5_vl: { describe: describeQwen2_5VL, processor: (platform, dir, pixels) => Qwen2_5VLProcessor.load(platform, dir, pixels) },
 };
 

@@ -6,25 +6,14 @@
  */
 import { UserError } from '../../platform.ts';
 import { Fields } from '../configFields.ts';
+import { dividedHeadSize, parseQwen2Text, ropeSection, SILU } from '../qwen2/config.ts';
+import type { Qwen2TextConfig, Qwen2TextDefaults } from '../qwen2/config.ts';
 
-export interface Qwen2_5VLTextConfig {
-  hiddenSize: number;
-  layers: number;
-  heads: number;
-  kvHeads: number;
-  headDim: number;
-  intermediateSize: number;
-  vocabSize: number;
-  rmsNormEps: number;
-  hiddenAct: 'silu';
+/** Qwen2's layers, with M-RoPE. */
+export interface Qwen2_5VLTextConfig extends Qwen2TextConfig {
   ropeTheta: number;
   /** Rotary frequencies (of headDim/2) taken from the time, height and width position, in turn. */
   mropeSection: number[];
-  maxPositionEmbeddings: number;
-  /** One a layer. */
-  layerTypes: ('full_attention' | 'sliding_attention')[];
-  /** Keys a query of a sliding layer sees, itself included; null where no layer slides. */
-  slidingWindow: number | null;
 }
 
 export interface Qwen2_5VLVisionConfig {
@@ -92,21 +81,15 @@ export function parseQwen2_5VLConfig(json: Readonly<Record<string, unknown>>, so
   };
 }
 
-/** Two names of one function. */
-const SILU = { silu: 'silu', swish: 'silu' } as const;
+const TEXT_DEFAULTS: Qwen2TextDefaults = {
+  hiddenSize: 8192, layers: 80, heads: 64, kvHeads: 8, intermediateSize: 29568, vocabSize: 152064, rmsNormEps: 1e-5, maxWindowLayers: 80,
+};
 
 function parseText(fields: Fields): Qwen2_5VLTextConfig {
-  const hiddenSize = fields.integer('hidden_size', 8192);
-  const layers = fields.integer('num_hidden_layers', 80);
-  const heads = fields.integer('num_attention_heads', 64);
-  const headDim = headSize(fields, hiddenSize, heads, 'num_attention_heads');
-  // An explicit null means "as many as heads", a missing key the class's default.
-  const kvHeads = fields.isNull('num_key_value_heads') ? heads : fields.integer('num_key_value_heads', 8);
-  if (heads % kvHeads !== 0) throw fields.wrong('num_key_value_heads', kvHeads, `a divisor of num_attention_heads (${heads})`);
-  const attentionDropout = fields.number('attention_dropout', 0);
-  if (attentionDropout !== 0) throw fields.wrong('attention_dropout', attentionDropout, '0; dropout inside attention is not supported');
-
-  const rope = fields.section('rope_parameters') ?? fields.section('rope_scaling') ?? new Fields({}, fields.source, 'rope_scaling.');
+  const hiddenSize = fields.integer('hidden_size', TEXT_DEFAULTS.hiddenSize);
+  const headDim = headSize(fields, hiddenSize, fields.integer('num_attention_heads', TEXT_DEFAULTS.heads), 'num_attention_heads');
+  const text = parseQwen2Text(fields, headDim, TEXT_DEFAULTS);
+  const rope = ropeSection(fields);
   const ropeType = rope.text('rope_type', rope.text('type', 'default'));
   if (ropeType !== 'default' && ropeType !== 'mrope')
     throw rope.wrong('rope_type', ropeType, '"default" or "mrope"; other rotary scalings are not supported');
@@ -114,40 +97,7 @@ function parseText(fields: Fields): Qwen2_5VLTextConfig {
   if (mropeSection.reduce((sum, size) => sum + size, 0) * 2 !== headDim) {
     throw rope.wrong('mrope_section', mropeSection, `sections that add up to half the head size (${headDim / 2})`);
   }
-
-  const window = fields.flag('use_sliding_window', false) && !fields.isNull('sliding_window') ? fields.integer('sliding_window', 4096) : null;
-  const maxWindowLayers = fields.isNull('max_window_layers') ? layers : fields.integer('max_window_layers', 80, 0);
-  const layerTypes = parseLayerTypes(fields, layers, (layer) => window !== null && layer >= maxWindowLayers);
-  const slides = layerTypes.includes('sliding_attention');
-  if (slides && window === null)
-    throw fields.wrong('layer_types', 'sliding_attention', 'use_sliding_window with a sliding_window, or full_attention only');
-
-  return {
-    hiddenSize,
-    layers,
-    heads,
-    kvHeads,
-    headDim,
-    intermediateSize: fields.integer('intermediate_size', 29568),
-    vocabSize: fields.integer('vocab_size', 152064),
-    rmsNormEps: fields.number('rms_norm_eps', 1e-5),
-    hiddenAct: fields.activation('hidden_act', 'silu', SILU),
-    ropeTheta: rope.number('rope_theta', fields.number('rope_theta', 1_000_000)),
-    mropeSection,
-    maxPositionEmbeddings: fields.integer('max_position_embeddings', 32768),
-    layerTypes,
-    slidingWindow: slides ? window : null,
-  };
-}
-
-function parseLayerTypes(fields: Fields, layers: number, slides: (layer: number) => boolean): Qwen2_5VLTextConfig['layerTypes'] {
-  const listed = fields.list('layer_types');
-  if (listed === undefined) return Array.from({ length: layers }, (_, layer) => (slides(layer) ? 'sliding_attention' : 'full_attention'));
-  if (listed.length !== layers) throw fields.wrong('layer_types', listed, `one entry for each of the ${layers} layers`);
-  return listed.map((type) => {
-    if (type !== 'full_attention' && type !== 'sliding_attention') throw fields.wrong('layer_types', type, '"full_attention" or "sliding_attention"');
-    return type;
-  });
+  return { ...text, ropeTheta: rope.number('rope_theta', fields.number('rope_theta', 1_000_000)), mropeSection };
 }
 
 function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
@@ -187,8 +137,7 @@ function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
 }
 
 function headSize(fields: Fields, hiddenSize: number, heads: number, headsKey: string): number {
-  if (hiddenSize % heads !== 0) throw fields.wrong(headsKey, heads, `a divisor of hidden_size (${hiddenSize})`);
-  const headDim = hiddenSize / heads;
+  const headDim = dividedHeadSize(fields, hiddenSize, heads, headsKey);
   const stated = fields.integer('head_dim', headDim);
   if (stated !== headDim) throw fields.wrong('head_dim', stated, `hidden_size / ${headsKey} = ${headDim}, as this model's attention computes it`);
   return headDim;

@@ -2,7 +2,6 @@
 import type { Example } from '../../data/example.ts';
 import type { Device } from '../../gpu/device.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
-import type { AttentionRanges } from '../../ops/attention.ts';
 import { segmentRanges } from '../../ops/attentionRanges.ts';
 import type { Parameter } from '../../ops/parameter.ts';
 import { rmsNorm } from '../../ops/rmsNorm.ts';
@@ -10,20 +9,23 @@ import type { Tape } from '../../ops/tape.ts';
 import { BatchTables, concatPositions, embeddingStage, tokenRows } from '../batchTables.ts';
 import { HEAD } from '../model.ts';
 import type { Model, ModelDescription, PreparedBatch, PrepareOptions } from '../model.ts';
+import { textAttention, textLayers, textShapes, textStages } from '../qwen2/text.ts';
+import type { TextContext, TextLayer } from '../qwen2/text.ts';
 import type { Rotary } from '../rotary.ts';
 import type { Stage } from '../stages.ts';
 import type { Weights } from '../weights.ts';
 import { parseQwen2_5VLConfig } from './config.ts';
 import type { Qwen2_5VLConfig } from './config.ts';
 import { frameSeqlens, imageTokens, textRotary, visionRotary, windowOrder } from './positions.ts';
-import { TEXT, textBlock, textLayer, textLayerTrains, textShapes } from './text.ts';
-import type { TextContext, TextLayer } from './text.ts';
 import { visionShapes, visionStages, visionTower } from './vision.ts';
 import type { VisionContext, VisionTower } from './vision.ts';
 
+/** The text stack's module name. */
+const TEXT = 'model.language_model';
+
 export function describeQwen2_5VL(json: Readonly<Record<string, unknown>>, source: string): ModelDescription {
   const config = parseQwen2_5VLConfig(json, source);
-  const shapes = new Map([...visionShapes(config.vision), ...textShapes(config.text)]);
+  const shapes = new Map([...visionShapes(config.vision), ...textShapes(config.text, TEXT)]);
   if (!config.tieWordEmbeddings) shapes.set(HEAD, [config.text.vocabSize, config.text.hiddenSize]);
   return {
     shapes,
@@ -49,7 +51,7 @@ class Qwen2_5VLModel implements Model {
     this.embedding = weights.parameter(`${TEXT}.embed_tokens.weight`);
     this.head = weights.parameter(HEAD);
     this.norm = weights.parameter(`${TEXT}.norm.weight`);
-    this.layers = Array.from({ length: config.text.layers }, (_, i) => textLayer(weights, i));
+    this.layers = textLayers(weights, TEXT, config.text);
     this.tower = visionTower(weights, config.vision);
   }
 
@@ -87,21 +89,11 @@ class Qwen2_5VLModel implements Model {
 
     const context: TextContext = {
       rope: tables.rotary(textRotary(concatPositions(examples, rows.rowLengths, 3), text), T),
-      ranges: { full_attention: undefined, sliding_attention: undefined },
+      ranges: textAttention(tables, rows, text, options.cache),
       ...(options.cache && { cache: options.cache }),
     };
-    const rangesFor = (window?: number): AttentionRanges => tables.textRanges(rows, options.cache, { ...(window !== undefined && { window }) });
-    if (text.layerTypes.includes('full_attention')) context.ranges.full_attention = rangesFor();
-    if (text.layerTypes.includes('sliding_attention')) context.ranges.sliding_attention = rangesFor(text.slidingWindow ?? undefined);
-
     stages.push(embeddingStage(`${TEXT}.embed_tokens`, tables, rows, this.embedding, { grad: options.grad ?? false }));
-    this.layers.forEach((layer, i) => {
-      stages.push({
-        name: `${TEXT}.layers.${i}`,
-        trainable: textLayerTrains(layer),
-        forward: (t, x) => textBlock(t, x, layer, i, text, context),
-      });
-    });
+    stages.push(...textStages(this.layers, TEXT, text, context));
     return { input, stages, tables: tables.tables, tokens: T };
   }
 }

@@ -1,4 +1,7 @@
-/** The text stack of Qwen2.5-VL (transformers' Qwen2_5_VLDecoderLayer): forward only, the tape differentiates it. */
+/**
+ * The decoder layers of Qwen2 (transformers' Qwen2DecoderLayer), which are those of Qwen2.5-VL too: forward only, the tape differentiates them. `prefix` is the
+ * module name of the stack: `model` by itself, `model.language_model` beside a vision tower.
+ */
 import type { Tensor } from '../../gpu/tensor.ts';
 import { add } from '../../ops/add.ts';
 import { attention } from '../../ops/attention.ts';
@@ -10,11 +13,11 @@ import type { LinearLayer, Parameter } from '../../ops/parameter.ts';
 import { rmsNorm } from '../../ops/rmsNorm.ts';
 import { rope } from '../../ops/rope.ts';
 import type { Tape } from '../../ops/tape.ts';
+import type { BatchTables, TokenRows } from '../batchTables.ts';
 import type { KeyValueCache } from '../keyValueCache.ts';
+import type { Stage } from '../stages.ts';
 import type { Shape, Weights } from '../weights.ts';
-import type { Qwen2_5VLTextConfig } from './config.ts';
-
-export const TEXT = 'model.language_model';
+import type { LayerType, Qwen2TextConfig } from './config.ts';
 
 export interface TextLayer {
   inputNorm: Parameter;
@@ -31,16 +34,16 @@ export interface TextLayer {
 /** What a batch gives every layer. */
 export interface TextContext {
   rope: { cos: Tensor; sin: Tensor };
-  ranges: Record<'full_attention' | 'sliding_attention', AttentionRanges | undefined>;
+  ranges: Partial<Record<LayerType, AttentionRanges>>;
   /** Generation: keys and values of the tokens before. */
   cache?: KeyValueCache;
 }
 
-export function textShapes(config: Qwen2_5VLTextConfig): [string, Shape][] {
+export function textShapes(config: Qwen2TextConfig, prefix: string): [string, Shape][] {
   const { hiddenSize: C, heads, kvHeads, headDim: D, intermediateSize: F } = config;
-  const shapes: [string, Shape][] = [[`${TEXT}.embed_tokens.weight`, [config.vocabSize, C]]];
+  const shapes: [string, Shape][] = [[`${prefix}.embed_tokens.weight`, [config.vocabSize, C]]];
   for (let i = 0; i < config.layers; i++) {
-    const layer = `${TEXT}.layers.${i}`;
+    const layer = `${prefix}.layers.${i}`;
     shapes.push(
       [`${layer}.self_attn.q_proj.weight`, [heads * D, C]],
       [`${layer}.self_attn.q_proj.bias`, [heads * D]],
@@ -56,12 +59,12 @@ export function textShapes(config: Qwen2_5VLTextConfig): [string, Shape][] {
       [`${layer}.post_attention_layernorm.weight`, [C]],
     );
   }
-  shapes.push([`${TEXT}.norm.weight`, [C]]);
+  shapes.push([`${prefix}.norm.weight`, [C]]);
   return shapes;
 }
 
-export function textLayer(weights: Weights, index: number): TextLayer {
-  const at = `${TEXT}.layers.${index}`;
+function textLayer(weights: Weights, prefix: string, index: number): TextLayer {
+  const at = `${prefix}.layers.${index}`;
   return {
     inputNorm: weights.parameter(`${at}.input_layernorm.weight`),
     q: weights.linear(`${at}.self_attn.q_proj`),
@@ -75,12 +78,35 @@ export function textLayer(weights: Weights, index: number): TextLayer {
   };
 }
 
-export function textLayerTrains(l: TextLayer): boolean {
+export function textLayers(weights: Weights, prefix: string, config: Qwen2TextConfig): TextLayer[] {
+  return Array.from({ length: config.layers }, (_, i) => textLayer(weights, prefix, i));
+}
+
+/** What the tokens of a batch see in each kind of layer that the model has. */
+export function textAttention(tables: BatchTables, rows: TokenRows, config: Qwen2TextConfig, cache: KeyValueCache | undefined): TextContext['ranges'] {
+  const ranges: TextContext['ranges'] = {};
+  for (const type of new Set(config.layerTypes)) {
+    const window = type === 'sliding_attention' ? config.slidingWindow : null;
+    ranges[type] = tables.textRanges(rows, cache, { ...(window !== null && { window }) });
+  }
+  return ranges;
+}
+
+/** A stage a layer, hidden states (T, C) → (T, C). */
+export function textStages(layers: readonly TextLayer[], prefix: string, config: Qwen2TextConfig, context: TextContext): Stage[] {
+  return layers.map((layer, i) => ({
+    name: `${prefix}.layers.${i}`,
+    trainable: textLayerTrains(layer),
+    forward: (t, x) => textBlock(t, x, layer, i, config, context),
+  }));
+}
+
+function textLayerTrains(l: TextLayer): boolean {
   return [l.q, l.k, l.v, l.o, l.gate, l.up, l.down].some(isTrainable) || l.inputNorm.grad !== undefined || l.postAttentionNorm.grad !== undefined;
 }
 
 /** x (T, C) → (T, C). */
-export function textBlock(t: Tape, x: Tensor, l: TextLayer, index: number, config: Qwen2_5VLTextConfig, context: TextContext): Tensor {
+function textBlock(t: Tape, x: Tensor, l: TextLayer, index: number, config: Qwen2TextConfig, context: TextContext): Tensor {
   const T = x.shape[0]!;
   const { heads: H, kvHeads: KV, headDim: D, rmsNormEps: eps } = config;
   const h = rmsNorm(t, x, l.inputNorm, eps);

@@ -1,0 +1,138 @@
+/**
+ * `config.json` of a Qwen2 folder as typed, checked fields, and the part of it that Qwen2.5-VL's text stack shares. Both layouts are read: `rope_theta` and
+ * `rope_scaling` at the top (transformers 4), `rope_parameters` (5). Keys that a file leaves out take the defaults of transformers' configuration classes,
+ * since its `save_pretrained` may leave them out. What this code cannot compute faithfully is refused here, by name, rather than trained wrong.
+ */
+import { UserError } from '../../platform.ts';
+import { Fields } from '../configFields.ts';
+
+export type LayerType = 'full_attention' | 'sliding_attention';
+
+/** What the decoder layers of Qwen2 are made of. */
+export interface Qwen2TextConfig {
+  hiddenSize: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  intermediateSize: number;
+  vocabSize: number;
+  rmsNormEps: number;
+  hiddenAct: 'silu';
+  maxPositionEmbeddings: number;
+  /** One a layer. */
+  layerTypes: LayerType[];
+  /** Keys a query of a sliding layer sees, itself included; null where no layer slides. */
+  slidingWindow: number | null;
+}
+
+export interface Qwen2Config {
+  text: Qwen2TextConfig;
+  ropeTheta: number;
+  /** Positions are divided by this (RoPE type `linear`); 1 where nothing is scaled. */
+  ropeFactor: number;
+  tieWordEmbeddings: boolean;
+}
+
+/** Of a configuration class of transformers. */
+export interface Qwen2TextDefaults {
+  hiddenSize: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  intermediateSize: number;
+  vocabSize: number;
+  rmsNormEps: number;
+  maxWindowLayers: number;
+}
+
+const QWEN2_DEFAULTS: Qwen2TextDefaults = {
+  hiddenSize: 4096, layers: 32, heads: 32, kvHeads: 32, intermediateSize: 22016, vocabSize: 151936, rmsNormEps: 1e-6, maxWindowLayers: 28,
+};
+
+/** Two names of one function. */
+export const SILU = { silu: 'silu', swish: 'silu' } as const;
+
+/**
+ * @param json what `config.json` holds
+ * @param source its path, for messages
+ * @throws UserError for another model, a value of the wrong kind, sizes that contradict each other, or a variant that is not built
+ */
+export function parseQwen2Config(json: Readonly<Record<string, unknown>>, source = 'config.json'): Qwen2Config {
+  const root = new Fields(json, source, '');
+  const modelType = root.text('model_type', '(nothing)');
+  if (modelType !== 'qwen2') throw new UserError(`${source}: model_type is "${modelType}", "qwen2" was expected. Choose a Qwen2 or Qwen2.5 model folder.`);
+  const hiddenSize = root.integer('hidden_size', QWEN2_DEFAULTS.hiddenSize);
+  const heads = root.integer('num_attention_heads', QWEN2_DEFAULTS.heads);
+  // Unlike Qwen2.5-VL's attention, Qwen2's takes a head size that the file states.
+  const headDim = root.has('head_dim') ? root.integer('head_dim', 0) : dividedHeadSize(root, hiddenSize, heads, 'num_attention_heads');
+  if (headDim % 2 !== 0) throw root.wrong('head_dim', headDim, 'an even number: its halves rotate together');
+  return {
+    text: parseQwen2Text(root, headDim, QWEN2_DEFAULTS),
+    ...parseRope(root),
+    tieWordEmbeddings: root.flag('tie_word_embeddings', false),
+  };
+}
+
+function parseRope(root: Fields): Pick<Qwen2Config, 'ropeTheta' | 'ropeFactor'> {
+  const rope = ropeSection(root);
+  const type = rope.text('rope_type', rope.text('type', 'default'));
+  if (type !== 'default' && type !== 'linear') {
+    throw rope.wrong('rope_type', type, '"default" or "linear"; other rotary scalings (yarn, dynamic, longrope, llama3) are not supported: remove it to train on its short contexts');
+  }
+  return { ropeTheta: rope.positive('rope_theta', root.positive('rope_theta', 10_000)), ropeFactor: type === 'linear' ? rope.positive('factor', NaN) : 1 };
+}
+
+/** The rotary settings, wherever the file has them; empty where nothing is said. */
+export function ropeSection(fields: Fields): Fields {
+  return fields.section('rope_parameters') ?? fields.section('rope_scaling') ?? new Fields({}, fields.source, 'rope_scaling.');
+}
+
+/** The fields of the decoder layers. */
+export function parseQwen2Text(fields: Fields, headDim: number, defaults: Qwen2TextDefaults): Qwen2TextConfig {
+  const layers = fields.integer('num_hidden_layers', defaults.layers);
+  const heads = fields.integer('num_attention_heads', defaults.heads);
+  // An explicit null means "as many as heads", a missing key the class's default.
+  const kvHeads = fields.isNull('num_key_value_heads') ? heads : fields.integer('num_key_value_heads', defaults.kvHeads);
+  if (heads % kvHeads !== 0) throw fields.wrong('num_key_value_heads', kvHeads, `a divisor of num_attention_heads (${heads})`);
+  const attentionDropout = fields.number('attention_dropout', 0);
+  if (attentionDropout !== 0) throw fields.wrong('attention_dropout', attentionDropout, '0; dropout inside attention is not supported');
+
+  const window = fields.flag('use_sliding_window', false) && !fields.isNull('sliding_window') ? fields.integer('sliding_window', 4096) : null;
+  const maxWindowLayers = fields.isNull('max_window_layers') ? layers : fields.integer('max_window_layers', defaults.maxWindowLayers, 0);
+  const layerTypes = parseLayerTypes(fields, layers, (layer) => window !== null && layer >= maxWindowLayers);
+  const slides = layerTypes.includes('sliding_attention');
+  if (slides && window === null)
+    throw fields.wrong('layer_types', 'sliding_attention', 'use_sliding_window with a sliding_window, or full_attention only');
+
+  return {
+    hiddenSize: fields.integer('hidden_size', defaults.hiddenSize),
+    layers,
+    heads,
+    kvHeads,
+    headDim,
+    intermediateSize: fields.integer('intermediate_size', defaults.intermediateSize),
+    vocabSize: fields.integer('vocab_size', defaults.vocabSize),
+    rmsNormEps: fields.number('rms_norm_eps', defaults.rmsNormEps),
+    hiddenAct: fields.activation('hidden_act', 'silu', SILU),
+    maxPositionEmbeddings: fields.integer('max_position_embeddings', 32768),
+    layerTypes,
+    slidingWindow: slides ? window : null,
+  };
+}
+
+function parseLayerTypes(fields: Fields, layers: number, slides: (layer: number) => boolean): LayerType[] {
+  const listed = fields.list('layer_types');
+  if (listed === undefined) return Array.from({ length: layers }, (_, layer) => (slides(layer) ? 'sliding_attention' : 'full_attention'));
+  if (listed.length !== layers) throw fields.wrong('layer_types', listed, `one entry for each of the ${layers} layers`);
+  return listed.map((type) => {
+    if (type !== 'full_attention' && type !== 'sliding_attention') throw fields.wrong('layer_types', type, '"full_attention" or "sliding_attention"');
+    return type;
+  });
+}
+
+/** @throws UserError where the heads do not share the hidden size evenly */
+export function dividedHeadSize(fields: Fields, hiddenSize: number, heads: number, headsKey: string): number {
+  if (hiddenSize % heads !== 0) throw fields.wrong(headsKey, heads, `a divisor of hidden_size (${hiddenSize})`);
+  return hiddenSize / heads;
+}
