@@ -47,11 +47,11 @@ export async function goldenTensors(...parts: string[]): Promise<Map<string, Gol
 
 /** Compares with the bounds of one model. */
 export class Bounds {
-  private readonly floors: Record<string, { max_rel_to_absmax: number }>;
+  private readonly floors: Record<string, { max_abs: number; max_rel_to_absmax: number }>;
   private readonly worst = new Map<string, { ratio: number; label: string }>();
 
   constructor(model: string) {
-    this.floors = goldenJson<{ tolerances: Record<string, Record<string, { max_rel_to_absmax: number }>> }>('tolerances.json').tolerances[model]!;
+    this.floors = goldenJson<{ tolerances: Record<string, Record<string, { max_abs: number; max_rel_to_absmax: number }>> }>('tolerances.json').tolerances[model]!;
     afterAll(() => {
       if (process.env['VERNIER_GOLDEN_REPORT']) console.table(Object.fromEntries(this.worst));
     });
@@ -74,6 +74,14 @@ export class Bounds {
     if (!(ratio <= (this.worst.get(quantity)?.ratio ?? -1))) this.worst.set(quantity, { ratio: Number(ratio.toFixed(2)), label });
     const what = `${label}: largest error ${error} of values up to ${absmax}, in units of float32's own noise (${quantity})`;
     expect(ratio, what).toBeLessThanOrEqual(FACTOR);
+  }
+
+  /** For what is zero but for rounding: no further from it than ten times the reference's own rounding. */
+  expectZero(quantity: string, label: string, found: Float32Array): void {
+    const floor = this.floors[quantity];
+    if (!floor) throw new Error(`tolerances.json has no '${quantity}'`);
+    const largest = found.reduce((most, value) => (Math.abs(value) <= most ? most : Math.abs(value)), 0);
+    expect(largest / floor.max_abs, `${label}: largest value ${largest}, in units of float32's own noise (${quantity})`).toBeLessThanOrEqual(FACTOR);
   }
 }
 

@@ -2,6 +2,7 @@
 import { nodePlatform } from '../../node/platform.ts';
 import type { Example } from '../../src/data/example.ts';
 import { IGNORE_INDEX } from '../../src/data/example.ts';
+import { canonicalName } from '../../src/io/names.ts';
 import { modelFamily } from '../../src/models/families.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
 import { goldenJson, goldenTensors } from './golden.ts';
@@ -38,7 +39,6 @@ export interface GoldenLayout {
   modelType: string;
   /** Position axes. */
   axes: 1 | 3;
-  imageTokenId: number;
   /** Pixels and grids of a case, in the layout of the family's processor; undefined where the case is stored without its pixels. */
   images(tensors: ReadonlyMap<string, GoldenTensor>): Pick<Example, 'pixelValues' | 'imageGrids'> | undefined;
 }
@@ -56,6 +56,12 @@ export class GoldenModel {
 
   facts(): Record<string, CaseFacts> {
     return goldenJson('golden', this.name, 'cases', 'cases.json');
+  }
+
+  /** Parameters whose gradient is zero but for rounding: a bias of all keys shifts every score of a query alike, and softmax does not see it. */
+  zeroGradients(): Set<string> {
+    const { noise_driven: names = [] } = goldenJson<{ noise_driven?: string[] }>('golden', this.name, 'full_grads.json');
+    return new Set(names.map((name) => canonicalName(this.layout.modelType, name)));
   }
 
   /** The words of the model's vocabulary. */

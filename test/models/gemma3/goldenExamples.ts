@@ -9,7 +9,6 @@ export const gemma = new GoldenModel({
   name: 'gemma3-tiny',
   modelType: 'gemma3',
   axes: 1,
-  imageTokenId: 699,
   images: (tensors) => (tensors.has('pixel_values') ? patchesOf(tensors) : undefined),
 });
 
