@@ -7,7 +7,7 @@
  *   (35/72, (86−58)/86).
  * - The prompt asks for what the target is: four numbers separated by commas. The reference asks for "[x1, y1, x2, y2]" and answers without brackets.
  * - The image size is stated.
- * - A fourth decimal where an image is wider or higher than 1000 pixels, so that the text is never off by more than half a pixel.
+ * - More decimals where an image is wider or higher than 1000 pixels (four up to 10 000), so that the text is never off by more than half a pixel.
  */
 import { UserError } from '../../platform.ts';
 import { asArray, asIndex, asNumbers, asObject } from './json.ts';
@@ -40,6 +40,9 @@ export function* boxes(task: PlanTask, slice: PlanSlice, height: number, width: 
       const box = asObject(found[0], `${where}.bboxes[0]`);
       const [top = 0, left = 0] = asNumbers(box['min_coords'], 2, `${where}.bboxes[0].min_coords`);
       const [bottom = 0, right = 0] = asNumbers(box['max_coords'], 2, `${where}.bboxes[0].max_coords`);
+      const sides = box['dimensions'] === undefined ? [] : asNumbers(box['dimensions'], 2, `${where}.bboxes[0].dimensions`);
+      if (sides.some((side) => side < 1))
+        throw new UserError(`${where}.bboxes[0].dimensions: sides of at least 1 pixel expected, ${JSON.stringify(sides)} found. Repair the plan.`);
       const isInside = [top, left, bottom, right].every((c) => Number.isSafeInteger(c) && c >= 0) && bottom < height && right < width;
       if (!isInside || bottom < top || right < left) {
         throw new UserError(
@@ -58,9 +61,16 @@ export function boxValues(box: Box, height: number, width: number, style: Prompt
   return [box.min[1] / width, (height - box.max[0] - edge) / height, (box.max[1] + edge) / width, (height - box.min[0]) / height];
 }
 
+/** The way back: edges in pixels from the upper left corner, of an answer x1, y1, x2, y2. Right and bottom are the far edges of the last column and row. */
+export function boxEdges(answer: readonly number[], height: number, width: number): { left: number; top: number; right: number; bottom: number } {
+  const [x1 = NaN, y1 = NaN, x2 = NaN, y2 = NaN] = answer;
+  return { left: x1 * width, top: (1 - y2) * height, right: x2 * width, bottom: (1 - y1) * height };
+}
+
 export function boxTarget(values: number[], frame: ImageFrame, style: PromptStyle): string {
-  const isLarge = style === 'corrected' && Math.max(frame.height, frame.width) > 1000;
-  return values.map((value) => (isLarge ? value.toFixed(4) : fixed3(value))).join(', ');
+  const side = Math.max(frame.height, frame.width);
+  const decimals = style === 'corrected' && side > 1000 ? Math.ceil(Math.log10(side)) : 3;
+  return values.map((value) => (decimals > 3 ? value.toFixed(decimals) : fixed3(value))).join(', ');
 }
 
 const REFERENCE_FORMAT =

@@ -118,9 +118,23 @@ export async function openPlan(platform: Platform, dataDir: string, dataset: str
   for await (const { bytes } of scanPlan(fileChunks(platform, path), { part: 'frame' }, path)) {
     const frame = asObject(parseJson(bytes, path), path);
     const tasks = asArray(frame['tasks'], `${path}: tasks`).map((value, i) => readTask(value, i, path));
+    checkTaskIds(tasks);
     return { path, dataset, kind, version, tasks };
   }
   throw new UserError(`${path}: empty. Fetch the file again.`);
+}
+
+/** Tasks are counted, but a plan that gives two of them one task_ID was put together wrongly, and nobody knows which is meant. */
+function checkTaskIds(tasks: readonly PlanTask[]): void {
+  const seen = new Map<unknown, PlanTask>();
+  for (const task of tasks) {
+    const id = task.raw['task_ID'];
+    if (id === undefined || id === null) continue;
+    const earlier = seen.get(id);
+    if (earlier !== undefined)
+      throw new UserError(`${task.where}.task_ID: ${JSON.stringify(id)} is also that of tasks[${earlier.id - 1}]; each task has its own. Repair the plan.`);
+    seen.set(id, task);
+  }
 }
 
 /** SHA-256 of a file, in pieces where the runtime can. */

@@ -136,8 +136,8 @@ async function frameOf(task: MedvisionTask, item: CaseInfo, options: RecordOptio
     pixelWidth: NaN,
     isFloat32: false,
   };
-  if (task.taskType !== 'BoxSize') {
-    // The reference takes pixel sizes from the volume, not from the plan.
+  // Boxes can be had without the volumes, on another machine than theirs; where a volume is there, it has to be the right one.
+  if (task.taskType !== 'BoxSize' || (await options.volumes.exists(item.imageFile))) {
     const header = await options.volumes.header(item.imageFile);
     if (header.shape.some((size, axis) => size !== item.shape[axis])) {
       throw new UserError(
@@ -145,6 +145,7 @@ async function frameOf(task: MedvisionTask, item: CaseInfo, options: RecordOptio
           'It is not the volume that was annotated; fetch it again.',
       );
     }
+    // The reference takes pixel sizes from the volume, not from the plan.
     frame.pixelHeight = header.zooms[rowAxis];
     frame.pixelWidth = header.zooms[colAxis];
     frame.isFloat32 = options.isFixedSize && header.version === 1;

@@ -62,6 +62,10 @@ export class VolumeCache {
     }
   }
 
+  exists(imageFile: string): Promise<boolean> {
+    return this.platform.exists(joinPath(this.dataDir, imageFile));
+  }
+
   /** Shape and zooms without the voxels. */
   header(imageFile: string): Promise<NiftiHeader> {
     const held = this.headers.get(imageFile);

@@ -70,8 +70,14 @@ export function parseTaskName(name: string, where: string): MedvisionTask {
   };
 }
 
+const MAX_LIST_BYTES = 8 * 2 ** 20;
+
 /** The tasks of a list in its order. With `family`, tasks of another family are an error: they would be trained under the wrong limits. */
 export async function readTaskList(platform: Platform, path: string, family?: TaskFamily): Promise<MedvisionTask[]> {
+  const file = await platform.openFile(path);
+  const { size } = file;
+  await file.close();
+  if (size > MAX_LIST_BYTES) throw new UserError(`${path}: ${size} bytes; a task list, JSON with a key a task, has a few thousand. Check the path.`);
   const bytes = await platform.readFile(path);
   const names = Object.keys(asObject(parseJson(bytes, path), path));
   if (names.length === 0)
