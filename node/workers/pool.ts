@@ -58,12 +58,14 @@ export interface DataWorkerOptions {
   processor?: Processor;
   /** For tests; else dist/dataWorker.js. */
   script?: string;
+  /** Limit on a worker's JavaScript heap; unset: Node's own. */
+  heapMB?: number;
 }
 
 export async function openDataWorkers(platform: Platform, settings: DataThreadSettings, options: DataWorkerOptions): Promise<DataWorkers> {
   const { count, processor, script = builtWorker() } = options;
   if (count === 0 || script === undefined) return inThisThread(platform, settings, processor);
-  const slots = Array.from({ length: count }, () => startWorker(script));
+  const slots = Array.from({ length: count }, () => startWorker(script, options.heapMB));
   const pool = new Pool(slots);
   try {
     // Memory for volumes is shared out.
@@ -86,8 +88,8 @@ function inThisThread(platform: Platform, settings: DataThreadSettings, processo
   };
 }
 
-function startWorker(script: string): Slot {
-  const worker = new Worker(script, { name: 'data' });
+function startWorker(script: string, heapMB: number | undefined): Slot {
+  const worker = new Worker(script, { name: 'data', ...(heapMB !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMB } }) });
   worker.unref(); // a process that is done does not wait for its workers
   const slot: Slot = { worker, api: Comlink.wrap<DataWorkerApi>(nodeEndpoint(worker)), waiting: 0, failures: new Set(), gone: undefined };
   let cause: Error | undefined;
