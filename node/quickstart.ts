@@ -1,6 +1,6 @@
 /**
- * `npm start` (dist/quickstart.js): a tiny Qwen2.5-VL learns to measure a real MRI, on whatever GPU is there. Needs nothing from outside: base model
- * and data set lie beside this file in the repository.
+ * `npm start` (dist/quickstart.js): a tiny vision-language model learns to measure a real MRI, on whatever GPU is there. Needs nothing from outside:
+ * base models and data set lie beside this file in the repository. `--recipe` chooses the base.
  */
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../src/platform.ts';
 import { EXIT, processSurroundings } from './cli.ts';
 import { nodePlatform } from './platform.ts';
+import { DEFAULT_RECIPE, recipe, RECIPE_NAMES } from './quickstart/recipes.ts';
 import { DEFAULTS, quickstart } from './quickstart/run.ts';
 
 /** Both dist/ and node/ lie in the repository's root. */
@@ -22,14 +23,15 @@ function whole(least: number): (text: string) => number {
 }
 
 const command = new Command('npm start --')
-  .description('Fine-tunes a tiny Qwen2.5-VL with LoRA on three small MRI volumes, and compares its answers before and after.')
-  .option('--steps <n>', 'training steps', whole(1), DEFAULTS.steps)
-  .option('--batch <n>', 'rows in a step', whole(1), DEFAULTS.batchSize)
-  .option('--out <dir>', 'folder for the adapter, the log and report.html', 'outputs/quickstart')
+  .description('Fine-tunes a tiny vision-language model with LoRA on three small MRI volumes, and compares its answers before and after.')
+  .option('--recipe <name>', `what is trained: ${RECIPE_NAMES.join(' or ')}`, DEFAULT_RECIPE)
+  .option('--steps <n>', "training steps (default: the recipe's)", whole(1))
+  .option('--batch <n>', "rows in a step (default: the recipe's)", whole(1))
+  .option('--out <dir>', 'folder for the adapter, the log and report.html (default: outputs/quickstart; outputs/quickstart-NAME with --recipe NAME)')
   .option('--seed <n>', 'seed of the adapter, the order of the rows and the choice of questions', whole(0), DEFAULTS.seed)
   .allowExcessArguments(false)
   .parse(process.argv);
-const options = command.opts<{ steps: number; batch: number; out: string; seed: number }>();
+const options = command.opts<{ recipe: string; steps?: number; batch?: number; out?: string; seed: number }>();
 
 const around = processSurroundings(nodePlatform);
 const stop = new AbortController();
@@ -39,8 +41,17 @@ around.onInterrupt(() => {
   stop.abort();
 });
 try {
-  const places = { base: besideUs('base'), sample: besideUs('sample'), out: options.out };
-  await quickstart(nodePlatform, { ...DEFAULTS, ...places, steps: options.steps, batchSize: options.batch, seed: options.seed }, around.stdout, stop.signal);
+  const chosen = recipe(options.recipe);
+  const settings = {
+    ...chosen,
+    base: besideUs(chosen.base),
+    sample: besideUs('sample'),
+    out: options.out ?? (options.recipe === DEFAULT_RECIPE ? 'outputs/quickstart' : `outputs/quickstart-${options.recipe}`),
+    steps: options.steps ?? chosen.steps,
+    batchSize: options.batch ?? chosen.batchSize,
+    seed: options.seed,
+  };
+  await quickstart(nodePlatform, settings, around.stdout, stop.signal);
   process.exit(stop.signal.aborted ? EXIT.stopped : EXIT.done);
 } catch (error) {
   if (!(error instanceof UserError)) throw error;

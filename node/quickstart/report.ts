@@ -10,6 +10,8 @@ import { subjectOf } from './questions.ts';
 import type { Question, Subject } from './questions.ts';
 
 export interface ReportContents {
+  /** Of the base, as a person calls it. */
+  architecture: string;
   /** Shown at the top, in this order. */
   facts: readonly [string, string][];
   losses: readonly { step: number; loss: number }[];
@@ -54,7 +56,7 @@ details { margin-top: 8px; } summary { cursor: pointer; color: var(--soft); font
 `;
 
 export async function reportHtml(platform: Pick<Platform, 'encodePng'>, contents: ReportContents): Promise<string> {
-  const { facts, losses, comparison, questions, before, after } = contents;
+  const { architecture, facts, losses, comparison, questions, before, after } = contents;
   const cards: string[] = [];
   for (const at of chosen(questions)) {
     const question = questions[at];
@@ -73,7 +75,7 @@ export async function reportHtml(platform: Pick<Platform, 'encodePng'>, contents
 <body>
 <main>
 <h1>A vision-language model learns to measure a brain MRI</h1>
-<p>A tiny Qwen2.5-VL was asked about slices of a volume that it does not train on, then fine-tuned with LoRA on two other volumes, then asked again.
+<p>A tiny ${escapeHtml(architecture)} was asked about slices of a volume that it does not train on, then fine-tuned with LoRA on two other volumes, then asked again.
 Before this run it had seen synthetic shapes only.${contents.isCutShort ? ' <strong>The training was stopped early.</strong>' : ''}</p>
 <dl class="facts">${facts.map(([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`).join('')}</dl>
 <h2>Before and after</h2>

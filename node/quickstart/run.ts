@@ -22,6 +22,8 @@ import { reportHtml } from './report.ts';
 import { trainAdapter } from './training.ts';
 
 export interface QuickstartSettings {
+  /** As a person calls the base's kind. */
+  architecture: string;
   base: string;
   sample: string;
   out: string;
@@ -33,7 +35,7 @@ export interface QuickstartSettings {
   questions: { box: number; metric: number; ellipse: number };
 }
 
-export const DEFAULTS: Omit<QuickstartSettings, 'base' | 'sample' | 'out'> = {
+export const DEFAULTS: Omit<QuickstartSettings, 'architecture' | 'base' | 'sample' | 'out'> = {
   steps: 80,
   batchSize: 4,
   learningRate: 3e-3,
@@ -127,7 +129,7 @@ async function withSession(
 
   const report = joinPath(settings.out, 'report.html');
   const facts: [string, string][] = [
-    ['Model', `Qwen2.5-VL architecture, tiny: ${countText(await parameterCount(platform, settings.base))} parameters, ${countText(session.trainableCount)} of them in the LoRA adapter`],
+    ['Model', `${settings.architecture} architecture, tiny: ${countText(await parameterCount(platform, settings.base))} parameters, ${countText(session.trainableCount)} of them in the LoRA adapter`],
     ['GPU', `${device.report.description}${device.report.isSoftware ? ' (software)' : ''}`],
     ['Training', `${losses.length} steps of ${settings.batchSize} rows, learning rate ${settings.learningRate}, seed ${settings.seed}`],
     ['Rows', `${different} samples of ${trainVolumes} volumes (box, distance, angle, size)`],
@@ -135,7 +137,7 @@ async function withSession(
     ['Time', `training ${durationText(trainSeconds)}, altogether ${durationText(seconds())}`],
     ['Adapter', `${settings.out} (PEFT format)`],
   ];
-  await platform.writeFile(report, await reportHtml(platform, { facts, losses, comparison, questions, before, after, isCutShort: losses.length < settings.steps }));
+  await platform.writeFile(report, await reportHtml(platform, { architecture: settings.architecture, facts, losses, comparison, questions, before, after, isCutShort: losses.length < settings.steps }));
   say(`\n${comparisonTable(comparison)}`);
   say(`\nReport   ${report}\nAdapter  ${settings.out}\nTime     ${durationText(seconds())}`);
   return { losses, comparison, report, seconds: seconds() };

@@ -133,7 +133,7 @@ describe('questions and report', () => {
     expect(iou?.after).toBeGreaterThan(0.97);
     expect(iou?.before).toBeLessThan(0.2);
     const html = await reportHtml(platform, {
-      facts: [['GPU', 'a <fast> one']], losses: [{ step: 1, loss: 3 }, { step: 2, loss: 2 }, { step: 3, loss: 1.5 }], comparison, questions, before, after, isCutShort: false,
+      architecture: 'Qwen2.5-VL', facts: [['GPU', 'a <fast> one']], losses: [{ step: 1, loss: 3 }, { step: 2, loss: 2 }, { step: 3, loss: 1.5 }], comparison, questions, before, after, isCutShort: false,
     });
     expect(html).not.toContain('<b>0.1');
     expect(html).toContain('a &lt;fast&gt; one');
