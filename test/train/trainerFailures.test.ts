@@ -14,6 +14,7 @@ import { UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import { readTrainerState } from '../../src/train/checkpointFolder.ts';
+import { newestCheckpoint, openCheckpoint } from '../../src/train/resume.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
@@ -65,6 +66,13 @@ beforeAll(async () => {
   const config = loraConfig({ r: 2, target_modules: ['q_proj'] });
   session = await openSession(smallDisk, device, { baseModel, finetuning: { kind: 'lora', config } });
 });
+/** The adapter as a new process has it. */
+async function startAgain(): Promise<void> {
+  session.close();
+  const config = loraConfig({ r: 2, target_modules: ['q_proj'] });
+  session = await openSession(smallDisk, device, { baseModel, finetuning: { kind: 'lora', config } });
+}
+
 afterAll(() => {
   session.close();
   rmSync(scratch, { recursive: true, force: true });
@@ -86,15 +94,16 @@ const unlabelled = (example: Example): Example => ({ ...example, labels: new Int
 const sourceOf = (...examples: Example[]): ExampleSource => ({ length: examples.length, get: (index) => Promise.resolve(examples[index]!) });
 
 describe('a full disk', () => {
-  // A save of an adapter writes four files: weights, configuration, README, trainer_state.json. A checkpoint a step, then the result at the root.
+  // A checkpoint has seven files: weights, configuration, README, moments, the run's state, trainer_state.json, checksums. The result at the root has four of them.
   it.each([
     [0, [], 'checkpoint-1 was not saved'],
-    [3, [], 'checkpoint-1 was not saved'],
-    [4, ['checkpoint-1'], 'checkpoint-2 was not saved'],
-    [6, ['checkpoint-1'], 'checkpoint-2 was not saved'],
-    [8, ['checkpoint-1', 'checkpoint-2'], 'The result was not written to'],
-    [11, ['checkpoint-1', 'checkpoint-2'], 'checkpoint-2 is complete and holds the same'],
+    [6, [], 'checkpoint-1 was not saved'],
+    [7, ['checkpoint-1'], 'checkpoint-2 was not saved'],
+    [10, ['checkpoint-1'], 'checkpoint-2 was not saved'],
+    [14, ['checkpoint-1', 'checkpoint-2'], 'The result was not written to'],
+    [17, ['checkpoint-1', 'checkpoint-2'], 'checkpoint-2 is complete and holds the same'],
   ])('after %i files leaves whole checkpoints and nothing else', async (files, left, words) => {
+    await startAgain();
     const outputDir = join(scratch, `disk-${files}`);
     filesLeft = files;
     const ended = train(session, sourceOf(textExample('Two.')), settings, { tracker: allOf([]), outputDir });
@@ -107,6 +116,27 @@ describe('a full disk', () => {
       expect((await readTrainerState(nodePlatform, join(outputDir, name))).global_step).toBe(index + 1);
       expect((await readAdapter(nodePlatform, join(outputDir, name), 'qwen2_5_vl')).tensors.size).toBe(session.plan.trained.size);
     }
+    // Space is freed: the run goes on, and ends as if the disk had always been large enough.
+    const fresh = { tracker: allOf([]), outputDir: join(scratch, `disk-${files}-large`) };
+    const checkpoint = await newestCheckpoint(nodePlatform, outputDir, () => undefined);
+    await startAgain();
+    await train(session, sourceOf(textExample('Two.')), settings, { tracker: allOf([]), outputDir, resume: checkpoint ? { checkpoint } : {} });
+    await startAgain();
+    await train(session, sourceOf(textExample('Two.')), settings, fresh);
+    const weights = (dir: string): Buffer => readFileSync(join(dir, 'adapter_model.safetensors'));
+    expect(weights(outputDir)).toEqual(weights(fresh.outputDir));
+  });
+
+  it('in a save in the background ends the run at the next step, and the checkpoint before is whole', async () => {
+    const outputDir = join(scratch, 'background');
+    filesLeft = 7 + 3;
+    let lastStep = 0;
+    const tracker = { ...allOf([]), progress: ({ step }: { step: number }) => void (lastStep = step) };
+    await expect(train(session, sourceOf(textExample('Two.')), { ...settings, max_steps: 400, save_steps: 3 }, { tracker, outputDir })).rejects.toThrow('checkpoint-6 was not saved');
+    filesLeft = Infinity;
+    expect(lastStep).toBeLessThan(12);
+    expect(readdirSync(outputDir)).toEqual(['checkpoint-3']);
+    expect((await openCheckpoint(nodePlatform, join(outputDir, 'checkpoint-3'))).step).toBe(3);
   });
 });
 
