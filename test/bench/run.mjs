@@ -7,8 +7,13 @@ import { ensurePackages, fail, root, runProgram, splitYes } from '../../node/scr
 
 const { yes, rest } = splitYes(process.argv.slice(2));
 ensurePackages();
-const { ensureGpu } = await import('../../node/scripts/ensureGpu.mjs');
-await ensureGpu({ yes });
+/** `npm run bench -- images` measures without a GPU. */
+const isImages = rest[0] === 'images';
+if (!isImages) {
+  const { ensureGpu } = await import('../../node/scripts/ensureGpu.mjs');
+  await ensureGpu({ yes });
+}
 const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
 if (runProgram(process.execPath, [vite, 'build', '--mode', 'bench', '--logLevel', 'warn']) !== 0) fail('the build failed; the message is above.');
-process.exit(runProgram(process.execPath, [join(root, 'dist', 'bench.js'), ...rest]));
+const program = isImages ? [join(root, 'dist', 'benchImages.js'), root, ...rest.slice(1)] : [join(root, 'dist', 'bench.js'), ...rest];
+process.exit(runProgram(process.execPath, program));

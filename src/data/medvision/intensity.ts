@@ -45,12 +45,12 @@ export function checkFinite({ values, cols }: VolumeSlice, where: string): void 
 /** Grey as RGB, (rows, cols); values are cut off (not rounded) to a byte. A slice of one value is black. */
 export function sliceToRgb(slice: VolumeSlice, intensity: Intensity = 'reference'): DecodedImage {
   const { rows, cols } = slice;
-  const values = Float32Array.from(slice.values); // the reference casts nibabel's doubles to float32 first
+  const values = new Float32Array(slice.values); // the reference casts nibabel's doubles to float32 first
   const data = new Uint8Array(rows * cols * 3);
   const [low, high] = intensity === 'percentile' ? percentiles(values) : typeof intensity === 'object' ? [intensity.low, intensity.high] : extremes(values);
   if (!(high > low)) return { width: cols, height: rows, data };
   const greys = typeof intensity === 'object' || intensity === 'percentile' ? clipped(values, low, high) : stretched(values, low, high);
-  for (let i = 0; i < greys.length; i++) data.fill(greys[i] ?? 0, i * 3, i * 3 + 3);
+  for (let i = 0, at = 0; i < greys.length; i++, at += 3) data[at] = data[at + 1] = data[at + 2] = greys[i] ?? 0;
   return { width: cols, height: rows, data };
 }
 
@@ -69,12 +69,16 @@ function extremes(values: Float32Array): [number, number] {
 /** The reference's min-max: each step rounds to float32, as numpy does. NaN (from infinities) becomes 0. */
 function stretched(values: Float32Array, min: number, max: number): Uint8Array {
   const range = Math.fround(max - min);
-  return Uint8Array.from(values, (value) => Math.trunc(Math.fround(Math.fround(Math.fround(value - min) / range) * 255)));
+  const greys = new Uint8Array(values.length); // `from` with a function is ten times slower than this loop
+  for (let i = 0; i < greys.length; i++) greys[i] = Math.trunc(Math.fround(Math.fround(Math.fround((values[i] ?? 0) - min) / range) * 255));
+  return greys;
 }
 
 /** In double precision. */
 function clipped(values: Float32Array, low: number, high: number): Uint8Array {
-  return Uint8Array.from(values, (value) => Math.trunc(((Math.min(Math.max(value, low), high) - low) / (high - low)) * 255));
+  const greys = new Uint8Array(values.length);
+  for (let i = 0; i < greys.length; i++) greys[i] = Math.trunc(((Math.min(Math.max(values[i] ?? 0, low), high) - low) / (high - low)) * 255);
+  return greys;
 }
 
 /** numpy.percentile(values, [0.5, 99.5]) with linear interpolation; NaN where a value is NaN. */
