@@ -305,7 +305,10 @@ export const nodePlatform: Platform = {
   },
   createFile: createAtomic,
   appendFile: (file, text) => orInWords(fs.appendFile(file, text), 'write', file),
-  rename: (from, to) => orInWords(fs.rename(from, to), 'rename to ' + to + ' the file', from),
+  async rename(from, to) {
+    await orInWords(fs.rename(from, to), 'rename to ' + to + ' the file', from);
+    await syncFolder(path.dirname(to));
+  },
   remove: (file) => orInWords(fs.rm(file, { recursive: true, force: true }), 'remove', file),
 
   native: nativeFiles(inWords),

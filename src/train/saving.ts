@@ -108,10 +108,9 @@ export class CheckpointSaver {
     this.newest = written.path;
     for (const warning of written.warnings) await warn(warning);
     const name = checkpointName(step);
-    const reading = onSaved?.({ path: written.path, step, isBest });
-    if (reading === undefined) return;
     inUse.add(name);
-    void reading
+    // Not awaited: the next save does not wait for an upload. An error of the hook is no error of the run.
+    void (async () => onSaved?.({ path: written.path, step, isBest }))()
       .catch((error: unknown) => warn(`After ${name} was saved: ${error instanceof Error ? error.message : String(error)}`))
       .finally(() => inUse.delete(name));
   }
