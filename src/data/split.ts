@@ -59,41 +59,83 @@ export function splitRows(pools: readonly SplitPool[], options: SplitOptions): S
   return { train: pools.map(({ rows }) => rows.filter((row) => !held.has(options.group(row)))), validation, unused };
 }
 
-/** Whole groups, in the order of their hash, until every stratum has its part; the last group of a stratum always stays in training. */
-function heldOutGroups(pools: readonly SplitPool[], wanted: readonly number[], { group, groupName, stratum, seed }: SplitOptions): Set<number> {
-  const counts = new Map<number, Map<number, number>>(); // group → stratum → rows
-  const groupsLeft = new Map<number, number>(); // stratum → groups in training
-  const missing = new Map<number, number>(); // stratum → validation rows it has no groups for yet
-  pools.forEach(({ rows }, i) => {
-    const strataHere = new Set<number>();
-    for (const row of rows) {
-      const own = stratum(row);
-      const groupNumber = group(row);
-      let strata = counts.get(groupNumber);
-      if (strata === undefined) counts.set(groupNumber, (strata = new Map<number, number>()));
-      const count = strata.get(own) ?? 0;
-      if (count === 0) groupsLeft.set(own, (groupsLeft.get(own) ?? 0) + 1);
-      strata.set(own, count + 1);
-      strataHere.add(own);
-    }
-    for (const own of strataHere) missing.set(own, (missing.get(own) ?? 0) + Math.ceil((wanted[i] ?? 0) / strataHere.size));
-  });
+/**
+ * Whole groups, in the order of their hash, until every stratum has its part; the last group of a stratum stays in training. Where that leaves a pool
+ * without any validation rows, the group goes whose loss leaves the fewest strata untrained, as long as every pool keeps one.
+ */
+function heldOutGroups(pools: readonly SplitPool[], wanted: readonly number[], options: SplitOptions): Set<number> {
+  const census = countGroups(pools, wanted, options);
+  const { groups, groupsLeft, poolGroupsLeft, missing } = census;
   const stream = streamId('validation volumes');
-  const order = [...counts.keys()]
-    .map((number) => ({ number, name: groupName(number), hash: counterHash(seed, stream, 0, streamId(groupName(number))) }))
-    .sort((a, b) => a.hash - b.hash || (a.name < b.name ? -1 : 1));
+  const order = [...groups.keys()]
+    .map((number) => ({ number, name: options.groupName(number), hash: counterHash(options.seed, stream, 0, streamId(options.groupName(number))) }))
+    .sort((a, b) => a.hash - b.hash || (a.name < b.name ? -1 : 1))
+    .map(({ number }) => number);
   const held = new Set<number>();
-  for (const { number } of order) {
-    const strata = [...(counts.get(number) ?? [])];
-    const isNeeded = strata.some(([own]) => (missing.get(own) ?? 0) > 0);
-    if (!isNeeded || strata.some(([own]) => (groupsLeft.get(own) ?? 0) < 2)) continue;
+  const hold = (number: number): void => {
     held.add(number);
-    for (const [own, count] of strata) {
+    const group = groups.get(number);
+    for (const [own, count] of group?.strata ?? []) {
       missing.set(own, (missing.get(own) ?? 0) - count);
       groupsLeft.set(own, (groupsLeft.get(own) ?? 0) - 1);
     }
+    for (const pool of group?.pools ?? []) poolGroupsLeft[pool] = (poolGroupsLeft[pool] ?? 0) - 1;
+  };
+  const orphans = (number: number): number => [...(groups.get(number)?.strata.keys() ?? [])].filter((own) => (groupsLeft.get(own) ?? 0) < 2).length;
+
+  for (const number of order) {
+    const isNeeded = [...(groups.get(number)?.strata.keys() ?? [])].some((own) => (missing.get(own) ?? 0) > 0);
+    if (isNeeded && orphans(number) === 0) hold(number);
   }
+  wanted.forEach((count, pool) => {
+    if (count === 0 || [...held].some((number) => groups.get(number)?.pools.has(pool))) return;
+    const candidates = order
+      .filter((number) => !held.has(number) && groups.get(number)?.pools.has(pool))
+      .filter((number) => [...(groups.get(number)?.pools ?? [])].every((one) => (poolGroupsLeft[one] ?? 0) > 1))
+      .sort((a, b) => orphans(a) - orphans(b)); // a stable sort: equal ones keep the order of their hash
+    if (candidates[0] !== undefined) hold(candidates[0]);
+  });
   return held;
+}
+
+interface Group {
+  /** Rows of each stratum. */
+  strata: Map<number, number>;
+  pools: Set<number>;
+}
+
+interface Census {
+  groups: Map<number, Group>;
+  /** Groups in training, of each stratum and of each pool. */
+  groupsLeft: Map<number, number>;
+  poolGroupsLeft: number[];
+  /** Validation rows that a stratum has no groups for yet. */
+  missing: Map<number, number>;
+}
+
+function countGroups(pools: readonly SplitPool[], wanted: readonly number[], options: SplitOptions): Census {
+  const groups = new Map<number, Group>();
+  const groupsLeft = new Map<number, number>();
+  const missing = new Map<number, number>();
+  const poolGroupsLeft = pools.map(({ rows }, pool) => {
+    const strata = new Set<number>();
+    const ownGroups = new Set<number>();
+    for (const row of rows) {
+      const own = options.stratum(row);
+      const number = options.group(row);
+      let group = groups.get(number);
+      if (group === undefined) groups.set(number, (group = { strata: new Map<number, number>(), pools: new Set<number>() }));
+      const count = group.strata.get(own) ?? 0;
+      if (count === 0) groupsLeft.set(own, (groupsLeft.get(own) ?? 0) + 1);
+      group.strata.set(own, count + 1);
+      group.pools.add(pool);
+      strata.add(own);
+      ownGroups.add(number);
+    }
+    for (const own of strata) missing.set(own, (missing.get(own) ?? 0) + Math.ceil((wanted[pool] ?? 0) / strata.size));
+    return ownGroups.size;
+  });
+  return { groups, groupsLeft, poolGroupsLeft, missing };
 }
 
 /** Rows of the strata in turn, each stratum in shuffled order, so that small tasks are not crowded out. */

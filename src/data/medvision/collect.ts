@@ -9,7 +9,7 @@ import type { Processor } from '../example.ts';
 import { mixRows } from '../mixing.ts';
 import type { Mixing } from '../mixing.ts';
 import { drawRows, drawRowsAsNumpy, sampleLimit, splitRows } from '../split.ts';
-import type { SplitBy, SplitOptions } from '../split.ts';
+import type { Split, SplitBy, SplitOptions } from '../split.ts';
 import type { IntensityMode } from './intensity.ts';
 import { hashFile, openPlan, planCases } from './plan.ts';
 import type { PlanKind } from './plan.ts';
@@ -249,15 +249,21 @@ function chooseRows(
       ? draw(train, settings.train_sample_limit, 'train_sample_limit')
       : mixRows(train, sampleLimit(settings.train_sample_limit, train.length, 'train_sample_limit'), { mixing, temperature, seed, stratum: options.stratum });
 
-  const notes: string[] = [];
-  if (isHeldOut && by === 'volume' && train.length > 0 && pools.some((pool, i) => limited('val', pool) !== 0 && split.validation[i]?.length === 0)) {
-    const without = pools.filter((_, i) => split.validation[i]?.length === 0).map(({ family }) => family);
-    notes.push(
-      `No validation rows for ${without.join(', ')}: no volume can be held out without leaving a task untrained. Add volumes, or use --split slice ` +
-        '(the same volumes are then trained and validated on).',
-    );
-  }
+  const notes = by === 'volume' && isHeldOut ? splitNotes(table, pools, split) : [];
   return { train: byVolume(table, mixed), validation: byVolume(table, validation), unused: split.unused, notes };
+}
+
+/** What holding out whole volumes has cost. */
+function splitNotes(table: SampleTable, pools: readonly FamilyPool[], split: Split): string[] {
+  const advice = 'Add volumes, or use --split slice (the same volumes are then trained and validated on), or --val_sample_limit 0.';
+  const without = pools.filter(({ rows }, i) => rows.length > 0 && split.validation[i]?.length === 0).map(({ family }) => family);
+  const names = (rows: Uint32Array[]): Set<string> => new Set(rows.flatMap((own) => [...new Set(own.map((row) => table.config(row)))]).map((config) => table.configs[config] ?? ''));
+  const trained = names(split.train);
+  const untrained = [...names(pools.map(({ rows }) => rows))].filter((name) => !trained.has(name));
+  return [
+    ...(without.length > 0 ? [`No validation rows for ${without.join(', ')}: there is no volume that could be held out. ${advice}`] : []),
+    ...(untrained.length > 0 ? [`No training rows for ${untrained.join(', ')}: the only volume is held out for validation. ${advice}`] : []),
+  ];
 }
 
 /** Rows sorted by volume, then as they came. */
