@@ -71,6 +71,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
       seed: options.seed,
       ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
       ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+      imageAttention: options.image_attention,
     });
     for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
     const rows = await openRows(context, parts.rows, session);
@@ -82,7 +83,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
       stop,
       outputDir: out,
       begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(nodePlatform, out)),
-      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels },
+      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, image_attention: options.image_attention },
       ...(resume && { resume }),
       onSaved: (saved) => publisher.onSaved(saved),
       ...(evaluator && { evaluator }),

@@ -145,7 +145,7 @@ export const dataOptions = {
     group: 'Evaluation', type: 'integer', default: 128, min: 1, help: 'Length at which such an answer is cut off; a right one has about 30 tokens.',
   },
 
-  use_flash_attention_2: noEffect('boolean', true, "attention is always a flash-style kernel, and it keeps Gemma3's image mask."),
+  use_flash_attention_2: noEffect('boolean', true, "attention is always a flash-style kernel, and it keeps Gemma3's image mask (--image_attention causal drops it)."),
   num_workers_concat_datasets: noEffect('integer', 4, 'plans are streamed one after the other, each once for all of its tasks.'),
   dataloader_pin_memory: noEffect('boolean', true, 'WebGPU has no pinned memory to choose.'),
 } as const satisfies Record<string, Definition>;

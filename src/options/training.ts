@@ -26,6 +26,11 @@ export const trainingOptions = {
     refusedChoices: { f16: 'f16 arithmetic is not built yet: leave it at auto, which is f32; f16 and bf16 checkpoints keep their 2 bytes a weight either way.' },
     help: 'Arithmetic inside the large kernels. auto is f32 today.',
   },
+  image_attention: {
+    group: 'Model', type: 'enum', default: 'bidirectional', choices: ['bidirectional', 'causal'],
+    help: 'Gemma 3: the tokens of an image see each other both ways, as the model was made; causal: only those before them, which is what medvision_bm trains ' +
+      'with FlashAttention-2. Of no effect on other models.',
+  },
 
   lora_r: { group: 'LoRA', type: 'integer', default: 16, min: 1, max: 4096, help: 'Rank.' },
   lora_alpha: {
