@@ -1,5 +1,6 @@
 /** README.md of what is pushed: what it was made from, how, how good it is, and how to load it in Python. The head is the YAML that the hub reads. */
 import { stringify } from 'yaml';
+import { isTextOnly } from '../io/names.ts';
 import { redactConfig } from '../track/tracker.ts';
 
 export interface ModelCard {
@@ -28,7 +29,7 @@ export interface ModelCard {
 export function modelCard(card: ModelCard): string {
   const head = {
     ...(card.kind === 'adapter' ? { library_name: 'peft' } : { library_name: 'transformers' }),
-    pipeline_tag: 'image-text-to-text',
+    pipeline_tag: isTextOnly(card.modelType ?? '') ? 'text-generation' : 'image-text-to-text',
     ...(card.baseModel !== undefined && {
       base_model: card.baseModel,
       base_model_relation: card.kind === 'adapter' ? 'adapter' : card.kind === 'merged' ? 'merge' : 'finetune',
@@ -76,24 +77,27 @@ function cell(text: string): string {
   return text.replace(/\|/g, '\\|').replace(/\s+/g, ' ');
 }
 
-function loading({ kind, repoId = 'THIS_REPOSITORY', baseModel, baseRevision }: ModelCard): string[] {
+function loading({ kind, repoId = 'THIS_REPOSITORY', baseModel, baseRevision, modelType = '' }: ModelCard): string[] {
+  const [auto, input, read] = isTextOnly(modelType)
+    ? ['AutoModelForCausalLM', 'tokenizer', 'AutoTokenizer']
+    : ['AutoModelForImageTextToText', 'processor', 'AutoProcessor'];
   const quote = (text: string): string => JSON.stringify(text);
   if (kind !== 'adapter') {
     return [
-      'from transformers import AutoModelForImageTextToText, AutoProcessor',
+      `from transformers import ${auto}, ${read}`,
       '',
-      `model = AutoModelForImageTextToText.from_pretrained(${quote(repoId)}, dtype="auto", device_map="auto")`,
-      `processor = AutoProcessor.from_pretrained(${quote(repoId)})`,
+      `model = ${auto}.from_pretrained(${quote(repoId)}, dtype="auto", device_map="auto")`,
+      `${input} = ${read}.from_pretrained(${quote(repoId)})`,
     ];
   }
   const revision = baseRevision === undefined ? '' : `, revision=${quote(baseRevision)}`;
   const base = quote(baseModel ?? 'BASE_MODEL');
   return [
     'from peft import PeftModel',
-    'from transformers import AutoModelForImageTextToText, AutoProcessor',
+    `from transformers import ${auto}, ${read}`,
     '',
-    `base = AutoModelForImageTextToText.from_pretrained(${base}${revision}, dtype="auto", device_map="auto")`,
+    `base = ${auto}.from_pretrained(${base}${revision}, dtype="auto", device_map="auto")`,
     `model = PeftModel.from_pretrained(base, ${quote(repoId)})`,
-    `processor = AutoProcessor.from_pretrained(${base}${revision})`,
+    `${input} = ${read}.from_pretrained(${base}${revision})`,
   ];
 }

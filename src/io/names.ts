@@ -62,6 +62,11 @@ const FAMILIES: Record<string, Family> = {
   qwen2: ONE_SPELLING,
 };
 
+/** Whether a known model_type reads text only, and is loaded with transformers' AutoModelForCausalLM. */
+export function isTextOnly(modelType: string): boolean {
+  return FAMILIES[modelType] === ONE_SPELLING;
+}
+
 /** The name inside Vernier of a tensor or module that a checkpoint or adapter spells in any of the known ways. */
 export function canonicalName(modelType: string, name: string): string {
   return rename(family(modelType).toCurrent, name);

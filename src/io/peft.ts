@@ -6,7 +6,7 @@
  */
 import { joinPath, UserError, type Platform } from '../platform.ts';
 import { readJsonObject } from './modelFolder.ts';
-import { canonicalName, respell, type Spelling } from './names.ts';
+import { canonicalName, isTextOnly, respell, type Spelling } from './names.ts';
 import { formatLoraConfig, parseLoraConfig, type LoraConfig } from './peftConfig.ts';
 import { resolveAdapter, type ModuleInfo, type ResolvedAdapter } from './peftTargets.ts';
 import { elementBytes, openSafetensors, toFloat32, writeSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors.ts';
@@ -234,13 +234,15 @@ export interface AdapterTensorSource {
 
 /**
  * Writes the three files into `dir`, which is made where it does not exist. Tensors by canonical name, stored in float32. The
- * configuration's `target_modules` should be the resolved ones (`ResolvedAdapter.targetModules`), as PEFT never saves `all-linear`.
+ * configuration's `target_modules` should be the resolved ones (`ResolvedAdapter.targetModules`), as PEFT never saves `all-linear`. The card says how to load
+ * a `modelType`; without it, as a vision-language model.
  */
 export async function writeAdapter(
   platform: Platform,
   dir: string,
   config: LoraConfig,
   tensors: ReadonlyMap<string, AdapterTensorSource>,
+  modelType?: string,
 ): Promise<void> {
   const entries = [...tensors].map(([name, { shape, data }]) => ({
     name: PREFIX + name,
@@ -251,7 +253,7 @@ export async function writeAdapter(
   await platform.makeDir(dir);
   await writeSafetensors(platform, joinPath(dir, WEIGHTS), entries);
   await platform.writeFile(joinPath(dir, CONFIG), formatLoraConfig(config));
-  await platform.writeFile(joinPath(dir, 'README.md'), modelCard(config));
+  await platform.writeFile(joinPath(dir, 'README.md'), modelCard(config, modelType !== undefined && isTextOnly(modelType)));
 }
 
 function bytesOf(values: Float32Array): Uint8Array {
@@ -259,14 +261,15 @@ function bytesOf(values: Float32Array): Uint8Array {
 }
 
 /** The card that Hugging Face shows, with the front matter PEFT writes. */
-function modelCard(config: LoraConfig): string {
+function modelCard(config: LoraConfig, textOnly: boolean): string {
+  const auto = textOnly ? 'AutoModelForCausalLM' : 'AutoModelForImageTextToText';
   const base = config.base_model_name_or_path;
   const variant = [config.use_dora ? 'DoRA' : 'LoRA', config.use_rslora ? 'rank-stabilised' : ''].filter((word) => word !== '').join(', ');
   const lines = [
     '---',
     ...(base === null ? [] : [`base_model: ${JSON.stringify(base)}`]),
     'library_name: peft',
-    'pipeline_tag: image-text-to-text',
+    `pipeline_tag: ${textOnly ? 'text-generation' : 'image-text-to-text'}`,
     'tags:',
     ...(base === null ? [] : [`- ${JSON.stringify(`base_model:adapter:${base}`)}`]),
     '- lora',
@@ -279,9 +282,9 @@ function modelCard(config: LoraConfig): string {
     '',
     '```python',
     'from peft import PeftModel',
-    'from transformers import AutoModelForImageTextToText',
+    `from transformers import ${auto}`,
     '',
-    `base = AutoModelForImageTextToText.from_pretrained(${JSON.stringify(base ?? 'BASE')})`,
+    `base = ${auto}.from_pretrained(${JSON.stringify(base ?? 'BASE')})`,
     'model = PeftModel.from_pretrained(base, "THIS FOLDER")',
     '```',
     '',
