@@ -7,7 +7,7 @@ import type { OpenRows } from './rows.ts';
 /** Undefined where there is nothing to evaluate on, or evaluation is switched off. */
 export function openEvaluator({ options, terminal, say }: RunContext, { validation }: OpenRows): Evaluator | undefined {
   if (validation === undefined || options.eval_strategy === 'no') return undefined;
-  const asked = options.eval_generate > 0 && validation.sample ? `, ${options.eval_generate} of each task also answered` : '';
+  const asked = options.eval_generate > 0 && validation.question ? `, ${options.eval_generate} of each task also answered` : '';
   say(`${validation.length} rows held out for evaluation${asked}.`);
   const isShown = terminal.isTty && options.report_to.includes('console');
   const onProgress = (done: number, total: number): void => {

@@ -2,8 +2,8 @@
  * Where rows come from, in two steps: `findRows` before the GPU is opened and the weights are read, which take long, so that a mistake in the rows is told
  * at once; `openRows` with the session, whose processor (or that of the data workers) makes examples of them.
  */
-import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
-import type { EvaluationRows } from '../../src/train/evaluation.ts';
+import { askedOfConversation } from '../../src/data/medvision/answerRows.ts';
+import type { EvaluationRows, Question } from '../../src/train/evaluation.ts';
 import type { ExampleSource } from '../../src/train/trainer.ts';
 import { conversationRows, exampleSource, readTrainingRows } from '../../src/train/sources.ts';
 import type { RowList } from '../../src/train/sources.ts';
@@ -17,8 +17,8 @@ export interface FoundRows {
   train: RowList;
   /** Held-out rows, where there are some. */
   validation?: RowList;
-  /** The sample behind a validation row, where rows are MedVision's. */
-  validationSample?: (index: number) => Promise<MedvisionSample>;
+  /** What the answer of a validation row is measured by, where it is MedVision's. */
+  validationQuestion?: (index: number) => Promise<Question | undefined>;
   /** Where volumes and prepared rows are read from. */
   dataDir?: string;
   preparedDir?: string;
@@ -40,7 +40,10 @@ export async function findRows(context: RunContext, base: string): Promise<Found
   if (options.train_file === null) return findTaskRows(context, base);
   const found: FoundRows = { train: conversationRows(await readTrainingRows(platform, options.train_file)) };
   if (options.val_file !== null) {
-    found.validation = conversationRows(await readTrainingRows(platform, options.val_file));
+    const held = await readTrainingRows(platform, options.val_file);
+    const questions = held.map(({ conversation, where }) => askedOfConversation(conversation, where));
+    found.validation = conversationRows(held);
+    if (questions.some(Boolean)) found.validationQuestion = (index) => Promise.resolve(questions[index]);
     say(`${options.val_file}: ${found.validation.length} rows read and checked.`);
   }
   return found;
@@ -65,7 +68,7 @@ export async function openRows({ platform, options }: RunContext, found: FoundRo
   const validation: EvaluationRows | undefined = held && held.length > 0 ? {
     ...source(held),
     ask: (index) => workers.make({ ...held.request(index), ask: true }, held.place(index)),
-    ...(found.validationSample && { sample: found.validationSample }),
+    ...(found.validationQuestion && { question: found.validationQuestion }),
   } : undefined;
   return {
     train: source(found.train),

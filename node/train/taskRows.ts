@@ -37,7 +37,7 @@ async function rowsOfVolumes(context: RunContext, base: string): Promise<FoundRo
   return {
     train: sampleRows(train, resizedSize),
     validation: sampleRows(validation, resizedSize),
-    validationSample: (index) => Promise.resolve(validation.at(index)),
+    validationQuestion: (index) => Promise.resolve(validation.at(index)),
     ...dataDirOf(context),
   };
 }
@@ -46,7 +46,7 @@ function rowsOf(context: RunContext, set: PreparedSet): FoundRows {
   return {
     train: preparedRows(set, 'train'),
     validation: preparedRows(set, 'validation'),
-    validationSample: async (index) => (await set.row('validation', index)).sample,
+    validationQuestion: async (index) => (await set.row('validation', index)).sample,
     preparedDir: set.dir,
     ...dataDirOf(context),
   };

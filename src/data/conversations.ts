@@ -1,5 +1,5 @@
 /**
- * Conversation data sets: JSON lines of `{"messages": [...], "images": [...]}` (and `id`), the format of TRL. The file is streamed and rows are
+ * Conversation data sets: JSON lines of `{"messages": [...], "images": [...]}` (and `id`, `task`), the format of TRL. The file is streamed and rows are
  * checked one at a time; whatever is wrong with one is said with the file and the line, before any training starts.
  */
 import type { Platform } from '../platform.ts';
@@ -117,6 +117,7 @@ function parseRow(line: string, where: string, isForTraining: boolean): Conversa
   const conversation: Conversation = { messages, images: imagesOf(row['images'], partImages, where) };
   const id = row['id'];
   if (typeof id === 'string' || typeof id === 'number') conversation.id = String(id);
+  if (typeof row['task'] === 'string') conversation.task = row['task'];
   return conversation;
 }
 

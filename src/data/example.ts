@@ -17,6 +17,8 @@ export interface Conversation {
   id?: string;
   messages: Message[];
   images: string[];
+  /** AD, Detection, TL or the name of a MedVision task, where the row says so: its answer is then scored as that task's. */
+  task?: string;
 }
 
 /** A label that takes no part in the loss (PyTorch's ignore_index). */

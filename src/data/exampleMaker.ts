@@ -86,10 +86,10 @@ export class ExampleMaker {
   }
 }
 
-/** Without its last assistant turn and what follows it. */
-function beforeLastAnswer(conversation: Conversation): Conversation {
-  const end = conversation.messages.findLastIndex(({ role }) => role === 'assistant');
-  return end < 0 ? conversation : { ...conversation, messages: conversation.messages.slice(0, end) };
+/** A conversation that ends with an answer, without it. */
+export function beforeLastAnswer(conversation: Conversation): Conversation {
+  const { messages } = conversation;
+  return messages.at(-1)?.role === 'assistant' ? { ...conversation, messages: messages.slice(0, -1) } : conversation;
 }
 
 export async function decodeFile(platform: Platform, file: string): Promise<DecodedImage> {

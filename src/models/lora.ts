@@ -13,7 +13,8 @@ import { HEAD } from './model.ts';
 import type { ModelDescription } from './model.ts';
 import type { Shape } from './weights.ts';
 
-export type Finetuning = { kind: 'lora'; config: LoraConfig } | { kind: 'full' };
+/** `none`: the model as it is, to be asked. */
+export type Finetuning = { kind: 'lora'; config: LoraConfig } | { kind: 'full' } | { kind: 'none' };
 
 export interface TrainingPlan {
   /** Canonical name → shape of every parameter that trains, in module order. */
@@ -32,6 +33,7 @@ export function allShapes(description: ModelDescription): Map<string, Shape> {
 
 export function planTraining(description: ModelDescription, finetuning: Finetuning): TrainingPlan {
   if (finetuning.kind === 'full') return { trained: new Map(description.shapes) };
+  if (finetuning.kind === 'none') return { trained: new Map() };
   const modules = modulesFromParameters(allShapes(description));
   const resolved = resolveAdapter(finetuning.config, modules);
   // The head and its loss are one op over chunks of tokens, without a place for a low-rank term.

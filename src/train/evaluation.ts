@@ -6,7 +6,6 @@
 import { figuresOf, scoreAnswer } from '../data/medvision/metrics.ts';
 import type { AnswerScore, Figures } from '../data/medvision/metrics.ts';
 import type { AnswerMode } from '../data/medvision/answers.ts';
-import type { MedvisionSample } from '../data/medvision/sample.ts';
 import { TASK_TAGS } from '../data/medvision/tasks.ts';
 import type { TaskTag, TaskType } from '../data/medvision/tasks.ts';
 import type { Example } from '../data/example.ts';
@@ -20,8 +19,8 @@ import type { Session } from './session.ts';
 import type { ExampleSource } from './trainer.ts';
 
 export interface EvaluationRows extends ExampleSource {
-  /** The sample behind a row; absent where rows are plain conversations, which are not told apart by task. */
-  sample?(index: number): Promise<MedvisionSample>;
+  /** What a row's answer is measured by; undefined for a row that is no MedVision task, absent where none is. */
+  question?(index: number): Promise<Question | undefined>;
   /** The row up to where its last answer begins; absent where no answers can be asked for. */
   ask?(index: number): Promise<Example>;
 }
@@ -35,17 +34,18 @@ export interface EvaluationSettings {
   seed: number;
 }
 
-/** A row that the model is asked about. */
-interface Question {
-  index: number;
-  sample: MedvisionSample;
+/** What an answer is measured by. */
+export interface Question {
+  taskType: TaskType;
+  values: readonly number[];
 }
 
-/** The rows of one task, or of all where tasks are not known. */
+/** The rows of one task, or those that are of none. */
 interface TaskRows {
   tag: TaskTag | undefined;
   rows: number[];
-  questions: Question[];
+  /** Those that the model is asked about. */
+  asked: { index: number; question: Question }[];
 }
 
 interface TokenSums {
@@ -77,7 +77,7 @@ export class RowEvaluator implements Evaluator {
   async evaluate(session: Session, { stop }: EvaluationMoment): Promise<Row | undefined> {
     const startedAt = performance.now();
     const tasks = (this.tasks ??= await this.findTasks());
-    const total = tasks.reduce((sum, { rows, questions }) => sum + rows.length + questions.length, 0);
+    const total = tasks.reduce((sum, { rows, asked }) => sum + rows.length + asked.length, 0);
     let done = 0;
     const advance = (count: number): void => this.onProgress((done += count), total);
     const row: Row = {};
@@ -90,11 +90,12 @@ export class RowEvaluator implements Evaluator {
       batches += Math.ceil(rows.length / this.settings.per_device_eval_batch_size);
       if (tag !== undefined) Object.assign(row, tokenFigures(`eval_${tag}`, sums));
     }
-    for (const { tag, questions } of tasks) {
-      if (tag === undefined || questions.length === 0) continue;
-      const scores = await this.answers(session, questions, stop, advance);
+    for (const { tag, asked } of tasks) {
+      const [first] = asked;
+      if (first === undefined) continue;
+      const scores = await this.answers(session, asked, stop, advance);
       if (scores === undefined) return undefined;
-      Object.assign(row, answerFigures(`eval_${tag}`, questions[0]!.sample.taskType, scores));
+      Object.assign(row, answerFigures(`eval_${tag}`, first.question.taskType, scores));
     }
     const seconds = (performance.now() - startedAt) / 1000;
     return {
@@ -106,18 +107,21 @@ export class RowEvaluator implements Evaluator {
     };
   }
 
-  /** Rows by task, in the order of the rows; of each the questions, the same in every evaluation. */
+  /** Rows by task, in the order of the rows; of each those that are asked, the same in every evaluation. */
   private async findTasks(): Promise<TaskRows[]> {
     const { rows, settings } = this;
     const all = Array.from({ length: rows.length }, (_, index) => index);
-    if (!rows.sample) return [{ tag: undefined, rows: all, questions: [] }];
-    const samples: MedvisionSample[] = [];
-    for (const index of all) samples.push(await rows.sample(index));
-    const tags = Object.values(TASK_TAGS).filter((tag) => samples.some(({ taskType }) => TASK_TAGS[taskType] === tag));
-    return tags.map((tag) => {
-      const own = all.filter((index) => TASK_TAGS[samples[index]!.taskType] === tag);
-      const drawn = rows.ask ? shuffled(own.length, settings.seed, streamId('eval_generate')).subarray(0, settings.eval_generate).sort() : [];
-      return { tag, rows: own, questions: Array.from(drawn, (at) => ({ index: own[at]!, sample: samples[own[at]!]! })) };
+    const questions: (Question | undefined)[] = [];
+    for (const index of all) questions.push(await rows.question?.(index));
+    const tagOf = (index: number): TaskTag | undefined => {
+      const question = questions[index];
+      return question && TASK_TAGS[question.taskType];
+    };
+    return [...Object.values(TASK_TAGS), undefined].flatMap((tag): TaskRows[] => {
+      const own = all.filter((index) => tagOf(index) === tag);
+      if (own.length === 0) return [];
+      const drawn = tag && rows.ask ? shuffled(own.length, settings.seed, streamId('eval_generate')).subarray(0, settings.eval_generate).sort() : [];
+      return [{ tag, rows: own, asked: Array.from(drawn, (at) => ({ index: own[at]!, question: questions[own[at]!]! })) }];
     });
   }
 
@@ -159,20 +163,20 @@ export class RowEvaluator implements Evaluator {
 
   private async answers(
     { device, model, processor }: Session,
-    questions: readonly Question[],
+    asked: TaskRows['asked'],
     stop: AbortSignal | undefined,
     advance: (count: number) => void,
   ): Promise<AnswerScore[] | undefined> {
     const { per_device_eval_batch_size: size, eval_max_new_tokens: maxNewTokens, parser } = this.settings;
     const scores: AnswerScore[] = [];
-    for (let start = 0; start < questions.length; start += size) {
-      const batch = questions.slice(start, start + size);
+    for (let start = 0; start < asked.length; start += size) {
+      const batch = asked.slice(start, start + size);
       const prompts = await Promise.all(batch.map(({ index }) => this.rows.ask!(index)));
       const written = await generateBatch(device, model, prompts, { maxNewTokens, endIds: processor.endOfTurnIds, ...(stop && { stop }) });
       if (stop?.aborted) return undefined;
-      batch.forEach(({ sample }, i) => {
+      batch.forEach(({ question }, i) => {
         const text = processor.decode(written[i]!.ids, { skipSpecialTokens: true });
-        scores.push(scoreAnswer(sample.taskType, text, sample.values, parser));
+        scores.push(scoreAnswer(question.taskType, text, question.values, parser));
       });
       advance(batch.length);
     }

@@ -1,6 +1,6 @@
 /** Evaluation between two steps: losses against transformers' figures, by task and together, answers scored, and nothing changed by it. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
+import { ANSWER_LENGTH } from '../../src/data/medvision/sample.ts';
 import type { TaskType } from '../../src/data/medvision/tasks.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import type { Row } from '../../src/track/tracker.ts';
@@ -30,7 +30,10 @@ const rowsOf = (types?: TaskType[]): EvaluationRows => ({
   get: (index) => Promise.resolve(cases[index]!.example),
   ...(types && {
     ask: (index: number) => Promise.resolve(promptOf(cases[index]!)),
-    sample: (index: number) => Promise.resolve({ taskType: types[index % types.length], values: [1, 2, 3, 4].slice(0, types[index % types.length] === 'TumorLesionSize' ? 2 : 4) } as MedvisionSample),
+    question: (index: number) => {
+      const taskType = types[index % types.length]!;
+      return Promise.resolve({ taskType, values: [1, 2, 3, 4].slice(0, ANSWER_LENGTH[taskType]) });
+    },
   }),
 });
 /** Mean −log p of the labelled tokens of some cases, as transformers computed it. */

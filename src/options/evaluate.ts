@@ -1,0 +1,104 @@
+/** The options of `node dist/evaluate.js`: those of training that say which model and which rows, and its own. */
+import { UserError } from '../platform.ts';
+import { dataOptions } from './data.ts';
+import type { Definition } from './definition.ts';
+import type { OptionsOf, Parsed, Program } from './program.ts';
+import { trainingOptions } from './training.ts';
+
+const { config, base_model_hf } = trainingOptions;
+const {
+  min_pixels, max_pixels, dataloader_num_workers, data_dir, tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL, planner_version,
+  prompt_style, intensity, image_size, split, val_sample_limit, val_sample_limit_per_task, val_sample_limit_task_AD, val_sample_limit_task_Detection,
+  val_sample_limit_task_TL, per_device_eval_batch_size,
+} = dataOptions;
+
+const definitions = {
+  config,
+  base_model_hf: {
+    ...base_model_hf, help: 'The model: base or merged; a Hugging Face model folder, or a hub id. Not needed with --samples.',
+  },
+  lora_checkpoint_dir: {
+    group: 'Model', type: 'string', default: null, aliases: ['adapter', 'init_adapter'],
+    help: 'PEFT adapter on it: the folder of a run or of one of its checkpoints, or a hub id. Unset: the model alone.',
+  },
+  eval_file: {
+    group: 'Data', type: 'string', default: null, aliases: ['val_file', 'test_file'],
+    help: 'JSONL of conversations, {"messages":[…],"images":[…]} a line: the last answer of each is what the model is asked for. Rows with a "task" (AD, Detection, TL ' +
+      'or a task name) are scored; of the others the loss is told.',
+  },
+  samples: {
+    group: 'Data', type: 'list', default: [],
+    help: 'Files of answers (samples.jsonl, or the <ts>_samples_<task>.jsonl of lmms-eval) to be read and scored again; nothing is generated and no GPU is needed.',
+  },
+  eval_split: {
+    group: 'Data', type: 'enum', default: 'test', choices: ['test', 'validation', 'train'],
+    help: "Of task lists: the plans' test cases; the rows that training with the same lists, --split, limits and seed held out; or the plans' training cases. Of " +
+      '--prepared_ds_dir: validation or train.',
+  },
+  limit: {
+    group: 'Data', type: 'integer', default: 1000, min: 1, all: true,
+    help: "Samples of each task, the first ones; -1: all. 1000 is what medvision_bm's benchmark takes.",
+  },
+  dataloader_num_workers, min_pixels, max_pixels,
+  data_dir, tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL,
+  prepared_ds_dir: { group: 'Task lists', type: 'string', default: null, help: 'Folder of prepared rows, in place of task lists.' },
+  planner_version, prompt_style, intensity, image_size, split,
+  val_sample_limit, val_sample_limit_per_task, val_sample_limit_task_AD, val_sample_limit_task_Detection, val_sample_limit_task_TL,
+  seed: { ...trainingOptions.seed, help: 'Seed of the split, for --eval_split validation.' },
+  per_device_eval_batch_size: { ...per_device_eval_batch_size, help: 'Answers that are written at a time.' },
+  max_new_tokens: {
+    group: 'Evaluation', type: 'integer', default: 1024, min: 1, aliases: ['eval_max_new_tokens'],
+    help: "Length at which an answer is cut off; 1024 is medvision_bm's. Decoding is greedy.",
+  },
+  parser: {
+    group: 'Evaluation', type: 'enum', default: 'robust', choices: ['robust', 'reference'],
+    help: 'How numbers are read out of an answer. robust: exponents, thousands separators, leading dots, ranges, units and remarks as people mean them, the first <answer> ' +
+      'block if there is one. reference: the last numbers as medvision_bm reads them, its arithmetic too.',
+  },
+  min_group_size: {
+    group: 'Evaluation', type: 'integer', default: 50, min: 1,
+    help: 'Groups of fewer samples take no part in the means of anatomy and of tumours and lesions.',
+  },
+  output_dir: {
+    group: 'Output', type: 'string', default: 'outputs/evaluation',
+    help: 'Folder for samples.jsonl, the summaries and evaluation.json. An evaluation that was interrupted goes on there.',
+  },
+  overwrite: { group: 'Output', type: 'boolean', default: false, help: 'Begin anew in a folder that holds another evaluation.' },
+} as const satisfies Record<string, Definition>;
+
+export type EvaluateOptions = OptionsOf<typeof definitions>;
+export type ParsedEvaluateOptions = Parsed<EvaluateOptions>;
+
+const TASK_LISTS = ['tasks_list_json_path_AD', 'tasks_list_json_path_detect', 'tasks_list_json_path_TL'] as const;
+
+export const evaluateProgram: Program<EvaluateOptions> = {
+  intro: [
+    'Asks a base model, an adapter or a merged model for answers, and scores them as the MedVision benchmark does.',
+    '',
+    'Usage: node dist/evaluate.js --base_model_hf DIR --lora_checkpoint_dir DIR --data_dir DATA --tasks_list_json_path_detect list.json [--name value …]',
+    '       node dist/evaluate.js --base_model_hf DIR --eval_file rows.jsonl',
+    '       node dist/evaluate.js --samples outputs/evaluation/samples.jsonl --parser reference --output_dir scored_again',
+    'Flags are written --name value or --name=value; --config names a YAML file with the same names.',
+  ],
+  definitions,
+  check(options) {
+    const lists = TASK_LISTS.filter((name) => options[name] !== null);
+    const sources = [
+      ...(options.samples.length > 0 ? ['--samples'] : []),
+      ...(options.eval_file !== null ? ['--eval_file'] : []),
+      ...(options.prepared_ds_dir !== null ? ['--prepared_ds_dir'] : []),
+      ...(lists.length > 0 ? [lists.map((name) => `--${name}`).join(', ')] : []),
+    ];
+    if (sources.length === 0)
+      throw new UserError(
+        `Nothing to evaluate on: give --data_dir and one of ${TASK_LISTS.map((name) => `--${name}`).join(', ')}; or --prepared_ds_dir, --eval_file or --samples.`,
+      );
+    if (sources.length > 1) throw new UserError(`${sources.join(' and ')} are ${sources.length} sources of rows; give one of them.`);
+    if (lists.length > 0 && options.data_dir === null) throw new UserError(`${sources[0] ?? ''} needs --data_dir, the folder that holds Datasets/.`);
+    if (options.samples.length === 0 && options.base_model_hf === null)
+      throw new UserError('No model: give --base_model_hf a Hugging Face model folder (base or merged), and --lora_checkpoint_dir an adapter for it.');
+    if (options.prepared_ds_dir !== null && options.eval_split === 'test')
+      throw new UserError('--prepared_ds_dir holds training and validation rows: say --eval_split validation (or train). Test cases are read with task lists.');
+    return options.samples.length > 0 && options.lora_checkpoint_dir !== null ? ['--lora_checkpoint_dir: no effect with --samples.'] : [];
+  },
+};
