@@ -1,0 +1,92 @@
+/** Where on a slice a sample's answer is measured: end points of an ellipse's axes, and the lines that a distance or an angle lies between. For pictures. */
+import { joinPath } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import { fileChunks } from '../gzip.ts';
+import { asArray, asIndex, asNumbers, asObject, parseJson } from './json.ts';
+import type { JsonObject } from './json.ts';
+import { insideDataDir } from './paths.ts';
+import { openPlan, planTask } from './plan.ts';
+import type { MedvisionSample } from './sample.ts';
+import { parseTaskName } from './tasks.ts';
+
+/** Column (x) and row (y) in pixels of the slice, from the upper left corner of the picture; a voxel's middle is at half a pixel. */
+export interface Point {
+  x: number;
+  y: number;
+}
+
+/** Landmark files and the names in plans, each read once. */
+export class LandmarkLines {
+  private readonly platform: Platform;
+  private readonly dataDir: string;
+  private readonly plannerVersion: string | undefined;
+  private readonly files = new Map<string, Promise<JsonObject>>();
+  private readonly keys = new Map<string, Promise<Map<string, string>>>();
+
+  constructor(platform: Platform, dataDir: string, plannerVersion?: string) {
+    this.platform = platform;
+    this.dataDir = dataDir;
+    this.plannerVersion = plannerVersion;
+  }
+
+  /** Empty for boxes, and where a landmark is not in the file. */
+  async of(sample: MedvisionSample): Promise<[Point, Point][]> {
+    const { annotation } = sample;
+    if (annotation.kind === 'box' || sample.landmarkFile === undefined) return [];
+    const names = annotation.kind === 'ellipse' ? ['P1', 'P2', 'P3', 'P4'] : await this.keysOf(sample.task, annotation.landmarks);
+    const points = await this.points(sample, sample.landmarkFile);
+    const found = names.map((name) => points.get(name));
+    const lines: [Point, Point][] = [];
+    for (let i = 0; i + 1 < found.length; i += 2) {
+      const [from, to] = [found[i], found[i + 1]];
+      if (from && to) lines.push([from, to]);
+    }
+    return lines;
+  }
+
+  /** Landmark names as the prompts say them → keys of the landmark files. */
+  private async keysOf(taskName: string, names: readonly string[]): Promise<string[]> {
+    let reading = this.keys.get(taskName);
+    if (reading === undefined) this.keys.set(taskName, (reading = this.readKeys(taskName)));
+    const keys = await reading;
+    return names.map((name) => keys.get(name.trim()) ?? '');
+  }
+
+  private async readKeys(taskName: string): Promise<Map<string, string>> {
+    const { dataset, id } = parseTaskName(taskName, 'sample');
+    const plan = await openPlan(this.platform, this.dataDir, dataset, 'biometry', this.plannerVersion);
+    const map = asObject(planTask(plan, id).raw['landmarks_map'], `${plan.path}: landmarks_map`);
+    return new Map(Object.entries(map).map(([key, name]) => [String(name).trim(), key]));
+  }
+
+  private async points(sample: MedvisionSample, file: string): Promise<Map<string, Point>> {
+    let reading = this.files.get(file);
+    if (reading === undefined) this.files.set(file, (reading = this.readFile(file)));
+    const slices = asArray((await reading)[`slice_landmarks_${'xyz'[sample.sliceDim] ?? ''}`], `${file}: slice_landmarks`);
+    const slice = slices.map((entry) => asObject(entry, file)).find((entry) => asIndex(entry['slice_idx'], `${file}: slice_idx`) === sample.sliceIdx);
+    // An ellipse's file has a list, one entry a cluster; the sample's slices have one cluster.
+    const held = slice?.['landmarks'] ?? {};
+    const landmarks = asObject(Array.isArray(held) ? held[0] : held, `${file}: landmarks`);
+    const [rowAxis, columnAxis] = sliceAxes(sample);
+    return new Map(
+      Object.entries(landmarks).flatMap(([key, place]) => {
+        if (!Array.isArray(place)) return [];
+        const voxel = asNumbers(place, 3, `${file}: ${key}`);
+        return [[key, { x: (voxel[columnAxis] ?? 0) + 0.5, y: (voxel[rowAxis] ?? 0) + 0.5 }] as const];
+      }),
+    );
+  }
+
+  private async readFile(file: string): Promise<JsonObject> {
+    const path = joinPath(this.dataDir, file);
+    await insideDataDir(this.platform, this.dataDir, path);
+    const pieces: Uint8Array[] = [];
+    for await (const piece of fileChunks(this.platform, path)) pieces.push(piece);
+    return asObject(parseJson(new Uint8Array(await new Blob(pieces.map((piece) => piece.slice())).arrayBuffer()), path), path);
+  }
+}
+
+/** Row and column axis of a sample's slice in the volume. */
+export function sliceAxes({ sliceDim }: Pick<MedvisionSample, 'sliceDim'>): [0 | 1 | 2, 0 | 1 | 2] {
+  return [sliceDim === 0 ? 1 : 0, sliceDim === 2 ? 1 : 2];
+}
