@@ -79,6 +79,15 @@ export function visionShapes({ vision, text }: Gemma3Config): [string, Shape][] 
     withBias(`${block}.mlp.fc2`, C, F);
   }
   withBias(`${VISION}.post_layernorm`, C);
+  if (vision.hasHead) {
+    // Never run here, but a part of the checkpoint: all-linear reaches it in PEFT too, and a fully trained model is saved with it.
+    const head = `${VISION}.head`;
+    shapes.push([`${head}.probe`, [1, 1, C]], [`${head}.attention.in_proj_weight`, [3 * C, C]], [`${head}.attention.in_proj_bias`, [3 * C]]);
+    withBias(`${head}.attention.out_proj`, C, C);
+    withBias(`${head}.layernorm`, C);
+    withBias(`${head}.mlp.fc1`, F, C);
+    withBias(`${head}.mlp.fc2`, C, F);
+  }
   shapes.push([`${PROJECTOR}.mm_input_projection_weight`, [C, text.hiddenSize]], [`${PROJECTOR}.mm_soft_emb_norm.weight`, [C]]);
   return shapes;
 }

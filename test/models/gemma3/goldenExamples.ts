@@ -1,31 +1,34 @@
 /** Gemma 3's golden cases: the reference stores whole images, (N, 3, H, W), where the processor gives patches. */
 import type { Example } from '../../../src/data/example.ts';
-import type { GoldenTensor } from '../golden.ts';
 import { floats, GoldenModel } from '../goldenModel.ts';
-
-const PATCH = 14;
 
 export const gemma = new GoldenModel({
   name: 'gemma3-tiny',
   modelType: 'gemma3',
   axes: 1,
-  images: (tensors) => (tensors.has('pixel_values') ? patchesOf(tensors) : undefined),
+  images: (tensors) => {
+    if (!tensors.has('pixel_values')) return undefined;
+    const [images, channels, side] = tensors.get('pixel_values')!.shape as [number, number, number];
+    return cutPatches(floats(tensors, 'pixel_values'), { images, channels, side, patch: 14 });
+  },
 });
 
-function patchesOf(tensors: ReadonlyMap<string, GoldenTensor>): Pick<Example, 'pixelValues' | 'imageGrids'> {
-  const [images, channels, side] = tensors.get('pixel_values')!.shape as [number, number, number];
-  const data = floats(tensors, 'pixel_values');
-  const n = side / PATCH;
-  const pixelValues = new Float32Array(data.length);
+/** (images, channels, side, side) → (patches, channels · patch · patch). */
+export function cutPatches(
+  pixels: Float32Array,
+  { images, channels, side, patch }: { images: number; channels: number; side: number; patch: number },
+): Pick<Example, 'pixelValues' | 'imageGrids'> {
+  const n = side / patch;
+  const pixelValues = new Float32Array(pixels.length);
   let at = 0;
   for (let image = 0; image < images; image++) {
-    for (let patch = 0; patch < n * n; patch++) {
-      const [top, left] = [Math.floor(patch / n) * PATCH, (patch % n) * PATCH];
+    for (let place = 0; place < n * n; place++) {
+      const [top, left] = [Math.floor(place / n) * patch, (place % n) * patch];
       for (let channel = 0; channel < channels; channel++) {
-        for (let y = 0; y < PATCH; y++) {
+        for (let y = 0; y < patch; y++) {
           const from = ((image * channels + channel) * side + top + y) * side + left;
-          pixelValues.set(data.subarray(from, from + PATCH), at);
-          at += PATCH;
+          pixelValues.set(pixels.subarray(from, from + patch), at);
+          at += patch;
         }
       }
     }
