@@ -2,7 +2,7 @@
 import { conversationName, conversationTokens, loadConversationFolder } from '../data/conversationTokens.ts';
 import type { ConversationFolder } from '../data/conversationTokens.ts';
 import { IGNORE_INDEX } from '../data/example.ts';
-import type { Conversation, EncodeOptions, Example, Processor } from '../data/example.ts';
+import type { Conversation, EncodeOptions, Example, Message, Processor } from '../data/example.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { UserError } from '../platform.ts';
 import type { DecodedImage, Platform } from '../platform.ts';
@@ -26,14 +26,15 @@ export class TextProcessor implements Processor {
   }
 
   encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example {
-    const { messages } = conversation;
-    if (images.length > 0 || messages.some(({ content }) => typeof content !== 'string' && content.some(({ type }) => type === 'image'))) {
+    if (images.length > 0 || conversation.messages.some(({ content }) => typeof content !== 'string' && content.some(({ type }) => type === 'image'))) {
       throw new UserError(
         `${conversationName(conversation)}: it has an image, and ${this.folder.configPath} is of a model that reads text only. ` +
           'Leave the image out, or choose a vision-language model.',
       );
     }
-    const { ids, isLabelled } = conversationTokens(this.folder.rules, conversation, options);
+    // The templates of text models add contents up; a list of parts means their texts one after the other.
+    const messages = conversation.messages.map((message) => ({ ...message, content: textOf(message) }));
+    const { ids, isLabelled } = conversationTokens(this.folder.rules, { ...conversation, messages }, options);
     return {
       inputIds: Int32Array.from(ids),
       labels: Int32Array.from(ids, (id, i) => (isLabelled(i, id) ? id : IGNORE_INDEX)),
@@ -51,4 +52,8 @@ export class TextProcessor implements Processor {
   resizedSize(height: number, width: number): { height: number; width: number } {
     return { height, width };
   }
+}
+
+function textOf({ content }: Message): string {
+  return typeof content === 'string' ? content : content.map((part) => (part.type === 'text' ? part.text : '')).join('');
 }

@@ -74,11 +74,13 @@ def main():
     for i in range(0, len(rest), 3):
         merged_dir, base_dir, adapter_dir = rest[i : i + 3]
         merged = load(merged_dir)  # the dtype is the folder's own word
-        adapter = PeftModel.from_pretrained(load(base_dir, dtype=torch.float32), adapter_dir).eval()
+        base = load(base_dir, dtype=torch.float32)
+        base_tied = is_tied(base)
+        adapter = PeftModel.from_pretrained(base, adapter_dir).eval()
         out[f"{i // 3}.merged"] = logits(merged).float()
         out[f"{i // 3}.adapter"] = logits(adapter)
         saved = adapter.peft_config["default"].modules_to_save or []
-        apart = any(name in ("lm_head", "embed_tokens") for name in saved)
+        apart = not base_tied or any(name in ("lm_head", "embed_tokens") for name in saved)
         if is_tied(merged) == apart:
             sys.exit(f"{merged_dir}: head and embedding are {'tied' if apart else 'apart'}")
         if merged.dtype == torch.float32:

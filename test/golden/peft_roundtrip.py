@@ -23,13 +23,15 @@ torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou
 from peft import PeftModel  # noqa: E402
 from peft.utils import load_peft_weights, set_peft_model_state_dict  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
-from transformers import AutoModelForImageTextToText  # noqa: E402
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText  # noqa: E402
 
 INPUTS = ("input_ids", "attention_mask", "pixel_values", "image_grid_thw", "mm_token_type_ids", "token_type_ids")
 
 
 def load(base_dir, adapter_dir):
-    base = AutoModelForImageTextToText.from_pretrained(base_dir, dtype=torch.float32)
+    reads_images = hasattr(AutoConfig.from_pretrained(base_dir), "vision_config")
+    auto = AutoModelForImageTextToText if reads_images else AutoModelForCausalLM
+    base = auto.from_pretrained(base_dir, dtype=torch.float32)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = PeftModel.from_pretrained(base, adapter_dir)
