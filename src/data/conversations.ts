@@ -1,11 +1,12 @@
 /**
- * Conversation data sets: JSON lines of `{"messages": [...], "images": [...]}` (and `id`, `task`), the format of TRL. The file is streamed and rows are
- * checked one at a time; whatever is wrong with one is said with the file and the line, before any training starts.
+ * Conversation data sets: JSON lines of `{"messages": [...], "images": [...]}` (and `id`, `task`), the format of TRL; rows with `conversations` are read too
+ * (shareGpt.ts). The file is streamed and rows are checked one at a time; whatever is wrong with one is said with the file and the line, before any training starts.
  */
 import type { Platform } from '../platform.ts';
 import { UserError, joinPath, parentPath } from '../platform.ts';
 import type { ContentPart, Conversation, Message } from './example.ts';
 import { fileChunks } from './gzip.ts';
+import { imagesOfRow, messagesOfTurns } from './shareGpt.ts';
 
 export interface ConversationOptions {
   /** Every row must have an assistant turn, since there is nothing to learn otherwise. Default true. */
@@ -106,15 +107,18 @@ function parseRow(line: string, where: string, isForTraining: boolean): Conversa
     throw new UserError(`${where}: not valid JSON (${cause instanceof Error ? cause.message : String(cause)}). Each line is one JSON object.`);
   }
   if (!isObject(row)) throw new UserError(`${where}: a JSON object with "messages" expected, ${shown(row)} found.`);
-  if (!Array.isArray(row['messages']) || row['messages'].length === 0) {
-    throw new UserError(`${where}: "messages" should be a list of at least one message, ${shown(row['messages'])} found.`);
+  const key = row['messages'] === undefined && row['conversations'] !== undefined ? 'conversations' : 'messages';
+  const listed: unknown = row[key];
+  if (!Array.isArray(listed) || listed.length === 0) {
+    throw new UserError(`${where}: "${key}" should be a list of at least one message, ${shown(listed)} found.`);
   }
   const partImages: (string | undefined)[] = [];
-  const messages = (row['messages'] as unknown[]).map((value, i) => parseMessage(value, `${where}: messages[${i}]`, partImages));
+  const turns: unknown[] = key === 'messages' ? listed : messagesOfTurns(listed);
+  const messages = turns.map((value, i) => parseMessage(value, `${where}: ${key}[${i}]`, partImages));
   if (isForTraining && !messages.some((message) => message.role === 'assistant')) {
     throw new UserError(`${where}: no message has the role "assistant", so there is nothing to learn. Add the answer.`);
   }
-  const conversation: Conversation = { messages, images: imagesOf(row['images'], partImages, where) };
+  const conversation: Conversation = { messages, images: imagesOf(key === 'messages' ? row['images'] : imagesOfRow(row), partImages, where) };
   const id = row['id'];
   if (typeof id === 'string' || typeof id === 'number') conversation.id = String(id);
   if (typeof row['task'] === 'string') conversation.task = row['task'];
