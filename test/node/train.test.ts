@@ -1,5 +1,4 @@
-/** The command line as users run it: what a good run leaves, what a bad start says (and that it leaves nothing), Ctrl-C, and a full disk. */
-import { spawnSync } from 'node:child_process';
+/** The command line as users run it: what a good run leaves, what a bad start says (and that it leaves nothing), and Ctrl-C. */
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nodePlatform as platform } from '../../node/platform.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
 import { readAdapter } from '../../src/io/peft.ts';
-import { openSafetensors } from '../../src/io/safetensors.ts';
 import { readTrainerState } from '../../src/train/checkpointFolder.ts';
 import type { LogRow } from '../../src/train/checkpointFolder.ts';
 import { buildCommandLine, edit, golden, goldenRows, modelCopy, repository, runTrain, tinyModel } from './trainProcess.ts';
@@ -48,7 +46,9 @@ describe('good runs', () => {
     const dir = await trained('lora', good);
     const files = ['README.md', 'adapter_config.json', 'adapter_model.safetensors', 'trainer_state.json'];
     expect(readdirSync(dir).sort()).toEqual([...files, 'checkpoint-2', 'checkpoint-3', 'trainer_log.jsonl'].sort());
-    for (const name of ['checkpoint-2', 'checkpoint-3']) expect(readdirSync(join(dir, name)).sort()).toEqual([...files].sort());
+    for (const name of ['checkpoint-2', 'checkpoint-3']) {
+      expect(readdirSync(join(dir, name)).sort()).toEqual([...files, 'checksums.json', 'optimizer.safetensors', 'vernier_state.json'].sort());
+    }
     const adapter = await readAdapter(platform, dir, 'qwen2_5_vl');
     expect(adapter.config).toMatchObject({ r: 4, lora_alpha: 16, base_model_name_or_path: tinyModel });
     expect([...adapter.tensors].some(([name, { data }]) => name.endsWith('lora_B.weight') && data.some((value) => value !== 0))).toBe(true);
@@ -105,7 +105,7 @@ describe('good runs', () => {
     const { train_file: _, ...plain } = good;
     const flags = { ...plain, data_dir: sample, tasks_list_json_path_detect: join(sample, 'tasks_list/tasks_MedVision-detect.json') };
     const dir = await trained('tasks', { ...flags, per_device_train_batch_size: 1, train_sample_limit: 4, max_steps: 1, max_pixels: 12544 });
-    expect(await history(dir)).toHaveLength(1);
+    expect((await history(dir)).filter(({ loss }) => loss !== undefined)).toHaveLength(1);
   });
 });
 
@@ -189,7 +189,7 @@ const BAD_STARTS: BadStart[] = [
     /bad\.jsonl:3: token 99999 .*vocabulary of 640/,
   ],
   ['no such model folder', () => ({ base_model_hf: at('nowhere') }), /--base_model_hf .*nowhere: there is no such folder/],
-  ['a hub id', () => ({ base_model_hf: 'Qwen/Qwen2.5-VL-3B-Instruct' }), /hub id: downloading is not built yet; .*hf download Qwen\/Qwen2\.5-VL-3B-Instruct/],
+  ['a hub id', () => ({ base_model_hf: 'Qwen/Qwen2.5-VL-3B-Instruct' }), /Qwen\/Qwen2\.5-VL-3B-Instruct is no folder here, so it was looked for on the hub\. .*not in the cache .*HF_HUB_OFFLINE/],
   ['rows missing', () => ({ train_file: at('nothing.jsonl') }), /nothing\.jsonl: there is no such file/],
   ['a row that is not JSON', badRow('json', '{"messages": ['), /bad\.jsonl:3: not valid JSON/],
   ['a row of another form', badRow('form', '{"messages": [{"role": "wizard", "content": "x"}]}'), /bad\.jsonl:3: messages\[0\]: the role "wizard" is unknown/],
@@ -210,7 +210,7 @@ const BAD_STARTS: BadStart[] = [
     () => ({ val_file: badRow('held', '[]')()['train_file']! }),
     /held\/bad\.jsonl:3: a JSON object with "messages" expected/,
   ],
-  ['no such adapter', () => ({ init_adapter: at('no-adapter') }), /no-adapter\/adapter_config\.json is missing/],
+  ['no such adapter', () => ({ init_adapter: at('no-adapter') }), /--init_adapter .*no-adapter: there is no such folder/],
   [
     'an adapter cut off',
     () => {
@@ -275,30 +275,4 @@ describe('a bad start is told in words and leaves nothing', () => {
     expect(code).toBe(/^Error: --(?!base_model_hf|lora_checkpoint_dir)/m.test(error) ? 2 : 1);
     expect(existsSync(out)).toBe(false);
   });
-});
-
-/** A file system of 900 KiB, where this process may mount one. */
-function smallDisk(): string | undefined {
-  const dir = at('disk');
-  mkdirSync(dir, { recursive: true });
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=900k', 'tmpfs', dir]);
-  return status === 0 ? dir : undefined;
-}
-
-it('a disk that is full at the second checkpoint leaves the first', async (context) => {
-  const disk = smallDisk();
-  if (disk === undefined) return context.skip('no permission to mount; test/train/trainerFailures.test.ts does the same with a simulated disk');
-  try {
-    const flags: Flags = { ...good, target_modules: 'all-linear', lora_r: 16, save_steps: 1, lora_checkpoint_dir: join(disk, 'run') };
-    const { code, error } = await runTrain(flags);
-    expect(error).toMatch(/^Error: checkpoint-2 was not saved: Cannot write .*no space is left on the disk/m);
-    expect(error).not.toMatch(/^\s+at /m);
-    expect(code).toBe(1);
-    expect(readdirSync(join(disk, 'run')).sort()).toEqual(['checkpoint-1', 'trainer_log.jsonl']);
-    expect((await readTrainerState(platform, join(disk, 'run/checkpoint-1'))).global_step).toBe(1);
-    const file = await openSafetensors(platform, join(disk, 'run/checkpoint-1/adapter_model.safetensors'));
-    await file.close();
-  } finally {
-    spawnSync('umount', [disk]);
-  }
 });

@@ -1,6 +1,7 @@
 /** `node dist/train.js` as a user starts it: built where stale, flags as an object, everything it says, and a time limit that makes a hang a failure. */
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,16 +19,20 @@ export interface Ended {
 
 const LIMIT_MS = 90_000;
 
+/** A build of one's own in place of dist/, for work beside others. */
+const dist = process.env['VERNIER_DIST'] ?? join(repository, 'dist');
+
 export function buildCommandLine(): void {
+  if (process.env['VERNIER_DIST'] !== undefined) return;
   const build = "import { ensureBuilt } from './node/scripts/steps.mjs'; ensureBuilt(['node']);";
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', build], { cwd: repository, encoding: 'utf8' });
   if (status !== 0) throw new Error(`the build failed: ${stderr}`);
 }
 
-/** `atStart` gets a function that sends the process a signal. */
+/** `atStart` gets a function that sends the process a signal. No test asks the hub. */
 export function runTrain(flags: Flags, atStart?: (send: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
   const argv = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-  const child = spawn(process.execPath, [join(repository, 'dist/train.js'), ...argv], { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [join(dist, 'train.js'), ...argv], { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HF_HUB_OFFLINE: '1', HF_HOME: join(tmpdir(), 'vernier-no-hub') } });
   const ended: Ended = { code: null, output: '', error: '' };
   child.stdout.on('data', (text: Buffer) => (ended.output += text.toString()));
   child.stderr.on('data', (text: Buffer) => (ended.error += text.toString()));
