@@ -59,9 +59,21 @@ export class Bounds {
 
   /** Fails where a value is further from the golden one than ten times the noise of `quantity`. */
   expectNear(quantity: string, label: string, found: ArrayLike<number>, golden: ArrayLike<number>): void {
+    expect(found.length, `${label}: values`).toBe(golden.length);
+    const { error, absmax, ratio } = this.distance(quantity, found, golden);
+    if (!(ratio <= (this.worst.get(quantity)?.ratio ?? -1))) this.worst.set(quantity, { ratio: Number(ratio.toFixed(2)), label });
+    const what = `${label}: largest error ${error} of values up to ${absmax}, in units of float32's own noise (${quantity})`;
+    expect(ratio, what).toBeLessThanOrEqual(FACTOR);
+  }
+
+  /** Fails where `expectNear` would pass, or nearly: for what must be seen to make a difference. */
+  expectFar(quantity: string, label: string, found: ArrayLike<number>, golden: ArrayLike<number>): void {
+    expect(this.distance(quantity, found, golden).ratio, `${label}, in units of float32's own noise (${quantity})`).toBeGreaterThan(100 * FACTOR);
+  }
+
+  private distance(quantity: string, found: ArrayLike<number>, golden: ArrayLike<number>): { error: number; absmax: number; ratio: number } {
     const floor = this.floors[quantity];
     if (!floor) throw new Error(`tolerances.json has no '${quantity}'`);
-    expect(found.length, `${label}: values`).toBe(golden.length);
     let error = 0;
     let absmax = 0;
     for (let i = 0; i < golden.length; i++) {
@@ -70,10 +82,7 @@ export class Bounds {
       if (!(difference <= error)) error = Number.isNaN(difference) ? Infinity : difference;
       absmax = Math.max(absmax, Math.abs(golden[i]!));
     }
-    const ratio = error === 0 ? 0 : error / (floor.max_rel_to_absmax * absmax);
-    if (!(ratio <= (this.worst.get(quantity)?.ratio ?? -1))) this.worst.set(quantity, { ratio: Number(ratio.toFixed(2)), label });
-    const what = `${label}: largest error ${error} of values up to ${absmax}, in units of float32's own noise (${quantity})`;
-    expect(ratio, what).toBeLessThanOrEqual(FACTOR);
+    return { error, absmax, ratio: error === 0 ? 0 : error / (floor.max_rel_to_absmax * absmax) };
   }
 
   /** For what is zero but for rounding: no further from it than ten times the reference's own rounding. */

@@ -143,7 +143,7 @@ class Gemma3Model implements Model {
 }
 
 /** (T): a number for each run of image tokens of a row, −1 for text: get_block_sequence_ids_for_mask of transformers. */
-function imageBlocks({ slots, rowLengths }: TokenRows): Int32Array {
+export function imageBlocks({ slots, rowLengths }: Pick<TokenRows, 'slots' | 'rowLengths'>): Int32Array {
   const blocks = new Int32Array(slots.length).fill(-1);
   let block = -1;
   let t = 0;
