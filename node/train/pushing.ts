@@ -48,13 +48,15 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
     }
   });
 
-  let failure: unknown;
-  const pusher = new Pusher((_, error) => (failure = error));
+  const pusher = new Pusher(() => undefined); // told by whoever offered
+  // The data do not change during a run, and hashing them at every save would cost.
+  let dataFacts: Promise<DataFacts> | undefined;
   const push = async (name: string, kind: 'adapter' | 'merged', dir: string, message: string, signal?: AbortSignal): Promise<string> => {
     const repo = await repoOf(name);
     const files = await filesOf(platform, dir, base);
     if (files.length === 0) throw new UserError(`${dir} holds nothing to push.`);
-    const card = modelCard(await describe(platform, options, { kind, repoId: repo.id, dir, base }));
+    dataFacts ??= describeData(platform, options);
+    const card = modelCard({ ...(await describe(platform, options, { kind, repoId: repo.id, dir, base })), ...(await dataFacts) });
     const bar = kind === 'merged' ? downloadHooks(terminal, repo.id) : {};
     const { url } = await uploadFiles(platform, settings, repo, [...files, { path: 'README.md', content: card }], {
       message,
@@ -90,13 +92,12 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
       }
     },
     async result(dir) {
-      failure = undefined;
       say(`Pushing the adapter to ${settings.endpoint}.`);
       try {
         const url = await offer(dir, 'Result of training');
         say(`Pushed: ${url ?? settings.endpoint}`);
       } catch (error) {
-        const words = error instanceof Error ? error.message : String(failure ?? error);
+        const words = error instanceof Error ? error.message : String(error);
         throw new UserError(`The run is complete and saved in ${dir}, but its adapter was not pushed. ${words} Later: hf upload ${adapterName} ${dir}`, { cause: error });
       }
     },
@@ -157,7 +158,6 @@ async function describe(
   { kind, repoId, dir, base }: { kind: 'adapter' | 'merged'; repoId: string; dir: string; base: string },
 ): Promise<ModelCard> {
   const origin = hubOrigin(base);
-  const dataOrigin = options.data_dir === null ? undefined : hubOrigin(options.data_dir);
   const stateDir = (await platform.exists(joinPath(dir, TRAINER_STATE))) ? dir : options.lora_checkpoint_dir;
   const state = (await platform.exists(joinPath(stateDir, TRAINER_STATE))) ? await readTrainerState(platform, stateDir).catch(() => undefined) : undefined;
   return {
@@ -165,13 +165,17 @@ async function describe(
     repoId,
     runName: options.run_name,
     ...(origin && { baseModel: origin.id, baseRevision: origin.commit }),
-    data: await dataLines(platform, options),
-    ...(dataOrigin && { datasets: [dataOrigin.id] }),
-    plans: await plansOf(platform, options),
     hyperparameters: hyperparameters(options),
     metrics: state === undefined ? [] : metricsOf(state),
     ...(state && { steps: { done: state.global_step, total: state.max_steps } }),
   };
+}
+
+type DataFacts = Pick<ModelCard, 'data' | 'datasets' | 'plans'>;
+
+async function describeData(platform: Platform, options: Options): Promise<DataFacts> {
+  const origin = options.data_dir === null ? undefined : hubOrigin(options.data_dir);
+  return { data: await dataLines(platform, options), ...(origin && { datasets: [origin.id] }), plans: await plansOf(platform, options) };
 }
 
 const LISTS = [['AD', 'tasks_list_json_path_AD'], ['detect', 'tasks_list_json_path_detect'], ['TL', 'tasks_list_json_path_TL']] as const;

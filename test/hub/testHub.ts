@@ -80,8 +80,8 @@ export class TestHub {
 
   static async start(options: TestHubOptions = {}): Promise<TestHub> {
     const hub = new TestHub(options);
-    hub.hub = await listen((request, response) => hub.answer('hub', request, response));
-    hub.cdn = await listen((request, response) => hub.answer('cdn', request, response));
+    hub.hub = await listen('127.0.0.1', (request, response) => hub.answer('hub', request, response));
+    hub.cdn = await listen('localhost', (request, response) => hub.answer('cdn', request, response));
     return hub;
   }
 
@@ -90,7 +90,8 @@ export class TestHub {
   }
 
   private get cdnEndpoint(): string {
-    return `http://127.0.0.1:${(this.cdn.address() as AddressInfo).port}`;
+    // Another host name than the hub's, as clients go by names.
+    return `http://localhost:${(this.cdn.address() as AddressInfo).port}`;
   }
 
   async close(): Promise<void> {
@@ -337,12 +338,12 @@ function entryJson(path: string, { bytes, isLfs }: Entry): object {
   return { type: 'file', path, size: bytes.length, oid: gitSha1(isLfs ? pointer : bytes), ...lfs };
 }
 
-async function listen(handle: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {
+async function listen(host: string, handle: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {
   const server = createServer((request, response) => {
     if (request.method !== 'OPTIONS') return handle(request, response);
     const any = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Headers': '*, Authorization', 'Access-Control-Allow-Methods': '*' };
     response.writeHead(204, any).end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   return server;
 }

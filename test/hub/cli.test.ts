@@ -1,0 +1,203 @@
+/** `node dist/train.js` with the hub in place of folders: a base model and a data set by name, faults on the way, the adapter pushed; no token anywhere. */
+import { execFile, spawn } from 'node:child_process';
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { nodePlatform } from '../../node/platform.ts';
+import { readAdapter } from '../../src/io/peft.ts';
+import { buildCommandLine, goldenRows, repository, tinyModel } from '../node/trainProcess.ts';
+import type { Ended, Flags } from '../node/trainProcess.ts';
+import { TestHub } from './testHub.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'vernier-hub-cli-'));
+const at = (...parts: string[]): string => join(scratch, ...parts);
+/** A token that no pattern knows, so that it is the code that keeps it to itself. */
+const TOKEN = 'veryPrivateTokenOfTheTest';
+
+let hub: TestHub;
+let count = 0;
+let home = '';
+beforeAll(async () => {
+  if (process.env['VERNIER_DIST'] === undefined) buildCommandLine();
+  hub = await TestHub.start({ token: TOKEN, lfsBytes: 50_000 });
+  hub.add('model', 'org/tiny', folderOf(tinyModel), { isPrivate: true });
+  hub.add('dataset', 'org/MedMini', folderOf(join(repository, 'node/sample')));
+  writeFileSync(at('rows.jsonl'), goldenRows('s00_single').join('\n'));
+});
+afterAll(async () => {
+  await hub.close();
+  rmSync(scratch, { recursive: true, force: true });
+});
+beforeEach(() => {
+  home = at(`home-${count++}`);
+  hub.faults = [];
+  hub.isDown = false;
+});
+
+function folderOf(dir: string): Record<string, Buffer> {
+  const names = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => lstatSync(join(dir, name)).isFile());
+  return Object.fromEntries(names.map((name) => [name.replaceAll('\\', '/'), readFileSync(join(dir, name))]));
+}
+
+function run(flags: Flags, env: Record<string, string> = {}, program = 'train'): Promise<Ended> {
+  const argv = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
+  const own = { HF_ENDPOINT: hub.endpoint, HF_HOME: home, HF_TOKEN: TOKEN };
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HF_|HUGGING|TRANSFORMERS)/.test(name)));
+  const child = spawn(process.execPath, [join(process.env['VERNIER_DIST'] ?? join(repository, 'dist'), `${program}.js`), ...argv], { env: { ...inherited, ...own, ...env } });
+  const ended: Ended = { code: null, output: '', error: '' };
+  child.stdout.on('data', (text: Buffer) => (ended.output += text.toString()));
+  child.stderr.on('data', (text: Buffer) => (ended.error += text.toString()));
+  return new Promise((resolve, reject) => {
+    const limit = setTimeout(() => (child.kill('SIGKILL'), reject(new Error(`still running: ${ended.output}${ended.error}`))), 100_000);
+    child.on('close', (code) => (clearTimeout(limit), resolve({ ...ended, code })));
+  });
+}
+
+/** Without what Dawn says about the limits of a software GPU. */
+const ownWords = (text: string): string => text.split('\n').filter((line) => !line.startsWith('Warning: maxDynamic')).join('\n');
+
+const SHORT: Flags = {
+  base_model_hf: 'org/tiny', lora_r: 2, target_modules: 'q_proj', per_device_train_batch_size: 1, gradient_accumulation_steps: 1, max_steps: 2, save_steps: 1, logging_steps: 1,
+  max_pixels: 3136,
+};
+
+/** Every file below a folder, and what was printed, without the token. */
+function expectNoToken(ended: Ended, ...dirs: string[]): void {
+  expect(ended.output + ended.error).not.toContain(TOKEN);
+  let files = 0;
+  for (const dir of dirs) {
+    for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' })) {
+      expect(name).not.toContain(TOKEN);
+      if (!lstatSync(join(dir, name)).isFile()) continue;
+      files++;
+      expect(readFileSync(join(dir, name)).includes(TOKEN), name).toBe(false);
+    }
+  }
+  expect(files).toBeGreaterThan(0);
+  expect(hub.requests.some(({ url }) => url.includes(TOKEN))).toBe(false);
+}
+
+describe('train', () => {
+  it('from a model of the hub, through faults, and pushes the adapter after each save', async () => {
+    hub.faults = [
+      { on: /GET \/objects/, fault: { kind: 'drop', afterBytes: 30_000 }, times: 2 },
+      { on: /revision/, fault: { kind: 'status', status: 500 } },
+      { on: /PUT/, fault: { kind: 'status', status: 503 } },
+      { on: /commit/, fault: { kind: 'loseAnswer' } },
+    ];
+    const out = at('out-push');
+    const ended = await run({ ...SHORT, train_file: at('rows.jsonl'), lora_checkpoint_dir: out, push_LoRA: true, lora_hub_repo: 'team/tiny-sft' });
+    expect(ownWords(ended.error)).toBe('');
+    expect(ended.code).toBe(0);
+    expect(ended.output).toMatch(/Fetching org\/tiny: \d+ files, [\d.]+ [KM]iB/);
+    expect(ended.output).toContain(`Pushed: ${hub.endpoint}/team/tiny-sft`);
+    expect(hub.repo('model', 'team/tiny-sft').isPrivate).toBe(true);
+    const files = hub.files('model', 'team/tiny-sft');
+    expect(files.get('adapter_model.safetensors')?.equals(readFileSync(join(out, 'adapter_model.safetensors')))).toBe(true);
+    const config = JSON.parse(files.get('adapter_config.json')?.toString() ?? '') as Record<string, unknown>;
+    const commit = hub.repo('model', 'org/tiny').refs.get('main');
+    expect(config).toMatchObject({ base_model_name_or_path: 'org/tiny', revision: commit });
+    const card = files.get('README.md')?.toString() ?? '';
+    for (const part of ['library_name: peft', 'base_model: org/tiny', `revision="${commit}"`, '| learning_rate | 0.0002 |', 'rows.jsonl', 'training loss']) expect(card).toContain(part);
+    expect(card).not.toContain(scratch);
+    expect([...files.keys()].filter((name) => /optimizer|trainer_state|log/.test(name))).toEqual([]);
+    expect(hub.commitLog.filter((line) => line.startsWith('team/tiny-sft')).length).toBeLessThanOrEqual(4);
+    await readAdapter(nodePlatform, out, 'qwen2_5_vl');
+    expectNoToken(ended, out, home);
+  });
+
+  it('goes on from an adapter of the hub, offline from the cache', async () => {
+    const flags: Flags = { ...SHORT, train_file: at('rows.jsonl'), init_adapter: 'team/tiny-sft', max_steps: 1 };
+    const { lora_r: _, target_modules: __, ...rest } = flags;
+    expect((await run({ ...rest, lora_checkpoint_dir: at('out-more') })).code).toBe(0);
+    const before = hub.requests.length;
+    const ended = await run({ ...rest, lora_checkpoint_dir: at('out-offline') }, { HF_HUB_OFFLINE: '1' });
+    expect(ownWords(ended.error)).toBe('');
+    expect(ended.code).toBe(0);
+    expect(hub.requests.length).toBe(before);
+  });
+
+  it('with a data set of the hub: only the plans and volumes of its tasks', async () => {
+    const list = join(repository, 'node/sample/tasks_list/tasks_MedVision-TL__train_SFT.json');
+    const before = hub.requests.length;
+    const ended = await run({ ...SHORT, data_dir: 'org/MedMini', tasks_list_json_path_TL: list, val_sample_limit: 0, max_steps: 1, lora_checkpoint_dir: at('out-data') });
+    expect(ownWords(ended.error)).toBe('');
+    expect(ended.code).toBe(0);
+    const fetched = hub.requests.slice(before).filter(({ url }) => url.includes('/datasets/org/MedMini/resolve/')).map(({ url }) => url.split('/').slice(6).join('/'));
+    expect(fetched.some((path) => path.includes('benchmark_plan_biometry'))).toBe(true);
+    expect(fetched.some((path) => path.includes('/Images/'))).toBe(true);
+    expect(fetched.filter((path) => /detection|Masks|Landmarks/.test(path))).toEqual([]);
+    expect(ended.output).toMatch(/Fetching org\/MedMini/);
+  });
+
+  it('is told at the start what is wrong: no token, a wrong one, a name of someone else, a model that is not there', async () => {
+    const flags: Flags = { ...SHORT, train_file: at('rows.jsonl'), lora_checkpoint_dir: at('out-wrong'), push_LoRA: true };
+    const cases: [Flags, Record<string, string>, RegExp][] = [
+      [{ base_model_hf: tinyModel }, { HF_TOKEN: '' }, /Pushing to .* needs an access token with write permission: put it in HF_TOKEN/],
+      [{ base_model_hf: tinyModel }, { HF_TOKEN: 'anotherPrivateToken' }, /wants a valid token \(the token of HF_TOKEN is used\)/],
+      [{ base_model_hf: tinyModel, lora_hub_repo: 'google/mine' }, {}, /Cannot create google\/mine: this account may not/],
+      [{ base_model_hf: tinyModel, lora_hub_repo: 'a b' }, {}, /--lora_hub_repo: "a b" is no name for a hub repository/],
+      [{ base_model_hf: 'org/nothing' }, {}, /--base_model_hf org\/nothing is no folder here, so it was looked for on the hub\. .*there is no model org\/nothing/],
+      [{ base_model_hf: 'no-such-folder' }, {}, /--base_model_hf no-such-folder: there is no such folder; a Hugging Face model folder, or a hub id/],
+    ];
+    for (const [more, env, words] of cases) {
+      const ended = await run({ ...flags, ...more }, env);
+      expect(ended.code).toBe(1);
+      expect(ended.error).toMatch(words);
+      expect(ended.error).not.toMatch(/PrivateToken|\bat \S+\.js/);
+    }
+  });
+
+  it('a hub that fails while training costs a warning; the run is complete, and says that the adapter is not pushed', async () => {
+    hub.faults = [{ on: /preupload/, fault: { kind: 'status', status: 403 }, times: 99 }];
+    const out = at('out-refused');
+    const ended = await run({ ...SHORT, base_model_hf: tinyModel, train_file: at('rows.jsonl'), lora_checkpoint_dir: out, push_LoRA: true });
+    expect(ended.code).toBe(1);
+    expect(ended.error).toMatch(/The run is complete and saved in .*out-refused, but its adapter was not pushed\./);
+    await readAdapter(nodePlatform, out, 'qwen2_5_vl');
+    expectNoToken(ended, out);
+  });
+
+  it('--push_merged_model merges and pushes the whole model', async () => {
+    const ended = await run({ ...SHORT, train_file: at('rows.jsonl'), max_steps: 1, lora_checkpoint_dir: at('out-merge'), push_merged_model: true, merged_model_hf: 'tiny-merged' });
+    expect(ownWords(ended.error)).toBe('');
+    expect(ended.code).toBe(0);
+    const files = hub.files('model', 'tester/tiny-merged');
+    expect(files.get('README.md')?.toString()).toContain('AutoModelForImageTextToText.from_pretrained("tester/tiny-merged"');
+    for (const name of readdirSync(at('out-merge_merged')).filter((one) => /\.(safetensors|json)$/.test(one))) {
+      expect(files.get(name)?.equals(readFileSync(at('out-merge_merged', name))), name).toBe(true);
+    }
+  });
+});
+
+describe.runIf(process.env['VERNIER_PYTHON'])("Python's huggingface_hub", () => {
+  it('reads the cache that we wrote, and we reuse the one that it wrote', async () => {
+    // Not spawnSync: the hub that Python asks lives in this process.
+    const python = async (code: string, env: Record<string, string>): Promise<string> => {
+      const own = { HF_ENDPOINT: hub.endpoint, HF_HOME: home, HF_TOKEN: TOKEN, HF_HUB_DISABLE_XET: '1' };
+      const { stdout } = await promisify(execFile)(process.env['VERNIER_PYTHON'] ?? '', ['-c', code], { env: { ...process.env, ...own, ...env }, timeout: 60_000 });
+      return stdout.trim();
+    };
+    expect((await run({ ...SHORT, train_file: at('rows.jsonl'), max_steps: 1, lora_checkpoint_dir: at('out-python') })).code).toBe(0);
+    const code = [
+      'from huggingface_hub import snapshot_download, hf_hub_download, scan_cache_dir',
+      'print(snapshot_download("org/tiny", local_files_only=True))',
+      'print(hf_hub_download("org/tiny", "model.safetensors", revision="main"))',
+      'print(len(scan_cache_dir().warnings))',
+    ].join('\n');
+    const [dir = '', file = '', warnings] = (await python(code, { HF_HUB_OFFLINE: '1' })).split('\n');
+    expect(readFileSync(join(dir, 'config.json'), 'utf8')).toBe(readFileSync(join(tinyModel, 'config.json'), 'utf8'));
+    expect(readFileSync(file).equals(readFileSync(join(tinyModel, 'model.safetensors')))).toBe(true);
+    expect(warnings).toBe('0');
+
+    home = at('home-python');
+    await python('from huggingface_hub import snapshot_download\nsnapshot_download("org/tiny", ignore_patterns=["*.md"])', {});
+    const before = hub.requests.length;
+    const ended = await run({ ...SHORT, train_file: at('rows.jsonl'), max_steps: 1, lora_checkpoint_dir: at('out-reuse') });
+    expect(ended.code).toBe(0);
+    expect(ended.output).not.toContain('Fetching');
+    expect(hub.requests.slice(before).filter(({ url }) => /resolve|objects/.test(url))).toEqual([]);
+  });
+});
