@@ -142,7 +142,6 @@ describe('values', () => {
     ['quantization', 'nf4', '--quantization none'],
     ['report_to', 'console,wandb', 'trainer_log.jsonl'],
     ['wandb_project', 'x', 'leave it out'],
-    ['push_LoRA', 'true', 'hf upload'],
   ])('refuses what is not built, saying what works: --%s %s', (name, text, words) => {
     const message = refusal(() => parse({ [name]: text }));
     expect(message).toContain(`--${name}`);
