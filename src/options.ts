@@ -77,7 +77,8 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
   for (const [name, push] of [['lora_hub_repo', 'push_LoRA'], ['merged_model_hf', 'push_merged_model']] as const)
     if (given.has(name) && !options[push]) notes.push(`--${name}: no effect without --${push} true.`);
   if (options.merge_only) return notes; // nothing is trained
-  if (given.has('merged_model_dir') && !options.merge_model) notes.push('--merged_model_dir: no effect without --merge_model true or --merge_only true.');
+  if (given.has('merged_model_dir') && !options.merge_model && !options.push_merged_model)
+    notes.push('--merged_model_dir: no effect without --merge_model true or --merge_only true.');
   if (options.process_dataset_only && options.skip_process_dataset)
     throw new UserError('--process_dataset_only and --skip_process_dataset are opposites; give one of them.');
   if ((options.process_dataset_only || options.skip_process_dataset || options.prepared_ds_dir !== null) && options.train_file !== null)
