@@ -11,7 +11,8 @@ import type { OpenAdapter } from '../io/peft.ts';
 import { modelFamily } from '../models/families.ts';
 import { joinPath, parentPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
-import { TRAINER_STATE } from './checkpointFolder.ts';
+import { listCheckpoints, TRAINER_STATE } from './checkpointFolder.ts';
+import { RUN_STATE } from './runState.ts';
 
 export interface MergeOptions extends MergeSettings {
   /** Folder of the base model, on which the adapter was trained. */
@@ -106,7 +107,14 @@ async function recordedNf4(platform: Platform, { dir, config }: OpenAdapter): Pr
     const named = await readJsonObject(platform, joinPath(madeFor, 'config.json'), '');
     if (/"nf4"|"load_in_4bit":true/.test(JSON.stringify(named['quantization_config'] ?? null))) return true;
   }
-  // A checkpoint's log is in the run's folder, one above.
+  // The state is in each checkpoint and not in a run's own folder; the log is there, and not in the checkpoints.
+  const last = (await listCheckpoints(platform, dir)).at(-1);
+  for (const folder of [dir, ...(last === undefined ? [] : [joinPath(dir, last.name)])]) {
+    const state = joinPath(folder, RUN_STATE);
+    if (!(await platform.exists(state))) continue;
+    const { identity } = (await readJsonObject(platform, state, '')) as { identity?: { facts?: Record<string, unknown> } };
+    if (identity?.facts?.['quantization'] !== undefined) return identity.facts['quantization'] === 'nf4';
+  }
   for (const folder of [dir, parentPath(dir)]) {
     const log = joinPath(folder, 'trainer_log.jsonl');
     if (await platform.exists(log)) return lastStart(new TextDecoder().decode(await platform.readFile(log)))?.['quantization'] === 'nf4';
