@@ -110,7 +110,8 @@ async function prepare(context: RunContext, base: string): Promise<PreparedSet |
   const { train, validation, resizedSize } = await collect(context, base);
   const total = train.length + validation.length;
   const workerSettings = { base, mask: options.mask, vocabSize: Infinity, volumeBytes: VOLUME_BYTES, ...dataDirOf(context) };
-  const workers = await openDataWorkers(platform, workerSettings, { count: workerCount(options.num_workers_format_dataset) });
+  // Annotations alone are no work to share: sending them to a thread costs more time and memory than writing them.
+  const workers = await openDataWorkers(platform, workerSettings, { count: images === 'none' ? 0 : workerCount(options.num_workers_format_dataset) });
   let done = 0;
   try {
     const prepared = await prepareFolder(platform, {
