@@ -8,7 +8,7 @@ import type { Conversation, Example, LabelMask, Processor } from './example.ts';
 import { sampleMessages } from './medvision/sample.ts';
 import type { MedvisionSample } from './medvision/sample.ts';
 import type { PreparedSet } from './prepared/preparedSet.ts';
-import type { PreparedSplit } from './prepared/row.ts';
+import type { PreparedRow, PreparedSplit } from './prepared/row.ts';
 
 export type RowRequest = RowPlace & {
   /** The row up to where its last answer begins, for the model to go on. */
@@ -44,32 +44,41 @@ export class ExampleMaker {
 
   /** @throws UserError that begins with the row's place */
   async make(request: RowRequest): Promise<Example> {
+    const { conversation, where } = await this.content(request);
+    return placed(where, async () => this.encode(conversation, await this.pictures(request), request.ask));
+  }
+
+  /** The row's pictures as they are before the processor resizes them. */
+  async pictures(request: RowRequest): Promise<DecodedImage[]> {
     switch (request.kind) {
       case 'conversation':
-        return placed(request.where, async () => {
-          const { conversation } = request;
-          const images = await Promise.all(conversation.images.map((file) => decodeFile(this.platform, file)));
-          return this.encode(conversation, images, request.ask);
-        });
+        return Promise.all(request.conversation.images.map((file) => decodeFile(this.platform, file)));
       case 'sample':
-        return placed(placeOf(request.sample), async () => this.encodeSample(request.sample, await this.slice(request.sample), request.ask));
+        return [await this.slice(request.sample)];
       case 'prepared': {
-        const { prepared } = this.parts;
-        if (prepared === undefined) throw new Error('a prepared row is asked for, no prepared data is open');
-        const row = await prepared.row(request.split, request.index);
-        return placed(placeOf(row.sample), async () => this.encodeSample(row.sample, (await prepared.picture(row)) ?? (await this.slice(row.sample)), request.ask));
+        const row = await this.preparedRow(request);
+        return [(await this.parts.prepared?.picture(row)) ?? (await this.slice(row.sample))];
       }
     }
+  }
+
+  /** What the row says, its place for messages, and the sample it comes from, where it comes from one. */
+  async content(request: RowRequest): Promise<{ conversation: Conversation; where: string; sample?: MedvisionSample }> {
+    if (request.kind === 'conversation') return request;
+    const sample = request.kind === 'sample' ? request.sample : (await this.preparedRow(request)).sample;
+    return { sample, conversation: { messages: sampleMessages(sample), images: [sample.imageFile] }, where: placeOf(sample) };
+  }
+
+  private preparedRow({ split, index }: Extract<RowRequest, { kind: 'prepared' }>): Promise<PreparedRow> {
+    const { prepared } = this.parts;
+    if (prepared === undefined) throw new Error('a prepared row is asked for, no prepared data is open');
+    return prepared.row(split, index);
   }
 
   private slice(sample: MedvisionSample): Promise<DecodedImage> {
     const { slice } = this.parts;
     if (slice !== undefined) return slice(sample);
     throw new UserError('The prepared data holds no pictures. Give --data_dir, the folder of the volumes, or prepare it with --process_img true.');
-  }
-
-  private encodeSample(sample: MedvisionSample, image: DecodedImage, ask?: true): Example {
-    return this.encode({ messages: sampleMessages(sample), images: [sample.imageFile] }, [image], ask);
   }
 
   private encode(conversation: Conversation, images: DecodedImage[], ask?: true): Example {
