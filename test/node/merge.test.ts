@@ -85,12 +85,20 @@ describe('merging', () => {
   it('an adapter of an NF4 run: a warning that names the base', async () => {
     const dir = at('nf4');
     cpSync(run, dir, { recursive: true });
-    edit(join(dir, 'trainer_log.jsonl'), (text) => text.replace('"quantization":"none"', '"quantization":"nf4"'));
-    for (const adapter of [dir, join(dir, 'checkpoint-2')]) {
+    const states = ['checkpoint-1', 'checkpoint-2'].map((name) => join(dir, name, 'vernier_state.json'));
+    for (const state of states) edit(state, (text) => text.replace('"quantization": "none"', '"quantization": "nf4"'));
+    const expectWarning = async (adapter: string): Promise<void> => {
       const { code, output } = await runTrain({ merge_only: true, base_model_hf: tinyModel, init_adapter: adapter, merged_model_dir: at('nf4 merged'), overwrite: true });
       expect(code).toBe(0);
       expect(output).toMatch(/Warning: The adapter was trained on NF4 \(4-bit\) weights of .*qwen2_5_vl-tiny/);
-    }
+    };
+    await expectWarning(dir);
+    await expectWarning(join(dir, 'checkpoint-1'));
+    // Where only the log is left.
+    for (const state of states) rmSync(state);
+    edit(join(dir, 'trainer_log.jsonl'), (text) => text.replace('"quantization":"none"', '"quantization":"nf4"'));
+    await expectWarning(dir);
+    await expectWarning(join(dir, 'checkpoint-2'));
   });
 });
 
