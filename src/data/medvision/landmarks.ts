@@ -34,7 +34,7 @@ export class LandmarkLines {
     const { annotation } = sample;
     if (annotation.kind === 'box' || sample.landmarkFile === undefined) return [];
     const names = annotation.kind === 'ellipse' ? ['P1', 'P2', 'P3', 'P4'] : await this.keysOf(sample.task, annotation.landmarks);
-    const points = await this.points(sample, sample.landmarkFile);
+    const points = await this.points(sample, sample.landmarkFile, names);
     const found = names.map((name) => points.get(name));
     const lines: [Point, Point][] = [];
     for (let i = 0; i + 1 < found.length; i += 2) {
@@ -59,14 +59,17 @@ export class LandmarkLines {
     return new Map(Object.entries(map).map(([key, name]) => [String(name).trim(), key]));
   }
 
-  private async points(sample: MedvisionSample, file: string): Promise<Map<string, Point>> {
+  private async points(sample: MedvisionSample, file: string, names: readonly string[]): Promise<Map<string, Point>> {
     let reading = this.files.get(file);
     if (reading === undefined) this.files.set(file, (reading = this.readFile(file)));
     const slices = asArray((await reading)[`slice_landmarks_${'xyz'[sample.sliceDim] ?? ''}`], `${file}: slice_landmarks`);
-    const slice = slices.map((entry) => asObject(entry, file)).find((entry) => asIndex(entry['slice_idx'], `${file}: slice_idx`) === sample.sliceIdx);
-    // An ellipse's file has a list, one entry a cluster; the sample's slices have one cluster.
-    const held = slice?.['landmarks'] ?? {};
-    const landmarks = asObject(Array.isArray(held) ? held[0] : held, `${file}: landmarks`);
+    const held = slices
+      .map((entry) => asObject(entry, file))
+      .filter((entry) => asIndex(entry['slice_idx'], `${file}: slice_idx`) === sample.sliceIdx)
+      // An ellipse's file has a list, one entry a cluster; the sample's slices have one cluster.
+      .map(({ landmarks }) => asObject((Array.isArray(landmarks) ? (landmarks as unknown[])[0] : landmarks) ?? {}, `${file}: landmarks`));
+    // A slice may be there several times, with other landmarks each time.
+    const landmarks = held.find((own) => names.every((name) => name in own)) ?? held[0] ?? {};
     const [rowAxis, columnAxis] = sliceAxes(sample);
     return new Map(
       Object.entries(landmarks).flatMap(([key, place]) => {

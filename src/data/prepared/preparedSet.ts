@@ -1,6 +1,7 @@
 /** A prepared folder, opened: rows by set and number, read when they are asked for. */
 import { joinPath, UserError } from '../../platform.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';
+import type { MedvisionSample } from '../medvision/sample.ts';
 import type { Identity } from './identity.ts';
 import { readManifest, rowCount } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
@@ -59,6 +60,11 @@ export class PreparedSet {
   async row(split: PreparedSplit, index: number): Promise<PreparedRow> {
     const { path, row } = this.locate(split, index);
     return this.reader.row(path, row);
+  }
+
+  /** All samples in order, without their pictures, a file at a time. */
+  async *samples(split: PreparedSplit): AsyncGenerator<MedvisionSample, void, undefined> {
+    for (const { file } of this.manifest.splits[split]) yield* await this.reader.samples(joinPath(this.dir, file));
   }
 
   /** The picture of a row that has one. */

@@ -7,6 +7,7 @@ import type { AsyncBuffer, FileMetaData } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
+import type { MedvisionSample } from '../medvision/sample.ts';
 import { COLUMN_NAMES, columnsOf, FEATURES, rowFromColumns, SCHEMA } from './row.ts';
 import type { PreparedRow } from './row.ts';
 
@@ -69,6 +70,16 @@ export class ShardReader {
     return readable(path, async () => {
       const rows = await withFile(this.platform, path, (file) => parquetReadObjects({ file, metadata, columns: [name], utf8: false }));
       return rows.map((row): unknown => row[name]);
+    });
+  }
+
+  /** The samples of a whole file, without their pictures. */
+  async samples(path: string): Promise<MedvisionSample[]> {
+    const metadata = await this.metadataOf(path);
+    return readable(path, async () => {
+      const columns = COLUMN_NAMES.filter((name) => name !== 'image');
+      const rows = await withFile(this.platform, path, (file) => parquetReadObjects({ file, metadata, columns, utf8: false }));
+      return rows.map((row, i) => rowFromColumns(row, `${path}: row ${i}`).sample);
     });
   }
 

@@ -1,0 +1,102 @@
+/** `node dist/inspect.js DATA`: an HTML page to look at what a model would be trained on. `--help` says more. */
+import process from 'node:process';
+import { PreparedSet } from '../src/data/prepared/preparedSet.ts';
+import { loadProcessor } from '../src/models/processor.ts';
+import { parentPath, UserError } from '../src/platform.ts';
+import { redact } from '../src/track/tracker.ts';
+import { preparedRows } from '../src/train/sources.ts';
+import { EXIT, processSurroundings } from './cli.ts';
+import { HELP, readArguments } from './inspect/arguments.ts';
+import type { InspectRequest } from './inspect/arguments.ts';
+import { gather } from './inspect/gather.ts';
+import { pageHtml } from './inspect/page.ts';
+import { nodePlatform } from './platform.ts';
+import { findRows } from './train/rows.ts';
+import type { FoundRows } from './train/rows.ts';
+
+const around = processSurroundings(nodePlatform);
+
+async function inspect({ data, kind, out, samples, isOwnBase, command }: InspectRequest): Promise<void> {
+  const { options } = command;
+  const base = options.base_model_hf;
+  if (base === null) throw new UserError('--base_model_hf is not set.');
+  if (out.endsWith('/') || (await nodePlatform.isDirectory(out))) throw new UserError(`--out ${out} is a folder; name the HTML file.`);
+  const context = { platform: nodePlatform, options, stop: new AbortController().signal, terminal: around.stdout, say: (text: string) => around.stdout.write(`${text}\n`) };
+  // A prepared folder is looked at as it is, whatever model it was prepared for.
+  const set = kind === 'prepared' ? await PreparedSet.open(nodePlatform, data) : undefined;
+  const found = set === undefined ? await findRows(context, base) : foundIn(set, options.data_dir);
+  if (found === undefined) return;
+  const processor = await loadProcessor(nodePlatform, base, {
+    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
+    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+  });
+  const tasks = await gather(context, found, processor, samples);
+  const notes = [
+    ...(isOwnBase ? ['Tokens and image sizes are those of the quick start’s tiny model; --base_model_hf shows them as your model has them.'] : []),
+    ...(kind === 'prepared' && found.dataDir === undefined ? ['Pixels are drawn square and landmarks left out: the volumes are not known. --data_dir names them.'] : []),
+  ];
+  const kinds = { prepared: 'prepared folder', volumes: 'task lists over volumes', conversations: 'conversations' };
+  const facts: [string, string][] = [
+    ['Data', `${data} (${kinds[kind]})`],
+    ['Rows', `${found.train.length} training, ${found.validation?.length ?? 0} validation`],
+    ['Model', isOwnBase ? 'tiny Qwen2.5-VL of the quick start' : base],
+    ...preparedFacts(set, kind === 'volumes' ? options.prompt_style : undefined),
+    ['Learnt', options.mask === 'completion' ? 'what the assistant says' : 'all but padding and images (--mask reference)'],
+  ];
+  await nodePlatform.makeDir(parentPath(out));
+  await nodePlatform.writeFile(out, await pageHtml(nodePlatform, { title: `What is learnt from ${nameOf(data)}`, facts, tasks, notes }));
+  around.stdout.write(`${out}: ${tasks.reduce((sum, { shown }) => sum + shown.length, 0)} rows of ${tasks.length} tasks shown. Open it in a browser.\n`);
+}
+
+function foundIn(set: PreparedSet, dataDir: string | null): FoundRows {
+  return {
+    train: preparedRows(set, 'train'),
+    validation: preparedRows(set, 'validation'),
+    preparedDir: set.dir,
+    ...(dataDir !== null && { dataDir }),
+  };
+}
+
+function preparedFacts(set: PreparedSet | undefined, promptStyle: string | undefined): [string, string][] {
+  if (set === undefined) return promptStyle === undefined ? [] : [['Prompts', promptStyle]];
+  const { identity, images } = set.manifest;
+  const plans = Object.entries(identity).filter(([name]) => name.startsWith('plan '));
+  return [
+    ['Prepared for', String(identity['model_type'] ?? 'unknown')],
+    ['Prompts', String(identity['prompt_style'] ?? 'unknown')],
+    ['Pictures', { none: 'cut from the volumes when needed', embedded: 'in the Parquet files', files: 'in the Parquet files and as PNG' }[images]],
+    ['Plans', plans.map(([name, value]) => `${name.slice(5)} ${String(value).replace(/,.*/, '')}`).join(', ') || 'not recorded'],
+  ];
+}
+
+function nameOf(data: string): string {
+  return data.replace(/\/+$/, '').split('/').at(-1) || data;
+}
+
+/** 0 done, 1 failed, 2 the command line is wrong. */
+async function main(): Promise<number> {
+  const tell = (error: unknown, code: number): number => {
+    if (!(error instanceof UserError)) throw error;
+    around.writeError(redact(`Error: ${error.message}\n`));
+    return code;
+  };
+  let request: InspectRequest | undefined;
+  try {
+    request = await readArguments(around.argv, around.env, nodePlatform);
+  } catch (error) {
+    return tell(error, EXIT.usage);
+  }
+  if (request === undefined) {
+    around.stdout.write(HELP);
+    return EXIT.done;
+  }
+  for (const note of request.command.notes) around.writeError(`Note: ${note}\n`);
+  try {
+    await inspect(request);
+    return EXIT.done;
+  } catch (error) {
+    return tell(error, EXIT.failed);
+  }
+}
+
+process.exit(await main());
