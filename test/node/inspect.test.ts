@@ -88,7 +88,7 @@ describe('the page', () => {
     expect(inspect('--help').stdout).toContain('node dist/inspect.js DATA');
     expect(inspect('nothing here').stderr).toMatch(/^Error: nothing here: there is no such file/);
     expect(inspect(root).stderr).toContain('a data folder (with Datasets/)');
-    expect(inspect(sampleDir, '--sample', '3').stderr).toContain('Did you mean');
+    expect(inspect(sampleDir, '--prompt_stile', 'reference').stderr).toContain('Did you mean');
     expect(inspect(sampleDir, '--samples', '0').stderr).toContain('from 1 to 2000');
     for (const bad of [inspect('nothing here'), inspect(sampleDir, '--samples', 'x')]) expect(bad.status).toBe(2);
   });
