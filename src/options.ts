@@ -9,12 +9,13 @@ import { helpOf } from './options/help.ts';
 import { hubOptions } from './options/hub.ts';
 import { optionOf, parseFor } from './options/program.ts';
 import type { OptionsOf, Parsed, Program } from './options/program.ts';
+import { trackingOptions } from './options/tracking.ts';
 import { trainingOptions } from './options/training.ts';
 import { UserError } from './platform.ts';
 
 export type { Definition } from './options/definition.ts';
 
-export const definitions = { ...trainingOptions, ...dataOptions, ...hubOptions };
+export const definitions = { ...trainingOptions, ...trackingOptions, ...dataOptions, ...hubOptions };
 export type OptionName = keyof typeof definitions;
 export type Options = OptionsOf<typeof definitions>;
 export type ParsedOptions = Parsed<Options>;

@@ -5,6 +5,8 @@ import { JsonlTracker } from '../../src/track/jsonl.ts';
 import { TensorBoardTracker } from '../../src/track/tensorboard.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import type { Tracker } from '../../src/track/tracker.ts';
+import { wandbSettings } from '../../src/track/wandb/settings.ts';
+import { WandbTracker } from '../../src/track/wandb/tracker.ts';
 import type { RunContext } from './context.ts';
 
 /** Called before the GPU is opened; what must be known at once (a wrong key) is thrown from here or from `Tracker.start`. */
@@ -14,5 +16,12 @@ export async function openTrackers({ platform, options, terminal }: RunContext):
   if (options.report_to.includes('console')) trackers.push(new ConsoleTracker(terminal));
   if (options.report_to.includes('jsonl')) trackers.push(new JsonlTracker(platform, joinPath(out, 'trainer_log.jsonl')));
   if (options.report_to.includes('tensorboard')) trackers.push(new TensorBoardTracker(platform, joinPath(out, 'runs', options.run_name.replaceAll('/', '_'))));
-  return Promise.resolve(allOf(trackers));
+  if (options.report_to.includes('wandb')) {
+    const settings = await wandbSettings(platform, options, options.run_name, out);
+    // Through the others, because the console may have a bar on the line.
+    const others = allOf([...trackers]);
+    const say = (level: 'info' | 'warning', text: string): void => void others.event(level, text);
+    if (settings.mode !== 'disabled') trackers.push(new WandbTracker({ platform, settings, say }));
+  }
+  return allOf(trackers);
 }

@@ -41,7 +41,7 @@ export type Definition = Described &
         /** The words true and false mean something, and a recipe may have them without quotes. */
         readonly orBoolean?: true;
       }
-    | { readonly type: 'enum'; readonly default: string; readonly choices: readonly string[]; readonly refusedChoices?: Readonly<Record<string, string>> }
+    | { readonly type: 'enum'; readonly default: string | null; readonly choices: readonly string[]; readonly refusedChoices?: Readonly<Record<string, string>> }
     | {
         readonly type: 'list';
         readonly default: readonly string[];
@@ -62,8 +62,8 @@ export type ValueOf<D> = D extends { type: 'boolean'; default: infer Default }
     ? Unless<Default, number>
     : D extends { type: 'string'; default: infer Default }
       ? Unless<Default, string>
-      : D extends { type: 'enum'; choices: readonly (infer Choice)[] }
-        ? Choice
+      : D extends { type: 'enum'; choices: readonly (infer Choice)[]; default: infer Default }
+        ? Unless<Default, Choice>
         : D extends { type: 'list'; choices: readonly (infer Choice)[] }
           ? Choice[]
           : D extends { type: 'list' }

@@ -5,7 +5,7 @@ import type { Definition } from './definition.ts';
 import type { OptionsOf, Parsed, Program } from './program.ts';
 import { trainingOptions } from './training.ts';
 
-const { config, base_model_hf } = trainingOptions;
+const { config, base_model_hf, image_attention } = trainingOptions;
 const {
   min_pixels, max_pixels, dataloader_num_workers, data_dir, tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL, planner_version,
   prompt_style, intensity, image_size, split, val_sample_limit, val_sample_limit_per_task, val_sample_limit_task_AD, val_sample_limit_task_Detection,
@@ -21,6 +21,7 @@ const definitions = {
     group: 'Model', type: 'string', default: null, aliases: ['adapter', 'init_adapter'],
     help: 'PEFT adapter on it: the folder of a run or of one of its checkpoints, or a hub id. Unset: the model alone.',
   },
+  image_attention,
   eval_file: {
     group: 'Data', type: 'string', default: null, aliases: ['val_file', 'test_file'],
     help: 'JSONL of conversations, {"messages":[…],"images":[…]} a line: the last answer of each is what the model is asked for. Rows with a "task" (AD, Detection, TL ' +
@@ -37,7 +38,7 @@ const definitions = {
   },
   limit: {
     group: 'Data', type: 'integer', default: 1000, min: 1, all: true,
-    help: "Samples of each task, the first ones; -1: all. 1000 is what medvision_bm's benchmark takes.",
+    help: "Samples of each task, the first ones; -1: all. 1000 is what medvision_bm's benchmark takes. With --samples: all, unless it is given.",
   },
   dataloader_num_workers, min_pixels, max_pixels,
   data_dir, tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL,
@@ -81,7 +82,8 @@ export const evaluateProgram: Program<EvaluateOptions> = {
     'Flags are written --name value or --name=value; --config names a YAML file with the same names.',
   ],
   definitions,
-  check(options) {
+  check(options, given) {
+    if (options.samples.length > 0 && !given.has('limit')) options.limit = -1; // what there is
     const lists = TASK_LISTS.filter((name) => options[name] !== null);
     const sources = [
       ...(options.samples.length > 0 ? ['--samples'] : []),

@@ -4,7 +4,6 @@
  */
 import type { Definition } from './definition.ts';
 
-const WANDB_LATER = 'Weights & Biases is not built yet: leave it out; --report_to console,jsonl keeps every figure in trainer_log.jsonl.';
 
 export const trainingOptions = {
   config: { group: 'Model', type: 'string', default: null, aliases: ['recipe'], help: 'YAML file with these same names; flags override it.' },
@@ -112,17 +111,9 @@ export const trainingOptions = {
   report_to: {
     group: 'Output', type: 'list', default: ['console', 'jsonl'], choices: ['console', 'jsonl', 'none', 'wandb', 'tensorboard', 'all'],
     refusedChoices: {
-      wandb: WANDB_LATER,
       all: 'Name the trackers one by one: --report_to console,jsonl.',
     },
-    help: 'Where figures go: console, jsonl (trainer_log.jsonl in the output folder), tensorboard (event files in its folder runs), none.',
-  },
-  wandb_project: { group: 'Output', type: 'string', default: null, refusal: WANDB_LATER, help: 'Weights & Biases project.' },
-  wandb_run_name: { group: 'Output', type: 'string', default: null, refusal: WANDB_LATER, help: 'Name of the run there.' },
-  wandb_run_id: { group: 'Output', type: 'string', default: null, refusal: WANDB_LATER, help: 'Id of the run there.' },
-  wandb_dir: { group: 'Output', type: 'string', default: null, refusal: WANDB_LATER, help: 'Folder of its local files.' },
-  wandb_resume: {
-    group: 'Output', type: 'enum', default: 'allow', choices: ['allow', 'must', 'never', 'auto'], refusal: WANDB_LATER, help: 'Whether a run with that id goes on.',
+    help: 'Where figures go: console, jsonl (trainer_log.jsonl in the output folder), tensorboard (event files in its folder runs), wandb, none.',
   },
   resume_from_checkpoint: {
     group: 'Output', type: 'string', default: 'false', orBoolean: true,

@@ -7,6 +7,7 @@ import { joinPath, UserError } from '../platform.ts';
 import type { AppendFile, Platform } from '../platform.ts';
 import { doubleField, floatField, integerField, joinBytes, messageField, stringField } from './protobuf.ts';
 import type { Field } from './protobuf.ts';
+import { tagOf } from './tags.ts';
 import { redactConfig } from './tracker.ts';
 import type { Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
@@ -34,12 +35,6 @@ export function eventRecord(event: Uint8Array): Uint8Array {
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(event.length), true);
   return joinBytes([length, maskedCrc(length), event, maskedCrc(event)]);
-}
-
-/** loss → train/loss, eval_loss → eval/loss, as transformers' `rewrite_logs`. */
-function tagOf(key: string): string {
-  for (const split of ['eval', 'test']) if (key.startsWith(`${split}_`)) return `${split}/${key.slice(split.length + 1)}`;
-  return `train/${key}`;
 }
 
 const SUMMARY = 5;

@@ -42,11 +42,21 @@ export interface Summary {
   files: readonly string[];
 }
 
+export interface Picture {
+  png: Uint8Array;
+  /** Pixels. */
+  width: number;
+  height: number;
+  caption: string;
+}
+
 export interface Tracker {
   start(run: RunInfo): Promise<void>;
   /** After every optimizer step; cheap, because it needs nothing read back from the GPU. */
   progress(now: Progress): void;
   log(row: Row, step: number): Promise<void>;
+  /** A picture that goes with the next row of figures, for trackers that show any. `key` as a figure's: eval_predictions. */
+  picture?(key: string, picture: Picture, step: number): void;
   event(level: 'info' | 'warning', text: string): Promise<void>;
   /** Once, whatever the outcome; nothing may be told afterwards. */
   finish(summary: Summary): Promise<void>;
@@ -78,6 +88,9 @@ export function allOf(trackers: readonly Tracker[]): Tracker {
       for (const tracker of alive) tracker.progress(now);
     },
     log: (row, step) => each((tracker) => tracker.log(row, step)),
+    picture(key, picture, step) {
+      for (const tracker of alive) tracker.picture?.(key, picture, step);
+    },
     event: (level, text) => each((tracker) => tracker.event(level, text)),
     finish: (summary) => each((tracker) => tracker.finish(summary)),
     // Those that have failed too: a run that goes on starts them again.

@@ -1,0 +1,92 @@
+/** What the W&B tracker is told: options first, then the variables and the netrc file that the official client reads. */
+import { joinPath, UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+
+export interface WandbOptions {
+  wandb_project: string | null;
+  wandb_entity: string | null;
+  wandb_run_name: string | null;
+  wandb_run_id: string | null;
+  wandb_dir: string | null;
+  wandb_resume: 'allow' | 'must' | 'never' | 'auto' | null;
+  wandb_mode: 'online' | 'offline' | 'disabled' | null;
+  wandb_tags: readonly string[];
+}
+
+export interface WandbSettings {
+  mode: 'online' | 'offline' | 'disabled';
+  /** Of the API, without a slash at the end. */
+  baseUrl: string;
+  /** Absent offline. */
+  apiKey?: string;
+  entity?: string;
+  project: string;
+  name: string;
+  /** Given by the user; absent: a checkpoint's, or a new one. */
+  id?: string;
+  resume: 'allow' | 'must' | 'never' | 'auto';
+  /** Folder that gets the folder `wandb`. */
+  dir: string;
+  tags: readonly string[];
+}
+
+const RESUMES = ['allow', 'must', 'never', 'auto'] as const;
+const MODES = ['online', 'offline', 'disabled'] as const;
+
+/**
+ * @param runName the run's name where none is given for W&B
+ * @param outputDir where local files go without a folder of their own
+ * @throws UserError without a key, or where a variable has a value that W&B does not know
+ */
+export async function wandbSettings(platform: Platform, options: WandbOptions, runName: string, outputDir: string): Promise<WandbSettings> {
+  const env = (name: string): string | undefined => platform.env(name) || undefined;
+  const baseUrl = (env('WANDB_BASE_URL') ?? 'https://api.wandb.ai').replace(/\/+$/, '');
+  const mode = options.wandb_mode ?? oneOf('WANDB_MODE', env('WANDB_MODE') ?? 'online', MODES);
+  const apiKey = mode === 'online' ? (env('WANDB_API_KEY') ?? (await netrcKey(platform, baseUrl))) : undefined;
+  if (mode === 'online' && apiKey === undefined) {
+    throw new UserError(
+      `W&B has no API key: set the environment variable WANDB_API_KEY (${appUrl(baseUrl)}/authorize shows it), run \`wandb login\` once, give --wandb_mode offline, ` +
+        'or leave wandb out of --report_to.',
+    );
+  }
+  const id = options.wandb_run_id ?? env('WANDB_RUN_ID');
+  if (id !== undefined && /[/\\#?%:]|^$/.test(id)) throw new UserError(`--wandb_run_id ${id}: an id has none of / \\ # ? % : in it; choose another.`);
+  const entity = options.wandb_entity ?? env('WANDB_ENTITY');
+  return {
+    mode,
+    baseUrl,
+    ...(apiKey !== undefined && { apiKey }),
+    ...(entity !== undefined && { entity }),
+    project: options.wandb_project ?? env('WANDB_PROJECT') ?? 'vernier',
+    name: options.wandb_run_name ?? env('WANDB_NAME') ?? runName,
+    ...(id !== undefined && { id }),
+    resume: options.wandb_resume ?? oneOf('WANDB_RESUME', env('WANDB_RESUME') ?? 'allow', RESUMES),
+    dir: options.wandb_dir ?? env('WANDB_DIR') ?? outputDir,
+    tags: options.wandb_tags.length > 0 ? options.wandb_tags : (env('WANDB_TAGS')?.split(',').map((tag) => tag.trim()).filter(Boolean) ?? []),
+  };
+}
+
+/** Where people look at what the API at `baseUrl` stores. */
+export function appUrl(baseUrl: string): string {
+  return baseUrl.replace(/^(https?:\/\/)api\./, '$1');
+}
+
+function oneOf<Choice extends string>(name: string, value: string, choices: readonly Choice[]): Choice {
+  const found = choices.find((choice) => choice === value.toLowerCase());
+  if (found === undefined) throw new UserError(`${name}=${value}: expected one of ${choices.join(', ')}.`);
+  return found;
+}
+
+/** The password of this machine in ~/.netrc, where `wandb login` puts the key. */
+async function netrcKey(platform: Platform, baseUrl: string): Promise<string | undefined> {
+  const home = platform.env('HOME') ?? platform.env('USERPROFILE');
+  const path = platform.env('NETRC') ?? (home === undefined ? undefined : joinPath(home, '.netrc'));
+  if (path === undefined || !(await platform.exists(path))) return undefined;
+  const words = new TextDecoder().decode(await platform.readFile(path)).split(/\s+/);
+  const host = new URL(baseUrl).hostname;
+  for (let at = 0; at < words.length; at++) {
+    if (words[at] !== 'machine' || words[at + 1] !== host) continue;
+    for (let i = at + 2; i < words.length && words[i] !== 'machine'; i += 2) if (words[i] === 'password') return words[i + 1];
+  }
+  return undefined;
+}
