@@ -172,6 +172,34 @@ describe('train', () => {
   });
 });
 
+describe('setup', () => {
+  const sample = join(repository, 'node/sample');
+  it('says that all is there, for a model and a data set of the hub, and writes no token', async () => {
+    const ended = await run({ base_model_hf: 'org/tiny', data_dir: 'org/MedMini', per_device_train_batch_size: 1, lora_checkpoint_dir: at('out-setup') }, {}, 'setup');
+    expect(ended.code).toBe(0);
+    for (const part of [/✓ Model +org\/tiny: qwen2_5_vl, \d+k parameters.* to fetch from/, /Memory +about [\d.]+ MiB for 1 row/, /hub data set org\/MedMini/, /HF_TOKEN is of tester/, /Ready to train\./]) {
+      expect(ended.output).toMatch(part);
+    }
+    expect(readdirSync(join(home, 'hub/models--org--tiny/blobs')).length).toBe(1);
+    expectNoToken(ended, home);
+  });
+
+  it('says what is missing in the order of its importance, with exit status 1', async () => {
+    hub.add('model', 'org/gated', folderOf(tinyModel), { isGated: true });
+    const flags = { base_model_hf: 'org/gated', data_dir: at('no-data'), push_LoRA: true, report_to: 'console,wandb' };
+    const ended = await run(flags, { HF_TOKEN: '', WANDB_API_KEY: '', NETRC: at('none') }, 'setup');
+    expect(ended.code).toBe(1);
+    const missing = ended.output.split(/Missing, the most important first:|Worth a look:/)[1] ?? '';
+    expect([...missing.matchAll(/^ {2}\d+\. (\S+):/gm)].map(([, about]) => about)).toEqual(['Model', 'Data', 'Hub', 'W&B']);
+    expect(missing).toMatch(/gated: its owner asks you to accept a licence/);
+    expect(missing).toMatch(/WANDB_API_KEY/);
+    const lists = await run({ data_dir: at('rows.jsonl'), tasks_list_json_path_AD: join(sample, 'none.json') }, {}, 'setup');
+    expect(lists.code).toBe(1);
+    const help = await run({}, {}, 'setup');
+    expect(help.output).toContain('Give --data_dir');
+  });
+});
+
 describe.runIf(process.env['VERNIER_PYTHON'])("Python's huggingface_hub", () => {
   it('reads the cache that we wrote, and we reuse the one that it wrote', async () => {
     // Not spawnSync: the hub that Python asks lives in this process.

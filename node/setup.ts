@@ -1,0 +1,62 @@
+/**
+ * `node dist/setup.js --data_dir ./Data`: step 2 of the tutorial. Looks at everything a training run needs (GPU, model, memory, disk, data, hub, W&B) and says what is
+ * missing in the order of its importance. Takes the flags and recipes of training, so that it can be asked about the very run that is planned. Writes nothing but
+ * what a hub model's configuration takes in the cache. Exit status 0: ready; 1: something is missing.
+ */
+import process from 'node:process';
+import { hubSettingsFromEnv } from '../src/hub/settings.ts';
+import type { HubSettings } from '../src/hub/settings.ts';
+import { definitions } from '../src/options.ts';
+import type { Options, ParsedOptions } from '../src/options.ts';
+import type { Program } from '../src/options/program.ts';
+import { UserError } from '../src/platform.ts';
+import type { Terminal } from '../src/track/console.ts';
+import { EXIT, main, processSurroundings } from './cli.ts';
+import { nodePlatform, releaseGpu } from './platform.ts';
+import { checkData, checkDisk, checkGpu, checkHub, checkMemory, checkModel, checkRuntime, checkWandb } from './setup/checks.ts';
+import type { Finding } from './setup/finding.ts';
+import { report } from './setup/finding.ts';
+
+const setupProgram: Program<Options> = {
+  intro: [
+    'Checks what training needs and says what is missing, the most important first. Nothing is trained.',
+    '',
+    'Usage: node dist/setup.js --data_dir ./Data [--base_model_hf MODEL] [--name value …]',
+    '       node dist/setup.js --config recipe.yaml',
+    'The flags are those of node dist/train.js; give those of the run that is planned.',
+  ],
+  definitions,
+  check(options) {
+    options.lora_checkpoint_dir = options.lora_checkpoint_dir.replaceAll('{run_name}', options.run_name);
+    return [];
+  },
+};
+
+let isReady = true;
+
+async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
+  let hub: HubSettings;
+  try {
+    hub = await hubSettingsFromEnv(nodePlatform);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`The environment variables of the hub cannot be used. ${error.message}`, { cause: error });
+  }
+  const gpu = await checkGpu(nodePlatform);
+  releaseGpu();
+  const model = await checkModel(nodePlatform, hub, options);
+  const findings: Finding[] = [
+    checkRuntime(),
+    ...gpu.findings,
+    ...model.findings,
+    ...(await checkMemory(model.need, gpu.report)),
+    ...(await checkDisk(nodePlatform, hub, options, model)),
+    ...(await checkData(nodePlatform, hub, options)),
+    ...(await checkHub(hub, options)),
+    ...(await checkWandb(nodePlatform, options)),
+  ];
+  if (!stop.aborted) isReady = report(terminal, findings);
+}
+
+const code = await main(setupProgram, run, processSurroundings(nodePlatform));
+process.exit(code === EXIT.done && !isReady ? EXIT.failed : code);

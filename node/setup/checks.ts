@@ -1,0 +1,231 @@
+/** The checks of `node dist/setup.js`, one function a subject. Each tells what it finds and never throws for what the user can put right. */
+import process from 'node:process';
+import { planVersions } from '../../src/data/medvision/plan.ts';
+import { readTaskList } from '../../src/data/medvision/tasks.ts';
+import type { MedvisionTask } from '../../src/data/medvision/tasks.ts';
+import { Device } from '../../src/gpu/device.ts';
+import type { DeviceReport } from '../../src/gpu/device.ts';
+import { HubError, requestJson } from '../../src/hub/request.ts';
+import { parseHubId } from '../../src/hub/settings.ts';
+import type { HubSettings } from '../../src/hub/settings.ts';
+import { openSnapshot } from '../../src/hub/snapshot.ts';
+import { whoAmI } from '../../src/hub/upload.ts';
+import { readJsonObject } from '../../src/io/modelFolder.ts';
+import { modelFamily } from '../../src/models/families.ts';
+import { planTraining } from '../../src/models/lora.ts';
+import type { Options } from '../../src/options.ts';
+import { joinPath, UserError } from '../../src/platform.ts';
+import type { Platform } from '../../src/platform.ts';
+import { bytesText, countText } from '../../src/track/console.ts';
+import { VIEWER } from '../../src/track/wandb/queries.ts';
+import { WandbClient } from '../../src/track/wandb/client.ts';
+import { wandbSettings } from '../../src/track/wandb/settings.ts';
+import { finetuning } from '../train/baseModel.ts';
+import type { Finding } from './finding.ts';
+import { estimateMemory, gpuMemory } from './memory.ts';
+import type { MemoryNeed } from './memory.ts';
+
+const words = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+export function checkRuntime(): Finding {
+  const { node, bun } = process.versions;
+  const name = 'Deno' in globalThis ? `Deno, as Node ${node}` : bun === undefined ? `Node ${node}` : `Bun ${bun}`;
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  const isOld = major < 20 || (major === 20 && minor < 19);
+  return { state: isOld ? 'missing' : 'good', about: 'Runtime', text: `${name} on ${process.platform}-${process.arch}`, ...(isOld && { fix: 'Node 20.19 or newer is needed.' }) };
+}
+
+export async function checkGpu(platform: Platform): Promise<{ findings: Finding[]; report?: DeviceReport }> {
+  try {
+    const device = await Device.create(await platform.gpu());
+    const { report } = device;
+    device.destroy();
+    const features = [report.f16 ? 'f16' : 'no f16', report.subgroups ? 'subgroups' : 'no subgroups', report.timestamps ? 'timestamps' : 'no timestamps'].join(', ');
+    const limits = `binds ${bytesText(report.maxBindingBytes)} at once, buffers of ${bytesText(report.maxBufferBytes)}, ${bytesText(report.workgroupMemoryBytes)} a workgroup`;
+    const software: Partial<Finding> = report.isSoftware
+      ? { state: 'warning', fix: 'A software GPU: right results, some 1000 times slower. Enough to try a tiny model; install the driver of a real GPU to train.' }
+      : {};
+    return { findings: [{ state: 'good', about: 'GPU', text: `${report.description}; ${features}; ${limits}`, ...software }], report };
+  } catch (error) {
+    return { findings: [{ state: 'missing', about: 'GPU', text: 'none that WebGPU can use', fix: words(error) }] };
+  }
+}
+
+export interface CheckedModel {
+  findings: Finding[];
+  need?: MemoryNeed;
+  /** Still to be fetched. */
+  downloadBytes: number;
+}
+
+export async function checkModel(platform: Platform, hub: HubSettings, options: Options): Promise<CheckedModel> {
+  const base = options.base_model_hf;
+  if (base === null) return { findings: [{ state: 'warning', about: 'Model', text: 'not given', fix: 'Give --base_model_hf, so that memory and disk can be checked for it.' }], downloadBytes: 0 };
+  try {
+    const { dir, downloadBytes, where } = (await platform.isDirectory(base)) ? { dir: base, downloadBytes: 0, where: 'a folder' } : await lookUp(platform, hub, base);
+    const source = joinPath(dir, 'config.json');
+    const config = await readJsonObject(platform, source, 'every model folder has one');
+    const description = modelFamily(String(config['model_type']), source).describe(config, source);
+    const plan = planTraining(description, finetuning(options));
+    const need = estimateMemory(description, plan, config, {
+      batch: options.per_device_train_batch_size,
+      maxPixels: options.max_pixels,
+      isCheckpointed: options.gradient_checkpointing,
+    });
+    const parameters = [...description.shapes.values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    const text = `${base}: ${String(config['model_type'])}, ${countText(parameters)} parameters, ${countText(need.trainedValues)} values train; ${where}`;
+    return { findings: [{ state: 'good', about: 'Model', text }], need, downloadBytes };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { findings: [{ state: 'missing', about: 'Model', text: `${base} cannot be used`, fix: error.message }], downloadBytes: 0 };
+  }
+}
+
+/** A model of the hub: its configuration is fetched, and what else is to come is counted. */
+async function lookUp(platform: Platform, hub: HubSettings, base: string): Promise<{ dir: string; downloadBytes: number; where: string }> {
+  const id = parseHubId(base);
+  if (id === undefined || (await platform.exists(base))) throw new UserError(`--base_model_hf ${base}: a Hugging Face model folder or a hub id (ORG/NAME) was expected.`);
+  const snapshot = await openSnapshot(platform, hub, { type: 'model', id: id.id }, id.revision ?? 'main');
+  const files = await snapshot.list('', { isRecursive: false });
+  const config = files.find(({ path }) => path === 'config.json');
+  if (config === undefined) throw new UserError(`${base} has no config.json; it is not a model that transformers wrote.`);
+  await snapshot.fetch([config]);
+  let downloadBytes = 0;
+  for (const { path, size } of files) {
+    if (/^model.*\.safetensors$/.test(path) && !(await platform.exists(joinPath(snapshot.dir, path)))) downloadBytes += size;
+  }
+  const where = downloadBytes === 0 ? 'in the cache' : `${bytesText(downloadBytes)} to fetch from ${hub.endpoint}`;
+  return { dir: snapshot.dir, downloadBytes, where };
+}
+
+export async function checkMemory(need: MemoryNeed | undefined, device: DeviceReport | undefined): Promise<Finding[]> {
+  if (need === undefined) return [];
+  const parts = `weights ${bytesText(need.weightBytes)} + training ${bytesText(need.trainedBytes)} + activations ${bytesText(need.activationBytes)}`;
+  const text = `about ${bytesText(need.totalBytes)} for ${need.assumption} (${parts})`;
+  const found: Finding[] = [];
+  const fix = 'Lower --per_device_train_batch_size (and raise --gradient_accumulation_steps), --max_pixels or --lora_r, leave --modules_to_save empty, or take a smaller model.';
+  const there = device === undefined ? undefined : await gpuMemory(device);
+  if (there === undefined) found.push({ state: 'good', about: 'Memory', text: `${text}; the system does not tell how much the GPU has` });
+  else {
+    const isTooMuch = need.totalBytes > there.bytes;
+    const isTight = need.totalBytes > there.bytes * 0.85;
+    const state = isTooMuch ? 'missing' : isTight ? 'warning' : 'good';
+    found.push({ state, about: 'Memory', text: `${text}; there are ${bytesText(there.bytes)} (${there.source})`, ...(state !== 'good' && { fix: `${bytesText(need.totalBytes)} of ${bytesText(there.bytes)} are needed. ${fix}` }) });
+  }
+  return found;
+}
+
+export async function checkDisk(platform: Platform, hub: HubSettings, options: Options, { need, downloadBytes }: CheckedModel): Promise<Finding[]> {
+  const kept = options.save_total_limit > 0 ? options.save_total_limit : 10;
+  // Values and both moments; the merged model in f32.
+  const checkpointBytes = (need?.trainedValues ?? 0) * 12 * (kept + 1);
+  const mergedBytes = need !== undefined && (options.merge_model || options.push_merged_model) ? need.weightBytes * 2 : 0;
+  const places: [string, string | undefined, number][] = [
+    ['the cache (HF_HOME)', hub.cacheDir, downloadBytes],
+    ['--lora_checkpoint_dir', options.lora_checkpoint_dir, checkpointBytes + mergedBytes],
+  ];
+  const found: Finding[] = [];
+  for (const [name, dir, bytes] of places) {
+    const free = dir === undefined ? undefined : await platform.native?.freeBytes(dir);
+    if (dir === undefined || free === undefined) continue;
+    const state = free < bytes ? 'missing' : free < bytes * 1.2 + 2 ** 30 ? 'warning' : 'good';
+    const text = `${bytesText(free)} free for ${name}, ${dir}${bytes > 0 ? `; about ${bytesText(bytes)} needed` : ''}`;
+    found.push({ state, about: 'Disk', text, ...(state !== 'good' && { fix: `${text}. Free some space, or choose a folder on another disk.` }) });
+  }
+  return found;
+}
+
+const LISTS = [['AD', 'tasks_list_json_path_AD'], ['detect', 'tasks_list_json_path_detect'], ['TL', 'tasks_list_json_path_TL']] as const;
+
+export async function checkData(platform: Platform, hub: HubSettings, options: Options): Promise<Finding[]> {
+  const found: Finding[] = [];
+  const about = 'Data';
+  if (options.train_file !== null) {
+    const isThere = await platform.exists(options.train_file);
+    found.push({ state: isThere ? 'good' : 'missing', about, text: `--train_file ${options.train_file}${isThere ? '' : ': there is no such file'}` });
+  }
+  const tasks: MedvisionTask[] = [];
+  for (const [family, list] of LISTS) {
+    const path = options[list];
+    if (path === null) continue;
+    try {
+      tasks.push(...(await readTaskList(platform, path, family)));
+    } catch (error) {
+      found.push({ state: 'missing', about, text: `the task list ${path}`, fix: words(error) });
+    }
+  }
+  const dir = options.data_dir;
+  if (dir === null) {
+    if (options.train_file === null) found.push({ state: 'warning', about, text: 'no --data_dir and no --train_file', fix: 'Give --data_dir, the MedVision data folder, or --train_file, a JSONL file of conversations.' });
+    return found;
+  }
+  if (!(await platform.isDirectory(dir))) return [...found, await hubData(platform, hub, dir)];
+  const datasets = joinPath(dir, 'Datasets');
+  if (!(await platform.isDirectory(datasets))) {
+    const fix = `${dir} has no folder Datasets/: put the MedVision data sets there, as Datasets/<data set>/benchmark_plan_….json.gz and the volumes; or give --data_dir a hub data set, as YongchengYAO/MedVision.`;
+    return [...found, { state: 'missing', about, text: `${dir} holds no MedVision data`, fix }];
+  }
+  const names = await platform.listDir(datasets);
+  found.push({ state: 'good', about, text: `${datasets}: ${names.length === 0 ? 'empty' : names.join(', ')}` });
+  for (const key of new Set(tasks.map(({ dataset, planKind }) => `${dataset}/${planKind}`))) {
+    const [dataset = '', kind = ''] = key.split('/');
+    const versions = names.includes(dataset) ? await planVersions(platform, dir, dataset, kind === 'detection' ? 'detection' : 'biometry') : [];
+    if (versions.length > 0) continue;
+    found.push({ state: 'missing', about, text: `the ${kind} plan of ${dataset}`, fix: `The task lists need Datasets/${dataset}/benchmark_plan_${kind}_v*.json.gz in ${dir}.` });
+  }
+  return found;
+}
+
+async function hubData(platform: Platform, hub: HubSettings, dir: string): Promise<Finding> {
+  const id = (await platform.exists(dir)) ? undefined : parseHubId(dir);
+  const about = 'Data';
+  if (id === undefined || dir.startsWith('.')) {
+    return { state: 'missing', about, text: `${dir} does not exist`, fix: `Make the folder ${dir} with Datasets/ in it, or give --data_dir a hub data set, as YongchengYAO/MedVision.` };
+  }
+  try {
+    const { commit } = await openSnapshot(platform, hub, { type: 'dataset', id: id.id }, id.revision ?? 'main');
+    return { state: 'good', about, text: `hub data set ${id.id} at ${commit.slice(0, 12)}; what the tasks need is fetched when training begins` };
+  } catch (error) {
+    return { state: 'missing', about, text: `${dir} is neither a folder nor a data set that can be fetched`, fix: words(error) };
+  }
+}
+
+/** The hub: whether it answers, whose token there is, and whether that is needed. */
+export async function checkHub(hub: HubSettings, options: Options): Promise<Finding[]> {
+  const about = 'Hub';
+  const isPushing = options.push_LoRA || options.push_merged_model;
+  if (hub.isOffline) {
+    return [{ state: isPushing ? 'missing' : 'warning', about, text: 'HF_HUB_OFFLINE is set: only what is in the cache is used', fix: `HF_HUB_OFFLINE is set${isPushing ? ', and pushing needs the hub: unset it' : ': unset it to fetch models and data'}.` }];
+  }
+  const patient = { ...hub, times: { ...hub.times, stallMs: 10_000, attempts: 2 } };
+  const isNeeded = isPushing || [options.base_model_hf, options.init_adapter, options.data_dir].some((text) => text !== null && parseHubId(text) !== undefined && !text.startsWith('.'));
+  try {
+    if (hub.token === undefined) {
+      await requestJson(patient, '/api/whoami-v2', { action: 'reach the hub', accept: [401, 403, 404] });
+      const fix = 'Put an access token with write permission in HF_TOKEN, or run `hf auth login`: --push_LoRA and --push_merged_model need it.';
+      return [{ state: isPushing ? 'missing' : 'good', about, text: `${hub.endpoint} answers; no token (needed for gated and private models and for pushing)`, ...(isPushing && { fix }) }];
+    }
+    const { name } = await whoAmI(patient);
+    return [{ state: 'good', about, text: `${hub.endpoint} answers; ${hub.tokenSource ?? 'the token'} is of ${name}` }];
+  } catch (error) {
+    const isRefused = error instanceof HubError && error.status === 401;
+    return [{ state: isRefused || isNeeded ? 'missing' : 'warning', about, text: isRefused ? `${hub.tokenSource ?? 'the token'} is not valid` : `${hub.endpoint} does not answer`, fix: words(error) }];
+  }
+}
+
+export async function checkWandb(platform: Platform, options: Options): Promise<Finding[]> {
+  const about = 'W&B';
+  const isWanted = options.report_to.includes('wandb') || options.report_to.includes('all');
+  try {
+    const settings = await wandbSettings(platform, options, options.run_name, options.lora_checkpoint_dir);
+    if (settings.apiKey === undefined) return isWanted ? [{ state: 'good', about, text: `${settings.mode}: no key is needed` }] : [];
+    const viewer = (await new WandbClient(settings.baseUrl, settings.apiKey, 10_000).graphql(VIEWER, {}))['viewer'];
+    const name = typeof viewer === 'object' && viewer !== null && 'username' in viewer ? String(viewer.username) : 'somebody';
+    if (viewer !== null && viewer !== undefined) return [{ state: 'good', about, text: `${settings.baseUrl} answers; the key is of ${name}` }];
+    return [{ state: isWanted ? 'missing' : 'warning', about, text: 'the key is not valid', fix: 'Run `wandb login` again, or set WANDB_API_KEY.' }];
+  } catch (error) {
+    if (!isWanted) return [{ state: 'good', about, text: 'not set up; only --report_to wandb needs it' }];
+    const isKey = error instanceof UserError;
+    return [{ state: isKey ? 'missing' : 'warning', about, text: isKey ? 'no valid key' : 'the server does not answer; figures would be kept and sent later', fix: words(error) }];
+  }
+}
