@@ -15,8 +15,6 @@ interface Described {
   readonly aliases?: readonly string[];
   /** Environment variable read where neither flag nor recipe says anything. */
   readonly env?: string;
-  /** Not built yet: any value but the default is refused with this sentence, which says what works instead. */
-  readonly refusal?: string;
   /** Accepted but without (or with another) effect: told once where it is given. */
   readonly note?: string;
 }

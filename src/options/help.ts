@@ -51,8 +51,7 @@ function describe(definition: Definition): string {
   if (definition.aliases) facts.push(`also ${definition.aliases.map((alias) => `--${alias}`).join(', ')}`);
   if (definition.env) facts.push(`or environment variable ${definition.env}`);
   const refused = 'refusedChoices' in definition ? Object.keys(definition.refusedChoices ?? {}) : [];
-  if (definition.refusal) facts.push('not built yet');
-  else if (definition.note && definition.group !== 'Accepted, without effect') facts.push('no effect on training yet');
+  if (definition.note && definition.group !== 'Accepted, without effect') facts.push('no effect on training yet');
   else if (refused.length > 0) facts.push(`${refused.join(', ')}: not yet`);
   return facts.length > 0 ? `${definition.help} (${facts.join('; ')})` : definition.help;
 }

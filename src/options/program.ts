@@ -3,7 +3,6 @@
  * two programs share is one record in both tables.
  */
 import { UserError } from '../platform.ts';
-import { defaultText } from './definition.ts';
 import type { Definition, Value, ValueOf } from './definition.ts';
 import { nearestName } from './nearest.ts';
 import { readValue } from './value.ts';
@@ -84,10 +83,6 @@ function read(definitions: Definitions, source: Readonly<Record<string, unknown>
     if (name === 'config' && place !== '') throw new UserError(`${word}${place}: a recipe cannot name another recipe. Copy its lines.`);
     const label = place === '' ? `--${word}` : `${word}${place}`;
     const found = readValue(definition, value, label);
-    if (definition.refusal !== undefined && JSON.stringify(found) !== JSON.stringify(definition.default)) {
-      const unset = defaultText(definition);
-      throw new UserError(`${label} ${String(found)}: ${definition.refusal}${unset ? ` (Its default, ${unset}, is accepted.)` : ''}`);
-    }
     said.set(name, found);
   }
 }
