@@ -1,6 +1,7 @@
 /** `--export_jsonl`: the rows of the task lists as JSON lines. Needs no GPU and no weights. */
 import { collectSamples } from '../../src/data/medvision/collect.ts';
 import { exportJsonl } from '../../src/data/medvision/exportJsonl.ts';
+import { reportLines } from '../../src/data/medvision/report.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { UserError } from '../../src/platform.ts';
 import { countText } from '../../src/track/console.ts';
@@ -16,7 +17,7 @@ export async function exportRows({ platform, options, stop, terminal, say }: Run
     ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
   });
   const collected = await collectSamples(platform, options, processor);
-  for (const note of collected.report.notes) say(`Note: ${note}`);
+  if (!options.process_dataset_only) for (const line of reportLines(collected.report)) say(line); // else preparing says it
   const total = countText(collected.train.length + collected.validation.length);
   const rows = await exportJsonl(platform, path, collected, {
     stop,

@@ -1,6 +1,7 @@
 /** Rows of MedVision task lists: straight from the volumes, or from a prepared folder, which is made first where the options ask for it. */
 import { collectSamples } from '../../src/data/medvision/collect.ts';
 import type { CollectedSamples } from '../../src/data/medvision/collect.ts';
+import { reportLines } from '../../src/data/medvision/report.ts';
 import type { Identity, ImageStorage } from '../../src/data/prepared/identity.ts';
 import { MANIFEST, readManifest, rowCount } from '../../src/data/prepared/manifest.ts';
 import type { Manifest } from '../../src/data/prepared/manifest.ts';
@@ -62,7 +63,7 @@ async function collect({ platform, options, say }: RunContext, base: string): Pr
     ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
   });
   const collected = await collectSamples(platform, options, processor);
-  for (const note of collected.report.notes) say(`Note: ${note}`);
+  for (const line of reportLines(collected.report)) say(line);
   return collected;
 }
 

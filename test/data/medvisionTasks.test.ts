@@ -32,6 +32,8 @@ describe('task names and lists', () => {
       split: 'test',
       name: 'MSD_TumorLesionSize_Task10_Coronal',
     });
+    for (const variant of ['-336x336', '-896x896', '_local_ds', '_local_ds_OOD'])
+      expect(parseTaskName(`KiTS23_BoxCoordinate_Task01_Axial${variant}`, 'x').name).toBe('KiTS23_BoxSize_Task01_Axial');
   });
 
   test.each([
@@ -44,6 +46,8 @@ describe('task names and lists', () => {
     'X_BoxSize_Angle_Task01_Axial',
     'X_MaskSize_Task01_Axial',
     '.._BoxSize_Task01_Axial',
+    'X_BoxSize_Task01_Axial-336',
+    'X_BoxSize_Task01_Axial_ds',
   ])('refused: %s', (name) => {
     expect(() => parseTaskName(name, 'list.json')).toThrow(UserError);
     expect(() => parseTaskName(name, 'list.json')).toThrow(/list\.json/);
@@ -55,6 +59,7 @@ describe('task names and lists', () => {
     ['empty', '{}', /the task list is empty/],
     ['a task twice', '{"D_BoxSize_Task01_Axial": 1, "D_BoxSize_Task01_Axial": 2}', /listed twice/],
     ['a task and its alias', '{"D_BoxSize_Task01_Axial": 1, "D_BoxCoordinate_Task01_Axial": 2}', /listed twice \(as/],
+    ['a task at two sizes', '{"D_BoxSize_Task01_Axial-336x336": 1, "D_BoxSize_Task01_Axial-896x896": 2}', /listed twice \(as/],
     ['another family', '{"D_TumorLesionSize_Task01_Axial": 1}', /belongs in the list of --tasks_list_json_path_TL/],
   ])('%s', async (_, content, message) => {
     const path = join(folder, 'list.json');

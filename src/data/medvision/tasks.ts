@@ -35,8 +35,10 @@ export interface MedvisionTask {
 }
 
 const TYPES = 'BoxSize|BoxCoordinate|TumorLesionSize|BiometricsFromLandmarks|MaskSize';
+/** What upstream's evaluation lists append for the same samples: a size to which Qwen's pictures were brought first, a data set read from disk. */
+const VARIANT = String.raw`(?:-\d+x\d+|_local_ds|_local_ds_OOD)?`;
 const NAME = new RegExp(
-  String.raw`^([A-Za-z0-9][A-Za-z0-9.+-]*)_(${TYPES})(?:_(Distance|Angle))?_Task(\d{1,4})_(Sagittal|Coronal|Axial)(?:_(Train|Test))?$`,
+  String.raw`^([A-Za-z0-9][A-Za-z0-9.+-]*)_(${TYPES})(?:_(Distance|Angle))?_Task(\d{1,4})_(Sagittal|Coronal|Axial)(?:_(Train|Test))?${VARIANT}$`,
 );
 
 const FAMILY: Record<TaskType, TaskFamily> = { BoxSize: 'detect', TumorLesionSize: 'TL', BiometricsFromLandmarks: 'AD' };
