@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import type { Message } from '../../src/data/example.ts';
 import { ExampleMaker } from '../../src/data/exampleMaker.ts';
+import type { RowRequest } from '../../src/data/exampleMaker.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
 
@@ -14,7 +15,7 @@ test.each<[string, Message[]]>([
 ])('%s', async (_, messages) => {
   const processor = await loadProcessor(nodePlatform, goldenPath('models', 'qwen2_5_vl-tiny'));
   const maker = new ExampleMaker(nodePlatform, processor, { mask: 'completion', vocabSize: Infinity });
-  const row = { kind: 'conversation', conversation: { messages, images: [] }, where: 'rows.jsonl:1' } as const;
+  const row: RowRequest = { kind: 'conversation', conversation: { messages, images: [] }, where: 'rows.jsonl:1' };
   const whole = [...(await maker.make(row)).inputIds];
   const asked = [...(await maker.make({ ...row, ask: true })).inputIds];
   expect(whole.slice(0, asked.length)).toEqual(asked);

@@ -102,10 +102,10 @@ export function regroupLabel(label: string): string {
 }
 
 /** What the groups need to know of a sample. */
-export type GroupFacts = Pick<MedvisionSample, 'dataset' | 'sliceDim' | 'annotation'> & { modality?: string | undefined };
+export type GroupFacts = Pick<MedvisionSample, 'dataset' | 'sliceDim' | 'annotation' | 'modality'>;
 
 /** The summary that a sample is counted in. */
-export function groupOf({ dataset, sliceDim, annotation, modality = '' }: GroupFacts): string {
+export function groupOf({ dataset, sliceDim, annotation, modality = '?' }: GroupFacts): string {
   if ('key' in annotation) return `${dataset}_${annotation.kind}_${annotation.key}`;
   const { labelName } = annotation;
   const name = annotation.kind === 'box' ? regroupLabel(labelName) : (nameOfLabel.get(labelName) ?? labelName);

@@ -7,7 +7,7 @@ import type { TaskType } from './tasks.ts';
 
 /**
  * `reference` is medvision_bm to the character, its defects included, for comparison with published runs. `corrected` is the default; what it
- * changes is said, with an example, beside the code that does it: detection.ts, tumorLesion.ts, angleDistance.ts, and `imageSentence` in prompt.ts.
+ * changes is listed, with examples, in README.md.
  */
 export type PromptStyle = 'reference' | 'corrected';
 
@@ -31,6 +31,8 @@ export interface MedvisionSample {
   imageFile: string;
   maskFile: string | undefined;
   landmarkFile: string | undefined;
+  /** As the plan says: MRI, CT, …; absent where it says nothing. Summaries count by it. */
+  modality?: string;
   /** How its picture is made; absent: as the reference does. */
   intensity?: Intensity;
   sliceDim: SliceDim;

@@ -183,6 +183,7 @@ export function sampleOf(record: SampleRecord, style: PromptStyle, intensity?: I
     imageFile: item.imageFile,
     maskFile: item.maskFile,
     landmarkFile: item.landmarkFile,
+    ...(info.imageModality !== '' && { modality: info.imageModality }),
     sliceDim: task.sliceDim,
     sliceIdx,
     height: frame.height,

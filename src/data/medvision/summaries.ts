@@ -109,16 +109,16 @@ function anatomyVersusLesions(byGroup: Readonly<Record<string, Figures>>, minGro
   return [
     { name: 'anatomy', chosen: counted.filter(([name]) => !isLesion(name)) },
     { name: 'T/L', chosen: counted.filter(([name]) => isLesion(name)) },
-  ].map(({ name, chosen }) => ({ name, regions: Object.fromEntries(chosen), mean: weightedMean(chosen.map(([, figures]) => figures)) }));
+  ].map(({ name, chosen }) => ({ name, regions: Object.fromEntries(chosen), mean: weightedMean(chosen.map(([, figures]) => figures), Number.isFinite) }));
 }
 
-function weightedMean(groups: readonly Figures[]): Figures {
+function weightedMean(groups: readonly Figures[], isCounted: (value: number) => boolean): Figures {
   const [first] = groups;
   if (first === undefined) return {};
   const mean: Figures = {};
   for (const name of Object.keys(first)) {
     if (name === 'num_samples') continue;
-    const known = groups.filter((figures) => Number.isFinite(figures[name]));
+    const known = groups.filter((figures) => isCounted(figures[name] ?? NaN));
     const weight = known.reduce((sum, { num_samples: count = 0 }) => sum + count, 0);
     if (weight > 0) mean[name] = known.reduce((sum, figures) => sum + (figures[name] ?? 0) * (figures['num_samples'] ?? 0), 0) / weight;
   }
@@ -141,7 +141,7 @@ const LINE = '='.repeat(100);
 
 /** The table of angles and distances, or of tumours and lesions: the weighted means, then a line a group, the largest first. */
 function lengthTable(byGroup: Readonly<Record<string, Figures>>, { model, parser }: SummarySettings): string {
-  const mean = weightedMean(Object.values(byGroup));
+  const mean = weightedMean(Object.values(byGroup), (value) => !Number.isNaN(value));
   const text = (name: string): string => fixed4(mean[name]);
   return [
     '========== MODEL SUMMARIES ==========',
@@ -196,7 +196,8 @@ function table(byGroup: Readonly<Record<string, Figures>>, columns: Readonly<Rec
 }
 
 function fixed4(value = NaN): string {
-  return Number.isFinite(value) ? value.toFixed(4) : String(jsonNumber(value) ?? 'nan');
+  if (!Number.isFinite(value)) return String(jsonNumber(value) ?? 'nan');
+  return Math.abs(value) < 1e9 ? value.toFixed(4) : value.toExponential(2);
 }
 
 function asJson(figures: Figures): Record<string, number | string | null> {

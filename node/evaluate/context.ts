@@ -1,0 +1,15 @@
+/** What the parts of `node dist/evaluate.js` are given. */
+import type { EvaluateOptions } from '../../src/options/evaluate.ts';
+import type { Platform } from '../../src/platform.ts';
+import type { Terminal } from '../../src/track/console.ts';
+
+export interface EvaluateContext {
+  readonly platform: Platform;
+  /** `report_to` is what fetching from the hub looks at. */
+  readonly options: EvaluateOptions & { report_to: [] };
+  /** Aborted by the first Ctrl-C. */
+  readonly stop: AbortSignal;
+  readonly terminal: Terminal;
+  /** One line to the user. */
+  say(text: string): void;
+}
