@@ -27,6 +27,9 @@ Any data flag of dist/train.js is taken as well, among them:
   --split volume|slice   --train_sample_limit N   --val_sample_limit N   --min_pixels N   --max_pixels N   --seed N
 `;
 
+/** Flags that would make or choose a prepared folder. */
+const WRITING = ['process_dataset_only', 'skip_process_dataset', 'prepared_ds_dir', 'process_img', 'save_processed_img_to_disk', 'export_jsonl'];
+
 export type DataKind = 'prepared' | 'volumes' | 'conversations';
 
 export interface InspectRequest {
@@ -67,6 +70,9 @@ export async function readArguments(
   if (!Number.isSafeInteger(samples) || samples < 1 || samples > 2000) throw new UserError(`--samples ${own.get('samples') ?? ''}: a whole number from 1 to 2000 is expected.`);
 
   const flags = readFlags(others, definitions);
+  for (const name of WRITING) {
+    if (flags[name] !== undefined) throw new UserError(`--${name} belongs to dist/train.js; this program writes nothing but its page. A prepared folder is named as DATA.`);
+  }
   const kind = await kindOf(platform, data);
   const isOwnBase = flags['base_model_hf'] === undefined;
   if (isOwnBase) flags['base_model_hf'] = ownBase();

@@ -47,12 +47,6 @@ const COUNTED = 240;
 /** Answers kept a task, for its histogram. */
 const ANSWERS = 20_000;
 
-interface Index {
-  task: string;
-  set: SetName;
-  index: number;
-}
-
 export async function gather(context: RunContext, found: FoundRows, processor: Processor, most: number): Promise<TaskFigures[]> {
   const { platform, options } = context;
   const { dataDir, preparedDir } = found;
@@ -65,7 +59,8 @@ export async function gather(context: RunContext, found: FoundRows, processor: P
     ...(prepared && { prepared }),
   });
   const figures = new Map<string, TaskFigures>();
-  const indices = new Map<string, Index[]>();
+  /** By task: the row's number in its set, doubled, and one more for validation; millions of them are numbers and no objects. */
+  const indices = new Map<string, number[]>();
   for (const set of ['train', 'validation'] as const) {
     const rows = found[set];
     if (rows === undefined) continue;
@@ -78,7 +73,7 @@ export async function gather(context: RunContext, found: FoundRows, processor: P
       if (sample && own.answers.length < ANSWERS) own.answers.push(answerSize(sample));
       const places = indices.get(task) ?? [];
       indices.set(task, places);
-      places.push({ task, set, index: index++ });
+      places.push(2 * index++ + (set === 'validation' ? 1 : 0));
     }
   }
   const landmarks = dataDir === undefined ? undefined : new LandmarkLines(platform, dataDir, options.planner_version ?? undefined);
@@ -88,17 +83,18 @@ export async function gather(context: RunContext, found: FoundRows, processor: P
     const places = indices.get(own.name) ?? [];
     const order = shuffled(places.length, options.seed, streamId(`inspect: ${own.name}`)).subarray(0, counted);
     for (const [turn, at] of order.entries()) {
-      const place = places[at];
-      const rows = place && found[place.set];
-      if (!place || !rows) continue;
-      const request = rows.request(place.index);
+      const place = places[at] ?? 0;
+      const set = place % 2 === 1 ? 'validation' : 'train';
+      const index = Math.floor(place / 2);
+      const request = found[set]?.request(index);
+      if (request === undefined) continue;
       const example = await maker.make(request);
       own.tokens.push(tokenCounts(example));
       if (turn >= each) continue;
       const { sample, conversation } = await maker.content(request);
       own.shown.push({
-        set: place.set,
-        index: place.index,
+        set,
+        index,
         sample,
         conversation,
         images: await maker.pictures(request),

@@ -128,6 +128,7 @@ async function prepare(context: RunContext, base: string): Promise<PreparedSet |
       onProgress: (rows) => {
         done += rows;
         if (terminal.isTty) terminal.write(`\r\x1b[KPreparing rows: ${countText(done)} of ${countText(total)}`);
+        else if (Math.floor((10 * done) / total) > Math.floor((10 * (done - rows)) / total) && done < total) say(`${countText(done)} of ${countText(total)} rows prepared.`);
       },
     });
     if (terminal.isTty) terminal.write('\r\x1b[K');

@@ -90,6 +90,7 @@ describe('the page', () => {
     expect(inspect(root).stderr).toContain('a data folder (with Datasets/)');
     expect(inspect(sampleDir, '--prompt_stile', 'reference').stderr).toContain('Did you mean');
     expect(inspect(sampleDir, '--samples', '0').stderr).toContain('from 1 to 2000');
+    expect(inspect(sampleDir, '--process_img', 'true').stderr).toContain('writes nothing but its page');
     for (const bad of [inspect('nothing here'), inspect(sampleDir, '--samples', 'x')]) expect(bad.status).toBe(2);
   });
 });
