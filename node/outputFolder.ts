@@ -28,7 +28,9 @@ export async function checkOutput(platform: Platform, dir: string, mayReplace: b
 
 /** Removes the checkpoints and the log of an earlier run; the result at the root stands until the new one takes its place. */
 export async function clearOutput(platform: Platform, dir: string): Promise<void> {
-  const earlier = await listCheckpoints(platform, dir);
-  for (const { name } of earlier) await platform.remove(joinPath(dir, name));
+  if (!(await platform.isDirectory(dir))) return;
+  // What a kill left half done and what a resume set aside too.
+  const earlier = (await platform.listDir(dir)).filter((name) => /^checkpoint-\d+(\.tmp|\.old|\.superseded)?$/.test(name));
+  for (const name of earlier) await platform.remove(joinPath(dir, name));
   if (earlier.length > 0) await platform.remove(joinPath(dir, 'trainer_log.jsonl'));
 }

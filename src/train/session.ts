@@ -8,7 +8,7 @@ import { copyCompanionFiles, statedAsFloat32 } from '../io/companionFiles.ts';
 import { baseModelNames } from '../hub/origin.ts';
 import { openModelFolder } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
-import { checkAdapterFits, readAdapter, writeAdapter } from '../io/peft.ts';
+import { checkAdapterFits, openAdapter, readAdapter, writeAdapter } from '../io/peft.ts';
 import type { Adapter } from '../io/peft.ts';
 import { modulesFromParameters } from '../io/peftTargets.ts';
 import { openSafetensors, toFloat32, writeSafetensors } from '../io/safetensors.ts';
@@ -93,10 +93,15 @@ export class Session {
   async load(dir: string): Promise<void> {
     const loaded = new Set<string>();
     if (this.plan.config) {
-      for (const [name, { data }] of (await readAdapter(this.platform, dir, this.modelType)).tensors) {
-        if (!this.plan.trained.has(name)) throw new UserError(`${dir}: ${name} is not among what trains here; the adapter is another one.`);
-        this.arena.writeValues(name, data);
-        loaded.add(name);
+      const adapter = await openAdapter(this.platform, dir, this.modelType);
+      try {
+        for (const name of adapter.tensors.keys()) {
+          if (!this.plan.trained.has(name)) throw new UserError(`${dir}: ${name} is not among what trains here; the adapter is another one.`);
+          this.arena.writeValues(name, await adapter.read(name));
+          loaded.add(name);
+        }
+      } finally {
+        await adapter.close();
       }
     } else {
       const file = await openSafetensors(this.platform, joinPath(dir, MODEL));

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { nodePlatform, releaseGpu } from '../../node/platform.ts';
 import { Device } from '../../src/gpu/device.ts';
 import { compareWithJax } from './comparison.ts';
+import { extras } from './extras.ts';
 import { attentions, fewRows, head, linears, matmuls, memoryPasses, optimizer } from './kernels.ts';
 import type { Bench } from './kernels.ts';
 import { trainingSteps } from './model.ts';
@@ -16,7 +17,7 @@ import type { Comparison, Figure } from './report.ts';
 
 const USAGE = `npm run bench -- [options]
   --size auto|small|large   shapes; auto takes small ones on a software GPU (default auto)
-  --only NAMES              some of jax,matmul,linear,generation,attention,memory,head,step; separated by commas
+  --only NAMES              some of jax,matmul,linear,generation,attention,memory,head,step,extras; separated by commas
   --json FILE               the figures as JSON
   --markdown FILE           the figures as the tables of test/bench/RESULTS.md
   --power low-power|high-performance   which GPU to ask for (default high-performance)
@@ -30,6 +31,7 @@ const GROUPS: Record<string, readonly ((b: Bench) => Promise<void>)[]> = {
   memory: [memoryPasses, optimizer],
   head: [head],
   step: [trainingSteps],
+  extras: [extras],
 };
 
 async function main(): Promise<number> {

@@ -6,7 +6,7 @@ export interface Figure {
   ms: number;
   /** Work per second, in `unit`. */
   rate: number;
-  unit: 'GFLOP/s' | 'GB/s' | 'tokens/s';
+  unit: 'GFLOP/s' | 'GB/s' | 'tokens/s' | 'rows/s';
 }
 
 /** The same work here and in jax-js. */

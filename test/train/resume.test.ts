@@ -184,6 +184,18 @@ describe('to the bit', () => {
     expect(contents(at('eval', 'none'))['checkpoint-7/adapter_model.safetensors']).toBe(contents(whole)['checkpoint-7/adapter_model.safetensors']);
   });
 
+  it('what is too large to copy is written while training waits, to the same bytes', async () => {
+    await runOnce(at('large', 'copied'), { settings: { max_steps: 4 } });
+    const session = await openSession(nodePlatform, device, { baseModel, finetuning: lora(), seed: 5 });
+    Object.defineProperty(session.arena, 'snapshotBytes', { value: 2 ** 40 });
+    session.arena.snapshot = () => {
+      throw new Error('it was copied');
+    };
+    await train(session, sourceOf(session), { ...settings, max_steps: 4 }, { tracker: new Witness(), outputDir: at('large', 'waited') });
+    session.close();
+    expect(contents(at('large', 'waited'))).toEqual(contents(at('large', 'copied')));
+  });
+
   it('a finished run is left as it is', async () => {
     const dir = at('finished');
     await runOnce(dir);

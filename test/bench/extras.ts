@@ -1,0 +1,113 @@
+/**
+ * What the extras of a run (saving in the background, and what is added to EXTRAS) cost its steps: the same training with and without each, in turns, in one process.
+ * A window of steps in the middle is timed, with one save in it; the share is for a save every 50 steps, as the recipes have it. Processor time is measured beside
+ * the clock, because it is what other work on the machine does not change.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { nodePlatform } from '../../node/platform.ts';
+import type { Example } from '../../src/data/example.ts';
+import { loraConfig } from '../../src/io/peftConfig.ts';
+import { allOf } from '../../src/track/tracker.ts';
+import { openSession } from '../../src/train/session.ts';
+import type { Session } from '../../src/train/session.ts';
+import { train } from '../../src/train/trainer.ts';
+import type { TrainSettings, TrainSurroundings } from '../../src/train/trainer.ts';
+import type { Bench } from './kernels.ts';
+import { median } from './timing.ts';
+
+interface Extra {
+  name: string;
+  settings: Partial<TrainSettings>;
+  around(dir: string): Partial<TrainSurroundings>;
+}
+
+const WINDOW = { first: 4, last: 28, save: 8 };
+const SAVE_STEPS = 50;
+const TURNS = 7;
+
+const NOTHING: Extra = { name: 'nothing saved', settings: { save_steps: -1 }, around: () => ({}) };
+const EXTRAS: readonly Extra[] = [{ name: 'saving', settings: { save_steps: WINDOW.save }, around: (dir) => ({ outputDir: dir }) }];
+
+const SETTINGS: TrainSettings = {
+  run_name: 'extras', epoch: 1, max_steps: WINDOW.last + 1, per_device_train_batch_size: 4, gradient_accumulation_steps: 2, learning_rate: 1e-4, lr_scheduler_type: 'constant',
+  warmup_ratio: 0, warmup_steps: 0, max_grad_norm: 1, weight_decay: 0, adam_beta1: 0.9, adam_beta2: 0.999, adam_epsilon: 1e-8, loss_reduction: 'token', shuffle: true,
+  seed: 1, gradient_checkpointing: true, logging_steps: 10, save_steps: -1, save_total_limit: 1,
+};
+
+interface Cost {
+  /** Of a step, by the clock and of all processors together. */
+  wallMs: number;
+  cpuMs: number;
+}
+
+function picture(session: Session, at: number): Example {
+  const [width, height] = [224, 224];
+  const data = Uint8Array.from({ length: 3 * width * height }, (_, i) => (i * (at + 7)) % 251);
+  const messages = [
+    { role: 'user' as const, content: [{ type: 'image' as const }, { type: 'text' as const, text: 'How long is the major axis, in millimetres?' }] },
+    { role: 'assistant' as const, content: `${at}.5, ${at}.25` },
+  ];
+  return session.processor.encode({ messages, images: ['made'] }, [{ width, height, data }], { mask: 'completion' });
+}
+
+/** One turn: a whole training, of which the window counts. */
+async function turn(session: Session, extra: Extra, dir: string): Promise<Cost> {
+  const examples = Array.from({ length: 8 }, (_, at) => picture(session, at));
+  const source = { length: examples.length, get: (at: number) => Promise.resolve(examples[at]!) };
+  let wall = 0;
+  let cpu = 0;
+  const processor = (): number => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  };
+  const tracker = {
+    ...allOf([]),
+    progress({ step }: { step: number }): void {
+      const sign = step === WINDOW.first ? -1 : step === WINDOW.last ? 1 : 0;
+      wall += sign * performance.now();
+      cpu += sign * processor();
+    },
+  };
+  await train(session, source, { ...SETTINGS, ...extra.settings }, { tracker, ...extra.around(dir) });
+  const steps = WINDOW.last - WINDOW.first;
+  return { wallMs: wall / steps, cpuMs: cpu / steps };
+}
+
+export async function extras(b: Bench): Promise<void> {
+  const base = fileURLToPath(new URL('../node/base', import.meta.url));
+  const config = loraConfig({ r: 16, lora_alpha: 16, lora_dropout: 0.05, target_modules: 'all-linear' });
+  const session = await openSession(nodePlatform, b.device, { baseModel: base, finetuning: { kind: 'lora', config } });
+  const dir = mkdtempSync(join(tmpdir(), 'vernier-extras-'));
+  try {
+    const all = [NOTHING, ...EXTRAS];
+    const costs = all.map((): Cost[] => []);
+    for (let round = -1; round < TURNS; round++) {
+      // The order changes from round to round, so that a machine that slows down slows all of them; the first round compiles.
+      for (let i = 0; i < all.length; i++) {
+        const at = (i + round + all.length) % all.length;
+        const cost = await turn(session, all[at]!, join(dir, `${round}-${at}`));
+        if (round >= 0) costs[at]!.push(cost);
+      }
+    }
+    const middle = (at: number, of: keyof Cost): number => median(costs[at]!.map((cost) => cost[of]));
+    const steps = WINDOW.last - WINDOW.first;
+    const saves = Math.floor(WINDOW.last / WINDOW.save);
+    all.forEach((extra, at) => {
+      const wallMs = middle(at, 'wallMs');
+      // What the window's saves have cost, spread over the steps between two saves of a usual run.
+      const share = (of: keyof Cost): string => {
+        const extraMs = ((middle(at, of) - middle(0, of)) * steps) / saves;
+        return `${((100 * extraMs) / (SAVE_STEPS * middle(0, of))).toFixed(2)} %`;
+      };
+      const shares = at === 0 ? '' : `: ${share('cpuMs')} of processor time, ${share('wallMs')} by the clock, every ${SAVE_STEPS} steps`;
+      b.report({ group: 'extras', what: `step, ${extra.name}${shares}`, ms: wallMs, rate: (8 / wallMs) * 1000, unit: 'rows/s' });
+    });
+  } finally {
+    session.close();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
