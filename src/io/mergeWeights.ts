@@ -37,27 +37,42 @@ export function mergeRows(weight: Float32Array, width: number, rowStart: number,
   }
 }
 
-/**
- * delta (C) = b (R) · a (R, C). A float32 product is exact in a double, so one rounding of the sum is a fused multiply-add (but for the rare case
- * where the double's own rounding lands on a tie).
- */
+/** Terms of a sum that MKL, torch's matrix product on a CPU, adds up before it starts another sum. */
+const BLOCK_TERMS = 192;
+
+/** delta (C) = b (R) · a (R, C). High ranks are summed in blocks, and the blocks added up. */
 function multiplyRow(delta: Float32Array, b: Float32Array, a: Float32Array): void {
-  const width = delta.length;
+  const block = b.length <= BLOCK_TERMS ? b.length : Math.min(BLOCK_TERMS, Math.floor(b.length / 2));
+  multiplyBlock(delta, b, a, 0, block);
+  if (block === b.length) return;
+  const part = new Float32Array(delta.length);
+  for (let first = block; first < b.length; first += block) {
+    multiplyBlock(part, b, a, first, Math.min(b.length, first + block));
+    for (let j = 0; j < delta.length; j++) delta[j] = delta[j]! + part[j]!;
+  }
+}
+
+/**
+ * out (C) = the terms `first` to `end` of b (R) · a (R, C). A float32 product is exact in a double, so one rounding of the sum is a fused multiply-add (but for
+ * the rare case where the double's own rounding lands on a tie).
+ */
+function multiplyBlock(out: Float32Array, b: Float32Array, a: Float32Array, first: number, end: number): void {
+  const width = out.length;
   const { fround } = Math;
-  delta.fill(0);
-  let k = 0;
+  out.fill(0);
+  let k = first;
   // Four at a time: the running sum then stays in a register.
-  for (; k + 4 <= b.length; k += 4) {
+  for (; k + 4 <= end; k += 4) {
     const [b0, b1, b2, b3] = [b[k]!, b[k + 1]!, b[k + 2]!, b[k + 3]!];
     const [a0, a1, a2, a3] = [k * width, (k + 1) * width, (k + 2) * width, (k + 3) * width];
     for (let j = 0; j < width; j++) {
-      const first = fround(fround(delta[j]! + b0 * a[a0 + j]!) + b1 * a[a1 + j]!);
-      delta[j] = fround(first + b2 * a[a2 + j]!) + b3 * a[a3 + j]!;
+      const two = fround(fround(out[j]! + b0 * a[a0 + j]!) + b1 * a[a1 + j]!);
+      out[j] = fround(two + b2 * a[a2 + j]!) + b3 * a[a3 + j]!;
     }
   }
-  for (; k < b.length; k++) {
+  for (; k < end; k++) {
     const bk = b[k]!;
-    for (let j = 0; j < width; j++) delta[j] = delta[j]! + bk * a[k * width + j]!;
+    for (let j = 0; j < width; j++) out[j] = out[j]! + bk * a[k * width + j]!;
   }
 }
 
