@@ -1,6 +1,6 @@
 /**
  * For trainingStep.test.ts: one optimizer step of a golden model through the public API alone (dist/vernier.js), two micro-batches of one row
- * each. `args`: `model` and `adapter` folders, `cases` (safetensors files of one row each), `seed`, `lr`. Returns the loss before and after it.
+ * each. `args`: `model` and `adapter` folders, `cases` (safetensors files of one Example each), `seed`, `lr`. Returns the loss before and after it.
  */
 
 /** Reads through the host, and nothing else: a training step writes no file and decodes no image. */
@@ -49,17 +49,13 @@ async function readExample(vernier, platform, path) {
     const raw = await file.readRaw(name);
     return raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength);
   };
-  const whole = async (name) => {
-    const { dtype } = file.tensors.get(name);
-    const raw = await bytes(name);
-    return dtype === 'I64' ? Int32Array.from(new BigInt64Array(raw), Number) : new Int32Array(raw);
-  };
-  const grid = await whole('image_grid_thw');
+  const whole = async (name) => new Int32Array(await bytes(name));
+  const grids = await whole('image_grids');
   const imageGrids = [];
-  for (let i = 0; i < grid.length; i += 3) imageGrids.push([...grid.subarray(i, i + 3)]);
+  for (let i = 0; i < grids.length; i += 3) imageGrids.push([...grids.subarray(i, i + 3)]);
   const example = {
     inputIds: await whole('input_ids'),
-    labels: await whole('labels_completion'),
+    labels: await whole('labels'),
     positionIds: await whole('position_ids'),
     pixelValues: new Float32Array(await bytes('pixel_values')),
     imageGrids,

@@ -1,23 +1,26 @@
 /**
- * One training step of the golden Qwen model in every runtime, through dist/vernier.js: Dawn in Node and Bun, wgpu in Deno (whose compiler is the
+ * One training step of the golden models in every runtime, through dist/vernier.js: Dawn in Node and Bun, wgpu in Deno (whose compiler is the
  * strictest and which offers no subgroups), SwiftShader in Chromium (no f16). The loss before the step is the reference's, and all agree on the
  * loss after it, to which every gradient and the optimizer have contributed.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { beforeAll, expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nodePlatform } from '../../node/platform.ts';
+import { writeSafetensors } from '../../src/io/safetensors.ts';
+import type { TensorEntry } from '../../src/io/safetensors.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
+import { gemma } from '../models/gemma3/goldenExamples.ts';
+import { goldenJson } from '../models/golden.ts';
+import type { GoldenModel } from '../models/goldenModel.ts';
+import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
 import { INSTALL_CHROMIUM, RUNTIMES, findChromium, repository, runIn } from './runIn.ts';
+import type { Runtime } from './runIn.ts';
 
-const MODEL = 'qwen2_5_vl-tiny';
-const golden = (...parts: string[]): string => goldenPath('golden', MODEL, ...parts);
-const args = {
-  model: goldenPath('models', MODEL),
-  adapter: golden('lora', 'all_linear'),
-  cases: ['s00', 's01'].map((name) => golden('cases', `${name}_single.safetensors`)),
-  lr: 1e-3,
-};
-const reference = (JSON.parse(readFileSync(golden('lora', 'lora.json'), 'utf8')) as Record<string, { loss: { f64: number }; grad_norm: { f64: number } }>)['all_linear']!;
+const GOLDENS = [qwen, gemma];
+const RATE = 1e-3;
 /** CI must prove the browser; a person's machine may do without one. */
 const skipsChromium = findChromium() === undefined && process.env.CI !== 'true';
 
@@ -32,8 +35,29 @@ interface StepResult {
 }
 
 const relative = (value: number, expected: number): number => Math.abs(value - expected) / Math.abs(expected);
-/** Node's, which the others are compared with; filled by the first test. */
-let inNode: StepResult | undefined;
+/** Node's, which the others are compared with, by model. */
+const inNode = new Map<string, StepResult>();
+/** A folder that the browser's server may read. */
+const scratch = mkdtempSync(join(tmpdir(), 'vernier-steps-'));
+
+afterAll(() => {
+  rmSync(scratch, { recursive: true });
+});
+
+/** The rows s00 and s01 as Examples, each in a file of its own: the runtimes have no processor for the golden layout. */
+async function rowFiles(model: GoldenModel): Promise<string[]> {
+  const rows = await model.cases(['s00_single', 's01_single']);
+  return Promise.all(
+    rows.map(async ({ id, example }) => {
+      const path = join(scratch, `${model.name}-${id}.safetensors`);
+      const integers = { input_ids: example.inputIds, labels: example.labels, position_ids: example.positionIds, image_grids: Int32Array.from(example.imageGrids.flat()) };
+      const entries: TensorEntry[] = Object.entries(integers).map(([name, data]) => ({ name, dtype: 'I32', shape: [data.length], data: new Uint8Array(data.buffer) }));
+      entries.push({ name: 'pixel_values', dtype: 'F32', shape: [example.pixelValues.length], data: new Uint8Array(example.pixelValues.buffer) });
+      await writeSafetensors(nodePlatform, path, entries);
+      return path;
+    }),
+  );
+}
 
 beforeAll(() => {
   // `npm test` has built it; this is for a test run by itself. In a process of its own, because a failing build ends the process.
@@ -42,17 +66,28 @@ beforeAll(() => {
   if (status !== 0) throw new Error(`dist/vernier.js cannot be built: ${stderr}`);
 });
 
-test.for(RUNTIMES)('%s makes the same training step', async (runtime, { skip }) => {
-  skip(runtime === 'chromium' && skipsChromium, INSTALL_CHROMIUM);
-  const result = (await runIn(runtime, 'test/runtimes/trainingStep.script.mjs', args)) as StepResult;
-  if (runtime === 'node') inNode = result;
-  expect(result.skipped).toBe(false);
-  expect(relative(result.loss, reference.loss.f64), 'loss').toBeLessThan(1e-4);
-  expect(relative(result.gradNorm, reference.grad_norm.f64), 'gradient norm').toBeLessThan(1e-3);
-  // The step has to have taught something, else equal losses would say nothing about gradients.
-  expect(result.lossAfter).toBeLessThan(result.loss - 0.05);
-  inNode ??= (await runIn('node', 'test/runtimes/trainingStep.script.mjs', args)) as StepResult;
-  expect(relative(result.loss, inNode.loss), 'loss, against Node').toBeLessThan(1e-4);
-  expect(relative(result.lossAfter, inNode.lossAfter), 'loss after the step, against Node').toBeLessThan(1e-4);
-  if (runtime === 'chromium') expect(result.f16).toBe(false);
+describe.each(GOLDENS)('$name', (model) => {
+  const facts = goldenJson<Record<string, { loss: { f64: number }; grad_norm: { f64: number } }>>('golden', model.name, 'lora', 'lora.json');
+  const reference = facts['all_linear']!;
+
+  async function stepIn(runtime: Runtime): Promise<StepResult> {
+    const args = { model: model.baseModel, adapter: goldenPath('golden', model.name, 'lora', 'all_linear'), cases: await rowFiles(model), lr: RATE };
+    const result = (await runIn(runtime, 'test/runtimes/trainingStep.script.mjs', args)) as StepResult;
+    if (runtime === 'node') inNode.set(model.name, result);
+    return result;
+  }
+
+  test.for(RUNTIMES)('%s makes the same training step', async (runtime, { skip }) => {
+    skip(runtime === 'chromium' && skipsChromium, INSTALL_CHROMIUM);
+    const result = await stepIn(runtime);
+    expect(result.skipped).toBe(false);
+    expect(relative(result.loss, reference.loss.f64), 'loss').toBeLessThan(1e-4);
+    expect(relative(result.gradNorm, reference.grad_norm.f64), 'gradient norm').toBeLessThan(1e-3);
+    // The step has to have taught something, else equal losses would say nothing about gradients.
+    expect(result.lossAfter).toBeLessThan(result.loss - 0.05);
+    const node = inNode.get(model.name) ?? (await stepIn('node'));
+    expect(relative(result.loss, node.loss), 'loss, against Node').toBeLessThan(1e-4);
+    expect(relative(result.lossAfter, node.lossAfter), 'loss after the step, against Node').toBeLessThan(1e-4);
+    if (runtime === 'chromium') expect(result.f16).toBe(false);
+  });
 });
