@@ -31,8 +31,13 @@ export function buildCommandLine(): void {
 
 /** `atStart` gets a function that sends the process a signal. No test asks the hub. */
 export function runTrain(flags: Flags, atStart?: (send: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
+  return runProgram('train', flags, atStart);
+}
+
+/** `node dist/<program>.js`. */
+export function runProgram(program: string, flags: Flags, atStart?: (send: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
   const argv = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-  const child = spawn(process.execPath, [join(dist, 'train.js'), ...argv], { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HF_HUB_OFFLINE: '1', HF_HOME: join(tmpdir(), 'vernier-no-hub') } });
+  const child = spawn(process.execPath, [join(dist, `${program}.js`), ...argv], { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HF_HUB_OFFLINE: '1', HF_HOME: join(tmpdir(), 'vernier-no-hub') } });
   const ended: Ended = { code: null, output: '', error: '' };
   child.stdout.on('data', (text: Buffer) => (ended.output += text.toString()));
   child.stderr.on('data', (text: Buffer) => (ended.error += text.toString()));
