@@ -108,6 +108,7 @@ const ADVICE: Record<string, string> = {
   ENOSPC: 'no space is left on the disk. Free some, or choose a path on another disk; files saved earlier are untouched.',
   EDQUOT: 'the disk quota is used up. Free some space, or choose a path on another disk; files saved earlier are untouched.',
   EFBIG: 'the file is larger than the file system or the process limit allows.',
+  EIO: 'the disk reports an error. Check it, and use a copy of the file from elsewhere.',
   EMFILE: 'too many files are open. Raise the limit (ulimit -n).',
   ENAMETOOLONG: 'the name is longer than the file system allows.',
   ENOTEMPTY: 'the folder is not empty.',

@@ -90,7 +90,8 @@ export function checkSameRun(saved: RunIdentity, now: RunIdentity, from: string)
   if (saved.rowsPerStep !== now.rowsPerStep) {
     differ('per_device_train_batch_size × gradient_accumulation_steps, the rows of a step,', saved.rowsPerStep, now.rowsPerStep);
   }
-  for (const key of new Set([...Object.keys(saved.facts), ...Object.keys(now.facts)])) differ(`--${key}`, saved.facts[key] ?? null, now.facts[key] ?? null);
+  // A fact that one of the two does not know came with another version.
+  for (const key of Object.keys(saved.facts)) if (key in now.facts) differ(`--${key}`, saved.facts[key], now.facts[key]);
   if (complaints.length === 0) return;
   throw new UserError(`${from} cannot be resumed, because this is not the same run:\n${complaints.map((line) => `  ${line}`).join('\n')}\n${AS_BEFORE}`);
 }
