@@ -52,7 +52,7 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
     ...(await checkMemory(model.need, gpu.report)),
     ...(await checkDisk(nodePlatform, hub, options, model)),
     ...(await checkData(nodePlatform, hub, options)),
-    ...(await checkHub(hub, options)),
+    ...(await checkHub(nodePlatform, hub, options)),
     ...(await checkWandb(nodePlatform, options)),
   ];
   if (!stop.aborted) isReady = report(terminal, findings);

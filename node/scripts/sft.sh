@@ -91,12 +91,12 @@ if [ "$merge_only" = true ]; then
   exit
 fi
 
-# Step 2 of the tutorial: is everything there?
-run node dist/setup.js "${rows[@]}" --lora_checkpoint_dir "$lora_checkpoint_dir" --per_device_train_batch_size "$per_device_train_batch_size" \
-  --report_to "$report_to" --push_LoRA "$push_LoRA" --push_merged_model "$push_merged_model"
+# Step 2 of the tutorial: is everything there? check_setup=false trains without asking.
+if [ "${check_setup:-true}" = true ]; then run node dist/setup.js "${rows[@]}" --lora_checkpoint_dir "$lora_checkpoint_dir" --per_device_train_batch_size "$per_device_train_batch_size" \
+  --report_to "$report_to" --push_LoRA "$push_LoRA" --push_merged_model "$push_merged_model" "$@"; fi
 
 # Rows are prepared once; a later run with the same settings finds them.
-run node dist/train.js "${rows[@]}" --process_dataset_only true
+run node dist/train.js "${rows[@]}" --process_dataset_only true "$@"
 
 run node dist/train.js "${rows[@]}" --skip_process_dataset true \
   --lora_checkpoint_dir "$lora_checkpoint_dir" --resume_from_checkpoint "$resume_from_checkpoint" \

@@ -191,14 +191,17 @@ async function hubData(platform: Platform, hub: HubSettings, dir: string): Promi
 }
 
 /** The hub: whether it answers, whose token there is, and whether that is needed. */
-export async function checkHub(hub: HubSettings, options: Options): Promise<Finding[]> {
+export async function checkHub(platform: Platform, hub: HubSettings, options: Options): Promise<Finding[]> {
   const about = 'Hub';
   const isPushing = options.push_LoRA || options.push_merged_model;
   if (hub.isOffline) {
     return [{ state: isPushing ? 'missing' : 'warning', about, text: 'HF_HUB_OFFLINE is set: only what is in the cache is used', fix: `HF_HUB_OFFLINE is set${isPushing ? ', and pushing needs the hub: unset it' : ': unset it to fetch models and data'}.` }];
   }
   const patient = { ...hub, times: { ...hub.times, stallMs: 10_000, attempts: 2 } };
-  const isNeeded = isPushing || [options.base_model_hf, options.init_adapter, options.data_dir].some((text) => text !== null && parseHubId(text) !== undefined && !text.startsWith('.'));
+  let isNeeded = isPushing;
+  for (const text of [options.base_model_hf, options.init_adapter, options.data_dir]) {
+    if (text !== null && parseHubId(text) !== undefined && !(await platform.exists(text))) isNeeded = true;
+  }
   try {
     if (hub.token === undefined) {
       await requestJson(patient, '/api/whoami-v2', { action: 'reach the hub', accept: [401, 403, 404] });
