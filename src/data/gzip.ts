@@ -11,6 +11,14 @@ const CHUNK_BYTES = 1 << 20;
 const BOMB_BYTES = 256 * 2 ** 20;
 const BOMB_RATIO = 500;
 
+/** @throws UserError where so many bytes would unfold from a file of `fileBytes` that it is no data */
+export function checkRatio(path: string, bytes: number, fileBytes: number): void {
+  if (bytes <= BOMB_BYTES || bytes <= fileBytes * BOMB_RATIO) return;
+  throw new UserError(
+    `${path}: its ${fileBytes} bytes unfold to more than ${BOMB_RATIO} times as many; it is a gzip bomb, not data. Fetch the file again.`,
+  );
+}
+
 /**
  * The bytes of a file; `.gz` files (by their magic number, not their name) are decompressed. Leaving the loop early stops the work.
  * @param chunkBytes read from the file at once
@@ -28,11 +36,7 @@ export async function* fileChunks(platform: Platform, path: string, chunkBytes =
     let produced = 0;
     for await (const bytes of (await readsMembers()) ? gunzipNative(raw, path) : gunzipMembers(raw, path)) {
       produced += bytes.length;
-      if (produced > BOMB_BYTES && produced > file.size * BOMB_RATIO) {
-        throw new UserError(
-          `${path}: its ${file.size} bytes unfold to more than ${BOMB_RATIO} times as many; it is a gzip bomb, not data. Fetch the file again.`,
-        );
-      }
+      checkRatio(path, produced, file.size);
       yield bytes;
     }
   } finally {

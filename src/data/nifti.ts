@@ -6,7 +6,7 @@
  */
 import type { Platform } from '../platform.ts';
 import { UserError } from '../platform.ts';
-import { fileChunks } from './gzip.ts';
+import { checkRatio, fileChunks } from './gzip.ts';
 import { dataType, HEADER_BYTES, parseHeader } from './niftiHeader.ts';
 import type { DataType, NiftiHeader, VoxelArray } from './niftiHeader.ts';
 
@@ -150,10 +150,10 @@ export async function readNiftiHeader(platform: Platform, path: string): Promise
 
 /** @throws UserError that names the file, for whatever is not a volume that could be read to its end */
 export async function openVolume(platform: Platform, path: string): Promise<Volume> {
-  const { size, isGzip } = await sizeOf(platform, path);
+  const { size, isGzip } = await fileFacts(platform, path);
   if (!isGzip) {
     const header = await readNiftiHeader(platform, path);
-    checkSize(header, size, size - header.voxelOffset);
+    checkSize(header, size, isGzip);
     return new Volume(header, platform);
   }
   let header: NiftiHeader | undefined;
@@ -162,7 +162,7 @@ export async function openVolume(platform: Platform, path: string): Promise<Volu
   let position = 0; // of the next byte in the uncompressed file
   const accept = (into: NiftiHeader): void => {
     header = into;
-    checkSize(into, size, size * MAX_GZIP_RATIO);
+    checkSize(into, size, isGzip);
     voxelBytes = new Uint8Array(into.byteLength);
   };
   const place = (bytes: Uint8Array, into: NiftiHeader): void => {
@@ -209,15 +209,28 @@ function truncated({ path, shape, byteLength }: NiftiHeader, found: number): Use
   );
 }
 
+/**
+ * Whether the file has the voxels that its header asks for, without unpacking it where its own length says so: what is cut off is then told before
+ * anything is made of the volume.
+ * @throws UserError that names the file
+ */
+export async function checkVoxels(platform: Platform, header: NiftiHeader): Promise<void> {
+  const { size, isGzip, unpackedSize } = await fileFacts(platform, header.path);
+  checkSize(header, size, isGzip);
+  // The length at the end of a gzip file is modulo 2³², and that of the last member alone; where it is another, all of it is looked at.
+  if (isGzip && unpackedSize !== (header.voxelOffset + header.byteLength) % 2 ** 32) await openVolume(platform, header.path);
+}
+
 /** @throws UserError where the voxels cannot be in a file of this size */
-function checkSize(header: NiftiHeader, fileBytes: number, possible: number): void {
-  const { byteLength, path, shape } = header;
-  if (byteLength > possible) {
+function checkSize(header: NiftiHeader, fileBytes: number, isGzip: boolean): void {
+  const { byteLength, path, shape, voxelOffset } = header;
+  if (byteLength > (isGzip ? fileBytes * MAX_GZIP_RATIO : fileBytes - voxelOffset)) {
     throw new UserError(
       `${path}: the header (${shape.join('×')}) asks for ${byteLength} bytes of voxels, but the file has only ${fileBytes} bytes. ` +
         'It is truncated or its header is wrong. Fetch the file again.',
     );
   }
+  if (isGzip) checkRatio(path, byteLength, fileBytes);
   if (byteLength > MAX_VOLUME_BYTES) {
     throw new UserError(
       `${path}: ${byteLength} bytes of voxels (${shape.join('×')}); at most ${MAX_VOLUME_BYTES} can be opened. Crop or resample the volume.`,
@@ -225,11 +238,13 @@ function checkSize(header: NiftiHeader, fileBytes: number, possible: number): vo
   }
 }
 
-async function sizeOf(platform: Platform, path: string): Promise<{ size: number; isGzip: boolean }> {
+async function fileFacts(platform: Platform, path: string): Promise<{ size: number; isGzip: boolean; unpackedSize: number }> {
   const file = await platform.openFile(path);
   try {
     const magic = file.size >= 2 ? await file.read(0, 2) : new Uint8Array(2);
-    return { size: file.size, isGzip: magic[0] === 0x1f && magic[1] === 0x8b };
+    const end = file.size >= 4 ? await file.read(file.size - 4, 4) : new Uint8Array(4);
+    const unpackedSize = new DataView(end.buffer, end.byteOffset).getUint32(0, true);
+    return { size: file.size, isGzip: magic[0] === 0x1f && magic[1] === 0x8b, unpackedSize };
   } finally {
     await file.close();
   }

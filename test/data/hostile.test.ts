@@ -86,7 +86,7 @@ describe('volumes', () => {
   test.each<[string, Edits, RegExp]>([
     ['truncated gzip', { volume: gzipSync(good).subarray(0, 3000), isGzip: true }, /v1\.nii\.gz: the gzip data is truncated or corrupt/],
     ['cut file', { volume: good.subarray(0, 9000) }, /v1\.nii: .* the file has only 9000 bytes/],
-    ['huge dimensions', { volume: edited((v) => [42, 44, 46].forEach((at) => v.setInt16(at, 32767, true))) }, /v1\.nii: the volume is 32767×32767×32767/],
+    ['huge dimensions', { volume: edited((v) => [42, 44, 46].forEach((at) => v.setInt16(at, 32767, true))) }, /v1\.nii: the header \(32767×32767×32767\) asks for 140724603846652 bytes/],
     ['negative dimensions', { volume: edited((v) => v.setInt16(44, -40, true)) }, /v1\.nii: the header's dimensions are 30×-40×20/],
     ['NaN', { volume: edited((v) => v.setFloat32(voxelAt(7, 9), NaN, true)) }, /v1\.nii: slice 3 along axis 2: the voxel in row 7, column 9 is NaN/],
     ['infinity', { volume: edited((v) => v.setFloat32(voxelAt(0, 0), -Infinity, true)) }, /row 0, column 0 is -Infinity/],
@@ -96,6 +96,12 @@ describe('volumes', () => {
     ['a page', { volume: Buffer.from('<html>'.repeat(100)) }, /v1\.nii: not a NIfTI volume/],
   ])('%s', async (_, edits, message) => {
     expect(await run(edits)).toMatch(message);
+  });
+
+  test('a truncated volume is told before any row is made, boxes or not', async () => {
+    const { dir, list } = dataDir({ volume: gzipSync(good).subarray(0, 3000), isGzip: true });
+    const settings = { ...defaults, data_dir: dir, tasks_list_json_path_detect: list };
+    await expect(collectSamples(nodePlatform, settings, same)).rejects.toThrow(/v1\.nii\.gz: the gzip data is truncated or corrupt/);
   });
 
   test('what is not finite, in reference style: black, as medvision_bm makes it', async () => {

@@ -1,7 +1,7 @@
 /** Slices as the model sees them, and the volumes they are cut from, each opened once as long as memory allows. */
 import type { DecodedImage, Platform } from '../../platform.ts';
 import { UserError, joinPath } from '../../platform.ts';
-import { openVolume, readNiftiHeader } from '../nifti.ts';
+import { checkVoxels, openVolume, readNiftiHeader } from '../nifti.ts';
 import type { NiftiHeader, Volume } from '../nifti.ts';
 import { checkFinite, sliceToRgb } from './intensity.ts';
 import { insideDataDir } from './paths.ts';
@@ -66,16 +66,22 @@ export class VolumeCache {
     return this.platform.exists(joinPath(this.dataDir, imageFile));
   }
 
-  /** Shape and zooms without the voxels. */
+  /** Shape and zooms without the voxels, which are there: a file that is cut off is an error. */
   header(imageFile: string): Promise<NiftiHeader> {
     const held = this.headers.get(imageFile);
     if (held !== undefined) return held;
-    const reading = this.path(imageFile).then((path) => readNiftiHeader(this.platform, path));
+    const reading = this.readHeader(imageFile);
     reading.catch(() => this.headers.delete(imageFile)); // a later attempt may succeed
     // A few kB at most: a plan's cases come one after the other, so only the latest headers are asked for again.
     if (this.headers.size >= 256) for (const oldest of [...this.headers.keys()].slice(0, 128)) this.headers.delete(oldest);
     this.headers.set(imageFile, reading);
     return reading;
+  }
+
+  private async readHeader(imageFile: string): Promise<NiftiHeader> {
+    const header = await readNiftiHeader(this.platform, await this.path(imageFile));
+    await checkVoxels(this.platform, header);
+    return header;
   }
 
   private async path(imageFile: string): Promise<string> {
