@@ -76,7 +76,7 @@ async function* gunzipNative(raw: AsyncGenerator<Uint8Array, void, undefined>, p
 
 let hasMembers: Promise<boolean> | undefined;
 
-/** Whether DecompressionStream goes on after the first member: Node's and Bun's do, browsers take what follows for an error. */
+/** Whether DecompressionStream goes on after the first member: Node's does, Deno and browsers take what follows for an error. */
 function readsMembers(): Promise<boolean> {
   hasMembers ??= (async () => {
     // "a" and "b", each a member with one stored block.

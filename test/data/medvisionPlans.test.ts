@@ -242,7 +242,7 @@ describe('plan files', () => {
     const dir = dataDir(Object.fromEntries(['1.9.0', '1.10.0', '1.2'].map((v) => [`benchmark_plan_detection_v${v}.json.gz`, plan])));
     expect(await planVersions(nodePlatform, dir, 'D', 'detection')).toEqual(['1.10.0', '1.9.0', '1.2']);
     expect((await openPlan(nodePlatform, dir, 'D', 'detection')).version).toBe('1.10.0');
-    expect((await openPlan(nodePlatform, dir, 'D', 'detection', '1.2')).version).toBe('1.2');
+    for (const wanted of ['1.2', 'v1.2']) expect((await openPlan(nodePlatform, dir, 'D', 'detection', wanted)).version).toBe('1.2');
     expect(await failure(openPlan(nodePlatform, dir, 'D', 'detection', '2.0'))).toMatch(
       /v2\.0\.json\.gz expected, there are v1\.10\.0, v1\.9\.0, v1\.2/,
     );

@@ -105,7 +105,7 @@ export function compareVersions(a: string, b: string): number {
 /** The newest version unless one is named. */
 export async function openPlan(platform: Platform, dataDir: string, dataset: string, kind: PlanKind, wantedVersion?: string): Promise<Plan> {
   const versions = await planVersions(platform, dataDir, dataset, kind);
-  const version = wantedVersion ?? versions[0];
+  const version = wantedVersion?.replace(/^v/, '') ?? versions[0];
   const folder = joinPath(dataDir, 'Datasets', dataset);
   if (version === undefined || !versions.includes(version)) {
     const found = versions.length === 0 ? 'there is none' : `there are ${versions.map((v) => `v${v}`).join(', ')}`;

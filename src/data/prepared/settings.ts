@@ -52,7 +52,7 @@ export async function preparedIdentity(platform: Platform, settings: PreparedSet
 
 async function planText(platform: Platform, dataDir: string, dataset: string, kind: PlanKind, wanted: string | null): Promise<string> {
   const versions = await planVersions(platform, dataDir, dataset, kind);
-  const version = wanted ?? versions[0];
+  const version = wanted?.replace(/^v/, '') ?? versions[0];
   if (version === undefined || !versions.includes(version)) return (await openPlan(platform, dataDir, dataset, kind, wanted ?? undefined)).version; // throws
   const path = joinPath(dataDir, 'Datasets', dataset, `benchmark_plan_${kind}_v${version}.json.gz`);
   return `v${version}, SHA-256 ${await hashFile(platform, path)}`;
