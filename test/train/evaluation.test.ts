@@ -9,27 +9,27 @@ import { boughtBy, boughtText } from '../../src/train/beforeAfter.ts';
 import { RowEvaluator } from '../../src/train/evaluation.ts';
 import type { EvaluationRows, EvaluationSettings } from '../../src/train/evaluation.ts';
 import { testDevice } from '../gpu/testDevice.ts';
-import { goldenPath } from '../io/goldenFolder.ts';
 import { goldenCases, withSession } from '../models/golden.ts';
-import { floats, goldenCase, MODEL, promptOf } from '../models/qwen2_5_vl/goldenExamples.ts';
-import type { GoldenCase } from '../models/qwen2_5_vl/goldenExamples.ts';
+import { floats } from '../models/goldenModel.ts';
+import type { GoldenCase } from '../models/goldenModel.ts';
+import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
 
-const baseModel = goldenPath('models', MODEL);
+const { baseModel } = qwen;
 const settings: EvaluationSettings = { per_device_eval_batch_size: 2, eval_generate: 0, eval_max_new_tokens: 4, parser: 'robust', seed: 1 };
 const moment = { step: 0, tracker: allOf([]) };
-const cases: GoldenCase[] = [];
+let cases: GoldenCase[] = [];
 let device: Device;
 
 beforeAll(async () => {
   device = await testDevice();
-  for (const id of goldenCases(MODEL)) cases.push(await goldenCase(id));
+  cases = await qwen.cases(goldenCases(qwen.name));
 });
 
 const rowsOf = (types?: TaskType[]): EvaluationRows => ({
   length: cases.length,
   get: (index) => Promise.resolve(cases[index]!.example),
   ...(types && {
-    ask: (index: number) => Promise.resolve(promptOf(cases[index]!)),
+    ask: (index: number) => Promise.resolve(qwen.promptOf(cases[index]!)),
     question: (index: number) => {
       const taskType = types[index % types.length]!;
       return Promise.resolve({ taskType, values: [1, 2, 3, 4].slice(0, ANSWER_LENGTH[taskType]) });

@@ -1,28 +1,36 @@
 /** A batch of unequal prompts gives, token for token, what each prompt gives alone and what transformers gives; and its steps make nothing anew. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Example } from '../../../src/data/example.ts';
-import type { Device } from '../../../src/gpu/device.ts';
-import { generate, generateBatch } from '../../../src/models/generate.ts';
-import type { Session } from '../../../src/train/session.ts';
-import { testDevice } from '../../gpu/testDevice.ts';
-import { goldenPath } from '../../io/goldenFolder.ts';
-import { goldenCases, hasGolden, withSession } from '../golden.ts';
-import { goldenCase, MODEL, promptOf } from './goldenExamples.ts';
-import type { GoldenCase } from './goldenExamples.ts';
+import type { Example } from '../../src/data/example.ts';
+import type { Device } from '../../src/gpu/device.ts';
+import { generate, generateBatch } from '../../src/models/generate.ts';
+import type { Model } from '../../src/models/model.ts';
+import type { Session } from '../../src/train/session.ts';
+import { testDevice } from '../gpu/testDevice.ts';
+import { goldenPath } from '../io/goldenFolder.ts';
+import { goldenCases, hasGolden, withSession } from './golden.ts';
+import { gemma } from './gemma3/goldenExamples.ts';
+import type { GoldenCase } from './goldenModel.ts';
+import { qwen } from './qwen2_5_vl/goldenExamples.ts';
 
-const baseModel = goldenPath('models', MODEL);
-const cases: GoldenCase[] = [];
 let device: Device;
 
 beforeAll(async () => {
   device = await testDevice();
-  for (const id of goldenCases(MODEL)) cases.push(await goldenCase(id));
 });
 
-const withBase = (use: (session: Session) => Promise<void>): Promise<void> => withSession(device, { baseModel, finetuning: { kind: 'full' } }, use);
-const short = (): Example[] => cases.map(promptOf).filter(({ pixelValues }) => pixelValues.length === 0);
+describe.each([qwen, gemma].filter(({ name }) => hasGolden('models', name)))('$name', (golden) => {
+  const { baseModel, name } = golden;
+  let cases: GoldenCase[] = [];
 
-describe('a batch', () => {
+  beforeAll(async () => {
+    cases = await golden.cases(goldenCases(name));
+  });
+
+  const promptOf = (one: GoldenCase): Example => golden.promptOf(one);
+  const withBase = (use: (session: Session) => Promise<void>): Promise<void> => withSession(device, { baseModel, finetuning: { kind: 'none' } }, use);
+  /** Text alone: quick, and may be cut anywhere. */
+  const short = (): Example[] => cases.map(promptOf).filter(({ pixelValues }) => pixelValues.length === 0);
+
   it('equals transformers on every case at once', async () => {
     await withBase(async ({ model }) => {
       const length = Math.max(...cases.map(({ facts }) => facts.generated.ids.length));
@@ -32,8 +40,8 @@ describe('a batch', () => {
     });
   });
 
-  it.runIf(hasGolden('golden', MODEL, 'runs', 'lora_token_mean', 'adapter_final'))('with an adapter equals each prompt alone', async () => {
-    const initAdapter = goldenPath('golden', MODEL, 'runs', 'lora_token_mean', 'adapter_final');
+  it.runIf(hasGolden('golden', name, 'runs', 'lora_token_mean', 'adapter_final'))('with an adapter equals each prompt alone', async () => {
+    const initAdapter = goldenPath('golden', name, 'runs', 'lora_token_mean', 'adapter_final');
     await withSession(device, { baseModel, initAdapter }, async ({ model, processor }) => {
       const options = { maxNewTokens: 12, endIds: processor.endOfTurnIds };
       const prompts = cases.slice(0, 3).map(promptOf);
@@ -45,13 +53,7 @@ describe('a batch', () => {
   it('outgrows its cache, and goes on while others have ended', async () => {
     await withBase(async ({ model }) => {
       const [prompt] = short();
-      const cut = (length: number): Example => ({
-        ...prompt!,
-        inputIds: prompt!.inputIds.slice(0, length),
-        labels: prompt!.labels.slice(0, length),
-        positionIds: Int32Array.from({ length: 3 * length }, (_, i) => i % length),
-      });
-      const prompts = [3, 30, 17].map(cut);
+      const prompts = [3, 30, 17].map((length) => golden.cut(prompt!, length));
       const alone: number[][] = [];
       for (const example of prompts) alone.push(await generate(device, model, example, { maxNewTokens: 70, endIds: [] }));
       // An id that ends some answers early and not others.
@@ -69,10 +71,9 @@ describe('a batch', () => {
     await withBase(async ({ model }) => {
       const prompts = short();
       const made: number[][] = [];
-      const counting = { ...model, head: model.head, finalNorm: model.finalNorm.bind(model), prepare: (...args: Parameters<typeof model.prepare>) => {
+      const counting = watched(model, () => {
         made.push([device.counters.buffersCreated, device.counters.bindGroupsCreated]);
-        return model.prepare(...args);
-      } };
+      });
       await generateBatch(device, counting, [prompts[0]!, prompts[0]!], { maxNewTokens: 12, endIds: [] });
       expect(made).toHaveLength(12);
       expect(made.slice(4).every((now) => String(now) === String(made[3]))).toBe(true);
@@ -83,12 +84,11 @@ describe('a batch', () => {
     await withBase(async ({ model }) => {
       const stop = new AbortController();
       let steps = 0;
-      const watched = { ...model, head: model.head, finalNorm: model.finalNorm.bind(model), prepare: (...args: Parameters<typeof model.prepare>) => {
+      const stopping = watched(model, () => {
         if (++steps === 3) stop.abort();
-        return model.prepare(...args);
-      } };
+      });
       const held = device.pool.report().inUseBytes;
-      const answers = await generateBatch(device, watched, short().slice(0, 1), { maxNewTokens: 50, endIds: [], stop: stop.signal });
+      const answers = await generateBatch(device, stopping, short().slice(0, 1), { maxNewTokens: 50, endIds: [], stop: stop.signal });
       expect(answers[0]).toMatchObject({ finish: 'stopped' });
       expect(answers[0]!.ids).toHaveLength(3);
       expect(device.pool.report().inUseBytes).toBe(held);
@@ -102,3 +102,16 @@ describe('a batch', () => {
     });
   });
 });
+
+/** The model, and `act` before every pass through it. */
+function watched(model: Model, act: () => void): Model {
+  return new Proxy(model, {
+    get(target, name) {
+      if (name !== 'prepare') return Reflect.get(target, name, target) as unknown;
+      return (...args: Parameters<Model['prepare']>) => {
+        act();
+        return target.prepare(...args);
+      };
+    },
+  });
+}
