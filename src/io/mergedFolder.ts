@@ -12,7 +12,7 @@ import { readJsonObject, WEIGHTS_INDEX, type ModelFolder } from './modelFolder.t
 import { canonicalName, respell, type Spelling } from './names.ts';
 import { checkAdapterFits, type OpenAdapter } from './peft.ts';
 import { modulesFromParameters, OUTPUT_HEAD, type LoraTarget, type ResolvedAdapter } from './peftTargets.ts';
-import { elementBytes, elementCount, toFloat32, writeSafetensors, type Dtype, type TensorInfo } from './safetensors.ts';
+import { elementBytes, elementCount, openSafetensors, toFloat32, writeSafetensors, type Dtype, type TensorInfo } from './safetensors.ts';
 import { writeWholeFolder } from './wholeFolder.ts';
 
 /** What must be known of the base model: part of a ModelDescription (src/models/model.ts). */
@@ -44,6 +44,8 @@ export interface MergedFolder {
 }
 
 const HEAD = `${OUTPUT_HEAD}.weight`;
+/** In the metadata of every file of weights: what an earlier merge left may be replaced, other models not. */
+const MARK = { merged_with: 'vernier' } as const;
 /** Values (not bytes) held at a time, for every tensor that takes part. */
 const BLOCK = 2 ** 21;
 
@@ -92,13 +94,23 @@ export async function writeMerged(
         shape: tensor.shape,
         data: () => mergedBytes(base, adapter, tensor, advance),
       }));
-      await writeSafetensors(platform, joinPath(unfinished, fileName(file.path)), entries, { ...file.metadata, format: 'pt' });
+      await writeSafetensors(platform, joinPath(unfinished, fileName(file.path)), entries, { ...file.metadata, format: 'pt', ...MARK });
     }
     await writeIndex(platform, base, shards, unfinished);
     await platform.writeFile(joinPath(unfinished, 'README.md'), modelCard(adapter, base));
     settings.stop?.throwIfAborted();
   });
   return { dir, files: base.files.length, bytes: total, untied };
+}
+
+/** Whether a folder holds a model that merging wrote. */
+export async function isMergedFolder(platform: Platform, dir: string): Promise<boolean> {
+  if (!(await platform.isDirectory(dir))) return false;
+  const name = (await platform.listDir(dir)).find((file) => file.endsWith('.safetensors'));
+  if (name === undefined) return false;
+  const file = await openSafetensors(platform, joinPath(dir, name));
+  await file.close();
+  return file.metadata['merged_with'] === MARK.merged_with;
 }
 
 /** Config, weights and the tensors that merging touches must agree before anything is written. */

@@ -2,10 +2,11 @@
 import { parentPath, type Platform } from '../platform.ts';
 
 /**
- * Writes a folder with `fill`, which is given the path to write to, and moves it to `dir`; what is there gives way only then. When anything fails,
- * nothing is left of the attempt, the folders above `dir` that it had to make included.
+ * Writes a folder with `fill`, which is given the path to write to, and moves it to `path`; what is there gives way only then. When anything fails,
+ * nothing is left of the attempt, the folders above `path` that it had to make included.
  */
-export async function writeWholeFolder(platform: Platform, dir: string, fill: (unfinished: string) => Promise<void>): Promise<void> {
+export async function writeWholeFolder(platform: Platform, path: string, fill: (unfinished: string) => Promise<void>): Promise<void> {
+  const dir = path.replace(/(?<=.)\/+$/, '');
   const unfinished = `${dir}.unfinished`;
   const made = await missingFolders(platform, parentPath(dir));
   try {

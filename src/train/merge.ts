@@ -2,7 +2,7 @@
  * Merging an adapter folder into its base model. Needs no GPU. What may surprise the user of the result is returned as warnings: an adapter that was
  * trained on NF4 weights learnt to correct errors which the base it is merged into does not have; one made for another base fits in shape only.
  */
-import { writeMerged } from '../io/mergedFolder.ts';
+import { isMergedFolder, writeMerged } from '../io/mergedFolder.ts';
 import type { MergedFolder, MergeSettings } from '../io/mergedFolder.ts';
 import { openModelFolder, readJsonObject } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
@@ -21,7 +21,7 @@ export interface MergeOptions extends MergeSettings {
   adapter: string;
   /** Folder of the merged model. */
   out: string;
-  /** Replace what is at `out`. */
+  /** Replace an earlier merged model at `out`. */
   overwrite?: boolean;
   /** Where the caller knows that the adapter was trained on NF4 weights; found in the run's own record otherwise. */
   trainedOnNf4?: boolean;
@@ -63,9 +63,13 @@ export async function checkMergeOutput(
       throw new UserError(`The merged model cannot go to ${out}: ${what} is there (${source}). Give another --merged_model_dir.`);
     }
   }
-  if (overwrite || !(await platform.exists(out))) return;
+  if (!(await platform.exists(out))) return;
   const isEmpty = (await platform.isDirectory(out)) && (await platform.listDir(out)).length === 0;
-  if (!isEmpty) throw new UserError(`${out} exists already; give another --merged_model_dir, or --overwrite true to replace it.`);
+  if (isEmpty) return;
+  if (!overwrite) throw new UserError(`${out} exists already; give another --merged_model_dir, or --overwrite true to replace it.`);
+  // The same folder can be written in many ways, and the base model must survive all of them.
+  if (!(await isMergedFolder(platform, out)))
+    throw new UserError(`${out} holds something other than a merged model, which --overwrite does not replace; give another --merged_model_dir, or remove it.`);
 }
 
 /** The weights of a full fine-tuning run are no longer those that an adapter of the original base was trained on. */

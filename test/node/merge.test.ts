@@ -60,7 +60,8 @@ describe('merging', () => {
     expect(ended.output).toMatch(/Merged model: .*only \(one file, \d/);
     expect(weights(at('only')).equals(weights(`${run}_merged`))).toBe(true);
     expect(await refused(flags)).toMatch(/only exists already; give another --merged_model_dir, or --overwrite true/);
-    expect((await runTrain({ ...flags, overwrite: true })).code).toBe(0);
+    expect((await runTrain({ ...flags, merged_model_dir: `${at('only')}/`, overwrite: true })).code).toBe(0);
+    expect(weights(at('only')).equals(weights(`${run}_merged`))).toBe(true);
   });
 
   it('a bf16 base keeps its precision with --merged_dtype base; a base of another name is told', async () => {
@@ -122,6 +123,10 @@ describe('refused', () => {
     const flags = { merge_only: true, base_model_hf: tinyModel, lora_checkpoint_dir: run };
     expect(await refused({ ...flags, merged_model_dir: run, overwrite: true })).toContain('the adapter is there');
     expect(await refused({ ...flags, merged_model_dir: tinyModel, overwrite: true })).toContain('the base model is there');
+    const roundabout = join(tinyModel, '..', 'qwen2_5_vl-tiny') + '/';
+    expect(await refused({ ...flags, base_model_hf: roundabout, merged_model_dir: join(golden, 'models', '.', 'qwen2_5_vl-tiny').replace('models/', 'models/./'), overwrite: true }))
+      .toContain('holds something other than a merged model');
+    expect(existsSync(join(tinyModel, 'model.safetensors'))).toBe(true);
     expect(await refused({ ...flags, lora_checkpoint_dir: at('nothing') })).toContain('nothing holds no adapter');
   });
 });
