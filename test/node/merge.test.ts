@@ -70,7 +70,8 @@ describe('merging', () => {
     expect(code).toBe(0);
     expect(output).toMatch(/Warning: The adapter was trained on .*qwen2_5_vl-tiny and is merged into .*qwen2_5_vl-tiny-bf16/);
     for (const name of readdirSync(tinyBf16).filter((file) => file.endsWith('.safetensors'))) {
-      expect(readFileSync(at('bf16', name)).length).toBe(readFileSync(join(tinyBf16, name)).length);
+      // All but the metadata, a word longer.
+      expect(Math.abs(readFileSync(at('bf16', name)).length - readFileSync(join(tinyBf16, name)).length)).toBeLessThan(64);
     }
   });
 
