@@ -1,10 +1,5 @@
 /** Qwen2.5-VL's golden cases: their pixels are stored as the processor gives them. */
-import type { Example } from '../../../src/data/example.ts';
 import { floats, GoldenModel, integers } from '../goldenModel.ts';
-import type { GoldenCase } from '../goldenModel.ts';
-
-export { floats } from '../goldenModel.ts';
-export type { GoldenCase } from '../goldenModel.ts';
 
 export const MODEL = 'qwen2_5_vl-tiny';
 
@@ -21,11 +16,3 @@ export const qwen = new GoldenModel({
     };
   },
 });
-
-export function goldenCase(id: string): Promise<GoldenCase> {
-  return qwen.case(id);
-}
-
-export function promptOf(golden: GoldenCase): Example {
-  return qwen.promptOf(golden);
-}
