@@ -131,7 +131,7 @@ export async function collectSamples(
   }
   const volumes = new VolumeCache(platform, dataDir);
   const resizedSize = preparedSize(processor, settings.image_size);
-  const { table, scans, plans, dropped } = await readPlans(platform, dataDir, tasks, settings, { volumes, resizedSize });
+  const { table, scans, plans, dropped, suspects } = await readPlans(platform, dataDir, tasks, settings, { volumes, resizedSize });
 
   // The reference concatenates the tasks of a list in their order; the table has them in the order of the plans.
   const rowsOf = rowsByConfig(table);
@@ -160,10 +160,14 @@ export async function collectSamples(
         dropped: dropped.get(task.name) ?? {},
       })),
       unused,
-      notes,
+      notes: suspects === 0 ? notes : [suspectNote(suspects), ...notes],
     },
   };
 }
+
+const suspectNote = (count: number): string =>
+  `${count} tumour and lesion ${count === 1 ? 'sample has' : 'samples have'} a minor axis longer than the major one: the planner mixes up the spacings of ` +
+  'anisotropic pixels, and both lengths may be wrong.';
 
 /** Every plan is read through once, whatever the number of its tasks. */
 async function readPlans(
@@ -172,7 +176,7 @@ async function readPlans(
   tasks: readonly MedvisionTask[],
   settings: CollectSettings,
   { volumes, resizedSize }: Pick<CollectedSamples, 'volumes' | 'resizedSize'>,
-): Promise<{ table: SampleTable; scans: TaskScan[]; plans: PlanRecord[]; dropped: Map<string, Partial<Record<DropReason, number>>> }> {
+): Promise<{ table: SampleTable; scans: TaskScan[]; plans: PlanRecord[]; dropped: Map<string, Partial<Record<DropReason, number>>>; suspects: number }> {
   const { prompt_style: style, intensity } = settings;
   const table = new SampleTable(style, style === 'reference' && intensity === 'minmax' ? undefined : intensity);
   const dropped = new Map<string, Partial<Record<DropReason, number>>>();
@@ -183,6 +187,7 @@ async function readPlans(
   };
   const options = { volumes, resizedSize, onDropped, isFixedSize: isFixedSize(resizedSize) };
   const plans: PlanRecord[] = [];
+  let suspects = 0;
   const scans = new Map<MedvisionTask, TaskScan>();
   for (const key of new Set(tasks.map(planKey))) {
     const own = tasks.filter((task) => planKey(task) === key);
@@ -199,9 +204,14 @@ async function readPlans(
       list.scans.push(scan);
     }
     for await (const { wanted, item } of planCases(platform, plan, [...lists.values()]))
-      for (const scan of wanted.scans) for (const record of await caseRecords(scan, item, options)) table.add(record);
+      for (const scan of wanted.scans) {
+        for (const record of await caseRecords(scan, item, options)) {
+          table.add(record);
+          if (record.annotation.kind === 'ellipse' && record.annotation.isSuspect) suspects++;
+        }
+      }
   }
-  return { table, scans: tasks.flatMap((task) => scans.get(task) ?? []), plans, dropped };
+  return { table, scans: tasks.flatMap((task) => scans.get(task) ?? []), plans, dropped, suspects };
 }
 
 const planKey = (task: MedvisionTask): string => `${task.dataset}/${task.planKind}`;
