@@ -212,6 +212,20 @@ describe('what an adapter may be made of', () => {
     return undefined;
   });
 
+  it.each(goldenBases)('%s: whole modules whose parameters are no matrices, or have names of their own', async (name) => {
+    const module = modelTypeOf(name) === 'gemma3' ? 'multi_modal_projector' : 'patch_embed';
+    const dir = `${work}/adapter`;
+    await makeAdapter(nodePlatform, goldenPath('models', name), dir, { target_modules: ['q_proj'], modules_to_save: [module] });
+    const out = `${work}/${name} with ${module}`;
+    expect((await merge(nodePlatform, goldenPath('models', name), dir, out)).untied).toBe(false);
+    await expectFormula(goldenPath('models', name), dir, modelTypeOf(name), out, 0);
+    const { tensors } = await readAdapter(nodePlatform, dir, modelTypeOf(name));
+    const saved = [...tensors].filter(([tensor]) => tensor.includes(module));
+    expect(saved.length).toBeGreaterThan(0);
+    const after = await readFolder(nodePlatform, out);
+    for (const [tensor, { data }] of saved) expect(ulps(after.get(tensor)!, data), tensor).toBe(0);
+  });
+
   const tied = goldenBases.filter((name) => !/untied/.test(name));
   it.each(tied.flatMap((name) => [[name, 'lm_head'], [name, 'embed_tokens'], [name, 'LoRA on lm_head']] as const))('%s: a tied base with %s trained', async (name, what) => {
     const dir = `${work}/adapter`;
