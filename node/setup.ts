@@ -37,7 +37,8 @@ let isReady = true;
 async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
   let hub: HubSettings;
   try {
-    hub = await hubSettingsFromEnv(nodePlatform);
+    const settings = await hubSettingsFromEnv(nodePlatform);
+    hub = { ...settings, times: { ...settings.times, stallMs: Math.min(settings.times.stallMs, 15_000), attempts: 3 } };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     throw new UserError(`The environment variables of the hub cannot be used. ${error.message}`, { cause: error });

@@ -197,18 +197,17 @@ export async function checkHub(platform: Platform, hub: HubSettings, options: Op
   if (hub.isOffline) {
     return [{ state: isPushing ? 'missing' : 'warning', about, text: 'HF_HUB_OFFLINE is set: only what is in the cache is used', fix: `HF_HUB_OFFLINE is set${isPushing ? ', and pushing needs the hub: unset it' : ': unset it to fetch models and data'}.` }];
   }
-  const patient = { ...hub, times: { ...hub.times, stallMs: 10_000, attempts: 2 } };
   let isNeeded = isPushing;
   for (const text of [options.base_model_hf, options.init_adapter, options.data_dir]) {
     if (text !== null && parseHubId(text) !== undefined && !(await platform.exists(text))) isNeeded = true;
   }
   try {
     if (hub.token === undefined) {
-      await requestJson(patient, '/api/whoami-v2', { action: 'reach the hub', accept: [401, 403, 404] });
+      await requestJson(hub, '/api/whoami-v2', { action: 'reach the hub', accept: [401, 403, 404] });
       const fix = 'Put an access token with write permission in HF_TOKEN, or run `hf auth login`: --push_LoRA and --push_merged_model need it.';
       return [{ state: isPushing ? 'missing' : 'good', about, text: `${hub.endpoint} answers; no token (needed for gated and private models and for pushing)`, ...(isPushing && { fix }) }];
     }
-    const { name } = await whoAmI(patient);
+    const { name } = await whoAmI(hub);
     return [{ state: 'good', about, text: `${hub.endpoint} answers; ${hub.tokenSource ?? 'the token'} is of ${name}` }];
   } catch (error) {
     const isRefused = error instanceof HubError && error.status === 401;

@@ -47,7 +47,9 @@ export async function openSnapshot(platform: Platform, settings: HubSettings, re
   if (settings.isOffline) return fromCache(platform, cache, repo, revision, hooks);
   let commit: string;
   try {
-    commit = await resolveRevision(settings, repo, revision, hooks.signal);
+    // The first question: a machine without a network should hear so in seconds.
+    const times = { ...settings.times, attempts: Math.min(settings.times.attempts, 4) };
+    commit = await resolveRevision({ ...settings, times }, repo, revision, hooks.signal);
   } catch (error) {
     // A hub that is down is no reason to stop when the files are here; a refusal (gated, no such revision) is.
     const isUnreachable = error instanceof HubError && (error.status === 0 || error.status >= 500 || error.status === 429);

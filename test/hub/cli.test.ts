@@ -1,6 +1,6 @@
 /** `node dist/train.js` with the hub in place of folders: a base model and a data set by name, faults on the way, the adapter pushed; no token anywhere. */
 import { execFile, spawn } from 'node:child_process';
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -41,7 +41,8 @@ function folderOf(dir: string): Record<string, Buffer> {
   return Object.fromEntries(names.map((name) => [name.replaceAll('\\', '/'), readFileSync(join(dir, name))]));
 }
 
-function run(flags: Flags, env: Record<string, string> = {}, program = 'train'): Promise<Ended> {
+/** `meanwhile` gets a function that kills the process without warning. */
+function run(flags: Flags, env: Record<string, string> = {}, program = 'train', meanwhile?: (kill: () => void) => Promise<void>): Promise<Ended> {
   const argv = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
   const own = { HF_ENDPOINT: hub.endpoint, HF_HOME: home, HF_TOKEN: TOKEN };
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HF_|HUGGING|TRANSFORMERS)/.test(name)));
@@ -50,6 +51,7 @@ function run(flags: Flags, env: Record<string, string> = {}, program = 'train'):
   child.stdout.on('data', (text: Buffer) => (ended.output += text.toString()));
   child.stderr.on('data', (text: Buffer) => (ended.error += text.toString()));
   return new Promise((resolve, reject) => {
+    meanwhile?.(() => child.kill('SIGKILL')).catch(reject);
     const limit = setTimeout(() => (child.kill('SIGKILL'), reject(new Error(`still running: ${ended.output}${ended.error}`))), 100_000);
     child.on('close', (code) => (clearTimeout(limit), resolve({ ...ended, code })));
   });
@@ -130,6 +132,28 @@ describe('train', () => {
     expect(fetched.some((path) => path.includes('/Images/'))).toBe(true);
     expect(fetched.filter((path) => /detection|Masks|Landmarks/.test(path))).toEqual([]);
     expect(ended.output).toMatch(/Fetching org\/MedMini/);
+  });
+
+  it('kill -9 while fetching: the next run goes on by range, and two runs at once fetch each file once', async () => {
+    hub.faults = [{ on: /GET \/objects/, fault: { kind: 'slow', bytes: 20_000, ms: 150 }, times: 99 }];
+    const flags = { ...SHORT, train_file: at('rows.jsonl'), max_steps: 1 };
+    const killed = run({ ...flags, lora_checkpoint_dir: at('out-killed') }, {}, 'train', async (kill) => {
+      const blobs = join(home, 'hub/models--org--tiny/blobs');
+      const begun = (): boolean => existsSync(blobs) && readdirSync(blobs).some((name) => name.endsWith('.incomplete') && statSync(join(blobs, name)).size >= 60_000);
+      while (!begun()) await new Promise((resolve) => setTimeout(resolve, 20));
+      kill();
+    });
+    expect((await killed).code).toBe(null);
+    expect(existsSync(at('out-killed'))).toBe(false);
+    hub.faults = [{ on: /GET \/objects/, fault: { kind: 'slow', bytes: 50_000, ms: 50 }, times: 99 }];
+    const before = hub.requests.length;
+    const both = await Promise.all(['out-a', 'out-b'].map((out) => run({ ...flags, lora_checkpoint_dir: at(out) })));
+    for (const { code, error } of both) expect([code, ownWords(error)]).toEqual([0, '']);
+    const large = hub.requests.slice(before).filter(({ origin }) => origin === 'cdn');
+    expect(new Set(large.map(({ url }) => url)).size).toBe(large.length);
+    expect(large.some(({ headers }) => headers['range'] !== undefined)).toBe(true);
+    const weights = (out: string): Buffer => readFileSync(at(out, 'adapter_model.safetensors'));
+    expect(weights('out-a').equals(weights('out-b'))).toBe(true);
   });
 
   it('is told at the start what is wrong: no token, a wrong one, a name of someone else, a model that is not there', async () => {
