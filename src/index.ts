@@ -65,22 +65,6 @@ export { Pusher } from './hub/pusher.ts';
 export { modelCard } from './hub/modelCard.ts';
 export type { ModelCard } from './hub/modelCard.ts';
 
-export { generate, generateBatch } from './models/generate.ts';
-export type { GeneratedAnswer, GenerateOptions } from './models/generate.ts';
-export { hubSettings, hubSettingsFromEnv, parseHubId } from './hub/settings.ts';
-export type { HubSettings, HubTimes, Repo } from './hub/settings.ts';
-export { HubError } from './hub/request.ts';
-export { openSnapshot } from './hub/snapshot.ts';
-export type { DownloadHooks, Snapshot } from './hub/snapshot.ts';
-export { fetchAdapter, fetchModel } from './hub/modelFiles.ts';
-export type { FetchedFolder } from './hub/modelFiles.ts';
-export { fetchDataset } from './hub/dataset.ts';
-export { createRepo, uploadFiles, whoAmI } from './hub/upload.ts';
-export type { Uploaded, UploadFile, UploadOptions } from './hub/upload.ts';
-export { Pusher } from './hub/pusher.ts';
-export { modelCard } from './hub/modelCard.ts';
-export type { ModelCard } from './hub/modelCard.ts';
-
 export { modelFamily } from './models/families.ts';
 export type { Finetuning } from './models/lora.ts';
 export type { ImageAttention, Model, ModelFamily } from './models/model.ts';
