@@ -3,10 +3,10 @@
  * left, bounded memory and time.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
@@ -180,6 +180,7 @@ describe('plans and lists', () => {
       /bboxes\[0\]\.dimensions: sides of at least 1 pixel expected, \[0,0\] found/,
     ],
     ['a box outside', { plan: { slice_profile: [{ label: 1, bboxes: [{ min_coords: [5, 5], max_coords: [20, 40] }] }] } }, /is not inside the 30×40 slice/],
+    ['a coordinate that Python wrote as NaN', { plan: { slice_profile: [{ label: 1, bboxes: [{ min_coords: [5, 'NaN'], max_coords: [20, 30] }] }] } }, /min_coords\[1\]: a number expected, "NaN" found/],
     ['a missing key', { item: { image_file_info: undefined } }, /\(v1\)\.image_file_info: an object expected, nothing found/],
     ['a wrong type', { plan: { slice_profile: 'none' } }, /slice_profile: a list expected, "none" found/],
     ['a task twice', { list: '{"D_BoxSize_Task01_Axial": 1, "D_BoxSize_Task01_Axial": 1}' }, /list\.json: the task D_BoxSize_Task01_Axial is listed twice/],
@@ -188,6 +189,21 @@ describe('plans and lists', () => {
     ['a task that the plan lacks', { list: '{"D_BoxSize_Task02_Axial": 1}' }, /task 2 of D is asked for, the detection plan has 1/],
   ])('%s', async (_, edits, message) => {
     expect(await run(edits)).toMatch(message);
+  });
+
+  test('numbers that JSON has not, where nobody needs them', async () => {
+    const { dir, list } = dataDir({ item: { note: 'NaN, "Infinity"', spare: 'SPARE' } });
+    const path = join(dir, 'Datasets/D/benchmark_plan_detection_v1.0.0.json.gz');
+    const text = gunzipSync(readFileSync(path)).toString();
+    const settings = { ...defaults, data_dir: dir, tasks_list_json_path_detect: list, val_sample_limit: 0 };
+    for (const bare of ['NaN', '-Infinity', '[Infinity, NaN]']) {
+      writeFileSync(path, gzipSync(text.replace('"SPARE"', bare)));
+      expect((await collectSamples(nodePlatform, settings, same)).train.length).toBe(1);
+    }
+    writeFileSync(path, gzipSync(text.replace('[14,25]', '[NaN,25]')));
+    await expect(collectSamples(nodePlatform, settings, same)).rejects.toThrow(/max_coords\[0\]: a number expected, null found/);
+    writeFileSync(path, gzipSync(text.replace('"SPARE"', 'NaNN')));
+    await expect(collectSamples(nodePlatform, settings, same)).rejects.toThrow(/not valid JSON/);
   });
 
   test('two tasks of one ID', async () => {

@@ -62,6 +62,19 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
+    const repaired = withoutBareNumbers(text);
+    if (repaired !== undefined) return repaired;
     throw new UserError(`${where}: not valid JSON (${cause instanceof Error ? cause.message : String(cause)}). Fetch the file again.`);
+  }
+}
+
+/** Python writes NaN and Infinity, which JSON has not; as null they matter only where a number is needed. Undefined where that is not all that is wrong. */
+function withoutBareNumbers(text: string): unknown {
+  if (!/NaN|Infinity/.test(text)) return undefined;
+  const repaired = text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/gs, (found) => (found.startsWith('"') ? found : 'null'));
+  try {
+    return JSON.parse(repaired) as unknown;
+  } catch {
+    return undefined;
   }
 }

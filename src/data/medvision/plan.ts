@@ -200,8 +200,8 @@ function readCase(raw: JsonObject, dataset: string, place: string): PlanCase {
   const id = asString(raw['case_ID'], `${place}.case_ID`);
   const where = `${place} (${id})`;
   const info = asObject(raw['image_file_info'], `${where}.image_file_info`);
-  const shape = asNumbers(info['array_size'], 3, `${where}.image_file_info.array_size`);
-  const voxelSize = asNumbers(info['voxel_size'], 3, `${where}.image_file_info.voxel_size`);
+  const shape = threeNumbers(info['array_size'], `${where}.image_file_info.array_size`);
+  const voxelSize = threeNumbers(info['voxel_size'], `${where}.image_file_info.voxel_size`);
   shape.forEach((size, axis) => {
     if (!Number.isSafeInteger(size) || size < 1)
       throw new UserError(`${where}.image_file_info.array_size[${axis}]: a size from 1 expected, ${size} found.`);
@@ -217,8 +217,8 @@ function readCase(raw: JsonObject, dataset: string, place: string): PlanCase {
       imageFile: datasetFile(dataset, asString(raw['image_file'], `${where}.image_file`), `${where}.image_file`),
       maskFile: optionalFile('mask_file'),
       landmarkFile: optionalFile('landmark_file'),
-      shape: [shape[0] ?? 1, shape[1] ?? 1, shape[2] ?? 1],
-      voxelSize: [voxelSize[0] ?? 1, voxelSize[1] ?? 1, voxelSize[2] ?? 1],
+      shape,
+      voxelSize,
     },
     slices(dim) {
       const key = (['slice_profiles_x', 'slice_profiles_y', 'slice_profiles_z'] as const)[dim];
@@ -238,6 +238,12 @@ function readCase(raw: JsonObject, dataset: string, place: string): PlanCase {
       });
     },
   };
+}
+
+/** Of a flat image some plans name two axes; the third is then 1. */
+function threeNumbers(value: unknown, where: string): [number, number, number] {
+  const [i = 1, j = 1, k = 1] = asNumbers(value, asArray(value, where).length === 2 ? 2 : 3, where);
+  return [i, j, k];
 }
 
 /** `Datasets/<dataset>/<file>`; a plan may not lead out of the data dir. */
