@@ -17,7 +17,7 @@ import { checkOutput, clearOutput } from './outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
 import { finetuning, resolveBaseModel } from './train/baseModel.ts';
 import type { RunContext } from './train/context.ts';
-import { openEvaluator } from './train/evaluation.ts';
+import { checkEvaluation, openEvaluator } from './train/evaluation.ts';
 import { exportRows, prepareBesideExport } from './train/exportRows.ts';
 import { fetchInputs } from './train/hubInputs.ts';
 import { mergeOnly, openPublisher } from './train/publish.ts';
@@ -45,6 +45,7 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
   await checkOutput(nodePlatform, options.lora_checkpoint_dir, options.overwrite || resume?.isInPlace === true);
   const rows = await findRows(context, base);
   if (rows === undefined) return;
+  checkEvaluation(context, rows);
   const tracker = await openTrackers(context);
   const publisher = await openPublisher(context, base);
   if (isStopped(context)) return;

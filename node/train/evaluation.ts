@@ -1,8 +1,18 @@
 /** Evaluation during training: the held-out rows and the options become the trainer's Evaluator. */
+import { UserError } from '../../src/platform.ts';
 import { RowEvaluator } from '../../src/train/evaluation.ts';
 import type { Evaluator } from '../../src/train/evaluator.ts';
 import type { RunContext } from './context.ts';
-import type { OpenRows } from './rows.ts';
+import type { FoundRows, OpenRows } from './rows.ts';
+
+/** @throws UserError for options that choose among evaluations where there will be none; called before the GPU is opened */
+export function checkEvaluation({ options }: RunContext, { validation }: FoundRows): void {
+  if (options.eval_strategy !== 'no' && validation !== undefined && validation.length > 0) return;
+  const wanted = [options.load_best_model_at_end && '--load_best_model_at_end', options.early_stopping_patience > 0 && '--early_stopping_patience'].filter(Boolean);
+  if (wanted.length === 0) return;
+  const why = options.eval_strategy === 'no' ? '--eval_strategy is no' : 'there are no held-out rows';
+  throw new UserError(`${wanted.join(' and ')} needs evaluations, and ${why}. Give --val_file (with task lists: --val_sample_limit), and --eval_strategy steps.`);
+}
 
 /** Undefined where there is nothing to evaluate on, or evaluation is switched off. */
 export function openEvaluator({ options, terminal, say }: RunContext, { validation }: OpenRows): Evaluator | undefined {

@@ -20,7 +20,8 @@ interface Checksum {
 }
 
 class RunningChecksum {
-  private readonly chunk = new Uint8Array(CHUNK_BYTES);
+  /** Grows up to CHUNK_BYTES: most files of a checkpoint are small. */
+  private chunk = new Uint8Array(2 ** 14);
   private used = 0;
   private bytes = 0;
   private readonly digests: Promise<string>[] = [];
@@ -28,7 +29,17 @@ class RunningChecksum {
   async add(data: Uint8Array): Promise<void> {
     this.bytes += data.length;
     for (let at = 0; at < data.length; ) {
+      if (this.used === 0 && data.length - at >= CHUNK_BYTES) {
+        await this.digest(data.subarray(at, at + CHUNK_BYTES));
+        at += CHUNK_BYTES;
+        continue;
+      }
       const part = data.subarray(at, at + CHUNK_BYTES - this.used);
+      if (this.used + part.length > this.chunk.length) {
+        const larger = new Uint8Array(Math.min(CHUNK_BYTES, 2 * (this.used + part.length)));
+        larger.set(this.chunk.subarray(0, this.used));
+        this.chunk = larger;
+      }
       this.chunk.set(part, this.used);
       this.used += part.length;
       at += part.length;
@@ -42,9 +53,13 @@ class RunningChecksum {
   }
 
   private async endChunk(): Promise<void> {
-    // `digest` copies its input before it returns, so the chunk may be filled again at once.
-    this.digests.push(sha256Hex(this.chunk.subarray(0, this.used)));
+    await this.digest(this.chunk.subarray(0, this.used));
     this.used = 0;
+  }
+
+  private async digest(chunk: Uint8Array): Promise<void> {
+    // WebCrypto copies its input before it returns, so the chunk may be filled again at once.
+    this.digests.push(sha256Hex(chunk));
     if (this.digests.length >= CHUNKS_AHEAD) await this.digests.at(-CHUNKS_AHEAD);
   }
 }

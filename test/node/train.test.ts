@@ -235,6 +235,7 @@ const BAD_STARTS: BadStart[] = [
   ],
   ['modules that are not there', () => ({ target_modules: 'q_prog' }), /q_prog/],
   ['a rank out of range', () => ({ lora_r: 0 }), /--lora_r is out of range: .*from 1 to \d+, found "0"/],
+  ['a best model without evaluations', () => ({ load_best_model_at_end: true }), /--load_best_model_at_end needs evaluations, and there are no held-out rows\. Give --val_file/],
   ['a learning rate out of range', () => ({ learning_rate: -1 }), /--learning_rate is out of range: .*found "-1"/],
   ['a task list missing', () => taskFlags(at('no-list.json')), /no-list\.json/],
   [
@@ -272,7 +273,7 @@ describe('a bad start is told in words and leaves nothing', () => {
     expect(error).toMatch(words);
     expect(error).toMatch(/^Error: /m);
     expect(error + output).not.toMatch(/^\s+at |defect|undefined/m);
-    expect(code).toBe(/^Error: --(?!base_model_hf|lora_checkpoint_dir|init_adapter)/m.test(error) ? 2 : 1);
+    expect(code).toBe(/^Error: --(?!base_model_hf|lora_checkpoint_dir|init_adapter|load_best)/m.test(error) ? 2 : 1);
     expect(existsSync(out)).toBe(false);
   });
 });
