@@ -65,6 +65,8 @@ export { Pusher } from './hub/pusher.ts';
 export { modelCard } from './hub/modelCard.ts';
 export type { ModelCard } from './hub/modelCard.ts';
 
+export { generate, generateBatch } from './models/generate.ts';
+export type { GeneratedAnswer, GenerateOptions } from './models/generate.ts';
 export { modelFamily } from './models/families.ts';
 export type { Finetuning } from './models/lora.ts';
 export type { ImageAttention, Model, ModelFamily } from './models/model.ts';
