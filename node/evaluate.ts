@@ -93,6 +93,7 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
     min_pixels: options.min_pixels,
     max_pixels: options.max_pixels,
     intensity: options.intensity,
+    image_attention: options.image_attention,
   };
 }
 
