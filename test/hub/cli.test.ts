@@ -1,5 +1,6 @@
 /** `node dist/train.js` with the hub in place of folders: a base model and a data set by name, faults on the way, the adapter pushed; no token anywhere. */
 import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -124,9 +125,16 @@ describe('train', () => {
   it('with a data set of the hub: only the plans and volumes of its tasks', async () => {
     const list = join(repository, 'node/sample/tasks_list/tasks_MedVision-TL__train_SFT.json');
     const before = hub.requests.length;
-    const ended = await run({ ...SHORT, data_dir: 'org/MedMini', tasks_list_json_path_TL: list, val_sample_limit: 0, max_steps: 1, lora_checkpoint_dir: at('out-data') });
+    const flags = { ...SHORT, data_dir: 'org/MedMini', tasks_list_json_path_TL: list, split: 'slice', val_sample_limit: 2, eval_steps: 1, save_steps: -1, push_LoRA: true };
+    const ended = await run({ ...flags, lora_checkpoint_dir: at('tl-adapter') });
     expect(ownWords(ended.error)).toBe('');
     expect(ended.code).toBe(0);
+    // Named after the folder, in the account of the token; the card says which annotations and what the run has bought.
+    const card = hub.files('model', 'tester/tl-adapter').get('README.md')?.toString() ?? '';
+    const plan = hub.files('dataset', 'org/MedMini').get('Datasets/Colin27Mini/benchmark_plan_biometry_v1.0.0.json.gz') ?? Buffer.alloc(0);
+    expect(card).toContain(createHash('sha256').update(plan).digest('hex'));
+    expect(card).toMatch(/datasets:\n {2}- org\/MedMini/);
+    expect(card).toMatch(/\| eval_loss \| \d\.\d+ \| \d\.\d+ \|/);
     const fetched = hub.requests.slice(before).filter(({ url }) => url.includes('/datasets/org/MedMini/resolve/')).map(({ url }) => url.split('/').slice(6).join('/'));
     expect(fetched.some((path) => path.includes('benchmark_plan_biometry'))).toBe(true);
     expect(fetched.some((path) => path.includes('/Images/'))).toBe(true);
