@@ -29,7 +29,10 @@ export interface Gemma3TextConfig {
   attentionBias: boolean;
   /** Scores are q·k over the square root of this. */
   queryPreAttnScalar: number;
-  /** Cap of the scores, and of the logits; 0 where there is none. */
+  /**
+   * Cap of the scores, and of the logits; 0 where there is none, as in every published Gemma 3. transformers 5.18 applies the second in text-only models
+   * alone and the first nowhere, whatever the configuration says.
+   */
   attentionSoftcap: number;
   finalSoftcap: number;
   rope: Record<LayerType, RopeConfig>;
