@@ -32,7 +32,7 @@ function valueText(definition: Definition): string {
     case 'number':
       return 'X';
     case 'string':
-      return 'TEXT';
+      return definition.orBoolean ? 'true|false|PATH' : 'TEXT';
     case 'enum':
       return definition.choices.join('|');
     case 'list':
