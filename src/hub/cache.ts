@@ -66,8 +66,7 @@ export async function fileSize(platform: Platform, path: string): Promise<number
 export async function linkBlob(platform: Platform, blob: string, pointer: string): Promise<void> {
   await platform.makeDir(parentPath(pointer));
   await platform.remove(pointer); // a dangling link, or a file of the wrong size
-  const isLinked = platform.native !== undefined && platform.env('HF_HUB_DISABLE_SYMLINKS') === undefined;
-  if (isLinked && platform.native !== undefined) {
+  if (platform.native !== undefined && !/^(1|on|yes|true)$/i.test(platform.env('HF_HUB_DISABLE_SYMLINKS') ?? '')) {
     try {
       await platform.native.symlink(relativePath(parentPath(pointer), blob), pointer);
       return;

@@ -10,6 +10,13 @@ import type { DownloadHooks, Snapshot } from './snapshot.ts';
 import type { HubSettings } from './settings.ts';
 import type { HubFile } from './tree.ts';
 
+export interface ModelId {
+  /** `org/name` */
+  id: string;
+  /** Branch, tag or commit; default main. */
+  revision?: string | undefined;
+}
+
 export interface FetchedFolder {
   /** `org/name` */
   id: string;
@@ -30,15 +37,9 @@ function isModelText(file: HubFile): boolean {
 /**
  * A base model as a folder: `config.json`, tokenizer, processor, safetensors. @throws UserError in words
  */
-export async function fetchModel(
-  platform: Platform,
-  settings: HubSettings,
-  { id, revision = 'main' }: { id: string; revision?: string | undefined },
-  hooks: DownloadHooks = {},
-): Promise<FetchedFolder> {
-  const snapshot = await openSnapshot(platform, settings, { type: 'model', id }, revision, hooks);
-  const files = await snapshot.list('', { isRecursive: false });
-  const byName = new Map(files.map((file) => [file.path, file]));
+export async function fetchModel(platform: Platform, settings: HubSettings, model: ModelId, hooks: DownloadHooks = {}): Promise<FetchedFolder> {
+  const { id } = model;
+  const { snapshot, files, byName } = await openRoot(platform, settings, model, hooks);
   if (!byName.has('config.json')) throw notAModel(snapshot, byName, 'config.json');
   const wanted = files.filter(isModelText);
   const single = byName.get(SINGLE);
@@ -59,15 +60,9 @@ export async function fetchModel(
 }
 
 /** A PEFT adapter as a folder. */
-export async function fetchAdapter(
-  platform: Platform,
-  settings: HubSettings,
-  { id, revision = 'main' }: { id: string; revision?: string | undefined },
-  hooks: DownloadHooks = {},
-): Promise<FetchedFolder> {
-  const snapshot = await openSnapshot(platform, settings, { type: 'model', id }, revision, hooks);
-  const files = await snapshot.list('', { isRecursive: false });
-  const byName = new Map(files.map((file) => [file.path, file]));
+export async function fetchAdapter(platform: Platform, settings: HubSettings, adapter: ModelId, hooks: DownloadHooks = {}): Promise<FetchedFolder> {
+  const { id } = adapter;
+  const { snapshot, byName } = await openRoot(platform, settings, adapter, hooks);
   const wanted = ['adapter_config.json', 'adapter_model.safetensors'].map((name) => {
     const file = byName.get(name);
     if (file !== undefined) return file;
@@ -79,6 +74,18 @@ export async function fetchAdapter(
   await snapshot.fetch(wanted);
   await snapshot.finish();
   return { id, commit: snapshot.commit, dir: snapshot.dir };
+}
+
+/** The files of the root, where a model or an adapter has everything that is needed. */
+async function openRoot(
+  platform: Platform,
+  settings: HubSettings,
+  { id, revision = 'main' }: ModelId,
+  hooks: DownloadHooks,
+): Promise<{ snapshot: Snapshot; files: HubFile[]; byName: Map<string, HubFile> }> {
+  const snapshot = await openSnapshot(platform, settings, { type: 'model', id }, revision, hooks);
+  const files = await snapshot.list('', { isRecursive: false });
+  return { snapshot, files, byName: new Map(files.map((file) => [file.path, file])) };
 }
 
 async function shardNames(platform: Platform, indexPath: string): Promise<string[]> {
