@@ -3,7 +3,7 @@
  * A window of steps in the middle is timed, with one save in it; the share is for a save every 50 steps, as the recipes have it. Processor time is measured beside
  * the clock, because it is what other work on the machine does not change.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -11,16 +11,22 @@ import { fileURLToPath } from 'node:url';
 import { nodePlatform } from '../../node/platform.ts';
 import type { Example } from '../../src/data/example.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
+import { JsonlTracker } from '../../src/track/jsonl.ts';
+import { TensorBoardTracker } from '../../src/track/tensorboard.ts';
 import { allOf } from '../../src/track/tracker.ts';
+import { WandbTracker } from '../../src/track/wandb/tracker.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
 import type { TrainSettings, TrainSurroundings } from '../../src/train/trainer.ts';
+import { WandbServer } from '../track/wandbServer.ts';
 import type { Bench } from './kernels.ts';
 import { median } from './timing.ts';
 
 interface Extra {
   name: string;
+  /** What is paid once a save is spread over the steps between two saves of a usual run; the rest is paid every step. */
+  paid: 'every save' | 'every step';
   settings: Partial<TrainSettings>;
   around(dir: string): Partial<TrainSurroundings>;
 }
@@ -29,8 +35,21 @@ const WINDOW = { first: 4, last: 28, save: 8 };
 const SAVE_STEPS = 50;
 const TURNS = 7;
 
-const NOTHING: Extra = { name: 'nothing saved', settings: { save_steps: -1 }, around: () => ({}) };
-const EXTRAS: readonly Extra[] = [{ name: 'saving', settings: { save_steps: WINDOW.save }, around: (dir) => ({ outputDir: dir }) }];
+const NOTHING: Extra = { name: 'nothing saved', paid: 'every step', settings: { save_steps: -1 }, around: () => ({}) };
+/** `server`: address of a W&B server on this machine. */
+const extrasWith = (server: string): readonly Extra[] => [
+  { name: 'saving', paid: 'every save', settings: { save_steps: WINDOW.save }, around: (dir) => ({ outputDir: dir }) },
+  {
+    name: 'tracking by JSONL, TensorBoard and W&B, a row a step',
+    paid: 'every step',
+    settings: { logging_steps: 1 },
+    around(dir) {
+      const settings = { mode: 'online', baseUrl: server, apiKey: 'key', project: 'bench', name: 'bench', resume: 'allow', dir, tags: [] } as const;
+      const wandb = new WandbTracker({ platform: nodePlatform, settings, say: () => undefined });
+      return { tracker: allOf([new JsonlTracker(nodePlatform, join(dir, 'log.jsonl')), new TensorBoardTracker(nodePlatform, join(dir, 'runs')), wandb]) };
+    },
+  },
+];
 
 const SETTINGS: TrainSettings = {
   run_name: 'extras', epoch: 1, max_steps: WINDOW.last + 1, per_device_train_batch_size: 4, gradient_accumulation_steps: 2, learning_rate: 1e-4, lr_scheduler_type: 'constant',
@@ -64,15 +83,17 @@ async function turn(session: Session, extra: Extra, dir: string): Promise<Cost> 
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;
   };
+  mkdirSync(dir, { recursive: true });
+  const { tracker: own = allOf([]), ...around } = extra.around(dir);
   const tracker = {
-    ...allOf([]),
+    ...own,
     progress({ step }: { step: number }): void {
       const sign = step === WINDOW.first ? -1 : step === WINDOW.last ? 1 : 0;
       wall += sign * performance.now();
       cpu += sign * processor();
     },
   };
-  await train(session, source, { ...SETTINGS, ...extra.settings }, { tracker, ...extra.around(dir) });
+  await train(session, source, { ...SETTINGS, ...extra.settings }, { ...around, tracker });
   const steps = WINDOW.last - WINDOW.first;
   return { wallMs: wall / steps, cpuMs: cpu / steps };
 }
@@ -82,8 +103,9 @@ export async function extras(b: Bench): Promise<void> {
   const config = loraConfig({ r: 16, lora_alpha: 16, lora_dropout: 0.05, target_modules: 'all-linear' });
   const session = await openSession(nodePlatform, b.device, { baseModel: base, finetuning: { kind: 'lora', config } });
   const dir = mkdtempSync(join(tmpdir(), 'vernier-extras-'));
+  const server = new WandbServer('key');
   try {
-    const all = [NOTHING, ...EXTRAS];
+    const all = [NOTHING, ...extrasWith(await server.listen())];
     const costs = all.map((): Cost[] => []);
     for (let round = -1; round < TURNS; round++) {
       // The order changes from round to round, so that a machine that slows down slows all of them; the first round compiles.
@@ -98,16 +120,17 @@ export async function extras(b: Bench): Promise<void> {
     const saves = Math.floor(WINDOW.last / WINDOW.save);
     all.forEach((extra, at) => {
       const wallMs = middle(at, 'wallMs');
-      // What the window's saves have cost, spread over the steps between two saves of a usual run.
       const share = (of: keyof Cost): string => {
-        const extraMs = ((middle(at, of) - middle(0, of)) * steps) / saves;
-        return `${((100 * extraMs) / (SAVE_STEPS * middle(0, of))).toFixed(2)} %`;
+        const ofStep = (middle(at, of) - middle(0, of)) / middle(0, of);
+        return `${(100 * (extra.paid === 'every step' ? ofStep : (ofStep * steps) / saves / SAVE_STEPS)).toFixed(2)} %`;
       };
-      const shares = at === 0 ? '' : `: ${share('cpuMs')} of processor time, ${share('wallMs')} by the clock, every ${SAVE_STEPS} steps`;
+      const every = extra.paid === 'every save' ? `, a save every ${SAVE_STEPS} steps` : '';
+      const shares = at === 0 ? '' : `: ${share('cpuMs')} of processor time, ${share('wallMs')} by the clock${every}`;
       b.report({ group: 'extras', what: `step, ${extra.name}${shares}`, ms: wallMs, rate: (8 / wallMs) * 1000, unit: 'rows/s' });
     });
   } finally {
     session.close();
+    await server.close();
     rmSync(dir, { recursive: true, force: true });
   }
 }
