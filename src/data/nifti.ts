@@ -28,7 +28,7 @@ const SMALL_BYTES = 1 << 20;
 /** What may follow the voxels in a compressed file; nibabel ignores it, and real files have a few bytes of it at most. */
 const MAX_SURPLUS_BYTES = 1 << 20;
 
-/** All voxels, or those of some slices: the numbers of a voxel are `parts` apart. */
+/** A volume open for slices: its voxels are in memory, or are read from its file when they are asked for. */
 export class Volume {
   readonly header: NiftiHeader;
   private readonly type: DataType;
