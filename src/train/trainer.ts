@@ -160,6 +160,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
   let tokens = 0;
   let step = firstStep;
   let evaluatedAt: number | undefined;
+  let isStarted = false;
   const inFlight: Promise<undefined>[] = [];
 
   const isEvaluationDue = (): boolean => evaluator !== undefined && evaluatedAt !== step && evaluationFallsOn(step, settings, plan);
@@ -198,6 +199,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
       config: { ...settings },
       ...(around.resume && { resumed: { state: checkpoint?.run.trackers ?? {}, history: state.log_history.map((row) => ({ ...row }) as Row) } }),
     });
+    isStarted = true;
     if (checkpoint) await tracker.event('info', `Resumed from ${checkpoint.dir}, after step ${firstStep} of ${plan.totalSteps}.`);
     for (const note of notes) await warn(`Not as it would have been without the break: ${note}.`);
     if (plan.totalSteps <= schedule.warmupSteps && schedule.scheduler !== 'constant') {
@@ -267,7 +269,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
     return { outcome, steps: step, state, skippedSteps: ledger.skippedSteps, memory, ...(last !== undefined && { checkpoint: last }) };
   } catch (error) {
     await saver?.settle().catch(() => undefined); // a save under way comes to its end; the first error is the one to report
-    await tracker.finish({ outcome: 'failed', figures: { steps_done: step }, files: saver?.checkpoint === undefined ? [] : [saver.checkpoint] });
+    if (isStarted) await tracker.finish({ outcome: 'failed', figures: { steps_done: step }, files: saver?.checkpoint === undefined ? [] : [saver.checkpoint] });
     throw error;
   } finally {
     optimizer.release();
