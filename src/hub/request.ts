@@ -129,7 +129,8 @@ export function inWords(cause: unknown, settings: HubSettings, action: string): 
   if (cause instanceof HubError) return cause;
   const isTimeout = cause instanceof Error && (cause.name === 'TimeoutError' || cause.name === 'AbortError');
   const words = isTimeout ? `${settings.endpoint} does not answer` : `${settings.endpoint} cannot be reached (${withoutToken(reasons(cause), settings.token)})`;
-  return new HubError(`Cannot ${action}: ${words}. Check the network and HF_ENDPOINT; with the files in the cache, HF_HUB_OFFLINE=1 works without a network.`, 0);
+  const hint = settings.networkHint === undefined ? '' : ` ${settings.networkHint}`;
+  return new HubError(`Cannot ${action}: ${words}. Check the network and HF_ENDPOINT; with the files in the cache, HF_HUB_OFFLINE=1 works without a network.${hint}`, 0);
 }
 
 /** "fetch failed" alone says nothing; its cause says ECONNREFUSED. */

@@ -36,6 +36,8 @@ export interface HubSettings {
   /** The folder with `models--org--name`; undefined where there is none (a browser names its own). */
   cacheDir: string | undefined;
   times: HubTimes;
+  /** Added to messages about a network that does not work. */
+  networkHint?: string;
 }
 
 const DEFAULT_ENDPOINT = 'https://huggingface.co';
@@ -61,7 +63,9 @@ export async function hubSettingsFromEnv(platform: Platform): Promise<HubSetting
   const hfHome = path('HF_HOME') ?? below(path('XDG_CACHE_HOME') ?? below(home, '.cache'), 'huggingface');
   const cacheDir = path('HF_HUB_CACHE') ?? path('HUGGINGFACE_HUB_CACHE') ?? below(hfHome, 'hub');
   const { token, source } = await findToken(platform, env, path('HF_TOKEN_PATH') ?? below(hfHome, 'token'));
+  const isProxyUnused = platform.name === 'node' && (env('HTTPS_PROXY') ?? env('https_proxy')) !== undefined && env('NODE_USE_ENV_PROXY') === undefined;
   return {
+    ...(isProxyUnused && { networkHint: 'HTTPS_PROXY is set, which Node uses from version 24 on, with NODE_USE_ENV_PROXY=1; Deno and Bun use it by themselves.' }),
     endpoint: checkedEndpoint(env('HF_ENDPOINT') ?? DEFAULT_ENDPOINT, 'HF_ENDPOINT'),
     token,
     tokenSource: source,
