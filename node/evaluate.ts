@@ -112,7 +112,7 @@ async function onGpu(
     say(`GPU: ${report.description}${report.isSoftware ? ' (software)' : ''}`);
     const session = await openSession(platform, device, {
       baseModel: base,
-      ...(adapter === null ? { finetuning: { kind: 'none' } } : { initAdapter: adapter }),
+      ...(adapter === null ? { finetuning: { kind: 'none' } } : { initAdapter: adapter, isFrozen: true }),
       imageAttention: options.image_attention,
       ...pixels(context),
     });

@@ -66,9 +66,15 @@ export class ParameterArena {
   private readonly device: Device;
   private readonly slots = new Map<string, Slot>();
 
-  /** `label`: what the values count as in the memory report ('adapters', or 'weights' where a whole model is trained). */
-  constructor(device: Device, specs: readonly ParameterSpec[], label: 'adapters' | 'weights' = 'adapters') {
+  private readonly isFrozen: boolean;
+
+  /**
+   * `label`: what the values count as in the memory report ('adapters', or 'weights' where a whole model is trained). `isFrozen`: the values are only read, and there
+   * is no room for gradients and moments (all four ranges are the values').
+   */
+  constructor(device: Device, specs: readonly ParameterSpec[], label: 'adapters' | 'weights' = 'adapters', isFrozen = false) {
     this.device = device;
+    this.isFrozen = isFrozen;
     const { pieces, arenas } = layOut(specs, device.maxBindingBytes);
     this.arenas = arenas.map(({ decay, bytes }) => {
       const range = (name: string): BufferView => {
@@ -76,7 +82,9 @@ export class ParameterArena {
         device.clear(view);
         return view;
       };
-      return { decay, bytes, values: range(label), gradients: range('gradients'), m: range('optimizer'), v: range('optimizer') };
+      const values = range(label);
+      if (isFrozen) return { decay, bytes, values, gradients: values, m: values, v: values };
+      return { decay, bytes, values, gradients: range('gradients'), m: range('optimizer'), v: range('optimizer') };
     });
     const parameters = new Map<string, Parameter & { grad: Tensor }>();
     specs.forEach((spec, at) => {
@@ -96,6 +104,7 @@ export class ParameterArena {
   }
 
   zeroGradients(): void {
+    if (this.isFrozen) throw new Error('these parameters were opened to be read, not to be trained');
     for (const arena of this.arenas) this.device.clear(arena.gradients);
   }
 
@@ -174,7 +183,7 @@ export class ParameterArena {
 
   /** Gives the buffers back to the pool; the parameters are unusable after that. */
   release(): void {
-    for (const { values, gradients, m, v } of this.arenas) for (const view of [values, gradients, m, v]) this.device.pool.release(view);
+    for (const { values, gradients, m, v } of this.arenas) for (const view of new Set([values, gradients, m, v])) this.device.pool.release(view);
   }
 
   private parameter(name: string): Parameter & { grad: Tensor } {

@@ -35,6 +35,8 @@ export interface SessionOptions {
   finetuning?: Finetuning;
   /** PEFT adapter folder to start from. */
   initAdapter?: string;
+  /** The model is asked and not trained: no memory is set aside for gradients and the optimizer. */
+  isFrozen?: boolean;
   seed?: number;
   minPixels?: number;
   maxPixels?: number;
@@ -150,6 +152,7 @@ export async function openSession(platform: Platform, device: Device, options: S
       device,
       [...plan.trained].map(([name, shape]) => ({ name, shape: matrixShape(shape), decay: shape.length > 1 })),
       plan.config ? 'adapters' : 'weights',
+      options.isFrozen,
     );
     try {
       const parameters = await loadAll(device, folder, description, plan, arena, options.onProgress);

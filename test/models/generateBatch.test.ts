@@ -42,7 +42,10 @@ describe.each([qwen, gemma].filter(({ name }) => hasGolden('models', name)))('$n
 
   it.runIf(hasGolden('golden', name, 'runs', 'lora_token_mean', 'adapter_final'))('with an adapter equals each prompt alone', async () => {
     const initAdapter = goldenPath('golden', name, 'runs', 'lora_token_mean', 'adapter_final');
-    await withSession(device, { baseModel, initAdapter }, async ({ model, processor }) => {
+    await withSession(device, { baseModel, initAdapter, isFrozen: true }, async ({ model, processor, arena }) => {
+      expect(() => arena.zeroGradients()).toThrow('not to be trained');
+      device.pool.resetPeak();
+      expect(device.pool.report().peakByLabel['optimizer'] ?? 0).toBe(0);
       const options = { maxNewTokens: 12, endIds: processor.endOfTurnIds };
       const prompts = cases.slice(0, 3).map(promptOf);
       const together = await generateBatch(device, model, prompts, options);
