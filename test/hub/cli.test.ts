@@ -192,6 +192,20 @@ describe('train', () => {
     expectNoToken(ended, out);
   });
 
+  it('a slow hub does not hold up training: saves go on, and of those that wait the newest is pushed', async () => {
+    hub.faults = [{ on: /PUT/, fault: { kind: 'slow', bytes: 1, ms: 1500 }, times: 99 }];
+    const out = at('out-slow');
+    const flags = { ...SHORT, base_model_hf: tinyModel, train_file: at('rows.jsonl'), max_steps: 12, save_steps: 1, lora_checkpoint_dir: out, push_LoRA: true };
+    const ended = await run({ ...flags, save_total_limit: 2, learning_rate: 0.01, lr_scheduler_type: 'constant' });
+    expect(ownWords(ended.error)).toBe('');
+    expect(ended.code).toBe(0);
+    const pushed = hub.commitLog.filter((line) => line.startsWith('tester/out-slow') && !line.endsWith('initial commit'));
+    // Were training to wait for its pushes, all 12 saves would be there.
+    expect(pushed.length).toBeLessThan(8);
+    expect(hub.files('model', 'tester/out-slow').get('adapter_model.safetensors')?.equals(readFileSync(join(out, 'adapter_model.safetensors')))).toBe(true);
+    expect(ended.output).not.toMatch(/Warning: .*push/);
+  });
+
   it('--push_merged_model merges and pushes the whole model', async () => {
     const ended = await run({ ...SHORT, train_file: at('rows.jsonl'), max_steps: 1, lora_checkpoint_dir: at('out-merge'), push_merged_model: true, merged_model_hf: 'tiny-merged' });
     expect(ownWords(ended.error)).toBe('');
