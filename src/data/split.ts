@@ -13,7 +13,10 @@ export type SplitBy = 'volume' | 'slice';
 /** Rows that share a limit: one of the task lists. */
 export interface SplitPool {
   rows: Uint32Array;
-  /** Rows wanted for validation; fewer come back where the held-out volumes have fewer. 0: none. −1: every row of the volumes held out, a tenth of the rows. */
+  /**
+   * Rows wanted for validation; fewer come back where the held-out volumes have fewer. 0: none. −1: every row of the volumes held out, a tenth of the
+   * rows. As many as there are, or more: half.
+   */
   validation: number;
 }
 
@@ -21,6 +24,8 @@ export interface SplitOptions {
   seed: number;
   /** Default 'volume'. */
   by?: SplitBy;
+  /** Validation rows wanted in all, where that is less than the pools' own: no more volumes are held out than that takes. −1: no such limit. */
+  total?: number;
   /** What must not be in both sets, the volume; a number from 0. */
   group(row: number): number;
   /** Names a group whatever its number: the split does not depend on how volumes are counted. */
@@ -41,18 +46,21 @@ export function splitRows(pools: readonly SplitPool[], options: SplitOptions): S
   const wanted = pools.map(({ rows, validation }) => {
     if (!Number.isSafeInteger(validation) || validation < -1)
       throw new UserError(`Validation size ${validation}: a whole number from 0 is expected (0 for no validation set), or -1.`);
-    const most = Math.max(0, rows.length - 1); // one row at least is left to learn from
-    return validation === -1 ? Math.min(most, Math.ceil(rows.length / 10)) : Math.min(most, validation);
+    if (validation === -1) return Math.min(Math.max(0, rows.length - 1), Math.ceil(rows.length / 10));
+    // More than there are: something must be left to learn from, and half is.
+    return validation >= rows.length ? Math.floor(rows.length / 2) : validation;
   });
   if (options.by === 'slice') {
     const orders = pools.map(({ rows }) => numpyPermutation(rows.length, options.seed).map((at) => rows[at] ?? 0));
     return { train: orders.map((order, i) => order.slice(wanted[i])), validation: orders.map((order, i) => order.slice(0, wanted[i])), unused: 0 };
   }
-  const held = wanted.some((count) => count > 0) ? heldOutGroups(pools, wanted, options) : new Set<number>();
+  const sum = wanted.reduce((all, count) => all + count, 0);
+  const share = options.total === undefined || options.total < 0 || sum === 0 ? 1 : Math.min(1, options.total / sum);
+  const held = sum * share > 0 ? heldOutGroups(pools, wanted.map((count) => Math.ceil(count * share)), options) : new Set<number>();
   let unused = 0;
-  const validation = pools.map((pool, i) => {
+  const validation = pools.map((pool) => {
     const candidates = pool.rows.filter((row) => held.has(options.group(row)));
-    const count = pool.validation === -1 ? candidates.length : Math.min(wanted[i] ?? 0, candidates.length);
+    const count = pool.validation === -1 ? candidates.length : Math.min(pool.validation, candidates.length);
     unused += candidates.length - count;
     return takeTurns(candidates, count, options).sort();
   });
@@ -60,12 +68,13 @@ export function splitRows(pools: readonly SplitPool[], options: SplitOptions): S
 }
 
 /**
- * Whole groups, in the order of their hash, until every stratum has its part; the last group of a stratum stays in training. Where that leaves a pool
- * without any validation rows, the group goes whose loss leaves the fewest strata untrained, as long as every pool keeps one.
+ * Whole groups, in the order of their hash, until every stratum has its part (not more than a fifth of a small one), then until every pool has; the last
+ * group of a stratum stays in training. Where that leaves a pool without any validation rows, the group goes whose loss leaves the fewest strata
+ * untrained, as long as every pool keeps one.
  */
 function heldOutGroups(pools: readonly SplitPool[], wanted: readonly number[], options: SplitOptions): Set<number> {
   const census = countGroups(pools, wanted, options);
-  const { groups, groupsLeft, poolGroupsLeft, missing } = census;
+  const { groups, groupsLeft, poolGroupsLeft, missing, poolMissing } = census;
   const stream = streamId('validation volumes');
   const order = [...groups.keys()]
     .map((number) => ({ number, name: options.groupName(number), hash: counterHash(options.seed, stream, 0, streamId(options.groupName(number))) }))
@@ -79,7 +88,10 @@ function heldOutGroups(pools: readonly SplitPool[], wanted: readonly number[], o
       missing.set(own, (missing.get(own) ?? 0) - count);
       groupsLeft.set(own, (groupsLeft.get(own) ?? 0) - 1);
     }
-    for (const pool of group?.pools ?? []) poolGroupsLeft[pool] = (poolGroupsLeft[pool] ?? 0) - 1;
+    for (const [pool, count] of group?.pools ?? []) {
+      poolGroupsLeft[pool] = (poolGroupsLeft[pool] ?? 0) - 1;
+      poolMissing[pool] = (poolMissing[pool] ?? 0) - count;
+    }
   };
   const orphans = (number: number): number => [...(groups.get(number)?.strata.keys() ?? [])].filter((own) => (groupsLeft.get(own) ?? 0) < 2).length;
 
@@ -87,11 +99,15 @@ function heldOutGroups(pools: readonly SplitPool[], wanted: readonly number[], o
     const isNeeded = [...(groups.get(number)?.strata.keys() ?? [])].some((own) => (missing.get(own) ?? 0) > 0);
     if (isNeeded && orphans(number) === 0) hold(number);
   }
+  for (const number of order) {
+    const isNeeded = [...(groups.get(number)?.pools.keys() ?? [])].some((pool) => (poolMissing[pool] ?? 0) > 0);
+    if (isNeeded && !held.has(number) && orphans(number) === 0) hold(number);
+  }
   wanted.forEach((count, pool) => {
     if (count === 0 || [...held].some((number) => groups.get(number)?.pools.has(pool))) return;
     const candidates = order
       .filter((number) => !held.has(number) && groups.get(number)?.pools.has(pool))
-      .filter((number) => [...(groups.get(number)?.pools ?? [])].every((one) => (poolGroupsLeft[one] ?? 0) > 1))
+      .filter((number) => [...(groups.get(number)?.pools.keys() ?? [])].every((one) => (poolGroupsLeft[one] ?? 0) > 1))
       .sort((a, b) => orphans(a) - orphans(b)); // a stable sort: equal ones keep the order of their hash
     if (candidates[0] !== undefined) hold(candidates[0]);
   });
@@ -101,7 +117,8 @@ function heldOutGroups(pools: readonly SplitPool[], wanted: readonly number[], o
 interface Group {
   /** Rows of each stratum. */
   strata: Map<number, number>;
-  pools: Set<number>;
+  /** Rows of each pool. */
+  pools: Map<number, number>;
 }
 
 interface Census {
@@ -111,6 +128,8 @@ interface Census {
   poolGroupsLeft: number[];
   /** Validation rows that a stratum has no groups for yet. */
   missing: Map<number, number>;
+  /** The same of each pool. */
+  poolMissing: number[];
 }
 
 function countGroups(pools: readonly SplitPool[], wanted: readonly number[], options: SplitOptions): Census {
@@ -118,24 +137,25 @@ function countGroups(pools: readonly SplitPool[], wanted: readonly number[], opt
   const groupsLeft = new Map<number, number>();
   const missing = new Map<number, number>();
   const poolGroupsLeft = pools.map(({ rows }, pool) => {
-    const strata = new Set<number>();
+    const strata = new Map<number, number>();
     const ownGroups = new Set<number>();
     for (const row of rows) {
       const own = options.stratum(row);
       const number = options.group(row);
       let group = groups.get(number);
-      if (group === undefined) groups.set(number, (group = { strata: new Map<number, number>(), pools: new Set<number>() }));
+      if (group === undefined) groups.set(number, (group = { strata: new Map<number, number>(), pools: new Map<number, number>() }));
       const count = group.strata.get(own) ?? 0;
       if (count === 0) groupsLeft.set(own, (groupsLeft.get(own) ?? 0) + 1);
       group.strata.set(own, count + 1);
-      group.pools.add(pool);
-      strata.add(own);
+      group.pools.set(pool, (group.pools.get(pool) ?? 0) + 1);
+      strata.set(own, (strata.get(own) ?? 0) + 1);
       ownGroups.add(number);
     }
-    for (const own of strata) missing.set(own, (missing.get(own) ?? 0) + Math.ceil((wanted[pool] ?? 0) / strata.size));
+    for (const [own, count] of strata)
+      missing.set(own, (missing.get(own) ?? 0) + Math.min(Math.ceil((wanted[pool] ?? 0) / strata.size), Math.ceil(count / 5)));
     return ownGroups.size;
   });
-  return { groups, groupsLeft, poolGroupsLeft, missing };
+  return { groups, groupsLeft, poolGroupsLeft, missing, poolMissing: [...wanted] };
 }
 
 /** Rows of the strata in turn, each stratum in shuffled order, so that small tasks are not crowded out. */

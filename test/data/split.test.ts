@@ -146,6 +146,26 @@ describe('split', () => {
     expect(split(data, { validation: -1, seed: 1, by: 'slice' }).validation).toHaveLength(20);
   });
 
+  test('more than there are: half, and every row of the volumes held out', () => {
+    const data = items(...Array.from({ length: 10 }, (_, i): [string, string, number] => ['A', `a${i}`, 4]));
+    for (const validation of [40, 1000]) {
+      const found = split(data, { validation, seed: 1 });
+      expect([found.validation.length, found.train.length, found.unused]).toEqual([20, 20, 0]);
+      expect(split(data, { validation, seed: 1, by: 'slice' }).validation).toHaveLength(20);
+    }
+    expect(split(data, { validation: 39, seed: 1, by: 'slice' }).train).toHaveLength(1);
+  });
+
+  test('a total below the pools holds out no more volumes than it takes', () => {
+    const rows = Uint32Array.from({ length: 400 }, (_, i) => i);
+    const pools = [0, 200].map((from) => ({ rows: rows.slice(from, from + 200), validation: 100 }));
+    const options = { seed: 3, group: (row: number) => row % 40, groupName: String, stratum: (row: number) => (row < 200 ? 0 : 1) };
+    const found = splitRows(pools, { ...options, total: 20 });
+    expect(found.train.map((own) => own.length)).toEqual([190, 190]);
+    expect(found.validation.map((own) => own.length)).toEqual([10, 10]);
+    expect(splitRows(pools, options).validation.map((own) => own.length)).toEqual([100, 100]);
+  });
+
   test('a volume that two lists share is held out of both', () => {
     const groups = Array.from({ length: 40 }, (_, row) => row % 10);
     const pools = [0, 20].map((from) => ({ rows: Uint32Array.from({ length: 20 }, (_, i) => from + i), validation: from === 0 ? 4 : 0 }));

@@ -239,6 +239,7 @@ function chooseRows(
     group: (row) => table.volume(row),
     groupName: (group) => table.volumes[group] ?? '',
     stratum: (row) => table.config(row),
+    total: settings.val_sample_limit,
   };
   const isHeldOut = settings.val_sample_limit !== 0;
   const split = splitRows(pools.map((pool) => ({ rows: pool.rows, validation: isHeldOut ? limited('val', pool) : 0 })), options);
