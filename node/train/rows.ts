@@ -10,6 +10,7 @@ import type { RowList } from '../../src/train/sources.ts';
 import type { Session } from '../../src/train/session.ts';
 import { openDataWorkers, workerCount } from '../workers/pool.ts';
 import type { RunContext } from './context.ts';
+import { openScenes } from './scenes.ts';
 import { findTaskRows } from './taskRows.ts';
 
 /** Rows that can be told apart and counted; examples are made of them later. */
@@ -49,7 +50,8 @@ export async function findRows(context: RunContext, base: string): Promise<Found
   return found;
 }
 
-export async function openRows({ platform, options }: RunContext, found: FoundRows, session: Session): Promise<OpenRows> {
+export async function openRows(context: RunContext, found: FoundRows, session: Session): Promise<OpenRows> {
+  const { platform, options } = context;
   const { processor, model } = session;
   const { dataDir, preparedDir } = found;
   const settings = {
@@ -69,6 +71,7 @@ export async function openRows({ platform, options }: RunContext, found: FoundRo
     ...source(held),
     ask: (index) => workers.make({ ...held.request(index), ask: true }, held.place(index)),
     ...(found.validationQuestion && { question: found.validationQuestion }),
+    scene: openScenes(context, found, held, processor),
   } : undefined;
   return {
     train: source(found.train),

@@ -139,7 +139,8 @@ export const dataOptions = {
     group: 'Evaluation', type: 'integer', default: 0, min: 0,
     help: "Held-out rows of each task, always the same, that the model also answers at every evaluation. The answers are scored as MedVision's benchmark does: " +
       'eval_AD_mae, _mre, _mre<0.1, _success_rate (TL alike), eval_Detection_iou, _f1, _precision, _recall, _iou>0.5, _mae, _success_rate. 0: none. ' +
-      'For task lists, and rows of --val_file that name a "task" (AD, Detection, TL).',
+      'For task lists, and rows of --val_file that name a "task" (AD, Detection, TL). W&B and TensorBoard get pictures of up to four a task, the answer and the ' +
+      'truth drawn in or below; four rows of no task are answered for such pictures too.',
   },
   eval_max_new_tokens: {
     group: 'Evaluation', type: 'integer', default: 128, min: 1, help: 'Length at which such an answer is cut off; a right one has about 30 tokens.',

@@ -5,11 +5,11 @@
  */
 import { joinPath, UserError } from '../platform.ts';
 import type { AppendFile, Platform } from '../platform.ts';
-import { doubleField, floatField, integerField, joinBytes, messageField, stringField } from './protobuf.ts';
+import { bytesField, doubleField, floatField, integerField, joinBytes, messageField, stringField } from './protobuf.ts';
 import type { Field } from './protobuf.ts';
 import { tagOf } from './tags.ts';
 import { redactConfig } from './tracker.ts';
-import type { Row, RunInfo, Summary, Tracker } from './tracker.ts';
+import type { Picture, Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
 const CRC32C = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
@@ -40,6 +40,7 @@ export function eventRecord(event: Uint8Array): Uint8Array {
 const SUMMARY = 5;
 const SESSION_LOG = 7;
 const DT_STRING = 7;
+const RGB = 3;
 
 function scalar(key: string, value: number): Field {
   return messageField(1, [stringField(1, tagOf(key)), floatField(2, value)]);
@@ -51,6 +52,10 @@ function text(tag: string, markdown: string): Field {
   return messageField(1, [stringField(1, `${tag}/text_summary`), messageField(8, tensor), messageField(9, [messageField(1, [stringField(1, 'text')])])]);
 }
 
+function image(tag: string, { png, width, height }: Picture): Field {
+  return messageField(1, [stringField(1, tag), messageField(4, [integerField(1, height), integerField(2, width), integerField(3, RGB), bytesField(4, png)])]);
+}
+
 export class TensorBoardTracker implements Tracker {
   readonly #platform: Platform;
   readonly #dir: string;
@@ -58,6 +63,7 @@ export class TensorBoardTracker implements Tracker {
   #file: AppendFile | undefined;
   #queue: Promise<void> = Promise.resolve();
   #lastStep = 0;
+  #pictures: Field[] = [];
 
   /** Files go to `dir`, which TensorBoard is pointed at; `now` in milliseconds since 1970. */
   constructor(platform: Platform, dir: string, now: () => number = Date.now) {
@@ -84,9 +90,16 @@ export class TensorBoardTracker implements Tracker {
 
   progress(): void {}
 
+  /** The image, and its caption as a text under the same tag: TensorBoard shows none below an image. */
+  picture(key: string, picture: Picture): void {
+    this.#pictures.push(image(tagOf(key), picture), text(tagOf(key), picture.caption));
+  }
+
   log(row: Row, step: number): Promise<void> {
     this.#lastStep = Math.max(this.#lastStep, step);
-    const values = Object.entries(row).flatMap(([key, value]) => (typeof value === 'number' && key !== 'step' ? [scalar(key, value)] : []));
+    const figures = Object.entries(row).flatMap(([key, value]) => (typeof value === 'number' && key !== 'step' ? [scalar(key, value)] : []));
+    const values = [...figures, ...this.#pictures];
+    this.#pictures = [];
     return values.length === 0 ? Promise.resolve() : this.#write(step, messageField(SUMMARY, values));
   }
 

@@ -88,9 +88,12 @@ export function allOf(trackers: readonly Tracker[]): Tracker {
       for (const tracker of alive) tracker.progress(now);
     },
     log: (row, step) => each((tracker) => tracker.log(row, step)),
-    picture(key, picture, step) {
-      for (const tracker of alive) tracker.picture?.(key, picture, step);
-    },
+    // Absent where none shows any: then nobody draws them.
+    ...(trackers.some((tracker) => tracker.picture) && {
+      picture(key: string, picture: Picture, step: number): void {
+        for (const tracker of alive) tracker.picture?.(key, picture, step);
+      },
+    }),
     event: (level, text) => each((tracker) => tracker.event(level, text)),
     finish: (summary) => each((tracker) => tracker.finish(summary)),
     // Those that have failed too: a run that goes on starts them again.

@@ -15,6 +15,8 @@ import { generateBatch } from '../models/generate.ts';
 import type { Row } from '../track/tracker.ts';
 import type { EvaluationMoment, Evaluator } from './evaluator.ts';
 import { countLabels, runMicroBatch } from './microBatch.ts';
+import { PICTURES, PredictionPictures } from './predictionPictures.ts';
+import type { AnsweredRow, Scene } from './predictionPictures.ts';
 import type { Session } from './session.ts';
 import type { ExampleSource } from './trainer.ts';
 
@@ -23,6 +25,8 @@ export interface EvaluationRows extends ExampleSource {
   question?(index: number): Promise<Question | undefined>;
   /** The row up to where its last answer begins; absent where no answers can be asked for. */
   ask?(index: number): Promise<Example>;
+  /** What pictures of predictions are drawn on; undefined for a row without an image. Asked only where a tracker takes pictures. */
+  scene?(index: number): Promise<Scene | undefined>;
 }
 
 export interface EvaluationSettings {
@@ -44,8 +48,8 @@ export interface Question {
 interface TaskRows {
   tag: TaskTag | undefined;
   rows: number[];
-  /** Those that the model is asked about. */
-  asked: { index: number; question: Question }[];
+  /** Those that the model is asked about; of rows that are of no task, some for pictures alone. */
+  asked: { index: number; question?: Question }[];
 }
 
 interface TokenSums {
@@ -66,6 +70,7 @@ export class RowEvaluator implements Evaluator {
   private readonly settings: EvaluationSettings;
   private readonly onProgress: (done: number, total: number) => void;
   private tasks: TaskRows[] | undefined;
+  private pictures: PredictionPictures | undefined;
 
   /** @param onProgress rows evaluated and answered, of how many */
   constructor(rows: EvaluationRows, settings: EvaluationSettings, onProgress: (done: number, total: number) => void = () => undefined) {
@@ -74,9 +79,13 @@ export class RowEvaluator implements Evaluator {
     this.onProgress = onProgress;
   }
 
-  async evaluate(session: Session, { stop }: EvaluationMoment): Promise<Row | undefined> {
+  async evaluate(session: Session, { step, tracker, stop }: EvaluationMoment): Promise<Row | undefined> {
     const startedAt = performance.now();
-    const tasks = (this.tasks ??= await this.findTasks());
+    const { scene } = this.rows;
+    const pictures = tracker.picture && scene ? (this.pictures ??= new PredictionPictures((index) => scene(index), session.platform)) : undefined;
+    pictures?.begin();
+    const found = (this.tasks ??= await this.findTasks());
+    const tasks = pictures ? found : found.map((task) => (task.tag === undefined ? { ...task, asked: [] } : task));
     const total = tasks.reduce((sum, { rows, asked }) => sum + rows.length + asked.length, 0);
     let done = 0;
     const advance = (count: number): void => this.onProgress((done += count), total);
@@ -93,10 +102,14 @@ export class RowEvaluator implements Evaluator {
     for (const { tag, asked } of tasks) {
       const [first] = asked;
       if (first === undefined) continue;
-      const scores = await this.answers(session, asked, stop, advance);
-      if (scores === undefined) return undefined;
-      Object.assign(row, answerFigures(`eval_${tag}`, first.question.taskType, scores));
+      const answered = await this.answers(session, asked, stop, advance);
+      if (answered === undefined) return undefined;
+      if (tag !== undefined && first.question) {
+        Object.assign(row, answerFigures(`eval_${tag}`, first.question.taskType, answered.flatMap(({ score }) => score ?? [])));
+      }
+      await pictures?.draw(tag, answered, tracker);
     }
+    pictures?.tell(tracker, step);
     const seconds = (performance.now() - startedAt) / 1000;
     return {
       ...tokenFigures('eval', all),
@@ -120,8 +133,14 @@ export class RowEvaluator implements Evaluator {
     return [...Object.values(TASK_TAGS), undefined].flatMap((tag): TaskRows[] => {
       const own = all.filter((index) => tagOf(index) === tag);
       if (own.length === 0) return [];
-      const drawn = tag && rows.ask ? shuffled(own.length, settings.seed, streamId('eval_generate')).subarray(0, settings.eval_generate).sort() : [];
-      return [{ tag, rows: own, asked: Array.from(drawn, (at) => ({ index: own[at]!, question: questions[own[at]!]! })) }];
+      const most = tag === undefined ? Math.min(PICTURES, settings.eval_generate) : settings.eval_generate;
+      const drawn = rows.ask ? shuffled(own.length, settings.seed, streamId('eval_generate')).subarray(0, most).sort() : [];
+      const asked = Array.from(drawn, (at) => {
+        const index = own[at]!;
+        const question = questions[index];
+        return { index, ...(question && { question }) };
+      });
+      return [{ tag, rows: own, asked }];
     });
   }
 
@@ -166,21 +185,21 @@ export class RowEvaluator implements Evaluator {
     asked: TaskRows['asked'],
     stop: AbortSignal | undefined,
     advance: (count: number) => void,
-  ): Promise<AnswerScore[] | undefined> {
+  ): Promise<AnsweredRow[] | undefined> {
     const { per_device_eval_batch_size: size, eval_max_new_tokens: maxNewTokens, parser } = this.settings;
-    const scores: AnswerScore[] = [];
+    const answered: AnsweredRow[] = [];
     for (let start = 0; start < asked.length; start += size) {
       const batch = asked.slice(start, start + size);
       const prompts = await Promise.all(batch.map(({ index }) => this.rows.ask!(index)));
       const written = await generateBatch(device, model, prompts, { maxNewTokens, endIds: processor.endOfTurnIds, ...(stop && { stop }) });
       if (stop?.aborted) return undefined;
-      batch.forEach(({ question }, i) => {
+      batch.forEach(({ index, question }, i) => {
         const text = processor.decode(written[i]!.ids, { skipSpecialTokens: true });
-        scores.push(scoreAnswer(question.taskType, text, question.values, parser));
+        answered.push({ index, text, ...(question && { score: scoreAnswer(question.taskType, text, question.values, parser), values: question.values }) });
       });
       advance(batch.length);
     }
-    return scores;
+    return answered;
   }
 }
 
