@@ -4,7 +4,7 @@
 // subgroup. Large heads are cut into PARTS slices of the head dimension, one an invocation; partial scores then meet in `exchange`.
 // stats (T, H, 3), for the backward: the largest score, the log of the softmax denominator relative to it (their sum, the log-sum-exp, would lose
 // digits where scores are large), and delta, which attention_delta.wgsl writes.
-// uses: softcap, attention_cells
+// uses: attention_operands, softcap, attention_cells
 const D: u32 = 64u;
 const PARTS: u32 = 1u;
 const QUERIES: u32 = 64u;
@@ -26,15 +26,6 @@ const SLICE: u32 = (D + 4u * PARTS - 1u) / (4u * PARTS);
 const ROW: u32 = SLICE * PARTS;
 const BLOCKS: u32 = KEYS / 4u;
 const MASKED: f32 = -3.0e38;
-
-struct Params { blocks: u32, slices: u32, queries: u32, heads: u32, kv_heads: u32, scale: f32 }
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> q: array<Cell>;
-@group(0) @binding(2) var<storage, read> k: array<Cell>;
-@group(0) @binding(3) var<storage, read> v: array<Cell>;
-@group(0) @binding(4) var<storage, read> ranges: array<u32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
-@group(0) @binding(6) var<storage, read_write> stats: array<f32>;
 
 var<workgroup> tile: array<vec4f, KEYS * ROW>;
 var<workgroup> exchange: array<vec4f, select(1u, QUERIES * PARTS * BLOCKS, PARTS > 1u)>;

@@ -1,7 +1,7 @@
 // dk and dv of attention: dv = sum of p * dy and dk = scale * sum of ds * q, over the queries that see the key and the query heads that share
 // its key head. The mirror image of attention_query_backward.wgsl: an invocation keeps one key and value (or one of their PARTS
 // slices), queries and dy are staged; no two workgroups write one element, so there are no atomics and the sums have one order.
-// uses: softcap, attention_cells, attention_score_gradient
+// uses: attention_key_backward_operands, softcap, attention_cells, attention_score_gradient
 const D: u32 = 64u;
 const PARTS: u32 = 2u;
 // Rows of its own an invocation has: what is read from workgroup memory serves all of them.
@@ -21,19 +21,6 @@ const WG: u32 = LANES * PARTS;
 const SLICE: u32 = (D + 4u * PARTS - 1u) / (4u * PARTS);
 const ROW: u32 = SLICE * PARTS;
 const BLOCKS: u32 = QUERIES / 4u;
-
-struct Params {
-  blocks: u32, slices: u32, heads: u32, kv_heads: u32, scale: f32, keys: u32, key_rows: u32, accumulate_k: u32, accumulate_v: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> q: array<Cell>;
-@group(0) @binding(2) var<storage, read> k: array<Cell>;
-@group(0) @binding(3) var<storage, read> v: array<Cell>;
-@group(0) @binding(4) var<storage, read> dy: array<Cell>;
-@group(0) @binding(5) var<storage, read> stats: array<f32>;
-@group(0) @binding(6) var<storage, read> ranges: array<u32>;
-@group(0) @binding(7) var<storage, read_write> dk: array<f32>;
-@group(0) @binding(8) var<storage, read_write> dv: array<f32>;
 
 var<workgroup> tile_q: array<vec4f, QUERIES * ROW>;
 var<workgroup> tile_dy: array<vec4f, QUERIES * ROW>;

@@ -1,25 +1,12 @@
 // attention_key_backward (same bindings, same meaning), laid out as attention_subgroup.wgsl with keys and queries in each other's place.
 // enable: subgroups
-// uses: softcap, attention_cells, attention_score_gradient, attention_subgroup, subgroup_product
+// uses: attention_key_backward_operands, softcap, attention_cells, attention_score_gradient, attention_subgroup, subgroup_product
 const D: u32 = 64u;
 const SOFTCAP: f32 = 0.0;
 // vec4<f32>, or f32 where D is no multiple of 4
 alias Cell = vec4<f32>;
 // check: D=128 SOFTCAP=50
 // check: D=17 Cell=f32
-
-struct Params {
-  blocks: u32, slices: u32, heads: u32, kv_heads: u32, scale: f32, keys: u32, key_rows: u32, accumulate_k: u32, accumulate_v: u32,
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> q: array<Cell>;
-@group(0) @binding(2) var<storage, read> k: array<Cell>;
-@group(0) @binding(3) var<storage, read> v: array<Cell>;
-@group(0) @binding(4) var<storage, read> dy: array<Cell>;
-@group(0) @binding(5) var<storage, read> stats: array<f32>;
-@group(0) @binding(6) var<storage, read> ranges: array<u32>;
-@group(0) @binding(7) var<storage, read_write> dk: array<f32>;
-@group(0) @binding(8) var<storage, read_write> dv: array<f32>;
 
 fn query_cell(query: u32, end: u32, head: u32, d: u32) -> vec4f {
   if (query >= end || d >= ROW) { return vec4f(); }

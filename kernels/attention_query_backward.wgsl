@@ -1,6 +1,6 @@
 // dq of attention: dq = scale * sum over keys of ds * k with ds = p * (dy·v - delta), p recomputed from the saved statistics (Dao et al. 2022).
 // Laid out as attention.wgsl: an invocation keeps one query (or one of its PARTS slices), keys and values are staged.
-// uses: softcap, attention_cells, attention_score_gradient
+// uses: attention_query_backward_operands, softcap, attention_cells, attention_score_gradient
 const D: u32 = 64u;
 const PARTS: u32 = 2u;
 const QUERIES: u32 = 64u;
@@ -20,16 +20,6 @@ const WG: u32 = LANES * PARTS;
 const SLICE: u32 = (D + 4u * PARTS - 1u) / (4u * PARTS);
 const ROW: u32 = SLICE * PARTS;
 const BLOCKS: u32 = KEYS / 4u;
-
-struct Params { blocks: u32, slices: u32, queries: u32, heads: u32, kv_heads: u32, scale: f32, accumulate: u32 }
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> q: array<Cell>;
-@group(0) @binding(2) var<storage, read> k: array<Cell>;
-@group(0) @binding(3) var<storage, read> v: array<Cell>;
-@group(0) @binding(4) var<storage, read> dy: array<Cell>;
-@group(0) @binding(5) var<storage, read> stats: array<f32>;
-@group(0) @binding(6) var<storage, read> ranges: array<u32>;
-@group(0) @binding(7) var<storage, read_write> dq: array<f32>;
 
 var<workgroup> tile_k: array<vec4f, KEYS * ROW>;
 var<workgroup> tile_v: array<vec4f, KEYS * ROW>;

@@ -1,7 +1,7 @@
 // attention (same bindings, same meaning) without workgroup memory or barriers, for a software GPU: lib/subgroup_product.wgsl, and its
 // mirror image for weights times values. A workgroup takes 8 queries of one head and walks over tiles of 32 keys.
 // enable: subgroups
-// uses: softcap, attention_cells, attention_subgroup, subgroup_product
+// uses: attention_operands, softcap, attention_cells, attention_subgroup, subgroup_product
 const D: u32 = 64u;
 const SOFTCAP: f32 = 0.0;
 const KEEP_STATS: bool = true;
@@ -11,15 +11,6 @@ alias Cell = vec4<f32>;
 // check: D=17 Cell=f32
 
 const MASKED: f32 = -3.0e38;
-
-struct Params { blocks: u32, slices: u32, queries: u32, heads: u32, kv_heads: u32, scale: f32 }
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> q: array<Cell>;
-@group(0) @binding(2) var<storage, read> k: array<Cell>;
-@group(0) @binding(3) var<storage, read> v: array<Cell>;
-@group(0) @binding(4) var<storage, read> ranges: array<u32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
-@group(0) @binding(6) var<storage, read_write> stats: array<f32>;
 
 fn query_cell(query: u32, head: u32, d: u32) -> vec4f {
   if (query >= p.queries) { return vec4f(); }

@@ -1,7 +1,7 @@
 // y (M, N) = scale · ((a · a_scale) w + low_a low_w), a (M, K), w (K, N) in the checkpoint's dtype: the gradient of a linear's input. The
 // low-rank pair is LoRA's; MASK 1 applies the dropout mask of y's element to it alone, MASK 2 to everything, 0 to nothing. w may
 // be a run of rows of a split weight: it meets the columns p.column… of a. With p.chunk < K, workgroup z sums one range of K.
-// uses: matmul_nn_operands, matmul_tile, unpack, rng
+// uses: matmul_nn_operands, matmul_loads, matmul_tile, unpack, rng
 const BM: u32 = 64u;
 const BN: u32 = 64u;
 const BK: u32 = 16u;

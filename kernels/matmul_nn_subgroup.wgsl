@@ -1,6 +1,6 @@
 // matmul_nn (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and 32 columns of y.
 // enable: subgroups
-// uses: matmul_nn_operands, subgroup_product, unpack, rng
+// uses: matmul_nn_operands, matmul_loads, subgroup_product, unpack, rng
 const TM: u32 = 16u;
 const W_TYPE: u32 = 0u;
 const MASK: u32 = 0u;

@@ -1,6 +1,6 @@
 // matmul_nt for at most ROWS (1 or 4) rows of a, as in generation: bound by reading w once, so no tiles. A workgroup takes OUTPUTS rows of w, its
 // invocations stride over K, and their sums are added in a fixed order. Same bindings and meaning as matmul_nt; no dropout, no chunks.
-// uses: unpack
+// uses: matmul_loads, unpack
 const WG: u32 = 64u;
 const OUTPUTS: u32 = 4u;
 const ROWS: u32 = 1u;
@@ -28,25 +28,9 @@ struct Params {
 
 var<workgroup> partial: array<f32, WG * OUTPUTS * ROWS>;
 
-// Past the end of a row of a or w the next one begins: those elements count as zero.
-fn a_four(m: u32, k: u32) -> vec4f {
-  let i = m * p.k + k;
-  if (WIDE) { return vec4f(a[i / 4u]); }
-  let four = vec4f(vec4f(a[i]).x, vec4f(a[i + 1u]).x, vec4f(a[i + 2u]).x, vec4f(a[i + 3u]).x);
-  return select(vec4f(), four, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.k));
-}
+fn a_four(m: u32, k: u32) -> vec4f { return in_row(a_elements(m * p.k + k), k); }
 
-fn w_four(n: u32, k: u32) -> vec4f {
-  let i = n * p.k + k;
-  if (WIDE) {
-    if (W_TYPE == 0u) { return bitcast<vec4f>(vec4u(vec2u(w[i / 2u]), vec2u(w[i / 2u + 1u]))); }
-    let words = vec2u(w[i / 4u]);
-    return vec4f(decode_weight(words.x, 0u), decode_weight(words.x, 1u), decode_weight(words.y, 0u), decode_weight(words.y, 1u));
-  }
-  let four = vec4f(decode_weight(vec2u(w[weight_word(i)]).x, i), decode_weight(vec2u(w[weight_word(i + 1u)]).x, i + 1u),
-    decode_weight(vec2u(w[weight_word(i + 2u)]).x, i + 2u), decode_weight(vec2u(w[weight_word(i + 3u)]).x, i + 3u));
-  return select(vec4f(), four, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.k));
-}
+fn w_four(n: u32, k: u32) -> vec4f { return in_row(w_elements(n * p.k + k), k); }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {

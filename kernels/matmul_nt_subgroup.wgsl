@@ -1,6 +1,6 @@
 // matmul_nt (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and 32 columns of y.
 // enable: subgroups
-// uses: matmul_nt_operands, subgroup_product, unpack, rng
+// uses: matmul_nt_operands, matmul_loads, subgroup_product, unpack, rng
 const TM: u32 = 16u;
 const W_TYPE: u32 = 0u;
 const DROPOUT: bool = false;

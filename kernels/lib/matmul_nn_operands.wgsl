@@ -16,38 +16,18 @@ fn a_four(is_low: bool, m: u32, k: u32) -> vec4f {
   if (is_low) { return low_a_four(m, k); }
   if (m >= p.m || k >= p.k) { return vec4f(); }
   let column = p.column + k;
-  let i = m * p.a_stride + column;
-  var four: vec4f;
-  if (WIDE) {
-    four = vec4f(a[i / 4u]);
-  } else {
-    // A_UNIT is f32 here; vec4f(…).x keeps the line valid where it is not.
-    four = vec4f(vec4f(a[i]).x, vec4f(a[i + 1u]).x, vec4f(a[i + 2u]).x, vec4f(a[i + 3u]).x);
-  }
+  var four = a_elements(m * p.a_stride + column);
   if (HAS_A_SCALE) {
     four *= vec4f(a_scale[column], a_scale[column + 1u], a_scale[column + 2u], a_scale[column + 3u]) + p.a_scale_offset;
   }
-  return select(vec4f(), four, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.k));
+  return in_row(four, k);
 }
 
+// Past the end of the row these are elements of the next one; they only reach sums that are not written.
 fn w_four(is_low: bool, k: u32, n: u32) -> vec4f {
   if (is_low) { return low_w_four(k, n); }
   if (n >= p.n || k >= p.k) { return vec4f(); }
-  let i = k * p.n + n;
-  if (WIDE) {
-    if (W_TYPE == 0u) { return bitcast<vec4f>(vec4u(vec2u(w[i / 2u]), vec2u(w[i / 2u + 1u]))); }
-    let words = vec2u(w[i / 4u]);
-    return vec4f(decode_weight(words.x, 0u), decode_weight(words.x, 1u), decode_weight(words.y, 0u), decode_weight(words.y, 1u));
-  }
-  // Past the end of the row these are elements of the next one; they only reach sums that are not written.
-  return vec4f(decode_weight(vec2u(w[weight_word(i)]).x, i), decode_weight(vec2u(w[weight_word(i + 1u)]).x, i + 1u),
-    decode_weight(vec2u(w[weight_word(i + 2u)]).x, i + 2u), decode_weight(vec2u(w[weight_word(i + 3u)]).x, i + 3u));
-}
-
-fn low_a_four(m: u32, k: u32) -> vec4f {
-  if (m >= p.m) { return vec4f(); }
-  let i = m * p.rank + k;
-  return select(vec4f(), vec4f(low_a[i], low_a[i + 1u], low_a[i + 2u], low_a[i + 3u]), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.rank));
+  return w_elements(k * p.n + n);
 }
 
 fn low_w_four(k: u32, n: u32) -> vec4f {

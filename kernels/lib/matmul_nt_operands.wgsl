@@ -18,14 +18,7 @@ fn a_four(is_low: bool, m: u32, k: u32) -> vec4f {
   if (is_low) { return low_a_four(m, k); }
   if (m >= p.m || k >= p.k) { return vec4f(); }
   let i = m * p.k + k;
-  var four: vec4f;
-  if (WIDE) {
-    four = vec4f(a[i / 4u]);
-  } else {
-    // A_UNIT is f32 here; vec4f(…).x keeps the line valid where it is not.
-    four = vec4f(vec4f(a[i]).x, vec4f(a[i + 1u]).x, vec4f(a[i + 2u]).x, vec4f(a[i + 3u]).x);
-    four = select(vec4f(), four, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.k));
-  }
+  var four = in_row(a_elements(i), k);
   if (DROPOUT) {
     four *= vec4f(dropout_scale(mask_key, i, p.rate), dropout_scale(mask_key, i + 1u, p.rate), dropout_scale(mask_key, i + 2u, p.rate),
       dropout_scale(mask_key, i + 3u, p.rate));
@@ -36,27 +29,13 @@ fn a_four(is_low: bool, m: u32, k: u32) -> vec4f {
 fn w_four(is_low: bool, n: u32, k: u32) -> vec4f {
   if (is_low) { return low_w_four(n, k); }
   if (n >= p.n || k >= p.k) { return vec4f(); }
-  let i = n * p.k + k;
-  if (WIDE) {
-    if (W_TYPE == 0u) { return bitcast<vec4f>(vec4u(vec2u(w[i / 2u]), vec2u(w[i / 2u + 1u]))); }
-    let words = vec2u(w[i / 4u]);
-    return vec4f(decode_weight(words.x, 0u), decode_weight(words.x, 1u), decode_weight(words.y, 0u), decode_weight(words.y, 1u));
-  }
-  let four = vec4f(decode_weight(vec2u(w[weight_word(i)]).x, i), decode_weight(vec2u(w[weight_word(i + 1u)]).x, i + 1u),
-    decode_weight(vec2u(w[weight_word(i + 2u)]).x, i + 2u), decode_weight(vec2u(w[weight_word(i + 3u)]).x, i + 3u));
-  return select(vec4f(), four, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.k));
-}
-
-fn low_a_four(m: u32, k: u32) -> vec4f {
-  if (m >= p.m) { return vec4f(); }
-  let i = m * p.rank + k;
-  return select(vec4f(), vec4f(low_a[i], low_a[i + 1u], low_a[i + 2u], low_a[i + 3u]), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.rank));
+  return in_row(w_elements(n * p.k + k), k);
 }
 
 fn low_w_four(n: u32, k: u32) -> vec4f {
   if (n >= p.n) { return vec4f(); }
   let i = (p.column + n) * p.rank + k;
-  return select(vec4f(), vec4f(low_w[i], low_w[i + 1u], low_w[i + 2u], low_w[i + 3u]), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.rank));
+  return within(vec4f(low_w[i], low_w[i + 1u], low_w[i + 2u], low_w[i + 3u]), k, p.rank);
 }
 
 fn column_factors(n: u32) -> vec4f {
