@@ -18,7 +18,9 @@ export type Fault =
   /** The whole file in answer to a range. */
   | { kind: 'ignoreRange' }
   /** The request is carried out, and the answer is lost. */
-  | { kind: 'loseAnswer' };
+  | { kind: 'loseAnswer' }
+  /** The request is carried out after a while, whether or not who asked is still there. */
+  | { kind: 'late'; ms: number };
 
 /** One answer, with the fault that was planned for it. */
 export class Answer {

@@ -1,7 +1,7 @@
 /** `node dist/train.js` with the hub in place of folders: a base model and a data set by name, faults on the way, the adapter pushed; no token anywhere. */
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,18 +10,17 @@ import { nodePlatform } from '../../node/platform.ts';
 import { readAdapter } from '../../src/io/peft.ts';
 import { buildCommandLine, goldenRows, repository, tinyModel } from '../node/trainProcess.ts';
 import type { Ended, Flags } from '../node/trainProcess.ts';
+import { expectNoToken, folderOf, ownWords, runWithHub, TOKEN } from './hubProcess.ts';
 import { TestHub } from './testHub.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-hub-cli-'));
 const at = (...parts: string[]): string => join(scratch, ...parts);
-/** A token that no pattern knows, so that it is the code that keeps it to itself. */
-const TOKEN = 'veryPrivateTokenOfTheTest';
 
 let hub: TestHub;
 let count = 0;
 let home = '';
 beforeAll(async () => {
-  if (process.env['VERNIER_DIST'] === undefined) buildCommandLine();
+  buildCommandLine();
   hub = await TestHub.start({ token: TOKEN, lfsBytes: 50_000 });
   hub.add('model', 'org/tiny', folderOf(tinyModel), { isPrivate: true });
   hub.add('dataset', 'org/MedMini', folderOf(join(repository, 'node/sample')));
@@ -37,50 +36,15 @@ beforeEach(() => {
   hub.isDown = false;
 });
 
-function folderOf(dir: string): Record<string, Buffer> {
-  const names = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => lstatSync(join(dir, name)).isFile());
-  return Object.fromEntries(names.map((name) => [name.replaceAll('\\', '/'), readFileSync(join(dir, name))]));
-}
-
 /** `meanwhile` gets a function that kills the process without warning. */
 function run(flags: Flags, env: Record<string, string> = {}, program = 'train', meanwhile?: (kill: () => void) => Promise<void>): Promise<Ended> {
-  const argv = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-  const own = { HF_ENDPOINT: hub.endpoint, HF_HOME: home, HF_TOKEN: TOKEN };
-  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HF_|HUGGING|TRANSFORMERS)/.test(name)));
-  const child = spawn(process.execPath, [join(process.env['VERNIER_DIST'] ?? join(repository, 'dist'), `${program}.js`), ...argv], { env: { ...inherited, ...own, ...env } });
-  const ended: Ended = { code: null, output: '', error: '' };
-  child.stdout.on('data', (text: Buffer) => (ended.output += text.toString()));
-  child.stderr.on('data', (text: Buffer) => (ended.error += text.toString()));
-  return new Promise((resolve, reject) => {
-    meanwhile?.(() => child.kill('SIGKILL')).catch(reject);
-    const limit = setTimeout(() => (child.kill('SIGKILL'), reject(new Error(`still running: ${ended.output}${ended.error}`))), 100_000);
-    child.on('close', (code) => (clearTimeout(limit), resolve({ ...ended, code })));
-  });
+  return runWithHub(hub, home, flags, { env, program, ...(meanwhile && { meanwhile }) });
 }
-
-/** Without what Dawn says about the limits of a software GPU. */
-const ownWords = (text: string): string => text.split('\n').filter((line) => !line.startsWith('Warning: maxDynamic')).join('\n');
 
 const SHORT: Flags = {
   base_model_hf: 'org/tiny', lora_r: 2, target_modules: 'q_proj', per_device_train_batch_size: 1, gradient_accumulation_steps: 1, max_steps: 2, save_steps: 1, logging_steps: 1,
   max_pixels: 3136,
 };
-
-/** Every file below a folder, and what was printed, without the token. */
-function expectNoToken(ended: Ended, ...dirs: string[]): void {
-  expect(ended.output + ended.error).not.toContain(TOKEN);
-  let files = 0;
-  for (const dir of dirs) {
-    for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' })) {
-      expect(name).not.toContain(TOKEN);
-      if (!lstatSync(join(dir, name)).isFile()) continue;
-      files++;
-      expect(readFileSync(join(dir, name)).includes(TOKEN), name).toBe(false);
-    }
-  }
-  expect(files).toBeGreaterThan(0);
-  expect(hub.requests.some(({ url }) => url.includes(TOKEN))).toBe(false);
-}
 
 describe('train', () => {
   it('from a model of the hub, through faults, and pushes the adapter after each save', async () => {
@@ -108,7 +72,7 @@ describe('train', () => {
     expect([...files.keys()].filter((name) => /optimizer|trainer_state|log/.test(name))).toEqual([]);
     expect(hub.commitLog.filter((line) => line.startsWith('team/tiny-sft')).length).toBeLessThanOrEqual(4);
     await readAdapter(nodePlatform, out, 'qwen2_5_vl');
-    expectNoToken(ended, out, home);
+    expectNoToken(hub, ended, out, home);
   });
 
   it('goes on from an adapter of the hub, offline from the cache', async () => {
@@ -189,7 +153,7 @@ describe('train', () => {
     expect(ended.code).toBe(1);
     expect(ended.error).toMatch(/The run is complete and saved in .*out-refused, but its adapter was not pushed\./);
     await readAdapter(nodePlatform, out, 'qwen2_5_vl');
-    expectNoToken(ended, out);
+    expectNoToken(hub, ended, out);
   });
 
   it('a slow hub does not hold up training: saves go on, and of those that wait the newest is pushed', async () => {
@@ -227,7 +191,7 @@ describe('setup', () => {
       expect(ended.output).toMatch(part);
     }
     expect(readdirSync(join(home, 'hub/models--org--tiny/blobs')).length).toBe(1);
-    expectNoToken(ended, home);
+    expectNoToken(hub, ended, home);
   });
 
   it('says what is missing in the order of its importance, with exit status 1', async () => {

@@ -158,11 +158,15 @@ export class TestHub {
         response.writeHead(fault.status, fault.headers).end('{"error":"a fault of the test"}');
         return;
       }
-      try {
-        this.route(origin, method, new URL(url, this.endpoint), headers, body, new Answer(response, method, headers, fault));
-      } catch (error) {
-        response.writeHead(500).end(`${JSON.stringify({ error: String(error) })}\n`);
-      }
+      const route = (): void => {
+        try {
+          this.route(origin, method, new URL(url, this.endpoint), headers, body, new Answer(response, method, headers, fault));
+        } catch (error) {
+          response.writeHead(500).end(`${JSON.stringify({ error: String(error) })}\n`);
+        }
+      };
+      if (fault?.kind === 'late') setTimeout(route, fault.ms);
+      else route();
     });
   }
 

@@ -34,10 +34,13 @@ export function runTrain(flags: Flags, atStart?: (send: (signal: NodeJS.Signals)
   return runProgram('train', flags, atStart);
 }
 
-/** `node dist/<program>.js`. */
-export function runProgram(program: string, flags: Flags, atStart?: (send: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
+const NO_HUB: Readonly<Record<string, string>> = { HF_HUB_OFFLINE: '1', HF_HOME: join(tmpdir(), 'vernier-no-hub') };
+
+/** `node dist/<program>.js`; `env` stands in place of whatever this process is told of a hub. */
+export function runProgram(program: string, flags: Flags, atStart?: (send: (signal: NodeJS.Signals) => void) => void, env = NO_HUB): Promise<Ended> {
   const argv = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
-  const child = spawn(process.execPath, [join(dist, `${program}.js`), ...argv], { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HF_HUB_OFFLINE: '1', HF_HOME: join(tmpdir(), 'vernier-no-hub') } });
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HF_|HUGGING|TRANSFORMERS)/.test(name)));
+  const child = spawn(process.execPath, [join(dist, `${program}.js`), ...argv], { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, ...env } });
   const ended: Ended = { code: null, output: '', error: '' };
   child.stdout.on('data', (text: Buffer) => (ended.output += text.toString()));
   child.stderr.on('data', (text: Buffer) => (ended.error += text.toString()));
