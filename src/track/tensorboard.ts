@@ -1,6 +1,6 @@
 /**
- * TensorBoard event files, one to a process, with the tags of Hugging Face's callback: train/loss, eval/loss, … A run that goes on begins with a session start
- * at its step, at which TensorBoard purges the figures of the earlier process that come again. Records: length, its masked CRC, data, its masked CRC
+ * TensorBoard event files, one to a process, with the tags of Hugging Face's callback: train/loss, eval/loss, … Each begins with a session start at its first
+ * step, at which TensorBoard purges the figures of an earlier process that come again. Records: length, its masked CRC, data, its masked CRC
  * (tensorflow/core/lib/io/record_writer.h); messages: tensorboard/compat/proto/event.proto and summary.proto.
  */
 import { joinPath, UserError } from '../platform.ts';
@@ -83,7 +83,8 @@ export class TensorBoardTracker implements Tracker {
     this.#file = await native.openAppend(path);
     this.#lastStep = run.firstStep;
     await this.#write(0, stringField(3, 'brain.Event:2'));
-    if (run.firstStep > 0) await this.#write(run.firstStep + 1, messageField(SESSION_LOG, [integerField(1, 1)]));
+    // In the first process too: TensorBoard takes the first session start it sees for no restart, and purges at the later ones.
+    await this.#write(run.firstStep === 0 ? 0 : run.firstStep + 1, messageField(SESSION_LOG, [integerField(1, 1)]));
     const config = JSON.stringify(redactConfig({ ...run.config }), null, 2);
     await this.#write(run.firstStep, messageField(SUMMARY, [text('args', `\`\`\`json\n${config}\n\`\`\``)]));
   }

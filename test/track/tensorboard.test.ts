@@ -47,8 +47,9 @@ describe('event files', () => {
     await tracker.finish({ outcome: 'finished', figures: { train_runtime: 2 }, files: [] });
     const [file] = readdirSync(dir);
     expect(file).toMatch(/^events\.out\.tfevents\.1700000000\./);
-    const [version, config, loss, evaluation, end] = rawEvents(file!).map((event) => Buffer.from(event));
+    const [version, start, config, loss, evaluation, end] = rawEvents(file!).map((event) => Buffer.from(event));
     expect(version!.toString('latin1')).toContain('brain.Event:2');
+    expect(start!.subarray(-6)).toEqual(Buffer.from([0x10, 0, 0x3a, 2, 0x08, 1])); // step 0; session_log: field 7; status: 1, START
     expect(config!.toString('latin1')).toContain('args/text_summary');
     expect(config!.toString('latin1')).not.toContain('secret');
     // wall_time: field 1, double; step: field 2, varint; summary: field 5; value: 1; tag: 1; simple_value: 2, float
@@ -64,6 +65,22 @@ describe('event files', () => {
     expect(end!.toString('latin1')).toContain('train/train_runtime');
   });
 
+  it('hold a picture once, with the next row', async () => {
+    const tracker = new TensorBoardTracker(nodePlatform, dir, () => 0);
+    await tracker.start(RUN);
+    tracker.picture('eval_predictions/AD/1', { png: Uint8Array.of(7, 8, 9), width: 5, height: 6, caption: 'angle' });
+    await tracker.log({ eval_loss: 1 }, 2);
+    await tracker.log({ loss: 1 }, 3);
+    await tracker.finish({ outcome: 'finished', figures: {}, files: [] });
+    const [, , , evaluation, later] = rawEvents(readdirSync(dir)[0]!).map((event) => Buffer.from(event));
+    // Summary.Value: tag 1, image 4 { height 1, width 2, colorspace 3, encoded_image_string 4 }
+    const tag = Buffer.from('eval/predictions/AD/1');
+    const image = Buffer.from([0x22, 11, 0x08, 6, 0x10, 5, 0x18, 3, 0x22, 3, 7, 8, 9]);
+    expect(evaluation!.includes(Buffer.concat([Buffer.from([0x0a, tag.length]), tag, image]))).toBe(true);
+    expect(evaluation!.toString('latin1')).toContain('eval/loss');
+    expect(later!.includes(tag)).toBe(false);
+  });
+
   if (!python) {
     it.skip('VERNIER_PYTHON is not set: name a Python with tensorboard to read them with TensorBoard', () => undefined);
     return;
@@ -71,18 +88,27 @@ describe('event files', () => {
   it("are read by TensorBoard, a resumed run's without doubles", { timeout: 120_000 }, async () => {
     const first = new TensorBoardTracker(nodePlatform, dir, () => 1_700_000_000_000);
     await first.start(RUN);
-    for (let step = 1; step <= 3; step++) await first.log({ loss: 4 - step, learning_rate: 1e-4 }, step);
+    for (let step = 1; step <= 3; step++) {
+      if (step === 3) first.picture('eval_predictions/AD/1', { png: Uint8Array.of(1), width: 1, height: 1, caption: 'lost with its step' });
+      await first.log({ loss: 4 - step, learning_rate: 1e-4 }, step);
+    }
     // Killed here; the run goes on from its checkpoint of step 2.
     const second = new TensorBoardTracker(nodePlatform, dir, () => 1_700_000_100_000);
     await second.start({ ...RUN, firstStep: 2 });
-    for (let step = 3; step <= 4; step++) await second.log({ loss: 10 - step, learning_rate: 5e-5 }, step);
+    for (let step = 3; step <= 4; step++) {
+      second.picture('eval_predictions/AD/1', { png: Uint8Array.of(137, 80, step), width: 300, height: 2, caption: `answer at ${step}` });
+      await second.log({ loss: 10 - step, learning_rate: 5e-5 }, step);
+    }
     await second.finish({ outcome: 'finished', figures: { train_runtime: 2 }, files: [] });
     const found = JSON.parse(execFileSync(python, [script, dir], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })) as {
       scalars: Record<string, [number, number][]>;
       texts: Record<string, string[]>;
+      images: Record<string, [number, number, number, string][]>;
     };
     expect(found.scalars['train/loss']).toEqual([[1, 3], [2, 2], [3, 7], [4, 6]]);
     expect(found.scalars['train/train_runtime']).toEqual([[4, 2]]);
     expect(found.texts['args/text_summary']?.[0]).toContain('"seed": 1');
+    expect(found.images).toEqual({ 'eval/predictions/AD/1': [[3, 300, 2, '895003'], [4, 300, 2, '895004']] });
+    expect(found.texts['eval/predictions/AD/1/text_summary']).toEqual(['answer at 3', 'answer at 4']);
   });
 });
