@@ -28,6 +28,7 @@ export type { SavedCheckpoint } from './train/saving.ts';
 export { RowEvaluator } from './train/evaluation.ts';
 export type { EvaluationRows, EvaluationSettings, Question } from './train/evaluation.ts';
 export type { EvaluationMoment, Evaluator } from './train/evaluator.ts';
+export type { Scene } from './train/predictionPictures.ts';
 export { boughtBy, boughtText } from './train/beforeAfter.ts';
 export type { Bought } from './train/beforeAfter.ts';
 export { countLabels, runMicroBatch } from './train/microBatch.ts';

@@ -1,6 +1,7 @@
 /** What pictures of predictions are drawn on: the slice or image of a held-out row, the name of what is asked, and the lines that its true answer measures. */
-import type { Message, Processor } from '../../src/data/example.ts';
+import type { Processor } from '../../src/data/example.ts';
 import { ExampleMaker } from '../../src/data/exampleMaker.ts';
+import { answerText } from '../../src/data/medvision/answerRows.ts';
 import { LandmarkLines } from '../../src/data/medvision/landmarks.ts';
 import type { Point } from '../../src/data/medvision/landmarks.ts';
 import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
@@ -21,11 +22,11 @@ export function openScenes(
 ): (index: number) => Promise<Scene | undefined> {
   const slice = dataDir === undefined ? undefined : async (sample: MedvisionSample) =>
     renderSlice(await new VolumeCache(platform, dataDir).open(sample.imageFile), sample);
-  const landmarks = dataDir === undefined ? undefined : new LandmarkLines(platform, dataDir, options.planner_version ?? undefined);
+  const landmarks = new LandmarkLines(platform, dataDir ?? '', options.planner_version ?? undefined);
   const linesOf = async (sample: MedvisionSample | undefined): Promise<[Point, Point][]> => {
     // Prepared rows are trained on without the landmark files.
     if (dataDir === undefined || sample?.landmarkFile === undefined || !(await platform.exists(joinPath(dataDir, sample.landmarkFile)))) return [];
-    return (await landmarks?.of(sample)) ?? [];
+    return landmarks.of(sample);
   };
   const open = async (): Promise<ExampleMaker> => {
     const prepared = preparedDir === undefined ? undefined : await PreparedSet.open(platform, preparedDir);
@@ -38,9 +39,8 @@ export function openScenes(
     const { sample, conversation, where } = await maker.content(request);
     if (conversation.images.length === 0) return undefined;
     const [image] = await maker.pictures(request);
-    const last = conversation.messages.at(-1);
-    const target = sample?.target ?? (last?.role === 'assistant' ? textOf(last) : '');
-    return image && { image, target, name: sample ? `${subjectOf(sample)} (${where})` : where, lines: await linesOf(sample) };
+    const target = sample?.target ?? answerText(conversation.messages);
+    return image && { image, target, name: sample ? `${subjectOf(sample)} in ${where}` : where, lines: await linesOf(sample) };
   };
 }
 
@@ -53,8 +53,4 @@ function subjectOf({ annotation }: MedvisionSample): string {
     default:
       return `${annotation.name}, ${annotation.kind} in ${annotation.unit}`;
   }
-}
-
-function textOf({ content }: Message): string {
-  return typeof content === 'string' ? content : content.map((part) => (part.type === 'text' ? part.text : '')).join('');
 }

@@ -53,7 +53,8 @@ export function drawLine(raster: DecodedImage, from: Place, to: Place, { color, 
 }
 
 /** The outline, half of the stroke on either side of the edges. */
-export function drawRectangle(raster: DecodedImage, { left, top, right, bottom }: { left: number; top: number; right: number; bottom: number }, stroke: Stroke): void {
+export function drawRectangle(raster: DecodedImage, edges: { left: number; top: number; right: number; bottom: number }, stroke: Stroke): void {
+  const { left, top, right, bottom } = edges;
   const corners = [{ x: left, y: top }, { x: right, y: top }, { x: right, y: bottom }, { x: left, y: bottom }, { x: left, y: top }];
   for (const [i, to] of corners.entries()) {
     const from = corners[i - 1];

@@ -135,13 +135,18 @@ export function predictionRaster({ image, lines }: Pick<Scene, 'image' | 'lines'
 }
 
 /** Task and what is asked, the answer as it was read, the truth, and how good it is. */
-export function predictionCaption(tag: TaskTag | undefined, { name, target }: Pick<Scene, 'name' | 'target'>, { text, score, values = [] }: Omit<AnsweredRow, 'index'>): string {
+export function predictionCaption(
+  tag: TaskTag | undefined,
+  { name, target }: Pick<Scene, 'name' | 'target'>,
+  { text, score, values = [] }: Omit<AnsweredRow, 'index'>,
+): string {
   const quoted = JSON.stringify(text.length > QUOTED ? `${text.slice(0, QUOTED)}…` : text);
   if (!score) return redact(`${name} | answer: ${quoted} | truth: ${JSON.stringify(target)}`);
   const numbers = (list: readonly number[]): string => list.map((value) => String(Number(value.toPrecision(4)))).join(', ');
   const answer = score.isAnswer ? numbers(score.values) : `not read, ${quoted}`;
   const isBox = score.taskType === 'BoxSize';
   const figure = isBox ? `IoU ${(score.box?.iou ?? 0).toFixed(3)}` : score.isAnswer ? `MRE ${score.mre.toFixed(3)}` : 'no MRE';
-  const colors = isBox ? [' (orange)', ' (blue)'] : ['', ''];
-  return redact(`${tag ?? score.taskType}: ${name} | answer${score.isAnswer ? colors[0]! : ''}: ${answer} | truth${colors[1]!}: ${numbers(values)} | ${figure}`);
+  const orange = isBox && score.isAnswer ? ' (orange)' : '';
+  const blue = isBox ? ' (blue)' : '';
+  return redact(`${tag ?? score.taskType}: ${name} | answer${orange}: ${answer} | truth${blue}: ${numbers(values)} | ${figure}`);
 }

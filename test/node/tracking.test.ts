@@ -61,6 +61,33 @@ describe('trackers of a run', () => {
     expect(`${first.output}${first.error}${second.output}${second.error}`).not.toContain(KEY);
   }, 120_000);
 
+  it('show pictures of predictions, each evaluation once', async () => {
+    const out = join(dir, 'pictured');
+    const [asked, plain] = goldenRows('s01_single', 's00_single');
+    writeFileSync(join(dir, 'held.jsonl'), `${JSON.stringify({ ...(JSON.parse(asked!) as object), task: 'Detection' })}\n${plain!}`);
+    const flags: Flags = {
+      base_model_hf: tinyModel, train_file: join(dir, 'rows.jsonl'), val_file: join(dir, 'held.jsonl'), lora_checkpoint_dir: out, run_name: 'pictured', max_steps: 2,
+      per_device_train_batch_size: 1, gradient_accumulation_steps: 1, save_steps: 1, eval_steps: 2, eval_generate: 3, eval_max_new_tokens: 4,
+      report_to: 'console,tensorboard,wandb',
+    };
+    const first = await runTrain(flags);
+    expect(first.code, first.error).toBe(0);
+    rmSync(join(out, 'checkpoint-2'), { recursive: true });
+    const second = await runTrain({ ...flags, resume_from_checkpoint: true });
+    expect(second.code, second.error).toBe(0);
+    expect(`${first.output}${first.error}${second.output}${second.error}`).not.toContain('No picture');
+    const run = [...server.runs.values()].find(({ displayName }) => displayName === 'pictured')!;
+    const pictured = run.history.filter((line) => Object.keys(line).some((key) => key.startsWith('eval/predictions/')));
+    expect(pictured.map((line) => [line['train/global_step'], 'eval/loss' in line])).toEqual([[0, true], [2, true]]);
+    for (const line of pictured) {
+      const { caption, path, width } = line['eval/predictions/Detection/1'] as { caption: string; path: string; width: number };
+      expect(caption).toMatch(/^Detection: .*held\.jsonl:1 \| answer.* \| truth \(blue\): 0\.452, 0\.352, 0\.586, 0\.608 \| IoU 0\.000$/);
+      // 108×90 pixels, enlarged by 5, and a margin
+      expect([width, run.files.get(path)!.subarray(1, 4).toString()]).toEqual([552, 'PNG']);
+      expect((line['eval/predictions/rows/1'] as { caption: string }).caption).toContain('"0.549, 0.138, 0.804, 0.484"');
+    }
+  }, 120_000);
+
   it('a wrong key ends the run before it begins', async () => {
     process.env['WANDB_API_KEY'] = 'not-a-key';
     const { code, error } = await runTrain({ base_model_hf: tinyModel, train_file: join(dir, 'rows.jsonl'), lora_checkpoint_dir: join(dir, 'refused'), report_to: 'wandb', max_steps: 1 });
