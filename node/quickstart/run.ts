@@ -36,9 +36,9 @@ export interface QuickstartSettings {
 }
 
 export const DEFAULTS: Omit<QuickstartSettings, 'architecture' | 'base' | 'sample' | 'out'> = {
-  steps: 80,
+  steps: 150,
   batchSize: 4,
-  learningRate: 3e-3,
+  learningRate: 4e-3,
   seed: 1,
   questions: { box: 20, metric: 9, ellipse: 4 },
 };

@@ -31,12 +31,14 @@ export async function trainAdapter(
       return data.example(row, 'learn');
     },
   };
-  const options = shortRunSettings({
+  const short = shortRunSettings({
     run_name: 'quick start',
     max_steps: settings.steps,
     per_device_train_batch_size: settings.batchSize,
     learning_rate: settings.learningRate,
     seed: settings.seed,
   });
+  // Over so few steps the usual 0.999 would still remember the first gradients at the end.
+  const options = { ...short, adam_beta2: 0.99 };
   return train(session, source, options, { tracker, stop, outputDir: settings.out });
 }
