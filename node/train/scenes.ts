@@ -49,8 +49,8 @@ function subjectOf({ annotation }: MedvisionSample): string {
     case 'box':
       return annotation.labelName;
     case 'ellipse':
-      return `${annotation.labelName}, axes in ${annotation.unit}`;
+      return `axes of ${annotation.labelName} (${annotation.unit})`;
     default:
-      return `${annotation.name}, ${annotation.kind} in ${annotation.unit}`;
+      return `${annotation.name} (${annotation.unit})`;
   }
 }
