@@ -1,0 +1,45 @@
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { statSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { nodePlatform as platform } from '../../node/platform.ts';
+import { recipe, RECIPE_NAMES } from '../../node/quickstart/recipes.ts';
+import { SampleData } from '../../node/quickstart/questions.ts';
+import { openModelFolder } from '../../src/io/modelFolder.ts';
+import { modelFamily } from '../../src/models/families.ts';
+import { UserError } from '../../src/platform.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const MODEL_TYPES: Readonly<Record<string, string>> = { 'qwen-tiny': 'qwen2_5_vl', 'medgemma-tiny': 'gemma3' };
+
+describe('recipes', () => {
+  it('lists the recipes there are when asked for another', () => {
+    for (const name of ['medgemma', 'toString', '']) {
+      expect(() => recipe(name)).toThrow(UserError);
+      expect(() => recipe(name)).toThrow(/qwen-tiny and medgemma-tiny/);
+    }
+  });
+
+  it.each(RECIPE_NAMES)('%s has its base in the repository, below 8 MB, that asks about the sample in few tokens', async (name) => {
+    const dir = join(root, 'node', recipe(name).base);
+    expect(statSync(join(dir, 'model.safetensors')).size).toBeLessThan(8e6);
+    const folder = await openModelFolder(platform, dir);
+    expect(folder.modelType).toBe(MODEL_TYPES[name]);
+    const { shapes } = modelFamily(folder.modelType, dir).describe(folder.config, dir);
+    await folder.close();
+    const parameters = [...shapes.values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    expect(parameters).toBeGreaterThan(1e6);
+    expect(statSync(join(dir, 'model.safetensors')).size).toBeGreaterThan(2 * parameters);
+
+    const processor = await modelFamily(folder.modelType, dir).processor(platform, dir, {});
+    const data = new SampleData(platform, join(root, 'node', 'sample'), processor);
+    const [sample] = await data.samples('box', 'test');
+    if (!sample) throw new Error('the sample has no boxes');
+    const { inputIds, labels } = await data.example(sample, 'learn');
+    expect(inputIds.length).toBeLessThan(110);
+    const answer = processor.decode([...labels].filter((id) => id >= 0), { skipSpecialTokens: true });
+    expect(answer.trim()).toBe(sample.target);
+    // Four times "0.123", ", " between them, the end of the turn: a digit is a token, so that numbers are easy to learn.
+    expect([...labels].filter((id) => id >= 0)).toHaveLength(4 * 5 + 3 * 2 + 1);
+  });
+});
