@@ -1,5 +1,6 @@
 /**
- * Makes the tiny base that `npm start` fine-tunes (node/base): random weights, trained in full on synthetic pictures. Run it on a fast GPU:
+ * Makes a tiny base such as `npm start` fine-tunes: random weights, trained in full on synthetic pictures. Run it on a fast GPU (the bases that ship were
+ * made on a CPU, by pretrain/make_base.py, from the folder that --prepare writes):
  *
  *     npm run build && node dist/pretrain.js --out node/base --seconds 460 --batch 32
  *
