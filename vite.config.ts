@@ -50,6 +50,7 @@ export default defineConfig(({ mode }) => ({
     pool: 'forks',
     // The software GPU uses every core by itself; test files side by side would only make each other time out.
     fileParallelism: false,
-    isolate: false,
+    // A process for each file: the software GPU maps memory for every pipeline and buffer, and one process has room for 65530 maps.
+    isolate: true,
   },
 }));

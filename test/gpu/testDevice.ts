@@ -1,4 +1,4 @@
-/** One device for all tests of a file (and, as vitest shares modules here, of all files): the adapter that is there. */
+/** Devices for the tests of a file, on the adapter that is there, destroyed after them. */
 import { afterAll } from 'vitest';
 import { nodePlatform, releaseGpu } from '../../node/platform.ts';
 import { Device } from '../../src/gpu/device.ts';
