@@ -1,6 +1,6 @@
 /**
- * What the extras of a run (saving in the background, and what is added to EXTRAS) cost its steps: the same training with and without each, in turns, in one process.
- * A window of steps in the middle is timed, with one save in it; the share is for a save every 50 steps, as the recipes have it. Processor time is measured beside
+ * What the extras of a run (saving in the background, pushing what is saved, tracking) cost its steps: the same training with and without each, in turns, in one process.
+ * A window of steps in the middle is timed, with three saves in it; the share is for a save every 50 steps, as the recipes have it. Processor time is measured beside
  * the clock, because it is what other work on the machine does not change.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -9,8 +9,10 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { nodePlatform } from '../../node/platform.ts';
+import { openPushing } from '../../node/train/pushing.ts';
 import type { Example } from '../../src/data/example.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
+import { parseOptions } from '../../src/options.ts';
 import { JsonlTracker } from '../../src/track/jsonl.ts';
 import { TensorBoardTracker } from '../../src/track/tensorboard.ts';
 import { allOf } from '../../src/track/tracker.ts';
@@ -19,6 +21,7 @@ import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
 import type { TrainSettings, TrainSurroundings } from '../../src/train/trainer.ts';
+import { TestHub } from '../hub/testHub.ts';
 import { WandbServer } from '../track/wandbServer.ts';
 import type { Bench } from './kernels.ts';
 import { median } from './timing.ts';
@@ -28,17 +31,37 @@ interface Extra {
   /** What is paid once a save is spread over the steps between two saves of a usual run; the rest is paid every step. */
   paid: 'every save' | 'every step';
   settings: Partial<TrainSettings>;
-  around(dir: string): Partial<TrainSurroundings>;
+  around(dir: string): Partial<TrainSurroundings> | Promise<Partial<TrainSurroundings>>;
 }
 
+interface Servers {
+  /** Address of a W&B server on this machine. */
+  wandb: string;
+  hub: TestHub;
+}
+
+const BASE = fileURLToPath(new URL('../node/base', import.meta.url));
 const WINDOW = { first: 4, last: 28, save: 8 };
 const SAVE_STEPS = 50;
 const TURNS = 7;
 
 const NOTHING: Extra = { name: 'nothing saved', paid: 'every step', settings: { save_steps: -1 }, around: () => ({}) };
-/** `server`: address of a W&B server on this machine. */
-const extrasWith = (server: string): readonly Extra[] => [
+/** The servers are in this process: their work counts as the run's. */
+const extrasWith = ({ wandb: server, hub }: Servers): readonly Extra[] => [
   { name: 'saving', paid: 'every save', settings: { save_steps: WINDOW.save }, around: (dir) => ({ outputDir: dir }) },
+  {
+    name: 'saving and pushing',
+    paid: 'every save',
+    settings: { save_steps: WINDOW.save },
+    async around(dir) {
+      const env: Record<string, string> = { HF_ENDPOINT: hub.endpoint, HF_TOKEN: hub.options.token, HOME: dir };
+      const platform = { ...nodePlatform, env: (name: string) => env[name] };
+      const { options } = parseOptions({ base_model_hf: BASE, train_file: join(BASE, 'config.json'), lora_checkpoint_dir: dir, push_LoRA: 'true' });
+      const terminal = { write: () => undefined, isTty: false, columns: 100 };
+      const pushing = await openPushing({ platform, options, stop: new AbortController().signal, terminal, say: () => undefined }, BASE);
+      return { outputDir: dir, onSaved: (saved) => pushing.checkpoint(saved) };
+    },
+  },
   {
     name: 'tracking by JSONL, TensorBoard and W&B, a row a step',
     paid: 'every step',
@@ -84,7 +107,8 @@ async function turn(session: Session, extra: Extra, dir: string): Promise<Cost> 
     return (user + system) / 1000;
   };
   mkdirSync(dir, { recursive: true });
-  const { tracker: own = allOf([]), ...around } = extra.around(dir);
+  const { tracker: own = allOf([]), onSaved, ...around } = await extra.around(dir);
+  const pushes: Promise<void>[] = [];
   const tracker = {
     ...own,
     progress({ step }: { step: number }): void {
@@ -93,25 +117,36 @@ async function turn(session: Session, extra: Extra, dir: string): Promise<Cost> 
       cpu += sign * processor();
     },
   };
-  await train(session, source, { ...SETTINGS, ...extra.settings }, { ...around, tracker });
+  const surroundings: TrainSurroundings = {
+    ...around,
+    tracker,
+    onSaved(saved) {
+      const push = onSaved?.(saved);
+      if (push !== undefined) pushes.push(push);
+      return push;
+    },
+  };
+  await train(session, source, { ...SETTINGS, ...extra.settings }, surroundings);
+  // A push that failed would cost less than one.
+  await Promise.all(pushes);
   const steps = WINDOW.last - WINDOW.first;
   return { wallMs: wall / steps, cpuMs: cpu / steps };
 }
 
 export async function extras(b: Bench): Promise<void> {
-  const base = fileURLToPath(new URL('../node/base', import.meta.url));
   const config = loraConfig({ r: 16, lora_alpha: 16, lora_dropout: 0.05, target_modules: 'all-linear' });
-  const session = await openSession(nodePlatform, b.device, { baseModel: base, finetuning: { kind: 'lora', config } });
+  const session = await openSession(nodePlatform, b.device, { baseModel: BASE, finetuning: { kind: 'lora', config } });
   const dir = mkdtempSync(join(tmpdir(), 'vernier-extras-'));
   const server = new WandbServer('key');
+  const hub = await TestHub.start();
   try {
-    const all = [NOTHING, ...extrasWith(await server.listen())];
+    const all = [NOTHING, ...extrasWith({ wandb: await server.listen(), hub })];
     const costs = all.map((): Cost[] => []);
     for (let round = -1; round < TURNS; round++) {
       // The order changes from round to round, so that a machine that slows down slows all of them; the first round compiles.
       for (let i = 0; i < all.length; i++) {
         const at = (i + round + all.length) % all.length;
-        const cost = await turn(session, all[at]!, join(dir, `${round}-${at}`));
+        const cost = await turn(session, all[at]!, join(dir, `extra-${at}-${round + 1}`));
         if (round >= 0) costs[at]!.push(cost);
       }
     }
@@ -131,6 +166,7 @@ export async function extras(b: Bench): Promise<void> {
   } finally {
     session.close();
     await server.close();
+    await hub.close();
     rmSync(dir, { recursive: true, force: true });
   }
 }
