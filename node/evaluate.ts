@@ -27,6 +27,7 @@ import { EvaluationFolder, SAMPLES } from './evaluate/folder.ts';
 import { rescore } from './evaluate/rescore.ts';
 import { describeSource, findRows, rowsFingerprint } from './evaluate/rows.ts';
 import type { PendingRow, PendingRows } from './evaluate/rows.ts';
+import { inOutputFolder } from './outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
 import { adapterFolder, modelFolder } from './train/hubInputs.ts';
 import { openDataWorkers, workerCount } from './workers/pool.ts';
@@ -44,6 +45,12 @@ interface Model {
 async function run({ options }: ParsedEvaluateOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
   const say = (text: string): void => terminal.write(`${text}\n`);
   const context: EvaluateContext = { platform: nodePlatform, options: { ...options, report_to: [] }, stop, terminal, say };
+  await inOutputFolder(nodePlatform, options.output_dir, '--output_dir', () => evaluateIn(context));
+}
+
+/** In the evaluation's folder, which is ours alone. */
+async function evaluateIn(context: EvaluateContext): Promise<void> {
+  const { options, say } = context;
   const folder = new EvaluationFolder(nodePlatform, options.output_dir);
   await folder.check(options.overwrite);
   if (options.samples.length > 0) {

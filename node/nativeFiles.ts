@@ -10,7 +10,7 @@ import * as path from 'node:path';
 import process from 'node:process';
 import type { AppendFile, Hasher, NativeFiles } from '../src/platform.ts';
 
-/** A lock is touched this often by its owner; one not touched for `STALE_MS` belongs to a process that is gone. */
+/** A lock is touched this often by its owner; one not touched for `STALE_MS` belongs to a process that is gone, unless that process is seen to live. */
 const BEAT_MS = 5_000;
 const STALE_MS = 60_000;
 const POLL_MS = 100;
@@ -19,6 +19,8 @@ interface Owner {
   pid: number;
   host: string;
   started: string;
+  /** When the process began, in the kernel's own count (Linux): a later process of the same id, as in a container that starts anew, is another. */
+  born?: string;
 }
 
 /** @param inWords turns a system error into one for the user, as the rest of the platform does */
@@ -87,7 +89,8 @@ async function takeLock(
   { onWait, signal }: { onWait?: (owner: string) => void; signal?: AbortSignal },
   inWords: (cause: unknown, action: string, file: string) => Error,
 ): Promise<() => Promise<void>> {
-  const owner: Owner = { pid: process.pid, host: hostname(), started: new Date().toISOString() };
+  const { born } = await processOf(process.pid);
+  const owner: Owner = { pid: process.pid, host: hostname(), started: new Date().toISOString(), ...(born !== undefined && { born }) };
   const text = `${JSON.stringify(owner)}\n`;
   let told = false;
   for (;;) {
@@ -148,7 +151,8 @@ async function readLock(file: string): Promise<{ text: string; words: string; is
     const ageMs = Date.now() - (await fs.stat(file)).mtimeMs;
     const owner = parseOwner(text);
     const isOurHost = owner?.host === hostname();
-    const isStale = ageMs > STALE_MS || (owner !== undefined && isOurHost && !isAlive(owner.pid));
+    const isLiving = owner !== undefined && isOurHost ? await livingOwner(owner) : undefined;
+    const isStale = isLiving === undefined ? ageMs > STALE_MS : !isLiving;
     const words = owner === undefined ? 'another process' : `process ${owner.pid}${isOurHost ? '' : ` on ${owner.host}`}, since ${owner.started}`;
     return { text, words, isStale };
   } catch {
@@ -160,11 +164,29 @@ function parseOwner(text: string): Owner | undefined {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null) return undefined;
-    const { pid, host, started } = value as Partial<Owner>;
-    return typeof pid === 'number' && typeof host === 'string' && typeof started === 'string' ? { pid, host, started } : undefined;
+    const { pid, host, started, born } = value as Partial<Owner>;
+    if (typeof pid !== 'number' || typeof host !== 'string' || typeof started !== 'string') return undefined;
+    return { pid, host, started, ...(typeof born === 'string' && { born }) };
   } catch {
     return undefined;
   }
+}
+
+/** Undefined where that cannot be told. */
+async function livingOwner({ pid, born }: Owner): Promise<boolean | undefined> {
+  if (!isAlive(pid)) return false;
+  const { state = '', born: now } = await processOf(pid);
+  // A zombie, whose parent has not asked for its end, takes signals.
+  if (/[ZX]/.test(state)) return false;
+  return born === undefined || now === undefined ? undefined : born === now;
+}
+
+/** Fields 3 and 22 of Linux's /proc/<pid>/stat; the name before them may hold anything. */
+async function processOf(pid: number): Promise<{ state?: string; born?: string }> {
+  const stat = await fs.readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state, born] = [fields[0], fields[19]];
+  return state === undefined || born === undefined ? {} : { state, born };
 }
 
 function isAlive(pid: number): boolean {

@@ -1,11 +1,56 @@
 /**
- * The folder a run writes into, looked at before the run and cleared when it begins. The two are apart so that a start that fails, for whatever
- * reason, leaves neither a new folder behind nor an earlier run destroyed.
+ * The folder a program writes into: held against other processes while it works there, looked at before a run, and cleared when the run begins. The last
+ * two are apart so that a start that fails, for whatever reason, leaves neither a new folder behind nor an earlier run destroyed.
  */
 import { missingFolders, removeEmpty } from '../src/io/wholeFolder.ts';
 import { joinPath, UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
 import { listCheckpoints } from '../src/train/checkpointFolder.ts';
+
+const LOCK = '.vernier.lock';
+
+/**
+ * Does `work` while this process, and no other, works in `dir`; the lock of a killed process is taken over. Leaves no folder that `work` has left empty.
+ * @param flag that names the folder, for messages
+ * @throws UserError at once where another process works there, or the folder cannot be written
+ */
+export async function inOutputFolder<T>(platform: Platform, dir: string, flag: string, work: () => Promise<T>): Promise<T> {
+  const missing = await missingFolders(platform, dir);
+  try {
+    const release = await lockFolder(platform, dir, flag);
+    try {
+      return await work();
+    } finally {
+      await release?.();
+    }
+  } finally {
+    await removeEmpty(platform, missing);
+  }
+}
+
+async function lockFolder(platform: Platform, dir: string, flag: string): Promise<(() => Promise<void>) | undefined> {
+  const file = joinPath(dir, LOCK);
+  let inUse: UserError | undefined;
+  try {
+    await platform.makeDir(dir);
+    return await platform.native?.lock(file, {
+      onWait(owner) {
+        inUse = new UserError(
+          `${flag} ${dir} is in use by ${owner}. Two programs would write over each other's files there: wait for that one or stop it, or give another ${flag}. ` +
+            `(If it is of another machine and gone, its lock ${file} lapses within a minute.)`,
+        );
+        throw inUse;
+      },
+    });
+  } catch (error) {
+    if (error === inUse || !(error instanceof UserError)) throw error;
+    throw cannotWrite(flag, dir, error);
+  }
+}
+
+function cannotWrite(flag: string, dir: string, cause: UserError): UserError {
+  return new UserError(`${flag} ${dir} cannot be written. ${cause.message}`, { cause });
+}
 
 /** @throws UserError for a folder that cannot be written, or holds another run: its checkpoints would mix with the new ones. Leaves no trace. */
 export async function checkOutput(platform: Platform, dir: string, mayReplace: boolean): Promise<void> {
@@ -17,7 +62,7 @@ export async function checkOutput(platform: Platform, dir: string, mayReplace: b
     await platform.remove(probe);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    throw new UserError(`--lora_checkpoint_dir ${dir} cannot be written. ${error.message}`, { cause: error });
+    throw cannotWrite('--lora_checkpoint_dir', dir, error);
   } finally {
     await removeEmpty(platform, missing);
   }

@@ -13,7 +13,7 @@ import { boughtBy, boughtText } from '../src/train/beforeAfter.ts';
 import { openSession } from '../src/train/session.ts';
 import { train } from '../src/train/trainer.ts';
 import { main, processSurroundings } from './cli.ts';
-import { checkOutput, clearOutput } from './outputFolder.ts';
+import { checkOutput, clearOutput, inOutputFolder } from './outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
 import { finetuning, resolveBaseModel } from './train/baseModel.ts';
 import type { RunContext } from './train/context.ts';
@@ -40,6 +40,12 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
   if (options.export_jsonl !== null && !(await exportRows(context, base))) return;
   if (options.process_dataset_only) return options.export_jsonl === null ? prepareRows(context, base) : prepareBesideExport(context, base);
 
+  await inOutputFolder(nodePlatform, context.options.lora_checkpoint_dir, '--lora_checkpoint_dir', () => trainIn(context, base));
+}
+
+/** In the run's folder, which is ours alone. */
+async function trainIn(context: RunContext, base: string): Promise<void> {
+  const { options } = context;
   // Before the GPU and the weights, which take long: whatever can be wrong by then is told at once.
   const resume = await findResume(context);
   await checkOutput(nodePlatform, options.lora_checkpoint_dir, options.overwrite || resume?.isInPlace === true);

@@ -1,0 +1,132 @@
+/** One program at a time in an output folder: a second one is refused at once, and a lock that a dead process has left holds up nobody. */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inOutputFolder } from '../../node/outputFolder.ts';
+import { nodePlatform } from '../../node/platform.ts';
+import { UserError } from '../../src/platform.ts';
+import type { Platform } from '../../src/platform.ts';
+import { buildCommandLine, goldenRows, repository, runProgram, runTrain, tinyModel } from './trainProcess.ts';
+import type { Flags } from './trainProcess.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'vernier-lock-'));
+const at = (...parts: string[]): string => join(scratch, ...parts);
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+const LOCK = '.vernier.lock';
+const enter = <T>(dir: string, work: () => T | Promise<T>): Promise<T> => inOutputFolder(nodePlatform, dir, '--output_dir', async () => work());
+
+describe('inOutputFolder', () => {
+  it('holds the folder while it works, and leaves nothing', async () => {
+    expect(await enter(at('a/b'), () => readdirSync(at('a/b')))).toEqual([LOCK]);
+    await expect(enter(at('a/b'), () => Promise.reject(new Error('the work')))).rejects.toThrow('the work');
+    expect(existsSync(at('a'))).toBe(false);
+    await enter(at('kept'), () => {
+      writeFileSync(at('kept/result'), '');
+    });
+    expect(readdirSync(at('kept'))).toEqual(['result']);
+  });
+
+  it('refuses a folder that a living process holds, at once, and leaves it its lock', async () => {
+    await enter(at('held'), async () => {
+      const began = Date.now();
+      const second = enter(at('held'), () => undefined);
+      await expect(second).rejects.toThrow(UserError);
+      await expect(second).rejects.toThrow(new RegExp(`--output_dir .*held is in use by process ${process.pid}, since 2.*wait for that one or stop it, or give another --output_dir`));
+      expect(Date.now() - began).toBeLessThan(2000);
+      expect(readdirSync(at('held'))).toEqual([LOCK]);
+    });
+  });
+
+  it.each([
+    ['a dead process', { pid: 2 ** 22 + 1, host: hostname() }],
+    ['an earlier process of the same id', { pid: process.pid, host: hostname(), born: '1' }],
+  ])('takes over the lock of %s', async (_, owner) => {
+    mkdirSync(at('stale'), { recursive: true });
+    writeFileSync(at('stale', LOCK), JSON.stringify({ ...owner, started: '2026-01-01T00:00:00Z' }));
+    expect(await enter(at('stale'), () => readFileSync(at('stale', LOCK), 'utf8'))).toContain(`"pid":${process.pid},`);
+    expect(readdirSync(at('stale'))).toEqual([]);
+  });
+
+  it.runIf(process.platform === 'linux')('takes over the lock of a process that is killed and not yet waited for', async () => {
+    // `sleep` takes the shell's place and never asks for the end of its child.
+    const parent = spawn('sh', ['-c', 'sleep 0.5 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const pid = Number(await new Promise<string>((resolve) => parent.stdout.once('data', (text: Buffer) => resolve(text.toString()))));
+      const stat = (): string => readFileSync(`/proc/${pid}/stat`, 'utf8');
+      while (!stat().includes(') Z ')) await new Promise((resolve) => setTimeout(resolve, 5));
+      mkdirSync(at('zombie'));
+      const born = stat().split(' ')[21];
+      writeFileSync(at('zombie', LOCK), JSON.stringify({ pid, host: hostname(), started: '2026-01-01T00:00:00Z', born }));
+      expect(await enter(at('zombie'), () => 'worked')).toBe('worked');
+    } finally {
+      parent.kill();
+    }
+  });
+
+  it('of another machine the lock holds as long as it is touched, and the message says where', async () => {
+    mkdirSync(at('elsewhere'));
+    writeFileSync(at('elsewhere', LOCK), JSON.stringify({ pid: 7, host: 'another-machine', started: '2026-01-01T00:00:00Z' }));
+    await expect(enter(at('elsewhere'), () => undefined)).rejects.toThrow(/in use by process 7 on another-machine.*lapses within a minute/);
+  });
+
+  it('says that a folder cannot be written', async () => {
+    const readOnly: Platform = { ...nodePlatform, makeDir: (path) => Promise.reject(new UserError(`Cannot write ${path}: permission denied.`)) };
+    const refused = inOutputFolder(readOnly, at('none/run'), '--lora_checkpoint_dir', () => Promise.resolve());
+    await expect(refused).rejects.toThrow(`--lora_checkpoint_dir ${at('none/run')} cannot be written. Cannot write`);
+    expect(existsSync(at('none'))).toBe(false);
+  });
+});
+
+describe('programs', () => {
+  beforeAll(() => {
+    buildCommandLine();
+    writeFileSync(at('rows.jsonl'), `${goldenRows('s09_textonly', 's12_string_content').join('\n')}\n`);
+  });
+
+  it('a second training in the folder of a running one is refused, with either way to begin; a killed one can be gone on with at once', async () => {
+    const out = at('run');
+    const flags: Flags = {
+      base_model_hf: tinyModel, train_file: at('rows.jsonl'), lora_checkpoint_dir: out, max_steps: 1000, per_device_train_batch_size: 1, gradient_accumulation_steps: 1,
+      lora_r: 2, target_modules: 'q_proj', logging_steps: 1, save_steps: 2, save_total_limit: 2, report_to: 'jsonl', dataloader_num_workers: 0,
+    };
+    const begun = (): boolean => existsSync(out) && readdirSync(out).some((name) => /^checkpoint-\d+$/.test(name));
+    const seconds: { code: number | null; error: string }[] = [];
+    let pid = '';
+    const first = await runTrain(flags, (send) => {
+      void (async () => {
+        while (!begun()) await new Promise((resolve) => setTimeout(resolve, 10));
+        pid = /"pid":(\d+)/.exec(readFileSync(join(out, LOCK), 'utf8'))?.[1] ?? '';
+        seconds.push(await runTrain({ ...flags, overwrite: true }), await runTrain({ ...flags, resume_from_checkpoint: true }));
+      })().finally(() => send('SIGKILL'));
+    });
+    expect(first.code).toBe(null);
+    expect(pid).not.toBe('');
+    for (const { code, error } of seconds) {
+      expect(error).toMatch(new RegExp(`^Error: --lora_checkpoint_dir .*/run is in use by process ${pid}, since`, 'm'));
+      expect(code).toBe(1);
+    }
+    expect(seconds).toHaveLength(2);
+    const last = Math.max(...readdirSync(out).map((name) => Number(/^checkpoint-(\d+)$/.exec(name)?.[1] ?? 0)));
+    const { code, error } = await runTrain({ ...flags, max_steps: last + 2, resume_from_checkpoint: true });
+    expect(error).not.toContain('in use');
+    expect(code).toBe(0);
+    expect(readdirSync(out)).not.toContain(LOCK);
+  });
+
+  it('a second evaluation is refused', async () => {
+    const flags = { samples: join(repository, 'test/golden/medvision/expected_metrics.jsonl'), output_dir: at('evaluated') };
+    await enter(at('evaluated'), async () => {
+      const { code, error } = await runProgram('evaluate', flags);
+      expect(error).toMatch(new RegExp(`^Error: --output_dir .*/evaluated is in use by process ${process.pid}, since`, 'm'));
+      expect(code).toBe(1);
+      expect(readdirSync(at('evaluated'))).toEqual([LOCK]);
+    });
+    expect((await runProgram('evaluate', flags)).code).toBe(0);
+    expect(readdirSync(at('evaluated'))).not.toContain(LOCK);
+  });
+});
