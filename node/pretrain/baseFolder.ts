@@ -5,13 +5,11 @@
 import { medvisionSamples } from '../../src/data/medvision/samples.ts';
 import { readTaskList } from '../../src/data/medvision/tasks.ts';
 import { counterHash, streamId } from '../../src/data/random.ts';
-import { f32ToBf16 } from '../../src/io/halfFloat.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
 import type { Shape } from '../../src/models/weights.ts';
 import { modelFamily } from '../../src/models/families.ts';
 import { joinPath } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
-import type { Session } from '../../src/train/session.ts';
 import { gemmaFiles } from './gemmaFiles.ts';
 import { phantomSample } from './phantom.ts';
 import { baseSize, qwenFiles } from './qwenFiles.ts';
@@ -91,20 +89,4 @@ function normal(seed: number, stream: number, index: number): number {
   const first = (counterHash(seed, stream, 0, index) + 0.5) / 2 ** 32;
   const second = counterHash(seed, stream, 1, index) / 2 ** 32;
   return Math.sqrt(-2 * Math.log(first)) * Math.cos(2 * Math.PI * second);
-}
-
-/** What goes along with Qwen's weights, unchanged. */
-const FILES = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'preprocessor_config.json'];
-
-/** Writes the trained model as a folder in bf16, as large models come. The weights go last, whole: a folder that has them is complete. */
-export async function writeBase(platform: Platform, session: Session, dir: string): Promise<void> {
-  await platform.makeDir(dir);
-  for (const file of FILES) await platform.writeFile(joinPath(dir, file), await platform.readFile(joinPath(session.baseModel, file)));
-  const entries = [...session.plan.trained].map(([name, shape]) => ({
-    name,
-    dtype: 'BF16' as const,
-    shape,
-    data: async (): Promise<Uint8Array> => new Uint8Array(f32ToBf16(await session.arena.readValues(name)).buffer),
-  }));
-  await writeSafetensors(platform, joinPath(dir, 'model.safetensors'), entries);
 }

@@ -1,8 +1,7 @@
 /**
- * Synthetic pictures for pre-training: a few smooth blobs of different brightness in a textured field, drawn in millimetres, with what MedVision asks
- * about pictures: the box around one of them, its axes, distances and angles between their centres. The base learns the format of the answers, to
- * find what a prompt names and to measure it; it sees no brain and no name of a brain structure. Every number is a hash of (seed, index): a picture
- * is the same in whichever thread and order it is made.
+ * Questions about synthetic pictures, a few smooth blobs of different brightness in a textured field, as MedVision asks them: the tokenizer of the tiny bases learns
+ * its words from their prompts, beside those of the sample. (The pictures that the bases are trained on come from phantoms.py, which draws more kinds
+ * of them, faster.) Every number is a hash of (seed, index).
  */
 import { metricPrompt, metricTarget } from '../../src/data/medvision/angleDistance.ts';
 import { boxPrompt, boxTarget, boxValues } from '../../src/data/medvision/detection.ts';

@@ -1,0 +1,45 @@
+/**
+ * `node dist/prepareBase.js --out DIR [--family qwen2_5_vl|gemma3]`: a tiny model folder with random weights and a tokenizer of its own, for
+ * node/pretrain/make_base.py to train into a base such as `npm start` fine-tunes.
+ */
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { UserError } from '../src/platform.ts';
+import { nodePlatform as platform } from './platform.ts';
+import { BASE_FAMILIES, tokenizerTexts, writeInitialFolder } from './pretrain/baseFolder.ts';
+import type { BaseFamily } from './pretrain/baseFolder.ts';
+
+interface Settings {
+  out: string;
+  family: BaseFamily;
+  sample: string;
+  seed: number;
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('A whole number from 0 on is expected.');
+  return value;
+}
+
+const command = new Command('prepareBase')
+  .description('Writes a tiny model folder with random weights, for node/pretrain/make_base.py to train.')
+  .requiredOption('--out <dir>', 'model folder to write')
+  .addOption(new Option('--family <model_type>', 'kind of model').choices(BASE_FAMILIES).default('qwen2_5_vl'))
+  .option(
+    '--sample <dir>',
+    'embedded data set, whose prompts (not pictures) the tokenizer learns its words from',
+    fileURLToPath(new URL('../node/sample', import.meta.url)),
+  )
+  .option('--seed <n>', 'seed of the weights', wholeNumber, 1)
+  .allowExcessArguments(false)
+  .parse(process.argv);
+try {
+  const { out, family, sample, seed } = command.opts<Settings>();
+  await writeInitialFolder(platform, out, await tokenizerTexts(platform, sample), seed, family);
+} catch (error) {
+  if (!(error instanceof UserError)) throw error;
+  console.error(`Error: ${error.message}`);
+  process.exitCode = 1;
+}
