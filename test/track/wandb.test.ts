@@ -165,6 +165,24 @@ describe('online', () => {
     }
   });
 
+  it('a run whose server came up only after the checkpoint is not doubled either', async () => {
+    await server.close();
+    const first = await tracker({}, {}, 100);
+    await first.start(RUN);
+    for (const row of rows(1, 2)) await first.log(row, row.step);
+    const state = first.state();
+    server = new WandbServer(KEY);
+    await server.listen(Number(new URL(url).port));
+    await first.log(rows(3, 3)[0]!, 3);
+    await expect.poll(() => [...server.runs.values()][0]?.history.length).toBe(3);
+    await first.finish(finished);
+    const second = await tracker();
+    await second.start({ ...RUN, firstStep: 2, resumed: { state, history: rows(1, 2) } });
+    for (const row of rows(3, 4)) await second.log(row, row.step);
+    await second.finish(finished);
+    expect([...server.runs.values()].map((run) => run.history.map((line) => line['train/global_step']))).toEqual([[1, 2, 3, 4]]);
+  });
+
   it('another training under the id of a run goes on behind it', async () => {
     const first = await tracker({ wandb_run_id: 'same' });
     await first.start(RUN);

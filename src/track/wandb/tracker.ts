@@ -64,10 +64,13 @@ export class WandbTracker implements Tracker {
     this.#startedAt = this.#now();
     const saved = run.resumed?.state ?? {};
     const savedId = typeof saved['wandb_run_id'] === 'string' ? saved['wandb_run_id'] : undefined;
-    this.#id = settings.id ?? savedId ?? (settings.resume === 'auto' ? await this.#lastId() : undefined) ?? newId();
+    const knownId = settings.id ?? savedId ?? (settings.resume === 'auto' ? await this.#lastId() : undefined);
+    this.#id = knownId ?? newId();
     const isOwn = this.#id === savedId;
     if (isOwn) this.#earlier = Number(saved['wandb_runtime'] ?? 0) || 0;
-    this.#base = isOwn && typeof saved['wandb_base'] === 'number' ? saved['wandb_base'] : undefined;
+    // The server has no lines of a run that begins here, even if it cannot say so now.
+    if (knownId === undefined || settings.mode === 'offline') this.#base = 0;
+    else if (isOwn && typeof saved['wandb_base'] === 'number') this.#base = saved['wandb_base'];
     await this.#makeFolder();
     const config = this.#config(run);
     this.#lines = new HistoryLines(platform, joinPath(this.#dir, 'history.jsonl'));
@@ -133,7 +136,7 @@ export class WandbTracker implements Tracker {
   }
 
   state(): Readonly<Record<string, unknown>> {
-    const base = this.#sender ? this.#sender.base : 0;
+    const base = this.#sender?.base ?? this.#base;
     return { wandb_run_id: this.#id, wandb_runtime: this.#runtime(), ...(base !== undefined && { wandb_base: base }) };
   }
 
