@@ -11,7 +11,7 @@ export const DEFAULT_RECIPE = 'qwen-tiny';
 const RECIPES: Readonly<Record<string, Recipe>> = {
   'qwen-tiny': { ...DEFAULTS, architecture: 'Qwen2.5-VL', base: 'base' },
   // MedGemma is a Gemma 3 by its architecture.
-  'medgemma-tiny': { ...DEFAULTS, architecture: 'Gemma 3', base: 'base-medgemma' },
+  'medgemma-tiny': { ...DEFAULTS, steps: 150, architecture: 'Gemma 3', base: 'base-medgemma' },
 };
 
 export const RECIPE_NAMES: readonly string[] = Object.keys(RECIPES);

@@ -36,7 +36,7 @@ export interface QuickstartSettings {
 }
 
 export const DEFAULTS: Omit<QuickstartSettings, 'architecture' | 'base' | 'sample' | 'out'> = {
-  steps: 150,
+  steps: 240,
   batchSize: 4,
   learningRate: 4e-3,
   seed: 1,
