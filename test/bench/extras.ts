@@ -63,9 +63,9 @@ const extrasWith = ({ wandb: server, hub }: Servers): readonly Extra[] => [
     },
   },
   {
-    name: 'tracking by JSONL, TensorBoard and W&B, a row a step',
+    name: 'tracking by JSONL, TensorBoard and W&B, a row every 10 steps',
     paid: 'every step',
-    settings: { logging_steps: 1 },
+    settings: { save_steps: -1 },
     around(dir) {
       const settings = { mode: 'online', baseUrl: server, apiKey: 'key', project: 'bench', name: 'bench', resume: 'allow', dir, tags: [] } as const;
       const wandb = new WandbTracker({ platform: nodePlatform, settings, say: () => undefined });
