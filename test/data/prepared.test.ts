@@ -203,6 +203,24 @@ describe('a folder', () => {
     expect(tree(dir)).toEqual(expected);
   });
 
+  it('of a mistake in the data leaves nothing behind, and one that is gone on with keeps what it has', async () => {
+    let files = 0;
+    const spoiled: PrepareRequest['write'] = (job) => {
+      if (++files === 3) throw new UserError('a volume has NaN voxels');
+      return writeShard(nodePlatform, job, slice);
+    };
+    const asked = await request();
+    expect(await message(prepareFolder(nodePlatform, { ...asked, write: async (job) => spoiled(job) }))).toBe('a volume has NaN voxels');
+    expect(readdirSync(join(dir, '..'))).toEqual([]);
+
+    const dies = (): Promise<never> => Promise.reject(new Error('cut off'));
+    await expect(prepareFolder(nodePlatform, { ...asked, write: (job) => (++files > 5 ? dies() : writeShard(nodePlatform, job, slice)) })).rejects.toThrow('cut off');
+    const kept = readdirSync(dir).length;
+    files = 2;
+    expect(await message(prepareFolder(nodePlatform, { ...asked, write: async (job) => spoiled(job) }))).toBe('a volume has NaN voxels');
+    expect(readdirSync(dir).length).toBeGreaterThanOrEqual(kept);
+  });
+
   it('with something else in it is left alone', async () => {
     await nodePlatform.makeDir(join(dir, 'png'));
     writeFileSync(join(dir, 'train-00000.parquet'), 'mine');

@@ -16,7 +16,6 @@ import type { PreparedSplit } from './row.ts';
 import { SHARD_ROWS } from './shard.ts';
 import type { ShardJob } from './writeShard.ts';
 
-
 export interface PrepareRequest {
   dir: string;
   identity: Identity;
@@ -58,14 +57,23 @@ export async function prepareFolder(platform: Platform, request: PrepareRequest)
     if (stop?.aborted) return undefined;
     throw error;
   }
+  const isNew = !(await platform.exists(dir));
+  const done = { rows: 0 };
   try {
-    return await prepareLocked(platform, request);
+    return await prepareLocked(platform, request, done);
+  } catch (error) {
+    // A mistake in the data leaves nothing behind, unless hours of work were: those are gone on with once it is put right.
+    if (error instanceof UserError && isNew && done.rows < ROWS_WORTH_KEEPING) await platform.remove(dir);
+    throw error;
   } finally {
     await release?.();
   }
 }
 
-async function prepareLocked(platform: Platform, request: PrepareRequest): Promise<Prepared | undefined> {
+/** A minute's work or so. */
+const ROWS_WORTH_KEEPING = 50_000;
+
+async function prepareLocked(platform: Platform, request: PrepareRequest, done: { rows: number }): Promise<Prepared | undefined> {
   const { dir, identity } = request;
   const there = await readManifest(platform, dir);
   if (there !== undefined) {
@@ -105,6 +113,7 @@ async function prepareLocked(platform: Platform, request: PrepareRequest): Promi
       .then(async (entry) => {
         entries[place] = entry;
         await notes.add(entry);
+        done.rows += entry.rows;
         request.onProgress?.(entry.rows);
       })
       .catch((error: unknown) => {
