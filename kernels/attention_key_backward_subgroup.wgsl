@@ -8,14 +8,21 @@ alias Cell = vec4<f32>;
 // check: D=128 SOFTCAP=50
 // check: D=17 Cell=f32
 
-fn query_cell(query: u32, end: u32, head: u32, d: u32) -> vec4f {
-  if (query >= end || d >= ROW) { return vec4f(); }
-  return q_cell(query * p.heads + head, d);
+// As k_rows and v_rows of lib/attention_subgroup.wgsl.
+fn q_rows(query: u32, end: u32, head: u32, d: u32) -> mat4x4f {
+  var rows: mat4x4f;
+  for (var j = 0u; j < 4u; j++) {
+    if (query + j < end && d < ROW) { rows[j] = q_cell((query + j) * p.heads + head, d); }
+  }
+  return rows;
 }
 
-fn gradient_cell(query: u32, end: u32, head: u32, d: u32) -> vec4f {
-  if (query >= end || d >= ROW) { return vec4f(); }
-  return dy_cell(query * p.heads + head, d);
+fn dy_rows(query: u32, end: u32, head: u32, d: u32) -> mat4x4f {
+  var rows: mat4x4f;
+  for (var j = 0u; j < 4u; j++) {
+    if (query + j < end && d < ROW) { rows[j] = dy_cell((query + j) * p.heads + head, d); }
+  }
+  return rows;
 }
 
 @compute @workgroup_size(SUBGROUP)
@@ -51,15 +58,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
       let own = query + 4u * lane;
       sums = array<vec4f, TM>();
       for (var d = 0u; d < p.slices; d++) {
-        let queries = mat4x4f(query_cell(own, end, head, d), query_cell(own + 1u, end, head, d), query_cell(own + 2u, end, head, d),
-          query_cell(own + 3u, end, head, d));
+        let queries = q_rows(own, end, head, d);
         add_products(0u, k_cell(row, d), transpose(queries));
       }
       let dots = sums;
       sums = array<vec4f, TM>();
       for (var d = 0u; d < p.slices; d++) {
-        let slopes = mat4x4f(gradient_cell(own, end, head, d), gradient_cell(own + 1u, end, head, d), gradient_cell(own + 2u, end, head, d),
-          gradient_cell(own + 3u, end, head, d));
+        let slopes = dy_rows(own, end, head, d);
         add_products(0u, v_cell(row, d), transpose(slopes));
       }
       let j = own + vec4u(0u, 1u, 2u, 3u);
@@ -76,10 +81,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
         for (var c = 0u; c < COLUMNS; c++) {
           let d = vector_of(c, lane);
           let at = query + 4u * l;
-          let queries = mat4x4f(query_cell(at, end, head, d), query_cell(at + 1u, end, head, d), query_cell(at + 2u, end, head, d),
-            query_cell(at + 3u, end, head, d));
-          let slopes = mat4x4f(gradient_cell(at, end, head, d), gradient_cell(at + 1u, end, head, d), gradient_cell(at + 2u, end, head, d),
-            gradient_cell(at + 3u, end, head, d));
+          let queries = q_rows(at, end, head, d);
+          let slopes = dy_rows(at, end, head, d);
           for (var m = 0u; m < TM; m++) {
             acc_k[c * TM + m] += queries * subgroupShuffle(gradients[m], l);
             acc_v[c * TM + m] += slopes * subgroupShuffle(weights[m], l);

@@ -8,16 +8,6 @@ alias Cell = vec4<f32>;
 // check: D=128 SOFTCAP=50
 // check: D=17 Cell=f32
 
-fn key_cell(key: u32, end: u32, head: u32, d: u32) -> vec4f {
-  if (key >= end || d >= ROW) { return vec4f(); }
-  return k_cell(key * p.kv_heads + head, d);
-}
-
-fn value_cell(key: u32, end: u32, head: u32, d: u32) -> vec4f {
-  if (key >= end) { return vec4f(); }
-  return v_cell(key * p.kv_heads + head, d);
-}
-
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let tiles = (p.queries + TM - 1u) / TM;
@@ -43,15 +33,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
     let own = key + 4u * lane;
     sums = array<vec4f, TM>();
     for (var d = 0u; d < p.slices; d++) {
-      let keys = mat4x4f(key_cell(own, end, kv_head, d), key_cell(own + 1u, end, kv_head, d), key_cell(own + 2u, end, kv_head, d),
-        key_cell(own + 3u, end, kv_head, d));
+      let keys = k_rows(own, end, kv_head, d);
       add_products(0u, q_cell(row, d), transpose(keys));
     }
     let dots = sums;
     sums = array<vec4f, TM>();
     for (var d = 0u; d < p.slices; d++) {
-      let values = mat4x4f(value_cell(own, end, kv_head, d), value_cell(own + 1u, end, kv_head, d), value_cell(own + 2u, end, kv_head, d),
-        value_cell(own + 3u, end, kv_head, d));
+      let values = v_rows(own, end, kv_head, d);
       add_products(0u, dy_cell(row, d), transpose(values));
     }
     let j = own + vec4u(0u, 1u, 2u, 3u);
@@ -64,8 +52,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
       for (var c = 0u; c < COLUMNS; c++) {
         let d = vector_of(c, lane);
         let at = key + 4u * l;
-        let keys = mat4x4f(key_cell(at, end, kv_head, d), key_cell(at + 1u, end, kv_head, d), key_cell(at + 2u, end, kv_head, d),
-          key_cell(at + 3u, end, kv_head, d));
+        let keys = k_rows(at, end, kv_head, d);
         for (var m = 0u; m < TM; m++) { acc[c * TM + m] += keys * subgroupShuffle(gradients[m], l); }
       }
     }

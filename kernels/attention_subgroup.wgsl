@@ -17,16 +17,6 @@ fn query_cell(query: u32, head: u32, d: u32) -> vec4f {
   return q_cell(query * p.heads + head, d);
 }
 
-fn key_cell(key: u32, end: u32, head: u32, d: u32) -> vec4f {
-  if (key >= end) { return vec4f(); }
-  return k_cell(key * p.kv_heads + head, d);
-}
-
-fn value_cell(key: u32, end: u32, head: u32, d: u32) -> vec4f {
-  if (key >= end || d >= ROW) { return vec4f(); }
-  return v_cell(key * p.kv_heads + head, d);
-}
-
 fn largest_of(a: vec4f) -> f32 { return max(max(a.x, a.y), max(a.z, a.w)); }
 
 fn sum4(a: vec4f) -> f32 { return (a.x + a.y) + (a.z + a.w); }
@@ -58,8 +48,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
     let own = key + 4u * lane;
     sums = array<vec4f, TM>();
     for (var d = 0u; d < p.slices; d++) {
-      let keys = mat4x4f(key_cell(own, end, kv_head, d), key_cell(own + 1u, end, kv_head, d), key_cell(own + 2u, end, kv_head, d),
-        key_cell(own + 3u, end, kv_head, d));
+      let keys = k_rows(own, end, kv_head, d);
       add_products(0u, query_cell(first + lane, head, d), transpose(keys));
     }
     let j = own + vec4u(0u, 1u, 2u, 3u);
@@ -78,8 +67,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
       for (var c = 0u; c < COLUMNS; c++) {
         let d = vector_of(c, lane);
         let seen = key + 4u * l;
-        let values = mat4x4f(value_cell(seen, end, kv_head, d), value_cell(seen + 1u, end, kv_head, d), value_cell(seen + 2u, end, kv_head, d),
-          value_cell(seen + 3u, end, kv_head, d));
+        let values = v_rows(seen, end, kv_head, d);
         for (var m = 0u; m < TM; m++) { acc[c * TM + m] += values * subgroupShuffle(weights[m], l); }
       }
     }
