@@ -2,6 +2,7 @@
  * Pictures in the browser. The canvas decodes what an opaque 8-bit picture says, as PIL does; where it would silently differ from PIL (transparency,
  * 16-bit grey) the picture is refused. JPEGs may differ from PIL's by a unit here and there, as decoders do.
  */
+import { joinArrays } from '../src/io/joinArrays.ts';
 import type { DecodedImage } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 
@@ -27,12 +28,7 @@ function withoutOrientation(bytes: Uint8Array): Uint8Array {
     at = end;
   }
   kept.push(bytes.subarray(at));
-  const out = new Uint8Array(kept.reduce((sum, piece) => sum + piece.length, 0));
-  kept.reduce((offset, piece) => {
-    out.set(piece, offset);
-    return offset + piece.length;
-  }, 0);
-  return out;
+  return joinArrays(Uint8Array, kept);
 }
 
 function canvasOf(width: number, height: number): { canvas: OffscreenCanvas; context: OffscreenCanvasRenderingContext2D } {

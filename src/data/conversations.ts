@@ -2,6 +2,7 @@
  * Conversation data sets: JSON lines of `{"messages": [...], "images": [...]}` (and `id`, `task`), the format of TRL; rows with `conversations` are read too
  * (shareGpt.ts). The file is streamed and rows are checked one at a time; whatever is wrong with one is said with the file and the line, before any training starts.
  */
+import { joinArrays } from '../io/joinArrays.ts';
 import type { Platform } from '../platform.ts';
 import { UserError, joinPath, parentPath } from '../platform.ts';
 import type { ContentPart, Conversation, Message } from './example.ts';
@@ -72,12 +73,7 @@ async function* lines(platform: Platform, path: string): AsyncGenerator<{ line: 
     if (piece.length > 0) pieces.push(piece);
   };
   const take = (): string => {
-    const joined = new Uint8Array(bytes);
-    let at = 0;
-    for (const piece of pieces) {
-      joined.set(piece, at);
-      at += piece.length;
-    }
+    const joined = joinArrays(Uint8Array, pieces);
     pieces = [];
     bytes = 0;
     try {

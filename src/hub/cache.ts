@@ -2,6 +2,7 @@
  * The cache folder in Python's layout, shared with huggingface_hub: `models--org--name/{blobs,refs,snapshots}` and a `.locks` beside. A blob is
  * named by its ETag; a snapshot holds links to blobs, or the files themselves where the file system (or the browser) has no links.
  */
+import { joinArrays } from '../io/joinArrays.ts';
 import { joinPath, parentPath, UserError } from '../platform.ts';
 import type { AppendFile, Platform } from '../platform.ts';
 import type { HubSettings, Repo } from './settings.ts';
@@ -135,12 +136,7 @@ async function openPieces(platform: Platform, path: string): Promise<PartialBlob
   let count = names.length;
   const flush = async (): Promise<void> => {
     if (waitingBytes === 0) return;
-    const piece = new Uint8Array(waitingBytes);
-    let at = 0;
-    for (const part of waiting) {
-      piece.set(part, at);
-      at += part.length;
-    }
+    const piece = joinArrays(Uint8Array, waiting);
     await platform.writeFile(joinPath(path, String(count++).padStart(6, '0')), piece);
     stored += piece.length;
     waiting = [];

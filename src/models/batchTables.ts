@@ -13,6 +13,7 @@ import { embed, groupByToken } from '../ops/embed.ts';
 import type { TokenGroups } from '../ops/embed.ts';
 import type { Parameter } from '../ops/parameter.ts';
 import type { RopeTables } from '../ops/rope.ts';
+import { joinArrays } from '../io/joinArrays.ts';
 import { UserError } from '../platform.ts';
 import type { KeyValueCache } from './keyValueCache.ts';
 import type { Rotary } from './rotary.ts';
@@ -60,7 +61,7 @@ export class BatchTables {
 
   /** Pixels of all images, (patches, values a patch): the input of a vision tower's first stage, which takes it over. */
   pixels(examples: readonly Example[], patches: number): Tensor {
-    const pixels = concat(Float32Array, examples.map((example) => example.pixelValues));
+    const pixels = joinArrays(Float32Array, examples.map((example) => example.pixelValues));
     return this.device.upload(pixels, [patches, pixels.length / patches], 'batch');
   }
 
@@ -88,7 +89,7 @@ export interface TokenRules {
 
 /** @throws UserError for an id outside the vocabulary, or where placeholders and features differ in number */
 export function tokenRows(examples: readonly Example[], { vocabSize, imageTokenId, features }: TokenRules): TokenRows {
-  const ids = concat(Int32Array, examples.map((example) => example.inputIds));
+  const ids = joinArrays(Int32Array, examples.map((example) => example.inputIds));
   const slots = new Int32Array(ids.length).fill(-1);
   let slot = 0;
   ids.forEach((id, t) => {
@@ -132,15 +133,5 @@ export function concatPositions(examples: readonly Example[], rowLengths: readon
     for (let axis = 0; axis < axes; axis++) out.set(example.positionIds.subarray(axis * length, (axis + 1) * length), axis * T + at);
     at += length;
   });
-  return out;
-}
-
-function concat<A extends Int32Array | Float32Array>(Kind: new (length: number) => A, arrays: readonly A[]): A {
-  const out = new Kind(arrays.reduce((sum, array) => sum + array.length, 0));
-  let at = 0;
-  for (const array of arrays) {
-    out.set(array, at);
-    at += array.length;
-  }
   return out;
 }

@@ -1,18 +1,9 @@
 /** As much of the protocol buffers wire format as event files need: fields of messages, written and joined. https://protobuf.dev/programming-guides/encoding */
+import { joinArrays } from '../io/joinArrays.ts';
 
 export type Field = Uint8Array;
 
 const encoder = new TextEncoder();
-
-export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
 
 /** A whole number from 0 to 2⁵³. */
 function varint(value: number): number[] {
@@ -45,7 +36,7 @@ export function floatField(field: number, value: number): Field {
 }
 
 export function bytesField(field: number, bytes: Uint8Array): Field {
-  return joinBytes([Uint8Array.from([...tag(field, 2), ...varint(bytes.length)]), bytes]);
+  return joinArrays(Uint8Array, [Uint8Array.from([...tag(field, 2), ...varint(bytes.length)]), bytes]);
 }
 
 export function stringField(field: number, text: string): Field {
@@ -53,5 +44,5 @@ export function stringField(field: number, text: string): Field {
 }
 
 export function messageField(field: number, fields: readonly Field[]): Field {
-  return bytesField(field, joinBytes(fields));
+  return bytesField(field, joinArrays(Uint8Array, fields));
 }

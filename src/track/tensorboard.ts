@@ -3,9 +3,10 @@
  * step, at which TensorBoard purges the figures of an earlier process that come again. Records: length, its masked CRC, data, its masked CRC
  * (tensorflow/core/lib/io/record_writer.h); messages: tensorboard/compat/proto/event.proto and summary.proto.
  */
+import { joinArrays } from '../io/joinArrays.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { AppendFile, Platform } from '../platform.ts';
-import { bytesField, doubleField, floatField, integerField, joinBytes, messageField, stringField } from './protobuf.ts';
+import { bytesField, doubleField, floatField, integerField, messageField, stringField } from './protobuf.ts';
 import type { Field } from './protobuf.ts';
 import { tagOf } from './tags.ts';
 import { redactConfig } from './tracker.ts';
@@ -34,7 +35,7 @@ function maskedCrc(bytes: Uint8Array): Uint8Array {
 export function eventRecord(event: Uint8Array): Uint8Array {
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(event.length), true);
-  return joinBytes([length, maskedCrc(length), event, maskedCrc(event)]);
+  return joinArrays(Uint8Array, [length, maskedCrc(length), event, maskedCrc(event)]);
 }
 
 const SUMMARY = 5;
@@ -121,7 +122,7 @@ export class TensorBoardTracker implements Tracker {
 
   /** One record after the other, in the order told, even where the caller does not wait. */
   #write(step: number, what: Field): Promise<void> {
-    const record = eventRecord(joinBytes([doubleField(1, this.#now() / 1000), integerField(2, step), what]));
+    const record = eventRecord(joinArrays(Uint8Array, [doubleField(1, this.#now() / 1000), integerField(2, step), what]));
     const file = this.#file;
     const written = this.#queue.then(() => file?.append(record));
     this.#queue = written.catch(() => undefined); // the caller hears of it; later records are tried again

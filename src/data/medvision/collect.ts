@@ -3,6 +3,7 @@
  * order goes volume by volume, so that each is opened once; training shuffles by itself. Rows are numbers in tables until they are asked for,
  * so a set may have millions of them, and everything follows from the seed and the order of the task lists.
  */
+import { joinArrays } from '../../io/joinArrays.ts';
 import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
 import type { Processor } from '../example.ts';
@@ -137,7 +138,7 @@ export async function collectSamples(
   const rowsOf = rowsByConfig(table);
   const pools = FAMILIES.map(({ family, limit }) => {
     const own = tasks.filter((task) => task.family === family).map((task) => rowsOf.get(task.name) ?? new Uint32Array(0));
-    return { family, limit, rows: joined(own) };
+    return { family, limit, rows: joinArrays(Uint32Array, own) };
   }).filter(({ family }) => tasks.some((task) => task.family === family));
   const { train, validation, unused, notes } = chooseRows(table, pools, settings);
   if (train.length === 0)
@@ -247,13 +248,14 @@ function chooseRows(
     const count = sampleLimit(limit, rows.length, flag);
     return by === 'slice' ? drawRowsAsNumpy(rows, count, seed) : drawRows(rows, count, seed, flag);
   };
-  const train = joined(
+  const train = joinArrays(
+    Uint32Array,
     split.train.map((rows, i) => {
       const pool = pools[i];
       return pool === undefined ? rows : draw(rows, limited('train', pool), `train_${pool.limit}`);
     }),
   );
-  const validation = isHeldOut ? draw(joined(split.validation), settings.val_sample_limit, 'val_sample_limit') : new Uint32Array(0);
+  const validation = isHeldOut ? draw(joinArrays(Uint32Array, split.validation), settings.val_sample_limit, 'val_sample_limit') : new Uint32Array(0);
   const { mixing, mixing_temperature: temperature } = settings;
   const mixed =
     mixing === 'concatenate'
@@ -295,14 +297,4 @@ function rowsByConfig(table: SampleTable): Map<string, Uint32Array> {
     filled[config] = (filled[config] ?? 0) + 1;
   }
   return new Map(rows.map((own, config) => [table.configs[config] ?? '', own]));
-}
-
-function joined(parts: readonly Uint32Array[]): Uint32Array {
-  const all = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -5,6 +5,7 @@
  * Only brackets, commas, colons and strings are looked at, and they are ASCII, so bytes need no decoding here. Of the layout this knows
  * `{"tasks": [{"train_cases": [case, …], "test_cases": […], …}, …], …}` and nothing else.
  */
+import { joinArrays } from '../../io/joinArrays.ts';
 import { UserError } from '../../platform.ts';
 
 export type CasesKey = 'train_cases' | 'test_cases';
@@ -68,12 +69,7 @@ export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wante
     part.push(bytes.slice());
   };
   const join = (): Uint8Array => {
-    const joined = new Uint8Array(partBytes);
-    let at = 0;
-    for (const piece of part) {
-      joined.set(piece, at);
-      at += piece.length;
-    }
+    const joined = joinArrays(Uint8Array, part);
     part = [];
     partBytes = 0;
     return joined;

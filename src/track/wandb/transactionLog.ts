@@ -2,8 +2,9 @@
  * The `.wandb` file that the official client keeps of every run and `wandb sync` sends: a header, then records in LevelDB's log framing (blocks of 32 KiB;
  * checksum over type and data, length, type: whole, first, middle, last), each a protobuf Record (wandb_internal.proto, wandb 0.30).
  */
+import { joinArrays } from '../../io/joinArrays.ts';
 import type { AppendFile } from '../../platform.ts';
-import { bytesField, integerField, joinBytes, messageField, stringField } from '../protobuf.ts';
+import { bytesField, integerField, messageField, stringField } from '../protobuf.ts';
 import type { Field } from '../protobuf.ts';
 
 const BLOCK = 32768;
@@ -47,7 +48,7 @@ export function framed(record: Uint8Array, at: number): Uint8Array {
     from += data.length;
     if (isLast) break;
   } while (from <= record.length);
-  return joinBytes(parts);
+  return joinArrays(Uint8Array, parts);
 }
 
 /** ":W&B", the magic number, version 0. */
@@ -117,7 +118,7 @@ export class TransactionLog {
 
   async #write(field: number, message: readonly Field[]): Promise<void> {
     this.#records++;
-    const bytes = framed(joinBytes([integerField(1, this.#records), bytesField(field, joinBytes(message))]), this.#size);
+    const bytes = framed(joinArrays(Uint8Array, [integerField(1, this.#records), bytesField(field, joinArrays(Uint8Array, message))]), this.#size);
     this.#size += bytes.length;
     await this.#file.append(bytes);
   }
