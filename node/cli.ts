@@ -9,7 +9,7 @@ import type { Definitions, Parsed, Program } from '../src/options/program.ts';
 import { UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
-import { redact } from '../src/track/tracker.ts';
+import { keepSecretsOf, redact } from '../src/track/secrets.ts';
 
 /** 0 done · 1 failed · 2 the command line or recipe is wrong · 130 stopped by Ctrl-C or SIGTERM (with a clean stop, everything is saved). */
 export const EXIT = { done: 0, failed: 1, usage: 2, stopped: 130 } as const;
@@ -92,18 +92,21 @@ export interface Surroundings {
 
 /** This Node (or Bun, or Deno's Node layer) process. */
 export function processSurroundings(platform: Platform): Surroundings {
+  keepSecretsOf(process.env);
+  // The runtime itself would print the error as it is, with whatever a server put into it.
+  process.on('uncaughtException', (error: unknown) => process.exit(tell(error, EXIT.failed, (text) => void process.stderr.write(redact(text)))));
   return {
     argv: process.argv.slice(2),
     env: process.env,
     platform,
     stdout: {
-      write: (text) => void process.stdout.write(text),
+      write: (text) => void process.stdout.write(redact(text)),
       isTty: process.stdout.isTTY === true,
       get columns() {
         return process.stdout.columns || 100;
       },
     },
-    writeError: (text) => void process.stderr.write(text),
+    writeError: (text) => void process.stderr.write(redact(text)),
     onInterrupt(act) {
       const signals = ['SIGINT', 'SIGTERM'] as const;
       for (const signal of signals) process.on(signal, act);

@@ -3,7 +3,6 @@ import process from 'node:process';
 import { PreparedSet } from '../src/data/prepared/preparedSet.ts';
 import { loadProcessor } from '../src/models/processor.ts';
 import { parentPath, UserError } from '../src/platform.ts';
-import { redact } from '../src/track/tracker.ts';
 import { preparedRows } from '../src/train/sources.ts';
 import { EXIT, processSurroundings } from './cli.ts';
 import { HELP, readArguments } from './inspect/arguments.ts';
@@ -77,7 +76,7 @@ function nameOf(data: string): string {
 async function main(): Promise<number> {
   const tell = (error: unknown, code: number): number => {
     if (!(error instanceof UserError)) throw error;
-    around.writeError(redact(`Error: ${error.message}\n`));
+    around.writeError(`Error: ${error.message}\n`);
     return code;
   };
   let request: InspectRequest | undefined;

@@ -17,9 +17,11 @@ import type { Options } from '../../src/options.ts';
 import { joinPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { bytesText, countText } from '../../src/track/console.ts';
+import type { Terminal } from '../../src/track/console.ts';
 import { VIEWER } from '../../src/track/wandb/queries.ts';
 import { WandbClient } from '../../src/track/wandb/client.ts';
 import { wandbSettings } from '../../src/track/wandb/settings.ts';
+import { warnOnce } from '../tellOnce.ts';
 import { finetuning } from '../train/baseModel.ts';
 import type { Finding } from './finding.ts';
 import { estimateMemory, gpuMemory } from './memory.ts';
@@ -215,11 +217,12 @@ export async function checkHub(platform: Platform, hub: HubSettings, options: Op
   }
 }
 
-export async function checkWandb(platform: Platform, options: Options): Promise<Finding[]> {
+export async function checkWandb(platform: Platform, options: Options, terminal: Terminal): Promise<Finding[]> {
   const about = 'W&B';
   const isWanted = options.report_to.includes('wandb') || options.report_to.includes('all');
   try {
     const settings = await wandbSettings(platform, options, options.run_name, options.lora_checkpoint_dir);
+    warnOnce(terminal, settings.warning);
     if (settings.apiKey === undefined) return isWanted ? [{ state: 'good', about, text: `${settings.mode}: no key is needed` }] : [];
     const viewer = (await new WandbClient(settings.baseUrl, settings.apiKey, 10_000).graphql(VIEWER, {}))['viewer'];
     const name = typeof viewer === 'object' && viewer !== null && 'username' in viewer ? String(viewer.username) : 'somebody';

@@ -7,7 +7,7 @@ import { hubOrigin } from '../../src/hub/origin.ts';
 import { downloadHooks } from '../../src/hub/progress.ts';
 import { Pusher } from '../../src/hub/pusher.ts';
 import { HubError } from '../../src/hub/request.ts';
-import { hubSettingsFromEnv, parseHubId } from '../../src/hub/settings.ts';
+import { parseHubId } from '../../src/hub/settings.ts';
 import type { HubSettings } from '../../src/hub/settings.ts';
 import { createRepo, uploadFiles, whoAmI } from '../../src/hub/upload.ts';
 import type { UploadFile } from '../../src/hub/upload.ts';
@@ -18,6 +18,7 @@ import type { Platform } from '../../src/platform.ts';
 import { readTrainerState, TRAINER_STATE } from '../../src/train/checkpointFolder.ts';
 import type { TrainerState } from '../../src/train/checkpointFolder.ts';
 import type { RunContext } from './context.ts';
+import { hubOf } from './hubInputs.ts';
 
 /** Files of a folder that go to the hub: weights and what describes them; not the optimizer, the logs and the state of the run. */
 const PUSHED = /^(adapter_config\.json|adapter_model\.safetensors|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|config\.json|generation_config\.json|(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config|processor_config|video_preprocessor_config|chat_template)\.json|merges\.txt|tokenizer\.model|chat_template\.jinja)$/;
@@ -33,7 +34,7 @@ export interface Pushing {
 /** Logs in and makes the repositories, so that a wrong token is told before hours of work; a hub that is down is only noted. */
 export async function openPushing(context: RunContext, base: string): Promise<Pushing> {
   const { platform, options, stop, terminal, say } = context;
-  const settings = await hubSettingsFromEnv(platform);
+  const settings = await hubOf(context);
   if (settings.isOffline) throw new UserError('HF_HUB_OFFLINE is set, and --push_LoRA and --push_merged_model send to the hub: unset one of them.');
   const adapterName = repoName('--lora_hub_repo', options.lora_hub_repo ?? lastPart(options.lora_checkpoint_dir), options);
   const repoOf = async (name: string): Promise<{ type: 'model'; id: string }> => ({

@@ -7,6 +7,7 @@ import { allOf } from '../../src/track/tracker.ts';
 import type { Tracker } from '../../src/track/tracker.ts';
 import { wandbSettings } from '../../src/track/wandb/settings.ts';
 import { WandbTracker } from '../../src/track/wandb/tracker.ts';
+import { warnOnce } from '../tellOnce.ts';
 import type { RunContext } from './context.ts';
 
 /** Called before the GPU is opened; what must be known at once (a wrong key) is thrown from here or from `Tracker.start`. */
@@ -18,6 +19,7 @@ export async function openTrackers({ platform, options, terminal }: RunContext):
   if (options.report_to.includes('tensorboard')) trackers.push(new TensorBoardTracker(platform, joinPath(out, 'runs', options.run_name.replaceAll('/', '_'))));
   if (options.report_to.includes('wandb')) {
     const settings = await wandbSettings(platform, options, options.run_name, out);
+    warnOnce(terminal, settings.warning);
     // Through the others, because the console may have a bar on the line.
     const others = allOf([...trackers]);
     const say = (level: 'info' | 'warning', text: string): void => void others.event(level, text);
