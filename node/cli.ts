@@ -10,6 +10,7 @@ import { UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { keepSecretsOf, redact } from '../src/track/secrets.ts';
+import { goOffline } from './offline.ts';
 
 /** 0 done · 1 failed · 2 the command line or recipe is wrong · 130 stopped by Ctrl-C or SIGTERM (with a clean stop, everything is saved). */
 export const EXIT = { done: 0, failed: 1, usage: 2, stopped: 130 } as const;
@@ -86,6 +87,8 @@ export interface Surroundings {
   writeError(text: string): void;
   /** Calls back at SIGINT and SIGTERM; returns the undoing. */
   onInterrupt(act: () => void): () => void;
+  /** `--offline true`. */
+  goOffline(): void;
   /** Ends the process at once. */
   exit(code: number): void;
 }
@@ -114,6 +117,7 @@ export function processSurroundings(platform: Platform): Surroundings {
         for (const signal of signals) process.off(signal, act);
       };
     },
+    goOffline,
     exit: (code) => process.exit(code),
   };
 }
@@ -138,6 +142,7 @@ export async function main<Options>(
   } catch (error) {
     return tell(error, EXIT.usage, writeError);
   }
+  if (isOffline(command.options)) around.goOffline();
   for (const note of command.notes) writeError(`Note: ${note}\n`);
 
   const stop = new AbortController();
@@ -158,6 +163,10 @@ export async function main<Options>(
   } finally {
     release();
   }
+}
+
+function isOffline(options: unknown): boolean {
+  return typeof options === 'object' && options !== null && 'offline' in options && options.offline === true;
 }
 
 function tell(error: unknown, code: number, writeError: (text: string) => void): number {

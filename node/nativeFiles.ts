@@ -37,8 +37,8 @@ export function nativeFiles(inWords: (cause: unknown, action: string, file: stri
     // Not in words: the caller copies where a file system has no links.
     symlink: (target, file) => fs.symlink(target, file),
     realPath: (file) => orInWords(fs.realpath(file), 'look at', file),
-    async openAppend(file) {
-      const handle = await orInWords(fs.open(file, 'a+'), 'write', file);
+    async openAppend(file, { isPrivate = false } = {}) {
+      const handle = await orInWords(fs.open(file, 'a+', isPrivate ? 0o600 : 0o666), 'write', file);
       let size = (await handle.stat()).size;
       const opened: AppendFile = {
         get size() {

@@ -15,7 +15,7 @@ import type { MedvisionTask } from '../../src/data/medvision/tasks.ts';
 import { sha256Hex } from '../../src/data/prepared/identity.ts';
 import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import type { EvaluateOptions } from '../../src/options/evaluate.ts';
-import { UserError } from '../../src/platform.ts';
+import { lastName, UserError } from '../../src/platform.ts';
 import { dataFolder } from '../train/hubInputs.ts';
 import type { EvaluateContext } from './context.ts';
 
@@ -65,7 +65,7 @@ async function conversations({ platform, options }: EvaluateContext, path: strin
         ...(asked && { asked }),
         prompt: question ? textOf(question) : '',
         target: answerText(conversation.messages),
-        doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images },
+        doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images.map(lastName) },
       },
       request: { kind: 'conversation', conversation, where, ask: true },
       place: where,

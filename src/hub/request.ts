@@ -146,7 +146,7 @@ function reasons(cause: unknown): string {
  */
 export async function send(settings: HubSettings, path: string, request: HubRequest, signal: AbortSignal): Promise<Response> {
   if (settings.isOffline) {
-    throw new HubError(`Cannot ${request.action}: HF_HUB_OFFLINE is set, so nothing is sent to the hub. Unset it, or use what is in the cache.`, -1, 'Offline');
+    throw new HubError(`Cannot ${request.action}: this run is offline (--offline true, or HF_HUB_OFFLINE is set), so nothing is sent to the hub. Leave that out, or use what is in the cache.`, -1, 'Offline');
   }
   let url = new URL(/^https?:\/\//.test(path) ? path : settings.endpoint + path);
   const first = url.origin;
