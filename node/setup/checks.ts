@@ -197,7 +197,9 @@ export async function checkHub(platform: Platform, hub: HubSettings, options: Op
   const about = 'Hub';
   const isPushing = options.push_LoRA || options.push_merged_model;
   if (hub.isOffline) {
-    return [{ state: isPushing ? 'missing' : 'warning', about, text: 'HF_HUB_OFFLINE is set: only what is in the cache is used', fix: `HF_HUB_OFFLINE is set${isPushing ? ', and pushing needs the hub: unset it' : ': unset it to fetch models and data'}.` }];
+    const text = 'offline (--offline true, or HF_HUB_OFFLINE is set): only what is in the cache is used';
+    const fix = `Leave --offline true out and unset HF_HUB_OFFLINE to ${isPushing ? 'push: that needs the hub' : 'fetch models and data'}.`;
+    return [{ state: isPushing ? 'missing' : 'warning', about, text, fix }];
   }
   let isNeeded = isPushing;
   for (const text of [options.base_model_hf, options.init_adapter, options.data_dir]) {

@@ -35,7 +35,7 @@ export interface Pushing {
 export async function openPushing(context: RunContext, base: string): Promise<Pushing> {
   const { platform, options, stop, terminal, say } = context;
   const settings = await hubOf(context);
-  if (settings.isOffline) throw new UserError('HF_HUB_OFFLINE is set, and --push_LoRA and --push_merged_model send to the hub: unset one of them.');
+  if (settings.isOffline) throw new UserError('HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) is set, and --push_LoRA and --push_merged_model send to the hub: unset one of them.');
   const adapterName = repoName('--lora_hub_repo', options.lora_hub_repo ?? lastName(options.lora_checkpoint_dir), options);
   const repoOf = async (name: string): Promise<{ type: 'model'; id: string }> => ({
     type: 'model',
