@@ -5,7 +5,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildCommandLine, goldenRows, modelCopy, runProgram } from '../node/trainProcess.ts';
@@ -32,8 +32,9 @@ beforeAll(async () => {
   buildCommandLine();
   hub = await TestHub.start({ token: TOKEN, lfsBytes: 50_000 });
   wandb = new WandbServer(KEY);
+  // The system's cache of compiled shaders stays where it is.
   env = {
-    HOME: home, HF_HOME: join(scratch, 'hub'), HF_ENDPOINT: hub.endpoint, HF_TOKEN: TOKEN, HTTPS_PROXY: PROXY, WANDB_API_KEY: KEY, WANDB_BASE_URL: await wandb.listen(), WANDB_MODE: 'online',
+    HOME: home, XDG_CACHE_HOME: process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), HF_HOME: join(scratch, 'hub'), HF_ENDPOINT: hub.endpoint, HF_TOKEN: TOKEN, HTTPS_PROXY: PROXY, WANDB_API_KEY: KEY, WANDB_BASE_URL: await wandb.listen(), WANDB_MODE: 'online',
   };
   modelCopy(join(home, 'models/tiny'));
   mkdirSync(join(data, 'ROE RICHARD'), { recursive: true });
