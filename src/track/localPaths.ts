@@ -1,6 +1,6 @@
 /** Texts and options for files that are kept with a run or sent: paths of this machine become names, since folders are called after users, wards and patients. */
-/** A folder inside a path; one with a space in it does not reach over the end of another file's name. */
-const FOLDER = String.raw`(?:(?!\.\w{1,5}[\s,;)])[^\\/\n:"'\x60])+[\\/]`;
+/** A folder inside a path. It may have spaces, so it ends where a file's name does: the next path in the text is another. */
+const FOLDER = String.raw`(?:(?!\.(?:png|jpe?g|webp|gif|bmp|tiff?|dcm|nii|gz|jsonl?|parquet|html|txt|ya?ml|safetensors)[\s,;)])[^\\/\n:"'\x60])+[\\/]`;
 /** From the root (of a drive, of the home folder); not what follows a host, and at least two folders deep or in one. */
 const ABSOLUTE = /(?<![\w.:/~\\-])(?:~|[A-Za-z]:)?[\\/](?:[^\s\\/:"'`,;()|<>]+[\\/])+/g;
 

@@ -2,13 +2,14 @@
  * Everything that a training, an evaluation and a page leave or send, searched to the last byte for tokens, keys, the home folder, and the patients' names in the
  * paths of the data. What is printed is for the user alone: it may show his paths, and never a secret.
  */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildCommandLine, goldenRows, modelCopy, runProgram } from '../node/trainProcess.ts';
+import { buildCommandLine, dist, goldenRows, modelCopy, runProgram } from '../node/trainProcess.ts';
 import type { Ended, Flags } from '../node/trainProcess.ts';
 import { WandbServer } from '../track/wandbServer.ts';
 import { folderOf, TOKEN } from './hubProcess.ts';
@@ -111,7 +112,7 @@ describe('nothing leaks', () => {
     expect(found({ ...inFolder(out), ...inFolder(`${out}_merged`) }, [...SECRETS, ...NAMES])).toEqual([]);
   }, 240_000);
 
-  it('from an evaluation and a page; theirs is for the user alone', async () => {
+  it('from an evaluation and a page, which are for their user alone', async () => {
     const answers = join(scratch, 'answers');
     const evaluated = await start('evaluate', {
       base_model_hf: join(home, 'models/tiny'), lora_checkpoint_dir: out, eval_file: join(data, 'held.jsonl'), output_dir: answers, max_new_tokens: 3, max_pixels: 3136,
@@ -120,6 +121,14 @@ describe('nothing leaks', () => {
     expectNoSecret(evaluated);
     expect(found(inFolder(answers), [...SECRETS, ...NAMES])).toEqual([]);
     expect(statSync(join(answers, 'samples.jsonl')).mode & 0o777).toBe(0o600);
+
+    const page = join(scratch, 'page.html');
+    const { status, stderr } = spawnSync(process.execPath, [join(dist, 'inspect.js'), join(data, 'train.jsonl'), '--out', page, '--base_model_hf', join(home, 'models/tiny')], {
+      encoding: 'utf8', env: { ...process.env, ...env },
+    });
+    expect(status, stderr).toBe(0);
+    expect(found({ page: readFileSync(page) }, [...SECRETS, ...NAMES])).toEqual([]);
+    expect(statSync(page).mode & 0o777).toBe(0o600);
   }, 120_000);
 
   it('without --track_pictures no picture is made, and that is told', async () => {
