@@ -136,8 +136,14 @@ export function lastName(path: string): string {
   return path.replace(/[\\/]+$/, '').split(/[\\/]/).at(-1) || path;
 }
 
+/** The home folder that a path lies in or is. @param home as the HOME variable */
+export function homeOf(path: string, home: string | undefined): string | undefined {
+  const own = home?.replace(/[\\/]+$/, '') ?? '';
+  if (own !== '' && (path === own || path.startsWith(`${own}/`))) return own;
+  return /^(?:.*?[\\/])?(?:home|Users)[\\/][^\\/]+|^\/root(?=\/|$)/i.exec(path)?.[0];
+}
+
 /** A path for files that are passed on: as it is, but for one into somebody's home folder, of which the last part is left. @param home as the HOME variable */
 export function withoutHome(path: string, home: string | undefined): string {
-  const isBelow = home !== undefined && home.length > 1 && (path === home || path.startsWith(`${home.replace(/[\\/]+$/, '')}/`));
-  return isBelow || /(?:^|[\\/])(?:home|Users)[\\/][^\\/]|^\/root(?:\/|$)/i.test(path) ? lastName(path) : path;
+  return homeOf(path, home) === undefined ? path : lastName(path);
 }

@@ -204,6 +204,15 @@ describe('--offline true', () => {
   }, 60_000);
 });
 
+it('a token and a key over plain http are told, once each', async () => {
+  // Names that no server has, so nothing is sent.
+  const { output } = await start('setup', { base_model_hf: 'org/tiny', train_file: join(data, 'train.jsonl'), report_to: 'wandb' }, {
+    HF_ENDPOINT: 'http://hub.invalid', WANDB_BASE_URL: 'http://wandb.invalid',
+  });
+  expect(output.match(/^Warning: HF_ENDPOINT is http:\/\/hub\.invalid, without encryption/gm)).toHaveLength(1);
+  expect(output.match(/^Warning: WANDB_BASE_URL is http:\/\/wandb\.invalid, without encryption/gm)).toHaveLength(1);
+}, 60_000);
+
 it.each(['throw', 'reject'])('a crash prints its stack without the token: %s', async (how) => {
   // A defect of ours that falls while a program runs.
   const crash = how === 'throw' ? 'throw error' : 'void Promise.reject(error)';
