@@ -96,8 +96,9 @@ export interface Surroundings {
 /** This Node (or Bun, or Deno's Node layer) process. */
 export function processSurroundings(platform: Platform): Surroundings {
   keepSecretsOf(process.env);
+  const writeError = (text: string): void => void process.stderr.write(redact(text));
   // The runtime itself would print the error as it is, with whatever a server put into it.
-  process.on('uncaughtException', (error: unknown) => process.exit(tell(error, EXIT.failed, (text) => void process.stderr.write(redact(text)))));
+  process.on('uncaughtException', (error: unknown) => process.exit(tell(error, EXIT.failed, writeError)));
   return {
     argv: process.argv.slice(2),
     env: process.env,
@@ -109,7 +110,7 @@ export function processSurroundings(platform: Platform): Surroundings {
         return process.stdout.columns || 100;
       },
     },
-    writeError: (text) => void process.stderr.write(redact(text)),
+    writeError,
     onInterrupt(act) {
       const signals = ['SIGINT', 'SIGTERM'] as const;
       for (const signal of signals) process.on(signal, act);

@@ -8,6 +8,7 @@ export function goOffline(): void {
   if (process.env['WANDB_MODE']?.toLowerCase() !== 'disabled') process.env['WANDB_MODE'] = 'offline';
   globalThis.fetch = (input) => {
     const address = input instanceof Request ? input.url : String(input);
-    return Promise.reject(new UserError(`--offline true: the connection to ${URL.canParse(address) ? new URL(address).host : 'a server'} is refused. Leave --offline out to allow it.`));
+    const host = URL.canParse(address) ? new URL(address).host : 'a server';
+    return Promise.reject(new UserError(`--offline true: the connection to ${host} is refused. Leave --offline out to allow it.`));
   };
 }

@@ -143,7 +143,7 @@ export function homeOf(path: string, home: string | undefined): string | undefin
   return /^(?:.*?[\\/])?(?:home|Users)[\\/][^\\/]+|^\/root(?=\/|$)/i.exec(path)?.[0];
 }
 
-/** A path for files that are passed on: as it is, but for one into somebody's home folder, of which the last part is left. @param home as the HOME variable */
+/** A path for files that are passed on: as it is, but the last part alone of one in somebody's home folder. @param home as the HOME variable */
 export function withoutHome(path: string, home: string | undefined): string {
   return homeOf(path, home) === undefined ? path : lastName(path);
 }

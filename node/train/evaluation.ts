@@ -19,9 +19,10 @@ export function openEvaluator({ options, terminal, say }: RunContext, { validati
   if (validation === undefined || options.eval_strategy === 'no') return undefined;
   const asked = options.eval_generate > 0 && validation.question ? `, ${options.eval_generate} of each task also answered` : '';
   say(`${validation.length} rows held out for evaluation${asked}.`);
-  const takers = [options.report_to.includes('wandb') && 'W&B', options.report_to.includes('tensorboard') && 'TensorBoard'].filter((taker) => taker !== false);
-  if (!options.track_pictures && takers.length > 0 && options.eval_generate > 0 && options.wandb_mode !== 'disabled') {
-    say(`Pictures of predictions stay here; --track_pictures true gives them to ${takers.join(' and ')}.`);
+  const takers = [['wandb', 'W&B'], ['tensorboard', 'TensorBoard']] as const;
+  const asking = takers.flatMap(([name, shown]) => (options.report_to.includes(name) ? [shown] : []));
+  if (!options.track_pictures && asking.length > 0 && options.eval_generate > 0) {
+    say(`Pictures of predictions stay here; --track_pictures true gives them to ${asking.join(' and ')}.`);
   }
   const isShown = terminal.isTty && options.report_to.includes('console');
   const onProgress = (done: number, total: number): void => {

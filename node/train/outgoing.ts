@@ -8,10 +8,11 @@ import type { Outgoing } from '../../src/track/outgoing.ts';
 
 export async function outgoingOf(platform: Platform, options: Options): Promise<Outgoing> {
   const config: Record<string, unknown> = { ...options };
-  const folders = [platform.env('HOME'), platform.env('USERPROFILE')].filter((folder) => folder !== undefined && folder.length > 1) as string[];
+  const folders = ['HOME', 'USERPROFILE'].flatMap((name) => platform.env(name) ?? []).filter((folder) => folder.length > 1);
   for (const [name, definition] of Object.entries<Definition>(definitions)) {
     const value = config[name];
-    if (definition.type !== 'string' || definition.place === undefined || typeof value !== 'string' || value === definition.default) continue;
+    if (definition.type !== 'string' || definition.place === undefined) continue;
+    if (typeof value !== 'string' || value === definition.default) continue;
     // What is no folder here was found on the hub.
     const isHere = definition.place === 'path' || (await platform.exists(value));
     if (!isHere || value === 'true' || value === 'false') continue;

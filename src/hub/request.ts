@@ -14,7 +14,7 @@ export class HubError extends UserError {
   readonly code: string;
 
   constructor(message: string, status: number, code = '', options?: ErrorOptions) {
-    super(message, options);
+    super(redact(message), options);
     this.status = status;
     this.code = code;
   }

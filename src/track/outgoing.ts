@@ -1,6 +1,6 @@
 /**
- * What trackers whose rows are kept or sent may be told: paths become names, and pictures, which show patients, stay here unless they were asked for. The
- * console, which only the user sees, is told everything.
+ * What trackers whose rows are kept or sent may be told: paths become names, and pictures, which show patients, stay here unless they were
+ * asked for. The console, which only the user sees, is told everything.
  */
 import { lastName } from '../platform.ts';
 import { withoutFolders, withoutFoldersIn } from './localPaths.ts';

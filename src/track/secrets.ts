@@ -1,6 +1,6 @@
 /**
- * The one place that knows which texts are secret: those that this process has read (tokens, keys, passwords of proxies), in every form a server may echo them, and
- * whatever looks like one. Every exit of a program (terminal, logs, trackers, errors) passes its text through `redact`.
+ * The one place that knows which texts are secret: those that this process has read (tokens, keys, passwords of proxies), in every form a
+ * server may echo them, and whatever looks like one. Every exit of a program (terminal, logs, trackers, errors) passes its text through `redact`.
  */
 
 const MASK = '***';
@@ -55,8 +55,8 @@ function keepPasswordOf(address: string): void {
 }
 
 /**
- * What base64 of any text that holds `secret` has in it: one of three spellings, by where the secret begins; the characters at the ends, which depend on its
- * neighbours, are left out.
+ * What base64 of any text that holds `secret` has in it: one of three spellings, by where the secret begins; the characters at the ends,
+ * which depend on its neighbours, are left out.
  */
 function base64Cores(secret: string): string[] {
   const bytes = new TextEncoder().encode(secret);
@@ -92,8 +92,8 @@ function withoutBase64(text: string, core: string): string {
 }
 
 /**
- * Hugging Face tokens; W&B keys: new ones, those of own servers (`local-…`), old ones (40 hex digits, but for those in a path: the hub's snapshot folders);
- * Authorization headers; NAME=value; signatures and tokens in the query of an address; user and password before its host.
+ * Hugging Face tokens; W&B keys: new ones, those of own servers (`local-…`), old ones (40 hex digits, but for those in a path: the hub's
+ * snapshot folders); Authorization headers; NAME=value; signatures and tokens in the query of an address; user and password before its host.
  */
 const PATTERNS: readonly [RegExp, string][] = [
   [/\bhf_[A-Za-z0-9]{16,}\b/g, MASK],
@@ -117,8 +117,11 @@ const HASH_NAME = /(^|_)(sha|commit|revision|hash)$/i;
 
 /** A copy of a value without secrets: by the name of the field, and by its text. */
 export function redactConfig(value: unknown, name = ''): unknown {
-  if (typeof value === 'string') return value !== '' && SECRET_NAME.test(name) ? MASK : HASH_NAME.test(name) ? withoutKnownSecrets(value) : redact(value);
+  if (typeof value === 'string') {
+    if (value !== '' && SECRET_NAME.test(name)) return MASK;
+    return HASH_NAME.test(name) ? withoutKnownSecrets(value) : redact(value);
+  }
   if (Array.isArray(value)) return value.map((item) => redactConfig(item, name));
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, item]) => [redact(key), redactConfig(item, key)]));
-  return value;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [redact(key), redactConfig(item, key)]));
 }

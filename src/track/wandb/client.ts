@@ -88,7 +88,7 @@ export class WandbClient {
     throw new UserError(redact(`W&B at ${this.baseUrl} refused ${what} (HTTP ${status}): ${redact(text).slice(0, 300)}`));
   }
 
-  /** Redirects within one origin are followed; another host gets neither the key nor what was to be sent. @throws UserError for one to elsewhere */
+  /** Follows redirects within one origin; another host gets neither the key nor what was to be sent. @throws UserError for one to elsewhere */
   async #follow(url: string, request: RequestInit, what: string): Promise<Response> {
     const signal = AbortSignal.timeout(this.#timeoutMs);
     for (let at = new URL(url), hops = 0; ; hops++) {
@@ -104,8 +104,8 @@ export class WandbClient {
       }
       throw new UserError(
         redact(
-          `W&B at ${at.origin} redirects ${what} (HTTP ${response.status}) to ${to.origin}${to.pathname}, which is not followed: your key and figures are for the host you named. ` +
-            'If that is the right server, give its address in WANDB_BASE_URL.',
+          `W&B at ${at.origin} redirects ${what} (HTTP ${response.status}) to ${to.origin}${to.pathname}, which is not followed: ` +
+            'your key and figures are for the host you named. If that is the right server, give its address in WANDB_BASE_URL.',
         ),
       );
     }

@@ -76,8 +76,12 @@ export async function wandbSettings(platform: Platform, options: WandbOptions, r
 function checkedAddress(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   // An address is not repeated here: one with a password in it is the likeliest mistake.
-  if (url === undefined || !/^https?:$/.test(url.protocol)) throw new UserError('WANDB_BASE_URL: an address such as https://api.wandb.ai was expected.');
-  if (url.username !== '' || url.password !== '') throw new UserError('WANDB_BASE_URL holds a user name or password; leave them out and put the key in WANDB_API_KEY.');
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new UserError('WANDB_BASE_URL: an address such as https://api.wandb.ai was expected.');
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new UserError('WANDB_BASE_URL holds a user name or password; leave them out and put the key in WANDB_API_KEY.');
+  }
   return text.replace(/\/+$/, '');
 }
 
