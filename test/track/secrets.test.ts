@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
+import { send } from '../../src/hub/request.ts';
 import { hubSettings, hubSettingsFromEnv } from '../../src/hub/settings.ts';
 import { whoAmI } from '../../src/hub/upload.ts';
 import { plainHttpWarning } from '../../src/track/plainHttp.ts';
@@ -184,3 +185,15 @@ describe('keys over plain http', () => {
     ]);
   });
 });
+
+it('a hub that redirects an upload takes along neither the token nor what was given for its own host', () =>
+  echo({ status: 200 }, (elsewhere, seenElsewhere) =>
+    echo({ status: 307, location: `${elsewhere}/taken` }, async (endpoint, seen) => {
+      const settings = hubSettings({ endpoint, token: 'token-of-the-hub' });
+      const headers = { authorization: 'Basic given-for-lfs', 'X-Kept': 'yes' };
+      await send(settings, `${endpoint}/lfs`, { method: 'PUT', headers, body: 'weights', action: 'upload' }, AbortSignal.timeout(10_000));
+      expect(seen).toHaveLength(1);
+      expect(seen[0]).toMatch(/token-of-the-hub|given-for-lfs/);
+      expect(seenElsewhere).toEqual(['PUT /taken ']);
+    }),
+  ));
