@@ -10,8 +10,11 @@ import { UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { redact } from '../src/track/tracker.ts';
+import { lastingOutput } from './lastingOutput.ts';
+import { endBySignal, onStopSignal } from './signals.ts';
+import type { StopSignal } from './signals.ts';
 
-/** 0 done · 1 failed · 2 the command line or recipe is wrong · 130 stopped by Ctrl-C or SIGTERM (with a clean stop, everything is saved). */
+/** 0 done · 1 failed · 2 the command line or recipe is wrong · 130 stopped by Ctrl-C, SIGTERM or SIGHUP, everything saved. A second signal ends the process by itself. */
 export const EXIT = { done: 0, failed: 1, usage: 2, stopped: 130 } as const;
 
 /**
@@ -84,10 +87,10 @@ export interface Surroundings {
   platform: Platform;
   stdout: Terminal;
   writeError(text: string): void;
-  /** Calls back at SIGINT and SIGTERM; returns the undoing. */
-  onInterrupt(act: () => void): () => void;
-  /** Ends the process at once. */
-  exit(code: number): void;
+  /** Calls back when the process is asked to end; returns the undoing. */
+  onInterrupt(act: (signal: StopSignal) => void): () => void;
+  /** Ends the process at once, whatever its threads are doing. */
+  endBy(signal: StopSignal): void;
 }
 
 /** This Node (or Bun, or Deno's Node layer) process. */
@@ -97,21 +100,15 @@ export function processSurroundings(platform: Platform): Surroundings {
     env: process.env,
     platform,
     stdout: {
-      write: (text) => void process.stdout.write(text),
+      write: lastingOutput(process.stdout),
       isTty: process.stdout.isTTY === true,
       get columns() {
         return process.stdout.columns || 100;
       },
     },
-    writeError: (text) => void process.stderr.write(text),
-    onInterrupt(act) {
-      const signals = ['SIGINT', 'SIGTERM'] as const;
-      for (const signal of signals) process.on(signal, act);
-      return () => {
-        for (const signal of signals) process.off(signal, act);
-      };
-    },
-    exit: (code) => process.exit(code),
+    writeError: lastingOutput(process.stderr),
+    onInterrupt: onStopSignal,
+    endBy: endBySignal,
   };
 }
 
@@ -138,10 +135,10 @@ export async function main<Options>(
   for (const note of command.notes) writeError(`Note: ${note}\n`);
 
   const stop = new AbortController();
-  const release = around.onInterrupt(() => {
+  const release = around.onInterrupt((signal) => {
     if (stop.signal.aborted) {
       writeError('\nStopped at once; the last checkpoint stands.\n');
-      around.exit(EXIT.stopped);
+      around.endBy(signal);
       return;
     }
     writeError('\nStopping after this step, then saving. Press Ctrl-C again to leave at once, without saving.\n');
