@@ -16,6 +16,8 @@ const ROLES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 
 export class Tokenizer {
   /** Role → token: `bos_token`, `eos_token`, … as far as the configuration names them. */
   readonly roles: Readonly<Record<string, string>>;
+  /** What a chat template is given of the tokenizer: the roles, and the tokens of a model's own roles (`image_token`, …). */
+  readonly templateVariables: Readonly<Record<string, string>>;
   /** Tokens that `skipSpecialTokens` leaves out and that never come from ordinary text. */
   readonly specialTokens: ReadonlySet<string>;
   readonly source: string;
@@ -32,6 +34,7 @@ export class Tokenizer {
   constructor(model: Json, config: Json, source: string) {
     this.source = source;
     this.roles = namedRoles(config);
+    this.templateVariables = { ...this.roles, ...ownRoles(config) };
     const special = new Set([...Object.values(this.roles), ...extraSpecialTokens(config)]);
     const added = mergeAddedTokens(model, config, special, source);
     this.specialTokens = new Set(added.filter((token) => token.special).map((token) => token.content));
@@ -109,6 +112,13 @@ function tokenText(value: unknown): string | undefined {
 function namedRoles(config: Json): Record<string, string> {
   const named = ROLES.map((role) => [role, tokenText(config[role])] as const);
   return Object.fromEntries(named.filter((entry): entry is [(typeof ROLES)[number], string] => entry[1] !== undefined && entry[1] !== ''));
+}
+
+/** Keys of the configuration that end in `_token`, and `extra_special_tokens` where it is an object: transformers 5 takes both for roles. */
+function ownRoles(config: Json): Record<string, string> {
+  const keys = Object.keys(config).filter((key) => key.endsWith('_token') && !ROLES.some((role) => role === key));
+  const entries = [...keys.map((key) => [key, config[key]] as const), ...Object.entries(asObject(config['extra_special_tokens']) ?? {})];
+  return Object.fromEntries(entries.flatMap(([key, value]): [string, string][] => [tokenText(value)].flatMap((text) => (text === undefined ? [] : [[key, text]]))));
 }
 
 /** `additional_special_tokens` up to transformers 4, `extra_special_tokens` (a list, or an object of named ones) since. */
