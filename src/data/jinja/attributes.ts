@@ -113,7 +113,7 @@ function numericAttribute(value: Value, name: string): Value | undefined {
 
 function callableAttribute(value: Callable, name: string): Value | undefined {
   const known = value.attributes.get(name);
-  if (known === undefined && value.printed === undefined) throw new NotExact(`an attribute of a function (${value.name}.${name}) is not supported`);
+  if (value.printed?.startsWith('<class') === true) throw new NotExact(`an attribute of a class (${value.name}.${name}) is not supported`);
   return known;
 }
 

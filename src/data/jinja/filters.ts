@@ -184,8 +184,9 @@ function rounded(given: Arguments): Value {
   if (number === undefined) throw new TemplateFailure(`type ${typeName(value as Value)} doesn't define __round__ method`);
   if (way !== 'common') {
     if (digits < 0) throw new NotExact('round to tens by ceil or floor is not supported');
-    const scaled = Number(number) * 10 ** digits;
-    return (way === 'ceil' ? Math.ceil(scaled) : Math.floor(scaled)) / 10 ** digits;
+    const tens = Number(`1e${digits}`);
+    const scaled = Number(number) * tens;
+    return (way === 'ceil' ? Math.ceil(scaled) : Math.floor(scaled)) / tens;
   }
   if (typeof number === 'bigint') {
     if (digits < 0) throw new NotExact('round of an integer to tens is not supported');
@@ -202,6 +203,6 @@ function roundHalfEven(number: number, digits: number): number {
   const tail = exact.slice(exact.indexOf('.') + 1 + digits);
   const isHalf = /^50*$/.test(tail);
   const isOdd = /[13579]\D*$/.test(text);
-  const magnitude = isHalf && isOdd ? Number(text) - 10 ** -digits : Number(text);
+  const magnitude = isHalf && isOdd ? Number(text) - Number(`1e-${digits}`) : Number(text);
   return number < 0 || Object.is(number, -0) ? -Number(magnitude.toFixed(digits)) : Number(magnitude.toFixed(digits));
 }

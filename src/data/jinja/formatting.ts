@@ -3,7 +3,7 @@ import { numberOf } from './comparison.ts';
 import { NotExact, TemplateFailure } from './failures.ts';
 import { printed, represented } from './printing.ts';
 import { characters, textLength } from './pythonText.ts';
-import { Dict, Tuple, Undefined, typeName } from './values.ts';
+import { Dict, Range, Tuple, Undefined, typeName } from './values.ts';
 import type { Arguments, Value } from './values.ts';
 
 const DIRECTIVE = /%(?:\((?<key>[^)]*)\))?(?<flags>[-+ #0]*)(?<width>\d+|\*)?(?:\.(?<precision>\d+|\*))?[hlL]?(?<kind>[\s\S]|$)/g;
@@ -28,7 +28,7 @@ export function formatPercent(text: string, values: Value): string {
     if (value === undefined) throw new TemplateFailure('not enough arguments for format string');
     return padded(converted(value, kind, precision), flags, Number(width ?? 0), kind);
   });
-  const isMapping = values instanceof Dict || Array.isArray(values);
+  const isMapping = Array.isArray(values) || [Dict, Undefined, Range].some((type) => values instanceof type);
   if (used < list.length && !isMapping) throw new TemplateFailure('not all arguments converted during string formatting');
   return result;
 }

@@ -3,7 +3,7 @@ import { bind, text } from './arguments.ts';
 import { NotExact, TemplateFailure } from './failures.ts';
 import { printed } from './printing.ts';
 import { strftime } from './strftime.ts';
-import { Callable, Dict, Namespace, Range, Tuple, Undefined, iterate, typeName } from './values.ts';
+import { Callable, Dict, Namespace, Range, Undefined, iterate, typeName } from './values.ts';
 import type { Arguments, Value } from './values.ts';
 import { numberOf } from './comparison.ts';
 
@@ -46,11 +46,12 @@ function dictOf({ args, kwargs }: Arguments): Dict {
   const [source, another] = args;
   if (another !== undefined) throw new TemplateFailure(`dict expected at most 1 argument, got ${args.length}`);
   const dict = new Dict();
+  if (source instanceof Undefined) throw new TemplateFailure(source.message);
   if (source instanceof Namespace) throw new NotExact('namespace() of a namespace is not supported');
   if (source instanceof Dict) for (const [key, value] of source.entries()) dict.set(key, value);
   else if (source !== undefined) {
     for (const pair of iterate(source)) {
-      const items = typeof pair === 'string' || Array.isArray(pair) || pair instanceof Tuple ? [...iterate(pair)] : [];
+      const items = [...iterate(pair)];
       if (items.length !== 2) throw new TemplateFailure('dict(): a sequence of pairs was expected');
       dict.set(items[0] as Value, items[1] as Value);
     }

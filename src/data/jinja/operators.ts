@@ -67,7 +67,7 @@ function ofIntegers(operator: BinaryOperator, a: bigint, b: bigint): Value {
     case '**':
       if (b < 0n) {
         if (a === 0n) throw new TemplateFailure('0.0 cannot be raised to a negative power');
-        return Number(a) ** Number(b);
+        return floatPower(Number(a), Number(b));
       }
       if (BigInt(a.toString(2).length) * b > BigInt(MAX_BITS)) throw new TemplateFailure(`${a} ** ${b} is too large`);
       return a ** b;
@@ -96,10 +96,17 @@ function ofFloats(operator: BinaryOperator, a: number, b: number): Value {
     case '%':
       return floatDivision(a, b).remainder;
     case '**':
-      if (a < 0 && !Number.isInteger(b)) throw new NotExact('a complex power is not supported');
-      if (a === 0 && b < 0) throw new TemplateFailure('0.0 cannot be raised to a negative power');
-      return a ** b;
+      return floatPower(a, b);
   }
+}
+
+/** Runtimes round other powers in other ways in the last digit. */
+function floatPower(a: number, b: number): number {
+  if (a === 0 && b < 0) throw new TemplateFailure('0.0 cannot be raised to a negative power');
+  if (b !== 0 && Math.abs(b) !== 1 && b !== 2) throw new NotExact(`the float power ${a} ** ${b} is not supported`);
+  const power = b === 0 ? 1 : b === 1 ? a : b === 2 ? a * a : 1 / a;
+  if (!Number.isFinite(power) && Number.isFinite(a)) throw new TemplateFailure('Numerical result out of range');
+  return power;
 }
 
 /** `float_divmod` of CPython: the remainder has the divisor's sign. */

@@ -46,7 +46,7 @@ export function splitWords(text: string, limit: number): string[] {
   const words: string[] = [];
   for (const match of text.matchAll(WORDS)) {
     if (limit >= 0 && words.length === limit) {
-      words.push(stripRight(text.slice(match.index)));
+      words.push(text.slice(match.index));
       break;
     }
     words.push(match[0]);
@@ -59,7 +59,7 @@ export function splitWordsFromRight(text: string, limit: number): string[] {
   const words = [...text.matchAll(WORDS)];
   if (limit < 0 || words.length <= limit) return words.map(([word]) => word);
   const kept = words.slice(words.length - limit);
-  const before = stripLeft(stripRight(limit === 0 ? text : text.slice(0, kept[0]?.index)));
+  const before = stripRight(limit === 0 ? text : text.slice(0, kept[0]?.index));
   return [...(before === '' ? [] : [before]), ...kept.map(([word]) => word)];
 }
 
