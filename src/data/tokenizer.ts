@@ -6,6 +6,8 @@
 import { ByteFallbackDecoder, SequenceDecoder, Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
+import { AddedTokens } from './addedTokens.ts';
+import type { AddedToken } from './addedTokens.ts';
 import { asObject, readJsonFile } from './jsonFile.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -21,7 +23,11 @@ export class Tokenizer {
   /** Tokens that `skipSpecialTokens` leaves out and that never come from ordinary text. */
   readonly specialTokens: ReadonlySet<string>;
   readonly source: string;
+  /** Knows no added tokens when it encodes, so that none comes out of ordinary text; when it decodes it does. */
   private readonly inner: HuggingFaceTokenizer;
+  private readonly model: NonNullable<HuggingFaceTokenizer['model']>;
+  private readonly addedTokens: AddedTokens;
+  private readonly addedIds: ReadonlyMap<string, number>;
   private readonly before: readonly number[];
   private readonly after: readonly number[];
   private readonly cleanUp: boolean;
@@ -39,11 +45,18 @@ export class Tokenizer {
     const added = mergeAddedTokens(model, config, special, source);
     this.specialTokens = new Set(added.filter((token) => token.special).map((token) => token.content));
     try {
-      const withDefaults = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...model, added_tokens: added };
-      this.inner = new HuggingFaceTokenizer(withDefaults, { ...config, additional_special_tokens: [] });
-      keepByteOrderMark(this.inner);
-      const probe = this.inner.encode('a', { add_special_tokens: false }).ids;
-      const around = this.inner.encode('a').ids;
+      const withDefaults = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...model, added_tokens: [] };
+      const inner = new HuggingFaceTokenizer(withDefaults, { ...config, additional_special_tokens: [] });
+      if (inner.model === null) throw new Error('it has no model');
+      this.inner = inner;
+      this.model = inner.model;
+      keepByteOrderMark(inner);
+      for (const { id, content } of added) inner.model.vocab[id] = content;
+      if (inner.decoder !== null) inner.decoder.added_tokens = [...added];
+      this.addedIds = new Map(added.map(({ content, id }) => [content, id]));
+      this.addedTokens = new AddedTokens(added, (text) => inner.normalizer?.(text) ?? text);
+      const probe = this.encodeText('a');
+      const around = inner.tokenize('a', { add_special_tokens: true }).map((token) => this.idOf(token) ?? this.model.unk_token_id ?? -1);
       const start = around.findIndex((_, i) => probe.every((id, k) => around[i + k] === id));
       const stated = statedSpecials(config, (role) => this.idOf(this.roles[role] ?? ''));
       this.before = stated?.before ?? around.slice(0, Math.max(0, start));
@@ -71,8 +84,18 @@ export class Tokenizer {
 
   /** Token ids of a text. With `addSpecialTokens` also those that the tokenizer sets around every text (Gemma's `<bos>`). */
   encode(text: string, options: { addSpecialTokens?: boolean } = {}): number[] {
-    const ids = this.inner.encode(text, { add_special_tokens: false }).ids;
+    const ids = this.encodeText(text);
     return options.addSpecialTokens === true ? [...this.before, ...ids, ...this.after] : ids;
+  }
+
+  private encodeText(text: string): number[] {
+    const { model } = this;
+    const preTokenize = this.inner.pre_tokenizer;
+    return this.addedTokens.split(text).flatMap((piece) => {
+      if ('id' in piece) return [piece.id];
+      const words = preTokenize === null ? [piece.text] : preTokenize(piece.text, { section_index: piece.isStart ? 0 : 1 });
+      return model(words).map((token) => model.tokens_to_ids.get(token) ?? model.unk_token_id ?? -1);
+    });
   }
 
   /** How many ids `addSpecialTokens` sets before a text. */
@@ -89,7 +112,7 @@ export class Tokenizer {
   }
 
   idOf(token: string): number | undefined {
-    return token === '' ? undefined : this.inner.token_to_id(token);
+    return token === '' ? undefined : (this.addedIds.get(token) ?? this.inner.token_to_id(token));
   }
 
   tokenOf(id: number): string | undefined {
@@ -129,17 +152,7 @@ function extraSpecialTokens(config: Json): string[] {
   return listed.map(tokenText).filter((token): token is string => token !== undefined);
 }
 
-interface AddedTokenFields {
-  id: number;
-  content: string;
-  special: boolean;
-  lstrip: boolean;
-  rstrip: boolean;
-  single_word: boolean;
-  normalized: boolean;
-}
-
-function mergeAddedTokens(model: Json, config: Json, special: ReadonlySet<string>, source: string): AddedTokenFields[] {
+function mergeAddedTokens(model: Json, config: Json, special: ReadonlySet<string>, source: string): AddedToken[] {
   const listed: unknown = model['added_tokens'] ?? [];
   if (!Array.isArray(listed)) throw new UserError(`${source}: added_tokens must be a list.`);
   const fromConfig = Object.entries(asObject(config['added_tokens_decoder']) ?? {}).map(([id, token]): Json => ({
@@ -151,7 +164,7 @@ function mergeAddedTokens(model: Json, config: Json, special: ReadonlySet<string
   const fromRoles = [...special]
     .filter((content) => typeof vocabulary[content] === 'number')
     .map((content): Json => ({ content, id: vocabulary[content] }));
-  const byContent = new Map<string, AddedTokenFields>();
+  const byContent = new Map<string, AddedToken>();
   for (const entry of [...listed.map(asObject), ...fromConfig, ...fromRoles]) {
     const content = entry?.['content'];
     const id = entry?.['id'];
