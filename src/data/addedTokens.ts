@@ -1,7 +1,8 @@
 /**
- * Added tokens are cut out of a text before anything else is done with it. This is the algorithm of Python's `tokenizers` (`AddedVocabulary`):
- * the longest token at the leftmost place; those with `normalized` are looked for in the normalised text, after the others; `lstrip` and `rstrip`
- * take the white space beside them, and one with `single_word` is passed over where a letter, digit or underscore stands beside it.
+ * Added tokens are cut out of a text before anything else is done with it. This is the algorithm of Python's `tokenizers`
+ * (`AddedVocabulary`): the longest token at the leftmost place; those with `normalized` are looked for in the normalised text, after the
+ * others; `lstrip` and `rstrip` take the white space beside them, and one with `single_word` is passed over where a letter, digit or
+ * underscore stands beside it.
  */
 
 export interface AddedToken {
@@ -50,7 +51,7 @@ class Trie {
 
   /** All matches, leftmost and longest first, none over another. */
   *matches(text: string): Iterable<Match> {
-    for (let start = 0; start < text.length; ) {
+    for (let start = 0; start < text.length;) {
       let found: Match | undefined;
       let node = this.root.children.get(text.charAt(start));
       for (let at = start + 1; node !== undefined; at++) {
@@ -79,7 +80,9 @@ export class AddedTokens {
 
   /** The text in its order: added tokens, and normalised text between them. */
   split(text: string): Piece[] {
-    return cut(text, true, this.ofText).flatMap((piece) => ('id' in piece ? [piece] : cut(this.normalize(piece.text), piece.isStart, this.ofNormalizedText)));
+    return cut(text, true, this.ofText).flatMap((piece) =>
+      'id' in piece ? [piece] : cut(this.normalize(piece.text), piece.isStart, this.ofNormalizedText),
+    );
   }
 }
 
@@ -91,7 +94,11 @@ function cut(text: string, isStart: boolean, trie: Trie): Piece[] {
   };
   for (const match of trie.matches(text)) {
     const { token } = match;
-    if (token.single_word && (ENDS_WITH_WORD.test(before(text, match.start)) || STARTS_WITH_WORD.test(text.slice(match.end, match.end + 2)))) continue;
+    if (
+      token.single_word &&
+      (ENDS_WITH_WORD.test(before(text, match.start)) || STARTS_WITH_WORD.test(text.slice(match.end, match.end + 2)))
+    )
+      continue;
     let { start, end } = match;
     if (token.lstrip) {
       while (start > 0 && SPACE.test(text.charAt(start - 1))) start--;

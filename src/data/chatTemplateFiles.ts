@@ -10,8 +10,8 @@ export interface TemplateText {
 }
 
 /**
- * Of a folder with a processor (`AutoProcessor`): the one in `processor_config.json`, else `chat_template.json`, else `chat_template.jinja`. Of any
- * folder (`AutoTokenizer`): `chat_template.jinja`, else the one in `tokenizer_config.json`.
+ * Of a folder with a processor (`AutoProcessor`): the one in `processor_config.json`, else `chat_template.json`, else
+ * `chat_template.jinja`. Of any folder (`AutoTokenizer`): `chat_template.jinja`, else the one in `tokenizer_config.json`.
  * @throws UserError where there is none, or transformers would not know which
  */
 export async function readChatTemplate(platform: Platform, dir: string): Promise<TemplateText> {
@@ -24,7 +24,8 @@ export async function readChatTemplate(platform: Platform, dir: string): Promise
     (await inConfiguration(platform, joinPath(dir, 'tokenizer_config.json')));
   if (found !== undefined) return found;
   throw new UserError(
-    `${dir}: it has no chat template (chat_template.jinja, chat_template.json, or chat_template in tokenizer_config.json). Fetch the folder whole.`,
+    `${dir}: it has no chat template (chat_template.jinja, chat_template.json, or chat_template in tokenizer_config.json). ` +
+      'Fetch the folder whole.',
   );
 }
 
@@ -57,9 +58,14 @@ async function inConfiguration(platform: Platform, path: string): Promise<Templa
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string') return { text: value, source: path };
   const list = Array.isArray(value) ? (value as unknown[]).map(asObject) : [];
-  const named = Array.isArray(value) ? Object.fromEntries(list.map((entry) => [String(entry?.['name']), entry?.['template']])) : (asObject(value) ?? {});
+  const named = Array.isArray(value)
+    ? Object.fromEntries(list.map((entry) => [String(entry?.['name']), entry?.['template']]))
+    : (asObject(value) ?? {});
   const text = named['default'];
   if (typeof text === 'string') return { text, source: path };
   const names = Object.keys(named).join(', ');
-  throw new UserError(`${path}: chat_template has no template named "default" (found: ${names === '' ? 'none' : names}). Name the one for conversations "default".`);
+  throw new UserError(
+    `${path}: chat_template has no template named "default" (found: ${names === '' ? 'none' : names}). ` +
+      'Name the one for conversations "default".',
+  );
 }

@@ -141,7 +141,8 @@ function namedRoles(config: Json): Record<string, string> {
 function ownRoles(config: Json): Record<string, string> {
   const keys = Object.keys(config).filter((key) => key.endsWith('_token') && !ROLES.some((role) => role === key));
   const entries = [...keys.map((key) => [key, config[key]] as const), ...Object.entries(asObject(config['extra_special_tokens']) ?? {})];
-  return Object.fromEntries(entries.flatMap(([key, value]): [string, string][] => [tokenText(value)].flatMap((text) => (text === undefined ? [] : [[key, text]]))));
+  const named = entries.map(([key, value]) => [key, tokenText(value)] as const);
+  return Object.fromEntries(named.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
 /** `additional_special_tokens` up to transformers 4, `extra_special_tokens` (a list, or an object of named ones) since. */

@@ -1,4 +1,4 @@
-/** Token ids beside Python's: random added tokens of all flags in random texts, and plain texts of many scripts, for the tokenizers of both families. */
+/** Token ids beside Python's, for both families: random added tokens of all flags in random texts, and plain texts of many scripts. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
@@ -19,7 +19,11 @@ const read = (base: string, name: string): Record<string, unknown> =>
 function compare(entries: readonly Entry[]): number {
   for (const { base, added, texts } of entries) {
     const model = read(base, 'tokenizer.json');
-    const tokenizer = new Tokenizer(added === null ? model : { ...model, added_tokens: added }, read(base, 'tokenizer_config.json'), `${base}/tokenizer.json`);
+    const tokenizer = new Tokenizer(
+      added === null ? model : { ...model, added_tokens: added },
+      read(base, 'tokenizer_config.json'),
+      `${base}/tokenizer.json`,
+    );
     for (const [text, ids] of texts) {
       const flags = JSON.stringify(added?.filter(({ content }) => text.includes(String(content))));
       expect(tokenizer.encode(text), `${base} ${JSON.stringify(text)} ${flags}`).toEqual(ids);
@@ -29,16 +33,25 @@ function compare(entries: readonly Entry[]): number {
 }
 
 test('the golden file', () => {
-  const entries = JSON.parse(gunzipSync(readFileSync(new URL('../golden/added_tokens.json.gz', import.meta.url))).toString('utf8')) as Entry[];
+  const entries = JSON.parse(
+    gunzipSync(readFileSync(new URL('../golden/added_tokens.json.gz', import.meta.url))).toString('utf8'),
+  ) as Entry[];
   expect(compare(entries)).toBeGreaterThan(600);
 });
 
 const python = process.env['VERNIER_PYTHON'];
-test.skipIf(python === undefined)('a new seed, beside Python', () => {
-  const script = new URL('../golden/added_tokens.py', import.meta.url).pathname;
-  const out = execFileSync(python ?? 'python', [script, String(Date.now() % 1_000_000), '100'], { encoding: 'utf8', maxBuffer: 1 << 28 });
-  expect(compare(JSON.parse(out) as Entry[])).toBeGreaterThan(2000);
-}, 300_000);
+test.skipIf(python === undefined)(
+  'a new seed, beside Python',
+  () => {
+    const script = new URL('../golden/added_tokens.py', import.meta.url).pathname;
+    const out = execFileSync(python ?? 'python', [script, String(Date.now() % 1_000_000), '100'], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 28,
+    });
+    expect(compare(JSON.parse(out) as Entry[])).toBeGreaterThan(2000);
+  },
+  300_000,
+);
 
 test('a token with single_word is not cut out of a longer word', () => {
   const model = read('base', 'tokenizer.json');

@@ -36,7 +36,10 @@ test('a processor without a template of its own takes the file', async () => {
 });
 
 test('named templates: the one for conversations', async () => {
-  const named = json([{ name: 'tool_use', template: 't' }, { name: 'default', template: 'd' }]);
+  const named = json([
+    { name: 'tool_use', template: 't' },
+    { name: 'default', template: 'd' },
+  ]);
   expect(await chosen([], { 'base/tokenizer_config.json': named })).toBe('d');
   expect(await chosen([], { 'base/tokenizer_config.json': json({ default: 'd', rag: 'r' }) })).toBe('d');
   await expect(chosen([], { 'base/tokenizer_config.json': json([{ name: 'rag', template: 'r' }]) })).rejects.toThrow('found: rag');

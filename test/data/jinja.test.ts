@@ -8,15 +8,17 @@ import { NotExact, TemplateFailure } from '../../src/data/jinja/failures.ts';
 import { JinjaTemplate } from '../../src/data/jinja/template.ts';
 import { UserError } from '../../src/platform.ts';
 
-const golden = (name: string): unknown => JSON.parse(gunzipSync(readFileSync(new URL(`../golden/${name}`, import.meta.url))).toString('utf8'));
+const golden = (name: string): unknown =>
+  JSON.parse(gunzipSync(readFileSync(new URL(`../golden/${name}`, import.meta.url))).toString('utf8'));
 const clock = (): Date => new Date(2025, 2, 7, 14, 5, 9);
 
-/** What a template makes of variables: its text, null where it raises, `not exact` where it is refused. */
+/** A template's text, null where it raises, `not exact` where it is refused, `slice` where it slices what has no slices. */
 function outcome(template: string, variables: Record<string, unknown>): string | null {
   try {
     return new JinjaTemplate(template, clock).render(variables);
   } catch (cause) {
     if (!(cause instanceof TemplateFailure)) throw cause;
+    if (/is not subscriptable|unhashable type: 'slice'/.test(cause.message)) return 'slice';
     return cause instanceof NotExact ? 'not exact' : null;
   }
 }
@@ -56,9 +58,8 @@ function compareSnippets([variables, ...snippets]: Snippets): number {
   let compared = 0;
   for (const [template, expected] of snippets) {
     const found = outcome(template, variables);
-    if (found === 'not exact') continue;
-    // Jinja2 folds a slice of a constant number into nothing, where a slice of a variable number is an error.
-    if (found === null && expected !== null && /[\d)\]](?:\)|\s)*\[[^\]]*:/.test(template)) continue;
+    // Jinja2 folds a slice of a constant number into nothing, where a slice of a variable number is an error; here both are.
+    if (found === 'not exact' || found === 'slice') continue;
     expect(found, template).toBe(expected);
     compared++;
   }
@@ -72,12 +73,16 @@ describe('random snippets', () => {
   });
 
   const python = process.env['VERNIER_PYTHON'];
-  test.skipIf(python === undefined)('of a new seed, beside Python', () => {
-    const script = new URL('../golden/jinja_snippets.py', import.meta.url).pathname;
-    const seed = String(Date.now() % 1_000_000);
-    const out = execFileSync(python ?? 'python', [script, seed, '3000'], { encoding: 'utf8', maxBuffer: 1 << 28 });
-    expect(compareSnippets(JSON.parse(out) as Snippets), `seed ${seed}`).toBeGreaterThan(2800);
-  }, 120_000);
+  test.skipIf(python === undefined)(
+    'of a new seed, beside Python',
+    () => {
+      const script = new URL('../golden/jinja_snippets.py', import.meta.url).pathname;
+      const seed = String(Date.now() % 1_000_000);
+      const out = execFileSync(python ?? 'python', [script, seed, '3000'], { encoding: 'utf8', maxBuffer: 1 << 28 });
+      expect(compareSnippets(JSON.parse(out) as Snippets), `seed ${seed}`).toBeGreaterThan(2800);
+    },
+    120_000,
+  );
 });
 
 describe('what public reports name', () => {
@@ -111,9 +116,9 @@ describe('refused when it is loaded', () => {
     ['\n\n{{ x | urlize }}', 'line 3: the chat template cannot be rendered as transformers does: the filter urlize'],
     ["{{ x | map('xmlattr') | list }}", 'the filter xmlattr'],
     ["{{ 'a'.encode('utf-8') }}", 'the method encode()'],
-    ["{% if false %}{{ lipsum() }}{% endif %}", 'the function lipsum()'],
+    ['{% if false %}{{ lipsum() }}{% endif %}', 'the function lipsum()'],
     ["{% include 'x' %}", 'the tag {% include %}'],
-    ["{% block a %}{% endblock %}", 'the tag {% block %}'],
+    ['{% block a %}{% endblock %}', 'the tag {% block %}'],
     ["{{ '%x' % 3 }}", 'the conversion %x'],
     ["{{ '{:>4}'.format(3) }}", 'the field {:>4}'],
     ["{{ strftime_now('%c') }}", 'strftime_now with %c'],
@@ -122,12 +127,21 @@ describe('refused when it is loaded', () => {
     expect(() => new ChatTemplate(template, {}, 'base/chat_template.jinja')).toThrow(words);
   });
 
-  test.each([['{% if %}'], ['{{ x'], ['{% for x in y %}'], ['{{ x | nosuch }}'], ['{{ x is nosuch }}'], ['{% do x %}'], ["{{ 'a }}"], ['{% break %}'], ['{# a']])(
-    '%s, as no Jinja',
-    (template) => {
-      expect(() => new ChatTemplate(template, {}, 'base/chat_template.jinja')).toThrow(/^base\/chat_template.jinja, line 1: the chat template cannot be read/);
-    },
-  );
+  test.each([
+    ['{% if %}'],
+    ['{{ x'],
+    ['{% for x in y %}'],
+    ['{{ x | nosuch }}'],
+    ['{{ x is nosuch }}'],
+    ['{% do x %}'],
+    ["{{ 'a }}"],
+    ['{% break %}'],
+    ['{# a'],
+  ])('%s, as no Jinja', (template) => {
+    expect(() => new ChatTemplate(template, {}, 'base/chat_template.jinja')).toThrow(
+      /^base\/chat_template.jinja, line 1: the chat template cannot be read/,
+    );
+  });
 });
 
 describe('stopped', () => {

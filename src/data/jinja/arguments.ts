@@ -5,20 +5,24 @@ import { SafeText, Undefined, refuseSpecial, typeName } from './values.ts';
 import type { Arguments, Value } from './values.ts';
 
 /**
- * Values in the order of `parameters`, undefined where left out. A name ending in `?` may be left out, one starting with `/` cannot be given by name.
+ * Values in the order of `parameters`, undefined where left out. A name ending in `?` may be left out, one starting with `/` cannot be
+ * given by name.
  * @throws TemplateFailure for too many, too few or unknown arguments
  */
 export function bind(name: string, parameters: readonly string[], { args, kwargs }: Arguments): (Value | undefined)[] {
-  if (args.length > parameters.length) throw new TemplateFailure(`${name}() takes ${parameters.length} arguments, ${args.length} were given`);
+  if (args.length > parameters.length)
+    throw new TemplateFailure(`${name}() takes ${parameters.length} arguments, ${args.length} were given`);
   const keys = parameters.map((parameter) => parameter.replace(/[/?]/g, ''));
   for (const key of kwargs.keys()) {
     const at = keys.indexOf(key);
-    if (at < 0 || parameters[at]?.startsWith('/') === true) throw new TemplateFailure(`${name}() got an unexpected keyword argument '${key}'`);
+    if (at < 0 || parameters[at]?.startsWith('/') === true)
+      throw new TemplateFailure(`${name}() got an unexpected keyword argument '${key}'`);
     if (at < args.length) throw new TemplateFailure(`${name}() got multiple values for argument '${key}'`);
   }
   return parameters.map((parameter, i) => {
     const value = i < args.length ? args[i] : kwargs.get(keys[i] as string);
-    if (value === undefined && !parameter.endsWith('?')) throw new TemplateFailure(`${name}() missing required argument '${keys[i] ?? ''}'`);
+    if (value === undefined && !parameter.endsWith('?'))
+      throw new TemplateFailure(`${name}() missing required argument '${keys[i] ?? ''}'`);
     return value;
   });
 }

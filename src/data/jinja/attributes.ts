@@ -1,4 +1,4 @@
-/** `value.name` and `value[index]` as transformers' sandbox looks them up: attributes first or items first, and undefined where there is neither. */
+/** `value.name` and `value[index]` as transformers' sandbox looks them up: attributes or items first, undefined where there is neither. */
 import { bind, integer } from './arguments.ts';
 import { isEqual, numberOf } from './comparison.ts';
 import { NotExact, TemplateFailure } from './failures.ts';
@@ -27,7 +27,13 @@ const UNSUPPORTED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Names of attributes that no template may use. */
-export const UNSUPPORTED_ATTRIBUTES: ReadonlySet<string> = new Set([...UNSUPPORTED_TEXT_METHODS, 'fromkeys', 'as_integer_ratio', 'to_bytes', 'from_bytes']);
+export const UNSUPPORTED_ATTRIBUTES: ReadonlySet<string> = new Set([
+  ...UNSUPPORTED_TEXT_METHODS,
+  'fromkeys',
+  'as_integer_ratio',
+  'to_bytes',
+  'from_bytes',
+]);
 
 function attribute(value: Value, name: string): Value | undefined {
   if (value instanceof Undefined) throw new TemplateFailure(value.message);
@@ -36,7 +42,9 @@ function attribute(value: Value, name: string): Value | undefined {
   if (value instanceof Namespace) return value.attributes.get(name);
   const type = typeName(value);
   if (name.startsWith('_') || CHANGING[type]?.includes(name) === true) {
-    return name.startsWith('__') || !name.startsWith('_') ? new Undefined(`access to attribute '${name}' of '${type}' object is unsafe.`) : undefined;
+    return name.startsWith('__') || !name.startsWith('_')
+      ? new Undefined(`access to attribute '${name}' of '${type}' object is unsafe.`)
+      : undefined;
   }
   if (UNSUPPORTED[type === 'bool' ? 'int' : type]?.includes(name) === true || (type === 'str' && UNSUPPORTED_TEXT_METHODS.has(name))) {
     throw new NotExact(`'${type}' has an attribute '${name}', which is not supported`);
@@ -63,7 +71,11 @@ const DICT_METHODS: Readonly<Record<string, ((self: Dict, given: Arguments) => V
   {
     get: (self: Dict, given: Arguments) => {
       const [key, otherwise] = bind('get', ['/key', '/default?'], given);
-      return firstOf(self.get(key as Value), () => otherwise, () => null);
+      return firstOf(
+        self.get(key as Value),
+        () => otherwise,
+        () => null,
+      );
     },
     keys: view('keys'),
     values: view('values'),
@@ -108,12 +120,15 @@ function numericAttribute(value: Value, name: string): Value | undefined {
   if (typeof number === 'number') return name === 'is_integer' ? method(name, () => Number.isInteger(number), number) : undefined;
   if (name === 'numerator') return number;
   if (name === 'denominator') return 1n;
-  return name === 'bit_length' ? method(name, () => BigInt(number === 0n ? 0 : number.toString(2).replace('-', '').length), number) : undefined;
+  return name === 'bit_length'
+    ? method(name, () => BigInt(number === 0n ? 0 : number.toString(2).replace('-', '').length), number)
+    : undefined;
 }
 
 function callableAttribute(value: Callable, name: string): Value | undefined {
   const known = value.attributes.get(name);
-  if (value.printed?.startsWith('<class') === true) throw new NotExact(`an attribute of a class (${value.name}.${name}) is not supported`);
+  if (value.printed?.startsWith('<class') === true)
+    throw new NotExact(`an attribute of a class (${value.name}.${name}) is not supported`);
   return known;
 }
 
@@ -143,12 +158,20 @@ function isHashable(value: Value): boolean {
 
 /** `value.name` */
 export function getAttribute(value: Value, name: string): Value {
-  return firstOf(attribute(value, name), () => item(value, name), () => missing(value, name));
+  return firstOf(
+    attribute(value, name),
+    () => item(value, name),
+    () => missing(value, name),
+  );
 }
 
 /** `value[index]` */
 export function getItem(value: Value, index: Value): Value {
-  return firstOf(item(value, index), () => (typeof index === 'string' ? attribute(value, index) : undefined), () => missing(value, index));
+  return firstOf(
+    item(value, index),
+    () => (typeof index === 'string' ? attribute(value, index) : undefined),
+    () => missing(value, index),
+  );
 }
 
 /** The first that is there; None is there. */

@@ -31,17 +31,21 @@ function refuse(node: Node, stored: ReadonlySet<string>): void {
     case 'filter':
       checkFilter(node.name, node.line);
       if (node.name === 'map') constantNames(node.call.args.slice(0, 1), (name) => checkFilter(name, node.line));
-      if (node.name === 'select' || node.name === 'reject') constantNames(node.call.args.slice(0, 1), (name) => checkTest(name, node.line));
-      if (node.name === 'selectattr' || node.name === 'rejectattr') constantNames(node.call.args.slice(1, 2), (name) => checkTest(name, node.line));
+      if (node.name === 'select' || node.name === 'reject')
+        constantNames(node.call.args.slice(0, 1), (name) => checkTest(name, node.line));
+      if (node.name === 'selectattr' || node.name === 'rejectattr')
+        constantNames(node.call.args.slice(1, 2), (name) => checkTest(name, node.line));
       if (node.name === 'format' && node.node?.type === 'const') tryFormat(node.node.value, node.line);
       return;
     case 'test':
       return checkTest(node.name, node.line);
     case 'name':
-      if (node.use === 'load' && UNSUPPORTED_GLOBALS.has(node.name) && !stored.has(node.name)) notSupported(`the function ${node.name}()`, node.line);
+      if (node.use === 'load' && UNSUPPORTED_GLOBALS.has(node.name) && !stored.has(node.name))
+        notSupported(`the function ${node.name}()`, node.line);
       return;
     case 'for':
-      if (targetNames(node.target).includes('loop')) throw new TemplateFailure("Can't assign to special loop variable in for-loop target", node.line);
+      if (targetNames(node.target).includes('loop'))
+        throw new TemplateFailure("Can't assign to special loop variable in for-loop target", node.line);
       return;
     case 'binary':
       if (node.operator === '%' && node.left.type === 'const') tryFormat(node.left.value, node.line);
@@ -49,7 +53,8 @@ function refuse(node: Node, stored: ReadonlySet<string>): void {
     case 'call':
       return checkCall(node);
     case 'item':
-      if (node.index.type === 'tuple' && node.index.items.some((item) => item.type === 'slice')) notSupported('an index of several slices', node.line);
+      if (node.index.type === 'tuple' && node.index.items.some((item) => item.type === 'slice'))
+        notSupported('an index of several slices', node.line);
       return;
     default:
   }

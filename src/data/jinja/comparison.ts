@@ -32,7 +32,9 @@ export function isEqual(a: Value, b: Value): boolean {
     return items !== undefined && items.length === others?.length && items.every((item, i) => isEqual(item, others[i] as Value));
   }
   if (a instanceof Dict) {
-    return b instanceof Dict && a.size === b.size && a.entries().every(([key, value]) => b.has(key) && isEqual(value, b.get(key) as Value));
+    return (
+      b instanceof Dict && a.size === b.size && a.entries().every(([key, value]) => b.has(key) && isEqual(value, b.get(key) as Value))
+    );
   }
   if (a instanceof Range && b instanceof Range) {
     return a.length === b.length && (a.length === 0 || (a.start === b.start && (a.length === 1 || a.step === b.step)));
@@ -53,7 +55,8 @@ export function compareValues(a: Value, b: Value, operator = '<'): number {
     if (at < 0) return items.length - others.length;
     return at >= others.length ? 1 : compareValues(items[at] as Value, others[at] as Value, operator);
   }
-  if (a instanceof Undefined || b instanceof Undefined) throw new TemplateFailure((a instanceof Undefined ? a : (b as Undefined)).message);
+  if (a instanceof Undefined || b instanceof Undefined)
+    throw new TemplateFailure((a instanceof Undefined ? a : (b as Undefined)).message);
   refuseSpecial(a, 'an order');
   refuseSpecial(b, 'an order');
   if (a instanceof View && b instanceof View) throw new NotExact('comparing keys() or items() is not supported');
@@ -68,7 +71,13 @@ export function contains(container: Value, item: Value): boolean {
   }
   if (container instanceof Dict) return container.has(item);
   if (container instanceof View && container.kind === 'keys') return container.dict.has(item);
-  if (Array.isArray(container) || container instanceof Tuple || container instanceof View || container instanceof Range || container instanceof Generator) {
+  if (
+    Array.isArray(container) ||
+    container instanceof Tuple ||
+    container instanceof View ||
+    container instanceof Range ||
+    container instanceof Generator
+  ) {
     for (const candidate of iterate(container)) if (candidate === item || isEqual(candidate, item)) return true;
     return false;
   }

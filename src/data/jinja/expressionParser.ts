@@ -81,7 +81,9 @@ export class ExpressionParser {
 
   private isTupleEnd(ends: readonly string[]): boolean {
     const { type, value } = this.current;
-    return type === 'variableEnd' || type === 'blockEnd' || (type === 'operator' && value === ')') || (type === 'name' && ends.includes(value));
+    return (
+      type === 'variableEnd' || type === 'blockEnd' || (type === 'operator' && value === ')') || (type === 'name' && ends.includes(value))
+    );
   }
 
   protected expression(conditional = true): Expression {
@@ -250,7 +252,12 @@ export class ExpressionParser {
     }
     this.expect('operator', ']');
     const [index] = indices;
-    return { type: 'item', node, index: indices.length === 1 && index !== undefined ? index : { type: 'tuple', items: indices, line }, line };
+    return {
+      type: 'item',
+      node,
+      index: indices.length === 1 && index !== undefined ? index : { type: 'tuple', items: indices, line },
+      line,
+    };
   }
 
   private subscribed(): Expression {
@@ -328,7 +335,10 @@ export class ExpressionParser {
     const { type, value } = this.current;
     if (this.isAt('operator', '(')) call = this.callArguments();
     else if (
-      (type === 'name' && !['else', 'or', 'and'].includes(value)) || type === 'string' || type === 'integer' || type === 'float' ||
+      (type === 'name' && !['else', 'or', 'and'].includes(value)) ||
+      type === 'string' ||
+      type === 'integer' ||
+      type === 'float' ||
       (type === 'operator' && (value === '[' || value === '{'))
     ) {
       if (this.isAt('name', 'is')) this.fail('You cannot chain multiple tests with is');

@@ -42,13 +42,15 @@ function converted(value: Value, kind: string, precision: string | undefined): s
   const number = numberOf(value);
   if (number === undefined) throw new TemplateFailure(`%${kind} format: a real number is required, not ${typeName(value)}`);
   if (kind === 'f') return fixed(Number(number), Number(precision ?? 6));
-  if (precision !== undefined || !Number.isFinite(Number(number))) throw new NotExact(`%.${precision ?? ''}${kind} of a text is not supported`);
+  if (precision !== undefined || !Number.isFinite(Number(number)))
+    throw new NotExact(`%.${precision ?? ''}${kind} of a text is not supported`);
   return typeof number === 'bigint' ? number.toString() : BigInt(Math.trunc(number)).toString();
 }
 
 /** JavaScript rounds what the float exactly is, as Python does, up to 1e21. */
 export function fixed(value: number, digits: number): string {
-  if (!Number.isFinite(value) || Math.abs(value) >= 1e21 || digits > 100) throw new NotExact(`${value} with ${digits} digits is not supported`);
+  if (!Number.isFinite(value) || Math.abs(value) >= 1e21 || digits > 100)
+    throw new NotExact(`${value} with ${digits} digits is not supported`);
   const text = value.toFixed(digits);
   return Object.is(value, -0) ? `-${text}` : text;
 }

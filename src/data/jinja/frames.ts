@@ -38,7 +38,8 @@ export function enter(scope: Scope): void {
   const { symbols, activation, context } = scope;
   for (const [variable, load] of symbols.loads) {
     if (load.from === 'outer') activation.set(variable, activation.get(load.variable));
-    else if (load.from === 'context') activation.set(variable, (context.exported.has(load.name) ? context.exported : context.given).get(load.name));
+    else if (load.from === 'context')
+      activation.set(variable, (context.exported.has(load.name) ? context.exported : context.given).get(load.name));
     else if (load.from === 'nothing') activation.set(variable, undefined);
   }
 }

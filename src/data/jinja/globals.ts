@@ -38,7 +38,8 @@ function range(given: Arguments): Value {
   const step = numbers[2] ?? 1n;
   if (step === 0n) throw new TemplateFailure('range() arg 3 must not be zero');
   const made = new Range(start, stop, step);
-  if (made.length > MAX_RANGE) throw new TemplateFailure(`Range too big. The sandbox blocks ranges larger than MAX_RANGE (${MAX_RANGE}).`);
+  if (made.length > MAX_RANGE)
+    throw new TemplateFailure(`Range too big. The sandbox blocks ranges larger than MAX_RANGE (${MAX_RANGE}).`);
   return made;
 }
 

@@ -22,12 +22,20 @@ export function toJson(value: Value, options: JsonOptions, depth = 0): string {
   if (value instanceof SafeText) return jsonText(value.text, options.ensureAscii);
   if (Array.isArray(value) || value instanceof Tuple) {
     const items = Array.isArray(value) ? value : value.items;
-    return enclosed('[', items.map((item) => toJson(item, options, depth + 1)), ']', options, depth);
+    return enclosed(
+      '[',
+      items.map((item) => toJson(item, options, depth + 1)),
+      ']',
+      options,
+      depth,
+    );
   }
   if (value instanceof Dict) {
     const entries = value.entries();
     if (options.sortKeys) entries.sort(([a], [b]) => compareValues(a, b));
-    const members = entries.map(([key, entry]) => `${jsonText(jsonKey(key), options.ensureAscii)}${options.keySeparator}${toJson(entry, options, depth + 1)}`);
+    const members = entries.map(
+      ([key, entry]) => `${jsonText(jsonKey(key), options.ensureAscii)}${options.keySeparator}${toJson(entry, options, depth + 1)}`,
+    );
     return enclosed('{', members, '}', options, depth);
   }
   throw new TemplateFailure(`Object of type ${typeName(value)} is not JSON serializable`);
@@ -54,7 +62,15 @@ function jsonKey(key: Value): string {
 
 /** What JSON must escape. */
 const CONTROL = new RegExp('["\\\\\\x00-\\x1f]', 'g');
-const SHORT: Readonly<Record<string, string>> = { '"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\f': '\\f', '\b': '\\b' };
+const SHORT: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\f': '\\f',
+  '\b': '\\b',
+};
 
 function jsonText(text: string, ensureAscii: boolean): string {
   const special = ensureAscii ? /["\\]|[^ -~]/g : CONTROL;

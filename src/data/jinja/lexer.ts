@@ -1,11 +1,12 @@
 /**
- * Jinja2's lexer (`lexer.py`) with the settings of transformers' chat templates: `trim_blocks` and `lstrip_blocks`. White space between text and
- * tags is decided here and nowhere else.
+ * Jinja2's lexer (`lexer.py`) with the settings of transformers' chat templates: `trim_blocks` and `lstrip_blocks`. White space between
+ * text and tags is decided here and nowhere else.
  */
 import { TemplateFailure } from './failures.ts';
 import { stripRight } from './pythonText.ts';
 
-export type TokenType = 'data' | 'blockBegin' | 'blockEnd' | 'variableBegin' | 'variableEnd' | 'name' | 'string' | 'integer' | 'float' | 'operator' | 'eof';
+export type TokenType =
+  'data' | 'blockBegin' | 'blockEnd' | 'variableBegin' | 'variableEnd' | 'name' | 'string' | 'integer' | 'float' | 'operator' | 'eof';
 
 export interface Token {
   type: TokenType;
@@ -18,7 +19,9 @@ export interface Token {
 const S = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
 const rule = (pattern: string, flags = ''): RegExp => new RegExp(pattern, `suy${flags}`);
 
-const OPENING = rule(`(.*?)(?:(?<raw>\\{%([-+]?)${S}*raw${S}*(?:-%\\}${S}*|%\\}))|(?<block>\\{%([-+]?))|(?<comment>\\{#([-+]?))|(?<variable>\\{\\{([-+]?)))`);
+const OPENING = rule(
+  `(.*?)(?:(?<raw>\\{%([-+]?)${S}*raw${S}*(?:-%\\}${S}*|%\\}))|(?<block>\\{%([-+]?))|(?<comment>\\{#([-+]?))|(?<variable>\\{\\{([-+]?)))`,
+);
 const COMMENT_END = rule(`(.*?)(?:\\+#\\}|-#\\}${S}*|#\\}\\n?)`);
 const RAW_END = rule(`(.*?)(?:\\{%([-+]?))${S}*endraw${S}*(?:\\+%\\}|-%\\}${S}*|%\\}\\n?)`);
 const BLOCK_END = rule(`\\+%\\}|-%\\}${S}*|%\\}\\n?`);
@@ -128,7 +131,13 @@ class Lexer {
   }
 
   private inTag(open: string[]): void {
-    for (const [pattern, type] of [[FLOAT, 'float'], [INTEGER, 'integer'], [NAME, 'name'], [STRING, 'string'], [OPERATOR, 'operator']] as const) {
+    for (const [pattern, type] of [
+      [FLOAT, 'float'],
+      [INTEGER, 'integer'],
+      [NAME, 'name'],
+      [STRING, 'string'],
+      [OPERATOR, 'operator'],
+    ] as const) {
       const text = this.match(pattern)?.[0];
       if (text === undefined) continue;
       if (type === 'name' && !IDENTIFIER.test(text)) throw new TemplateFailure('Invalid character in identifier', this.line);
@@ -156,7 +165,17 @@ class Lexer {
   /** Python's `unicode-escape`: an escape that it does not know keeps its backslash. */
   private stringValue(literal: string): string {
     const simple: Readonly<Record<string, string>> = {
-      '\n': '', '\\': '\\', "'": "'", '"': '"', a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v',
+      '\n': '',
+      '\\': '\\',
+      "'": "'",
+      '"': '"',
+      a: '\x07',
+      b: '\b',
+      f: '\f',
+      n: '\n',
+      r: '\r',
+      t: '\t',
+      v: '\v',
     };
     return literal.slice(1, -1).replace(/\\([0-7]{1,3}|x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8}|.)/gsu, (whole, escape: string) => {
       if (/^[0-7]/.test(escape)) return String.fromCharCode(Number.parseInt(escape, 8));

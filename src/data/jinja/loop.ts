@@ -86,7 +86,8 @@ export class LoopState extends Loop {
         });
       case 'changed':
         return new Callable(name, ({ args }) => {
-          const isSame = this.lastChanged?.length === args.length && this.lastChanged.every((value, i) => isEqual(value, args[i] as Value));
+          const isSame =
+            this.lastChanged?.length === args.length && this.lastChanged.every((value, i) => isEqual(value, args[i] as Value));
           if (!isSame) this.lastChanged = args;
           return !isSame;
         });

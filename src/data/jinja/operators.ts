@@ -35,7 +35,8 @@ export function binary(operator: BinaryOperator, a: Value, b: Value): Value {
 
 function repeated(value: Value, times: bigint, other: Value): Value {
   const count = times > 0n ? Number(times) : 0;
-  const items = typeof value === 'string' ? value.length : Array.isArray(value) ? value.length : value instanceof Tuple ? value.items.length : 0;
+  const items =
+    typeof value === 'string' ? value.length : Array.isArray(value) ? value.length : value instanceof Tuple ? value.items.length : 0;
   if (items * count > MAX_LENGTH) throw new TemplateFailure(`a repetition of ${items} × ${times} is too long`);
   if (typeof value === 'string') return value.repeat(count);
   if (Array.isArray(value)) return Array.from({ length: count }, () => value).flat(1);
@@ -58,7 +59,8 @@ function ofIntegers(operator: BinaryOperator, a: bigint, b: bigint): Value {
       return a * b;
     case '/':
       if (b === 0n) throw new TemplateFailure('division by zero');
-      if (a > 2n ** 53n || a < -(2n ** 53n) || b > 2n ** 53n || b < -(2n ** 53n)) throw new NotExact('dividing integers over 2**53 is not supported');
+      if (a > 2n ** 53n || a < -(2n ** 53n) || b > 2n ** 53n || b < -(2n ** 53n))
+        throw new NotExact('dividing integers over 2**53 is not supported');
       return Number(a) / Number(b);
     case '//':
       return floorDivide(a, b);
@@ -143,7 +145,13 @@ export function slice(value: Value, start: Value, stop: Value, step: Value): Val
   refuseSpecial(value, 'a slice');
   if (value instanceof Dict) throw new TemplateFailure("unhashable type: 'slice'");
   const isText = typeof value === 'string';
-  const items: readonly Value[] | undefined = isText ? characters(value) : Array.isArray(value) ? value : value instanceof Tuple ? value.items : undefined;
+  const items: readonly Value[] | undefined = isText
+    ? characters(value)
+    : Array.isArray(value)
+      ? value
+      : value instanceof Tuple
+        ? value.items
+        : undefined;
   const length = value instanceof Range ? value.length : items?.length;
   if (length === undefined) throw new TemplateFailure(`'${typeName(value)}' object is not subscriptable`);
   const indices = sliceIndices(length, start, stop, step);

@@ -27,22 +27,27 @@ export function represented(value: Value): string {
   if (value instanceof View) return `dict_${value.kind}([${value.items().map(represented).join(', ')}])`;
   if (value instanceof Namespace) return `<Namespace ${representedDict(value.attributes)}>`;
   if (value instanceof Callable && value.printed !== undefined) return value.printed;
-  if (value instanceof Generator || value instanceof Callable) throw new NotExact(`printing a ${typeName(value)} (its address, in Jinja2) is not supported`);
+  if (value instanceof Generator || value instanceof Callable)
+    throw new NotExact(`printing a ${typeName(value)} (its address, in Jinja2) is not supported`);
   throw new NotExact(`printing ${value instanceof Loop ? 'the variable loop' : 'a text marked as safe, quoted,'} is not supported`);
 }
 
 function representedDict(dict: Dict): string {
-  return `{${dict.entries().map(([key, value]) => `${represented(key)}: ${represented(value)}`).join(', ')}}`;
+  return `{${dict
+    .entries()
+    .map(([key, value]) => `${represented(key)}: ${represented(value)}`)
+    .join(', ')}}`;
 }
 
-/** The shortest digits that give the float back, as JavaScript finds them too; the exponent starts earlier (1e16, 1e-05) and has two digits. */
+/** The shortest digits that give the float back, as in JavaScript; the exponent starts earlier (1e16, 1e-05) and has two digits. */
 export function printedFloat(value: number): string {
   if (Number.isNaN(value)) return 'nan';
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
   if (Object.is(value, -0)) return '-0.0';
   const [mantissa = '', exponent = '0'] = value.toExponential().split('e');
   const power = Number(exponent);
-  if (value !== 0 && (power < -4 || power >= 16)) return `${mantissa}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
+  if (value !== 0 && (power < -4 || power >= 16))
+    return `${mantissa}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
   if (power >= 0) return Number.isInteger(value) ? `${BigInt(value)}.0` : String(value);
   const digits = mantissa.replace(/[-.]/g, '');
   return `${value < 0 ? '-' : ''}0.${'0'.repeat(-power - 1)}${digits}`;

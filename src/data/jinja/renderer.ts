@@ -253,7 +253,8 @@ class Renderer extends ExpressionEvaluator {
         names.forEach((parameter, i) => {
           if (values[i] !== undefined) return;
           const byDefault = node.defaults[i - names.length + node.defaults.length];
-          const value = byDefault === undefined ? new Undefined(`parameter '${parameter}' was not provided`) : this.evaluate(byDefault, inner);
+          const value =
+            byDefault === undefined ? new Undefined(`parameter '${parameter}' was not provided`) : this.evaluate(byDefault, inner);
           inner.activation.set(variableOf(inner, parameter), value);
         });
         return this.captured(node.body, inner);

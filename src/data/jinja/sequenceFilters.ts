@@ -13,7 +13,11 @@ import type { Arguments, Value } from './values.ts';
 /** `a.b.0` looks up `a`, then `b`, then item 0. */
 function attributeGetter(path: Value | undefined, ignoreCase: boolean, otherwise?: Value): (item: Value) => Value {
   const parts: Value[] =
-    path === undefined || path === null ? [] : typeof path === 'string' ? path.split('.').map((part) => (/^\d+$/.test(part) ? BigInt(part) : part)) : [path];
+    path === undefined || path === null
+      ? []
+      : typeof path === 'string'
+        ? path.split('.').map((part) => (/^\d+$/.test(part) ? BigInt(part) : part))
+        : [path];
   return (item) => {
     let value = item;
     for (const part of parts) {
@@ -58,7 +62,8 @@ function selecting(name: string, byAttribute: boolean, wanted: boolean): [string
     const [test, ...args] = rest;
     for (const item of iterate(value)) {
       const tested = get(item);
-      const passes = test === undefined ? isTrue(tested) : environment.test(text(name, test), { args: [tested, ...args], kwargs: given.kwargs });
+      const passes =
+        test === undefined ? isTrue(tested) : environment.test(text(name, test), { args: [tested, ...args], kwargs: given.kwargs });
       if (passes === wanted) yield item;
     }
   }
@@ -66,16 +71,19 @@ function selecting(name: string, byAttribute: boolean, wanted: boolean): [string
 }
 
 function extreme(name: string, isBetter: (order: number) => boolean): [string, Filter] {
-  return [name, (given) => {
-    const [value, caseSensitive, attribute] = bind(name, ['value', 'case_sensitive?', 'attribute?'], given);
-    const key = attributeGetter(attribute, !isTrue(caseSensitive ?? false));
-    let best: { item: Value; key: Value } | undefined;
-    for (const item of iterate(value as Value)) {
-      const candidate = { item, key: key(item) };
-      if (best === undefined || isBetter(compareValues(candidate.key, best.key))) best = candidate;
-    }
-    return best === undefined ? new Undefined('No aggregated item, sequence was empty.') : best.item;
-  }];
+  return [
+    name,
+    (given) => {
+      const [value, caseSensitive, attribute] = bind(name, ['value', 'case_sensitive?', 'attribute?'], given);
+      const key = attributeGetter(attribute, !isTrue(caseSensitive ?? false));
+      let best: { item: Value; key: Value } | undefined;
+      for (const item of iterate(value as Value)) {
+        const candidate = { item, key: key(item) };
+        if (best === undefined || isBetter(compareValues(candidate.key, best.key))) best = candidate;
+      }
+      return best === undefined ? new Undefined('No aggregated item, sequence was empty.') : best.item;
+    },
+  ];
 }
 
 function* unique(items: Iterable<Value>, key: (item: Value) => Value): Iterable<Value> {
@@ -119,7 +127,8 @@ function reversed(value: Value): Value {
   if (typeof value === 'string') return characters(value).reverse().join('');
   refuseSpecial(value, 'reverse');
   const items = [...iterate(value)].reverse();
-  const isSequence = Array.isArray(value) || value instanceof Tuple || value instanceof Dict || value instanceof Range || value instanceof View;
+  const isSequence =
+    Array.isArray(value) || value instanceof Tuple || value instanceof Dict || value instanceof Range || value instanceof View;
   return isSequence || value instanceof Undefined ? new Generator(items) : items;
 }
 
@@ -165,53 +174,78 @@ export const SEQUENCE_FILTERS: readonly [string, Filter][] = [
   ['groupby', grouped],
   ['dictsort', dictSorted],
   ['reverse', (given) => reversed(bind('reverse', ['value'], given)[0] as Value)],
-  ['first', (given) => {
-    for (const item of iterate(bind('first', ['seq'], given)[0] as Value)) return item;
-    return new Undefined('No first item, sequence was empty.');
-  }],
-  ['last', (given) => {
-    const [value] = bind('last', ['seq'], given) as [Value];
-    const backward = typeof value === 'string' ? characters(value).reverse() : reversed(value);
-    if (!Array.isArray(backward) && !(backward instanceof Generator)) throw new TemplateFailure(`'${typeName(value)}' object is not reversible`);
-    if (typeof value !== 'string' && Array.isArray(backward)) throw new TemplateFailure(`'${typeName(value)}' object is not reversible`);
-    for (const item of iterate(backward)) return item;
-    return new Undefined('No last item, sequence was empty.');
-  }],
-  ['join', (given) => {
-    const [value, separator, attribute] = bind('join', ['value', 'd?', 'attribute?'], given);
-    const get = attributeGetter(attribute, false);
-    return [...iterate(value as Value)].map((item) => printed(get(item))).join(printed(separator === undefined ? '' : separator));
-  }],
-  ['sort', (given) => {
-    const [value, reverse, caseSensitive, attribute] = bind('sort', ['value', 'reverse?', 'case_sensitive?', 'attribute?'], given);
-    const paths = typeof attribute === 'string' ? attribute.split(',') : [attribute];
-    const getters = paths.map((path) => attributeGetter(path, !isTrue(caseSensitive ?? false)));
-    return sorted([...iterate(value as Value)], (item) => getters.map((get) => get(item)), isTrue(reverse ?? false));
-  }],
-  ['unique', (given) => {
-    const [value, caseSensitive, attribute] = bind('unique', ['value', 'case_sensitive?', 'attribute?'], given);
-    return new Generator(unique(lazily(value as Value), attributeGetter(attribute, !isTrue(caseSensitive ?? false))));
-  }],
-  ['batch', (given) => {
-    const [value, size, fill] = bind('batch', ['value', 'linecount', 'fill_with?'], given);
-    return new Generator(batched(lazily(value as Value), integer('batch', size), fill));
-  }],
-  ['slice', (given) => {
-    const [value, count, fill] = bind('slice', ['value', 'slices', 'fill_with?'], given);
-    return new Generator(sliced([...iterate(value as Value)], integer('slice', count), fill));
-  }],
-  ['sum', (given) => {
-    const [value, attribute, start] = bind('sum', ['iterable', 'attribute?', 'start?'], given);
-    const get = attributeGetter(attribute, false);
-    if (typeof start === 'string') throw new TemplateFailure("sum() can't sum strings [use ''.join(seq) instead]");
-    let total: Value = start === undefined ? 0n : start;
-    for (const item of iterate(value as Value)) total = binary('+', total, get(item));
-    return total;
-  }],
+  [
+    'first',
+    (given) => {
+      for (const item of iterate(bind('first', ['seq'], given)[0] as Value)) return item;
+      return new Undefined('No first item, sequence was empty.');
+    },
+  ],
+  [
+    'last',
+    (given) => {
+      const [value] = bind('last', ['seq'], given) as [Value];
+      const backward = typeof value === 'string' ? characters(value).reverse() : reversed(value);
+      if (!Array.isArray(backward) && !(backward instanceof Generator))
+        throw new TemplateFailure(`'${typeName(value)}' object is not reversible`);
+      if (typeof value !== 'string' && Array.isArray(backward))
+        throw new TemplateFailure(`'${typeName(value)}' object is not reversible`);
+      for (const item of iterate(backward)) return item;
+      return new Undefined('No last item, sequence was empty.');
+    },
+  ],
+  [
+    'join',
+    (given) => {
+      const [value, separator, attribute] = bind('join', ['value', 'd?', 'attribute?'], given);
+      const get = attributeGetter(attribute, false);
+      return [...iterate(value as Value)].map((item) => printed(get(item))).join(printed(separator === undefined ? '' : separator));
+    },
+  ],
+  [
+    'sort',
+    (given) => {
+      const [value, reverse, caseSensitive, attribute] = bind('sort', ['value', 'reverse?', 'case_sensitive?', 'attribute?'], given);
+      const paths = typeof attribute === 'string' ? attribute.split(',') : [attribute];
+      const getters = paths.map((path) => attributeGetter(path, !isTrue(caseSensitive ?? false)));
+      return sorted([...iterate(value as Value)], (item) => getters.map((get) => get(item)), isTrue(reverse ?? false));
+    },
+  ],
+  [
+    'unique',
+    (given) => {
+      const [value, caseSensitive, attribute] = bind('unique', ['value', 'case_sensitive?', 'attribute?'], given);
+      return new Generator(unique(lazily(value as Value), attributeGetter(attribute, !isTrue(caseSensitive ?? false))));
+    },
+  ],
+  [
+    'batch',
+    (given) => {
+      const [value, size, fill] = bind('batch', ['value', 'linecount', 'fill_with?'], given);
+      return new Generator(batched(lazily(value as Value), integer('batch', size), fill));
+    },
+  ],
+  [
+    'slice',
+    (given) => {
+      const [value, count, fill] = bind('slice', ['value', 'slices', 'fill_with?'], given);
+      return new Generator(sliced([...iterate(value as Value)], integer('slice', count), fill));
+    },
+  ],
+  [
+    'sum',
+    (given) => {
+      const [value, attribute, start] = bind('sum', ['iterable', 'attribute?', 'start?'], given);
+      const get = attributeGetter(attribute, false);
+      if (typeof start === 'string') throw new TemplateFailure("sum() can't sum strings [use ''.join(seq) instead]");
+      let total: Value = start === undefined ? 0n : start;
+      for (const item of iterate(value as Value)) total = binary('+', total, get(item));
+      return total;
+    },
+  ],
 ];
 
 /** A mistake in what is iterated is found when the generator is run, not when it is made. */
 function* lazily(value: Value): Iterable<Value> {
   yield* iterate(value);
 }
-

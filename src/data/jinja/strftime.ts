@@ -8,7 +8,8 @@ const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 
 export function strftime(now: Date, format: string): string {
   return format.replace(/%(-?)([\s\S]|$)/gu, (directive, dash: string, letter: string) => {
     const [value, width] = FIELDS[letter]?.(now) ?? [undefined, 0];
-    if (value === undefined || (dash !== '' && typeof value === 'string')) throw new NotExact(`strftime_now with ${directive} is not supported`);
+    if (value === undefined || (dash !== '' && typeof value === 'string'))
+      throw new NotExact(`strftime_now with ${directive} is not supported`);
     return typeof value === 'string' ? value : String(value).padStart(dash === '' ? width : 0, '0');
   });
 }

@@ -1,12 +1,12 @@
 /**
- * Which variable a name means (`idtracking.py` of Jinja2): every frame (the template, a loop, a macro, a block) knows the names that are stored in
- * it, and where their first value comes from. Loops and macros see outer variables and store into their own, so `{% set %}` in a loop is forgotten
- * after the pass; `if` has no frame of its own.
+ * Which variable a name means (`idtracking.py` of Jinja2): every frame (the template, a loop, a macro, a block) knows the names that are
+ * stored in it, and where their first value comes from. Loops and macros see outer variables and store into their own, so `{% set %}` in a
+ * loop is forgotten after the pass; `if` has no frame of its own.
  */
 import type { Expression, Node, Statement } from './syntax.ts';
 import { childrenOf } from './syntax.ts';
 
-/** Where a variable of a frame gets its value on entry: from the caller, from an outer variable, from what the template was given, or not at all. */
+/** Where a variable gets its value when its frame is entered: the caller, an outer variable, what the template was given, or nowhere. */
 export type Load = { from: 'parameter' } | { from: 'outer'; variable: string } | { from: 'context'; name: string } | { from: 'nothing' };
 
 export class Symbols {

@@ -1,4 +1,4 @@
-/** The syntax tree of a Jinja template: what the parser makes, what the other files of this folder walk. Nodes and names are those of Jinja2's `nodes.py`. */
+/** The syntax tree of a Jinja template: what the parser makes and the other files walk. The nodes are those of Jinja2's `nodes.py`. */
 
 export type BinaryOperator = '+' | '-' | '*' | '/' | '//' | '%' | '**';
 export type CompareOperator = '==' | '!=' | '<' | '<=' | '>' | '>=' | 'in' | 'not in';
@@ -70,7 +70,13 @@ export type IfNode = { type: 'if'; test: Expression; body: Statement[]; elifs: I
 export type MacroNode = { type: 'macro'; name: string; line: number } & MacroBody;
 /** `call` is undefined for `{% generation %}`, which renders its body as a caller without arguments. */
 export type CallBlockNode = { type: 'callBlock'; call: CallNode | undefined; line: number } & MacroBody;
-export type AssignBlockNode = { type: 'assignBlock'; target: Expression; filter: FilterNode | undefined; body: Statement[]; line: number };
+export type AssignBlockNode = {
+  type: 'assignBlock';
+  target: Expression;
+  filter: FilterNode | undefined;
+  body: Statement[];
+  line: number;
+};
 export type FilterBlockNode = { type: 'filterBlock'; filter: FilterNode; body: Statement[]; line: number };
 export type WithNode = { type: 'with'; targets: Expression[]; values: Expression[]; body: Statement[]; line: number };
 

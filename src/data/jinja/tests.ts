@@ -15,10 +15,13 @@ function one(name: string, of: (value: Value) => boolean): [string, Test] {
 }
 
 function two(names: string, of: (value: Value, other: Value) => boolean): [string, Test][] {
-  return names.split(' ').map((name) => [name, (given) => {
-    const [value, other] = bind(name, ['value', 'other'], given);
-    return of(value as Value, other as Value);
-  }]);
+  return names.split(' ').map((name) => [
+    name,
+    (given) => {
+      const [value, other] = bind(name, ['value', 'other'], given);
+      return of(value as Value, other as Value);
+    },
+  ]);
 }
 
 /** Names of tests that only other programs can answer. */
@@ -39,7 +42,9 @@ export const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   one('iterable', isIterable),
   one('sequence', (value) => {
     if (value instanceof Loop) return false;
-    return typeof value === 'string' || Array.isArray(value) || [Tuple, Dict, Range, Undefined, SafeText].some((type) => value instanceof type);
+    return (
+      typeof value === 'string' || Array.isArray(value) || [Tuple, Dict, Range, Undefined, SafeText].some((type) => value instanceof type)
+    );
   }),
   one('callable', (value) => value instanceof Callable || value instanceof Undefined || value instanceof Loop),
   one('lower', (value) => isLower(printed(value))),

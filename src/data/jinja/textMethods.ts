@@ -23,14 +23,29 @@ import type { Arguments, Value } from './values.ts';
 type Method = (self: string, given: Arguments) => Value;
 
 /** All that `dir(str)` names and that is not done here is refused by name. */
-export const UNSUPPORTED_TEXT_METHODS: ReadonlySet<string> = new Set(['casefold', 'encode', 'format_map', 'isnumeric', 'maketrans', 'translate', 'istitle']);
+export const UNSUPPORTED_TEXT_METHODS: ReadonlySet<string> = new Set([
+  'casefold',
+  'encode',
+  'format_map',
+  'isnumeric',
+  'maketrans',
+  'translate',
+  'istitle',
+]);
 
 export const TEXT_METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ['upper', plain('upper', (self) => self.toUpperCase())],
   ['lower', plain('lower', (self) => self.toLowerCase())],
   ['title', plain('title', titled)],
   ['capitalize', plain('capitalize', capitalize)],
-  ['swapcase', plain('swapcase', (self) => characters(self).map((letter) => (/\p{Uppercase}/u.test(letter) ? letter.toLowerCase() : letter.toUpperCase())).join(''))],
+  [
+    'swapcase',
+    plain('swapcase', (self) =>
+      characters(self)
+        .map((letter) => (/\p{Uppercase}/u.test(letter) ? letter.toLowerCase() : letter.toUpperCase()))
+        .join(''),
+    ),
+  ],
   ['strip', stripping('strip', (self, chars) => stripLeft(stripRight(self, chars), chars))],
   ['lstrip', stripping('lstrip', stripLeft)],
   ['rstrip', stripping('rstrip', stripRight)],
@@ -39,61 +54,90 @@ export const TEXT_METHODS: ReadonlyMap<string, Method> = new Map<string, Method>
   ['split', splitting('split', splitWords, splitAt)],
   ['rsplit', splitting('rsplit', splitWordsFromRight, splitAtFromRight)],
   ['splitlines', (self, given) => splitLines(self, isTrue(bind('splitlines', ['keepends?'], given)[0] ?? false))],
-  ['replace', (self, given) => {
-    const [from, to, count] = bind('replace', ['/old', '/new', '/count?'], given);
-    return replaced(self, text('replace', from), text('replace', to), integer('replace', count, -1));
-  }],
-  ['join', (self, given) => {
-    const [items] = bind('join', ['/iterable'], given);
-    const parts = [...iterate(items as Value)].map((item, i) => {
-      if (typeof item !== 'string') throw new TemplateFailure(`sequence item ${i}: expected str instance, ${typeName(item)} found`);
-      return item;
-    });
-    return parts.join(self);
-  }],
-  ['removeprefix', (self, given) => {
-    const prefix = text('removeprefix', bind('removeprefix', ['/prefix'], given)[0]);
-    return self.startsWith(prefix) ? self.slice(prefix.length) : self;
-  }],
-  ['removesuffix', (self, given) => {
-    const suffix = text('removesuffix', bind('removesuffix', ['/suffix'], given)[0]);
-    return suffix !== '' && self.endsWith(suffix) ? self.slice(0, -suffix.length) : self;
-  }],
-  ['partition', (self, given) => {
-    const separator = separatorOf('partition', given);
-    const at = self.indexOf(separator);
-    return new Tuple(at < 0 ? [self, '', ''] : [self.slice(0, at), separator, self.slice(at + separator.length)]);
-  }],
-  ['rpartition', (self, given) => {
-    const separator = separatorOf('rpartition', given);
-    const at = self.lastIndexOf(separator);
-    return new Tuple(at < 0 ? ['', '', self] : [self.slice(0, at), separator, self.slice(at + separator.length)]);
-  }],
+  [
+    'replace',
+    (self, given) => {
+      const [from, to, count] = bind('replace', ['/old', '/new', '/count?'], given);
+      return replaced(self, text('replace', from), text('replace', to), integer('replace', count, -1));
+    },
+  ],
+  [
+    'join',
+    (self, given) => {
+      const [items] = bind('join', ['/iterable'], given);
+      const parts = [...iterate(items as Value)].map((item, i) => {
+        if (typeof item !== 'string') throw new TemplateFailure(`sequence item ${i}: expected str instance, ${typeName(item)} found`);
+        return item;
+      });
+      return parts.join(self);
+    },
+  ],
+  [
+    'removeprefix',
+    (self, given) => {
+      const prefix = text('removeprefix', bind('removeprefix', ['/prefix'], given)[0]);
+      return self.startsWith(prefix) ? self.slice(prefix.length) : self;
+    },
+  ],
+  [
+    'removesuffix',
+    (self, given) => {
+      const suffix = text('removesuffix', bind('removesuffix', ['/suffix'], given)[0]);
+      return suffix !== '' && self.endsWith(suffix) ? self.slice(0, -suffix.length) : self;
+    },
+  ],
+  [
+    'partition',
+    (self, given) => {
+      const separator = separatorOf('partition', given);
+      const at = self.indexOf(separator);
+      return new Tuple(at < 0 ? [self, '', ''] : [self.slice(0, at), separator, self.slice(at + separator.length)]);
+    },
+  ],
+  [
+    'rpartition',
+    (self, given) => {
+      const separator = separatorOf('rpartition', given);
+      const at = self.lastIndexOf(separator);
+      return new Tuple(at < 0 ? ['', '', self] : [self.slice(0, at), separator, self.slice(at + separator.length)]);
+    },
+  ],
   ['count', within('count', (self, part) => (part === '' ? textLength(self) + 1 : self.split(part).length - 1))],
   ['find', within('find', (self, part) => found(self, self.indexOf(part)), true)],
   ['rfind', within('rfind', (self, part) => found(self, self.lastIndexOf(part)), true)],
   ['index', within('index', (self, part) => required(found(self, self.indexOf(part))), true)],
   ['rindex', within('rindex', (self, part) => required(found(self, self.lastIndexOf(part))), true)],
-  ['center', filling('center', (self, missing, width, fill) => {
-    const left = Math.floor(missing / 2) + (missing & width & 1);
-    return fill.repeat(left) + self + fill.repeat(missing - left);
-  })],
+  [
+    'center',
+    filling('center', (self, missing, width, fill) => {
+      const left = Math.floor(missing / 2) + (missing & width & 1);
+      return fill.repeat(left) + self + fill.repeat(missing - left);
+    }),
+  ],
   ['ljust', filling('ljust', (self, missing, _, fill) => self + fill.repeat(missing))],
   ['rjust', filling('rjust', (self, missing, _, fill) => fill.repeat(missing) + self)],
-  ['zfill', (self, given) => {
-    const missing = Math.max(0, integer('zfill', bind('zfill', ['/width'], given)[0]) - textLength(self));
-    const sign = /^[-+]/.exec(self)?.[0] ?? '';
-    return sign + '0'.repeat(missing) + self.slice(sign.length);
-  }],
-  ['expandtabs', (self, given) => {
-    const size = integer('expandtabs', bind('expandtabs', ['tabsize?'], given)[0], 8);
-    let column = 0;
-    return characters(self).map((letter) => {
-      const shown = letter === '\t' ? ' '.repeat(size > 0 ? size - (column % size) : 0) : letter;
-      column = letter === '\n' || letter === '\r' ? 0 : column + shown.length;
-      return shown;
-    }).join('');
-  }],
+  [
+    'zfill',
+    (self, given) => {
+      const missing = Math.max(0, integer('zfill', bind('zfill', ['/width'], given)[0]) - textLength(self));
+      const sign = /^[-+]/.exec(self)?.[0] ?? '';
+      return sign + '0'.repeat(missing) + self.slice(sign.length);
+    },
+  ],
+  [
+    'expandtabs',
+    (self, given) => {
+      const size = integer('expandtabs', bind('expandtabs', ['tabsize?'], given)[0], 8);
+      let column = 0;
+      return characters(self)
+        .map((letter) => {
+          const shown = letter === '\t' ? ' '.repeat(size > 0 ? size - (column % size) : 0) : letter;
+          column = letter === '\n' || letter === '\r' ? 0 : column + shown.length;
+          return shown;
+        })
+        .join('');
+    },
+  ],
   ['format', formatFields],
   ['isspace', plain('isspace', isSpace)],
   ['isalpha', plain('isalpha', (self) => /^\p{L}+$/u.test(self))],
@@ -126,7 +170,11 @@ function stripping(name: string, of: (self: string, chars?: string) => string): 
   return (self, given) => of(self, optionalText(name, bind(name, ['/chars?'], given)[0]));
 }
 
-function splitting(name: string, words: (self: string, limit: number) => string[], at: (self: string, separator: string, limit: number) => string[]): Method {
+function splitting(
+  name: string,
+  words: (self: string, limit: number) => string[],
+  at: (self: string, separator: string, limit: number) => string[],
+): Method {
   return (self, given) => {
     const [separator, limit] = bind(name, ['sep?', 'maxsplit?'], given);
     const sought = optionalText(name, separator);

@@ -1,5 +1,5 @@
 /**
- * Values of a template as Python has them. `null` is None, a bigint an int, a number a float, an array a list; the classes below are the rest.
+ * Values of a template as Python has them. `null` is None, a bigint an int, a number a float, an array a list; the classes are the rest.
  * Integers and floats print and divide in different ways, which is why a JavaScript number cannot stand for both.
  */
 import { NotExact, TemplateFailure } from './failures.ts';
@@ -75,7 +75,10 @@ export function hashKey(value: Value): unknown {
   if (typeof value === 'boolean') return value ? 1n : 0n;
   if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : value;
   if (value instanceof Undefined) return Undefined;
-  if (value instanceof Tuple) return Symbol.for(value.items.map((item) => `${typeof hashKey(item)} ${String(hashKey(item)).length} ${String(hashKey(item))}`).join());
+  if (value instanceof Tuple)
+    return Symbol.for(
+      value.items.map((item) => `${typeof hashKey(item)} ${String(hashKey(item)).length} ${String(hashKey(item))}`).join(),
+    );
   if (Array.isArray(value) || value instanceof Dict) throw new TemplateFailure(`unhashable type: '${typeName(value)}'`);
   return value;
 }
@@ -109,7 +112,6 @@ export class Range {
 /** What filters like `map` and `select` give: run through once, empty after. */
 export class Generator {
   readonly iterator: Iterator<Value>;
-  /** `str.reverse` and the like make iterators whose kind has another name; none of them can be printed. */
   constructor(items: Iterable<Value>) {
     this.iterator = items[Symbol.iterator]();
   }
@@ -125,7 +127,9 @@ export class View {
   }
 
   items(): Value[] {
-    return this.dict.entries().map(([key, value]) => (this.kind === 'keys' ? key : this.kind === 'values' ? value : new Tuple([key, value])));
+    return this.dict
+      .entries()
+      .map(([key, value]) => (this.kind === 'keys' ? key : this.kind === 'values' ? value : new Tuple([key, value])));
   }
 }
 
@@ -244,8 +248,16 @@ function* numbers(range: Range): Iterable<Value> {
 
 export function isIterable(value: Value): boolean {
   return (
-    Array.isArray(value) || typeof value === 'string' || value instanceof Tuple || value instanceof Dict || value instanceof View ||
-    value instanceof Undefined || value instanceof Generator || value instanceof Range || value instanceof Loop || value instanceof SafeText
+    Array.isArray(value) ||
+    typeof value === 'string' ||
+    value instanceof Tuple ||
+    value instanceof Dict ||
+    value instanceof View ||
+    value instanceof Undefined ||
+    value instanceof Generator ||
+    value instanceof Range ||
+    value instanceof Loop ||
+    value instanceof SafeText
   );
 }
 
