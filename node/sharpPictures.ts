@@ -36,7 +36,7 @@ async function inOneLine<T>(work: Promise<T>): Promise<T> {
 }
 
 export const sharpDecoder: PictureDecoder = {
-  rgb: (bytes, format) => inOneLine(rgb(bytes, format)),
+  rgb: (bytes, { format }) => inOneLine(rgb(bytes, format)),
   deepGreyTiff: (bytes) => inOneLine(deepGreyTiff(bytes)),
 };
 

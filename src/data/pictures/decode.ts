@@ -10,6 +10,7 @@ import { formatName } from '../imageFormats.ts';
 import type { ImageFormat } from '../imageFormats.ts';
 import { framesOf, gifFrames } from './frames.ts';
 import { DECODED_FORMATS, imageHeader, undecodable } from '../imageHeader.ts';
+import type { ImageHeader } from '../imageHeaders/source.ts';
 import { turned } from '../imageOrientation.ts';
 import { pngHeader, pngSamples } from './png.ts';
 import { readTiffDirectory } from '../tiffDirectory.ts';
@@ -18,7 +19,7 @@ import { tiffKind } from './tiffKind.ts';
 /** The runtime's part. It throws an Error in words, which gets the picture's name here. */
 export interface PictureDecoder {
   /** The first frame's RGB, not turned. */
-  rgb(bytes: Uint8Array, format: ImageFormat): Promise<DecodedImage>;
+  rgb(bytes: Uint8Array, header: ImageHeader): Promise<DecodedImage>;
   /** A TIFF of one channel of more than 8 bits; absent where TIFF is not read. */
   deepGreyTiff?(bytes: Uint8Array): Promise<DeepGrey>;
 }
@@ -33,13 +34,14 @@ export function checkPixels(width: number, height: number): void {
 
 /** @throws UserError that names the picture */
 export async function decodePicture(bytes: Uint8Array, name: string, { sixteenBit = 'clip' }: DecodeOptions, decoder: PictureDecoder): Promise<DecodedImage> {
-  const { format, orientation } = imageHeader(bytes, name);
+  const header = imageHeader(bytes, name);
+  const { format, orientation } = header;
   if (!DECODED_FORMATS.includes(format)) throw undecodable(name, format);
   let image: DecodedImage & { lostShare?: number };
   let grey: DeepGrey | undefined;
   try {
     grey = await deepGreyOf(bytes, format, sixteenBit !== 'clip', decoder);
-    const { lostShare, ...upright } = grey === undefined ? { ...(await decoder.rgb(bytes, format)), lostShare: 0 } : deepGreyToRgb(grey, sixteenBit);
+    const { lostShare, ...upright } = grey === undefined ? { ...(await decoder.rgb(bytes, header)), lostShare: 0 } : deepGreyToRgb(grey, sixteenBit);
     image = { ...turned(upright, orientation), lostShare };
   } catch (cause) {
     throw cause instanceof UserError ? cause : new UserError(
