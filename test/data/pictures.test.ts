@@ -13,6 +13,7 @@ import type { DeepGrey } from '../../src/data/pictures/deepGrey.ts';
 import { turned } from '../../src/data/imageOrientation.ts';
 import type { Orientation } from '../../src/data/imageOrientation.ts';
 import { pngHeader, pngToRgb } from '../../src/data/pictures/png.ts';
+import { PictureWarnings } from '../../src/data/pictures/warnings.ts';
 import type { DecodedImage, SixteenBit } from '../../src/platform.ts';
 import { UserError } from '../../src/platform.ts';
 
@@ -197,6 +198,21 @@ describe('what is told', () => {
     ['gif/animated.gif', 'holds 2 frames'], ['webp/animated.webp', 'holds 2 frames'], ['png/animated.png', 'holds 2 frames'], ['tiff/pages.tif', 'holds 2 pages'],
   ])('%s', async (name, words) => {
     expect((await decode(files[name]!, name)).notes).toMatchObject([{ kind: 'frames', text: expect.stringContaining(words) as string }]);
+  });
+
+  test('once a run: the first at once, the number at the end, a picture of every epoch once', () => {
+    const said: string[] = [];
+    const warnings = new PictureWarnings((text) => said.push(text));
+    for (let epoch = 0; epoch < 2; epoch++) {
+      for (const name of ['a.png', 'b.png', 'c.png']) warnings.add([{ kind: 'clipped', name, text: `${name} is 16-bit grey.` }]);
+      warnings.add([{ kind: 'frames', name: 'a.gif', text: 'a.gif holds 2 frames; the first is used.' }]);
+    }
+    expect(said).toEqual([
+      'Warning: a.png is 16-bit grey. Others like it are counted and told at the end.',
+      'Warning: a.gif holds 2 frames; the first is used. Others like it are counted and told at the end.',
+    ]);
+    warnings.end();
+    expect(said.slice(2)).toEqual(['Warning: 3 pictures in all had greys of more than 8 bits cut off at 255 (--sixteen_bit clip).']);
   });
 
   test('nothing of ordinary pictures', async () => {
