@@ -8,6 +8,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { unzipSync } from 'fflate';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
@@ -123,7 +124,10 @@ test.skipIf(isSkipped)("the browser's Platform", async () => {
     ...golden.map(([name, digest]) => ({ name, digest, bytes: readFileSync(join(repository, 'test/golden/images', name)) })),
     ...more.flatMap(([name, digest]) => ('error' in digest ? [] : [{ name, digest, bytes: Buffer.from(archive[name]!) }])),
   ];
-  const inPage = `(async (images) => {
+  const [head, tail] = [gzipSync('head'), gzipSync('tail')];
+  const gzipFiles = [[head], [head, Buffer.alloc(1)], [head, Buffer.alloc(512)], [head, tail], [head, Buffer.alloc(9), tail, Buffer.alloc(3)], [head, Buffer.from('junk')]]
+    .map((parts, i) => [`${i}.gz`, Buffer.concat(parts).toString('base64')]);
+  const inPage = `(async (images, gzipFiles) => {
     const { browserPlatform } = await import('/platform.ts');
     const text = (bytes) => new TextDecoder().decode(bytes);
     const refusal = (work) => work.then(() => 'no error', (error) => error.name + ': ' + error.message);
@@ -151,6 +155,18 @@ test.skipIf(isSkipped)("the browser's Platform", async () => {
       missing: await refusal(platform.readFile('/out/none')),
       overMounted: await refusal(platform.writeFile('/given/two.txt', 'x')),
     };
+    const { fileChunks } = await import(${JSON.stringify(`/@fs${join(repository, 'src/data/gzip.ts')}`)});
+    found.gzip = [];
+    for (const [name, base64] of gzipFiles) {
+      await platform.writeFile('/out/' + name, Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+      let unpacked = '';
+      try {
+        for await (const bytes of fileChunks(platform, '/out/' + name)) unpacked += text(bytes);
+      } catch (error) {
+        unpacked = error.name + ': ' + error.message;
+      }
+      found.gzip.push(unpacked);
+    }
     await platform.remove('/out');
     found.removed = await platform.exists('/out');
     const decoded = {};
@@ -164,7 +180,7 @@ test.skipIf(isSkipped)("the browser's Platform", async () => {
     const again = await platform.decodeImage(await platform.encodePng(raster, 5, 4, 3), 'png');
     found.roundTrip = again.data.every((value, i) => value === raster[i]);
     return { found, decoded };
-  })(${JSON.stringify(images.map(({ name, bytes }) => [name, bytes.toString('base64')]))})`;
+  })(${JSON.stringify(images.map(({ name, bytes }) => [name, bytes.toString('base64')]))}, ${JSON.stringify(gzipFiles)})`;
   const { found, decoded } = (await page.evaluate(inPage)) as {
     found: Record<string, unknown>;
     decoded: Record<string, { refused?: string; width: number; height: number; data: string }>;
@@ -173,6 +189,9 @@ test.skipIf(isSkipped)("the browser's Platform", async () => {
     text: 'first and more', out: ['moved'], gone: false, given: ['a', 'two.txt'], isFolder: [true, false, true], two: 'two', range: '3456',
     removed: false, roundTrip: true,
   });
+  const unpacked = found['gzip'] as string[];
+  expect(unpacked.slice(0, 5)).toEqual(['head', 'head', 'head', 'headtail', 'headtail']);
+  expect(unpacked[5]).toMatch(/^UserError: \/out\/5\.gz: the gzip data is truncated or corrupt/);
   expect(found['beyond']).toContain('UserError: /given/a/one.txt: bytes 8 to 12 were expected, the file has 10');
   expect(found['missing']).toContain('UserError: Cannot read /out/none: there is no such file');
   expect(found['overMounted']).toContain('UserError: Cannot write /given/two.txt');
