@@ -12,7 +12,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 test.each(['deno', 'bun'] as const)('%s', async (runtime) => {
   const [head, tail] = [gzipSync('head'), gzipSync('tail')];
   const contents = [[head], [head, Buffer.alloc(1)], [head, Buffer.alloc(512)], [head, tail], [head, Buffer.alloc(9), tail, Buffer.alloc(3)], [head, Buffer.from('junk')]];
-  const gzipFiles = contents.map((parts, i) => join(folder, `${i}.gz`));
+  const gzipFiles = contents.map((_, i) => join(folder, `${i}.gz`));
   for (const [i, parts] of contents.entries()) writeFileSync(gzipFiles[i]!, Buffer.concat(parts));
   const args = { gzipFiles, archive: join(repository, 'test/golden/pillow_pictures.zip') };
   const { texts, different } = (await runIn(runtime, join(import.meta.dirname, 'files.script.mjs'), args, 60_000)) as { texts: string[]; different: string[] };
