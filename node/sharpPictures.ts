@@ -1,6 +1,6 @@
 /**
- * Pictures in Node, Bun and Deno: sharp (libvips) where it gives the bytes of Pillow's convert('RGB'). Colour profiles and gamma are ignored, alpha is
- * dropped, 16-bit colour keeps its high byte, CMYK is multiplied out without a profile.
+ * Pictures in Node, Bun and Deno: sharp (libvips) where it gives the bytes of Pillow's convert('RGB'). Colour profiles and gamma are
+ * ignored, alpha is dropped, 16-bit colour keeps its high byte, CMYK is multiplied out without a profile.
  */
 import type { Sharp, SharpConstructor } from 'sharp';
 import { checkPixels, MAX_PIXELS } from '../src/data/pictures/decode.ts';
@@ -16,7 +16,8 @@ export async function loadSharp(): Promise<SharpConstructor> {
   return import('sharp').then(
     (module) => module.default,
     (cause: unknown) => {
-      throw new UserError(`Images: the package "sharp" could not be loaded: ${cause instanceof Error ? cause.message : String(cause)}. Run \`npm install sharp\`.`);
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new UserError(`Images: the package "sharp" could not be loaded: ${why}. Run \`npm install sharp\`.`);
     },
   );
 }
@@ -59,7 +60,8 @@ async function opaque(picture: Sharp): Promise<DecodedImage> {
   const { data, info } = await picture.ensureAlpha().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
   const out = new Uint8Array(info.width * info.height * 3);
   for (let from = 0, to = 0; from < data.length; from += 4) {
-    if (data[from + 3] !== 255) throw new Error('it has transparent pixels, whose colours are not read as Pillow does; make it opaque or save it as PNG');
+    if (data[from + 3] !== 255)
+      throw new Error('it has transparent pixels, whose colours are not read as Pillow does; make it opaque or save it as PNG');
     for (let k = 0; k < 3; k++) out[to++] = data[from + k]!;
   }
   return { width: info.width, height: info.height, data: out };
@@ -71,7 +73,8 @@ function withTags(bytes: Uint8Array, values: ReadonlyMap<number, number>): Uint8
   const copy = Uint8Array.from(bytes);
   for (const [tag, value] of values) {
     const entry = directory?.entries.get(tag);
-    if (directory && entry?.type === SHORT && entry.count === 1) new DataView(copy.buffer).setUint16(entry.offset, value, directory.littleEndian);
+    if (directory === undefined || entry?.type !== SHORT || entry.count !== 1) continue;
+    new DataView(copy.buffer).setUint16(entry.offset, value, directory.littleEndian);
   }
   return copy;
 }
@@ -92,7 +95,8 @@ async function deepGreyTiff(bytes: Uint8Array): Promise<DeepGrey> {
   if (info.channels !== 1) throw new Error(`it has ${info.channels} channels, one is expected`);
   const own = Uint8Array.from(data).buffer; // aligned
   const values = depth === 'ushort' ? new Uint16Array(own) : depth === 'short' ? new Int16Array(own) : new Float64Array(own);
-  if (depth === 'uint' && values.some((value) => value >= 2 ** 31)) throw new Error('it has values of 2³¹ and more, which Pillow takes for negative ones');
+  if (depth === 'uint' && values.some((value) => value >= 2 ** 31))
+    throw new Error('it has values of 2³¹ and more, which Pillow takes for negative ones');
   const kind = depth === 'ushort' ? 'uint16' : depth === 'short' ? 'int16' : depth === 'float' ? 'float' : 'other integer';
   return { width: info.width, height: info.height, values, kind };
 }

@@ -18,8 +18,8 @@ export interface DecodedImage {
   width: number;
   height: number;
   /**
-   * RGB, 3 bytes a pixel, row-major: what Pillow gives with `ImageOps.exif_transpose(Image.open(file)).convert('RGB')`. Grey and palette pictures are
-   * expanded, alpha and profiles are dropped, and the picture is upright (EXIF orientation is applied).
+   * RGB, 3 bytes a pixel, row-major: what Pillow gives with `ImageOps.exif_transpose(Image.open(file)).convert('RGB')`. Grey and palette
+   * pictures are expanded, alpha and profiles are dropped, and the picture is upright (EXIF orientation is applied).
    */
   data: Uint8Array;
   /** What the user should hear about how it was read. */

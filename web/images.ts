@@ -1,6 +1,6 @@
 /**
- * Pictures in the browser. PNG is read by our own decoder, since a canvas multiplies colours by alpha and keeps 8 bits; the rest is drawn on a canvas, where
- * it comes out as in Pillow as long as it is opaque. What is not (transparent WebP), CMYK and TIFF are refused by name.
+ * Pictures in the browser. PNG is read by our own decoder, since a canvas multiplies colours by alpha and keeps 8 bits; the rest is drawn
+ * on a canvas, where it comes out as in Pillow as long as it is opaque. What is not (transparent WebP), CMYK and TIFF are refused by name.
  */
 import { checkPixels, decodePicture } from '../src/data/pictures/decode.ts';
 import type { PictureDecoder } from '../src/data/pictures/decode.ts';

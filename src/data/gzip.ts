@@ -1,6 +1,6 @@
 /**
- * Files as streams of bytes, gzip-decompressed where they need it, several members one after the other included (bgzip, `cat a.gz b.gz`). The output is
- * handed on piece by piece, so a reader stops when it has what it needs and a gzip bomb never unfolds.
+ * Files as streams of bytes, gzip-decompressed where they need it, several members one after the other included (bgzip, `cat a.gz b.gz`).
+ * The output is handed on piece by piece, so a reader stops when it has what it needs and a gzip bomb never unfolds.
  */
 import { FlateErrorCode, Gunzip } from 'fflate';
 import type { Platform, RangedFile } from '../platform.ts';
@@ -8,7 +8,10 @@ import { UserError } from '../platform.ts';
 import { CRC_START, updatedCrc } from './crc32.ts';
 
 const CHUNK_BYTES = 1 << 20;
-/** Beyond this much output, data that unfolds further than any measurement or annotation does is refused: noise and numbers never reach a tenth of it. */
+/**
+ * Beyond this much output, data that unfolds further than any measurement or annotation does is refused: noise and numbers never reach a
+ * tenth of it.
+ */
 const BOMB_BYTES = 256 * 2 ** 20;
 const BOMB_RATIO = 500;
 
@@ -94,8 +97,8 @@ async function* gunzipNative(raw: AsyncGenerator<Uint8Array, void, undefined>, p
 let hasMembers: Promise<boolean> | undefined;
 
 /**
- * Whether DecompressionStream goes on after the first member, and says so where it ends before the file does. That of Node 22 and of Bun does both; Node 20 leaves out
- * without a word whatever follows zeros; others take what follows the first member for an error.
+ * Whether DecompressionStream goes on after the first member, and says so where it ends before the file does. That of Node 22 and of Bun
+ * does both; Node 20 leaves out without a word whatever follows zeros; others take what follows the first member for an error.
  */
 function readsMembers(): Promise<boolean> {
   hasMembers ??= (async () => {
@@ -112,8 +115,8 @@ function readsMembers(): Promise<boolean> {
 }
 
 /**
- * For runtimes whose DecompressionStream ends with the first member, or at zeros: fflate unpacks, the checksums and lengths of the members are compared here. As in Python's
- * gzip, zeros behind a member are padding, and a member may follow them.
+ * For runtimes whose DecompressionStream ends with the first member, or at zeros: fflate unpacks, the checksums and lengths of the members
+ * are compared here. As in Python's gzip, zeros behind a member are padding, and a member may follow them.
  */
 export async function* gunzipMembers(raw: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array, void, undefined> {
   let pieces: Uint8Array[] = [];
@@ -229,5 +232,6 @@ const TAIL_BYTES = 1 << 17;
 class CorruptGzip extends UserError {}
 
 function corrupt(path: string, cause: unknown): UserError {
-  return new CorruptGzip(`${path}: the gzip data is truncated or corrupt (${cause instanceof Error ? cause.message : String(cause)}). Fetch the file again.`);
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new CorruptGzip(`${path}: the gzip data is truncated or corrupt (${why}). Fetch the file again.`);
 }

@@ -1,6 +1,7 @@
 /**
- * How a picture is to be turned: tag 274 of its EXIF data, or where that has no such tag, `tiff:Orientation` of its XMP, as Pillow's `exif_transpose`
- * looks for it, which transformers' load_image and datasets call. What is broken, out of range or of another type turns nothing.
+ * How a picture is to be turned: tag 274 of its EXIF data, or where that has no such tag, `tiff:Orientation` of its XMP, as Pillow's
+ * `exif_transpose` looks for it, which transformers' load_image and datasets call. What is broken, out of range or of another type turns
+ * nothing.
  */
 import type { DecodedImage } from '../platform.ts';
 import { latin1 } from './imageFormats.ts';

@@ -1,6 +1,6 @@
 /**
- * The first directory of a TIFF file or of an EXIF block, which is a TIFF file of its own, read as Pillow reads it: what is cut off or points nowhere
- * ends the reading and keeps what came before, so that a broken block never makes a picture unreadable.
+ * The first directory of a TIFF file or of an EXIF block, which is a TIFF file of its own, read as Pillow reads it: what is cut off or
+ * points nowhere ends the reading and keeps what came before, so that a broken block never makes a picture unreadable.
  */
 
 export interface TiffEntry {
@@ -21,7 +21,9 @@ export interface TiffDirectory {
 }
 
 /** Bytes of a number by TIFF's type code. */
-export const TIFF_TYPE_BYTES: ReadonlyMap<number, number> = new Map([[1, 1], [2, 1], [3, 2], [4, 4], [5, 8], [6, 1], [7, 1], [8, 2], [9, 4], [10, 8], [11, 4], [12, 8], [13, 4], [16, 8]]);
+export const TIFF_TYPE_BYTES: ReadonlyMap<number, number> = new Map([
+  [1, 1], [2, 1], [3, 2], [4, 4], [5, 8], [6, 1], [7, 1], [8, 2], [9, 4], [10, 8], [11, 4], [12, 8], [13, 4], [16, 8],
+]);
 /** Byte order and magic; the two in the middle are wrong and read all the same. */
 const HEADS = ['II*\0', 'MM\0*', 'II\0*', 'MM*\0', 'II+\0', 'MM\0+'];
 /** A file of more is counted no further. */

@@ -1,6 +1,6 @@
 /**
- * Pictures against Pillow (test/golden/pillow_pictures.py): every format, mode and EXIF block there is decoded to Pillow's bytes or refused by name, never to other
- * bytes; greys of more than 8 bits in each of the three ways; what is told of a picture.
+ * Pictures against Pillow (test/golden/pillow_pictures.py): every format, mode and EXIF block there is decoded to Pillow's bytes or refused
+ * by name, never to other bytes; greys of more than 8 bits in each of the three ways; what is told of a picture.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -31,7 +31,10 @@ const REFUSED = [
   /^refused\//, /^bmp\//, /^ppm\//, /^tiff\/(LAB|YCbCr_(tiff|packbits))/, /^tiff\/RGB_(zstd|lzma)/, /^tiff\/extra1_/, /^gif\/(transparent|offset)/,
   /^tiff\/p0_(u2_little|f4)/, /^tiff\/p1_i1/, /^tiff\/p1_u4_little/, /^tiff\/s[34]_u2_planar2/,
 ];
-/** What Pillow refuses and we read: EXIF blocks that are no EXIF, and BigTIFF in the other byte order; of 32 unsigned bits we refuse what Pillow misreads. */
+/**
+ * What Pillow refuses and we read: EXIF blocks that are no EXIF, and BigTIFF in the other byte order; of 32 unsigned bits we refuse what
+ * Pillow misreads.
+ */
 const READ = [/^exif\/(cut_head|bad_magic|noise)\.(png|webp)$/, /^tiff\/I_16B_big/];
 
 describe("Pillow's pictures", () => {

@@ -53,7 +53,8 @@ export function* tiffHeader(source: HeaderSource): Reading<ImageHeader> {
   const height = yield* value(TAG.height);
   if (width === undefined || height === undefined) throw source.damaged('its first directory has no width and height');
   const xmp = tags.get(TAG.xmp);
-  const isXmpRead = xmp !== undefined && !tags.has(TAG.orientation) && TIFF_TYPE_BYTES.get(xmp.type) === 1 && xmp.count <= MAX_XMP_BYTES && xmp.at + xmp.count <= source.size;
+  const isXmpBytes = xmp !== undefined && !tags.has(TAG.orientation) && TIFF_TYPE_BYTES.get(xmp.type) === 1;
+  const isXmpRead = isXmpBytes && xmp.count <= MAX_XMP_BYTES && xmp.at + xmp.count <= source.size;
   const stated = orientationOf(yield* value(TAG.orientation));
   return {
     format: 'tiff',

@@ -92,14 +92,15 @@ export class VolumeCache {
     return header;
   }
 
-  /** A sentence for each unit other than mm that headers read so far say their voxel sizes are in: lengths in mm are computed from these sizes. */
+  /** A sentence for each unit other than mm that headers read so far state: lengths in mm are computed from their voxel sizes. */
   unitNotes(): string[] {
     return [...this.otherUnits].map(([unit, { files, zooms }]) => {
       const [first = ''] = files;
       const who = files.size === 1 ? `${first} states` : `${files.size} volumes (${first} the first) state`;
       const what = unit === 'no unit' ? 'no unit of the voxel sizes' : `voxel sizes in ${unit}`;
-      return `${who} ${what} (xyzt_units); as by nibabel, they are taken for mm: ${zooms.map((zoom) => Number(zoom.toPrecision(4))).join(' × ')} mm` +
-        `${files.size === 1 ? '' : ' in the first'}. ${unit === 'no unit' ? 'Check that they are.' : 'Lengths are wrong if the unit is right; write sizes and unit in mm.'}`;
+      const sizes = `${zooms.map((zoom) => Number(zoom.toPrecision(4))).join(' × ')} mm${files.size === 1 ? '' : ' in the first'}`;
+      const advice = unit === 'no unit' ? 'Check that they are.' : 'Lengths are wrong if the unit is right; write sizes and unit in mm.';
+      return `${who} ${what} (xyzt_units); as by nibabel, they are taken for mm: ${sizes}. ${advice}`;
     });
   }
 

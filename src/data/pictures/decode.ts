@@ -1,8 +1,9 @@
 /**
- * A picture file to what Pillow makes of it with `ImageOps.exif_transpose(Image.open(file)).convert('RGB')`, to the byte, or a refusal that names what cannot
- * be. What is alike on every runtime is here (formats, greys of more than 8 bits, turning, what is told); each runtime gives a PictureDecoder for the rest.
+ * A picture file to what Pillow makes of it with `ImageOps.exif_transpose(Image.open(file)).convert('RGB')`, to the byte, or a refusal that
+ * names what cannot be. What is alike on every runtime is here (formats, greys of more than 8 bits, turning, what is told); each runtime
+ * gives a PictureDecoder for the rest.
  */
-import type { DecodedImage, DecodeOptions } from '../../platform.ts';
+import type { DecodedImage, DecodeOptions, PictureNote } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
 import { deepGreyToRgb } from './deepGrey.ts';
 import type { DeepGrey } from './deepGrey.ts';
@@ -29,33 +30,42 @@ export const MAX_PIXELS = 178_956_970;
 
 /** @throws Error in words */
 export function checkPixels(width: number, height: number): void {
-  if (width * height > MAX_PIXELS) throw new Error(`it has ${width}×${height} pixels, more than the ${MAX_PIXELS} that are read; make it smaller`);
+  if (width * height <= MAX_PIXELS) return;
+  throw new Error(`it has ${width}×${height} pixels, more than the ${MAX_PIXELS} that are read; make it smaller`);
 }
 
 /** @throws UserError that names the picture */
-export async function decodePicture(bytes: Uint8Array, name: string, { sixteenBit = 'clip' }: DecodeOptions, decoder: PictureDecoder): Promise<DecodedImage> {
+export async function decodePicture(bytes: Uint8Array, name: string, options: DecodeOptions, decoder: PictureDecoder): Promise<DecodedImage> {
   const header = imageHeader(bytes, name);
   const { format, orientation } = header;
   if (!DECODED_FORMATS.includes(format)) throw undecodable(name, format);
-  let image: DecodedImage & { lostShare?: number };
-  let grey: DeepGrey | undefined;
+  const { sixteenBit = 'clip' } = options;
+  const notes: PictureNote[] = [];
+  let image: DecodedImage;
   try {
-    grey = await deepGreyOf(bytes, format, sixteenBit !== 'clip', decoder);
-    const { lostShare, ...upright } = grey === undefined ? { ...(await decoder.rgb(bytes, header)), lostShare: 0 } : deepGreyToRgb(grey, sixteenBit);
-    image = { ...turned(upright, orientation), lostShare };
+    const grey = await deepGreyOf(bytes, format, sixteenBit !== 'clip', decoder);
+    if (grey === undefined) image = await decoder.rgb(bytes, header);
+    else {
+      const { lostShare, ...spread } = deepGreyToRgb(grey, sixteenBit);
+      if (lostShare > 0) notes.push({ kind: 'clipped', name, text: clippedText(name, grey.kind, lostShare) });
+      image = spread;
+    }
   } catch (cause) {
-    throw cause instanceof UserError ? cause : new UserError(
-      `Image ${name}: it cannot be decoded (${formatName(format)}, ${bytes.length} bytes): ${cause instanceof Error ? cause.message : String(cause)}. ` +
-        'Write it again as PNG or JPEG, or fetch it again if it is cut off.',
-      { cause },
-    );
+    throw cause instanceof UserError ? cause : undecoded(bytes, name, format, cause);
   }
-  const { lostShare = 0, ...decoded } = image;
-  const notes = decoded.notes ?? [];
-  if (lostShare > 0 && sixteenBit === 'clip') notes.push({ kind: 'clipped', name, text: clippedText(name, grey?.kind ?? 'uint16', lostShare) });
   const frames = framesOf(bytes, format);
-  if (frames > 1) notes.push({ kind: 'frames', name, text: `${name} holds ${frames} ${format === 'tiff' ? 'pages' : 'frames'}; the first is used.` });
-  return notes.length === 0 ? decoded : { ...decoded, notes };
+  const what = format === 'tiff' ? 'pages' : 'frames';
+  if (frames > 1) notes.push({ kind: 'frames', name, text: `${name} holds ${frames} ${what}; the first is used.` });
+  return { ...turned(image, orientation), ...(notes.length > 0 && { notes }) };
+}
+
+function undecoded(bytes: Uint8Array, name: string, format: ImageFormat, cause: unknown): UserError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new UserError(
+    `Image ${name}: it cannot be decoded (${formatName(format)}, ${bytes.length} bytes): ${why}. ` +
+      'Write it again as PNG or JPEG, or fetch it again if it is cut off.',
+    { cause },
+  );
 }
 
 /** What lies outside of a small first frame is another colour in every library. @throws Error in words */
@@ -63,18 +73,20 @@ function checkGif(bytes: Uint8Array): void {
   const [first] = gifFrames(bytes);
   const [width, height] = [(bytes[6] ?? 0) | ((bytes[7] ?? 0) << 8), (bytes[8] ?? 0) | ((bytes[9] ?? 0) << 8)];
   if (first === undefined || (first.left === 0 && first.top === 0 && first.width === width && first.height === height)) return;
-  throw new Error(`its first frame (${first.width}×${first.height} at ${first.left}, ${first.top}) does not fill the picture (${width}×${height})`);
+  const place = `${first.width}×${first.height} at ${first.left}, ${first.top}`;
+  throw new Error(`its first frame (${place}) does not fill the picture (${width}×${height})`);
 }
 
 function clippedText(name: string, kind: DeepGrey['kind'], share: number): string {
   const percent = share < 0.01 ? 'less than 1' : String(Math.round(share * 100));
   const what = { uint16: '16-bit grey', int16: 'signed 16-bit grey', 'other integer': '32-bit grey', float: 'floating-point grey' }[kind];
-  return `${name} is ${what}: ${percent} % of its pixels do not fit 8 bits and are cut off (at 0 and 255), as Pillow does. --sixteen_bit window or scale keeps what they show.`;
+  return `${name} is ${what}: ${percent} % of its pixels do not fit 8 bits and are cut off (at 0 and 255), as Pillow does. ` +
+    '--sixteen_bit window or scale keeps what they show.';
 }
 
 /**
- * The values of a picture that is one channel of more than 8 bits, and undefined for all others. 16-bit grey with alpha counts where it is to be
- * spread: as it is, Pillow keeps its high byte.
+ * The values of a picture that is one channel of more than 8 bits, and undefined for all others. 16-bit grey with alpha counts where it is
+ * to be spread: as it is, Pillow keeps its high byte.
  */
 async function deepGreyOf(bytes: Uint8Array, format: ImageFormat, isSpread: boolean, decoder: PictureDecoder): Promise<DeepGrey | undefined> {
   if (format === 'png') {

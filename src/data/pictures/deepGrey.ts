@@ -1,6 +1,6 @@
 /**
- * Greys of more than 8 bits (X-rays, masks, depth maps) in the 8 bits a model sees. Pillow's convert('RGB') cuts off at 255, so that most of an X-ray is
- * white; transformers trains on that, and so does the default, which says so. The other ways keep what the picture shows.
+ * Greys of more than 8 bits (X-rays, masks, depth maps) in the 8 bits a model sees. Pillow's convert('RGB') cuts off at 255, so that most
+ * of an X-ray is white; transformers trains on that, and so does the default, which says so. The other ways keep what the picture shows.
  */
 import type { SixteenBit } from '../../platform.ts';
 
@@ -13,21 +13,22 @@ export interface DeepGrey {
 }
 
 /** RGB, and which share of the pixels `clip` changed (cut off at 0 or 255, or of a fraction cut to a whole number). */
-export function deepGreyToRgb({ width, height, values, kind }: DeepGrey, way: SixteenBit): { width: number; height: number; data: Uint8Array; lostShare: number } {
+export function deepGreyToRgb(grey: DeepGrey, way: SixteenBit): { width: number; height: number; data: Uint8Array; lostShare: number } {
+  const { width, height, values, kind } = grey;
   const [low, high] = way === 'scale' ? fullRange(values, kind) : way === 'window' ? percentiles(values) : [0, 255];
   const data = new Uint8Array(values.length * 3);
   const factor = high > low ? 255 / (high - low) : 0;
   let lost = 0;
   for (let i = 0, to = 0; i < values.length; i++, to += 3) {
     const value = values[i]!;
-    let grey: number;
+    let level: number;
     if (way === 'clip') {
-      grey = value >= 255 ? 255 : value > 0 ? Math.trunc(value) : 0; // NaN is 0
-      if (grey !== value) lost++;
-    } else if (Number.isNaN(value)) grey = 0;
-    else if (factor === 0) grey = value > high ? 255 : 0;
-    else grey = Math.floor((Math.min(Math.max(value, low), high) - low) * factor + 0.5);
-    data[to] = data[to + 1] = data[to + 2] = grey;
+      level = value >= 255 ? 255 : value > 0 ? Math.trunc(value) : 0; // NaN is 0
+      if (level !== value) lost++;
+    } else if (Number.isNaN(value)) level = 0;
+    else if (factor === 0) level = value > high ? 255 : 0;
+    else level = Math.floor((Math.min(Math.max(value, low), high) - low) * factor + 0.5);
+    data[to] = data[to + 1] = data[to + 2] = level;
   }
   return { width, height, data, lostShare: lost / values.length };
 }

@@ -1,7 +1,8 @@
 /**
- * PNG files to their samples, every depth, colour type and interlacing. Browsers read PNG into a canvas, which multiplies colours by alpha and keeps
- * 8 bits, and sharp gives 16-bit greys with transparency in neither of Pillow's ways, so what they cannot give comes from here, the same on every runtime.
- * Our own because fast-png mixes up interlaced rows of less than 8 bits and takes missing pixels for black; what alpha, gamma and profiles say is ignored, as by Pillow.
+ * PNG files to their samples, every depth, colour type and interlacing. Browsers read PNG into a canvas, which multiplies colours by alpha
+ * and keeps 8 bits, and sharp gives 16-bit greys with transparency in neither of Pillow's ways, so what they cannot give comes from here,
+ * the same on every runtime. Our own because fast-png mixes up interlaced rows of less than 8 bits and takes missing pixels for black; what
+ * alpha, gamma and profiles say is ignored, as by Pillow.
  */
 import { unzlibSync } from 'fflate';
 import { joinArrays } from '../../io/joinArrays.ts';
@@ -29,7 +30,8 @@ export function pngHeader(bytes: Uint8Array): PngHeader {
   const [width, height] = [view.getUint32(16), view.getUint32(20)];
   const [depth = 0, colour = 0, , , interlace = 0] = bytes.subarray(24, 29);
   const channels = CHANNELS.get(colour);
-  if (channels === undefined || !DEPTHS.get(colour)?.includes(depth)) throw new Error(`colour type ${colour} with ${depth} bits does not exist`);
+  if (channels === undefined || !DEPTHS.get(colour)?.includes(depth))
+    throw new Error(`colour type ${colour} with ${depth} bits does not exist`);
   if (width === 0 || height === 0) throw new Error(`the size is ${width}×${height}`);
   if (interlace > 1) throw new Error(`interlacing ${interlace} does not exist`);
   return { width, height, depth, channels, isIndexed: colour === 3, isInterlaced: interlace === 1 };
@@ -66,7 +68,7 @@ export function pngSamples(bytes: Uint8Array): { header: PngHeader; samples: Uin
       const row = rows.subarray(at + 1, at + 1 + length);
       unfilter(rows[at] ?? 0, row, previous, pixelBytes);
       previous = row;
-      place(row, samples, (y * width + pass.x) * channels, pass.dx * channels, pass.columns, channels, depth);
+      place(row, samples, { start: (y * width + pass.x) * channels, step: pass.dx * channels, columns: pass.columns }, header);
     }
   }
   const palette = new Uint8Array(768); // indices beyond the palette are black, as in Pillow
@@ -111,7 +113,12 @@ function unfilter(filter: number, row: Uint8Array, above: Uint8Array, step: numb
 }
 
 /** A row's samples to where they belong; `step` samples from one pixel to the next. */
-function place(row: Uint8Array, samples: Uint8Array | Uint16Array, start: number, step: number, columns: number, channels: number, depth: number): void {
+function place(
+  row: Uint8Array,
+  samples: Uint8Array | Uint16Array,
+  { start, step, columns }: { start: number; step: number; columns: number },
+  { channels, depth }: PngHeader,
+): void {
   if (depth === 8 && step === channels) {
     samples.set(row, start);
     return;
@@ -127,12 +134,16 @@ function place(row: Uint8Array, samples: Uint8Array | Uint16Array, start: number
   }
 }
 
-/** What Pillow's convert('RGB') makes of a PNG that is no 16-bit grey: fewer bits are spread to 0…255, of 16 the high byte stays, alpha is dropped. */
+/**
+ * What Pillow's convert('RGB') makes of a PNG that is no 16-bit grey: fewer bits are spread to 0…255, of 16 the high byte stays, alpha is
+ * dropped.
+ */
 export function pngToRgb(bytes: Uint8Array): { width: number; height: number; data: Uint8Array } {
   const { header, samples, palette } = pngSamples(bytes);
   const { width, height, depth, channels, isIndexed } = header;
   const data = new Uint8Array(width * height * 3);
-  const byte = depth === 16 ? (value: number) => value >> 8 : depth === 8 ? (value: number) => value : (value: number) => (value * 255) / (2 ** depth - 1);
+  const spread = 255 / (2 ** depth - 1); // a whole number up to 8 bits
+  const byte = (value: number): number => (depth === 16 ? value >> 8 : value * spread);
   for (let i = 0, from = 0, to = 0; i < width * height; i++, from += channels, to += 3) {
     for (let k = 0; k < 3; k++) {
       data[to + k] = isIndexed ? palette[samples[from]! * 3 + k]! : byte(samples[channels < 3 ? from : from + k]!);

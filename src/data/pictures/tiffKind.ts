@@ -1,4 +1,7 @@
-/** Which TIFF files are read: those of which the decoder's samples are Pillow's. The others are refused by name, before they are decoded to something else. */
+/**
+ * Which TIFF files are read: those of which the decoder's samples are Pillow's. The others are refused by name, before they are decoded to
+ * something else.
+ */
 import type { TiffDirectory } from '../tiffDirectory.ts';
 import { tiffNumbers } from '../tiffDirectory.ts';
 
@@ -23,7 +26,8 @@ export function tiffKind(directory: TiffDirectory): TiffKind {
   const isDeepGrey = isGrey && samples === 1 && bits > 8;
   const refusal = ((): string | undefined => {
     if (photometric === 6 && compression !== JPEG_COMPRESSION) return 'it holds YCbCr without JPEG compression';
-    if (photometric > 6) return photometric === 8 || photometric === 9 || photometric === 10 ? 'it holds CIE L*a*b*' : `its photometric interpretation is ${photometric}`;
+    if (photometric >= 8 && photometric <= 10) return 'it holds CIE L*a*b*';
+    if (photometric > 6) return `its photometric interpretation is ${photometric}`;
     if (number(338, 0) === 1) return 'its colours are multiplied by their alpha';
     if (photometric === 4) return 'it is a transparency mask';
     if (isGrey && samples > 1 && bits > 8) return `it holds grey with alpha in ${bits} bits`;
@@ -31,7 +35,7 @@ export function tiffKind(directory: TiffDirectory): TiffKind {
     if (photometric === 0 && bits > 8) return `it counts grey from white to black in ${bits} bits`;
     if (photometric === 5 && bits > 8) return `it holds CMYK in ${bits} bits`;
     if (format === 1 && [1, 2, 4, 8, 16].includes(bits)) return undefined;
-    if (isGrey && samples === 1 && ((format === 3 && bits === 32) || (format === 2 && (bits === 16 || bits === 32)) || (format === 1 && bits === 32))) return undefined;
+    if (isGrey && samples === 1 && ((bits === 32 && format <= 3) || (bits === 16 && format === 2))) return undefined;
     return `it holds ${['', 'unsigned', 'signed', 'floating-point'][format] ?? 'unknown'} numbers of ${bits} bits`;
   })();
   return { isDeepGrey, ...(refusal !== undefined && { refusal }) };

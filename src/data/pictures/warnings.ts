@@ -1,4 +1,7 @@
-/** What pictures say of how they were read (PictureNote), told once a run and not once a picture: the first of a kind at once, the number at the end. */
+/**
+ * What pictures say of how they were read (PictureNote), told once a run and not once a picture: the first of a kind at once, the number at
+ * the end.
+ */
 import type { PictureNote } from '../../platform.ts';
 
 const KINDS: Record<PictureNote['kind'], (pictures: string) => string> = {

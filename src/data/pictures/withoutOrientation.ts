@@ -1,4 +1,7 @@
-/** For decoders that turn pictures by themselves, as browsers do whatever they are asked: what Pillow would turn by is read from the file as it is. */
+/**
+ * For decoders that turn pictures by themselves, as browsers do whatever they are asked: what Pillow would turn by is read from the file as
+ * it is.
+ */
 import { joinArrays } from '../../io/joinArrays.ts';
 import { latin1 } from '../imageFormats.ts';
 import type { ImageFormat } from '../imageFormats.ts';
