@@ -48,7 +48,7 @@ async function trainIn(context: RunContext, base: string): Promise<void> {
   const { options } = context;
   // Before the GPU and the weights, which take long: whatever can be wrong by then is told at once.
   const resume = await findResume(context);
-  await checkOutput(nodePlatform, options.lora_checkpoint_dir, options.overwrite || resume?.isInPlace === true);
+  await checkOutput(nodePlatform, options.lora_checkpoint_dir, options.overwrite || (resume?.isInPlace === true && resume.checkpoint !== undefined));
   const rows = await findRows(context, base);
   if (rows === undefined) return;
   checkEvaluation(context, rows);
