@@ -40,7 +40,9 @@ function beatThread(files: typeof fs, answer: (message: Answer) => void): (order
       const isOurs = found.toString() === line;
       if (isOurs) {
         try {
-          files.writeSync(handle, String(count).padStart(12, '0') + '\n', found.length);
+          // As bytes: Deno writes a string at the start of the file, wherever it was to go.
+          const next = Buffer.from(String(count).padStart(12, '0') + '\n');
+          files.writeSync(handle, next, 0, next.length, found.length);
         } catch {
           files.futimesSync(handle, new Date(), new Date()); // a full disk that copies on write; a changed time is a beat too
         }

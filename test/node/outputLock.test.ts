@@ -1,9 +1,10 @@
 /** One program at a time in an output folder: a second one is refused at once, and a lock that a dead process has left holds up nobody. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LockFiles } from '../../node/locks/lockFile.ts';
 import { thisProcess } from '../../node/locks/owner.ts';
 import { inOutputFolder } from '../../node/outputFolder.ts';
 import { nodePlatform } from '../../node/platform.ts';
@@ -121,12 +122,20 @@ describe('programs', () => {
     writeFileSync(at('rows.jsonl'), `${goldenRows('s09_textonly', 's12_string_content').join('\n')}\n`);
   });
 
+  const flagsOf = (out: string): Flags => ({
+    base_model_hf: tinyModel, train_file: at('rows.jsonl'), lora_checkpoint_dir: out, max_steps: 1000, per_device_train_batch_size: 1, gradient_accumulation_steps: 1,
+    lora_r: 2, target_modules: 'q_proj', logging_steps: 1, save_steps: 2, save_total_limit: 2, report_to: 'jsonl', dataloader_num_workers: 0,
+  });
+  /** A process of another container under this host name; the id is nobody's here, and its clock is 90 s behind. */
+  const elsewhere = (beatMs: number, staleMs: number): LockFiles => {
+    const me = { host: hostname(), pid: 2 ** 22 + 1, boot: 'the same', namespaces: 'pid:[1] time:[1]', born: '1' };
+    return new LockFiles((cause) => cause as Error, () => Promise.resolve({ me, beatMs, staleMs, pollMs: 20, now: () => performance.now() }));
+  };
+  const behind = (file: string): void => utimesSync(file, Date.now() / 1000 - 90, Date.now() / 1000 - 90);
+
   it('a second training in the folder of a running one is refused, with either way to begin; a killed one can be gone on with at once', async () => {
     const out = at('run');
-    const flags: Flags = {
-      base_model_hf: tinyModel, train_file: at('rows.jsonl'), lora_checkpoint_dir: out, max_steps: 1000, per_device_train_batch_size: 1, gradient_accumulation_steps: 1,
-      lora_r: 2, target_modules: 'q_proj', logging_steps: 1, save_steps: 2, save_total_limit: 2, report_to: 'jsonl', dataloader_num_workers: 0,
-    };
+    const flags = flagsOf(out);
     const begun = (): boolean => existsSync(out) && readdirSync(out).some((name) => /^checkpoint-\d+$/.test(name));
     const seconds: { code: number | null; error: string }[] = [];
     let pid = '';
@@ -149,6 +158,49 @@ describe('programs', () => {
     expect(error).not.toContain('in use');
     expect(code).toBe(0);
     expect(readdirSync(out)).not.toContain(LOCK);
+  });
+
+  it.each<Flags>([{ overwrite: true }, { resume_from_checkpoint: true }])('a training of another container of the same host name keeps its checkpoints (%o)', async (more) => {
+    const out = at('container');
+    mkdirSync(join(out, 'checkpoint-2'), { recursive: true });
+    writeFileSync(join(out, 'checkpoint-2/adapter_model.safetensors'), 'of the living run');
+    const held = await elsewhere(2_000, 75_000).take(join(out, LOCK));
+    behind(join(out, LOCK));
+    try {
+      const { code, output, error } = await runTrain({ ...flagsOf(out), ...more });
+      expect(output).toMatch(/container was in use by process \d+ .*Waiting to see whether that one still lives/);
+      expect(error).toMatch(/^Error: --lora_checkpoint_dir .*container is in use by process \d+/m);
+      expect(code).toBe(1);
+      await held.check();
+      expect(readdirSync(out).sort()).toEqual([LOCK, 'checkpoint-2']);
+      expect(readFileSync(join(out, 'checkpoint-2/adapter_model.safetensors'), 'utf8')).toBe('of the living run');
+    } finally {
+      await held.release();
+    }
+  });
+
+  it.runIf(process.platform !== 'win32')('a training that slept while another took its folder ends, and writes nothing more', async () => {
+    const out = at('slept');
+    const names: string[][] = [];
+    const state = (): string[] => readdirSync(out, { recursive: true, encoding: 'utf8' }).filter((name) => name !== LOCK).map((name) => `${name} ${statSync(join(out, name)).mtimeMs}`).sort();
+    const { code, error } = await runTrain(flagsOf(out), (send) => {
+      void (async () => {
+        while (!existsSync(out) || !readdirSync(out).includes('checkpoint-2')) await new Promise((resolve) => setTimeout(resolve, 10));
+        send('SIGSTOP');
+        await elsewhere(500, 1_000).take(join(out, LOCK));
+        names.push(state());
+        send('SIGCONT');
+      })();
+    });
+    names.push(state());
+    expect(error).toMatch(/^Error: .*slept is no longer this program's: process \d+ .* has taken it over/m);
+    expect(error).not.toContain('defect');
+    expect(code).toBe(1);
+    // What was half-written when it fell asleep it may clear away, and the system may end a row of the log that it was given before; nothing else changes.
+    const settled = (list: string[] = []): string[] => list.filter((name) => !/\.tmp|trainer_log/.test(name));
+    expect(settled(names[0]).length).toBeGreaterThan(5);
+    expect(settled(names[1])).toEqual(settled(names[0]));
+    expect(readFileSync(join(out, LOCK), 'utf8')).toContain('pid:[1]');
   });
 
   it('a second evaluation is refused', async () => {
