@@ -244,6 +244,15 @@ describe('faults of the network and the server', () => {
   });
 });
 
+it('what a killed process left of a ref is cleared, and nothing else', async () => {
+  hub.add('model', 'org/model', MODEL);
+  const refs = join(cacheDir, 'models--org--model/refs');
+  mkdirSync(refs, { recursive: true });
+  for (const name of ['main.tmp-0123456789abcdef', 'main.tmp-2026', 'other.tmp-0123456789abcdef']) writeFileSync(join(refs, name), '');
+  await fetchIt();
+  expect(readdirSync(refs).sort()).toEqual(['main', 'main.tmp-2026', 'other.tmp-0123456789abcdef']);
+});
+
 describe('what users are told', () => {
   it.each([
     ['a repository that is not there', () => fetchIt(), /there is no model org\/model on http.*or it is private and no token is set\. .*HF_TOKEN/],
