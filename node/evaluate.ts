@@ -47,17 +47,17 @@ interface Model {
 async function run({ options }: ParsedEvaluateOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
   const say = (text: string): void => terminal.write(`${text}\n`);
   const context: EvaluateContext = { platform: nodePlatform, options: { ...options, report_to: [] }, stop, terminal, say };
-  await inOutputFolder(nodePlatform, options.output_dir, '--output_dir', () => evaluateIn(context));
+  await inOutputFolder({ platform: nodePlatform, stop, say }, options.output_dir, '--output_dir', (held) => evaluateIn({ ...context, ...held }));
 }
 
 /** In the evaluation's folder, which is ours alone. */
 async function evaluateIn(context: EvaluateContext): Promise<void> {
-  const { options, say } = context;
-  const folder = new EvaluationFolder(nodePlatform, options.output_dir);
+  const { platform, options, say } = context;
+  const folder = new EvaluationFolder(platform, options.output_dir);
   await folder.check(options.overwrite);
   if (options.samples.length > 0) {
     const rows = await rescore(context);
-    const hashes = await Promise.all(options.samples.map(async (path) => sha256Hex(await nodePlatform.readFile(path))));
+    const hashes = await Promise.all(options.samples.map(async (path) => sha256Hex(await platform.readFile(path))));
     await folder.begin({ samples: hashes.join(' '), parser: options.parser, limit: options.limit }, options.overwrite);
     await finish(context, folder, rows, options.samples.map(lastName).join(', '));
     return;
@@ -65,7 +65,7 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
   const base = await modelFolder(context, '--base_model_hf', options.base_model_hf ?? '');
   const adapter = options.lora_checkpoint_dir === null ? null : await adapterFolder(context, '--lora_checkpoint_dir', options.lora_checkpoint_dir);
   const model: Model = { base, adapter, name: [base, ...(adapter === null ? [] : [adapter])].map(publicName).join(' + ') };
-  const found = await findRows(context, await loadProcessor(nodePlatform, base, pixels(context)));
+  const found = await findRows(context, await loadProcessor(platform, base, pixels(context)));
   const answers = await folder.begin(await identityOf(context, model, found), options.overwrite);
   say(`${found.rows.length} rows: ${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them were answered before.` : ''}`);
 
