@@ -4,7 +4,7 @@
  */
 import { UserError } from '../platform.ts';
 import type { DecodedImage, DecodeOptions, Platform, SixteenBit } from '../platform.ts';
-import type { Conversation, Example, LabelMask, Processor } from './example.ts';
+import type { Conversation, Example, ImageSource, LabelMask, Processor } from './example.ts';
 import { sampleMessages } from './medvision/sample.ts';
 import type { MedvisionSample } from './medvision/sample.ts';
 import type { PreparedSet } from './prepared/preparedSet.ts';
@@ -60,7 +60,7 @@ export class ExampleMaker {
     switch (request.kind) {
       case 'conversation': {
         const { sixteenBit } = this.parts;
-        return Promise.all(request.conversation.images.map((file) => decodeFile(this.platform, file, { ...(sixteenBit && { sixteenBit }) })));
+        return Promise.all(request.conversation.images.map((image) => decodeSource(this.platform, image, { ...(sixteenBit && { sixteenBit }) })));
       }
       case 'sample':
         return [await this.slice(request.sample)];
@@ -110,8 +110,8 @@ export function beforeLastAnswer(conversation: Conversation): Conversation {
   return messages.at(-1)?.role === 'assistant' ? { ...conversation, messages: messages.slice(0, -1) } : conversation;
 }
 
-export async function decodeFile(platform: Platform, file: string, options?: DecodeOptions): Promise<DecodedImage> {
-  return platform.decodeImage(await platform.readFile(file), file, options);
+export async function decodeSource(platform: Platform, image: ImageSource, options?: DecodeOptions): Promise<DecodedImage> {
+  return typeof image === 'string' ? platform.decodeImage(await platform.readFile(image), image, options) : platform.decodeImage(image.bytes, image.name, options);
 }
 
 function placeOf({ imageFile, sliceDim, sliceIdx, task }: MedvisionSample): string {
