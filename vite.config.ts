@@ -29,7 +29,7 @@ export default defineConfig(({ mode }) => ({
           ssr: true,
           minify: false,
           rollupOptions: {
-            input: mode === 'bench' ? { bench: at('./test/bench/bench.ts'), benchImages: at('./test/bench/images.ts') } : programs,
+            input: mode === 'bench' ? { bench: at('./test/bench/bench.ts'), benchImages: at('./test/bench/images.ts'), benchRows: at('./test/bench/rows.ts') } : programs,
             output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' },
           },
         }

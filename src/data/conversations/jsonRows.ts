@@ -27,6 +27,7 @@ class JsonRows implements RawRows {
   private readonly bytes: RowBytes;
   private readonly kind: 'lines' | 'array';
   private readonly index: RowIndex;
+  private readonly decoder = new TextDecoder('utf-8', { fatal: true });
   private window: { start: number; bytes: Uint8Array } = { start: 0, bytes: new Uint8Array(0) };
 
   constructor(bytes: RowBytes, kind: 'lines' | 'array', index: RowIndex) {
@@ -54,7 +55,7 @@ class JsonRows implements RawRows {
     const bytes = await this.read(start, end);
     let text: string;
     try {
-      text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+      text = this.decoder.decode(bytes);
     } catch {
       throw new UserError(`${this.where(index)}: not UTF-8 text. Save the file as UTF-8.`);
     }

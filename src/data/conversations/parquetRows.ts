@@ -11,9 +11,11 @@ import { lastNotAfter } from './rowBytes.ts';
 import type { RowBytes } from './rowBytes.ts';
 
 /** Of a stretch read in order, unpacked. */
-const STRETCH_BYTES = 8 * 2 ** 20;
+const STRETCH_BYTES = 4 * 2 ** 20;
+/** A column of a row group that is read whole without harm. */
+const SMALL_COLUMN_BYTES = 2 ** 20;
 /** Of all stretches kept. */
-const CACHE_BYTES = 32 * 2 ** 20;
+const CACHE_BYTES = 16 * 2 ** 20;
 
 /** hyparquet-compressors takes an LZ4 block of no bytes, which pyarrow writes for a page of nulls, for a broken one. */
 const UNPACKERS: Compressors = {
@@ -70,7 +72,8 @@ class ParquetRows implements RawRows {
     const at = this.stretches.findIndex(({ start, end }) => index >= start && index < end);
     const [held] = at < 0 ? [] : this.stretches.splice(at, 1);
     const stretch = held ?? this.open(index, isNext);
-    this.stretches.push(stretch);
+    // A single row is not asked for again soon, and would keep its whole page in memory.
+    if (stretch.end - stretch.start > 1) this.stretches.push(stretch);
     this.evict();
     try {
       return (await stretch.rows)[index - stretch.start];
@@ -85,7 +88,8 @@ class ParquetRows implements RawRows {
     const { num_rows, total_byte_size, columns } = this.metadata.row_groups[group] ?? { num_rows: 0, total_byte_size: 0, columns: [] };
     const [groupStart, groupEnd] = [this.starts[group] ?? 0, (this.starts[group] ?? 0) + Number(num_rows)];
     const rowBytes = Number(total_byte_size) / Math.max(1, Number(num_rows));
-    const hasPageIndex = columns.every(({ offset_index_offset }) => offset_index_offset !== undefined);
+    // Some writers leave the index out where a column has one page.
+    const hasPageIndex = columns.every(({ offset_index_offset, meta_data }) => offset_index_offset !== undefined || Number(meta_data?.total_compressed_size) < SMALL_COLUMN_BYTES);
     const count = isNext ? Math.max(1, Math.floor(STRETCH_BYTES / Math.max(1, rowBytes))) : 1;
     // Without an index of its pages a row costs as much as its whole group.
     const [start, end] = hasPageIndex ? [index, Math.min(groupEnd, index + count)] : [groupStart, groupEnd];
