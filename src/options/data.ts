@@ -7,7 +7,8 @@ import type { Definition } from './definition.ts';
 export const dataOptions = {
   train_file: {
     group: 'Data', type: 'string', default: null, place: 'path',
-    help: 'JSONL of conversations, {"messages":[…],"images":[…]} a line; image paths are absolute or relative to the file.',
+    help: 'Conversations: JSON lines, a JSON array (both may be gzip) or Parquet, with rows as TRL, ShareGPT, LLaMA-Factory or ms-swift write them, {"messages":[…],"images":[…]} for one; ' +
+      'image paths are absolute or relative to the file.',
   },
   val_file: {
     group: 'Data', type: 'string', default: null, place: 'path',
@@ -16,7 +17,7 @@ export const dataOptions = {
   mask: {
     group: 'Data', type: 'enum', default: 'completion', choices: ['completion', 'reference'],
     help: 'What is learnt. completion: what the assistant says. reference: everything but padding and image tokens, prompts as well, ' +
-      "as medvision_bm's collate leaves it.",
+      "as medvision_bm's collate leaves it. Answers that a row takes out (\"train\": false) are learnt in neither.",
   },
   shuffle: { group: 'Data', type: 'boolean', default: true, help: 'Draw the rows in a new order every epoch; false: in the order of the file.' },
   group_by_length: {

@@ -26,7 +26,7 @@ const definitions = {
   image_attention,
   eval_file: {
     group: 'Data', type: 'string', default: null, aliases: ['val_file', 'test_file'],
-    help: 'JSONL of conversations, {"messages":[…],"images":[…]} a line: the last answer of each is what the model is asked for. Rows with a "task" (AD, Detection, TL ' +
+    help: 'Conversations, as dist/train.js takes them for --train_file: the last answer of each is what the model is asked for. Rows with a "task" (AD, Detection, TL ' +
       'or a task name) are scored; of the others the loss is told.',
   },
   samples: {
