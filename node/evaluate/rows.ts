@@ -1,5 +1,6 @@
 /** The rows of an evaluation, in their order: test, validation or training samples of task lists, a prepared folder's, or conversations. */
-import { readConversationRows } from '../../src/data/conversations.ts';
+import { imageName } from '../../src/data/conversations/images.ts';
+import { readConversationRows } from '../../src/data/conversations/read.ts';
 import type { Processor } from '../../src/data/example.ts';
 import type { RowRequest } from '../../src/data/exampleMaker.ts';
 import { beforeLastAnswer } from '../../src/data/exampleMaker.ts';
@@ -65,7 +66,7 @@ async function conversations({ platform, options }: EvaluateContext, path: strin
         ...(asked && { asked }),
         prompt: question ? textOf(question) : '',
         target: answerText(conversation.messages),
-        doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images },
+        doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images.map(imageName) },
       },
       request: { kind: 'conversation', conversation, where, ask: true },
       place: where,

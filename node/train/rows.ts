@@ -5,7 +5,7 @@
 import { askedOfConversation } from '../../src/data/medvision/answerRows.ts';
 import type { EvaluationRows, Question } from '../../src/train/evaluation.ts';
 import type { ExampleSource } from '../../src/train/trainer.ts';
-import { conversationRows, exampleSource, readTrainingRows } from '../../src/train/sources.ts';
+import { conversationRows, exampleSource, openTrainingRows } from '../../src/train/sources.ts';
 import type { RowList } from '../../src/train/sources.ts';
 import type { Session } from '../../src/train/session.ts';
 import { openDataWorkers, workerCount } from '../workers/pool.ts';
@@ -39,10 +39,11 @@ const VOLUME_BYTES = 512 * 2 ** 20;
 export async function findRows(context: RunContext, base: string): Promise<FoundRows | undefined> {
   const { platform, options, say } = context;
   if (options.train_file === null) return findTaskRows(context, base);
-  const found: FoundRows = { train: conversationRows(await readTrainingRows(platform, options.train_file)) };
+  const found: FoundRows = { train: conversationRows(await openTrainingRows(platform, options.train_file)) };
   if (options.val_file !== null) {
-    const held = await readTrainingRows(platform, options.val_file);
-    const questions = held.map(({ conversation, where }) => askedOfConversation(conversation, where));
+    const held = await openTrainingRows(platform, options.val_file);
+    const questions: (Question | undefined)[] = [];
+    for await (const { row } of held.scan()) if (row !== undefined) questions.push(askedOfConversation(row.conversation, row.where));
     found.validation = conversationRows(held);
     if (questions.some(Boolean)) found.validationQuestion = (index) => Promise.resolve(questions[index]);
     say(`${options.val_file}: ${found.validation.length} rows read and checked.`);
@@ -69,7 +70,7 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
   const held = found.validation;
   const validation: EvaluationRows | undefined = held && held.length > 0 ? {
     ...source(held),
-    ask: (index) => workers.make({ ...held.request(index), ask: true }, held.place(index)),
+    ask: async (index) => workers.make({ ...(await held.request(index)), ask: true }, held.place(index)),
     ...(found.validationQuestion && { question: found.validationQuestion }),
     scene: openScenes(context, found, held, processor),
   } : undefined;
