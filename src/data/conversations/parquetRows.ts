@@ -3,8 +3,8 @@
  * asked for (where the file has an index of its pages, as those of `datasets` have; else its whole row group, of which the last few are kept).
  */
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
-import type { AsyncBuffer, FileMetaData } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+import type { AsyncBuffer, Compressors, FileMetaData } from 'hyparquet';
+import { compressors, decompressLz4Raw } from 'hyparquet-compressors';
 import { UserError } from '../../platform.ts';
 import type { RawRows } from './jsonRows.ts';
 import { lastNotAfter } from './rowBytes.ts';
@@ -14,6 +14,12 @@ import type { RowBytes } from './rowBytes.ts';
 const STRETCH_BYTES = 8 * 2 ** 20;
 /** Of all stretches kept. */
 const CACHE_BYTES = 32 * 2 ** 20;
+
+/** hyparquet-compressors takes an LZ4 block of no bytes, which pyarrow writes for a page of nulls, for a broken one. */
+const UNPACKERS: Compressors = {
+  ...compressors,
+  LZ4_RAW: (input, length) => (length === 0 ? new Uint8Array(0) : decompressLz4Raw(input, length)),
+};
 
 interface Stretch {
   start: number;
@@ -85,7 +91,7 @@ class ParquetRows implements RawRows {
     const [start, end] = hasPageIndex ? [index, Math.min(groupEnd, index + count)] : [groupStart, groupEnd];
     const rows = readable(this.path, async () => {
       const found = await parquetReadObjects({
-        file: this.file, metadata: this.metadata, rowStart: start, rowEnd: end, utf8: false, geoparquet: false, compressors, useOffsetIndex: hasPageIndex,
+        file: this.file, metadata: this.metadata, rowStart: start, rowEnd: end, utf8: false, geoparquet: false, compressors: UNPACKERS, useOffsetIndex: hasPageIndex,
       });
       return found.map(plain);
     });

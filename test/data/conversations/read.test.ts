@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { nodePlatform } from '../../node/platform.ts';
-import { imageName } from '../../src/data/conversations/images.ts';
-import { readConversations } from '../../src/data/conversations/read.ts';
-import type { ConversationOptions } from '../../src/data/conversations/row.ts';
-import type { Conversation } from '../../src/data/example.ts';
-import { UserError } from '../../src/platform.ts';
+import { nodePlatform } from '../../../node/platform.ts';
+import { imageName } from '../../../src/data/conversations/images.ts';
+import { readConversations } from '../../../src/data/conversations/read.ts';
+import type { ConversationOptions } from '../../../src/data/conversations/row.ts';
+import type { Conversation } from '../../../src/data/example.ts';
+import { UserError } from '../../../src/platform.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vernier-conversations-'));
 afterAll(() => rmSync(folder, { recursive: true }));
