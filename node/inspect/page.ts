@@ -1,6 +1,7 @@
 /** The page: facts, a table of tasks with histograms, and rows in full, by task. One HTML file, light and dark, that loads nothing. */
 import type { Platform } from '../../src/platform.ts';
 import { escapeHtml } from '../quickstart/drawing.ts';
+import { answerBox } from './answerBox.ts';
 import { histogram, picture } from './drawing.ts';
 import type { ShownRow, TaskFigures } from './gather.ts';
 import type { TokenPiece } from './tokens.ts';
@@ -110,6 +111,7 @@ async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: 
     `${total} tokens`,
     ...(image > 0 ? [`${image} of the image`] : []),
     `${learnt} learnt`,
+    ...(sample === undefined && images[0] && images.length === 1 ? [answerBox(conversation, images[0])?.reading ?? []].flat() : []),
     ...(sample?.annotation.kind === 'ellipse' && sample.annotation.isSuspect ? ['suspect axes'] : []),
   ];
   const texts = sample
