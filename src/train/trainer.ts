@@ -188,6 +188,16 @@ export async function train(session: Session, source: ExampleSource, settings: T
     const runState = Promise.all([ledger.saved(), optimizer.readState()]).then(([figures, read]) => ({ ...fixed, ...figures, optimizer: read }));
     await saver.start({ step, trainerState: state, runState, isBest });
   };
+  /** An error that ends the run costs none of the steps that were made; those that the watchdog has judged are not kept. Returns the error with what is saved. */
+  const saveBefore = async (error: unknown): Promise<unknown> => {
+    try {
+      if (isStarted && step > firstStep && saver?.lastStep !== step && error !== ledger.end) await save();
+      await saver?.settle();
+    } catch {
+      return error; // the first error is the one to report
+    }
+    return error === ledger.end ? error : withCheckpoint(error, saver?.checkpoint, saver?.lastStep);
+  };
 
   try {
     if (checkpoint) await restoreCheckpoint(session, optimizer, checkpoint);
@@ -268,9 +278,9 @@ export async function train(session: Session, source: ExampleSource, settings: T
     await tracker.finish({ outcome, figures, files: outputDir === undefined || step === 0 ? [] : [outputDir, ...(last === undefined ? [] : [last])] });
     return { outcome, steps: step, state, skippedSteps: ledger.skippedSteps, memory, ...(last !== undefined && { checkpoint: last }) };
   } catch (error) {
-    await saver?.settle().catch(() => undefined); // a save under way comes to its end; the first error is the one to report
+    const failure = await saveBefore(error);
     if (isStarted) await tracker.finish({ outcome: 'failed', figures: { steps_done: step }, files: saver?.checkpoint === undefined ? [] : [saver.checkpoint] });
-    throw error;
+    throw failure;
   } finally {
     optimizer.release();
   }
@@ -317,6 +327,13 @@ function runSettings(settings: TrainSettings, schedule: Schedule, device: Device
 function stoppedEarly(best: BestModel, state: TrainerState, settings: TrainSettings): string {
   const since = `${best.metric} has not improved in ${settings.early_stopping_patience} evaluations`;
   return `Stopped early at step ${state.global_step}: ${since}; the best was ${state.best_metric} at step ${state.best_global_step}.`;
+}
+
+/** What the user can go on from, behind the words of an error. */
+function withCheckpoint(error: unknown, checkpoint: string | undefined, step: number | undefined): unknown {
+  if (!(error instanceof UserError) || checkpoint === undefined) return error;
+  const goOn = 'when the cause is mended, the same command with --resume_from_checkpoint true goes on from there as if nothing had happened.';
+  return new UserError(`${error.message}\nThe run up to step ${step} is saved in ${checkpoint}; ${goOn}`, { cause: error });
 }
 
 /** The result at the root of the run's folder. All of it is written beside before any file is moved there, so that a full disk leaves no half of it. */
