@@ -45,11 +45,23 @@ export interface Hasher {
   hex(): string;
 }
 
+export interface FileLook {
+  kind: 'file' | 'folder' | 'other';
+  /** Bytes. */
+  size: number;
+  /** Another one whenever the file may be another: size, inode and the times of its last changes, of which no program can set the later one. */
+  stamp: string;
+  /** ms since 1970 of the last change. */
+  changedAt: number;
+}
+
 /** What only Node, Deno and Bun can do with files. */
 export interface NativeFiles {
   /** Makes `path` a link to `target` (relative to its folder). Throws where the file system has none. */
   symlink(target: string, path: string): Promise<void>;
   realPath(path: string): Promise<string>;
+  /** What is at the path, links followed; undefined: nothing. */
+  look(path: string): Promise<FileLook | undefined>;
   openAppend(path: string): Promise<AppendFile>;
   /** The file as a Blob that stays on disk. */
   blob(path: string): Promise<Blob>;

@@ -2,13 +2,18 @@
  * Where rows come from, in two steps: `findRows` before the GPU is opened and the weights are read, which take long, so that a mistake in the rows is told
  * at once; `openRows` with the session, whose processor (or that of the data workers) makes examples of them.
  */
+import type { ScannedRow } from '../../src/data/checking/checkRows.ts';
+import { scanConversationRows } from '../../src/data/conversations.ts';
+import type { ConversationRow } from '../../src/data/conversations.ts';
 import { askedOfConversation } from '../../src/data/medvision/answerRows.ts';
 import type { EvaluationRows, Question } from '../../src/train/evaluation.ts';
-import type { ExampleSource } from '../../src/train/trainer.ts';
-import { conversationRows, exampleSource, readTrainingRows } from '../../src/train/sources.ts';
+import type { ExampleSource, LeftOut } from '../../src/train/trainer.ts';
+import { conversationRows, exampleSource } from '../../src/train/sources.ts';
 import type { RowList } from '../../src/train/sources.ts';
 import type { Session } from '../../src/train/session.ts';
 import { openDataWorkers, workerCount } from '../workers/pool.ts';
+import { keptRows, openRowModel } from './checking.ts';
+import type { KeptRows, RowModel } from './checking.ts';
 import type { RunContext } from './context.ts';
 import { openScenes } from './scenes.ts';
 import { findTaskRows } from './taskRows.ts';
@@ -20,6 +25,8 @@ export interface FoundRows {
   validation?: RowList;
   /** What the answer of a validation row is measured by, where it is MedVision's. */
   validationQuestion?: (index: number) => Promise<Question | undefined>;
+  /** Where rows are left out. */
+  leftOut?: LeftOut;
   /** Where volumes and prepared rows are read from. */
   dataDir?: string;
   preparedDir?: string;
@@ -35,19 +42,52 @@ export interface OpenRows {
 /** Volumes kept open, all workers together. */
 const VOLUME_BYTES = 512 * 2 ** 20;
 
-/** @param base folder of the base model @throws UserError with the row's file:line; undefined when Ctrl-C ended the preparation of the rows */
-export async function findRows(context: RunContext, base: string): Promise<FoundRows | undefined> {
-  const { platform, options, say } = context;
+/**
+ * @param base folder of the base model
+ * @param maxTokens a row may have; default: as many as the base model takes
+ * @throws UserError that tells of all rows that cannot be used; undefined when Ctrl-C ended the preparation of the rows
+ */
+export async function findRows(context: RunContext, base: string, maxTokens?: number): Promise<FoundRows | undefined> {
+  const { options } = context;
   if (options.train_file === null) return findTaskRows(context, base);
-  const found: FoundRows = { train: conversationRows(await readTrainingRows(platform, options.train_file)) };
-  if (options.val_file !== null) {
-    const held = await readTrainingRows(platform, options.val_file);
-    const questions = held.map(({ conversation, where }) => askedOfConversation(conversation, where));
-    found.validation = conversationRows(held);
+  const ofBase = await openRowModel(context, base);
+  const model = { ...ofBase, maxTokens: maxTokens ?? ofBase.maxTokens };
+  const train = await checkedRows(context, options.train_file, model);
+  const held = train && options.val_file !== null ? await checkedRows(context, options.val_file, model) : undefined;
+  if (train === undefined || context.stop.aborted) {
+    isStopped(context);
+    return undefined;
+  }
+  const notes = [train, held].flatMap((set) => set?.note ?? []);
+  const found: FoundRows = { train: conversationRows(train.rows), ...(notes.length > 0 && { leftOut: { rows: train.skipped, notes } }) };
+  if (held) {
+    const questions = held.rows.map(({ conversation, where }) => askedOfConversation(conversation, where));
+    found.validation = conversationRows(held.rows);
     if (questions.some(Boolean)) found.validationQuestion = (index) => Promise.resolve(questions[index]);
-    say(`${options.val_file}: ${found.validation.length} rows read and checked.`);
   }
   return found;
+}
+
+/** Tells that Ctrl-C came before there was anything to save. */
+export function isStopped({ stop, terminal }: RunContext): boolean {
+  if (stop.aborted) terminal.write('Stopped before the first step; nothing is written.\n');
+  return stop.aborted;
+}
+
+interface CheckedFile extends KeptRows {
+  rows: ConversationRow[];
+}
+
+async function checkedRows(context: RunContext, path: string, model: RowModel): Promise<CheckedFile | undefined> {
+  const rows: (ConversationRow | undefined)[] = [];
+  async function* scan(): AsyncGenerator<ScannedRow, void, undefined> {
+    for await (const scanned of scanConversationRows(context.platform, path)) {
+      rows[scanned.index] = scanned.row;
+      yield scanned;
+    }
+  }
+  const checked = await keptRows(context, { path, scan }, model, { mask: context.options.mask, isForTraining: true });
+  return checked && { ...checked, rows: Array.from(checked.kept, (index) => rows[index]).filter((row) => row !== undefined) };
 }
 
 export async function openRows(context: RunContext, found: FoundRows, session: Session): Promise<OpenRows> {

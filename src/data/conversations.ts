@@ -39,24 +39,41 @@ export async function* readConversationRows(
   path: string,
   options: ConversationOptions = {},
 ): AsyncGenerator<ConversationRow, void, undefined> {
-  if (await platform.isDirectory(path)) throw new UserError(`${path}: a folder; a JSONL file of conversations is expected.`);
-  if (!(await platform.exists(path))) throw new UserError(`${path}: there is no such file. Check --train_file or --val_file.`);
   const known = new Set<string>(); // image files that exist: data sets name the same one in many rows
-  let rows = 0;
-  for await (const { line, number } of lines(platform, path)) {
-    if (line.trim() === '') continue;
-    rows++;
-    const where = `${path}:${number}`;
-    const conversation = parseRow(line, where, options.isForTraining ?? true);
-    conversation.images = conversation.images.map((image) => joinPath(parentPath(path), image));
-    for (const image of conversation.images) {
+  for await (const { row, where, problem } of scanConversationRows(platform, path, options)) {
+    if (problem || !row) throw problem ?? new UserError(`${where}: no row`);
+    for (const image of row.conversation.images) {
       if (known.has(image)) continue;
       if (!(await platform.exists(image)))
         throw new UserError(`${where}: the image ${image} does not exist. Paths are absolute or relative to the JSONL file.`);
       if (await platform.isDirectory(image)) throw new UserError(`${where}: the image ${image} is a folder. Name an image file.`);
       known.add(image);
     }
-    yield { conversation, where };
+    yield row;
+  }
+}
+
+/** Every row once, what is wrong with one handed on in its place; images are not looked for. */
+export async function* scanConversationRows(
+  platform: Platform,
+  path: string,
+  options: ConversationOptions = {},
+): AsyncGenerator<{ index: number; where: string; row?: ConversationRow; problem?: UserError }, void, undefined> {
+  if (await platform.isDirectory(path)) throw new UserError(`${path}: a folder; a JSONL file of conversations is expected.`);
+  if (!(await platform.exists(path))) throw new UserError(`${path}: there is no such file. Check --train_file or --val_file.`);
+  let rows = 0;
+  for await (const { line, number } of lines(platform, path)) {
+    if (line.trim() === '') continue;
+    const index = rows++;
+    const where = `${path}:${number}`;
+    try {
+      const conversation = parseRow(line, where, options.isForTraining ?? true);
+      conversation.images = conversation.images.map((image) => joinPath(parentPath(path), image));
+      yield { index, where, row: { conversation, where } };
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      yield { index, where, problem: error };
+    }
   }
   if (rows === 0) throw new UserError(`${path}: the file has no rows. Each line should be {"messages": [...], "images": [...]}.`);
 }

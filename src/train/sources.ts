@@ -1,8 +1,7 @@
 /** Where training rows come from: a JSONL file of conversations, MedVision task lists over volumes, or a prepared folder. They become Examples when asked for. */
-import { readConversationRows } from '../data/conversations.ts';
 import type { ConversationRow } from '../data/conversations.ts';
 import type { Conversation, Example, LabelMask, Processor } from '../data/example.ts';
-import { decodeFile, ExampleMaker, placed } from '../data/exampleMaker.ts';
+import { ExampleMaker } from '../data/exampleMaker.ts';
 import type { RowRequest } from '../data/exampleMaker.ts';
 import type { MedvisionSample } from '../data/medvision/sample.ts';
 import { sha256Hex } from '../data/prepared/identity.ts';
@@ -15,27 +14,6 @@ import type { ExampleSource } from './trainer.ts';
 
 /** Encoded rows kept for the next epoch, at most. */
 const CACHE_BYTES = 256 * 2 ** 20;
-
-/** Image files that are decoded before training to see whether they can be: seconds at most. Those of a larger set are found when their turn comes. */
-const IMAGES_CHECKED = 512;
-
-/**
- * Every row of a JSONL file, checked, and the first images decoded (and forgotten again): what is wrong is said before a model is loaded.
- * @throws UserError that begins with file:line
- */
-export async function readTrainingRows(platform: Platform, path: string): Promise<ConversationRow[]> {
-  const rows: ConversationRow[] = [];
-  const checked = new Set<string>();
-  for await (const row of readConversationRows(platform, path)) {
-    rows.push(row);
-    for (const file of row.conversation.images) {
-      if (checked.size >= IMAGES_CHECKED || checked.has(file)) continue;
-      checked.add(file);
-      await placed(row.where, () => decodeFile(platform, file));
-    }
-  }
-  return rows;
-}
 
 /** Rows as requests, which a worker can be sent. */
 export interface RowList {

@@ -79,6 +79,11 @@ export interface TrainResult {
   memory: MemoryReport;
 }
 
+export interface LeftOut {
+  rows: number;
+  notes: readonly string[];
+}
+
 export interface TrainSurroundings {
   tracker: Tracker;
   stop?: AbortSignal;
@@ -92,6 +97,8 @@ export interface TrainSurroundings {
   onSaved?: (saved: SavedCheckpoint) => Promise<void> | undefined;
   /** A run that goes on: from this checkpoint, or from the start where none was saved before it was interrupted. */
   resume?: { checkpoint?: OpenCheckpoint };
+  /** Rows that cannot be used and are not in the source: how many of the training rows, and a sentence for each file. */
+  leftOut?: LeftOut;
   /** Options beside the settings that decide what a row is; a resumed run must have the same. */
   facts?: RunIdentity['facts'];
 }
@@ -125,6 +132,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
   const firstStep = checkpoint?.step ?? 0;
   const identity = outputDir === undefined && !checkpoint ? undefined : await runIdentity(session, source, settings, around.facts ?? {});
   const notes: string[] = [];
+  const leftOut = around.leftOut && { rows_left_out: around.leftOut.rows };
   if (checkpoint && identity) {
     checkSameRun(checkpoint.run.identity, identity, checkpoint.dir);
     notes.push(...changedSettings(checkpoint.run.settings, runSettings(settings, schedule, device), firstStep, checkpoint.dir));
@@ -205,12 +213,13 @@ export async function train(session: Session, source: ExampleSource, settings: T
       name: settings.run_name,
       totalSteps: plan.totalSteps,
       firstStep,
-      facts: { rows: source.length, trainable: session.trainableCount, steps: plan.totalSteps },
+      facts: { rows: source.length, ...leftOut, trainable: session.trainableCount, steps: plan.totalSteps },
       config: { ...settings },
       ...(around.resume && { resumed: { state: checkpoint?.run.trackers ?? {}, history: state.log_history.map((row) => ({ ...row }) as Row) } }),
     });
     isStarted = true;
     if (checkpoint) await tracker.event('info', `Resumed from ${checkpoint.dir}, after step ${firstStep} of ${plan.totalSteps}.`);
+    for (const text of around.leftOut?.notes ?? []) await warn(text);
     for (const note of notes) await warn(`Not as it would have been without the break: ${note}.`);
     if (plan.totalSteps <= schedule.warmupSteps && schedule.scheduler !== 'constant') {
       await warn(`All ${plan.totalSteps} steps are warm-up, the first at learning rate 0; lower --warmup_ratio or train longer.`);
@@ -273,6 +282,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
       train_loss: ledger.meanLoss,
       train_tokens_per_second: tokens / seconds,
       skipped_steps: ledger.skippedSteps,
+      ...leftOut,
       ...(isBestLoaded && { best_step: state.best_global_step ?? 0 }),
     };
     await tracker.finish({ outcome, figures, files: outputDir === undefined || step === 0 ? [] : [outputDir, ...(last === undefined ? [] : [last])] });
