@@ -9,7 +9,8 @@ import type { Definitions, Parsed, Program } from '../src/options/program.ts';
 import { UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
-import { redact } from '../src/track/tracker.ts';
+import { keepSecretsOf, redact } from '../src/track/secrets.ts';
+import { goOffline } from './offline.ts';
 
 /** 0 done · 1 failed · 2 the command line or recipe is wrong · 130 stopped by Ctrl-C or SIGTERM (with a clean stop, everything is saved). */
 export const EXIT = { done: 0, failed: 1, usage: 2, stopped: 130 } as const;
@@ -86,24 +87,30 @@ export interface Surroundings {
   writeError(text: string): void;
   /** Calls back at SIGINT and SIGTERM; returns the undoing. */
   onInterrupt(act: () => void): () => void;
+  /** `--offline true`. */
+  goOffline(): void;
   /** Ends the process at once. */
   exit(code: number): void;
 }
 
 /** This Node (or Bun, or Deno's Node layer) process. */
 export function processSurroundings(platform: Platform): Surroundings {
+  keepSecretsOf(process.env);
+  const writeError = (text: string): void => void process.stderr.write(redact(text));
+  // The runtime itself would print the error as it is, with whatever a server put into it.
+  process.on('uncaughtException', (error: unknown) => process.exit(tell(error, EXIT.failed, writeError)));
   return {
     argv: process.argv.slice(2),
     env: process.env,
     platform,
     stdout: {
-      write: (text) => void process.stdout.write(text),
+      write: (text) => void process.stdout.write(redact(text)),
       isTty: process.stdout.isTTY === true,
       get columns() {
         return process.stdout.columns || 100;
       },
     },
-    writeError: (text) => void process.stderr.write(text),
+    writeError,
     onInterrupt(act) {
       const signals = ['SIGINT', 'SIGTERM'] as const;
       for (const signal of signals) process.on(signal, act);
@@ -111,6 +118,7 @@ export function processSurroundings(platform: Platform): Surroundings {
         for (const signal of signals) process.off(signal, act);
       };
     },
+    goOffline,
     exit: (code) => process.exit(code),
   };
 }
@@ -135,6 +143,7 @@ export async function main<Options>(
   } catch (error) {
     return tell(error, EXIT.usage, writeError);
   }
+  if (isOffline(command.options)) around.goOffline();
   for (const note of command.notes) writeError(`Note: ${note}\n`);
 
   const stop = new AbortController();
@@ -155,6 +164,10 @@ export async function main<Options>(
   } finally {
     release();
   }
+}
+
+function isOffline(options: unknown): boolean {
+  return typeof options === 'object' && options !== null && 'offline' in options && options.offline === true;
 }
 
 function tell(error: unknown, code: number, writeError: (text: string) => void): number {

@@ -10,9 +10,10 @@ import { summaryFiles } from '../src/data/medvision/summaries.ts';
 import { sha256Hex } from '../src/data/prepared/identity.ts';
 import type { Identity } from '../src/data/prepared/identity.ts';
 import { Device } from '../src/gpu/device.ts';
+import { publicName } from '../src/hub/origin.ts';
 import { evaluateProgram } from '../src/options/evaluate.ts';
 import type { ParsedEvaluateOptions } from '../src/options/evaluate.ts';
-import { joinPath } from '../src/platform.ts';
+import { joinPath, lastName } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { allOf } from '../src/track/tracker.ts';
 import { RowEvaluator } from '../src/train/evaluation.ts';
@@ -57,12 +58,12 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
     const rows = await rescore(context);
     const hashes = await Promise.all(options.samples.map(async (path) => sha256Hex(await nodePlatform.readFile(path))));
     await folder.begin({ samples: hashes.join(' '), parser: options.parser, limit: options.limit }, options.overwrite);
-    await finish(context, folder, rows, options.samples.join(', '));
+    await finish(context, folder, rows, options.samples.map(lastName).join(', '));
     return;
   }
   const base = await modelFolder(context, '--base_model_hf', options.base_model_hf ?? '');
   const adapter = options.lora_checkpoint_dir === null ? null : await adapterFolder(context, '--lora_checkpoint_dir', options.lora_checkpoint_dir);
-  const model: Model = { base, adapter, name: adapter === null ? base : `${base} + ${adapter}` };
+  const model: Model = { base, adapter, name: [base, ...(adapter === null ? [] : [adapter])].map(publicName).join(' + ') };
   const found = await findRows(context, await openRowModel(context, base));
   if (found === undefined) {
     say('Stopped before the first answer.');

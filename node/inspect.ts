@@ -1,9 +1,9 @@
 /** `node dist/inspect.js DATA`: an HTML page to look at what a model would be trained on. `--help` says more. */
 import process from 'node:process';
 import { PreparedSet } from '../src/data/prepared/preparedSet.ts';
+import { publicName } from '../src/hub/origin.ts';
 import { loadProcessor } from '../src/models/processor.ts';
-import { parentPath, UserError } from '../src/platform.ts';
-import { redact } from '../src/track/tracker.ts';
+import { lastName, parentPath, UserError } from '../src/platform.ts';
 import { preparedRows } from '../src/train/sources.ts';
 import { EXIT, processSurroundings } from './cli.ts';
 import { HELP, readArguments } from './inspect/arguments.ts';
@@ -37,14 +37,14 @@ async function inspect({ data, kind, out, samples, isOwnBase, command }: Inspect
   ];
   const kinds = { prepared: 'prepared folder', volumes: 'task lists over volumes', conversations: 'conversations' };
   const facts: [string, string][] = [
-    ['Data', `${data} (${kinds[kind]})`],
+    ['Data', `${lastName(data)} (${kinds[kind]})`],
     ['Rows', `${found.train.length} training, ${found.validation?.length ?? 0} validation`],
-    ['Model', isOwnBase ? 'tiny Qwen2.5-VL of the quick start' : base],
+    ['Model', isOwnBase ? 'tiny Qwen2.5-VL of the quick start' : publicName(base)],
     ...preparedFacts(set, kind === 'volumes' ? options.prompt_style : undefined),
     ['Learnt', options.mask === 'completion' ? 'what the assistant says' : 'all but padding and images (--mask reference)'],
   ];
   await nodePlatform.makeDir(parentPath(out));
-  await nodePlatform.writeFile(out, await pageHtml(nodePlatform, { title: `What is learnt from ${nameOf(data)}`, facts, tasks, notes }));
+  await nodePlatform.writeFile(out, await pageHtml(nodePlatform, { title: `What is learnt from ${lastName(data)}`, facts, tasks, notes }), { isPrivate: true });
   around.stdout.write(`${out}: ${tasks.reduce((sum, { shown }) => sum + shown.length, 0)} rows of ${tasks.length} tasks shown. Open it in a browser.\n`);
 }
 
@@ -69,15 +69,11 @@ function preparedFacts(set: PreparedSet | undefined, promptStyle: string | undef
   ];
 }
 
-function nameOf(data: string): string {
-  return data.replace(/\/+$/, '').split('/').at(-1) || data;
-}
-
 /** 0 done, 1 failed, 2 the command line is wrong. */
 async function main(): Promise<number> {
   const tell = (error: unknown, code: number): number => {
     if (!(error instanceof UserError)) throw error;
-    around.writeError(redact(`Error: ${error.message}\n`));
+    around.writeError(`Error: ${error.message}\n`);
     return code;
   };
   let request: InspectRequest | undefined;
@@ -90,6 +86,7 @@ async function main(): Promise<number> {
     around.stdout.write(HELP);
     return EXIT.done;
   }
+  if (request.command.options.offline) around.goOffline();
   for (const note of request.command.notes) around.writeError(`Note: ${note}\n`);
   try {
     await inspect(request);

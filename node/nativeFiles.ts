@@ -51,8 +51,8 @@ export function nativeFiles(inWords: (cause: unknown, action: string, file: stri
         changedAt: Number((mtimeNs > ctimeNs ? mtimeNs : ctimeNs) / 1_000_000n),
       };
     },
-    async openAppend(file) {
-      const handle = await orInWords(fs.open(file, 'a+'), 'write', file);
+    async openAppend(file, { isPrivate = false } = {}) {
+      const handle = await orInWords(fs.open(file, 'a+', isPrivate ? 0o600 : 0o666), 'write', file);
       let size = (await handle.stat()).size;
       const opened: AppendFile = {
         get size() {

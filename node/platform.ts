@@ -11,7 +11,7 @@ import * as path from 'node:path';
 import process from 'node:process';
 import { threadId } from 'node:worker_threads';
 import type { Sharp, SharpConstructor } from 'sharp';
-import type { AtomicFile, DecodedImage, Platform, RangedFile } from '../src/platform.ts';
+import type { AtomicFile, DecodedImage, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { nativeFiles } from './nativeFiles.ts';
 
@@ -164,11 +164,26 @@ async function openRanged(file: string): Promise<RangedFile> {
   };
 }
 
+/** Less the umask, as of every new file. */
+function fileMode(isPrivate = false): number {
+  return isPrivate ? 0o600 : 0o666;
+}
+
+async function makeDir(folder: string, { isPrivate }: MakeOptions = {}): Promise<void> {
+  await fs.mkdir(isPrivate ? path.dirname(path.resolve(folder)) : folder, { recursive: true });
+  if (!isPrivate) return;
+  try {
+    await fs.mkdir(folder, { mode: 0o700 });
+  } catch (cause) {
+    if (errorCode(cause) !== 'EEXIST' || !(await fs.stat(folder)).isDirectory()) throw cause;
+  }
+}
+
 let temporaryCount = 0;
 
-async function createAtomic(file: string): Promise<AtomicFile> {
+async function createAtomic(file: string, { isPrivate }: MakeOptions = {}): Promise<AtomicFile> {
   const temporary = `${file}.tmp-${process.pid}-${threadId}-${temporaryCount++}`;
-  const handle = await orInWords(fs.open(temporary, 'wx'), 'write', file);
+  const handle = await orInWords(fs.open(temporary, 'wx', fileMode(isPrivate)), 'write', file);
   let open = true;
   const abort = async (): Promise<void> => {
     if (open) await handle.close().catch(() => undefined);
@@ -296,16 +311,14 @@ export const nodePlatform: Platform = {
     }
   },
   openFile: openRanged,
-  async makeDir(folder) {
-    await orInWords(fs.mkdir(folder, { recursive: true }), 'create the folder', folder);
-  },
-  async writeFile(file, data) {
-    const target = await createAtomic(file);
+  makeDir: (folder, options) => orInWords(makeDir(folder, options), 'create the folder', folder),
+  async writeFile(file, data, options) {
+    const target = await createAtomic(file, options);
     await target.write(typeof data === 'string' ? new TextEncoder().encode(data) : data);
     await target.commit();
   },
   createFile: createAtomic,
-  appendFile: (file, text) => orInWords(fs.appendFile(file, text), 'write', file),
+  appendFile: (file, text, { isPrivate } = {}) => orInWords(fs.appendFile(file, text, { mode: fileMode(isPrivate) }), 'write', file),
   async rename(from, to) {
     await orInWords(fs.rename(from, to), 'rename to ' + to + ' the file', from);
     await syncFolder(path.dirname(to));

@@ -6,6 +6,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UserError } from '../src/platform.ts';
+import { redact } from '../src/track/secrets.ts';
 import { nodePlatform as platform } from './platform.ts';
 import { BASE_FAMILIES, tokenizerTexts, writeInitialFolder } from './pretrain/baseFolder.ts';
 import type { BaseFamily } from './pretrain/baseFolder.ts';
@@ -40,6 +41,6 @@ try {
   await writeInitialFolder(platform, out, await tokenizerTexts(platform, sample), seed, family);
 } catch (error) {
   if (!(error instanceof UserError)) throw error;
-  console.error(`Error: ${error.message}`);
+  console.error(redact(`Error: ${error.message}`));
   process.exitCode = 1;
 }

@@ -4,7 +4,6 @@
  * what a hub model's configuration takes in the cache. Exit status 0: ready; 1: something is missing.
  */
 import process from 'node:process';
-import { hubSettingsFromEnv } from '../src/hub/settings.ts';
 import type { HubSettings } from '../src/hub/settings.ts';
 import { definitions } from '../src/options.ts';
 import type { Options, ParsedOptions } from '../src/options.ts';
@@ -16,6 +15,7 @@ import { nodePlatform, releaseGpu } from './platform.ts';
 import { checkData, checkDisk, checkGpu, checkHub, checkMemory, checkModel, checkRuntime, checkWandb } from './setup/checks.ts';
 import type { Finding } from './setup/finding.ts';
 import { report } from './setup/finding.ts';
+import { hubOf } from './train/hubInputs.ts';
 
 const setupProgram: Program<Options> = {
   intro: [
@@ -37,7 +37,7 @@ let isReady = true;
 async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
   let hub: HubSettings;
   try {
-    const settings = await hubSettingsFromEnv(nodePlatform);
+    const settings = await hubOf({ platform: nodePlatform, terminal });
     hub = { ...settings, times: { ...settings.times, stallMs: Math.min(settings.times.stallMs, 15_000), attempts: 3 } };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
@@ -54,7 +54,7 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
     ...(await checkDisk(nodePlatform, hub, options, model)),
     ...(await checkData(nodePlatform, hub, options)),
     ...(await checkHub(nodePlatform, hub, options)),
-    ...(await checkWandb(nodePlatform, options)),
+    ...(await checkWandb(nodePlatform, options, terminal)),
   ];
   if (!stop.aborted) isReady = report(terminal, findings);
 }

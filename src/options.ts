@@ -77,6 +77,15 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
     throw new UserError('--finetune full leaves a whole model, no adapter: --push_LoRA and --push_merged_model do not apply. Upload the folder with `hf upload`.');
   for (const [name, push] of [['lora_hub_repo', 'push_LoRA'], ['merged_model_hf', 'push_merged_model']] as const)
     if (given.has(name) && !options[push]) notes.push(`--${name}: no effect without --${push} true.`);
+  if (options.offline) {
+    const online = (['push_LoRA', 'push_merged_model'] as const).filter((name) => options[name]);
+    if (online.length > 0)
+      throw new UserError(`--offline true and ${flags(online)} contradict each other: pushing sends to the hub. Leave one of them out.`);
+    if (options.wandb_mode === 'online')
+      throw new UserError('--offline true and --wandb_mode online contradict each other; leave one of them out.');
+    if (options.wandb_mode === null && options.report_to.includes('wandb'))
+      notes.push('--offline true: W&B keeps its files here, for `wandb sync`.');
+  }
   if (options.merge_only) return notes; // nothing is trained
   if (given.has('merged_model_dir') && !options.merge_model && !options.push_merged_model)
     notes.push('--merged_model_dir: no effect without --merge_model true or --merge_only true.');

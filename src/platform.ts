@@ -55,6 +55,12 @@ export interface FileLook {
   changedAt: number;
 }
 
+/** How something new on the disk is made; what is there keeps its permissions. */
+export interface MakeOptions {
+  /** For this user alone (0600, folders 0700), where the system has permissions: what shows patients, or may hold a key. */
+  isPrivate?: boolean;
+}
+
 /** What only Node, Deno and Bun can do with files. */
 export interface NativeFiles {
   /** Makes `path` a link to `target` (relative to its folder). Throws where the file system has none. */
@@ -62,7 +68,7 @@ export interface NativeFiles {
   realPath(path: string): Promise<string>;
   /** What is at the path, links followed; undefined: nothing. */
   look(path: string): Promise<FileLook | undefined>;
-  openAppend(path: string): Promise<AppendFile>;
+  openAppend(path: string, options?: MakeOptions): Promise<AppendFile>;
   /** The file as a Blob that stays on disk. */
   blob(path: string): Promise<Blob>;
   hash(algorithm: 'sha1' | 'sha256'): Hasher;
@@ -83,11 +89,12 @@ export interface Platform {
   listDir(path: string): Promise<string[]>;
   readFile(path: string): Promise<Uint8Array>;
   openFile(path: string): Promise<RangedFile>;
-  makeDir(path: string): Promise<void>;
+  /** With the folders it lies in, which are not private. */
+  makeDir(path: string, options?: MakeOptions): Promise<void>;
   /** Whole-file atomic write: temporary file beside it, fsync, rename. */
-  writeFile(path: string, data: Uint8Array | string): Promise<void>;
-  createFile(path: string): Promise<AtomicFile>;
-  appendFile(path: string, text: string): Promise<void>;
+  writeFile(path: string, data: Uint8Array | string, options?: MakeOptions): Promise<void>;
+  createFile(path: string, options?: MakeOptions): Promise<AtomicFile>;
+  appendFile(path: string, text: string, options?: MakeOptions): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
 
@@ -106,6 +113,20 @@ export class UserError extends Error {
   override readonly name = 'UserError';
 }
 
+/** The platform, making everything for this user alone. */
+export function ownFiles(platform: Platform): Platform {
+  const { native } = platform;
+  const own = { isPrivate: true };
+  return {
+    ...platform,
+    makeDir: (path) => platform.makeDir(path, own),
+    writeFile: (path, data) => platform.writeFile(path, data, own),
+    createFile: (path) => platform.createFile(path, own),
+    appendFile: (path, text) => platform.appendFile(path, text, own),
+    ...(native && { native: { ...native, openAppend: (path: string) => native.openAppend(path, own) } }),
+  };
+}
+
 /** Joins with `/`; an absolute last part wins, as in Python's os.path.join. */
 export function joinPath(...parts: string[]): string {
   let out = '';
@@ -120,4 +141,21 @@ export function joinPath(...parts: string[]): string {
 export function parentPath(path: string): string {
   const at = path.replace(/\/+$/, '').lastIndexOf('/');
   return at < 0 ? '.' : at === 0 ? '/' : path.slice(0, at);
+}
+
+/** The last part of a path, without what it lies in: folders name people and machines. */
+export function lastName(path: string): string {
+  return path.replace(/[\\/]+$/, '').split(/[\\/]/).at(-1) || path;
+}
+
+/** The home folder that a path lies in or is. @param home as the HOME variable */
+export function homeOf(path: string, home: string | undefined): string | undefined {
+  const own = home?.replace(/[\\/]+$/, '') ?? '';
+  if (own !== '' && (path === own || path.startsWith(`${own}/`))) return own;
+  return /^(?:.*?[\\/])?(?:home|Users)[\\/][^\\/]+|^\/root(?=\/|$)/i.exec(path)?.[0];
+}
+
+/** A path for files that are passed on: as it is, but the last part alone of one in somebody's home folder. @param home as the HOME variable */
+export function withoutHome(path: string, home: string | undefined): string {
+  return homeOf(path, home) === undefined ? path : lastName(path);
 }

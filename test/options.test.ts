@@ -168,6 +168,16 @@ describe('values', () => {
 });
 
 describe('together', () => {
+  it('offline is offline', () => {
+    const offline = { base_model_hf: 'm', train_file: 'x', offline: 'true' };
+    expect(parseOptions(offline)).toMatchObject({ options: { offline: true }, notes: [] });
+    expect(refusal(() => parseOptions({ ...offline, push_LoRA: 'true' }))).toContain('--offline true and --push_LoRA contradict');
+    expect(refusal(() => parseOptions({ ...offline, wandb_mode: 'online' }))).toContain('--offline true and --wandb_mode online contradict');
+    expect(refusal(() => parseOptions({ ...offline, merge_only: 'true', push_merged_model: 'true' }))).toContain('--push_merged_model contradict');
+    expect(parseOptions({ ...offline, report_to: 'wandb' }).notes).toEqual([expect.stringContaining('W&B keeps its files here')]);
+    expect(parseOptions({ ...offline, report_to: 'wandb', wandb_mode: 'disabled' }).notes).toEqual([]);
+  });
+
   it('takes prepared data without task lists, and does not prepare and skip at once', () => {
     expect(parseOptions({ base_model_hf: 'm', skip_process_dataset: 'true', prepared_ds_dir: 'rows' }).options.prepared_ds_dir).toBe('rows');
     expect(refusal(() => parseOptions({ base_model_hf: 'm', skip_process_dataset: 'true' }))).toContain('Nothing to train on');

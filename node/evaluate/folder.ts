@@ -54,12 +54,12 @@ export class EvaluationFolder {
 
   /** Whole lines are written at once, so that a killed run leaves at most the last one torn. */
   async append(rows: readonly ScoredRow[], parser: AnswerMode): Promise<void> {
-    await this.platform.appendFile(this.at(SAMPLES), rows.map((row) => `${rowText(row, parser)}\n`).join(''));
+    await this.platform.appendFile(this.at(SAMPLES), rows.map((row) => `${rowText(row, parser)}\n`).join(''), { isPrivate: true });
   }
 
   /** All rows in their order, in place of what was appended in the order of their answering. */
   async writeSamples(rows: readonly ScoredRow[], parser: AnswerMode): Promise<void> {
-    const file = await this.platform.createFile(this.at(SAMPLES));
+    const file = await this.platform.createFile(this.at(SAMPLES), { isPrivate: true });
     try {
       for (let start = 0; start < rows.length; start += 256) {
         await file.write(new TextEncoder().encode(rows.slice(start, start + 256).map((row) => `${rowText(row, parser)}\n`).join('')));
@@ -88,7 +88,7 @@ export class EvaluationFolder {
     const whole = text.slice(0, text.lastIndexOf('\n') + 1);
     const lines = whole.split('\n').slice(0, -1);
     const readable = lines.filter((line) => isRow(line));
-    if (readable.length < lines.length || whole.length < text.length) await this.platform.writeFile(path, readable.map((line) => `${line}\n`).join(''));
+    if (readable.length < lines.length || whole.length < text.length) await this.platform.writeFile(path, readable.map((line) => `${line}\n`).join(''), { isPrivate: true });
     readable.forEach((line, i) => answers.set(readRow(line, i, `${path}:${i + 1}`).id, line));
     return answers;
   }

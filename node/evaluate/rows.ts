@@ -17,7 +17,7 @@ import type { MedvisionTask } from '../../src/data/medvision/tasks.ts';
 import { sha256Hex } from '../../src/data/prepared/identity.ts';
 import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import type { EvaluateOptions } from '../../src/options/evaluate.ts';
-import { UserError } from '../../src/platform.ts';
+import { lastName, UserError } from '../../src/platform.ts';
 import { keptRows } from '../train/checking.ts';
 import type { RowModel } from '../train/checking.ts';
 import { dataFolder } from '../train/hubInputs.ts';
@@ -83,7 +83,7 @@ async function conversations(context: EvaluateContext, path: string, model: RowM
         ...(asked && { asked }),
         prompt: question ? textOf(question) : '',
         target: answerText(conversation.messages),
-        doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images },
+        doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images.map(lastName) },
       },
       request: { kind: 'conversation', conversation, where, ask: true },
       place: where,

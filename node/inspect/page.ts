@@ -1,5 +1,8 @@
 /** The page: facts, a table of tasks with histograms, and rows in full, by task. One HTML file, light and dark, that loads nothing. */
+import { lastName } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
+import { withoutKnownSecrets } from '../../src/track/secrets.ts';
+import { pageHead } from '../pageHead.ts';
 import { escapeHtml } from '../quickstart/drawing.ts';
 import { histogram, picture } from './drawing.ts';
 import type { ShownRow, TaskFigures } from './gather.ts';
@@ -44,6 +47,7 @@ td.name { overflow-wrap: anywhere; min-width: 190px; } .number { text-align: rig
 .tokens b, .key b { font-weight: 600; background: var(--learnt); color: var(--learnt-text); border-radius: 3px; padding: 1px 0; } .tokens b:nth-child(even) { background: var(--learnt2); }
 .tokens u, .key u { text-decoration: none; background: var(--image); color: var(--image-text); border-radius: 4px; padding: 1px 6px; white-space: nowrap; }
 .key b, .key u { padding: 1px 6px; } .key i { font-style: normal; color: var(--soft); }
+.key .drawn { color: #35d07f; }
 details summary { cursor: pointer; color: var(--soft); font-size: 13px; } details[open] summary { margin-bottom: 6px; }
 article { scroll-margin-top: 12px; } article:target { outline: 2px solid var(--accent); }
 `;
@@ -54,14 +58,9 @@ export async function pageHtml(platform: Pick<Platform, 'encodePng'>, contents: 
   for (const [at, task] of tasks.entries()) {
     for (const [turn, row] of task.shown.entries()) cards.push(await card(platform, row, task.name, turn === 0 ? `task${at}` : undefined));
   }
-  return `<!doctype html>
+  return withoutKnownSecrets(`<!doctype html>
 <html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
-<style>${STYLE}</style>
-</head>
+${await pageHead(title, STYLE)}
 <body>
 <main>
 <h1>${escapeHtml(title)}</h1>
@@ -72,13 +71,13 @@ ${notes.map((note) => `<p class="soft">${escapeHtml(note)}</p>`).join('\n')}
 <thead><tr><th>Task</th><th class="number">Training</th><th class="number">Validation</th><th>Answers</th><th>Tokens a row</th><th class="number">Learnt</th></tr></thead>
 <tbody>${tasks.map(taskRow).join('\n')}</tbody>
 </table></div>
-<p class="key"><span><b>learnt</b> tokens that carry a label</span><span><i>read only</i> no label</span><span><u>image × n</u> places of image features</span><span><i style="color:#35d07f">▭</i> what the answer measures</span></p>
+<p class="key"><span><b>learnt</b> tokens that carry a label</span><span><i>read only</i> no label</span><span><u>image × n</u> places of image features</span><span><i class="drawn">▭</i> what the answer measures</span></p>
 <h2>Rows<small>${cards.length} of ${tasks.reduce((sum, { rows }) => sum + rows.train + rows.validation, 0)}, drawn by the seed</small></h2>
 <div class="rows">${cards.join('\n')}</div>
 </main>
 </body>
 </html>
-`;
+`);
 }
 
 function taskRow(task: TaskFigures, at: number): string {
@@ -124,7 +123,7 @@ async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: 
             : `<details><summary>${role}</summary><div class="prompt">${escapeHtml(text)}</div></details>`;
         })
         .join('');
-  const place = sample ? `<div class="label">${escapeHtml(sample.caseId)} · ${escapeHtml(sample.imageFile)}</div>` : '';
+  const place = sample ? `<div class="label">${escapeHtml(sample.caseId)} · ${escapeHtml(lastName(sample.imageFile))}</div>` : '';
   return (
     `<article class="card"${anchor === undefined ? '' : ` id="${anchor}"`}>${pictures.length > 0 ? `<div class="frame">${pictures.join('')}</div>` : ''}<div class="said"><div><div class="label">${escapeHtml(heading(task))}</div><h3>${escapeHtml(subject(row))}</h3></div>` +
     `<div class="tags">${tags.map((tag) => `<span>${escapeHtml(tag)}</span>`).join('')}</div>${texts}` +

@@ -3,6 +3,8 @@
  * in it is fixed text but the explanations.
  */
 import type { Platform } from '../../src/platform.ts';
+import { withoutKnownSecrets } from '../../src/track/secrets.ts';
+import { pageHead } from '../pageHead.ts';
 import { figureText } from './answers.ts';
 import type { Answer, ComparisonRow } from './answers.ts';
 import { escapeHtml, lossCurve, slicePicture } from './drawing.ts';
@@ -44,6 +46,7 @@ th, td { text-align: left; padding: 7px 10px; border-bottom: 1px solid var(--lin
 .curve { display: block; width: 100%; padding: 12px; } .curve text { fill: var(--soft); font-size: 12px; } .grid { stroke: var(--line); }
 .raw, .smooth { fill: none; stroke: var(--accent); } .raw { opacity: .3; } .smooth { stroke-width: 2.2; }
 .key { display: flex; gap: 20px; flex-wrap: wrap; font-size: 14px; margin: 0 0 12px; } .key i { display: inline-block; width: 22px; margin-right: 7px; vertical-align: middle; border-top: 3px solid; }
+.of-truth { color: #35d07f; } .key .of-before { color: #ff7b6b; border-top-style: dashed; } .of-after { color: #58a6ff; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(310px, 1fr)); gap: 16px; }
 .pictures .card { overflow: hidden; display: flex; flex-direction: column; }
 .frame { background: #05070a; height: 250px; display: flex; justify-content: center; } .slice { height: 100%; max-width: 100%; } .slice image { image-rendering: pixelated; }
@@ -64,14 +67,9 @@ export async function reportHtml(platform: Pick<Platform, 'encodePng'>, contents
   }
   const first = losses[0]?.loss ?? NaN;
   const last = losses.at(-1)?.loss ?? NaN;
-  return `<!doctype html>
+  return withoutKnownSecrets(`<!doctype html>
 <html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Vernier quick start</title>
-<style>${STYLE}</style>
-</head>
+${await pageHead('Vernier quick start', STYLE)}
 <body>
 <main>
 <h1>A vision-language model learns to measure a brain MRI</h1>
@@ -89,7 +87,7 @@ one person's head (Colin27), so this shows that the training works, not how well
 <div class="card">${lossCurve(losses)}</div>
 <p class="soft">Mean cross-entropy of the answer's tokens in each step (faint) and its running mean: ${first.toFixed(3)} in the first step, ${last.toFixed(3)} in the last.</p>
 <h2>Held-out slices</h2>
-<p class="key"><span><i style="color:#35d07f"></i>truth</span><span><i style="color:#ff7b6b;border-top-style:dashed"></i>answer before</span><span><i style="color:#58a6ff"></i>answer after</span></p>
+<p class="key"><span><i class="of-truth"></i>truth</span><span><i class="of-before"></i>answer before</span><span><i class="of-after"></i>answer after</span></p>
 <div class="pictures">${cards.join('\n')}</div>
 <h2>Where the data comes from</h2>
 <p class="soft">Colin27 T1-weighted template (Holmes et al. 1998, doi:10.1097/00004728-199803000-00032) with the AAL atlas (Tzourio-Mazoyer et al. 2002,
@@ -98,7 +96,7 @@ Not for medical use.</p>
 </main>
 </body>
 </html>
-`;
+`);
 }
 
 /** The first questions of each kind; they were drawn by the seed, not chosen by how they went. */

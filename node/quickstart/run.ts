@@ -4,11 +4,12 @@
  */
 import { Device } from '../../src/gpu/device.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
-import { joinPath, UserError } from '../../src/platform.ts';
+import { joinPath, lastName, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { bytesText, ConsoleTracker, countText, durationText } from '../../src/track/console.ts';
 import type { Terminal } from '../../src/track/console.ts';
 import { JsonlTracker } from '../../src/track/jsonl.ts';
+import { outgoing } from '../../src/track/outgoing.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import type { Row, Tracker } from '../../src/track/tracker.ts';
 import { modelFamily } from '../../src/models/families.ts';
@@ -120,7 +121,7 @@ async function withSession(
   });
   const log = joinPath(settings.out, 'trainer_log.jsonl');
   await platform.remove(log); // one run, one log
-  const tracker = allOf([new ConsoleTracker(terminal), new JsonlTracker(platform, log), seen]);
+  const tracker = allOf([new ConsoleTracker(terminal), outgoing(new JsonlTracker(platform, log), { folders: [], pictures: false }), seen]);
   const { checkpoint: adapter, memory } = await trainAdapter(session, data, rows, settings, tracker, stop);
   const trainSeconds = seconds() - trainedAt;
   if (adapter === undefined) throw new UserError('The quick start was stopped before its first training step; no adapter was written.');
@@ -135,7 +136,7 @@ async function withSession(
     ['Rows', `${different} samples of ${trainVolumes} volumes (box, distance, angle, size)`],
     ['GPU memory', bytesText(memory.peakBytes)],
     ['Time', `training ${durationText(trainSeconds)}, altogether ${durationText(seconds())}`],
-    ['Adapter', `${settings.out} (PEFT format)`],
+    ['Adapter', `${lastName(settings.out)} (PEFT format)`],
   ];
   await platform.writeFile(report, await reportHtml(platform, { architecture: settings.architecture, facts, losses, comparison, questions, before, after, isCutShort: losses.length < settings.steps }));
   say(`\n${comparisonTable(comparison)}`);

@@ -17,9 +17,11 @@ import type { Options } from '../../src/options.ts';
 import { joinPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { bytesText, countText } from '../../src/track/console.ts';
+import type { Terminal } from '../../src/track/console.ts';
 import { VIEWER } from '../../src/track/wandb/queries.ts';
 import { WandbClient } from '../../src/track/wandb/client.ts';
 import { wandbSettings } from '../../src/track/wandb/settings.ts';
+import { warnOnce } from '../tellOnce.ts';
 import { finetuning } from '../train/baseModel.ts';
 import type { Finding } from './finding.ts';
 import { estimateMemory, gpuMemory } from './memory.ts';
@@ -195,7 +197,9 @@ export async function checkHub(platform: Platform, hub: HubSettings, options: Op
   const about = 'Hub';
   const isPushing = options.push_LoRA || options.push_merged_model;
   if (hub.isOffline) {
-    return [{ state: isPushing ? 'missing' : 'warning', about, text: 'HF_HUB_OFFLINE is set: only what is in the cache is used', fix: `HF_HUB_OFFLINE is set${isPushing ? ', and pushing needs the hub: unset it' : ': unset it to fetch models and data'}.` }];
+    const text = 'offline (--offline true, or HF_HUB_OFFLINE is set): only what is in the cache is used';
+    const fix = `Leave --offline true out and unset HF_HUB_OFFLINE to ${isPushing ? 'push: that needs the hub' : 'fetch models and data'}.`;
+    return [{ state: isPushing ? 'missing' : 'warning', about, text, fix }];
   }
   let isNeeded = isPushing;
   for (const text of [options.base_model_hf, options.init_adapter, options.data_dir]) {
@@ -215,11 +219,12 @@ export async function checkHub(platform: Platform, hub: HubSettings, options: Op
   }
 }
 
-export async function checkWandb(platform: Platform, options: Options): Promise<Finding[]> {
+export async function checkWandb(platform: Platform, options: Options, terminal: Terminal): Promise<Finding[]> {
   const about = 'W&B';
   const isWanted = options.report_to.includes('wandb') || options.report_to.includes('all');
   try {
     const settings = await wandbSettings(platform, options, options.run_name, options.lora_checkpoint_dir);
+    warnOnce(terminal, settings.warning);
     if (settings.apiKey === undefined) return isWanted ? [{ state: 'good', about, text: `${settings.mode}: no key is needed` }] : [];
     const viewer = (await new WandbClient(settings.baseUrl, settings.apiKey, 10_000).graphql(VIEWER, {}))['viewer'];
     const name = typeof viewer === 'object' && viewer !== null && 'username' in viewer ? String(viewer.username) : 'somebody';

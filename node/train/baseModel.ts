@@ -1,8 +1,11 @@
 /** `--base_model_hf` to a folder on this machine, and what of the model trains. */
+import * as path from 'node:path';
+import process from 'node:process';
+import { hubOrigin } from '../../src/hub/origin.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import type { Finetuning } from '../../src/models/lora.ts';
 import type { Options } from '../../src/options.ts';
-import { UserError } from '../../src/platform.ts';
+import { homeOf, UserError } from '../../src/platform.ts';
 import type { RunContext } from './context.ts';
 import { modelFolder } from './hubInputs.ts';
 
@@ -10,7 +13,10 @@ import { modelFolder } from './hubInputs.ts';
 export async function resolveBaseModel(context: RunContext): Promise<string> {
   const base = context.options.base_model_hf;
   if (base === null) throw new UserError('--base_model_hf is not set; give the folder of a Hugging Face model, or a hub id.');
-  return modelFolder(context, '--base_model_hf', base);
+  const dir = await modelFolder(context, '--base_model_hf', base);
+  // The adapter names its base. From a folder in the same home it is the way there: PEFT finds it, and the name of the home stays out of it.
+  const home = path.isAbsolute(dir) && hubOrigin(dir) === undefined ? homeOf(dir, context.platform.env('HOME')) : undefined;
+  return home !== undefined && process.cwd().startsWith(`${home}/`) ? path.relative('.', dir).replaceAll('\\', '/') || '.' : dir;
 }
 
 /** A value with regular expression signs is one pattern; PEFT takes a pattern as a string and names as a list. */

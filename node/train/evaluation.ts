@@ -19,6 +19,11 @@ export function openEvaluator({ options, terminal, say }: RunContext, { validati
   if (validation === undefined || options.eval_strategy === 'no') return undefined;
   const asked = options.eval_generate > 0 && validation.question ? `, ${options.eval_generate} of each task also answered` : '';
   say(`${validation.length} rows held out for evaluation${asked}.`);
+  const takers = [['wandb', 'W&B'], ['tensorboard', 'TensorBoard']] as const;
+  const asking = takers.flatMap(([name, shown]) => (options.report_to.includes(name) ? [shown] : []));
+  if (!options.track_pictures && asking.length > 0 && options.eval_generate > 0) {
+    say(`Pictures of predictions stay here; --track_pictures true gives them to ${asking.join(' and ')}.`);
+  }
   const isShown = terminal.isTty && options.report_to.includes('console');
   const onProgress = (done: number, total: number): void => {
     if (isShown) terminal.write(done < total ? `\r\x1b[KEvaluating: ${done} of ${total}` : '\r\x1b[K');

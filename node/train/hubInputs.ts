@@ -6,10 +6,12 @@ import { fetchDataset } from '../../src/hub/dataset.ts';
 import { fetchAdapter, fetchModel } from '../../src/hub/modelFiles.ts';
 import { downloadHooks } from '../../src/hub/progress.ts';
 import { hubSettingsFromEnv, parseHubId } from '../../src/hub/settings.ts';
+import type { HubSettings } from '../../src/hub/settings.ts';
 import type { Options } from '../../src/options.ts';
 import { UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import type { Terminal } from '../../src/track/console.ts';
+import { warnOnce } from '../tellOnce.ts';
 
 /** What fetching needs of its caller; a RunContext is one. */
 export interface FetchContext {
@@ -19,6 +21,13 @@ export interface FetchContext {
   readonly options: Pick<Options, 'report_to'>;
 }
 
+/** The hub's settings; what the user should know of them first is told once. */
+export async function hubOf({ platform, terminal }: Pick<FetchContext, 'platform' | 'terminal'>): Promise<HubSettings> {
+  const settings = await hubSettingsFromEnv(platform);
+  warnOnce(terminal, settings.warning);
+  return settings;
+}
+
 /**
  * A model folder as it is, or a hub id fetched. @param flag for messages, as `--base_model_hf`
  * @throws UserError where it is neither
@@ -26,14 +35,14 @@ export interface FetchContext {
 export async function modelFolder(context: FetchContext, flag: string, text: string): Promise<string> {
   return localOr(context, flag, text, 'a Hugging Face model folder, or a hub id as Qwen/Qwen2.5-VL-3B-Instruct,', async (id) => {
     const { platform } = context;
-    return (await fetchModel(platform, await hubSettingsFromEnv(platform), id, hooks(context, id.id))).dir;
+    return (await fetchModel(platform, await hubOf(context), id, hooks(context, id.id))).dir;
   });
 }
 
 export async function adapterFolder(context: FetchContext, flag: string, text: string): Promise<string> {
   return localOr(context, flag, text, 'the folder of a PEFT adapter, or a hub id,', async (id) => {
     const { platform } = context;
-    return (await fetchAdapter(platform, await hubSettingsFromEnv(platform), id, hooks(context, id.id))).dir;
+    return (await fetchAdapter(platform, await hubOf(context), id, hooks(context, id.id))).dir;
   });
 }
 
@@ -46,7 +55,7 @@ export async function dataFolder(
   return localOr(context, '--data_dir', text, 'the MedVision data folder, or a hub data set as YongchengYAO/MedVision,', async (id) => {
     const { platform } = context;
     const request = { ...id, tasks, split, plannerVersion: plannerVersion ?? undefined };
-    return (await fetchDataset(platform, await hubSettingsFromEnv(platform), request, hooks(context, id.id))).dir;
+    return (await fetchDataset(platform, await hubOf(context), request, hooks(context, id.id))).dir;
   });
 }
 

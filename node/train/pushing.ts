@@ -7,17 +7,18 @@ import { hubOrigin } from '../../src/hub/origin.ts';
 import { downloadHooks } from '../../src/hub/progress.ts';
 import { Pusher } from '../../src/hub/pusher.ts';
 import { HubError } from '../../src/hub/request.ts';
-import { hubSettingsFromEnv, parseHubId } from '../../src/hub/settings.ts';
+import { parseHubId } from '../../src/hub/settings.ts';
 import type { HubSettings } from '../../src/hub/settings.ts';
 import { createRepo, uploadFiles, whoAmI } from '../../src/hub/upload.ts';
 import type { UploadFile } from '../../src/hub/upload.ts';
 import { definitions } from '../../src/options.ts';
 import type { Definition, Options } from '../../src/options.ts';
-import { joinPath, UserError } from '../../src/platform.ts';
+import { joinPath, lastName, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { readTrainerState, TRAINER_STATE } from '../../src/train/checkpointFolder.ts';
 import type { TrainerState } from '../../src/train/checkpointFolder.ts';
 import type { RunContext } from './context.ts';
+import { hubOf } from './hubInputs.ts';
 
 /** Files of a folder that go to the hub: weights and what describes them; not the optimizer, the logs and the state of the run. */
 const PUSHED = /^(adapter_config\.json|adapter_model\.safetensors|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|config\.json|generation_config\.json|(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config|processor_config|video_preprocessor_config|chat_template)\.json|merges\.txt|tokenizer\.model|chat_template\.jinja)$/;
@@ -33,9 +34,9 @@ export interface Pushing {
 /** Logs in and makes the repositories, so that a wrong token is told before hours of work; a hub that is down is only noted. */
 export async function openPushing(context: RunContext, base: string): Promise<Pushing> {
   const { platform, options, stop, terminal, say } = context;
-  const settings = await hubSettingsFromEnv(platform);
-  if (settings.isOffline) throw new UserError('HF_HUB_OFFLINE is set, and --push_LoRA and --push_merged_model send to the hub: unset one of them.');
-  const adapterName = repoName('--lora_hub_repo', options.lora_hub_repo ?? lastPart(options.lora_checkpoint_dir), options);
+  const settings = await hubOf(context);
+  if (settings.isOffline) throw new UserError('HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) is set, and --push_LoRA and --push_merged_model send to the hub: unset one of them.');
+  const adapterName = repoName('--lora_hub_repo', options.lora_hub_repo ?? lastName(options.lora_checkpoint_dir), options);
   const repoOf = async (name: string): Promise<{ type: 'model'; id: string }> => ({
     type: 'model',
     id: name.includes('/') ? name : `${(await whoAmI(settings, stop)).name}/${name}`,
@@ -102,7 +103,7 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
       }
     },
     async merged(dir) {
-      const name = repoName('--merged_model_hf', options.merged_model_hf ?? lastPart(dir), options);
+      const name = repoName('--merged_model_hf', options.merged_model_hf ?? lastName(dir), options);
       say(`Pushing the merged model to ${settings.endpoint}.`);
       try {
         say(`Pushed: ${await push(name, 'merged', dir, 'Merged model', stop)}`);
@@ -131,10 +132,6 @@ function repoName(flag: string, given: string, options: Options): string {
   throw new UserError(`${flag}: ${JSON.stringify(name)} is no name for a hub repository. Expected NAME or OWNER/NAME of letters, digits, "-", "_" and "."; give one with ${flag}.`);
 }
 
-function lastPart(path: string): string {
-  return path.replace(/[\\/]+$/, '').split(/[\\/]/).at(-1) ?? path;
-}
-
 async function filesOf(platform: Platform, dir: string, base: string): Promise<UploadFile[]> {
   const names = (await platform.listDir(dir)).filter((name) => PUSHED.test(name));
   // The folder of a run may hold both an adapter and, from elsewhere, a model.
@@ -147,7 +144,7 @@ async function filesOf(platform: Platform, dir: string, base: string): Promise<U
         if (path !== 'adapter_config.json' || hubOrigin(base) !== undefined) return { path, content: { file } };
         // Where the base lies on this machine is nobody's business.
         const text = new TextDecoder().decode(await platform.readFile(file));
-        return { path, content: text.replace(JSON.stringify(base), JSON.stringify(lastPart(base))) };
+        return { path, content: text.replace(/("base_model_name_or_path": ")((?:[^"\\]|\\.)*)"/, (_, key: string, name: string) => `${key}${lastName(name)}"`) };
       }),
   );
 }
@@ -181,7 +178,7 @@ async function describeData(platform: Platform, options: Options): Promise<DataF
 const LISTS = [['AD', 'tasks_list_json_path_AD'], ['detect', 'tasks_list_json_path_detect'], ['TL', 'tasks_list_json_path_TL']] as const;
 
 async function dataLines(platform: Platform, options: Options): Promise<string[]> {
-  if (options.train_file !== null) return [`Conversations of \`${lastPart(options.train_file)}\`, SHA-256 \`${await hashFile(platform, options.train_file).catch(() => 'unknown')}\``];
+  if (options.train_file !== null) return [`Conversations of \`${lastName(options.train_file)}\`, SHA-256 \`${await hashFile(platform, options.train_file).catch(() => 'unknown')}\``];
   const lines: string[] = [];
   const origin = options.data_dir === null ? undefined : hubOrigin(options.data_dir);
   if (origin !== undefined) lines.push(`Hub data set ${origin.id} at commit \`${origin.commit}\``);

@@ -2,6 +2,7 @@
 import * as path from 'node:path';
 import process from 'node:process';
 import { joinPath, UserError } from '../../src/platform.ts';
+import { redact } from '../../src/track/secrets.ts';
 import { listCheckpoints, tidyRunFolder } from '../../src/train/checkpointFolder.ts';
 import { newestCheckpoint, openCheckpoint, setLaterAside } from '../../src/train/resume.ts';
 import type { OpenCheckpoint } from '../../src/train/resume.ts';
@@ -16,7 +17,7 @@ export interface Resume {
 
 /** On stderr, whatever `--report_to` says: that a checkpoint is damaged must not be missed. */
 function warn(text: string): void {
-  process.stderr.write(`Warning: ${text}\n`);
+  process.stderr.write(redact(`Warning: ${text}\n`));
 }
 
 /** Undefined without `--resume_from_checkpoint`. @throws UserError where nothing can be resumed */

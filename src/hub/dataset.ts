@@ -94,7 +94,7 @@ function missingVolumes({ repo, dir, isOffline }: Snapshot, wanted: ReadonlySet<
   const missing = [...wanted].filter((path) => !there.has(path));
   const place = isOffline ? `the cache of ${repo.id} (${dir})` : `the hub data set ${repo.id}`;
   const advice = isOffline
-    ? 'Run once with a network, without HF_HUB_OFFLINE.'
+    ? 'Run once with a network, without --offline true or HF_HUB_OFFLINE.'
     : "It may hold the annotations only, because the volumes' licence keeps them elsewhere: fetch those from their own source into a folder that has Datasets/, with the plans, and give that as --data_dir.";
   return new UserError(`${place} has ${there.size} of the ${wanted.size} volumes that the tasks need; missing are ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}. ${advice}`);
 }

@@ -1,7 +1,7 @@
 /** README.md of what is pushed: what it was made from, how, how good it is, and how to load it in Python. The head is the YAML that the hub reads. */
 import { stringify } from 'yaml';
 import { isTextOnly } from '../io/names.ts';
-import { redactConfig } from '../track/tracker.ts';
+import { redactConfig, withoutKnownSecrets } from '../track/secrets.ts';
 
 export interface ModelCard {
   kind: 'adapter' | 'merged' | 'full';
@@ -49,7 +49,7 @@ export function modelCard(card: ModelCard): string {
     section('Hyperparameters', hyperparameterTable(card.hyperparameters ?? {})),
     section('Loading it in Python', ['```python', ...loading(card), '```']),
   ];
-  return `${sections.filter(Boolean).join('\n\n')}\n`;
+  return withoutKnownSecrets(`${sections.filter(Boolean).join('\n\n')}\n`);
 }
 
 function section(title: string, lines: readonly string[]): string {

@@ -97,7 +97,7 @@ async function shardNames(platform: Platform, indexPath: string): Promise<string
 }
 
 function notAModel({ repo, dir, isOffline }: Snapshot, files: ReadonlyMap<string, HubFile>, name: string): UserError {
-  if (isOffline) return new UserError(`${repo.id}: the cache has no ${name} of it (${dir}). Run once with a network, without HF_HUB_OFFLINE.`);
+  if (isOffline) return new UserError(`${repo.id}: the cache has no ${name} of it (${dir}). Run once with a network, without --offline true or HF_HUB_OFFLINE.`);
   if (files.has('adapter_config.json')) {
     return new UserError(`${repo.id} is a LoRA adapter, not a model: give it as --init_adapter, and the model it belongs to as --base_model_hf.`);
   }

@@ -1,5 +1,7 @@
 /** From a folder back to the hub: a snapshot's path in the cache says which repository and commit it is. */
 
+import { lastName, withoutHome } from '../platform.ts';
+
 export interface HubOrigin {
   type: 'model' | 'dataset';
   /** `org/name` */
@@ -17,8 +19,16 @@ export function hubOrigin(dir: string): HubOrigin | undefined {
   return { type: type === 'dataset' ? 'dataset' : 'model', id: name.split('--').join('/'), commit, repoDir };
 }
 
-/** How an adapter's configuration names its base: by hub id and commit, which mean something on other machines, else by its folder. */
-export function baseModelNames(dir: string): { base_model_name_or_path: string; revision: string | null } {
+/** What a folder is called in files that are passed on: its hub id, else its own name. */
+export function publicName(dir: string): string {
+  return hubOrigin(dir)?.id ?? lastName(dir);
+}
+
+/**
+ * How an adapter's configuration names its base: by hub id and commit, which mean something on other machines, else by its folder, as PEFT does, unless that would
+ * tell whose home folder it lies in.
+ */
+export function baseModelNames(dir: string, home?: string): { base_model_name_or_path: string; revision: string | null } {
   const origin = hubOrigin(dir);
-  return origin === undefined ? { base_model_name_or_path: dir, revision: null } : { base_model_name_or_path: origin.id, revision: origin.commit };
+  return origin === undefined ? { base_model_name_or_path: withoutHome(dir, home), revision: null } : { base_model_name_or_path: origin.id, revision: origin.commit };
 }

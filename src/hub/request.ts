@@ -4,8 +4,8 @@
  * query of a signed address.
  */
 import { UserError } from '../platform.ts';
+import { redact } from '../track/secrets.ts';
 import type { Repo, HubSettings } from './settings.ts';
-import { withoutToken } from './settings.ts';
 
 /** An answer that is an error; `status` 0 where none came. */
 export class HubError extends UserError {
@@ -14,7 +14,7 @@ export class HubError extends UserError {
   readonly code: string;
 
   constructor(message: string, status: number, code = '', options?: ErrorOptions) {
-    super(message, options);
+    super(redact(message), options);
     this.status = status;
     this.code = code;
   }
@@ -128,7 +128,7 @@ class RetryLater extends Error {
 export function inWords(cause: unknown, settings: HubSettings, action: string): HubError {
   if (cause instanceof HubError) return cause;
   const isTimeout = cause instanceof Error && (cause.name === 'TimeoutError' || cause.name === 'AbortError');
-  const words = isTimeout ? `${settings.endpoint} does not answer` : `${settings.endpoint} cannot be reached (${withoutToken(reasons(cause), settings.token)})`;
+  const words = isTimeout ? `${settings.endpoint} does not answer` : `${settings.endpoint} cannot be reached (${redact(reasons(cause))})`;
   const hint = settings.networkHint === undefined ? '' : ` ${settings.networkHint}`;
   return new HubError(`Cannot ${action}: ${words}. Check the network and HF_ENDPOINT; with the files in the cache, HF_HUB_OFFLINE=1 works without a network.${hint}`, 0);
 }
@@ -146,13 +146,14 @@ function reasons(cause: unknown): string {
  */
 export async function send(settings: HubSettings, path: string, request: HubRequest, signal: AbortSignal): Promise<Response> {
   if (settings.isOffline) {
-    throw new HubError(`Cannot ${request.action}: HF_HUB_OFFLINE is set, so nothing is sent to the hub. Unset it, or use what is in the cache.`, -1, 'Offline');
+    throw new HubError(`Cannot ${request.action}: this run is offline (--offline true, or HF_HUB_OFFLINE is set), so nothing is sent to the hub. Leave that out, or use what is in the cache.`, -1, 'Offline');
   }
   let url = new URL(/^https?:\/\//.test(path) ? path : settings.endpoint + path);
+  const first = url.origin;
   const { method = 'GET', body } = request;
   for (let hops = 0; ; hops++) {
     const isHub = url.origin === new URL(settings.endpoint).origin;
-    const headers: Record<string, string> = { ...request.headers };
+    const headers = url.origin === first ? { ...request.headers } : withoutCredentials(request.headers);
     if (isHub && settings.token !== undefined) headers['Authorization'] = `Bearer ${settings.token}`;
     const response = await fetch(url, {
       method,
@@ -172,12 +173,17 @@ export async function send(settings: HubSettings, path: string, request: HubRequ
   }
 }
 
+/** What the hub gave for one host (an LFS action's header) is not for the one it redirects to. */
+function withoutCredentials(headers: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !/^(authorization|cookie|x-.*(token|key))$/i.test(name)));
+}
+
 /** The words for an error status. */
 async function failure(response: Response, settings: HubSettings, request: HubRequest): Promise<HubError> {
   const { status } = response;
   const code = response.headers.get('x-error-code') ?? '';
   const told = response.headers.get('x-error-message') ?? (await errorText(response));
-  const server = told === '' ? '' : ` The hub says: ${withoutToken(told, settings.token)}`;
+  const server = told === '' ? '' : ` The hub says: ${redact(told)}`;
   const wait = retryAfter(response.headers);
   const options = wait === undefined ? undefined : { cause: new RetryLater(wait) };
   return new HubError(`Cannot ${request.action}: ${statusWords(status, code, settings, request)}${server}`, status, code, options);
@@ -191,7 +197,7 @@ async function errorText(response: Response): Promise<string> {
   } catch {
     // plain text or a page
   }
-  return text.startsWith('<') ? '' : text.slice(0, 300);
+  return text.startsWith('<') ? '' : redact(text).slice(0, 300);
 }
 
 function statusWords(status: number, code: string, settings: HubSettings, { repo, revision }: HubRequest): string {

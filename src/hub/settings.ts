@@ -4,7 +4,8 @@
  */
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
-import { redact } from '../track/tracker.ts';
+import { plainHttpWarning } from '../track/plainHttp.ts';
+import { keepSecret, redact } from '../track/secrets.ts';
 
 export type RepoType = 'model' | 'dataset';
 
@@ -38,6 +39,8 @@ export interface HubSettings {
   times: HubTimes;
   /** Added to messages about a network that does not work. */
   networkHint?: string;
+  /** For the user, before anything is sent: the token would go unencrypted. */
+  warning?: string;
 }
 
 const DEFAULT_ENDPOINT = 'https://huggingface.co';
@@ -63,10 +66,13 @@ export async function hubSettingsFromEnv(platform: Platform): Promise<HubSetting
   const hfHome = path('HF_HOME') ?? below(path('XDG_CACHE_HOME') ?? below(home, '.cache'), 'huggingface');
   const cacheDir = path('HF_HUB_CACHE') ?? path('HUGGINGFACE_HUB_CACHE') ?? below(hfHome, 'hub');
   const { token, source } = await findToken(platform, env, path('HF_TOKEN_PATH') ?? below(hfHome, 'token'));
+  const endpoint = checkedEndpoint(env('HF_ENDPOINT') ?? DEFAULT_ENDPOINT, 'HF_ENDPOINT');
+  const warning = token === undefined ? undefined : plainHttpWarning('HF_ENDPOINT', endpoint, `the token of ${source ?? 'HF_TOKEN'}`);
   const isProxyUnused = platform.name === 'node' && (env('HTTPS_PROXY') ?? env('https_proxy')) !== undefined && env('NODE_USE_ENV_PROXY') === undefined;
   return {
     ...(isProxyUnused && { networkHint: 'HTTPS_PROXY is set, which Node uses from version 24 on, with NODE_USE_ENV_PROXY=1; Deno and Bun use it by themselves.' }),
-    endpoint: checkedEndpoint(env('HF_ENDPOINT') ?? DEFAULT_ENDPOINT, 'HF_ENDPOINT'),
+    ...(warning !== undefined && { warning }),
+    endpoint,
     token,
     tokenSource: source,
     isOffline: isTrue(env('HF_HUB_OFFLINE')) || isTrue(env('TRANSFORMERS_OFFLINE')),
@@ -95,6 +101,7 @@ async function findToken(
 /** A header with a line break in it would be refused by fetch with a message that shows it. */
 function checkedToken(token: string, source: string): string {
   const trimmed = token.trim();
+  keepSecret(trimmed);
   if (/^[\x21-\x7e]+$/.test(trimmed)) return trimmed;
   throw new UserError(`${source}: a hub token is one word of plain characters (hf_…); what stands there has spaces, line breaks or other signs in it. Copy the token again.`);
 }
@@ -143,9 +150,4 @@ export function parseHubId(text: string): { id: string; revision: string | undef
   if (!id.includes('/') || !ID.test(id) || id.includes('--') || id.includes('..') || /\.git$/.test(id)) return undefined;
   if (revision !== undefined && !/^[\w][\w./-]*$/.test(revision)) return undefined;
   return { id, revision };
-}
-
-/** Text without the token, whatever it looks like. */
-export function withoutToken(text: string, token: string | undefined): string {
-  return redact(token === undefined || token.length < 4 ? text : text.replaceAll(token, '***'));
 }

@@ -76,8 +76,8 @@ async function fromCache(platform: Platform, cache: RepoCache, repo: Repo, revis
   const commit = await cachedCommit(platform, cache, revision);
   if (commit === undefined) {
     throw new HubError(
-      `${repo.id} at revision ${revision} is not in the cache (${cache.dir}), and HF_HUB_OFFLINE keeps it from being fetched. ` +
-        'Unset HF_HUB_OFFLINE once, or copy the cache from a machine that has it.',
+      `${repo.id} at revision ${revision} is not in the cache (${cache.dir}), and this run is offline (--offline true, or HF_HUB_OFFLINE is set). ` +
+        'Leave that out once, or copy the cache from a machine that has it.',
       -1,
       'Offline',
     );
@@ -113,7 +113,7 @@ async function fromCache(platform: Platform, cache: RepoCache, repo: Repo, revis
     fetch: async (files) => {
       for (const file of files) {
         if (await platform.exists(joinPath(dir, file.path))) continue;
-        throw new UserError(`${file.path} of ${repo.id} is not in the cache (${dir}). Run once with a network, without HF_HUB_OFFLINE.`);
+        throw new UserError(`${file.path} of ${repo.id} is not in the cache (${dir}). Run once with a network, without --offline true or HF_HUB_OFFLINE.`);
       }
     },
     finish: () => Promise.resolve(),

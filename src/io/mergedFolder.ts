@@ -3,7 +3,7 @@
  * updates added and whole modules replaced. Everything streams in blocks of rows, so a model of any size needs a few tens of MB. An output head
  * that was tied to the embedding and is no more is written beside it, and the configuration says so: transformers would otherwise tie the two again.
  */
-import { joinPath, UserError, type Platform } from '../platform.ts';
+import { joinPath, lastName, UserError, type Platform } from '../platform.ts';
 import { copyCompanionFiles, statedAsFloat32 } from './companionFiles.ts';
 import { f32ToBf16, f32ToF16 } from './halfFloat.ts';
 import { withJsonMember } from './jsonText.ts';
@@ -251,7 +251,9 @@ async function writeIndex(platform: Platform, base: ModelFolder, shards: readonl
 
 function modelCard(adapter: OpenAdapter, base: ModelFolder): string {
   const { config } = adapter;
-  const name = config.base_model_name_or_path ?? base.dir;
+  const given = config.base_model_name_or_path ?? base.dir;
+  // A hub id, or the name of a folder of this machine.
+  const name = /^[\w][\w.-]*\/[\w.-]+$/.test(given) ? given : lastName(given);
   const kind = [config.use_dora ? 'DoRA' : 'LoRA', config.use_rslora ? 'rank-stabilised' : ''].filter((word) => word !== '').join(', ');
   const lines = [
     '---', `base_model: ${JSON.stringify(name)}`, 'library_name: transformers', 'tags:', '- merged', '- lora', '---', '',

@@ -6,11 +6,11 @@ import type { Definition } from './definition.ts';
 
 export const dataOptions = {
   train_file: {
-    group: 'Data', type: 'string', default: null,
+    group: 'Data', type: 'string', default: null, place: 'path',
     help: 'JSONL of conversations, {"messages":[…],"images":[…]} a line; image paths are absolute or relative to the file.',
   },
   val_file: {
-    group: 'Data', type: 'string', default: null,
+    group: 'Data', type: 'string', default: null, place: 'path',
     help: 'The same for validation, every --eval_steps; goes with --train_file.',
   },
   mask: {
@@ -48,15 +48,15 @@ export const dataOptions = {
   },
 
   data_dir: {
-    group: 'Task lists', type: 'string', default: null, env: 'MedVision_DATA_DIR',
+    group: 'Task lists', type: 'string', default: null, place: 'path or hub id', env: 'MedVision_DATA_DIR',
     help: 'MedVision data folder, the one with Datasets/ in it; or the hub data set ORG/NAME[@REVISION], of which what the tasks need is fetched. Required with task lists.',
   },
   tasks_list_json_path_AD: {
-    group: 'Task lists', type: 'string', default: null,
+    group: 'Task lists', type: 'string', default: null, place: 'path',
     help: 'Task list of angles and distances: JSON, task names as keys.',
   },
-  tasks_list_json_path_detect: { group: 'Task lists', type: 'string', default: null, help: 'Task list of detection.' },
-  tasks_list_json_path_TL: { group: 'Task lists', type: 'string', default: null, help: 'Task list of tumour and lesion sizes.' },
+  tasks_list_json_path_detect: { group: 'Task lists', type: 'string', default: null, place: 'path', help: 'Task list of detection.' },
+  tasks_list_json_path_TL: { group: 'Task lists', type: 'string', default: null, place: 'path', help: 'Task list of tumour and lesion sizes.' },
   planner_version: {
     group: 'Task lists', type: 'string', default: null, env: 'MedVision_PLANNER_VERSION',
     help: 'Version of the benchmark plans, as 1.0.0. Unset: the newest plan of each dataset.',
@@ -66,7 +66,7 @@ export const dataOptions = {
     help: "corrected: box edges with the last pixel, stated image size, one word a unit. reference: medvision_bm's prompts and targets to the character.",
   },
   export_jsonl: {
-    group: 'Task lists', type: 'string', default: null,
+    group: 'Task lists', type: 'string', default: null, place: 'path',
     help: 'Also write the rows to this file as JSON lines: task, split, image file and slice, prompt, target, SHA-256 of the picture.',
   },
   intensity: {
@@ -121,7 +121,7 @@ export const dataOptions = {
     help: 'Train on the folder that was prepared with these settings; an error names each setting in which it differs. Volumes and plans need not be there.',
   },
   prepared_ds_dir: {
-    group: 'Task lists', type: 'string', default: null,
+    group: 'Task lists', type: 'string', default: null, place: 'path',
     help: 'Folder of the prepared rows (Parquet, manifest.json). Given without --skip_process_dataset, it is made or completed first. ' +
       'Unset: DATA_DIR/SFT_datasets/<model_type>/<name of the settings>.',
   },

@@ -38,6 +38,8 @@ export type Definition = Described &
         readonly default: string | null;
         /** The words true and false mean something, and a recipe may have them without quotes. */
         readonly orBoolean?: true;
+        /** It names a file or folder of this machine, or one or else a hub id: logs show its last part. */
+        readonly place?: 'path' | 'path or hub id';
       }
     | { readonly type: 'enum'; readonly default: string | null; readonly choices: readonly string[]; readonly refusedChoices?: Readonly<Record<string, string>> }
     | {

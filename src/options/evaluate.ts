@@ -2,6 +2,7 @@
 import { UserError } from '../platform.ts';
 import { dataOptions } from './data.ts';
 import type { Definition } from './definition.ts';
+import { hubOptions } from './hub.ts';
 import type { OptionsOf, Parsed, Program } from './program.ts';
 import { trainingOptions } from './training.ts';
 
@@ -14,6 +15,7 @@ const {
 
 const definitions = {
   config,
+  offline: { ...hubOptions.offline, help: 'Connect to nothing: models, adapters and data come from folders or the cache, as with HF_HUB_OFFLINE=1.' },
   base_model_hf: {
     ...base_model_hf, help: 'The model: base or merged; a Hugging Face model folder, or a hub id. Not needed with --samples.',
   },

@@ -2,6 +2,10 @@
 import type { Definition } from './definition.ts';
 
 export const hubOptions = {
+  offline: {
+    group: 'Model', type: 'boolean', default: false,
+    help: 'Connect to nothing: models, adapters and data come from folders or the cache, as with HF_HUB_OFFLINE=1, and W&B keeps its files here, as with WANDB_MODE=offline.',
+  },
   push_LoRA: {
     group: 'Merging and sharing', type: 'boolean', default: false,
     help: 'Push the adapter to the hub after each save and at the end, in the background; while one push is under way only the newest save waits. Needs HF_TOKEN or `hf auth login`.',

@@ -6,14 +6,14 @@ import type { Definition } from './definition.ts';
 
 
 export const trainingOptions = {
-  config: { group: 'Model', type: 'string', default: null, aliases: ['recipe'], help: 'YAML file with these same names; flags override it.' },
+  config: { group: 'Model', type: 'string', default: null, place: 'path', aliases: ['recipe'], help: 'YAML file with these same names; flags override it.' },
   run_name: { group: 'Model', type: 'string', default: 'sft', help: 'Name of the run, in logs and in the default output folder.' },
   base_model_hf: {
-    group: 'Model', type: 'string', default: null, aliases: ['model_name_or_path'],
+    group: 'Model', type: 'string', default: null, place: 'path or hub id', aliases: ['model_name_or_path'],
     help: 'Base model: a Hugging Face model folder (config.json, *.safetensors, tokenizer.json), or a hub id, ORG/NAME or ORG/NAME@REVISION, which is fetched into the cache ' +
       'that Python uses too. Required.',
   },
-  init_adapter: { group: 'Model', type: 'string', default: null, help: 'PEFT adapter to go on from, a folder or a hub id; its own rank, alpha and targets hold.' },
+  init_adapter: { group: 'Model', type: 'string', default: null, place: 'path or hub id', help: 'PEFT adapter to go on from, a folder or a hub id; its own rank, alpha and targets hold.' },
   finetune: { group: 'Model', type: 'enum', default: 'lora', choices: ['lora', 'full'], help: 'Train a LoRA adapter, or every weight of the model.' },
   quantization: {
     group: 'Model', type: 'enum', default: 'none', choices: ['none', 'nf4'],
@@ -92,7 +92,7 @@ export const trainingOptions = {
   },
 
   lora_checkpoint_dir: {
-    group: 'Output', type: 'string', default: 'outputs/{run_name}', aliases: ['output_dir'],
+    group: 'Output', type: 'string', default: 'outputs/{run_name}', place: 'path', aliases: ['output_dir'],
     help: 'Folder for the adapter, its checkpoint-N folders, and the log; {run_name} is filled in.',
   },
   overwrite: {
@@ -116,7 +116,7 @@ export const trainingOptions = {
     help: 'Where figures go: console, jsonl (trainer_log.jsonl in the output folder), tensorboard (event files in its folder runs), wandb, none.',
   },
   resume_from_checkpoint: {
-    group: 'Output', type: 'string', default: 'false', orBoolean: true,
+    group: 'Output', type: 'string', default: 'false', place: 'path', orBoolean: true,
     help: 'true: go on from the newest whole checkpoint in the output folder (from the start where there is none yet), to the bit as if there had been no break. ' +
       'Or a checkpoint folder to go on from. The same base, adapter, rows, seed and rows a step are needed.',
   },
@@ -158,7 +158,7 @@ export const trainingOptions = {
     help: 'Do not train: merge the adapter in --lora_checkpoint_dir (its last checkpoint, where a run has not ended), or that of --init_adapter. Needs no GPU.',
   },
   merged_model_dir: {
-    group: 'Merging and sharing', type: 'string', default: null,
+    group: 'Merging and sharing', type: 'string', default: null, place: 'path',
     help: 'Folder of the merged model; {run_name} is filled in. Where it is not given: that of --lora_checkpoint_dir with _merged behind it.',
   },
   merged_dtype: {

@@ -3,7 +3,7 @@
  * file or a pipe: a line for every row of figures. Both end in a table. Text goes through a Terminal, so that Node, a worker and a test
  * look alike; there are no colours, so that nothing needs to be switched off.
  */
-import { redact } from './tracker.ts';
+import { redact } from './secrets.ts';
 import type { Progress, Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
 export interface Terminal {

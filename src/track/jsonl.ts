@@ -3,7 +3,7 @@
  * `step` and Hugging Face's keys; other lines have an `event`: start (with the options), info, warning, finish.
  */
 import type { Platform } from '../platform.ts';
-import { redact, redactConfig } from './tracker.ts';
+import { redactConfig } from './secrets.ts';
 import type { Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
 type JsonlFiles = Pick<Platform, 'appendFile' | 'exists' | 'readFile' | 'writeFile'>;
@@ -33,7 +33,7 @@ export class JsonlTracker implements Tracker {
     }
     const mend = before !== undefined && before.length > 0 && before[before.length - 1] !== 0x0a ? '\n' : '';
     const { name, totalSteps, firstStep, facts, config } = run;
-    await this.#append({ event: 'start', time: this.#time(), name, total_steps: totalSteps, first_step: firstStep, facts, config: redactConfig(config) }, mend);
+    await this.#append({ event: 'start', time: this.#time(), name, total_steps: totalSteps, first_step: firstStep, facts, config }, mend);
   }
 
   progress(): void {}
@@ -43,7 +43,7 @@ export class JsonlTracker implements Tracker {
   }
 
   event(level: 'info' | 'warning', text: string): Promise<void> {
-    return this.#append({ event: level, time: this.#time(), text: redact(text) });
+    return this.#append({ event: level, time: this.#time(), text });
   }
 
   finish({ outcome, figures, files }: Summary): Promise<void> {
@@ -56,7 +56,7 @@ export class JsonlTracker implements Tracker {
 
   /** One line after the other, in the order told, even where the caller does not wait. */
   #append(entry: Row | Record<string, unknown>, before = ''): Promise<void> {
-    const line = `${before}${JSON.stringify(entry, asJson)}\n`;
+    const line = `${before}${JSON.stringify(redactConfig(entry), asJson)}\n`;
     const written = this.#queue.then(() => this.#platform.appendFile(this.path, line));
     this.#queue = written.catch(() => undefined); // the caller hears of it; later lines are tried again
     return written;

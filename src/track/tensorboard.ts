@@ -9,7 +9,7 @@ import type { AppendFile, Platform } from '../platform.ts';
 import { bytesField, doubleField, floatField, integerField, messageField, stringField } from './protobuf.ts';
 import type { Field } from './protobuf.ts';
 import { tagOf } from './tags.ts';
-import { redactConfig } from './tracker.ts';
+import { redact, redactConfig } from './secrets.ts';
 import type { Picture, Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
 const CRC32C = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -94,7 +94,7 @@ export class TensorBoardTracker implements Tracker {
 
   /** The image, and its caption as a text under the same tag: TensorBoard shows none below an image. */
   picture(key: string, picture: Picture): void {
-    this.#pictures.push(image(tagOf(key), picture), text(tagOf(key), picture.caption));
+    this.#pictures.push(image(tagOf(key), picture), text(tagOf(key), redact(picture.caption)));
   }
 
   log(row: Row, step: number): Promise<void> {

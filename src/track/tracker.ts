@@ -100,27 +100,3 @@ export function allOf(trackers: readonly Tracker[]): Tracker {
     state: () => Object.assign({}, ...trackers.map((tracker) => tracker.state?.() ?? {})) as Record<string, unknown>,
   };
 }
-
-const SECRET_NAME = /(^|_)(token|api_?key|secret|password|credentials?)$/i;
-const HASH_NAME = /(^|_)(sha|commit|revision|hash)$/i;
-/** Hugging Face tokens; W&B keys, new and old (40 hex digits, but for those in a path: the hub's snapshot folders); NAME=value; passwords in addresses. */
-const SECRETS: readonly [RegExp, string][] = [
-  [/\bhf_[A-Za-z0-9]{16,}\b/g, '***'],
-  [/\bwandb_v\d_[A-Za-z0-9_]{16,}\b/g, '***'],
-  [/(?<![\w/@-])[0-9a-f]{40}(?![\w/])/g, '***'],
-  [/\b([A-Z_]*(?:TOKEN|API_KEY|SECRET|PASSWORD))=\S+/g, '$1=***'],
-  [/(\b[a-z][a-z+]*:\/\/)[^\s/@:]+:[^\s/@]+@/gi, '$1***@'],
-];
-
-/** The text without what looks like a credential. */
-export function redact(text: string): string {
-  return SECRETS.reduce((out, [pattern, replacement]) => out.replace(pattern, replacement), text);
-}
-
-/** A copy of a configuration without credentials: by the name of the field, and by the look of its text. */
-export function redactConfig(value: unknown, name = ''): unknown {
-  if (typeof value === 'string') return value !== '' && SECRET_NAME.test(name) ? '***' : HASH_NAME.test(name) ? value : redact(value);
-  if (Array.isArray(value)) return value.map((item) => redactConfig(item, name));
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redactConfig(item, key)]));
-  return value;
-}

@@ -10,7 +10,7 @@ import type { AnswerScore } from '../data/medvision/metrics.ts';
 import type { TaskTag } from '../data/medvision/tasks.ts';
 import { resizeImage } from '../data/resize.ts';
 import type { DecodedImage, Platform } from '../platform.ts';
-import { redact } from '../track/tracker.ts';
+import { redact } from '../track/secrets.ts';
 import type { Picture, Tracker } from '../track/tracker.ts';
 
 /** Of each task, at every evaluation. */

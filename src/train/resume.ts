@@ -91,7 +91,7 @@ export async function loadBest(session: Session, state: TrainerState, runDir: st
     return false;
   }
   const moved = joinPath(runDir, checkpointName(step));
-  const dir = (await session.platform.isDirectory(path)) ? path : moved;
+  const dir = (await session.platform.isDirectory(moved)) ? moved : path;
   try {
     await session.load((await openCheckpoint(session.platform, dir)).dir);
   } catch (error) {

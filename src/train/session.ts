@@ -82,7 +82,7 @@ export class Session {
     const { state = this.arena.live(), platform = this.platform } = from;
     const sources = new Map([...this.plan.trained].map(([name, shape]) => [name, { shape, data: () => state.values(name) }]));
     if (this.plan.config) {
-      await writeAdapter(platform, dir, { ...this.plan.config, ...baseModelNames(this.baseModel) }, sources, this.modelType);
+      await writeAdapter(platform, dir, { ...this.plan.config, ...baseModelNames(this.baseModel, platform.env('HOME')) }, sources, this.modelType);
       return;
     }
     await platform.makeDir(dir);

@@ -5,7 +5,7 @@
 import type { Example } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
-import { joinPath, UserError } from '../platform.ts';
+import { joinPath, UserError, withoutHome } from '../platform.ts';
 import type { Row, Tracker } from '../track/tracker.ts';
 import { BestModel } from './bestModel.ts';
 import type { BestModelSettings } from './bestModel.ts';
@@ -182,7 +182,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
   };
   const save = async (): Promise<void> => {
     if (!saver || !identity || step === 0) return;
-    const isBest = best.willSave(step, saver.pathOf(step));
+    const isBest = best.willSave(step, withoutHome(saver.pathOf(step), session.platform.env('HOME')));
     const epoch = microBatchesOf(step, plan, settings.gradient_accumulation_steps);
     const fixed = {
       step,

@@ -84,6 +84,7 @@ describe('main', () => {
       argv, env: {}, platform: platformWith({}),
       stdout: { write: (text) => void (seen.out += text), isTty: false, columns: 80 },
       writeError: (text) => void (seen.error += text),
+      goOffline: () => undefined,
       onInterrupt(act) {
         seen.interrupt = act;
         return () => void (seen.released = true);

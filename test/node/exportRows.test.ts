@@ -1,5 +1,5 @@
 /** `--export_jsonl` on the embedded sample, with the base model of this repository, against what the reference system made of the same rows. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -25,6 +25,7 @@ async function exported(flags: Record<string, string>): Promise<ExportRow[]> {
   const terminal = { write: () => undefined, isTty: false, columns: 100 };
   const context = { platform: nodePlatform, options, stop: new AbortController().signal, terminal, say: () => undefined };
   expect(await exportRows(context, base)).toBe(true);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
   return rows<ExportRow>(path);
 }
 

@@ -57,6 +57,11 @@ describe('--process_dataset_only', () => {
       expect(ended.error).toBe('');
       expect(ended.code).toBe(0);
       trees.push(tree(dir));
+      // Pictures of patients, written by threads too: for their user alone.
+      expect(statSync(dir).mode & 0o777).toBe(0o700);
+      for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((one) => /\.(parquet|png)$/.test(one))) {
+        expect([name, statSync(join(dir, name)).mode & 0o777]).toEqual([name, 0o600]);
+      }
     }
     const [first = new Map<string, string>()] = trees;
     expect([...first.keys()].filter((name) => name.endsWith('.png')).length).toBeGreaterThan(50);

@@ -68,7 +68,7 @@ describe('trackers of a run', () => {
     const flags: Flags = {
       base_model_hf: tinyModel, train_file: join(dir, 'rows.jsonl'), val_file: join(dir, 'held.jsonl'), lora_checkpoint_dir: out, run_name: 'pictured', max_steps: 2,
       per_device_train_batch_size: 1, gradient_accumulation_steps: 1, save_steps: 1, eval_steps: 2, eval_generate: 3, eval_max_new_tokens: 4,
-      report_to: 'console,tensorboard,wandb',
+      report_to: 'console,tensorboard,wandb', track_pictures: true,
     };
     const first = await runTrain(flags);
     expect(first.code, first.error).toBe(0);

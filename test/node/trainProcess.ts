@@ -20,7 +20,7 @@ export interface Ended {
 const LIMIT_MS = 90_000;
 
 /** A build of one's own in place of dist/, for work beside others. */
-const dist = process.env['VERNIER_DIST'] ?? join(repository, 'dist');
+export const dist = process.env['VERNIER_DIST'] ?? join(repository, 'dist');
 
 export function buildCommandLine(): void {
   if (process.env['VERNIER_DIST'] !== undefined) return;

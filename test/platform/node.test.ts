@@ -1,13 +1,13 @@
 /** The Node platform: images as PIL decodes them, files whole or not at all, errors in words. */
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { dawnFlags, nodePlatform } from '../../node/platform.ts';
-import { UserError } from '../../src/platform.ts';
+import { ownFiles, UserError } from '../../src/platform.ts';
 
 const pictures = fileURLToPath(new URL('../golden/images', import.meta.url));
 const digests = JSON.parse(readFileSync(join(pictures, 'rgb_sha256.json'), 'utf8')) as Record<
@@ -47,6 +47,29 @@ describe('images', () => {
 
 describe('files', () => {
   let dir = '';
+  test('made private are for their user alone; the folders above them, and what was there, keep theirs', async () => {
+    const mode = (...parts: string[]): string => (statSync(join(dir, ...parts)).mode & 0o777).toString(8);
+    const umask = process.umask(0o022);
+    try {
+      const own = ownFiles(nodePlatform);
+      await own.makeDir(join(dir, 'above/own'));
+      await own.makeDir(join(dir, 'above/own'));
+      await own.writeFile(join(dir, 'above/own/whole'), 'x');
+      await own.appendFile(join(dir, 'above/own/grown'), 'x');
+      await (await own.createFile(join(dir, 'above/own/made'))).commit();
+      await (await own.native!.openAppend(join(dir, 'above/own/opened'))).close();
+      expect([mode('above'), mode('above/own'), ...['whole', 'grown', 'made', 'opened'].map((name) => mode('above/own', name))]).toEqual(['755', '700', '600', '600', '600', '600']);
+      await nodePlatform.makeDir(join(dir, 'open'));
+      await nodePlatform.writeFile(join(dir, 'open/file'), 'x');
+      await own.makeDir(join(dir, 'open'));
+      await own.appendFile(join(dir, 'open/file'), 'y');
+      expect([mode('open'), mode('open/file')]).toEqual(['755', '644']);
+      await expect(own.makeDir(join(dir, 'open/file'))).rejects.toThrow('it exists already and is not a folder');
+    } finally {
+      process.umask(umask);
+    }
+  });
+
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'vernier-'));
   });

@@ -40,6 +40,9 @@ async function openPage(address: AddressInfo | string | null | undefined, path =
   const page = await browser.newPage();
   const messages: string[] = [];
   page.on('pageerror', (error) => messages.push(error.message));
+  page.on('console', (message) => {
+    if (/Content.Security.Policy/i.test(message.text())) messages.push(message.text());
+  });
   await page.goto(`http://localhost:${address.port}${path}`);
   return { page, messages };
 }

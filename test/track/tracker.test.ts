@@ -1,6 +1,6 @@
-/** Several trackers as one, and what is kept out of every log. */
+/** Several trackers as one. */
 import { describe, expect, it } from 'vitest';
-import { allOf, redact, redactConfig } from '../../src/track/tracker.ts';
+import { allOf } from '../../src/track/tracker.ts';
 import type { Row, RunInfo, Tracker } from '../../src/track/tracker.ts';
 
 const RUN: RunInfo = { name: 'r', totalSteps: 2, firstStep: 0, facts: {}, config: {} };
@@ -48,28 +48,5 @@ describe('allOf', () => {
 
   it('fails the run where a log cannot even begin', async () => {
     await expect(allOf([recorder('start')]).start(RUN)).rejects.toThrow('disk full');
-  });
-});
-
-describe('redact', () => {
-  const key = '0123456789abcdef'.repeat(3).slice(0, 40);
-  it.each([
-    ['token hf_AbCdEfGhIjKlMnOpQrStUv used', 'token *** used'],
-    [`key ${key}.`, 'key ***.'],
-    [`WANDB_API_KEY=${key} HF_TOKEN=short`, 'WANDB_API_KEY=*** HF_TOKEN=***'],
-    ['https://me:pass@hub.example/x', 'https://***@hub.example/x'],
-  ])('%s', (text, expected) => {
-    expect(redact(text)).toBe(expected);
-  });
-
-  it('leaves the rest alone', () => {
-    const text = `models/snapshots/${key}/config.json  num_tokens 12  loss_reduction token  /root/hf_models`;
-    expect(redact(text)).toBe(text);
-  });
-
-  it('knows fields by name', () => {
-    expect(redactConfig({ hf_token: 'x', apiKey: 1, WANDB_API_KEY: 'abc', loss_reduction: 'token', revision: key, list: ['hf_AbCdEfGhIjKlMnOpQrStUv'], inner: { password: 'p' } })).toEqual({
-      hf_token: '***', apiKey: 1, WANDB_API_KEY: '***', loss_reduction: 'token', revision: key, list: ['***'], inner: { password: '***' },
-    });
   });
 });

@@ -34,7 +34,7 @@ export async function exportJsonl(
   { train, validation, volumes }: Pick<CollectedSamples, 'train' | 'validation' | 'volumes'>,
   { stop, onProgress }: { stop?: AbortSignal; onProgress?: (rows: number) => void } = {},
 ): Promise<number | undefined> {
-  const file = await platform.createFile(path);
+  const file = await platform.createFile(path, { isPrivate: true });
   try {
     let text = '';
     let rows = 0;

@@ -13,7 +13,7 @@ const TEMPORARY = /\.tmp-[\d-]+$/;
 
 /** Makes the folder. @throws UserError for one that holds something else: its files would be taken for ours */
 export async function checkFolder(platform: Platform, dir: string): Promise<void> {
-  await platform.makeDir(dir);
+  await platform.makeDir(dir, { isPrivate: true });
   const names = (await platform.listDir(dir)).filter((name) => !TEMPORARY.test(name));
   if (names.length === 0 || names.includes(MANIFEST) || names.includes(NOTES)) return;
   throw new UserError(`${dir} is not empty and holds no prepared data (${names.slice(0, 3).join(', ')}…). Give --prepared_ds_dir a new or empty folder.`);

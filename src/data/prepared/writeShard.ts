@@ -44,7 +44,8 @@ export async function writeShard(platform: Platform, job: ShardJob, slice: Slice
   }
   const rows = samples.map((sample, i): PreparedRow => ({ sample, image: images[i] ?? null, lengthEstimate: job.lengthEstimates[i] ?? 0 }));
   const bytes = encodeShard(rows, storage === 'none' ? GROUP_ROWS.annotations : GROUP_ROWS.pictures);
-  await platform.writeFile(joinPath(job.dir, job.file), bytes);
+  // Pictures of patients, or where they are.
+  await platform.writeFile(joinPath(job.dir, job.file), bytes, { isPrivate: true });
   return { file: job.file, rows: rows.length, bytes: bytes.length, sha256: await sha256Hex(bytes) };
 }
 
@@ -57,7 +58,7 @@ async function picture(platform: Platform, sample: MedvisionSample, path: string
 async function writePicture(platform: Platform, path: string, png: Uint8Array): Promise<void> {
   if (await platform.exists(path)) return;
   await platform.makeDir(parentPath(path));
-  await platform.writeFile(path, png);
+  await platform.writeFile(path, png, { isPrivate: true });
 }
 
 const PLANES = ['sagittal', 'coronal', 'axial'] as const;

@@ -1,6 +1,6 @@
 /** Requests to a W&B server: GraphQL, the file stream that takes a run's lines, and uploads. What can be tried again is told apart from what cannot. */
 import { UserError } from '../../platform.ts';
-import { redact } from '../tracker.ts';
+import { keepSecret, redact } from '../secrets.ts';
 
 /** The server did not answer, or asked to come back later: try again. */
 export class WandbUnavailable extends Error {
@@ -14,6 +14,7 @@ export class WandbUnavailable extends Error {
 }
 
 const RETRIED = new Set([408, 409, 425, 429]);
+const MAX_REDIRECTS = 4;
 
 export class WandbClient {
   readonly baseUrl: string;
@@ -22,6 +23,7 @@ export class WandbClient {
 
   constructor(baseUrl: string, apiKey: string, timeoutMs = 20_000) {
     this.baseUrl = baseUrl;
+    keepSecret(apiKey);
     this.#authorization = `Basic ${btoa(`api:${apiKey}`)}`;
     this.#timeoutMs = timeoutMs;
   }
@@ -66,9 +68,10 @@ export class WandbClient {
     let response: Response;
     let text: string;
     try {
-      response = await fetch(url, { ...request, signal: AbortSignal.timeout(this.#timeoutMs) });
+      response = await this.#follow(url, request, what);
       text = await response.text();
     } catch (error) {
+      if (error instanceof UserError) throw error;
       throw new WandbUnavailable(redact(`W&B at ${this.baseUrl} cannot be reached: ${reason(error)}`));
     }
     if (response.ok) return text;
@@ -82,7 +85,30 @@ export class WandbClient {
           'may write to its project.',
       );
     }
-    throw new UserError(redact(`W&B at ${this.baseUrl} refused ${what} (HTTP ${status}): ${text.slice(0, 300)}`));
+    throw new UserError(redact(`W&B at ${this.baseUrl} refused ${what} (HTTP ${status}): ${redact(text).slice(0, 300)}`));
+  }
+
+  /** Follows redirects within one origin; another host gets neither the key nor what was to be sent. @throws UserError for one to elsewhere */
+  async #follow(url: string, request: RequestInit, what: string): Promise<Response> {
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    for (let at = new URL(url), hops = 0; ; hops++) {
+      const response = await fetch(at, { ...request, signal, redirect: 'manual' });
+      const location = response.headers.get('location');
+      if (response.status < 300 || response.status > 399 || location === null) return response;
+      await response.body?.cancel().catch(() => undefined);
+      const to = new URL(location, at);
+      // 301 to 303 would make a GET of it, which stores nothing.
+      if (to.origin === at.origin && [307, 308].includes(response.status) && hops < MAX_REDIRECTS) {
+        at = to;
+        continue;
+      }
+      throw new UserError(
+        redact(
+          `W&B at ${at.origin} redirects ${what} (HTTP ${response.status}) to ${to.origin}${to.pathname}, which is not followed: ` +
+            'your key and figures are for the host you named. If that is the right server, give its address in WANDB_BASE_URL.',
+        ),
+      );
+    }
   }
 }
 

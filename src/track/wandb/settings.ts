@@ -1,6 +1,8 @@
 /** What the W&B tracker is told: options first, then the variables and the netrc file that the official client reads. */
 import { joinPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
+import { plainHttpWarning } from '../plainHttp.ts';
+import { keepSecret } from '../secrets.ts';
 
 export interface WandbOptions {
   wandb_project: string | null;
@@ -19,6 +21,8 @@ export interface WandbSettings {
   baseUrl: string;
   /** Absent offline. */
   apiKey?: string;
+  /** For the user, before anything is sent: the key would go unencrypted. */
+  warning?: string;
   entity?: string;
   project: string;
   name: string;
@@ -40,15 +44,17 @@ const MODES = ['online', 'offline', 'disabled'] as const;
  */
 export async function wandbSettings(platform: Platform, options: WandbOptions, runName: string, outputDir: string): Promise<WandbSettings> {
   const env = (name: string): string | undefined => platform.env(name) || undefined;
-  const baseUrl = (env('WANDB_BASE_URL') ?? 'https://api.wandb.ai').replace(/\/+$/, '');
+  const baseUrl = checkedAddress(env('WANDB_BASE_URL') ?? 'https://api.wandb.ai');
   const mode = options.wandb_mode ?? oneOf('WANDB_MODE', env('WANDB_MODE') ?? 'online', MODES);
   const apiKey = mode === 'online' ? (env('WANDB_API_KEY') ?? (await netrcKey(platform, baseUrl))) : undefined;
+  keepSecret(apiKey);
   if (mode === 'online' && apiKey === undefined) {
     throw new UserError(
       `W&B has no API key: set the environment variable WANDB_API_KEY (${appUrl(baseUrl)}/authorize shows it), run \`wandb login\` once, give --wandb_mode offline, ` +
         'or leave wandb out of --report_to.',
     );
   }
+  const warning = apiKey === undefined ? undefined : plainHttpWarning('WANDB_BASE_URL', baseUrl, 'the API key of W&B');
   const id = options.wandb_run_id ?? env('WANDB_RUN_ID');
   if (id !== undefined && /[/\\#?%:]|^$/.test(id)) throw new UserError(`--wandb_run_id ${id}: an id has none of / \\ # ? % : in it; choose another.`);
   const entity = options.wandb_entity ?? env('WANDB_ENTITY');
@@ -56,6 +62,7 @@ export async function wandbSettings(platform: Platform, options: WandbOptions, r
     mode,
     baseUrl,
     ...(apiKey !== undefined && { apiKey }),
+    ...(warning !== undefined && { warning }),
     ...(entity !== undefined && { entity }),
     project: options.wandb_project ?? env('WANDB_PROJECT') ?? 'vernier',
     name: options.wandb_run_name ?? env('WANDB_NAME') ?? runName,
@@ -64,6 +71,18 @@ export async function wandbSettings(platform: Platform, options: WandbOptions, r
     dir: options.wandb_dir ?? env('WANDB_DIR') ?? outputDir,
     tags: options.wandb_tags.length > 0 ? options.wandb_tags : (env('WANDB_TAGS')?.split(',').map((tag) => tag.trim()).filter(Boolean) ?? []),
   };
+}
+
+function checkedAddress(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // An address is not repeated here: one with a password in it is the likeliest mistake.
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new UserError('WANDB_BASE_URL: an address such as https://api.wandb.ai was expected.');
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new UserError('WANDB_BASE_URL holds a user name or password; leave them out and put the key in WANDB_API_KEY.');
+  }
+  return text.replace(/\/+$/, '');
 }
 
 /** Where people look at what the API at `baseUrl` stores. */

@@ -6,7 +6,7 @@
 import { joinPath, parentPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { tagOf } from '../tags.ts';
-import { redact, redactConfig } from '../tracker.ts';
+import { redact, redactConfig } from '../secrets.ts';
 import type { Picture, Row, RunInfo, Summary, Tracker } from '../tracker.ts';
 import { WandbClient } from './client.ts';
 import { HistoryLines } from './lines.ts';
@@ -53,7 +53,8 @@ export class WandbTracker implements Tracker {
   #queue: Promise<void> = Promise.resolve();
 
   constructor(around: WandbSurroundings) {
-    this.#around = around;
+    const { settings } = around;
+    this.#around = { ...around, settings: { ...settings, name: redact(settings.name), tags: settings.tags.map(redact) } };
     this.#now = around.now ?? Date.now;
   }
 

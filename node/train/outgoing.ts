@@ -1,0 +1,24 @@
+/** The options of a run as its logs may show them, and the folders that are the user's own business. */
+import { publicName } from '../../src/hub/origin.ts';
+import { definitions } from '../../src/options.ts';
+import type { Definition, Options } from '../../src/options.ts';
+import { parentPath } from '../../src/platform.ts';
+import type { Platform } from '../../src/platform.ts';
+import type { Outgoing } from '../../src/track/outgoing.ts';
+
+export async function outgoingOf(platform: Platform, options: Options): Promise<Outgoing> {
+  const config: Record<string, unknown> = { ...options };
+  const folders = ['HOME', 'USERPROFILE'].flatMap((name) => platform.env(name) ?? []).filter((folder) => folder.length > 1);
+  for (const [name, definition] of Object.entries<Definition>(definitions)) {
+    const value = config[name];
+    if (definition.type !== 'string' || definition.place === undefined) continue;
+    if (typeof value !== 'string' || value === definition.default) continue;
+    // What is no folder here was found on the hub.
+    const isHere = definition.place === 'path' || (await platform.exists(value));
+    if (!isHere || value === 'true' || value === 'false') continue;
+    config[name] = publicName(value);
+    folders.push(parentPath(value));
+    if (await platform.isDirectory(value)) folders.push(value);
+  }
+  return { config, folders, pictures: options.track_pictures };
+}
