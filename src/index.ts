@@ -76,9 +76,11 @@ export { Qwen2_5VLProcessor } from './models/qwen2_5_vl/processor.ts';
 export { TextProcessor } from './models/textProcessor.ts';
 
 export { IGNORE_INDEX } from './data/example.ts';
-export type { ContentPart, Conversation, EncodeOptions, Example, LabelMask, Message, Processor } from './data/example.ts';
-export { readConversations } from './data/conversations.ts';
-export type { ConversationOptions } from './data/conversations.ts';
+export type { ContentPart, Conversation, EncodeOptions, Example, ImageSource, LabelMask, Message, Processor } from './data/example.ts';
+export { readConversations } from './data/conversations/read.ts';
+export { openRowFile } from './data/conversations/rowFile.ts';
+export type { RowFile } from './data/conversations/rowFile.ts';
+export type { ConversationOptions } from './data/conversations/row.ts';
 export { Tokenizer } from './data/tokenizer.ts';
 export { resizeImage } from './data/resize.ts';
 export { openVolume, readNiftiHeader } from './data/nifti.ts';

@@ -3,7 +3,8 @@ import { describe, expect, expectTypeOf, it } from 'vitest';
 import { changedOptions, definitions, helpText, optionNamed, parseOptions } from '../src/options.ts';
 import type { Definition, Options } from '../src/options.ts';
 import { isInRange } from '../src/options/definition.ts';
-import { editDistance, nearestName } from '../src/options/nearest.ts';
+import { editDistance } from '../src/io/editDistance.ts';
+import { nearestName } from '../src/options/nearest.ts';
 import { UserError } from '../src/platform.ts';
 
 const BASE = { base_model_hf: 'models/tiny', train_file: 'rows.jsonl' };

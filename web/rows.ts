@@ -3,7 +3,8 @@
  * conversations of a folder that the user picks (JSONL beside its images, as `--train_file` takes them).
  */
 import type { Conversation, Example, Processor } from '../src/data/example.ts';
-import { readConversations } from '../src/data/conversations.ts';
+import { readConversations } from '../src/data/conversations/read.ts';
+import { decodeSource } from '../src/data/exampleMaker.ts';
 import { medvisionSamples } from '../src/data/medvision/samples.ts';
 import { sampleMessages } from '../src/data/medvision/sample.ts';
 import type { MedvisionSample } from '../src/data/medvision/sample.ts';
@@ -51,7 +52,7 @@ export async function pickedRows(platform: Platform, dir: string): Promise<PageR
   const rows: PageRow[] = [];
   for await (const conversation of readConversations(platform, joinPath(dir, file))) {
     if (rows.length === MOST_PICKED) throw new UserError(`${file} has more than ${MOST_PICKED} rows, which is more than this page takes. The command line takes any number.`);
-    const images = await Promise.all(conversation.images.map(async (path) => platform.decodeImage(await platform.readFile(path), path)));
+    const images = await Promise.all(conversation.images.map((image) => decodeSource(platform, image)));
     rows.push({ conversation, images });
   }
   if (rows.length === 0) throw new UserError(`${file} has no rows.`);

@@ -1,7 +1,7 @@
 /** The rows of an evaluation, in their order: test, validation or training samples of task lists, a prepared folder's, or conversations. */
-import type { ScannedRow } from '../../src/data/checking/checkRows.ts';
-import { scanConversationRows } from '../../src/data/conversations.ts';
-import type { ConversationRow } from '../../src/data/conversations.ts';
+import { imageName } from '../../src/data/conversations/images.ts';
+import { openRowFile } from '../../src/data/conversations/rowFile.ts';
+import type { ScannedRow } from '../../src/data/conversations/rowFile.ts';
 import type { Processor } from '../../src/data/example.ts';
 import type { RowRequest } from '../../src/data/exampleMaker.ts';
 import { beforeLastAnswer } from '../../src/data/exampleMaker.ts';
@@ -17,7 +17,7 @@ import type { MedvisionTask } from '../../src/data/medvision/tasks.ts';
 import { sha256Hex } from '../../src/data/prepared/identity.ts';
 import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import type { EvaluateOptions } from '../../src/options/evaluate.ts';
-import { lastName, UserError } from '../../src/platform.ts';
+import { UserError } from '../../src/platform.ts';
 import { keptRows } from '../train/checking.ts';
 import type { RowModel } from '../train/checking.ts';
 import { dataFolder } from '../train/hubInputs.ts';
@@ -58,22 +58,19 @@ export async function findRows(context: EvaluateContext, model: RowModel): Promi
 /** Rows beyond the limit are checked too: a file is good or it is not. Undefined when Ctrl-C ended it. */
 async function conversations(context: EvaluateContext, path: string, model: RowModel): Promise<PendingRow[] | undefined> {
   const { platform, options } = context;
-  const read: (ConversationRow | undefined)[] = [];
-  async function* scan(): AsyncGenerator<ScannedRow, void, undefined> {
-    for await (const scanned of scanConversationRows(platform, path, { isForTraining: false })) {
-      read[scanned.index] = scanned.row;
-      // What is asked is the row up to its last answer.
-      yield scanned.row ? { ...scanned, row: { ...scanned.row, conversation: beforeLastAnswer(scanned.row.conversation) } } : scanned;
+  const file = await openRowFile(platform, path, { isForTraining: false });
+  /** What is asked is the row up to its last answer. */
+  async function* questions(): AsyncGenerator<ScannedRow, void, undefined> {
+    for await (const { row, ...scanned } of file.scan()) {
+      yield row ? { ...scanned, row: { ...row, conversation: beforeLastAnswer(row.conversation) } } : scanned;
     }
   }
-  const checked = await keptRows(context, { path, scan }, model, { mask: 'completion', isForTraining: false });
+  const checked = await keptRows(context, { path, scan: questions }, model, { mask: 'completion', isForTraining: false });
   if (checked === undefined) return undefined;
   const rows: PendingRow[] = [];
   const take = limiter(options.limit);
   for (const index of checked.kept) {
-    const row = read[index];
-    if (row === undefined) continue;
-    const { conversation, where } = row;
+    const { conversation, where } = await file.row(index);
     const asked = askedOfConversation(conversation, where);
     if (!take(asked?.task ?? '')) continue;
     const question = beforeLastAnswer(conversation).messages.findLast(({ role }) => role === 'user');
@@ -83,7 +80,7 @@ async function conversations(context: EvaluateContext, path: string, model: RowM
         ...(asked && { asked }),
         prompt: question ? textOf(question) : '',
         target: answerText(conversation.messages),
-        doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images.map(lastName) },
+        doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images.map(imageName) },
       },
       request: { kind: 'conversation', conversation, where, ask: true },
       place: where,

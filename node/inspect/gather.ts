@@ -86,7 +86,7 @@ export async function gather(context: RunContext, found: FoundRows, processor: P
       const place = places[at] ?? 0;
       const set = place % 2 === 1 ? 'validation' : 'train';
       const index = Math.floor(place / 2);
-      const request = found[set]?.request(index);
+      const request = await found[set]?.request(index);
       if (request === undefined) continue;
       const example = await maker.make(request);
       own.tokens.push(tokenCounts(example));
@@ -115,7 +115,11 @@ async function* samplesOf(rows: RowList, set: SetName, prepared: PreparedSet | u
     return;
   }
   for (let index = 0; index < rows.length; index++) {
-    const request = rows.request(index);
+    if (rows.kind === 'conversation') {
+      yield undefined; // and no row is read for it
+      continue;
+    }
+    const request = await rows.request(index);
     yield request.kind === 'sample' ? request.sample : undefined;
   }
 }

@@ -1,8 +1,9 @@
 /** The pass over a file of rows before the first step, told to a person: a line that counts on a terminal, then what is wrong with which rows. */
 import { checkRows } from '../../src/data/checking/checkRows.ts';
-import type { CheckedRows, CheckLevel, ScannedRow } from '../../src/data/checking/checkRows.ts';
+import type { CheckedRows, CheckLevel } from '../../src/data/checking/checkRows.ts';
 import { problemsText, reasonTexts, rowsText } from '../../src/data/checking/problems.ts';
 import { RememberedPictures } from '../../src/data/checking/remembered.ts';
+import type { ScannedRow } from '../../src/data/conversations/rowFile.ts';
 import type { LabelMask, Processor } from '../../src/data/example.ts';
 import { contextLength } from '../../src/models/contextLength.ts';
 import { loadProcessor } from '../../src/models/processor.ts';

@@ -2,9 +2,8 @@
  * Where rows come from, in two steps: `findRows` before the GPU is opened and the weights are read, which take long, so that a mistake in the rows is told
  * at once; `openRows` with the session, whose processor (or that of the data workers) makes examples of them.
  */
-import type { ScannedRow } from '../../src/data/checking/checkRows.ts';
-import { scanConversationRows } from '../../src/data/conversations.ts';
-import type { ConversationRow } from '../../src/data/conversations.ts';
+import { openRowFile } from '../../src/data/conversations/rowFile.ts';
+import type { ScannedRow } from '../../src/data/conversations/rowFile.ts';
 import { askedOfConversation } from '../../src/data/medvision/answerRows.ts';
 import type { EvaluationRows, Question } from '../../src/train/evaluation.ts';
 import type { ExampleSource, LeftOut } from '../../src/train/trainer.ts';
@@ -59,10 +58,10 @@ export async function findRows(context: RunContext, base: string, maxTokens?: nu
     return undefined;
   }
   const notes = [train, held].flatMap((set) => set?.note ?? []);
-  const found: FoundRows = { train: conversationRows(train.rows), ...(notes.length > 0 && { leftOut: { rows: train.skipped, notes } }) };
+  const found: FoundRows = { train: train.rows, ...(notes.length > 0 && { leftOut: { rows: train.skipped, notes } }) };
   if (held) {
-    const questions = held.rows.map(({ conversation, where }) => askedOfConversation(conversation, where));
-    found.validation = conversationRows(held.rows);
+    found.validation = held.rows;
+    const { questions } = held;
     if (questions.some(Boolean)) found.validationQuestion = (index) => Promise.resolve(questions[index]);
   }
   return found;
@@ -75,19 +74,27 @@ export function isStopped({ stop, terminal }: RunContext): boolean {
 }
 
 interface CheckedFile extends KeptRows {
-  rows: ConversationRow[];
+  rows: RowList;
+  /** What the answer of each row is measured by. */
+  questions: (Question | undefined)[];
 }
 
 async function checkedRows(context: RunContext, path: string, model: RowModel): Promise<CheckedFile | undefined> {
-  const rows: (ConversationRow | undefined)[] = [];
+  const file = await openRowFile(context.platform, path);
+  const questions: (Question | undefined)[] = [];
   async function* scan(): AsyncGenerator<ScannedRow, void, undefined> {
-    for await (const scanned of scanConversationRows(context.platform, path)) {
-      rows[scanned.index] = scanned.row;
+    for await (const scanned of file.scan()) {
+      const { row } = scanned;
+      if (row) questions[scanned.index] = askedOfConversation(row.conversation, row.where);
       yield scanned;
     }
   }
   const checked = await keptRows(context, { path, scan }, model, { mask: context.options.mask, isForTraining: true });
-  return checked && { ...checked, rows: Array.from(checked.kept, (index) => rows[index]).filter((row) => row !== undefined) };
+  if (checked === undefined) return undefined;
+  const { kept, skipped } = checked;
+  // A file of which every row is kept knows its figures from the scan.
+  const rows = conversationRows(file, skipped === 0 ? undefined : kept);
+  return { ...checked, rows, questions: Array.from(kept, (index) => questions[index]) };
 }
 
 export async function openRows(context: RunContext, found: FoundRows, session: Session): Promise<OpenRows> {
@@ -109,7 +116,7 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
   const held = found.validation;
   const validation: EvaluationRows | undefined = held && held.length > 0 ? {
     ...source(held),
-    ask: (index) => workers.make({ ...held.request(index), ask: true }, held.place(index)),
+    ask: async (index) => workers.make({ ...(await held.request(index)), ask: true }, held.place(index)),
     ...(found.validationQuestion && { question: found.validationQuestion }),
     scene: openScenes(context, found, held, processor),
   } : undefined;

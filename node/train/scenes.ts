@@ -35,7 +35,7 @@ export function openScenes(
   let opening: Promise<ExampleMaker> | undefined;
   return async (index) => {
     const maker = await (opening ??= open());
-    const request = rows.request(index);
+    const request = await rows.request(index);
     const { sample, conversation, where } = await maker.content(request);
     if (conversation.images.length === 0) return undefined;
     const [image] = await maker.pictures(request);

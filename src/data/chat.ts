@@ -77,18 +77,19 @@ export interface Span {
 /**
  * What the assistant says, turn by turn: its text as the template renders it and the special token that ends the turn, not the white space after.
  * @param text `template.render(messages, options)`
+ * @param options.isWanted of which turns; all of the assistant's where absent
  */
 export function assistantSpans(
   template: ChatTemplate,
   messages: readonly Message[],
   text: string,
   specialTokens: ReadonlySet<string>,
-  options: { addGenerationPrompt?: boolean } = {},
+  options: { addGenerationPrompt?: boolean; isWanted?: (message: Message) => boolean } = {},
 ): Span[] {
   const mark = unusedMark(text);
   const spans: Span[] = [];
   messages.forEach((message, turn) => {
-    if (message.role !== 'assistant') return;
+    if (message.role !== 'assistant' || options.isWanted?.(message) === false) return;
     const content: Message['content'] = typeof message.content === 'string' ? mark : [{ type: 'text', text: mark }];
     const marked = template.render(messages.with(turn, { ...message, content }), options);
     const at = marked.indexOf(mark);

@@ -6,7 +6,7 @@ import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { assistantSpans, ChatTemplate, tokenRanges } from './chat.ts';
 import type { Span } from './chat.ts';
-import type { Conversation, EncodeOptions, RowMeasure } from './example.ts';
+import type { Conversation, EncodeOptions, Message, RowMeasure } from './example.ts';
 import { readJsonFile } from './jsonFile.ts';
 import { Tokenizer } from './tokenizer.ts';
 
@@ -47,19 +47,25 @@ export function checkImageCount(conversation: Conversation, images: number): voi
 
 export function conversationTokens(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {
   const { tokenizer, template, expansion } = rules;
-  const { messages } = conversation;
+  // A template that prints its messages whole must not print our mark.
+  const messages = conversation.messages.map(({ role, content }) => ({ role, content }));
   const rendered = template.render(messages, { addGenerationPrompt: options.addGenerationPrompt ?? false });
   const text = expansion ? rendered.replaceAll(expansion.placeholder, () => expansion.text) : rendered;
   // As transformers has it: a template that writes <bos> itself gets no second one from the tokenizer (medvision_bm's prompts have two).
   const addSpecialTokens = !text.startsWith(tokenizer.roles['bos_token'] ?? '\0');
   const ids = tokenizer.encode(text, { addSpecialTokens });
   const characters = rendered.length;
-  if (options.mask === 'reference') return { ids, isLabelled: (_, id) => id !== rules.padId, characters };
-
-  const spans = assistantSpans(template, messages, rendered, tokenizer.specialTokens, options).map((span) => moved(span, rendered, expansion));
   const lead = addSpecialTokens ? tokenizer.leadingSpecialTokens : 0;
-  const ranges = tokenRanges(tokenizer, text, ids.slice(lead), spans);
-  return { ids, isLabelled: (i) => ranges.some(({ first, end }) => i - lead >= first && i - lead < end), characters };
+  const unlearnt = new Set(conversation.messages.flatMap(({ isLearnt }, turn) => (isLearnt === false ? [messages[turn]] : [])));
+  const isIn = (isWanted: (message: Message) => boolean): ((i: number) => boolean) => {
+    const spans = assistantSpans(template, messages, rendered, tokenizer.specialTokens, { ...options, isWanted });
+    const ranges = tokenRanges(tokenizer, text, ids.slice(lead), spans.map((span) => moved(span, rendered, expansion)));
+    return (i) => ranges.some(({ first, end }) => i - lead >= first && i - lead < end);
+  };
+  if (options.mask === 'completion') return { ids, isLabelled: isIn((message) => !unlearnt.has(message)), characters };
+  // All but padding, and but the answers that the row takes out.
+  const isTakenOut = unlearnt.size === 0 ? () => false : isIn((message) => unlearnt.has(message));
+  return { ids, isLabelled: (i, id) => id !== rules.padId && !isTakenOut(i), characters };
 }
 
 /** The span's place after every placeholder before it has grown. */

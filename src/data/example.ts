@@ -10,16 +10,18 @@ export type ContentPart = { type: 'text'; text: string } | { type: 'image' };
 export interface Message {
   role: 'system' | 'user' | 'assistant';
   content: string | ContentPart[];
+  /** Absent: an answer is learnt. Such a turn carries no label, whatever the mask. */
+  isLearnt?: false;
 }
 
-/** A file, or bytes that lie in the row. */
+/** A picture file's path, or the bytes of one that lay in the row; `name` is for messages. */
 export type ImageSource = string | { bytes: Uint8Array; name: string };
 
-/** One row of a conversation data set. `images` are file paths, in the order of the image parts. */
+/** One row of a conversation data set. `images` are in the order of the image parts. */
 export interface Conversation {
   id?: string;
   messages: Message[];
-  images: string[];
+  images: ImageSource[];
   /** AD, Detection, TL or the name of a MedVision task, where the row says so: its answer is then scored as that task's. */
   task?: string;
 }

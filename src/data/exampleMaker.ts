@@ -4,7 +4,7 @@
  */
 import { UserError } from '../platform.ts';
 import type { DecodedImage, Platform } from '../platform.ts';
-import type { Conversation, Example, LabelMask, Processor } from './example.ts';
+import type { Conversation, Example, ImageSource, LabelMask, Processor } from './example.ts';
 import { sampleMessages } from './medvision/sample.ts';
 import type { MedvisionSample } from './medvision/sample.ts';
 import type { PreparedSet } from './prepared/preparedSet.ts';
@@ -52,7 +52,7 @@ export class ExampleMaker {
   async pictures(request: RowRequest): Promise<DecodedImage[]> {
     switch (request.kind) {
       case 'conversation':
-        return Promise.all(request.conversation.images.map((file) => decodeFile(this.platform, file)));
+        return Promise.all(request.conversation.images.map((image) => decodeSource(this.platform, image)));
       case 'sample':
         return [await this.slice(request.sample)];
       case 'prepared': {
@@ -101,8 +101,8 @@ export function beforeLastAnswer(conversation: Conversation): Conversation {
   return messages.at(-1)?.role === 'assistant' ? { ...conversation, messages: messages.slice(0, -1) } : conversation;
 }
 
-export async function decodeFile(platform: Platform, file: string): Promise<DecodedImage> {
-  return platform.decodeImage(await platform.readFile(file), file);
+export async function decodeSource(platform: Platform, image: ImageSource): Promise<DecodedImage> {
+  return typeof image === 'string' ? platform.decodeImage(await platform.readFile(image), image) : platform.decodeImage(image.bytes, image.name);
 }
 
 function placeOf({ imageFile, sliceDim, sliceIdx, task }: MedvisionSample): string {

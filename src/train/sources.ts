@@ -1,14 +1,13 @@
 /** Where training rows come from: a JSONL file of conversations, MedVision task lists over volumes, or a prepared folder. They become Examples when asked for. */
-import type { ConversationRow } from '../data/conversations.ts';
-import type { Conversation, Example, LabelMask, Processor } from '../data/example.ts';
-import { ExampleMaker } from '../data/exampleMaker.ts';
+import { conversationFacts, Fingerprint } from '../data/conversations/fingerprint.ts';
+import type { RowFile } from '../data/conversations/rowFile.ts';
+import type { Example, Processor } from '../data/example.ts';
 import type { RowRequest } from '../data/exampleMaker.ts';
 import type { MedvisionSample } from '../data/medvision/sample.ts';
 import { sha256Hex } from '../data/prepared/identity.ts';
 import type { PreparedSet } from '../data/prepared/preparedSet.ts';
 import { estimateLength } from '../data/prepared/row.ts';
 import type { PreparedSplit } from '../data/prepared/row.ts';
-import type { Platform } from '../platform.ts';
 import type { MeasuredSource } from './rowOrder.ts';
 import type { ExampleSource } from './trainer.ts';
 
@@ -17,8 +16,9 @@ const CACHE_BYTES = 256 * 2 ** 20;
 
 /** Rows as requests, which a worker can be sent. */
 export interface RowList {
+  readonly kind: RowRequest['kind'];
   readonly length: number;
-  request(index: number): RowRequest;
+  request(index: number): Promise<RowRequest>;
   /** What a row is read from: rows of one place are best made by one worker. */
   place(index: number): string;
   /** Rough numbers of tokens, one a row. */
@@ -27,31 +27,29 @@ export interface RowList {
   fingerprint?(): Promise<string>;
 }
 
-export function conversationRows(rows: readonly ConversationRow[]): RowList {
-  const row = (index: number): ConversationRow => {
-    const found = rows[index];
-    if (found === undefined) throw new RangeError(`row ${index} of ${rows.length}`);
-    return found;
-  };
+/** @param chosen the rows to take, in this order; all of them where absent */
+export function conversationRows(file: RowFile, chosen?: Uint32Array): RowList {
+  const at = (index: number): number => (chosen === undefined ? index : (chosen[index] ?? -1));
+  let figures: ReturnType<RowFile['figures']> | undefined;
   return {
-    length: rows.length,
-    request: (index) => ({ kind: 'conversation', ...row(index) }),
-    place: (index) => row(index).where,
-    lengths: () => Promise.resolve(rows.map(({ conversation }) => conversationLength(conversation))),
+    kind: 'conversation',
+    length: chosen?.length ?? file.length,
+    async request(index) {
+      const { conversation, where } = await file.row(at(index));
+      return { kind: 'conversation', conversation, where };
+    },
+    place: (index) => file.where(at(index)),
+    lengths: async () => (await (figures ??= file.figures(chosen))).lengths,
+    fingerprint: async () => (await (figures ??= file.figures(chosen))).fingerprint,
   };
-}
-
-/** Of the texts alone and a fixed part for each image: its size is known only when it is decoded. */
-function conversationLength({ messages, images }: Conversation): number {
-  const texts = messages.flatMap(({ content }) => (typeof content === 'string' ? [content] : content.map((part) => (part.type === 'text' ? part.text : ''))));
-  return texts.reduce((sum, { length }) => sum + length / 3.5, 256 * images.length);
 }
 
 /** @param resizedSize of the processor, for the lengths */
 export function sampleRows(samples: { readonly length: number; at(index: number): MedvisionSample }, resizedSize: Processor['resizedSize']): RowList {
   return {
+    kind: 'sample',
     length: samples.length,
-    request: (index) => ({ kind: 'sample', sample: samples.at(index) }),
+    request: (index) => Promise.resolve({ kind: 'sample', sample: samples.at(index) }),
     place: (index) => samples.at(index).imageFile,
     lengths: () =>
       Promise.resolve(
@@ -65,8 +63,9 @@ export function sampleRows(samples: { readonly length: number; at(index: number)
 
 export function preparedRows(set: PreparedSet, split: PreparedSplit): RowList {
   return {
+    kind: 'prepared',
     length: set.rows(split),
-    request: (index) => ({ kind: 'prepared', split, index }),
+    request: (index) => Promise.resolve({ kind: 'prepared', split, index }),
     place: (index) => set.locate(split, index).path,
     lengths: () => set.lengths(split),
     fingerprint: () => sha256Hex(new TextEncoder().encode(JSON.stringify([set.manifest.identity, set.manifest.splits[split]]))),
@@ -75,38 +74,19 @@ export function preparedRows(set: PreparedSet, split: PreparedSplit): RowList {
 
 /** Rows become examples when they are asked for. @param make in this thread or in a worker */
 export function exampleSource(rows: RowList, make: (request: RowRequest, place: string) => Promise<Example>): MeasuredSource {
-  const source = cached(rows.length, (index) => make(rows.request(index), rows.place(index)));
+  const source = cached(rows.length, async (index) => make(await rows.request(index), rows.place(index)));
   const fingerprint = (): Promise<string> => rows.fingerprint?.() ?? fingerprintOf(rows);
   return { ...source, fingerprint, ...(rows.lengths && { lengths: () => rows.lengths?.() ?? Promise.resolve([]) }) };
 }
 
-/** Rows hashed at a time. */
-const FINGERPRINT_ROWS = 512;
-
 /** SHA-256 over all rows in their order: texts, answers, names of images, but neither folders nor pixels. */
 async function fingerprintOf(rows: RowList): Promise<string> {
-  let hash = '';
-  for (let start = 0; start < rows.length; start += FINGERPRINT_ROWS) {
-    const texts = Array.from({ length: Math.min(FINGERPRINT_ROWS, rows.length - start) }, (_, i) => {
-      const request = rows.request(start + i);
-      if (request.kind !== 'conversation') return JSON.stringify(request);
-      const { messages, images } = request.conversation;
-      return JSON.stringify([messages, images.map((path) => path.slice(path.lastIndexOf('/') + 1))]);
-    });
-    hash = await sha256Hex(new TextEncoder().encode(`${hash}\n${texts.join('\n')}`));
+  const fingerprint = new Fingerprint();
+  for (let index = 0; index < rows.length; index++) {
+    const request = await rows.request(index);
+    await fingerprint.add(request.kind === 'conversation' ? conversationFacts(request.conversation) : JSON.stringify(request));
   }
-  return hash;
-}
-
-/** Conversations in this thread; errors begin with the row's file:line. `vocabSize` is the model's: ids must lie below it. */
-export function conversationSource(
-  platform: Platform,
-  processor: Processor,
-  rows: readonly ConversationRow[],
-  { mask, vocabSize }: { mask: LabelMask; vocabSize: number },
-): ExampleSource {
-  const maker = new ExampleMaker(platform, processor, { mask, vocabSize });
-  return exampleSource(conversationRows(rows), (request) => maker.make(request));
+  return fingerprint.hex();
 }
 
 /** Keeps encoded rows while they fit; a row asked for twice at once is made once. */

@@ -10,12 +10,13 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import { checkRows, FEW_PICTURES } from '../../src/data/checking/checkRows.ts';
-import type { CheckedRows, CheckSettings, ScannedRow } from '../../src/data/checking/checkRows.ts';
+import type { CheckedRows, CheckSettings } from '../../src/data/checking/checkRows.ts';
 import { LengthChecker } from '../../src/data/checking/lengths.ts';
 import { problemsText } from '../../src/data/checking/problems.ts';
 import type { Reason } from '../../src/data/checking/problems.ts';
 import { RememberedPictures } from '../../src/data/checking/remembered.ts';
-import { scanConversationRows } from '../../src/data/conversations.ts';
+import { openRowFile } from '../../src/data/conversations/rowFile.ts';
+import type { ScannedRow } from '../../src/data/conversations/rowFile.ts';
 import type { Conversation, Processor } from '../../src/data/example.ts';
 import { contextLength } from '../../src/models/contextLength.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
@@ -43,6 +44,15 @@ beforeAll(async () => {
   execFileSync('mkfifo', [at('pipe.png')]);
 });
 
+async function* scanFile(platform: Platform, path: string): AsyncGenerator<ScannedRow, void, undefined> {
+  const file = await openRowFile(platform, path);
+  try {
+    yield* file.scan();
+  } finally {
+    await file.close();
+  }
+}
+
 const MAX_TOKENS = 160;
 const settings = (more: Partial<CheckSettings> = {}): CheckSettings => ({
   level: 'small', processor, mask: 'completion', maxTokens: MAX_TOKENS, isForTraining: true, ...more,
@@ -65,7 +75,7 @@ const KINDS: Kind[] = [
   [row([]), undefined, ''],
   [row(['good.png', 'good.png']), undefined, ''],
   ['{"messages": [', 'row', 'not valid JSON'],
-  ['[1]', 'row', 'a JSON object'],
+  ['7', 'row', 'a JSON object'],
   [JSON.stringify({ messages: [{ role: 'user', content: 'a' }] }), 'row', 'no message has the role "assistant"'],
   [row(['good.png'], 'a', 'b', { images: [] }), 'row', '1 image part in the messages, 0 in "images"'],
   [row(['gone.png']), 'picture', 'gone.png does not exist'],
@@ -84,7 +94,7 @@ const KINDS: Kind[] = [
 async function check(lines: readonly string[], more: Partial<CheckSettings> = {}): Promise<CheckedRows> {
   const file = at('rows.jsonl');
   writeFileSync(file, lines.join('\n') + '\n');
-  return (await checkRows(nodePlatform, scanConversationRows(nodePlatform, file), settings(more)))!;
+  return (await checkRows(nodePlatform, scanFile(nodePlatform, file), settings(more)))!;
 }
 
 describe('broken rows', () => {
@@ -147,7 +157,7 @@ describe('broken rows', () => {
     const run = async (list: string[], level: 'small' | 'full'): Promise<[number | undefined, number]> => {
       decoded = 0;
       writeFileSync(file, list.join('\n'));
-      const checked = await checkRows(counting, scanConversationRows(counting, file), settings({ level }));
+      const checked = await checkRows(counting, scanFile(counting, file), settings({ level }));
       return [checked?.problems.length, decoded];
     };
     expect(await run(lines, 'small')).toEqual([1, FEW_PICTURES]);
@@ -159,8 +169,9 @@ describe('broken rows', () => {
     const rows = async function* (): AsyncGenerator<ScannedRow> {
       for (const [index, bytes] of [png, png.subarray(0, 20), png.subarray(0, png.length - 30)].entries()) {
         const { messages } = JSON.parse(row(['a'])) as Conversation;
-        const conversation = { messages, images: [{ bytes, name: `image ${index}` }] } as unknown as Conversation;
-        yield { index, where: `rows:${index}`, row: { conversation, where: `rows:${index}` } };
+        const conversation = { messages, images: [{ bytes, name: `image ${index}` }] };
+        const where = `rows:${index}`;
+        yield { index, where, row: { conversation, where, dialect: 'messages' } };
       }
     };
     const checked = await checkRows(nodePlatform, rows(), settings());
@@ -266,7 +277,7 @@ describe('pictures that are remembered', () => {
     opened = 0;
     const file = at('known.jsonl');
     const remembered = (await RememberedPictures.open(platform, file, now))!;
-    const checked = await checkRows(platform, scanConversationRows(platform, file), settings({ level: 'headers', remembered }));
+    const checked = await checkRows(platform, scanFile(platform, file), settings({ level: 'headers', remembered }));
     return { opened, problems: checked!.problems.length };
   };
 
@@ -295,7 +306,7 @@ describe('pictures that are remembered', () => {
     expect(await run()).toMatchObject({ problems: 0 });
     expect(await run()).toMatchObject({ opened: 0, problems: 0 });
     const remembered = (await RememberedPictures.open(platform, at('known.jsonl'), later))!;
-    const checked = await checkRows(platform, scanConversationRows(platform, at('known.jsonl')), settings({ level: 'full', remembered }));
+    const checked = await checkRows(platform, scanFile(platform, at('known.jsonl')), settings({ level: 'full', remembered }));
     expect(checked!.problems).toHaveLength(1);
   });
 

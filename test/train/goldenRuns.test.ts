@@ -6,7 +6,9 @@
 import { readFileSync, existsSync, readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
-import { readConversations } from '../../src/data/conversations.ts';
+import { imageName } from '../../src/data/conversations/images.ts';
+import { decodeSource } from '../../src/data/exampleMaker.ts';
+import { readConversations } from '../../src/data/conversations/read.ts';
 import type { Conversation, Example } from '../../src/data/example.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { loraConfig, parseLoraConfig } from '../../src/io/peftConfig.ts';
@@ -60,9 +62,9 @@ async function tensorsOf(path: string): Promise<Tensors> {
 /** The row as our processor encodes it, with the pixels of the image processor that the reference used. */
 async function example(model: GoldenModel, session: Session, id: string): Promise<Example> {
   const row = conversations.get(id)!;
-  const images = await Promise.all(row.images.map(async (file) => nodePlatform.decodeImage(await nodePlatform.readFile(file), file)));
+  const images = await Promise.all(row.images.map((image) => decodeSource(nodePlatform, image)));
   const encoded = session.processor.encode(row, images, { mask: 'completion' });
-  return { ...encoded, ...(await model.resizedImages(row.images.map((file) => file.split('/').at(-1)!))) };
+  return { ...encoded, ...(await model.resizedImages(row.images.map((image) => imageName(image).split('/').at(-1)!))) };
 }
 
 function settingsOf(run: Run): TrainSettings {

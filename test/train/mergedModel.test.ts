@@ -9,7 +9,8 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
-import { readConversationRows } from '../../src/data/conversations.ts';
+import { decodeSource } from '../../src/data/exampleMaker.ts';
+import { readConversationRows } from '../../src/data/conversations/read.ts';
 import type { Example } from '../../src/data/example.ts';
 import { elementCount, openSafetensors, toFloat32, writeSafetensors } from '../../src/io/safetensors.ts';
 import type { TensorEntry } from '../../src/io/safetensors.ts';
@@ -48,7 +49,7 @@ function pairsOf(model: string): Pair[] {
 /** The first golden row, which is the case s00. */
 async function firstExample(session: Session): Promise<Example> {
   for await (const { conversation } of readConversationRows(nodePlatform, goldenPath('data', 'dataset.jsonl'))) {
-    const images = await Promise.all(conversation.images.map(async (file) => nodePlatform.decodeImage(await nodePlatform.readFile(file), file)));
+    const images = await Promise.all(conversation.images.map((image) => decodeSource(nodePlatform, image)));
     return session.processor.encode(conversation, images, { mask: 'completion' });
   }
   throw new Error('no golden row');

@@ -4,7 +4,7 @@
  */
 import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
-import type { ConversationRow } from '../conversations.ts';
+import type { ScannedRow } from '../conversations/rowFile.ts';
 import type { ImageSource, Processor } from '../example.ts';
 import { LengthChecker } from './lengths.ts';
 import type { LengthSettings } from './lengths.ts';
@@ -12,14 +12,6 @@ import { PictureChecker } from './pictures.ts';
 import { messageOf } from './problems.ts';
 import type { Reason, RowProblem } from './problems.ts';
 import type { RememberedPictures } from './remembered.ts';
-
-/** A row as it comes from the file, or what is wrong with it. */
-export interface ScannedRow {
-  index: number;
-  where: string;
-  row?: ConversationRow;
-  problem?: UserError;
-}
 
 /**
  * headers: pictures by their first bytes. full: decoded as well. none: of pictures nothing, and so nothing of lengths.

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nodePlatform } from '../../../node/platform.ts';
+import { imageName } from '../../../src/data/conversations/images.ts';
 import { IGNORE_INDEX } from '../../../src/data/example.ts';
 import type { Conversation, Message } from '../../../src/data/example.ts';
 import { openSafetensors } from '../../../src/io/safetensors.ts';
@@ -21,7 +22,7 @@ const dataset = existsSync(datasetFile)
   : [];
 
 async function decodeAll(row: Conversation): Promise<DecodedImage[]> {
-  return Promise.all(row.images.map(async (path) => nodePlatform.decodeImage(await nodePlatform.readFile(goldenPath('data', path)), path)));
+  return Promise.all(row.images.map(imageName).map(async (path) => nodePlatform.decodeImage(await nodePlatform.readFile(goldenPath('data', path)), path)));
 }
 
 async function numbers(file: SafetensorsFile, name: string): Promise<number[]> {

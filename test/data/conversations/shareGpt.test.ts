@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { nodePlatform } from '../../node/platform.ts';
-import { readConversations } from '../../src/data/conversations.ts';
-import type { Conversation } from '../../src/data/example.ts';
+import { nodePlatform } from '../../../node/platform.ts';
+import { readConversations } from '../../../src/data/conversations/read.ts';
+import type { Conversation } from '../../../src/data/example.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vernier-sharegpt-'));
 afterAll(() => {

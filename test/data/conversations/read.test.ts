@@ -2,11 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { nodePlatform } from '../../node/platform.ts';
-import { readConversations } from '../../src/data/conversations.ts';
-import type { ConversationOptions } from '../../src/data/conversations.ts';
-import type { Conversation } from '../../src/data/example.ts';
-import { UserError } from '../../src/platform.ts';
+import { nodePlatform } from '../../../node/platform.ts';
+import { imageName } from '../../../src/data/conversations/images.ts';
+import { readConversations } from '../../../src/data/conversations/read.ts';
+import type { ConversationOptions } from '../../../src/data/conversations/row.ts';
+import type { Conversation } from '../../../src/data/example.ts';
+import { UserError } from '../../../src/platform.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vernier-conversations-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -78,7 +79,7 @@ describe('good rows', () => {
     const rows = await read(
       write(line({ messages: [named, assistant] }) + line({ messages: [named, assistant], images: ['images/b.png', 'images/a.png'] })),
     );
-    for (const row of rows) expect(row.images.map((image) => relative(folder, image))).toEqual(['images/b.png', 'images/a.png']);
+    for (const row of rows) expect(row.images.map((image) => relative(folder, imageName(image)))).toEqual(['images/b.png', 'images/a.png']);
   });
 
   test('byte order mark, CRLF, blank lines, no newline at the end, no images', async () => {
@@ -116,7 +117,7 @@ describe('bad rows are named by file and line', () => {
     ['a part without text', row({ messages: [{ role: 'user', content: [{ type: 'text' }] }, assistant] }), 1, /"text" should be a text/],
     ['too few images', good + row({ images: [] }), 2, /1 image part in the messages, 0 in "images"/],
     ['too many images', row({ images: ['images/a.png', 'images/b.png'] }), 1, /1 image part in the messages, 2/],
-    ['images for a text', row({ messages: [{ role: 'user', content: 'Where?' }, assistant] }), 1, /0 image parts in the messages, 1/],
+    ['images for no question', row({ messages: [{ role: 'user', content: [{ type: 'text', text: 'Where?' }] }, assistant] }), 1, /0 image parts in the messages, 1/],
     ['an image that is no path', row({ images: [5] }), 1, /images\[0\] should be a file path/],
     ['an image that is missing', good + row({ images: ['images/c.png'] }), 2, /c\.png does not exist/],
     ['an image that is a folder', row({ images: ['images'] }), 1, /is a folder/],
