@@ -16,6 +16,8 @@ const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${n
 /** The thread that the programs start: dist/dataWorker.js. */
 programs['dataWorker'] = at('./node/workers/dataWorker.ts');
 
+const benches = { bench: at('./test/bench/bench.ts'), benchImages: at('./test/bench/images.ts'), benchChecking: at('./test/bench/checking.ts') };
+
 export default defineConfig(({ mode }) => ({
   root: mode === 'web' ? at('./web') : at('.'),
   // The page works from any folder of a server.
@@ -29,7 +31,7 @@ export default defineConfig(({ mode }) => ({
           ssr: true,
           minify: false,
           rollupOptions: {
-            input: mode === 'bench' ? { bench: at('./test/bench/bench.ts'), benchImages: at('./test/bench/images.ts') } : programs,
+            input: mode === 'bench' ? benches : programs,
             output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' },
           },
         }
