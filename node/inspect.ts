@@ -41,6 +41,7 @@ async function inspect({ data, kind, out, samples, isOwnBase, command }: Inspect
     ['Rows', `${found.train.length} training, ${found.validation?.length ?? 0} validation`],
     ['Model', isOwnBase ? 'tiny Qwen2.5-VL of the quick start' : publicName(base)],
     ...preparedFacts(set, kind === 'volumes' ? options.prompt_style : undefined),
+    ...(await dialectFacts(found)),
     ['Learnt', options.mask === 'completion' ? 'what the assistant says' : 'all but padding and images (--mask reference)'],
   ];
   await nodePlatform.makeDir(parentPath(out));
@@ -55,6 +56,13 @@ function foundIn(set: PreparedSet, dataDir: string | null): FoundRows {
     preparedDir: set.dir,
     ...(dataDir !== null && { dataDir }),
   };
+}
+
+/** Which forms the rows of a file of conversations have. */
+async function dialectFacts({ train }: FoundRows): Promise<[string, string][]> {
+  const dialects = [...((await train.dialects?.()) ?? [])].sort(([, a], [, b]) => b - a);
+  if (dialects.length === 0) return [];
+  return [['Written as', dialects.map(([name, rows]) => (dialects.length === 1 ? name : `${name}: ${rows}`)).join('; ')]];
 }
 
 function preparedFacts(set: PreparedSet | undefined, promptStyle: string | undefined): [string, string][] {

@@ -15,7 +15,7 @@ Usage: node dist/inspect.js DATA [--name value …]
 DATA is one of
   a prepared folder     made by dist/train.js --process_dataset_only true
   a data folder         the one with Datasets/ in it; task lists by flags, or those of its tasks_list/ folder
-  a conversations file  JSONL, {"messages":[…],"images":[…]} a line
+  a conversations file  JSON lines, a JSON array or Parquet; TRL's, ShareGPT's, LLaMA-Factory's and ms-swift's rows
 
 Flags of its own:
   --out FILE            the page (default inspect.html)
@@ -93,7 +93,7 @@ async function kindOf(platform: Platform, data: string): Promise<DataKind> {
   if (!(await platform.isDirectory(data))) return 'conversations';
   if (await platform.exists(joinPath(data, MANIFEST))) return 'prepared';
   if (await platform.isDirectory(joinPath(data, 'Datasets'))) return 'volumes';
-  throw new UserError(`${data}: a prepared folder (with ${MANIFEST}), a data folder (with Datasets/) or a JSONL file of conversations is expected.`);
+  throw new UserError(`${data}: a prepared folder (with ${MANIFEST}), a data folder (with Datasets/) or a file of conversations is expected.`);
 }
 
 const LISTS = [

@@ -1,22 +1,27 @@
 /** Pictures and histograms as inline SVG. */
 import type { DecodedImage } from '../../src/platform.ts';
 import { escapeHtml } from '../quickstart/drawing.ts';
+import { answerBox } from './answerBox.ts';
 import type { ShownRow } from './gather.ts';
 
 /** The slice in the proportions of the body, with its box, or with the lines that its answer measures. */
 export function picture(row: ShownRow, image: DecodedImage, png: Uint8Array): string {
-  const { sample, pixelWidth, pixelHeight, lines } = row;
+  const { sample, conversation, images, pixelWidth, pixelHeight, lines } = row;
   const width = image.width * pixelWidth;
   const height = image.height * pixelHeight;
   const pad = 0.015 * Math.max(width, height);
   const at = (value: number): string => value.toFixed(2);
+  const rectangle = (x: number, y: number, w: number, h: number): string => `<rect x="${at(x)}" y="${at(y)}" width="${at(w)}" height="${at(h)}"/>`;
   const box = (): string => {
+    // Of several pictures it is not known which one the answer is about.
+    const said = sample === undefined && images.length === 1 ? answerBox(conversation, image) : undefined;
+    if (said !== undefined) return rectangle(said.left * pixelWidth, said.top * pixelHeight, (said.right - said.left) * pixelWidth, (said.bottom - said.top) * pixelHeight);
     if (sample?.annotation.kind !== 'box') return '';
     const { min, max } = sample.annotation;
     // The last row and column of a box belong to it.
     const [y, x] = [min[0] * pixelHeight, min[1] * pixelWidth];
     const [h, w] = [(max[0] - min[0] + 1) * pixelHeight, (max[1] - min[1] + 1) * pixelWidth];
-    return `<rect x="${at(x)}" y="${at(y)}" width="${at(w)}" height="${at(h)}"/>`;
+    return rectangle(x, y, w, h);
   };
   const drawn = lines
     .map(([from, to]) => {

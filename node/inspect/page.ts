@@ -4,6 +4,7 @@ import type { Platform } from '../../src/platform.ts';
 import { withoutKnownSecrets } from '../../src/track/secrets.ts';
 import { pageHead } from '../pageHead.ts';
 import { escapeHtml } from '../quickstart/drawing.ts';
+import { answerBox } from './answerBox.ts';
 import { histogram, picture } from './drawing.ts';
 import type { ShownRow, TaskFigures } from './gather.ts';
 import type { TokenPiece } from './tokens.ts';
@@ -109,6 +110,7 @@ async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: 
     `${total} tokens`,
     ...(image > 0 ? [`${image} of the image`] : []),
     `${learnt} learnt`,
+    ...(sample === undefined && images[0] && images.length === 1 ? [answerBox(conversation, images[0])?.reading ?? []].flat() : []),
     ...(sample?.annotation.kind === 'ellipse' && sample.annotation.isSuspect ? ['suspect axes'] : []),
   ];
   const texts = sample

@@ -23,6 +23,8 @@ export interface RowList {
   place(index: number): string;
   /** Rough numbers of tokens, one a row. */
   lengths?(): Promise<ArrayLike<number>>;
+  /** How many conversations are of each form. */
+  dialects?(): Promise<ReadonlyMap<string, number>>;
   /** Changes with the rows, not with the folder they lie in. Absent: taken from the requests. */
   fingerprint?(): Promise<string>;
 }
@@ -40,6 +42,7 @@ export function conversationRows(file: RowFile, chosen?: Uint32Array): RowList {
     },
     place: (index) => file.where(at(index)),
     lengths: async () => (await (figures ??= file.figures(chosen))).lengths,
+    dialects: async () => (await (figures ??= file.figures(chosen))).dialects,
     fingerprint: async () => (await (figures ??= file.figures(chosen))).fingerprint,
   };
 }

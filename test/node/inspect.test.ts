@@ -84,6 +84,25 @@ describe('the page', () => {
     expect(learnt(three)).toBe('<b>é漢🙂</b><|im_end|>');
   });
 
+  it('draws the box of a conversation that answers with four numbers, and shows the forms of its rows', async () => {
+    const file = join(root, 'boxes.jsonl');
+    writeFileSync(join(root, 'box.png'), await nodePlatform.encodePng(new Uint8Array(3 * 100 * 50), 100, 50, 3));
+    const answers = ['[0.1, 0.2, 0.5, 0.6]', '{"bbox_2d": [10, 5, 60, 45]}', '1, 2, 3, 4, 5', '12.5 mm', '0.9, 0.9, 0.1, 0.1'];
+    const rows = answers.map((value, i) => ({ id: `r${i}`, conversations: [{ from: 'human', value: '<image>Where?' }, { from: 'gpt', value }], image: 'box.png' }));
+    const one = { id: 'swift', query: 'Where?', response: '0, 0, 1, 1', images: ['box.png'] };
+    writeFileSync(file, JSON.stringify([...rows, one]));
+    const { status, stderr, page } = inspect(file);
+    expect(status, stderr).toBe(0);
+    expect(page).toContain('<dt>Written as</dt><dd>conversations (ShareGPT, LLaVA), pictures at &lt;image&gt;: 5; query and response (ms-swift), pictures before the first question: 1</dd>');
+    const of = (id: string): string => cards(page).find((card) => card.includes(`<h3>${id}</h3>`)) ?? '';
+    expect(of('r0')).toContain('<rect x="10.00" y="20.00" width="40.00" height="20.00"/>');
+    expect(of('r0')).toContain('relative, from the lower left');
+    expect(of('r1')).toContain('<rect x="10.00" y="5.00" width="50.00" height="40.00"/>');
+    expect(of('r1')).toContain('pixels, from the upper left');
+    expect(of('swift')).toContain('<rect x="0.00" y="0.00" width="100.00" height="50.00"/>');
+    for (const id of ['r2', 'r3', 'r4']) expect(of(id)).not.toContain('<rect');
+  });
+
   it('says what is wrong in words', () => {
     expect(inspect('--help').stdout).toContain('node dist/inspect.js DATA');
     expect(inspect('nothing here').stderr).toMatch(/^Error: nothing here: there is no such file/);
