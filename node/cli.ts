@@ -10,9 +10,12 @@ import { UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { keepSecretsOf, redact } from '../src/track/secrets.ts';
+import { lastingOutput } from './lastingOutput.ts';
 import { goOffline } from './offline.ts';
+import { endBySignal, onStopSignal } from './signals.ts';
+import type { StopSignal } from './signals.ts';
 
-/** 0 done · 1 failed · 2 the command line or recipe is wrong · 130 stopped by Ctrl-C or SIGTERM (with a clean stop, everything is saved). */
+/** 0 done · 1 failed · 2 the command line or recipe is wrong · 130 stopped by Ctrl-C, SIGTERM or SIGHUP, everything saved. A second signal ends the process by itself. */
 export const EXIT = { done: 0, failed: 1, usage: 2, stopped: 130 } as const;
 
 /**
@@ -85,18 +88,20 @@ export interface Surroundings {
   platform: Platform;
   stdout: Terminal;
   writeError(text: string): void;
-  /** Calls back at SIGINT and SIGTERM; returns the undoing. */
-  onInterrupt(act: () => void): () => void;
+  /** Calls back when the process is asked to end; returns the undoing. */
+  onInterrupt(act: (signal: StopSignal) => void): () => void;
   /** `--offline true`. */
   goOffline(): void;
-  /** Ends the process at once. */
-  exit(code: number): void;
+  /** Ends the process at once, whatever its threads are doing. */
+  endBy(signal: StopSignal): void;
 }
 
 /** This Node (or Bun, or Deno's Node layer) process. */
 export function processSurroundings(platform: Platform): Surroundings {
   keepSecretsOf(process.env);
-  const writeError = (text: string): void => void process.stderr.write(redact(text));
+  const out = lastingOutput(process.stdout);
+  const err = lastingOutput(process.stderr);
+  const writeError = (text: string): void => err(redact(text));
   // The runtime itself would print the error as it is, with whatever a server put into it.
   process.on('uncaughtException', (error: unknown) => process.exit(tell(error, EXIT.failed, writeError)));
   return {
@@ -104,22 +109,16 @@ export function processSurroundings(platform: Platform): Surroundings {
     env: process.env,
     platform,
     stdout: {
-      write: (text) => void process.stdout.write(redact(text)),
+      write: (text) => out(redact(text)),
       isTty: process.stdout.isTTY === true,
       get columns() {
         return process.stdout.columns || 100;
       },
     },
     writeError,
-    onInterrupt(act) {
-      const signals = ['SIGINT', 'SIGTERM'] as const;
-      for (const signal of signals) process.on(signal, act);
-      return () => {
-        for (const signal of signals) process.off(signal, act);
-      };
-    },
+    onInterrupt: onStopSignal,
     goOffline,
-    exit: (code) => process.exit(code),
+    endBy: endBySignal,
   };
 }
 
@@ -147,10 +146,10 @@ export async function main<Options>(
   for (const note of command.notes) writeError(`Note: ${note}\n`);
 
   const stop = new AbortController();
-  const release = around.onInterrupt(() => {
+  const release = around.onInterrupt((signal) => {
     if (stop.signal.aborted) {
       writeError('\nStopped at once; the last checkpoint stands.\n');
-      around.exit(EXIT.stopped);
+      around.endBy(signal);
       return;
     }
     writeError('\nStopping after this step, then saving. Press Ctrl-C again to leave at once, without saving.\n');

@@ -7,6 +7,7 @@ import type { Example } from '../src/data/example.ts';
 import { readRow, scoreRow } from '../src/data/medvision/answerRows.ts';
 import type { ScoredRow } from '../src/data/medvision/answerRows.ts';
 import { summaryFiles } from '../src/data/medvision/summaries.ts';
+import { PictureWarnings } from '../src/data/pictures/warnings.ts';
 import { sha256Hex } from '../src/data/prepared/identity.ts';
 import type { Identity } from '../src/data/prepared/identity.ts';
 import { Device } from '../src/gpu/device.ts';
@@ -106,6 +107,8 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
     max_pixels: options.max_pixels,
     intensity: options.intensity,
     image_attention: options.image_attention,
+    // Folders from before this option say nothing of it.
+    ...(options.sixteen_bit !== 'clip' && { sixteen_bit: options.sixteen_bit }),
   };
 }
 
@@ -131,13 +134,15 @@ async function onGpu(
     const settings = {
       base,
       mask: 'completion',
+      sixteenBit: options.sixteen_bit,
       vocabSize: session.model.vocabSize,
       volumeBytes: VOLUME_BYTES,
       ...pixels(context),
       ...(found.dataDir !== undefined && { dataDir: found.dataDir }),
       ...(found.preparedDir !== undefined && { preparedDir: found.preparedDir }),
     } as const;
-    const workers = await openDataWorkers(platform, settings, { count: workerCount(options.dataloader_num_workers), processor: session.processor });
+    const warnings = new PictureWarnings(say);
+    const workers = await openDataWorkers(platform, settings, { count: workerCount(options.dataloader_num_workers), processor: session.processor, warnings });
     try {
       const isAnswered = await answerRows(context, session, {
         rows: found.rows.filter(({ row }) => !rows.has(row.id)),
@@ -152,6 +157,7 @@ async function onGpu(
       if (!isAnswered) return undefined;
       return await lossOf(context, session, found, ({ request: { ask: _, ...request }, place }) => workers.make(request, place));
     } finally {
+      warnings.end();
       await workers.close();
       session.close();
     }

@@ -1,5 +1,6 @@
 /** `node dist/inspect.js DATA`: an HTML page to look at what a model would be trained on. `--help` says more. */
 import process from 'node:process';
+import { PictureWarnings } from '../src/data/pictures/warnings.ts';
 import { PreparedSet } from '../src/data/prepared/preparedSet.ts';
 import { publicName } from '../src/hub/origin.ts';
 import { loadProcessor } from '../src/models/processor.ts';
@@ -30,8 +31,15 @@ async function inspect({ data, kind, out, samples, isOwnBase, command }: Inspect
     ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
     ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
   });
-  const tasks = await gather(context, found, processor, samples);
+  const warned: string[] = []; // on the terminal and on the page
+  const warnings = new PictureWarnings((text) => {
+    warned.push(text);
+    context.say(text);
+  });
+  const tasks = await gather(context, found, processor, samples, warnings);
+  warnings.end();
   const notes = [
+    ...warned,
     ...(isOwnBase ? ['Tokens and image sizes are those of the quick start’s tiny model; --base_model_hf shows them as your model has them.'] : []),
     ...(kind === 'prepared' && found.dataDir === undefined ? ['Pixels are drawn square and landmarks left out: the volumes are not known. --data_dir names them.'] : []),
   ];

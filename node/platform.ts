@@ -10,10 +10,11 @@ import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import process from 'node:process';
 import { threadId } from 'node:worker_threads';
-import type { Sharp, SharpConstructor } from 'sharp';
-import type { AtomicFile, DecodedImage, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
+import { decodePicture } from '../src/data/pictures/decode.ts';
+import type { AtomicFile, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { nativeFiles } from './nativeFiles.ts';
+import { loadSharp, sharpDecoder } from './sharpPictures.ts';
 
 function runtimeName(): 'node' | 'deno' | 'bun' {
   if ('Deno' in globalThis) return 'deno';
@@ -233,67 +234,6 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-// ---- images -------------------------------------------------------------------------------------------------------------------------
-
-async function loadSharp(): Promise<SharpConstructor> {
-  return import('sharp').then(
-    (module) => module.default,
-    (cause: unknown) => {
-      throw new UserError(`Images: the package "sharp" could not be loaded: ${reason(cause)}. Run \`npm install sharp\`.`);
-    },
-  );
-}
-
-/**
- * PIL's `Image.open(…).convert('RGB')` to the byte: colour profiles, gamma and EXIF orientation are ignored, alpha is dropped, one-channel 16-bit
- * images are CLIPPED at 255 (not scaled), 16-bit colour keeps its high byte, CMYK is multiplied out without a profile.
- */
-async function decodeImage(bytes: Uint8Array, imageName: string): Promise<DecodedImage> {
-  const sharp = await loadSharp();
-  const open = (): Sharp => sharp(bytes, { ignoreIcc: true, failOn: 'error', limitInputPixels: false });
-  try {
-    const { space, channels } = await open().metadata();
-    if (space === 'cmyk') {
-      const { data, info } = await open().pipelineColourspace('cmyk').toColourspace('cmyk').raw().toBuffer({ resolveWithObject: true });
-      return { width: info.width, height: info.height, data: cmykToRgb(data, info.width * info.height, info.channels) };
-    }
-    if (space === 'grey16' && channels === 1) {
-      const { data, info } = await open().toColourspace('grey16').raw({ depth: 'ushort' }).toBuffer({ resolveWithObject: true });
-      const samples = new DataView(data.buffer, data.byteOffset, data.byteLength);
-      const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-      const grey = Uint8Array.from({ length: info.width * info.height }, (_, i) => Math.min(255, samples.getUint16(i * 2, littleEndian)));
-      return { width: info.width, height: info.height, data: greyToRgb(grey) };
-    }
-    const { data, info } = await open().removeAlpha().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
-    const plain = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    return { width: info.width, height: info.height, data: info.channels === 1 ? greyToRgb(plain) : Uint8Array.from(plain) };
-  } catch (cause) {
-    throw new UserError(
-      `Image ${imageName}: it cannot be decoded (${reason(cause).split('\n')[0]}; ${bytes.length} bytes). ` +
-        'A complete PNG, JPEG, WebP, TIFF or GIF file was expected; write it again in one of these formats.',
-    );
-  }
-}
-
-function greyToRgb(grey: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(grey.length * 3);
-  for (let i = 0; i < grey.length; i++) rgb.fill(grey[i] ?? 0, i * 3, i * 3 + 3);
-  return rgb;
-}
-
-/** Pillow's cmyk2rgb: (255−K) − C·(255−K)/255, with its rounded division. */
-function cmykToRgb(cmyk: Uint8Array, pixels: number, channels: number): Uint8Array {
-  const rgb = new Uint8Array(pixels * 3);
-  for (let i = 0; i < pixels; i++) {
-    const light = 255 - (cmyk[i * channels + 3] ?? 0);
-    for (let k = 0; k < 3; k++) {
-      const product = (cmyk[i * channels + k] ?? 0) * light + 128;
-      rgb[i * 3 + k] = Math.max(0, light - (((product >> 8) + product) >> 8));
-    }
-  }
-  return rgb;
-}
-
 export const nodePlatform: Platform = {
   name,
   gpu: openGpu,
@@ -326,7 +266,7 @@ export const nodePlatform: Platform = {
   remove: (file) => orInWords(fs.rm(file, { recursive: true, force: true }), 'remove', file),
 
   native: nativeFiles(inWords),
-  decodeImage,
+  decodeImage: (bytes, imageName, options = {}) => decodePicture(bytes, imageName, options, sharpDecoder),
   async encodePng(data, width, height, channels) {
     if (data.length !== width * height * channels) {
       throw new Error(`encodePng: ${width}×${height} with ${channels} channels needs ${width * height * channels} bytes, got ${data.length}`);

@@ -35,8 +35,8 @@ const options = command.opts<{ recipe: string; steps?: number; batch?: number; o
 
 const around = processSurroundings(nodePlatform);
 const stop = new AbortController();
-around.onInterrupt(() => {
-  if (stop.signal.aborted) around.exit(EXIT.stopped);
+around.onInterrupt((signal) => {
+  if (stop.signal.aborted) around.endBy(signal);
   around.writeError('\nStopping after this step. Press Ctrl-C again to leave at once.\n');
   stop.abort();
 });

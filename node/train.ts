@@ -86,7 +86,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
       stop,
       outputDir: out,
       begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(nodePlatform, out)),
-      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, image_attention: options.image_attention, quantization: options.quantization },
+      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, sixteen_bit: options.sixteen_bit, image_attention: options.image_attention, quantization: options.quantization },
       ...(resume && { resume }),
       onSaved: (saved) => publisher.onSaved(saved),
       ...(evaluator && { evaluator }),

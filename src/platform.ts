@@ -17,8 +17,30 @@ export interface RangedFile {
 export interface DecodedImage {
   width: number;
   height: number;
-  /** RGB, 3 bytes a pixel, row-major; grey and palette images are expanded, alpha is dropped, EXIF orientation is not applied (as PIL's convert('RGB')). */
+  /**
+   * RGB, 3 bytes a pixel, row-major: what Pillow gives with `ImageOps.exif_transpose(Image.open(file)).convert('RGB')`. Grey and palette
+   * pictures are expanded, alpha and profiles are dropped, and the picture is upright (EXIF orientation is applied).
+   */
   data: Uint8Array;
+  /** What the user should hear about how it was read. */
+  notes?: PictureNote[];
+}
+
+/** Greys of more than 8 bits: cut off at 255 as Pillow does, spread over their full range, or windowed (src/data/pictures/deepGrey.ts). */
+export type SixteenBit = 'clip' | 'scale' | 'window';
+
+export interface DecodeOptions {
+  /** Default: clip. */
+  sixteenBit?: SixteenBit;
+}
+
+export interface PictureNote {
+  /** clipped: greys of more than 8 bits are cut off. frames: others than the first are left out. */
+  kind: 'clipped' | 'frames';
+  /** The picture's. */
+  name: string;
+  /** A sentence that names the picture. */
+  text: string;
 }
 
 /** A file being written beside its final name; it takes the name on `commit` and vanishes on `abort`. */
@@ -98,7 +120,8 @@ export interface Platform {
   rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
 
-  decodeImage(bytes: Uint8Array, name: string): Promise<DecodedImage>;
+  /** @throws UserError that names the picture and says why it cannot be read, or not with Pillow's bytes */
+  decodeImage(bytes: Uint8Array, name: string, options?: DecodeOptions): Promise<DecodedImage>;
   /** Absent in browsers. */
   readonly native?: NativeFiles;
   /** PNG of an RGB (channels 3) or grey (channels 1) raster. */

@@ -1,35 +1,13 @@
 /**
- * Pictures in the browser. The canvas decodes what an opaque 8-bit picture says, as PIL does; where it would silently differ from PIL (transparency,
- * 16-bit grey) the picture is refused. JPEGs may differ from PIL's by a unit here and there, as decoders do.
+ * Pictures in the browser. PNG is read by our own decoder, since a canvas multiplies colours by alpha and keeps 8 bits; the rest is drawn
+ * on a canvas, where it comes out as in Pillow as long as it is opaque. What is not (transparent WebP), CMYK and TIFF are refused by name.
  */
-import { joinArrays } from '../src/io/joinArrays.ts';
-import type { DecodedImage } from '../src/platform.ts';
+import { checkPixels, decodePicture } from '../src/data/pictures/decode.ts';
+import type { PictureDecoder } from '../src/data/pictures/decode.ts';
+import { pngToRgb } from '../src/data/pictures/png.ts';
+import { withoutOrientation } from '../src/data/pictures/withoutOrientation.ts';
+import type { DecodedImage, DecodeOptions } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
-
-const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47];
-
-/** One channel of 16 bits: PIL clips at 255, a canvas keeps the high byte. */
-function isGrey16Png(bytes: Uint8Array): boolean {
-  return PNG_SIGNATURE.every((byte, i) => bytes[i] === byte) && bytes[24] === 16 && bytes[25] === 0;
-}
-
-/**
- * A JPEG without its APP1 segments. They hold the EXIF orientation, which browsers apply whatever createImageBitmap is asked, and PIL does not.
- * Other bytes come back as they are.
- */
-function withoutOrientation(bytes: Uint8Array): Uint8Array {
-  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return bytes;
-  const kept: Uint8Array[] = [bytes.subarray(0, 2)];
-  let at = 2;
-  // Segments (marker, length, content) up to the first scan, 0xda.
-  while (at + 4 <= bytes.length && bytes[at] === 0xff && bytes[at + 1] !== 0xda) {
-    const end = at + 2 + (((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0));
-    if (bytes[at + 1] !== 0xe1) kept.push(bytes.subarray(at, end));
-    at = end;
-  }
-  kept.push(bytes.subarray(at));
-  return joinArrays(Uint8Array, kept);
-}
 
 function canvasOf(width: number, height: number): { canvas: OffscreenCanvas; context: OffscreenCanvasRenderingContext2D } {
   const canvas = new OffscreenCanvas(width, height);
@@ -38,26 +16,33 @@ function canvasOf(width: number, height: number): { canvas: OffscreenCanvas; con
   return { canvas, context };
 }
 
-export async function decodeImage(bytes: Uint8Array, name: string): Promise<DecodedImage> {
-  if (isGrey16Png(bytes)) throw new UserError(`Image ${name}: 16-bit grey cannot be read exactly in a browser. Save it with 8 bits a channel.`);
-  const options: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
-  const bitmap = await createImageBitmap(new Blob([withoutOrientation(bytes).slice()]), options).catch((cause: unknown) => {
-    throw new UserError(
-      `Image ${name}: it cannot be decoded (${cause instanceof Error ? cause.message : String(cause)}; ${bytes.length} bytes). ` +
-        'A complete PNG, JPEG, WebP or GIF file was expected; write it again in one of these formats.',
-    );
-  });
-  const { width, height } = bitmap;
-  const { context } = canvasOf(width, height);
-  context.drawImage(bitmap, 0, 0);
-  bitmap.close();
-  const rgba = context.getImageData(0, 0, width, height).data;
-  const data = new Uint8Array(width * height * 3);
-  for (let i = 0; i < width * height; i++) {
-    if (rgba[i * 4 + 3] !== 255) throw new UserError(`Image ${name}: it has transparent pixels, whose colours a browser does not give exactly. Save it without transparency.`);
-    data.set(rgba.subarray(i * 4, i * 4 + 3), i * 3);
-  }
-  return { width, height, data };
+const canvasDecoder: PictureDecoder = {
+  async rgb(bytes, { format, colour }) {
+    if (format === 'png') return pngToRgb(bytes);
+    if (format === 'tiff') throw new Error('browsers do not read TIFF; save it as PNG');
+    // Browsers make RGB of it in ways of their own, up to some levels from Pillow's.
+    if (colour === 'cmyk') throw new Error('browsers do not read CMYK as Pillow does; save it as RGB');
+    const options: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
+    const bitmap = await createImageBitmap(new Blob([withoutOrientation(bytes, format).slice()]), options);
+    const { width, height } = bitmap;
+    checkPixels(width, height);
+    const { context } = canvasOf(width, height);
+    context.drawImage(bitmap, 0, 0);
+    bitmap.close();
+    const rgba = context.getImageData(0, 0, width, height).data;
+    const data = new Uint8Array(width * height * 3);
+    for (let from = 0, to = 0; from < rgba.length; from += 4) {
+      if (rgba[from + 3] !== 255) throw new Error('it has transparent pixels, whose colours a browser does not give exactly; save it as PNG');
+      data[to++] = rgba[from]!;
+      data[to++] = rgba[from + 1]!;
+      data[to++] = rgba[from + 2]!;
+    }
+    return { width, height, data };
+  },
+};
+
+export function decodeImage(bytes: Uint8Array, name: string, options: DecodeOptions = {}): Promise<DecodedImage> {
+  return decodePicture(bytes, name, options, canvasDecoder);
 }
 
 /** An RGB or grey raster on a canvas; grey is written to all three channels. */

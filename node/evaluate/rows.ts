@@ -138,6 +138,7 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
     if (task.split !== undefined && task.split !== split) throw new UserError(`${task.name} is listed for its ${task.split} cases, --eval_split ${options.eval_split} asks for others.`);
     for await (const sample of medvisionSamples(platform, dataDir, [task], settings)) if (!add(sample)) break;
   }
+  for (const note of volumes.unitNotes()) say(`Note: ${note}`);
   return { rows, dataDir };
 }
 

@@ -25,6 +25,7 @@ Any data flag of dist/train.js is taken as well, among them:
   --tasks_list_json_path_AD/_detect/_TL FILE   --data_dir DIR (for a prepared folder: to draw landmarks)
   --prompt_style reference|corrected   --intensity minmax|window|percentile   --mask completion|reference
   --split volume|slice   --train_sample_limit N   --val_sample_limit N   --min_pixels N   --max_pixels N   --seed N
+  --sixteen_bit clip|scale|window
 `;
 
 /** Flags that would make or choose a prepared folder. */

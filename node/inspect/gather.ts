@@ -5,6 +5,7 @@ import { LandmarkLines, sliceAxes } from '../../src/data/medvision/landmarks.ts'
 import type { Point } from '../../src/data/medvision/landmarks.ts';
 import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
 import { renderSlice, VolumeCache } from '../../src/data/medvision/slices.ts';
+import type { PictureWarnings } from '../../src/data/pictures/warnings.ts';
 import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import { shuffled, streamId } from '../../src/data/random.ts';
 import type { DecodedImage } from '../../src/platform.ts';
@@ -47,7 +48,8 @@ const COUNTED = 240;
 /** Answers kept a task, for its histogram. */
 const ANSWERS = 20_000;
 
-export async function gather(context: RunContext, found: FoundRows, processor: Processor, most: number): Promise<TaskFigures[]> {
+/** @param warnings told what the pictures of the rows say */
+export async function gather(context: RunContext, found: FoundRows, processor: Processor, most: number, warnings: PictureWarnings): Promise<TaskFigures[]> {
   const { platform, options } = context;
   const { dataDir, preparedDir } = found;
   const prepared = preparedDir === undefined ? undefined : await PreparedSet.open(platform, preparedDir);
@@ -55,6 +57,7 @@ export async function gather(context: RunContext, found: FoundRows, processor: P
   const maker = new ExampleMaker(platform, processor, {
     mask: options.mask,
     vocabSize: Infinity,
+    sixteenBit: options.sixteen_bit,
     ...(volumes && { slice: async (sample: MedvisionSample) => renderSlice(await volumes.open(sample.imageFile), sample) }),
     ...(prepared && { prepared }),
   });
@@ -89,6 +92,7 @@ export async function gather(context: RunContext, found: FoundRows, processor: P
       const request = await found[set]?.request(index);
       if (request === undefined) continue;
       const example = await maker.make(request);
+      if (example.notes) warnings.add(example.notes);
       own.tokens.push(tokenCounts(example));
       if (turn >= each) continue;
       const { sample, conversation } = await maker.content(request);

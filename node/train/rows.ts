@@ -11,6 +11,7 @@ import { conversationRows, exampleSource } from '../../src/train/sources.ts';
 import type { RowList } from '../../src/train/sources.ts';
 import type { Session } from '../../src/train/session.ts';
 import { openDataWorkers, workerCount } from '../workers/pool.ts';
+import { PictureWarnings } from '../../src/data/pictures/warnings.ts';
 import { keptRows, openRowModel } from './checking.ts';
 import type { KeptRows, RowModel } from './checking.ts';
 import type { RunContext } from './context.ts';
@@ -104,6 +105,7 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
   const settings = {
     base: session.baseModel,
     mask: options.mask,
+    sixteenBit: options.sixteen_bit,
     vocabSize: model.vocabSize,
     volumeBytes: VOLUME_BYTES,
     ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
@@ -111,7 +113,8 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
     ...(dataDir !== undefined && { dataDir }),
     ...(preparedDir !== undefined && { preparedDir }),
   };
-  const workers = await openDataWorkers(platform, settings, { count: workerCount(options.dataloader_num_workers), processor });
+  const warnings = new PictureWarnings(context.say);
+  const workers = await openDataWorkers(platform, settings, { count: workerCount(options.dataloader_num_workers), processor, warnings });
   const source = (rows: RowList): ExampleSource => exampleSource(rows, (request, place) => workers.make(request, place));
   const held = found.validation;
   const validation: EvaluationRows | undefined = held && held.length > 0 ? {
@@ -123,6 +126,9 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
   return {
     train: source(found.train),
     ...(validation && { validation }),
-    close: () => workers.close(),
+    async close() {
+      warnings.end();
+      await workers.close();
+    },
   };
 }

@@ -30,7 +30,7 @@ export function openScenes(
   };
   const open = async (): Promise<ExampleMaker> => {
     const prepared = preparedDir === undefined ? undefined : await PreparedSet.open(platform, preparedDir);
-    return new ExampleMaker(platform, processor, { mask: options.mask, vocabSize: Infinity, ...(slice && { slice }), ...(prepared && { prepared }) });
+    return new ExampleMaker(platform, processor, { mask: options.mask, vocabSize: Infinity, sixteenBit: options.sixteen_bit, ...(slice && { slice }), ...(prepared && { prepared }) });
   };
   let opening: Promise<ExampleMaker> | undefined;
   return async (index) => {

@@ -9,7 +9,7 @@ import { writeShard } from '../../src/data/prepared/writeShard.ts';
 import type { ShardJob, SliceSource } from '../../src/data/prepared/writeShard.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
+import type { Platform, SixteenBit } from '../../src/platform.ts';
 
 /** Plain data: it is sent to workers. */
 export interface DataThreadSettings {
@@ -23,6 +23,8 @@ export interface DataThreadSettings {
   dataDir?: string;
   /** A prepared folder to read rows from. */
   preparedDir?: string;
+  /** Greys of more than 8 bits; default: clip. */
+  sixteenBit?: SixteenBit;
   /** Volumes kept open, in bytes. */
   volumeBytes: number;
 }
@@ -56,12 +58,13 @@ export class DataThread {
   }
 
   private async openMaker(): Promise<ExampleMaker> {
-    const { base, minPixels, maxPixels, mask, vocabSize, preparedDir } = this.settings;
+    const { base, minPixels, maxPixels, mask, vocabSize, preparedDir, sixteenBit } = this.settings;
     const pixels = { ...(minPixels !== undefined && { minPixels }), ...(maxPixels !== undefined && { maxPixels }) };
     const processor = this.processor ?? (await loadProcessor(this.platform, base, pixels));
     return new ExampleMaker(this.platform, processor, {
       mask,
       vocabSize,
+      ...(sixteenBit && { sixteenBit }),
       ...(this.slice && { slice: this.slice }),
       ...(preparedDir !== undefined && { prepared: await PreparedSet.open(this.platform, preparedDir) }),
     });

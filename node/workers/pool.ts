@@ -14,6 +14,7 @@ import type { ShardEntry } from '../../src/data/prepared/manifest.ts';
 import type { ShardJob } from '../../src/data/prepared/writeShard.ts';
 import { streamId } from '../../src/data/random.ts';
 import { UserError } from '../../src/platform.ts';
+import type { PictureWarnings } from '../../src/data/pictures/warnings.ts';
 import type { Platform } from '../../src/platform.ts';
 import { DataThread } from './dataThread.ts';
 import type { DataThreadSettings } from './dataThread.ts';
@@ -56,6 +57,8 @@ export interface DataWorkerOptions {
   count: number;
   /** Used where the work is done in this thread; workers read their own from the base model's folder. */
   processor?: Processor;
+  /** Told what the pictures of the rows say. */
+  warnings?: PictureWarnings;
   /** For tests; else dist/dataWorker.js. */
   script?: string;
   /** Limit on a worker's JavaScript heap; unset: Node's own. */
@@ -63,6 +66,22 @@ export interface DataWorkerOptions {
 }
 
 export async function openDataWorkers(platform: Platform, settings: DataThreadSettings, options: DataWorkerOptions): Promise<DataWorkers> {
+  const workers = await startWorkers(platform, settings, options);
+  const { warnings } = options;
+  if (warnings === undefined) return workers;
+  return {
+    count: workers.count,
+    async make(request, place) {
+      const example = await workers.make(request, place);
+      if (example.notes) warnings.add(example.notes);
+      return example;
+    },
+    writeShard: (job) => workers.writeShard(job),
+    close: () => workers.close(),
+  };
+}
+
+async function startWorkers(platform: Platform, settings: DataThreadSettings, options: DataWorkerOptions): Promise<DataWorkers> {
   const { count, processor, script = builtWorker() } = options;
   if (count === 0 || script === undefined) return inThisThread(platform, settings, processor);
   const slots = Array.from({ length: count }, () => startWorker(script, options.heapMB));

@@ -3,15 +3,16 @@
  * number or reorder; so nothing is assumed of its syntax. Each assistant turn is rendered once more with a mark in place of its text: what
  * stands before and after the mark is the template's, the rest is the assistant's.
  */
-import { Template } from '@huggingface/jinja';
-import { joinPath, UserError } from '../platform.ts';
+import { UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
+import { readChatTemplate } from './chatTemplateFiles.ts';
 import type { Message } from './example.ts';
-import { asObject, readJsonFile } from './jsonFile.ts';
+import { NotExact, TemplateFailure } from './jinja/failures.ts';
+import { JinjaTemplate } from './jinja/template.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export class ChatTemplate {
-  private readonly template: Template;
+  private readonly template: JinjaTemplate;
   private readonly variables: Readonly<Record<string, unknown>>;
   private readonly source: string;
 
@@ -19,49 +20,50 @@ export class ChatTemplate {
    * @param text the Jinja template
    * @param variables what the template sees beside the messages: the tokenizer's `bos_token`, `eos_token`, …
    * @param source where it comes from, for messages
+   * @throws UserError with file and line where the template is no Jinja, or uses what cannot be rendered as transformers renders it
    */
   constructor(text: string, variables: Readonly<Record<string, unknown>>, source: string) {
     this.source = source;
     this.variables = variables;
     try {
-      this.template = new Template(text);
+      this.template = new JinjaTemplate(text);
     } catch (cause) {
-      throw new UserError(`${source}: the chat template cannot be read (${reason(cause)}). Fetch the file again.`);
+      if (cause instanceof NotExact) throw this.notExact(cause);
+      throw new UserError(`${this.place(cause)}: the chat template cannot be read (${reason(cause)}). Fetch the file again.`);
     }
   }
 
-  /** The folder's template: `chat_template.jinja`, else `chat_template.json`, else the one in the processor's or the tokenizer's configuration. */
+  /** The template that transformers takes from the folder (chatTemplateFiles.ts). */
   static async load(platform: Platform, dir: string, tokenizer: Tokenizer): Promise<ChatTemplate> {
-    const plain = joinPath(dir, 'chat_template.jinja');
-    if (await platform.exists(plain)) return new ChatTemplate(new TextDecoder().decode(await platform.readFile(plain)), tokenizer.roles, plain);
-    for (const name of ['chat_template.json', 'processor_config.json', 'tokenizer_config.json']) {
-      const path = joinPath(dir, name);
-      const text = defaultTemplate((await readJsonFile(platform, path))?.['chat_template']);
-      if (text !== undefined) return new ChatTemplate(text, tokenizer.roles, path);
+    const { text, source } = await readChatTemplate(platform, dir);
+    return new ChatTemplate(text, tokenizer.templateVariables, source);
+  }
+
+  /**
+   * The conversation as `apply_chat_template` renders it: without tools and documents.
+   * @throws UserError with the template's own words where it refuses the conversation (roles that do not alternate, say)
+   */
+  render(messages: readonly Message[], options: { addGenerationPrompt?: boolean } = {}): string {
+    const given = { messages, tools: null, documents: null, add_generation_prompt: options.addGenerationPrompt ?? false };
+    try {
+      return this.template.render({ ...this.variables, ...given });
+    } catch (cause) {
+      if (cause instanceof NotExact) throw this.notExact(cause);
+      const roles = messages.map((m) => m.role).join(', ');
+      throw new UserError(`${this.place(cause)}: the chat template refuses this conversation (${reason(cause)}; roles: ${roles}).`);
     }
-    throw new UserError(
-      `${dir}: it has no chat template (chat_template.jinja, chat_template.json, or chat_template in tokenizer_config.json). Fetch the folder whole.`,
+  }
+
+  private place(cause: unknown): string {
+    const line = cause instanceof TemplateFailure ? cause.line : undefined;
+    return line === undefined ? this.source : `${this.source}, line ${line}${this.source.endsWith('.jinja') ? '' : ' of the template'}`;
+  }
+
+  private notExact(cause: NotExact): UserError {
+    return new UserError(
+      `${this.place(cause)}: the chat template cannot be rendered as transformers does: ${cause.message}. Rewrite that line of the template.`,
     );
   }
-
-  /** @throws UserError with the template's own words where it refuses the conversation (roles that do not alternate, say) */
-  render(messages: readonly Message[], options: { addGenerationPrompt?: boolean } = {}): string {
-    try {
-      return this.template.render({ ...this.variables, messages, add_generation_prompt: options.addGenerationPrompt ?? false });
-    } catch (cause) {
-      throw new UserError(
-        `${this.source}: the chat template refuses this conversation (${reason(cause)}; roles: ${messages.map((m) => m.role).join(', ')}).`,
-      );
-    }
-  }
-}
-
-/** A list of templates with names (`[{name: 'default', template}, …]`) or an object of them has one for conversations. */
-function defaultTemplate(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  const list: unknown[] = Array.isArray(value) ? value : [];
-  const named = list.map(asObject).find((entry) => entry?.['name'] === 'default')?.['template'] ?? asObject(value)?.['default'];
-  return typeof named === 'string' ? named : undefined;
 }
 
 function reason(cause: unknown): string {

@@ -3,7 +3,7 @@
  * positions, pixels: what a Processor makes of it) and a micro-batch (an array of Examples). There is no padding: the model concatenates
  * the rows of a micro-batch and attention never crosses a row, which equals right padding without computing the pad tokens.
  */
-import type { DecodedImage } from '../platform.ts';
+import type { DecodedImage, PictureNote } from '../platform.ts';
 
 export type ContentPart = { type: 'text'; text: string } | { type: 'image' };
 
@@ -40,6 +40,8 @@ export interface Example {
   pixelValues: Float32Array;
   /** One [t, h, w] per image, in patches. */
   imageGrids: [number, number, number][];
+  /** What the user should hear about how its pictures were read. */
+  notes?: PictureNote[];
 }
 
 /** completion: only what the assistant says (and its end-of-turn token) is learnt. reference: what medvision_bm's collate functions leave in (everything but pad and image tokens). */

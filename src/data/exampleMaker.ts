@@ -3,7 +3,7 @@
  * class works in the thread that trains and in a worker that was sent the request.
  */
 import { UserError } from '../platform.ts';
-import type { DecodedImage, Platform } from '../platform.ts';
+import type { DecodedImage, DecodeOptions, Platform, SixteenBit } from '../platform.ts';
 import type { Conversation, Example, ImageSource, LabelMask, Processor } from './example.ts';
 import { sampleMessages } from './medvision/sample.ts';
 import type { MedvisionSample } from './medvision/sample.ts';
@@ -29,6 +29,8 @@ export interface ExampleMakerParts {
   slice?: (sample: MedvisionSample) => Promise<DecodedImage>;
   /** Absent where no prepared rows come. */
   prepared?: PreparedSet;
+  /** Greys of more than 8 bits in the files of conversations; default: clip. */
+  sixteenBit?: SixteenBit;
 }
 
 export class ExampleMaker {
@@ -45,14 +47,21 @@ export class ExampleMaker {
   /** @throws UserError that begins with the row's place */
   async make(request: RowRequest): Promise<Example> {
     const { conversation, where } = await this.content(request);
-    return placed(where, async () => this.encode(conversation, await this.pictures(request), request.ask));
+    return placed(where, async () => {
+      const images = await this.pictures(request);
+      const notes = images.flatMap((image) => image.notes ?? []);
+      const example = this.encode(conversation, images, request.ask);
+      return notes.length === 0 ? example : { ...example, notes };
+    });
   }
 
   /** The row's pictures as they are before the processor resizes them. */
   async pictures(request: RowRequest): Promise<DecodedImage[]> {
     switch (request.kind) {
-      case 'conversation':
-        return Promise.all(request.conversation.images.map((image) => decodeSource(this.platform, image)));
+      case 'conversation': {
+        const { sixteenBit } = this.parts;
+        return Promise.all(request.conversation.images.map((image) => decodeSource(this.platform, image, { ...(sixteenBit && { sixteenBit }) })));
+      }
       case 'sample':
         return [await this.slice(request.sample)];
       case 'prepared': {
@@ -101,8 +110,9 @@ export function beforeLastAnswer(conversation: Conversation): Conversation {
   return messages.at(-1)?.role === 'assistant' ? { ...conversation, messages: messages.slice(0, -1) } : conversation;
 }
 
-export async function decodeSource(platform: Platform, image: ImageSource): Promise<DecodedImage> {
-  return typeof image === 'string' ? platform.decodeImage(await platform.readFile(image), image) : platform.decodeImage(image.bytes, image.name);
+export async function decodeSource(platform: Platform, image: ImageSource, options?: DecodeOptions): Promise<DecodedImage> {
+  if (typeof image !== 'string') return platform.decodeImage(image.bytes, image.name, options);
+  return platform.decodeImage(await platform.readFile(image), image, options);
 }
 
 function placeOf({ imageFile, sliceDim, sliceIdx, task }: MedvisionSample): string {

@@ -1,13 +1,17 @@
 /**
- * Files as streams of bytes, gzip-decompressed where they need it, several members one after the other included (bgzip, `cat a.gz b.gz`). The output is
- * handed on piece by piece, so a reader stops when it has what it needs and a gzip bomb never unfolds.
+ * Files as streams of bytes, gzip-decompressed where they need it, several members one after the other included (bgzip, `cat a.gz b.gz`).
+ * The output is handed on piece by piece, so a reader stops when it has what it needs and a gzip bomb never unfolds.
  */
-import { Gunzip } from 'fflate';
+import { FlateErrorCode, Gunzip } from 'fflate';
 import type { Platform, RangedFile } from '../platform.ts';
 import { UserError } from '../platform.ts';
+import { CRC_START, updatedCrc } from './crc32.ts';
 
 const CHUNK_BYTES = 1 << 20;
-/** Beyond this much output, data that unfolds further than any measurement or annotation does is refused: noise and numbers never reach a tenth of it. */
+/**
+ * Beyond this much output, data that unfolds further than any measurement or annotation does is refused: noise and numbers never reach a
+ * tenth of it.
+ */
 const BOMB_BYTES = 256 * 2 ** 20;
 const BOMB_RATIO = 500;
 
@@ -34,10 +38,26 @@ export async function* fileChunks(platform: Platform, path: string, chunkBytes =
       return;
     }
     let produced = 0;
-    for await (const bytes of (await readsMembers()) ? gunzipNative(raw, path) : gunzipMembers(raw, path)) {
+    const handOn = function* (bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
+      if (bytes.length === 0) return;
       produced += bytes.length;
       checkRatio(path, produced, file.size);
       yield bytes;
+    };
+    if (await readsMembers()) {
+      try {
+        for await (const bytes of gunzipNative(raw, path)) yield* handOn(bytes);
+        return;
+      } catch (error) {
+        // Not every runtime takes zeros behind a member for what they are; a file that is corrupt is refused below as well.
+        if (!(error instanceof CorruptGzip)) throw error;
+      }
+    }
+    let known = produced;
+    for await (const bytes of gunzipMembers(fileBytes(file, chunkBytes), path)) {
+      const skipped = Math.min(known, bytes.length);
+      known -= skipped;
+      yield* handOn(bytes.subarray(skipped));
     }
   } finally {
     await file.close();
@@ -76,82 +96,142 @@ async function* gunzipNative(raw: AsyncGenerator<Uint8Array, void, undefined>, p
 
 let hasMembers: Promise<boolean> | undefined;
 
-/** Whether DecompressionStream goes on after the first member: Node's does, Deno and browsers take what follows for an error. */
+/**
+ * Whether DecompressionStream goes on after the first member, and says so where it ends before the file does. That of Node 22 and of Bun
+ * does both; Node 20 leaves out without a word whatever follows zeros; others take what follows the first member for an error.
+ */
 function readsMembers(): Promise<boolean> {
   hasMembers ??= (async () => {
     // "a" and "b", each a member with one stored block.
     const member = (letter: number, crc: number[]): number[] => [31, 139, 8, 0, 0, 0, 0, 0, 0, 255, 1, 1, 0, 254, 255, letter, ...crc, 1, 0, 0, 0];
-    const bytes = Uint8Array.from([...member(97, [0x43, 0xbe, 0xb7, 0xe8]), ...member(98, [0xf9, 0xef, 0xbe, 0x71])]);
-    try {
-      const text = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).text();
-      return text === 'ab';
-    } catch {
-      return false;
-    }
+    const [a, b] = [member(97, [0x43, 0xbe, 0xb7, 0xe8]), member(98, [0xf9, 0xef, 0xbe, 0x71])];
+    const read = (bytes: number[]): Promise<string | undefined> => {
+      const unpacked = new Blob([Uint8Array.from(bytes)]).stream().pipeThrough(new DecompressionStream('gzip'));
+      return new Response(unpacked).text().catch(() => undefined);
+    };
+    return (await read([...a, ...b])) === 'ab' && (await read([...a, ...new Array<number>(20).fill(0), ...b])) !== 'a';
   })();
   return hasMembers;
 }
 
-/** For runtimes whose DecompressionStream ends with the first member: fflate unpacks, the checksums of the members are compared here. */
+/**
+ * For runtimes whose DecompressionStream ends with the first member, or at zeros: fflate unpacks, the checksums and lengths of the members
+ * are compared here. As in Python's gzip, zeros behind a member are padding, and a member may follow them.
+ */
 export async function* gunzipMembers(raw: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array, void, undefined> {
   let pieces: Uint8Array[] = [];
-  let register = -1;
-  let tail: Uint8Array = new Uint8Array(0); // the last bytes of the file so far, of which the first is number `tailAt`
-  let tailAt = 0;
-  /** @param end where the member ends, whose checksum and length are its last 8 bytes */
-  const check = (end: number): void => {
-    const at = end - 8 - tailAt;
-    const stated = at < 0 ? undefined : new DataView(tail.buffer, at).getInt32(0, true);
-    if (stated !== ~register) throw new Error('the checksum does not match');
-    register = -1;
-  };
-  const gunzip = new Gunzip((bytes) => {
-    register = updatedCrc(register, bytes);
+  const take = (bytes: Uint8Array): void => {
     if (bytes.length > 0) pieces.push(bytes);
-  });
-  gunzip.onmember = check;
-  const push = (bytes: Uint8Array, isLast: boolean): void => {
-    try {
-      gunzip.push(bytes, isLast);
-      if (isLast) check(tailAt + tail.length);
-    } catch (cause) {
-      throw corrupt(path, cause);
-    }
   };
+  let run = new MemberRun(take);
   for await (const bytes of raw) {
     // Small pieces: what one of them unfolds to is bounded before it is handed on.
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-      const piece = bytes.slice(at, at + PIECE_BYTES);
-      const kept = tail.slice(-TAIL_BYTES);
-      tailAt += tail.length - kept.length;
-      tail = new Uint8Array(kept.length + piece.length);
-      tail.set(kept);
-      tail.set(piece, kept.length);
-      push(piece, false);
+      try {
+        let rest: Uint8Array | undefined = bytes.slice(at, at + PIECE_BYTES);
+        while (rest !== undefined) {
+          rest = run.push(rest);
+          if (rest !== undefined) run = new MemberRun(take, run.count);
+        }
+      } catch (cause) {
+        throw corrupt(path, cause);
+      }
       yield* pieces;
       pieces = [];
     }
   }
-  push(new Uint8Array(0), true);
+  try {
+    run.end();
+  } catch (cause) {
+    throw corrupt(path, cause);
+  }
   yield* pieces;
+}
+
+/** Members that follow each other without padding. */
+class MemberRun {
+  /** Members that ended, those of earlier runs included. */
+  count: number;
+  private register = CRC_START;
+  private length = 0;
+  /** The last bytes so far, of which the first is number `tailAt`; empty while zeros are skipped before the first member. */
+  private tail: Uint8Array = new Uint8Array(0);
+  private tailAt = 0;
+  private readonly gunzip: Gunzip;
+
+  constructor(take: (bytes: Uint8Array) => void, count = 0) {
+    this.count = count;
+    this.gunzip = new Gunzip((bytes) => {
+      this.register = updatedCrc(this.register, bytes);
+      this.length += bytes.length;
+      take(bytes);
+    });
+    this.gunzip.onmember = (end) => {
+      if (!this.endsAt(end - this.tailAt)) throw new Error('the checksum does not match');
+      this.count++;
+      this.register = CRC_START;
+      this.length = 0;
+    };
+  }
+
+  /** @returns what follows the padding that ended this run, if it has ended */
+  push(bytes: Uint8Array): Uint8Array | undefined {
+    let piece = bytes;
+    if (this.tail.length === 0) {
+      const start = this.count === 0 ? 0 : bytes.findIndex((byte) => byte !== 0);
+      if (start < 0 || bytes.length === 0) return undefined;
+      piece = bytes.subarray(start);
+    }
+    const kept = this.tail.slice(-TAIL_BYTES);
+    this.tailAt += this.tail.length - kept.length;
+    this.tail = new Uint8Array(kept.length + piece.length);
+    this.tail.set(kept);
+    this.tail.set(piece, kept.length);
+    try {
+      this.gunzip.push(piece, false);
+      return undefined;
+    } catch (cause) {
+      if (!(cause instanceof Error) || !('code' in cause) || cause.code !== FlateErrorCode.InvalidHeader) throw cause;
+      const end = this.tail[0] === 0x1f || this.tailAt > 0 ? this.paddedEnd() : undefined;
+      if (end === undefined) throw cause;
+      this.count++;
+      return this.tail.slice(end);
+    }
+  }
+
+  /** @throws Error where a member has begun and not ended */
+  end(): void {
+    if (this.tail.length === 0 && this.count > 0) return;
+    this.gunzip.push(new Uint8Array(0), true); // throws where the member's blocks go on
+    // fflate looks at what follows a member when four bytes of it are there.
+    for (let zeros = 0; zeros < 4; zeros++) {
+      if (this.endsAt(this.tail.length - zeros)) return;
+      if (this.tail.at(-1 - zeros) !== 0) break;
+    }
+    throw new Error('unexpected end, or the checksum does not match');
+  }
+
+  /** Whether checksum and length of what has been unpacked stand before this place of the tail. */
+  private endsAt(at: number): boolean {
+    if (at < 18 - this.tailAt || at < 8) return false; // header, one byte and more, checksum and length
+    const view = new DataView(this.tail.buffer, this.tail.byteOffset + at - 8, 8);
+    return view.getInt32(0, true) === ~this.register && view.getUint32(4, true) === this.length % 2 ** 32;
+  }
+
+  private paddedEnd(): number | undefined {
+    for (let at = 8; at < this.tail.length; at++) if (this.tail[at] === 0 && this.endsAt(at)) return at;
+    return undefined;
+  }
 }
 
 const PIECE_BYTES = 1 << 14;
 /** More than a member's end and the next one's header together. */
 const TAIL_BYTES = 1 << 17;
 
+/** So that another way to unpack can be tried. */
+class CorruptGzip extends UserError {}
+
 function corrupt(path: string, cause: unknown): UserError {
-  return new UserError(`${path}: the gzip data is truncated or corrupt (${cause instanceof Error ? cause.message : String(cause)}). Fetch the file again.`);
-}
-
-const CRC_TABLE = Int32Array.from({ length: 256 }, (_, n) => {
-  let value = n;
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-  return value;
-});
-
-/** The register of CRC-32 (its complement is the checksum) after these bytes. */
-function updatedCrc(register: number, bytes: Uint8Array): number {
-  for (const byte of bytes) register = (register >>> 8) ^ (CRC_TABLE[(register ^ byte) & 255] ?? 0);
-  return register;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new CorruptGzip(`${path}: the gzip data is truncated or corrupt (${why}). Fetch the file again.`);
 }

@@ -11,8 +11,10 @@ export interface NiftiHeader {
   littleEndian: boolean;
   /** [i, j, k] in stored axes; missing dimensions are 1. */
   shape: [number, number, number];
-  /** mm, as stored: float32 values in NIfTI-1, doubles in NIfTI-2. As in nibabel, 0 becomes 1 and a sign is dropped. */
+  /** mm (see spacingUnit), as stored: float32 values in NIfTI-1, doubles in NIfTI-2. As in nibabel, 0 becomes 1 and a sign is dropped. */
   zooms: [number, number, number];
+  /** What the header says the voxel sizes are in; they are taken for mm whatever it is, as by nibabel. */
+  spacingUnit: SpacingUnit;
   /** NIfTI data type code. */
   datatype: number;
   /** `stored * slope + inter`; (1, 0) where the header has no valid slope. */
@@ -23,6 +25,9 @@ export interface NiftiHeader {
   /** Bytes of all voxels. */
   byteLength: number;
 }
+
+/** xyzt_units of the header, its spatial part. */
+export type SpacingUnit = 'mm' | 'metres' | 'microns' | 'no unit';
 
 export type VoxelArray =
   Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
@@ -57,6 +62,8 @@ const UNSUPPORTED_TYPES = new Map<number, string>([
   [2048, '256-bit complex'],
   [2304, 'RGBA colour'],
 ]);
+
+const SPACING_UNITS: readonly SpacingUnit[] = ['no unit', 'metres', 'mm', 'microns'];
 
 /** Enough for either header (NIfTI-2: 540 bytes). */
 export const HEADER_BYTES = 540;
@@ -120,6 +127,7 @@ export function parseHeader(head: Uint8Array, path: string): NiftiHeader {
     littleEndian,
     shape,
     zooms: [zoom(1), zoom(2), zoom(3)],
+    spacingUnit: SPACING_UNITS[fields.xyzt_units & 7] ?? 'no unit',
     datatype: fields.datatypeCode,
     slope: hasSlope ? fields.scl_slope : 1,
     inter: hasSlope ? fields.scl_inter : 0,

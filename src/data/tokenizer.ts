@@ -6,6 +6,8 @@
 import { ByteFallbackDecoder, SequenceDecoder, Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
+import { AddedTokens } from './addedTokens.ts';
+import type { AddedToken } from './addedTokens.ts';
 import { asObject, readJsonFile } from './jsonFile.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -16,10 +18,16 @@ const ROLES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 
 export class Tokenizer {
   /** Role → token: `bos_token`, `eos_token`, … as far as the configuration names them. */
   readonly roles: Readonly<Record<string, string>>;
+  /** What a chat template is given of the tokenizer: the roles, and the tokens of a model's own roles (`image_token`, …). */
+  readonly templateVariables: Readonly<Record<string, string>>;
   /** Tokens that `skipSpecialTokens` leaves out and that never come from ordinary text. */
   readonly specialTokens: ReadonlySet<string>;
   readonly source: string;
+  /** Knows no added tokens when it encodes, so that none comes out of ordinary text; when it decodes it does. */
   private readonly inner: HuggingFaceTokenizer;
+  private readonly model: NonNullable<HuggingFaceTokenizer['model']>;
+  private readonly addedTokens: AddedTokens;
+  private readonly addedIds: ReadonlyMap<string, number>;
   private readonly before: readonly number[];
   private readonly after: readonly number[];
   private readonly cleanUp: boolean;
@@ -32,15 +40,23 @@ export class Tokenizer {
   constructor(model: Json, config: Json, source: string) {
     this.source = source;
     this.roles = namedRoles(config);
+    this.templateVariables = { ...this.roles, ...ownRoles(config) };
     const special = new Set([...Object.values(this.roles), ...extraSpecialTokens(config)]);
     const added = mergeAddedTokens(model, config, special, source);
     this.specialTokens = new Set(added.filter((token) => token.special).map((token) => token.content));
     try {
-      const withDefaults = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...model, added_tokens: added };
-      this.inner = new HuggingFaceTokenizer(withDefaults, { ...config, additional_special_tokens: [] });
-      keepByteOrderMark(this.inner);
-      const probe = this.inner.encode('a', { add_special_tokens: false }).ids;
-      const around = this.inner.encode('a').ids;
+      const withDefaults = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...model, added_tokens: [] };
+      const inner = new HuggingFaceTokenizer(withDefaults, { ...config, additional_special_tokens: [] });
+      if (inner.model === null) throw new Error('it has no model');
+      this.inner = inner;
+      this.model = inner.model;
+      keepByteOrderMark(inner);
+      for (const { id, content } of added) inner.model.vocab[id] = content;
+      if (inner.decoder !== null) inner.decoder.added_tokens = [...added];
+      this.addedIds = new Map(added.map(({ content, id }) => [content, id]));
+      this.addedTokens = new AddedTokens(added, (text) => inner.normalizer?.(text) ?? text);
+      const probe = this.encodeText('a');
+      const around = inner.tokenize('a', { add_special_tokens: true }).map((token) => this.idOf(token) ?? this.model.unk_token_id ?? -1);
       const start = around.findIndex((_, i) => probe.every((id, k) => around[i + k] === id));
       const stated = statedSpecials(config, (role) => this.idOf(this.roles[role] ?? ''));
       this.before = stated?.before ?? around.slice(0, Math.max(0, start));
@@ -68,8 +84,18 @@ export class Tokenizer {
 
   /** Token ids of a text. With `addSpecialTokens` also those that the tokenizer sets around every text (Gemma's `<bos>`). */
   encode(text: string, options: { addSpecialTokens?: boolean } = {}): number[] {
-    const ids = this.inner.encode(text, { add_special_tokens: false }).ids;
+    const ids = this.encodeText(text);
     return options.addSpecialTokens === true ? [...this.before, ...ids, ...this.after] : ids;
+  }
+
+  private encodeText(text: string): number[] {
+    const { model } = this;
+    const preTokenize = this.inner.pre_tokenizer;
+    return this.addedTokens.split(text).flatMap((piece) => {
+      if ('id' in piece) return [piece.id];
+      const words = preTokenize === null ? [piece.text] : preTokenize(piece.text, { section_index: piece.isStart ? 0 : 1 });
+      return model(words).map((token) => model.tokens_to_ids.get(token) ?? model.unk_token_id ?? -1);
+    });
   }
 
   /** How many ids `addSpecialTokens` sets before a text. */
@@ -86,7 +112,7 @@ export class Tokenizer {
   }
 
   idOf(token: string): number | undefined {
-    return token === '' ? undefined : this.inner.token_to_id(token);
+    return token === '' ? undefined : (this.addedIds.get(token) ?? this.inner.token_to_id(token));
   }
 
   tokenOf(id: number): string | undefined {
@@ -111,6 +137,14 @@ function namedRoles(config: Json): Record<string, string> {
   return Object.fromEntries(named.filter((entry): entry is [(typeof ROLES)[number], string] => entry[1] !== undefined && entry[1] !== ''));
 }
 
+/** Keys of the configuration that end in `_token`, and `extra_special_tokens` where it is an object: transformers 5 takes both for roles. */
+function ownRoles(config: Json): Record<string, string> {
+  const keys = Object.keys(config).filter((key) => key.endsWith('_token') && !ROLES.some((role) => role === key));
+  const entries = [...keys.map((key) => [key, config[key]] as const), ...Object.entries(asObject(config['extra_special_tokens']) ?? {})];
+  const named = entries.map(([key, value]) => [key, tokenText(value)] as const);
+  return Object.fromEntries(named.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
 /** `additional_special_tokens` up to transformers 4, `extra_special_tokens` (a list, or an object of named ones) since. */
 function extraSpecialTokens(config: Json): string[] {
   const listed = [config['additional_special_tokens'], config['extra_special_tokens']].flatMap((value): unknown[] =>
@@ -119,17 +153,7 @@ function extraSpecialTokens(config: Json): string[] {
   return listed.map(tokenText).filter((token): token is string => token !== undefined);
 }
 
-interface AddedTokenFields {
-  id: number;
-  content: string;
-  special: boolean;
-  lstrip: boolean;
-  rstrip: boolean;
-  single_word: boolean;
-  normalized: boolean;
-}
-
-function mergeAddedTokens(model: Json, config: Json, special: ReadonlySet<string>, source: string): AddedTokenFields[] {
+function mergeAddedTokens(model: Json, config: Json, special: ReadonlySet<string>, source: string): AddedToken[] {
   const listed: unknown = model['added_tokens'] ?? [];
   if (!Array.isArray(listed)) throw new UserError(`${source}: added_tokens must be a list.`);
   const fromConfig = Object.entries(asObject(config['added_tokens_decoder']) ?? {}).map(([id, token]): Json => ({
@@ -141,7 +165,7 @@ function mergeAddedTokens(model: Json, config: Json, special: ReadonlySet<string
   const fromRoles = [...special]
     .filter((content) => typeof vocabulary[content] === 'number')
     .map((content): Json => ({ content, id: vocabulary[content] }));
-  const byContent = new Map<string, AddedTokenFields>();
+  const byContent = new Map<string, AddedToken>();
   for (const entry of [...listed.map(asObject), ...fromConfig, ...fromRoles]) {
     const content = entry?.['content'];
     const id = entry?.['id'];

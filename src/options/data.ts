@@ -46,6 +46,12 @@ export const dataOptions = {
     group: 'Data', type: 'integer', default: null, min: 1,
     help: 'Images with more pixels are reduced; the main lever on memory and time. Unset: as the model says.',
   },
+  sixteen_bit: {
+    group: 'Data', type: 'enum', default: 'clip', choices: ['clip', 'scale', 'window'],
+    help: 'Grey picture files of more than 8 bits, as X-rays are. clip: cut off at 255, as Pillow and so transformers does, with a warning. scale: 0 to 65535 (-32768 to ' +
+      '32767 where signed) become 0 to 255; 32-bit and floating-point ones from their least to their greatest value. window: from the 0.5th to the 99.5th percentile ' +
+      'of the picture. Colour keeps its high byte.',
+  },
 
   data_dir: {
     group: 'Task lists', type: 'string', default: null, place: 'path or hub id', env: 'MedVision_DATA_DIR',

@@ -70,6 +70,9 @@ export function adapterIdentity(config: LoraConfig): Record<string, unknown> {
   return JSON.parse(JSON.stringify(rest)) as Record<string, unknown>;
 }
 
+/** What runs did before there was an option. */
+const BEFORE_CHOICE: RunIdentity['facts'] = { sixteen_bit: 'clip' };
+
 const AS_BEFORE = 'Give what it was, or begin a new run (another --lora_checkpoint_dir; --init_adapter with the checkpoint starts from its weights).';
 
 /** @throws UserError that lists every difference. `from` names the checkpoint. */
@@ -90,8 +93,9 @@ export function checkSameRun(saved: RunIdentity, now: RunIdentity, from: string)
   if (saved.rowsPerStep !== now.rowsPerStep) {
     differ('per_device_train_batch_size × gradient_accumulation_steps, the rows of a step,', saved.rowsPerStep, now.rowsPerStep);
   }
-  // A fact that one of the two does not know came with another version.
-  for (const key of Object.keys(saved.facts)) if (key in now.facts) differ(`--${key}`, saved.facts[key], now.facts[key]);
+  // A fact that one of the two does not know came with another version; of some it is known what they were before they could be chosen.
+  const before = { ...BEFORE_CHOICE, ...saved.facts };
+  for (const key of Object.keys(before)) if (key in now.facts) differ(`--${key}`, before[key], now.facts[key]);
   if (complaints.length === 0) return;
   throw new UserError(`${from} cannot be resumed, because this is not the same run:\n${complaints.map((line) => `  ${line}`).join('\n')}\n${AS_BEFORE}`);
 }

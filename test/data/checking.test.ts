@@ -38,6 +38,10 @@ beforeAll(async () => {
   writeFileSync(at('wide.png'), await nodePlatform.encodePng(new Uint8Array(1010 * 4), 1010, 4, 1));
   writeFileSync(at('cut.png'), png.subarray(0, png.length - 30));
   writeFileSync(at('short.png'), png.subarray(0, 20));
+  const huge = Uint8Array.from(png);
+  new DataView(huge.buffer).setUint32(16, 20_000);
+  new DataView(huge.buffer).setUint32(20, 10_000);
+  writeFileSync(at('huge.png'), huge);
   writeFileSync(at('page.png'), '<!doctype html><html>404</html>');
   writeFileSync(at('empty.png'), '');
   mkdirSync(at('folder.png'));
@@ -85,6 +89,7 @@ const KINDS: Kind[] = [
   [row(['empty.png']), 'picture', 'the file is empty'],
   [row(['short.png']), 'picture', 'ends within its header'],
   [row(['page.png']), 'picture', 'a page of HTML'],
+  [row(['huge.png']), 'picture', '20000×10000 pixels, more than'],
   [row(['cut.png']), 'picture', 'cannot be decoded'],
   [row(['wide.png']), 'refused', 'at most 200 times the shorter one, it is 252.5 times'],
   [row(['good.png'], 'what is <|image_pad|> here?'), 'refused', 'A text may not contain'],

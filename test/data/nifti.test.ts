@@ -9,6 +9,7 @@ import { nodePlatform } from '../../node/platform.ts';
 import { openVolume, readNiftiHeader } from '../../src/data/nifti.ts';
 import type { SliceDim } from '../../src/data/nifti.ts';
 import { intensityOf, sliceToRgb } from '../../src/data/medvision/intensity.ts';
+import { VolumeCache } from '../../src/data/medvision/slices.ts';
 import { UserError } from '../../src/platform.ts';
 import { memoryPlatform } from '../io/memoryPlatform.ts';
 import { niftiFile } from './niftiFile.ts';
@@ -211,5 +212,40 @@ describe('pictures', () => {
     const ramp = { values: Float64Array.from({ length: 1001 }, (_, i) => i), rows: 7, cols: 143 };
     const { data } = sliceToRgb(ramp, 'percentile'); // from 5 to 995
     expect([0, 5, 9, 500, 994, 995, 1000].map((i) => data[i * 3])).toEqual([0, 0, 1, 127, 254, 255, 255]);
+  });
+});
+
+describe('xyzt_units', () => {
+  // nibabel: header.set_xyzt_units("meter", "sec") stores 9, mm 10, micron 11, unknown 8; get_zooms() is the same numbers for each.
+  const units = [[1, 'metres'], [9, 'metres'], [2, 'mm'], [10, 'mm'], [18, 'mm'], [3, 'microns'], [11, 'microns'], [0, 'no unit'], [8, 'no unit'], [5, 'no unit']] as const;
+
+  test.each(units)('%i: %s, and the sizes are the numbers that are stored', async (code, unit) => {
+    const path = join(folder, 'units.nii');
+    writeFileSync(path, niftiFile([3, 4, 5], [0.001, 0.5, 2000], code));
+    expect(await readNiftiHeader(nodePlatform, path)).toMatchObject({ spacingUnit: unit, zooms: [Math.fround(0.001), 0.5, 2000] });
+  });
+
+  test('of NIfTI-2 in both byte orders', async () => {
+    for (const name of Object.keys(expected).filter((one) => one.startsWith('nifti2'))) {
+      const stored = readFileSync(join(golden, name));
+      const bytes = Uint8Array.from(name.endsWith('.gz') ? gunzipSync(stored) : stored);
+      const view = new DataView(bytes.buffer);
+      view.setInt32(500, 3 + 8, view.getInt32(0, true) === 540);
+      writeFileSync(join(folder, 'units2.nii'), bytes);
+      expect((await readNiftiHeader(nodePlatform, join(folder, 'units2.nii'))).spacingUnit).toBe('microns');
+    }
+  });
+
+  test('what is not mm is told by file and unit, once for all files of a unit', async () => {
+    for (const [name, code] of [['a', 2], ['b', 1], ['c', 3], ['d', 9], ['e', 0]] as const) writeFileSync(join(folder, `${name}.nii`), niftiFile([3, 4, 5], [0.001, 0.5, 2], code));
+    const volumes = new VolumeCache(nodePlatform, folder);
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'b']) await volumes.header(`${name}.nii`);
+    expect(volumes.unitNotes()).toEqual([
+      '2 volumes (b.nii the first) state voxel sizes in metres (xyzt_units); as by nibabel, they are taken for mm: 0.001 × 0.5 × 2 mm in the first. ' +
+        'Lengths are wrong if the unit is right; write sizes and unit in mm.',
+      'c.nii states voxel sizes in microns (xyzt_units); as by nibabel, they are taken for mm: 0.001 × 0.5 × 2 mm. ' +
+        'Lengths are wrong if the unit is right; write sizes and unit in mm.',
+      'e.nii states no unit of the voxel sizes (xyzt_units); as by nibabel, they are taken for mm: 0.001 × 0.5 × 2 mm. Check that they are.',
+    ]);
   });
 });

@@ -1,4 +1,4 @@
-"""Writes small images of every kind a data set may hold, and what PIL's convert('RGB') makes of them.
+"""Writes small images of every kind a data set may hold, and what PIL's convert('RGB') makes of them, turned upright before.
 
 Run: python test/golden/pil_images.py     (pillow 12, numpy; writes images/* and images/rgb_sha256.json beside itself)
 """
@@ -9,7 +9,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 folder = pathlib.Path(__file__).with_name("images")
 folder.mkdir(exist_ok=True)
@@ -59,6 +59,6 @@ image.save(folder / "lossless.webp", lossless=True)
 digests = {}
 for path in sorted(folder.iterdir()):
     if path.suffix != ".json":
-        pixels = np.asarray(Image.open(path).convert("RGB"))
+        pixels = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
         digests[path.name] = {"width": pixels.shape[1], "height": pixels.shape[0], "sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}
 (folder / "rgb_sha256.json").write_text(json.dumps(digests, indent=1) + "\n")

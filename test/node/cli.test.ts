@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { main, parseCommandLine, readFlags, readRecipe } from '../../node/cli.ts';
 import { definitions, trainProgram } from '../../src/options.ts';
 import type { Surroundings } from '../../node/cli.ts';
+import type { StopSignal } from '../../node/signals.ts';
 import { UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 
@@ -79,7 +80,7 @@ describe('recipes', () => {
 
 describe('main', () => {
   function around(argv: string[]) {
-    const seen = { out: '', error: '', exits: [] as number[], interrupt: () => {}, released: false };
+    const seen = { out: '', error: '', ends: [] as StopSignal[], interrupt: (_signal: StopSignal) => {}, released: false };
     const surroundings: Surroundings = {
       argv, env: {}, platform: platformWith({}),
       stdout: { write: (text) => void (seen.out += text), isTty: false, columns: 80 },
@@ -89,7 +90,7 @@ describe('main', () => {
         seen.interrupt = act;
         return () => void (seen.released = true);
       },
-      exit: (code) => void seen.exits.push(code),
+      endBy: (signal) => void seen.ends.push(signal),
     };
     return { seen, surroundings };
   }
@@ -97,7 +98,7 @@ describe('main', () => {
   it('runs, with notes said once', async () => {
     const { seen, surroundings } = around([...BASE, '--max_steps', '2', '--epoch', '1']);
     expect(await main(trainProgram, ({ options }) => Promise.resolve(expect(options.max_steps).toBe(2)), surroundings)).toBe(0);
-    expect(seen).toMatchObject({ error: 'Note: --max_steps overrides --epoch.\n', released: true, exits: [] });
+    expect(seen).toMatchObject({ error: 'Note: --max_steps overrides --epoch.\n', released: true, ends: [] });
   });
 
   it.each([['--help'], ['-h']])('%s shows the options and does not run', async (flag) => {
@@ -126,11 +127,11 @@ describe('main', () => {
     const { seen, surroundings } = around(BASE);
     const code = await main(trainProgram, (_command, stop) => {
       expect(stop.aborted).toBe(false);
-      seen.interrupt();
+      seen.interrupt('SIGTERM');
       expect(stop.aborted).toBe(true);
-      expect(seen.exits).toEqual([]);
-      seen.interrupt();
-      expect(seen.exits).toEqual([130]);
+      expect(seen.ends).toEqual([]);
+      seen.interrupt('SIGINT');
+      expect(seen.ends).toEqual(['SIGINT']);
       return Promise.resolve();
     }, surroundings);
     expect(code).toBe(130);

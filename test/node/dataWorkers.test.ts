@@ -1,11 +1,12 @@
 /** Data workers: the rows they make are those of this thread, and one that dies is told in a sentence instead of waited for. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import { openDataWorkers, workerCount } from '../../node/workers/pool.ts';
 import type { RowRequest } from '../../src/data/exampleMaker.ts';
+import { PictureWarnings } from '../../src/data/pictures/warnings.ts';
 import { UserError } from '../../src/platform.ts';
 import { buildCommandLine, goldenRows, repository, tinyModel } from './trainProcess.ts';
 
@@ -45,6 +46,28 @@ parentPort.on('message', ({ id, path }) => {
 }
 
 describe('data workers', () => {
+  it('read deep greys as they are told and hand on what there is to say', async () => {
+    const u16 = join(root, 'u16.png');
+    writeFileSync(u16, readFileSync(join(repository, 'test/golden/images/grey16.png')));
+    const conversation = { messages: [{ role: 'user' as const, content: [{ type: 'image' as const }] }, { role: 'assistant' as const, content: 'x' }], images: [u16] };
+    const request: RowRequest = { kind: 'conversation', conversation, where: 'rows.jsonl:1' };
+    for (const [sixteenBit, expected] of [['clip', 1], ['window', 0]] as const) {
+      const pixels: Float32Array[] = [];
+      for (const options of [{ count: 0 }, { count: 1, script }]) {
+        const said: string[] = [];
+        const workers = await openDataWorkers(nodePlatform, { ...settings, sixteenBit }, { ...options, warnings: new PictureWarnings((text) => said.push(text)) });
+        try {
+          pixels.push((await workers.make(request, '')).pixelValues);
+        } finally {
+          await workers.close();
+        }
+        expect(said.length).toBe(expected);
+        for (const text of said) expect(text).toMatch(/^Warning: .*u16\.png is 16-bit grey: \d+ % of its pixels/);
+      }
+      expect(pixels[0]).toEqual(pixels[1]);
+    }
+  });
+
   it('make the rows that this thread makes', async () => {
     const here = await openDataWorkers(nodePlatform, settings, { count: 0 });
     const there = await openDataWorkers(nodePlatform, settings, { count: 2, script });

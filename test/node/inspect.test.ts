@@ -103,6 +103,21 @@ describe('the page', () => {
     for (const id of ['r2', 'r3', 'r4']) expect(of(id)).not.toContain('<rect');
   });
 
+  it('warns of deep greys that are cut off, on the terminal and on the page', () => {
+    const file = join(root, 'deep.jsonl');
+    const messages = [{ role: 'user', content: [{ type: 'image' }] }, { role: 'assistant', content: 'x' }];
+    const rows = ['one', 'two'].map((name) => {
+      writeFileSync(join(root, `${name}.png`), readFileSync(join(repository, 'test/golden/images/grey16.png')));
+      return JSON.stringify({ messages, images: [`${name}.png`] });
+    });
+    writeFileSync(file, `${rows.join('\n')}\n`);
+    const { stdout, page } = inspect(file, '--base_model_hf', tinyModel);
+    expect(stdout.match(/Warning: .*(one|two)\.png is 16-bit grey: 18 % of its pixels/g)).toHaveLength(1);
+    expect(stdout).toContain('Warning: 2 pictures in all had greys of more than 8 bits cut off at 255');
+    expect(page).toContain('is 16-bit grey: 18 % of its pixels');
+    for (const way of ['scale', 'window']) expect(inspect(file, '--base_model_hf', tinyModel, '--sixteen_bit', way).stdout).not.toContain('Warning');
+  });
+
   it('says what is wrong in words', () => {
     expect(inspect('--help').stdout).toContain('node dist/inspect.js DATA');
     expect(inspect('nothing here').stderr).toMatch(/^Error: nothing here: there is no such file/);

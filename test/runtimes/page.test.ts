@@ -8,6 +8,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { unzipSync } from 'fflate';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { build, createServer, preview } from 'vite';
@@ -114,10 +116,18 @@ test.skipIf(isSkipped)("the browser's Platform", async () => {
   closing.push(() => server.close());
   await server.listen();
   const { page } = await openPage(server.httpServer?.address(), '/empty');
-  const images = Object.entries(
-    JSON.parse(readFileSync(join(repository, 'test/golden/images/rgb_sha256.json'), 'utf8')) as Record<string, { width: number; height: number; sha256: string }>,
-  );
-  const inPage = `(async (images) => {
+  type Digest = { width: number; height: number; sha256: string };
+  const golden = Object.entries(JSON.parse(readFileSync(join(repository, 'test/golden/images/rgb_sha256.json'), 'utf8')) as Record<string, Digest>);
+  const archive = unzipSync(readFileSync(join(repository, 'test/golden/pillow_pictures.zip')));
+  const more = Object.entries(JSON.parse(new TextDecoder().decode(archive['index.json'])) as Record<string, Digest | { error: string }>);
+  const images = [
+    ...golden.map(([name, digest]) => ({ name, digest, bytes: readFileSync(join(repository, 'test/golden/images', name)) })),
+    ...more.flatMap(([name, digest]) => ('error' in digest ? [] : [{ name, digest, bytes: Buffer.from(archive[name]!) }])),
+  ];
+  const [head, tail] = [gzipSync('head'), gzipSync('tail')];
+  const gzipFiles = [[head], [head, Buffer.alloc(1)], [head, Buffer.alloc(512)], [head, tail], [head, Buffer.alloc(9), tail, Buffer.alloc(3)], [head, Buffer.from('junk')]]
+    .map((parts, i) => [`${i}.gz`, Buffer.concat(parts).toString('base64')]);
+  const inPage = `(async (images, gzipFiles) => {
     const { browserPlatform } = await import('/platform.ts');
     const text = (bytes) => new TextDecoder().decode(bytes);
     const refusal = (work) => work.then(() => 'no error', (error) => error.name + ': ' + error.message);
@@ -145,20 +155,32 @@ test.skipIf(isSkipped)("the browser's Platform", async () => {
       missing: await refusal(platform.readFile('/out/none')),
       overMounted: await refusal(platform.writeFile('/given/two.txt', 'x')),
     };
+    const { fileChunks } = await import(${JSON.stringify(`/@fs${join(repository, 'src/data/gzip.ts')}`)});
+    found.gzip = [];
+    for (const [name, base64] of gzipFiles) {
+      await platform.writeFile('/out/' + name, Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+      let unpacked = '';
+      try {
+        for await (const bytes of fileChunks(platform, '/out/' + name)) unpacked += text(bytes);
+      } catch (error) {
+        unpacked = error.name + ': ' + error.message;
+      }
+      found.gzip.push(unpacked);
+    }
     await platform.remove('/out');
     found.removed = await platform.exists('/out');
     const decoded = {};
     for (const [name, base64] of images) {
       const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
       decoded[name] = await platform.decodeImage(bytes, name).then(
-        ({ width, height, data }) => ({ width, height, data: btoa(String.fromCharCode(...data)) }),
+        ({ width, height, data }) => ({ width, height, data: btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join('')) }),
         (error) => ({ refused: error.name + ': ' + error.message }));
     }
     const raster = Uint8Array.from({ length: 5 * 4 * 3 }, (_, i) => i * 4);
     const again = await platform.decodeImage(await platform.encodePng(raster, 5, 4, 3), 'png');
     found.roundTrip = again.data.every((value, i) => value === raster[i]);
     return { found, decoded };
-  })(${JSON.stringify(images.map(([name]) => [name, readFileSync(join(repository, 'test/golden/images', name)).toString('base64')]))})`;
+  })(${JSON.stringify(images.map(({ name, bytes }) => [name, bytes.toString('base64')]))}, ${JSON.stringify(gzipFiles)})`;
   const { found, decoded } = (await page.evaluate(inPage)) as {
     found: Record<string, unknown>;
     decoded: Record<string, { refused?: string; width: number; height: number; data: string }>;
@@ -167,17 +189,21 @@ test.skipIf(isSkipped)("the browser's Platform", async () => {
     text: 'first and more', out: ['moved'], gone: false, given: ['a', 'two.txt'], isFolder: [true, false, true], two: 'two', range: '3456',
     removed: false, roundTrip: true,
   });
+  const unpacked = found['gzip'] as string[];
+  expect(unpacked.slice(0, 5)).toEqual(['head', 'head', 'head', 'headtail', 'headtail']);
+  expect(unpacked[5]).toMatch(/^UserError: \/out\/5\.gz: the gzip data is truncated or corrupt/);
   expect(found['beyond']).toContain('UserError: /given/a/one.txt: bytes 8 to 12 were expected, the file has 10');
   expect(found['missing']).toContain('UserError: Cannot read /out/none: there is no such file');
   expect(found['overMounted']).toContain('UserError: Cannot write /given/two.txt');
   const outcome = Object.fromEntries(
-    images.map(([name, { width, height, sha256 }]) => {
+    images.map(({ name, digest: { width, height, sha256 } }) => {
       const image = decoded[name]!;
       if (image.refused !== undefined) return [name, image.refused.split(' ')[0]];
       const isSame = image.width === width && image.height === height && createHash('sha256').update(Buffer.from(image.data, 'base64')).digest('hex') === sha256;
       return [name, isSame ? 'same' : 'different'];
     }),
   );
-  const refused = ['grey16.png', 'grey16.tif', 'grey_alpha.png', 'grey_alpha16.png', 'palette_transparent.png', 'rgba.png', 'rgba16.png'];
-  expect(outcome).toEqual(Object.fromEntries(images.map(([name]) => [name, refused.includes(name) ? 'UserError:' : 'same'])));
+  // TIFF, CMYK, and what is transparent and no PNG; the rest as in Node, by test/data/pictures.test.ts.
+  const refused = [/\.tif$/, /^(refused|bmp|ppm)\//, /cmyk|ycck/i, /^gif\/(transparent|offset)/, /^webp\/(RGBA|LA|animated_alpha)/];
+  expect(outcome).toEqual(Object.fromEntries(images.map(({ name }) => [name, refused.some((pattern) => pattern.test(name)) ? 'UserError:' : 'same'])));
 });

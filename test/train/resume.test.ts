@@ -257,6 +257,8 @@ describe('another run is refused', () => {
     ['number of rows', { answers: ANSWERS.slice(1) }, [/the number of training rows was 5, now it is 4/]],
     ['rows', { answers: [...ANSWERS.slice(1), 'Six.'] }, [/training rows are others than they were, though as many/]],
     ['mask', { around: { facts: { mask: 'reference' } } }, [/--mask was "completion", now it is "reference"/]],
+    // The run before knows no such option, as one of an older version.
+    ['deep greys', { around: { facts: { mask: 'completion', sixteen_bit: 'window' } } }, [/--sixteen_bit was "clip", now it is "window"/]],
     ['rank and targets', { finetuning: lora({ r: 4, target_modules: ['q_proj'] }) }, [/--r was 2, now it is 4/, /--target_modules was/]],
     ['dropout', { finetuning: lora({ lora_dropout: 0 }) }, [/--lora_dropout was 0.2, now it is 0/]],
     ['kind', { finetuning: { kind: 'full' } }, [/--finetune was "lora", now it is "full"/]],
@@ -277,7 +279,7 @@ describe('another run is refused', () => {
     const copy = at('told');
     cpSync(dir, copy, { recursive: true });
     const more = { max_steps: 4, learning_rate: 1e-3, weight_decay: 0, per_device_train_batch_size: 2, gradient_accumulation_steps: 1, logging_steps: 1 };
-    const { result, witness } = await resumed(copy, { settings: more, around: { facts: { mask: 'completion' } } });
+    const { result, witness } = await resumed(copy, { settings: more, around: { facts: { mask: 'completion', sixteen_bit: 'clip' } } });
     expect(result.steps).toBe(4);
     const told = witness.events.filter((event) => event.startsWith('warning: Not as it would have been without the break'));
     expect(told.join('\n')).toMatch(/micro-batches of 2 in place of 1 rows[^]*ends at step 4 in place of 2[^]*--weight_decay is 0 from here on; it was 0.01/);

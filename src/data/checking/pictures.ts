@@ -7,6 +7,7 @@ import { UserError } from '../../platform.ts';
 import type { ImageSource } from '../example.ts';
 import { DECODED_FORMATS, imageHeader, readImageHeader, shownSize, undecodable } from '../imageHeader.ts';
 import type { ImageHeader } from '../imageHeaders/source.ts';
+import { MAX_PIXELS } from '../pictures/decode.ts';
 import type { RememberedPictures } from './remembered.ts';
 
 export interface ImageSize {
@@ -80,6 +81,10 @@ export class PictureChecker {
 
 function sizeOf(header: ImageHeader, name: string): ImageSize {
   if (!DECODED_FORMATS.includes(header.format)) throw undecodable(name, header.format);
+  const { width, height } = header;
+  if (width * height > MAX_PIXELS) {
+    throw new UserError(`Image ${name}: it has ${width}×${height} pixels, more than the ${MAX_PIXELS} that are read; make it smaller.`);
+  }
   return shownSize(header);
 }
 

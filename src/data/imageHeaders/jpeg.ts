@@ -1,6 +1,6 @@
 /** JPEG: the segments up to the first scan, among them one frame (size, precision, components) and perhaps EXIF, XMP and Adobe's. */
 import { latin1 } from '../imageFormats.ts';
-import { exifOrientation, xmpOrientation } from '../imageOrientation.ts';
+import { exifOrientation, isExif, xmpOrientation } from '../imageOrientation.ts';
 import type { Orientation } from '../imageOrientation.ts';
 import type { HeaderSource, ImageHeader, Reading } from './source.ts';
 
@@ -10,7 +10,7 @@ const COLOURS: Readonly<Record<number, ImageHeader['colour']>> = { 1: 'grey', 3:
 
 export function* jpegHeader(source: HeaderSource): Reading<ImageHeader> {
   let frame: Frame | undefined;
-  let exif: { orientation: Orientation | undefined } | undefined;
+  const exif: number[] = []; // several segments are one block in pieces
   let xmp: Orientation | undefined;
   for (let at = 2; ; ) {
     const [byte = 0] = yield* source.read(at, 1);
@@ -24,7 +24,7 @@ export function* jpegHeader(source: HeaderSource): Reading<ImageHeader> {
       if (length < 2) throw source.damaged(`a segment of its header has the length ${length}`);
       if (marker === 0xe1) {
         const data = yield* source.read(at + 4, length - 2);
-        if (latin1(data.subarray(0, 6)) === 'Exif\0\0') exif ??= { orientation: exifOrientation(data) };
+        if (isExif(data)) exif.push(...(exif.length === 0 ? data : data.subarray(6)));
         else if (latin1(data.subarray(0, XMP.length)) === XMP) xmp = xmpOrientation(data);
       } else if (isFrame(marker) && !frame) frame = yield* frameOf(source, at + 4);
       at += 2 + length;
@@ -32,7 +32,7 @@ export function* jpegHeader(source: HeaderSource): Reading<ImageHeader> {
   }
   if (!frame) throw source.damaged('its header has no frame');
   if (frame.height === 0) throw source.damaged('its height is stated behind the pixels only (DNL)');
-  return { format: 'jpeg', ...frame, isFloat: false, hasAlpha: false, orientation: exif?.orientation ?? xmp ?? 1 };
+  return { format: 'jpeg', ...frame, isFloat: false, hasAlpha: false, orientation: exifOrientation(Uint8Array.from(exif)) ?? xmp ?? 1 };
 }
 
 /** SOF0 to SOF15 without DHT, JPG and DAC, which share the range; SOF55 is JPEG-LS. */

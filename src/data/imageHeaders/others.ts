@@ -36,8 +36,8 @@ export function* webpHeader(source: HeaderSource): Reading<ImageHeader> {
     const type = latin1(new Uint8Array(head.buffer, head.byteOffset, 4));
     const length = head.getUint32(4, true);
     const isRead = length <= MAX_METADATA_BYTES && at + 8 + length <= source.size;
-    if (type === 'EXIF' && isRead) exif ??= exifOrientation(yield* source.read(at + 8, length));
-    if (type === 'XMP ' && isRead) xmp ??= xmpOrientation(yield* source.read(at + 8, length));
+    if (type === 'EXIF' && isRead && flags & 8) exif ??= exifOrientation(yield* source.read(at + 8, length));
+    if (type === 'XMP ' && isRead && flags & 4) xmp ??= xmpOrientation(yield* source.read(at + 8, length));
     at += 8 + length + (length % 2);
   }
   return { ...extended, orientation: exif ?? xmp ?? 1 };

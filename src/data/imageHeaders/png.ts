@@ -20,7 +20,7 @@ export function* pngHeader(source: HeaderSource): Reading<ImageHeader> {
   if (first.getUint32(0) !== 13 || typeOf(first) !== 'IHDR') throw source.damaged('its first chunk is not IHDR');
   const colour = COLOURS[first.getUint8(17)];
   if (colour === undefined) throw source.damaged(`its colour type is ${first.getUint8(17)}`);
-  const found: { hasAlpha: boolean; exif?: Orientation; profile?: Orientation; xmp?: Orientation } = { hasAlpha: colour.hasAlpha };
+  const found: { hasAlpha: boolean; exif?: Uint8Array; profile?: Uint8Array; xmp?: Orientation | undefined } = { hasAlpha: colour.hasAlpha };
   for (let at = 33; at + 12 <= source.size; ) {
     const head = yield* source.view(at, 8);
     const length = head.getUint32(0);
@@ -28,11 +28,12 @@ export function* pngHeader(source: HeaderSource): Reading<ImageHeader> {
     if (type === 'IEND' || (type === 'IDAT' && !source.isWhole)) break;
     const isRead = at + 12 + length <= source.size && length <= MAX_TEXT_BYTES;
     if (type === 'tRNS') found.hasAlpha = true;
-    else if (type === 'eXIf' && isRead) found.exif ??= exifOrientation(yield* source.read(at + 8, length));
+    else if (type === 'eXIf' && isRead) found.exif = yield* source.read(at + 8, length);
     else if (/^(tEXt|zTXt|iTXt)$/.test(type) && isRead) {
       const { keyword, text } = textOf(type, yield* source.read(at + 8, length));
       if (keyword === 'XML:com.adobe.xmp') found.xmp = xmpOrientation(text);
-      else if (keyword === 'Raw profile type exif') found.profile = exifOrientation(rawProfile(latin1(text)));
+      else if (keyword === 'Raw profile type exif') found.profile = rawProfile(latin1(text));
+      else if (keyword === 'exif') found.exif = text;
     }
     at += 12 + length;
   }
@@ -44,7 +45,7 @@ export function* pngHeader(source: HeaderSource): Reading<ImageHeader> {
     isFloat: false,
     ...colour,
     hasAlpha: found.hasAlpha,
-    orientation: found.exif ?? found.profile ?? found.xmp ?? 1,
+    orientation: exifOrientation(found.exif ?? found.profile ?? new Uint8Array(0)) ?? found.xmp ?? 1,
   };
 }
 

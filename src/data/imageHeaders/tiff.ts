@@ -1,5 +1,6 @@
 /** TIFF and BigTIFF: the first directory, wherever in the file it stands. */
 import { orientationOf, xmpOrientation } from '../imageOrientation.ts';
+import { TIFF_TYPE_BYTES, valuesOf } from '../tiffDirectory.ts';
 import type { HeaderSource, ImageHeader, Reading } from './source.ts';
 
 const TAG = {
@@ -8,8 +9,6 @@ const TAG = {
 const COLOURS: Readonly<Record<number, ImageHeader['colour']>> = { 0: 'grey', 1: 'grey', 2: 'rgb', 3: 'palette', 5: 'cmyk', 6: 'rgb' };
 const MAX_ENTRIES = 4096;
 const MAX_XMP_BYTES = 2 ** 20;
-/** Bytes of a value by type: the integers, and bytes. */
-const TYPE_BYTES: Readonly<Record<number, number>> = { 1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8 };
 
 interface Entry {
   type: number;
@@ -35,28 +34,27 @@ export function* tiffHeader(source: HeaderSource): Reading<ImageHeader> {
     const type = directory.getUint16(at + 2, little);
     const count = isBig ? Number(directory.getBigUint64(at + 4, little)) : directory.getUint32(at + 4, little);
     const valueAt = at + (isBig ? 12 : 8);
-    const isInline = count * (TYPE_BYTES[type] ?? 8) <= (isBig ? 8 : 4);
+    const isInline = count * (TIFF_TYPE_BYTES.get(type) ?? 8) <= (isBig ? 8 : 4);
     const pointer = isBig ? Number(directory.getBigUint64(valueAt, little)) : directory.getUint32(valueAt, little);
     const tag = directory.getUint16(at, little);
-    if (!tags.has(tag)) tags.set(tag, { type, count, at: isInline ? first + countBytes + valueAt : pointer });
+    // As in Pillow, the last of a tag counts, and what is of an unknown type or without values is not there.
+    if (TIFF_TYPE_BYTES.has(type) && count > 0) tags.set(tag, { type, count, at: isInline ? first + countBytes + valueAt : pointer });
   }
 
   /** The first value of a tag. */
   function* value(tag: number): Reading<number | undefined> {
     const entry = tags.get(tag);
-    const bytes = TYPE_BYTES[entry?.type ?? 0];
-    if (entry === undefined || bytes === undefined || entry.count < 1) return undefined;
-    const view = yield* source.view(entry.at, bytes);
-    if (bytes === 1) return view.getUint8(0);
-    if (bytes === 2) return view.getUint16(0, little);
-    return bytes === 4 ? view.getUint32(0, little) : Number(view.getBigUint64(0, little));
+    if (entry === undefined) return undefined;
+    const { type, at } = entry;
+    return valuesOf({ type, count: 1, bytes: yield* source.read(at, TIFF_TYPE_BYTES.get(type) ?? 1) }, little)?.[0];
   }
 
   const width = yield* value(TAG.width);
   const height = yield* value(TAG.height);
   if (width === undefined || height === undefined) throw source.damaged('its first directory has no width and height');
   const xmp = tags.get(TAG.xmp);
-  const isXmpRead = xmp !== undefined && TYPE_BYTES[xmp.type] === 1 && xmp.count <= MAX_XMP_BYTES && xmp.at + xmp.count <= source.size;
+  const isXmpBytes = xmp !== undefined && !tags.has(TAG.orientation) && TIFF_TYPE_BYTES.get(xmp.type) === 1;
+  const isXmpRead = isXmpBytes && xmp.count <= MAX_XMP_BYTES && xmp.at + xmp.count <= source.size;
   const stated = orientationOf(yield* value(TAG.orientation));
   return {
     format: 'tiff',

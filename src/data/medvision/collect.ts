@@ -161,7 +161,7 @@ export async function collectSamples(
         dropped: dropped.get(task.name) ?? {},
       })),
       unused,
-      notes: suspects === 0 ? notes : [suspectNote(suspects), ...notes],
+      notes: [...volumes.unitNotes(), ...(suspects === 0 ? [] : [suspectNote(suspects)]), ...notes],
     },
   };
 }

@@ -3,6 +3,7 @@ import type { DecodedImage, Platform } from '../../platform.ts';
 import { UserError, joinPath } from '../../platform.ts';
 import { checkVoxels, openVolume, readNiftiHeader } from '../nifti.ts';
 import type { NiftiHeader, Volume } from '../nifti.ts';
+import type { SpacingUnit } from '../niftiHeader.ts';
 import { checkFinite, sliceToRgb } from './intensity.ts';
 import { insideDataDir } from './paths.ts';
 import type { MedvisionSample } from './sample.ts';
@@ -30,6 +31,8 @@ export class VolumeCache {
   private readonly volumes = new Map<string, Promise<Volume>>();
   private readonly headers = new Map<string, Promise<NiftiHeader>>();
   private readonly opened = new Map<string, Volume>();
+  /** By unit other than mm: the files whose headers were read, and the sizes of the first. */
+  private readonly otherUnits = new Map<SpacingUnit, { files: Set<string>; zooms: NiftiHeader['zooms'] }>();
 
   constructor(platform: Platform, dataDir: string, limitBytes = 512 * 2 ** 20) {
     this.platform = platform;
@@ -81,7 +84,24 @@ export class VolumeCache {
   private async readHeader(imageFile: string): Promise<NiftiHeader> {
     const header = await readNiftiHeader(this.platform, await this.path(imageFile));
     await checkVoxels(this.platform, header);
+    const { spacingUnit, zooms } = header;
+    if (spacingUnit === 'mm') return header;
+    const found = this.otherUnits.get(spacingUnit) ?? { files: new Set(), zooms };
+    this.otherUnits.set(spacingUnit, found);
+    found.files.add(imageFile);
     return header;
+  }
+
+  /** A sentence for each unit other than mm that headers read so far state: lengths in mm are computed from their voxel sizes. */
+  unitNotes(): string[] {
+    return [...this.otherUnits].map(([unit, { files, zooms }]) => {
+      const [first = ''] = files;
+      const who = files.size === 1 ? `${first} states` : `${files.size} volumes (${first} the first) state`;
+      const what = unit === 'no unit' ? 'no unit of the voxel sizes' : `voxel sizes in ${unit}`;
+      const sizes = `${zooms.map((zoom) => Number(zoom.toPrecision(4))).join(' × ')} mm${files.size === 1 ? '' : ' in the first'}`;
+      const advice = unit === 'no unit' ? 'Check that they are.' : 'Lengths are wrong if the unit is right; write sizes and unit in mm.';
+      return `${who} ${what} (xyzt_units); as by nibabel, they are taken for mm: ${sizes}. ${advice}`;
+    });
   }
 
   private async path(imageFile: string): Promise<string> {
