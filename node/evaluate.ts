@@ -7,6 +7,7 @@ import type { Example } from '../src/data/example.ts';
 import { readRow, scoreRow } from '../src/data/medvision/answerRows.ts';
 import type { ScoredRow } from '../src/data/medvision/answerRows.ts';
 import { summaryFiles } from '../src/data/medvision/summaries.ts';
+import { rowsText } from '../src/data/checking/problems.ts';
 import { PictureWarnings } from '../src/data/pictures/warnings.ts';
 import { sha256Hex } from '../src/data/prepared/identity.ts';
 import type { Identity } from '../src/data/prepared/identity.ts';
@@ -71,7 +72,7 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
     return;
   }
   const answers = await folder.begin(await identityOf(context, model, found), options.overwrite);
-  say(`${found.rows.length} rows: ${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them were answered before.` : ''}`);
+  say(`${rowsText(found.rows.length)}: ${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them were answered before.` : ''}`);
 
   const rows = new Map<number, ScoredRow>();
   for (const { row } of found.rows) {

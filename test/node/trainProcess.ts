@@ -34,7 +34,7 @@ export function runTrain(flags: Flags, atStart?: (send: (signal: NodeJS.Signals)
   return runProgram('train', flags, atStart);
 }
 
-const NO_HUB: Readonly<Record<string, string>> = { HF_HUB_OFFLINE: '1', HF_HOME: join(tmpdir(), 'vernier-no-hub') };
+const NO_HUB: Readonly<Record<string, string>> = { HF_HUB_OFFLINE: '1', HF_HOME: join(tmpdir(), 'vernier-no-hub'), XDG_CACHE_HOME: join(tmpdir(), 'vernier-test-cache') };
 
 /** `node dist/<program>.js`; `env` stands in place of whatever this process is told of a hub. */
 export function runProgram(
