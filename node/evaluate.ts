@@ -48,17 +48,17 @@ interface Model {
 async function run({ options }: ParsedEvaluateOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
   const say = (text: string): void => terminal.write(`${text}\n`);
   const context: EvaluateContext = { platform: nodePlatform, options: { ...options, report_to: [] }, stop, terminal, say };
-  await inOutputFolder(nodePlatform, options.output_dir, '--output_dir', () => evaluateIn(context));
+  await inOutputFolder({ platform: nodePlatform, stop, say }, options.output_dir, '--output_dir', (held) => evaluateIn({ ...context, ...held }));
 }
 
 /** In the evaluation's folder, which is ours alone. */
 async function evaluateIn(context: EvaluateContext): Promise<void> {
-  const { options, say } = context;
-  const folder = new EvaluationFolder(nodePlatform, options.output_dir);
+  const { platform, options, say } = context;
+  const folder = new EvaluationFolder(platform, options.output_dir);
   await folder.check(options.overwrite);
   if (options.samples.length > 0) {
     const rows = await rescore(context);
-    const hashes = await Promise.all(options.samples.map(async (path) => sha256Hex(await nodePlatform.readFile(path))));
+    const hashes = await Promise.all(options.samples.map(async (path) => sha256Hex(await platform.readFile(path))));
     await folder.begin({ samples: hashes.join(' '), parser: options.parser, limit: options.limit }, options.overwrite);
     await finish(context, folder, rows, options.samples.map(lastName).join(', '));
     return;

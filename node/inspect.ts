@@ -3,6 +3,7 @@ import process from 'node:process';
 import { PictureWarnings } from '../src/data/pictures/warnings.ts';
 import { PreparedSet } from '../src/data/prepared/preparedSet.ts';
 import { publicName } from '../src/hub/origin.ts';
+import { checkReplaceable, OWN_PAGE } from '../src/io/foreignFiles.ts';
 import { loadProcessor } from '../src/models/processor.ts';
 import { lastName, parentPath, UserError } from '../src/platform.ts';
 import { preparedRows } from '../src/train/sources.ts';
@@ -21,7 +22,8 @@ async function inspect({ data, kind, out, samples, isOwnBase, command }: Inspect
   const { options } = command;
   const base = options.base_model_hf;
   if (base === null) throw new UserError('--base_model_hf is not set.');
-  if (out.endsWith('/') || (await nodePlatform.isDirectory(out))) throw new UserError(`--out ${out} is a folder; name the HTML file.`);
+  if (out.endsWith('/')) throw new UserError(`--out ${out} is a folder; name the HTML file.`);
+  await checkReplaceable(nodePlatform, out, OWN_PAGE, '--out', options.overwrite);
   const context = { platform: nodePlatform, options, stop: new AbortController().signal, terminal: around.stdout, say: (text: string) => around.stdout.write(`${text}\n`) };
   // A prepared folder is looked at as it is, whatever model it was prepared for.
   const set = kind === 'prepared' ? await PreparedSet.open(nodePlatform, data) : undefined;

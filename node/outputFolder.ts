@@ -2,47 +2,79 @@
  * The folder a program writes into: held against other processes while it works there, looked at before a run, and cleared when the run begins. The last
  * two are apart so that a start that fails, for whatever reason, leaves neither a new folder behind nor an earlier run destroyed.
  */
+import { firstPresent, isOwnOrEmpty, OWN_LOG, RESULT_FILES } from '../src/io/foreignFiles.ts';
+import { whileHeld } from '../src/io/heldPlatform.ts';
+import { clearTemporariesIn, temporaryName } from '../src/io/temporaryNames.ts';
 import { missingFolders, removeEmpty } from '../src/io/wholeFolder.ts';
 import { joinPath, UserError } from '../src/platform.ts';
-import type { Platform } from '../src/platform.ts';
+import type { FileLock, Platform } from '../src/platform.ts';
 import { listCheckpoints } from '../src/train/checkpointFolder.ts';
 
 const LOCK = '.vernier.lock';
+const LOG = 'trainer_log.jsonl';
+
+export interface FolderWork {
+  platform: Platform;
+  /** Ends the waiting for a folder of which it is not clear whether another program still works there. */
+  stop?: AbortSignal;
+  /** Says on whom it waits. */
+  say?: (text: string) => void;
+}
+
+/** What the work is given: it must not write by another platform, since this one fails once the folder has become another program's. */
+export interface HeldFolder {
+  platform: Platform;
+  /** Aborted with the caller's, and when the folder is lost. */
+  stop: AbortSignal;
+}
 
 /**
- * Does `work` while this process, and no other, works in `dir`; the lock of a killed process is taken over. Leaves no folder that `work` has left empty.
+ * Does `work` while this process, and no other, works in `dir`; the lock of a dead process is taken over, and what it left half-written removed. Leaves no folder
+ * that `work` has left empty. Nothing is done when `stop` comes before the folder is ours.
  * @param flag that names the folder, for messages
- * @throws UserError at once where another process works there, or the folder cannot be written
+ * @throws UserError where another process is seen to work there, or the folder cannot be written, or was lost to another while `work` went on
  */
-export async function inOutputFolder<T>(platform: Platform, dir: string, flag: string, work: () => Promise<T>): Promise<T> {
+export async function inOutputFolder({ platform, stop, say }: FolderWork, dir: string, flag: string, work: (held: HeldFolder) => Promise<void>): Promise<void> {
   const missing = await missingFolders(platform, dir);
   try {
-    const release = await lockFolder(platform, dir, flag);
+    const lock = await lockFolder({ platform, ...(stop && { stop }), ...(say && { say }) }, dir, flag);
+    if (stop?.aborted) {
+      await lock?.release();
+      return;
+    }
     try {
-      return await work();
+      await whileHeld(platform, lock, stop, async (held) => {
+        await clearTemporariesIn(held.platform, dir);
+        await work(held);
+      });
     } finally {
-      await release?.();
+      await lock?.release();
     }
   } finally {
     await removeEmpty(platform, missing);
   }
 }
 
-async function lockFolder(platform: Platform, dir: string, flag: string): Promise<(() => Promise<void>) | undefined> {
+async function lockFolder({ platform, stop, say }: FolderWork, dir: string, flag: string): Promise<FileLock | undefined> {
   const file = joinPath(dir, LOCK);
   let inUse: UserError | undefined;
   try {
     await platform.makeDir(dir);
     return await platform.native?.lock(file, {
-      onWait(owner) {
+      signal: stop,
+      onWait({ words, isAlive }) {
+        if (!isAlive) {
+          say?.(`${flag} ${dir} was in use by ${words}. Waiting to see whether that one still lives, which takes up to 90 s (Ctrl-C ends it).`);
+          return;
+        }
         inUse = new UserError(
-          `${flag} ${dir} is in use by ${owner}. Two programs would write over each other's files there: wait for that one or stop it, or give another ${flag}. ` +
-            `(If it is of another machine and gone, its lock ${file} lapses within a minute.)`,
+          `${flag} ${dir} is in use by ${words}. Two programs would write over each other's files there: wait for that one or stop it, or give another ${flag}.`,
         );
         throw inUse;
       },
     });
   } catch (error) {
+    if (stop?.aborted && error !== inUse) return undefined;
     if (error === inUse || !(error instanceof UserError)) throw error;
     throw cannotWrite(flag, dir, error);
   }
@@ -52,11 +84,14 @@ function cannotWrite(flag: string, dir: string, cause: UserError): UserError {
   return new UserError(`${flag} ${dir} cannot be written. ${cause.message}`, { cause });
 }
 
-/** @throws UserError for a folder that cannot be written, or holds another run: its checkpoints would mix with the new ones. Leaves no trace. */
+/**
+ * Leaves no trace.
+ * @throws UserError for a folder that cannot be written, holds another run, whose checkpoints would mix with the new ones, or a model that somebody else put there
+ */
 export async function checkOutput(platform: Platform, dir: string, mayReplace: boolean): Promise<void> {
   const missing = await missingFolders(platform, dir);
   try {
-    const probe = joinPath(dir, `.writable-${Date.now()}`);
+    const probe = temporaryName(joinPath(dir, '.writable'));
     await platform.makeDir(dir);
     await platform.writeFile(probe, '');
     await platform.remove(probe);
@@ -66,9 +101,20 @@ export async function checkOutput(platform: Platform, dir: string, mayReplace: b
   } finally {
     await removeEmpty(platform, missing);
   }
+  if (mayReplace) return;
   const last = (await listCheckpoints(platform, dir)).at(-1);
-  if (last === undefined || mayReplace) return;
-  throw new UserError(`${dir} holds ${last.name} of an earlier run; give another --lora_checkpoint_dir, or --overwrite true to replace it.`);
+  if (last !== undefined) throw new UserError(`${dir} holds ${last.name} of an earlier run; give another --lora_checkpoint_dir, or --overwrite true to replace it.`);
+  // A run that was killed before its first checkpoint leaves a log and nothing else.
+  const foreign = (await firstPresent(platform, dir, RESULT_FILES)) ?? ((await hasForeignLog(platform, dir)) ? LOG : undefined);
+  if (foreign === undefined) return;
+  throw new UserError(
+    `${dir} holds ${foreign}, which this run did not write and would replace; give another --lora_checkpoint_dir, or --overwrite true to replace it.`,
+  );
+}
+
+async function hasForeignLog(platform: Platform, dir: string): Promise<boolean> {
+  const log = joinPath(dir, LOG);
+  return (await platform.exists(log)) && ((await platform.isDirectory(log)) || !(await isOwnOrEmpty(platform, log, OWN_LOG)));
 }
 
 /** Removes the checkpoints and the log of an earlier run; the result at the root stands until the new one takes its place. */
@@ -77,5 +123,5 @@ export async function clearOutput(platform: Platform, dir: string): Promise<void
   // What a kill left half done and what a resume set aside too.
   const earlier = (await platform.listDir(dir)).filter((name) => /^checkpoint-\d+(\.tmp|\.old|\.superseded)?$/.test(name));
   for (const name of earlier) await platform.remove(joinPath(dir, name));
-  if (earlier.length > 0) await platform.remove(joinPath(dir, 'trainer_log.jsonl'));
+  if (earlier.length > 0) await platform.remove(joinPath(dir, LOG));
 }

@@ -2,6 +2,7 @@
  * The head of a page that stands alone: its own style, pictures inside it, and nothing else.
  * The browser enforces it, whatever the data of the page say.
  */
+import { PAGE_MARK } from '../src/io/foreignFiles.ts';
 import { escapeHtml } from './quickstart/drawing.ts';
 
 export async function pageHead(title: string, style: string): Promise<string> {
@@ -11,6 +12,7 @@ export async function pageHead(title: string, style: string): Promise<string> {
   return `<head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
+${PAGE_MARK}
 <meta name="referrer" content="no-referrer">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>

@@ -9,8 +9,8 @@ import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import process from 'node:process';
-import { threadId } from 'node:worker_threads';
 import { decodePicture } from '../src/data/pictures/decode.ts';
+import { temporaryName } from '../src/io/temporaryNames.ts';
 import type { AtomicFile, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { nativeFiles } from './nativeFiles.ts';
@@ -180,10 +180,8 @@ async function makeDir(folder: string, { isPrivate }: MakeOptions = {}): Promise
   }
 }
 
-let temporaryCount = 0;
-
 async function createAtomic(file: string, { isPrivate }: MakeOptions = {}): Promise<AtomicFile> {
-  const temporary = `${file}.tmp-${process.pid}-${threadId}-${temporaryCount++}`;
+  const temporary = temporaryName(file);
   const handle = await orInWords(fs.open(temporary, 'wx', fileMode(isPrivate)), 'write', file);
   let open = true;
   const abort = async (): Promise<void> => {

@@ -41,15 +41,18 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
   if (options.export_jsonl !== null && !(await exportRows(context, base))) return;
   if (options.process_dataset_only) return options.export_jsonl === null ? prepareRows(context, base) : prepareBesideExport(context, base);
 
-  await inOutputFolder(nodePlatform, context.options.lora_checkpoint_dir, '--lora_checkpoint_dir', () => trainIn(context, base));
+  const note = (text: string): void => terminal.write(`${text}\n`);
+  await inOutputFolder({ platform: nodePlatform, stop, say: note }, context.options.lora_checkpoint_dir, '--lora_checkpoint_dir', (held) =>
+    trainIn({ ...context, ...held }, base),
+  );
 }
 
 /** In the run's folder, which is ours alone. */
 async function trainIn(context: RunContext, base: string): Promise<void> {
-  const { options } = context;
+  const { platform, options } = context;
   // Before the GPU and the weights, which take long: whatever can be wrong by then is told at once.
   const resume = await findResume(context);
-  await checkOutput(nodePlatform, options.lora_checkpoint_dir, options.overwrite || resume?.isInPlace === true);
+  await checkOutput(platform, options.lora_checkpoint_dir, options.overwrite || (resume?.isInPlace === true && resume.checkpoint !== undefined));
   const rows = await findRows(context, base);
   if (rows === undefined) return;
   checkEvaluation(context, rows);
@@ -60,14 +63,14 @@ async function trainIn(context: RunContext, base: string): Promise<void> {
 }
 
 async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher; resume?: Resume }): Promise<void> {
-  const { options, stop, say } = context;
+  const { platform, options, stop, say } = context;
   const { tracker, publisher, resume } = parts;
   const out = options.lora_checkpoint_dir;
-  const device = await Device.create(await nodePlatform.gpu());
+  const device = await Device.create(await platform.gpu());
   try {
     const { report } = device;
     say(`GPU: ${report.description}${report.isSoftware ? ' (software)' : ''}`);
-    const session = await openSession(nodePlatform, device, {
+    const session = await openSession(platform, device, {
       baseModel: parts.base,
       ...(options.init_adapter === null ? { finetuning: finetuning(options) } : { initAdapter: options.init_adapter }),
       seed: options.seed,
@@ -85,7 +88,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
       tracker,
       stop,
       outputDir: out,
-      begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(nodePlatform, out)),
+      begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(platform, out)),
       facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, sixteen_bit: options.sixteen_bit, image_attention: options.image_attention, quantization: options.quantization },
       ...(resume && { resume }),
       onSaved: (saved) => publisher.onSaved(saved),

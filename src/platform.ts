@@ -83,6 +83,26 @@ export interface MakeOptions {
   isPrivate?: boolean;
 }
 
+/** Another process that holds a lock. */
+export interface LockHolder {
+  /** "process 7 on ward-3 (train), since …" */
+  words: string;
+  /** It is known to live; else it may be dead. */
+  isAlive: boolean;
+}
+
+export interface FileLock {
+  /** Aborted, with a UserError that says who has it, when the lock has become another's: this process was suspended for so long that it was taken for dead. */
+  readonly lost: AbortSignal;
+  /**
+   * To be called before what would do harm if the lock were another's.
+   * @param maxAgeMs for how long an earlier look is good enough; 0 unless given
+   * @throws UserError where the lock is lost
+   */
+  check(maxAgeMs?: number): Promise<void>;
+  release(): Promise<void>;
+}
+
 /** What only Node, Deno and Bun can do with files. */
 export interface NativeFiles {
   /** Makes `path` a link to `target` (relative to its folder). Throws where the file system has none. */
@@ -94,8 +114,12 @@ export interface NativeFiles {
   /** The file as a Blob that stays on disk. */
   blob(path: string): Promise<Blob>;
   hash(algorithm: 'sha1' | 'sha256'): Hasher;
-  /** Holds a lock file against other processes until the returned function is called; a lock of a dead process is taken over. */
-  lock(path: string, options?: { onWait?: (owner: string) => void; signal?: AbortSignal }): Promise<() => Promise<void>>;
+  /**
+   * Waits for a lock file, which holds against other processes and machines until it is released; one of a dead process is taken over (within 90 s where only its standing still can tell).
+   * `onWait` is called when another holds it, and again when that one is seen to live; what it throws ends the waiting, as does `signal`.
+   * @throws UserError where something else lies there; the signal's reason
+   */
+  lock(path: string, options?: { onWait?: ((holder: LockHolder) => void) | undefined; signal?: AbortSignal | undefined }): Promise<FileLock>;
   /** Free space of the disk that `path` is or will be on, in bytes. */
   freeBytes(path: string): Promise<number | undefined>;
 }

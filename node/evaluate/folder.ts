@@ -27,8 +27,11 @@ export class EvaluationFolder {
 
   /** Before anything that takes long: a folder that cannot be used is told at once. @throws UserError */
   async check(mayReplace: boolean): Promise<void> {
-    if (mayReplace || !(await this.platform.exists(this.at(SAMPLES))) || (await this.platform.exists(this.at(MANIFEST)))) return;
-    throw new UserError(`${this.dir} holds a ${SAMPLES} of something else; give another --output_dir, or --overwrite true to replace it.`);
+    const { platform, dir } = this;
+    if (mayReplace || !(await platform.isDirectory(dir)) || (await this.isOwn())) return;
+    const foreign = (await platform.listDir(dir)).find((name) => name === MANIFEST || name === SAMPLES || SUMMARY.test(name));
+    if (foreign === undefined) return;
+    throw new UserError(`${dir} holds a ${foreign} of something else; give another --output_dir, or --overwrite true to replace it.`);
   }
 
   /**
@@ -38,7 +41,8 @@ export class EvaluationFolder {
   async begin(identity: Identity, mayReplace: boolean): Promise<Map<number, string>> {
     const { platform } = this;
     await platform.makeDir(this.dir);
-    const there = asObject((await readJsonFile(platform, this.at(MANIFEST)))?.['identity']) as Identity | undefined;
+    const manifest = (await this.isOwn()) ? await readJsonFile(platform, this.at(MANIFEST)) : undefined;
+    const there = asObject(manifest?.['identity']) as Identity | undefined;
     const differences = there === undefined ? [] : identityDifferences(there, identity);
     if (there !== undefined && differences.length === 0 && !mayReplace) return this.answered();
     if (there !== undefined && !mayReplace) {
@@ -73,6 +77,13 @@ export class EvaluationFolder {
 
   async writeSummaries(files: readonly SummaryFile[]): Promise<void> {
     for (const { name, text } of files) await this.platform.writeFile(this.at(name), text);
+  }
+
+  private async isOwn(): Promise<boolean> {
+    const path = this.at(MANIFEST);
+    if (!(await this.platform.exists(path)) || (await this.platform.isDirectory(path))) return false;
+    const manifest = await readJsonFile(this.platform, path).catch(() => undefined); // not JSON, so not ours
+    return manifest?.['format'] === 1 && asObject(manifest['identity']) !== undefined;
   }
 
   private async clear(): Promise<void> {

@@ -18,7 +18,7 @@ DATA is one of
   a conversations file  JSON lines, a JSON array or Parquet; TRL's, ShareGPT's, LLaMA-Factory's and ms-swift's rows
 
 Flags of its own:
-  --out FILE            the page (default inspect.html)
+  --out FILE            the page (default inspect.html); --overwrite true where another file is there
   --samples N           rows shown in all, spread over the tasks (default 24)
   --base_model_hf DIR   whose tokenizer, template and image sizes are shown (default: the tiny model of the quick start)
 Any data flag of dist/train.js is taken as well, among them:

@@ -8,7 +8,8 @@ import { counterHash, streamId } from '../../src/data/random.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
 import type { Shape } from '../../src/models/weights.ts';
 import { modelFamily } from '../../src/models/families.ts';
-import { joinPath } from '../../src/platform.ts';
+import { firstPresent, RESULT_FILES } from '../../src/io/foreignFiles.ts';
+import { joinPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { gemmaFiles } from './gemmaFiles.ts';
 import { phantomSample } from './phantom.ts';
@@ -39,6 +40,8 @@ export async function tokenizerTexts(platform: Platform, sampleDir: string): Pro
 
 /** Writes the folder with random weights in f32. */
 export async function writeInitialFolder(platform: Platform, dir: string, texts: readonly string[], seed: number, family: BaseFamily = 'qwen2_5_vl'): Promise<void> {
+  const there = await firstPresent(platform, dir, RESULT_FILES);
+  if (there !== undefined) throw new UserError(`--out ${dir} holds ${there}, which would be replaced; give a new folder, or remove that one.`);
   const files = FAMILIES[family](texts, LEAST_COUNT);
   await platform.makeDir(dir);
   for (const [name, value] of Object.entries(files)) {

@@ -13,6 +13,7 @@ import { outgoing } from '../../src/track/outgoing.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import type { Row, Tracker } from '../../src/track/tracker.ts';
 import { modelFamily } from '../../src/models/families.ts';
+import { checkReplaceable, firstPresent, OWN_LOG, OWN_PAGE, RESULT_FILES } from '../../src/io/foreignFiles.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
@@ -36,6 +37,9 @@ export interface QuickstartSettings {
   questions: { box: number; metric: number; ellipse: number };
 }
 
+const LOG = 'trainer_log.jsonl';
+const REPORT = 'report.html';
+
 export const DEFAULTS: Omit<QuickstartSettings, 'architecture' | 'base' | 'sample' | 'out'> = {
   steps: 240,
   batchSize: 4,
@@ -49,6 +53,14 @@ export interface QuickstartResult {
   comparison: ComparisonRow[];
   report: string;
   seconds: number;
+}
+
+/** An earlier quick start gives way to this one, whatever else lies there does not. @throws UserError */
+async function checkOwnFolder(platform: Platform, dir: string): Promise<void> {
+  for (const [name, kind] of [[LOG, OWN_LOG], [REPORT, OWN_PAGE]] as const) await checkReplaceable(platform, joinPath(dir, name), kind, '--out');
+  if (await platform.exists(joinPath(dir, LOG))) return;
+  const foreign = await firstPresent(platform, dir, RESULT_FILES);
+  if (foreign !== undefined) throw new UserError(`--out ${dir} holds ${foreign}, which no quick start wrote and this one would replace; give another --out.`);
 }
 
 /** Gives every row of figures to `seen`; the report draws its curve from them. */
@@ -71,6 +83,7 @@ export async function quickstart(platform: Platform, settings: QuickstartSetting
   const say = (text: string): void => {
     terminal.write(`${text}\n`);
   };
+  await checkOwnFolder(platform, settings.out);
   await platform.makeDir(settings.out);
   const device = await Device.create(await platform.gpu());
   try {
@@ -119,7 +132,7 @@ async function withSession(
   const seen = listener((row, step) => {
     if (typeof row['loss'] === 'number') losses.push({ step, loss: row['loss'] });
   });
-  const log = joinPath(settings.out, 'trainer_log.jsonl');
+  const log = joinPath(settings.out, LOG);
   await platform.remove(log); // one run, one log
   const tracker = allOf([new ConsoleTracker(terminal), outgoing(new JsonlTracker(platform, log), { folders: [], pictures: false }), seen]);
   const { checkpoint: adapter, memory } = await trainAdapter(session, data, rows, settings, tracker, stop);
@@ -128,7 +141,7 @@ async function withSession(
   const after = await ask('after training');
   const comparison = compare(questions, before, after);
 
-  const report = joinPath(settings.out, 'report.html');
+  const report = joinPath(settings.out, REPORT);
   const facts: [string, string][] = [
     ['Model', `${settings.architecture} architecture, tiny: ${countText(await parameterCount(platform, settings.base))} parameters, ${countText(session.trainableCount)} of them in the LoRA adapter`],
     ['GPU', `${device.report.description}${device.report.isSoftware ? ' (software)' : ''}`],

@@ -2,6 +2,7 @@
 import { collectSamples } from '../../src/data/medvision/collect.ts';
 import { exportJsonl } from '../../src/data/medvision/exportJsonl.ts';
 import { reportLines } from '../../src/data/medvision/report.ts';
+import { checkReplaceable, OWN_EXPORT } from '../../src/io/foreignFiles.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { UserError } from '../../src/platform.ts';
 import { countText } from '../../src/track/console.ts';
@@ -12,6 +13,7 @@ import { prepareRows } from './taskRows.ts';
 export async function exportRows({ platform, options, stop, terminal, say }: RunContext, base: string): Promise<boolean> {
   const path = options.export_jsonl;
   if (path === null) return true;
+  await checkReplaceable(platform, path, OWN_EXPORT, '--export_jsonl', options.overwrite);
   const processor = await loadProcessor(platform, base, {
     ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
     ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),

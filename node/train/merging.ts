@@ -33,6 +33,7 @@ export async function mergeInto({ platform, options, stop, say, terminal }: RunC
       overwrite: options.overwrite,
       trainedOnNf4: options.quantization === 'nf4',
       stop,
+      say: (text) => terminal.write(`${text}\n`),
       onProgress(done, total) {
         if (Date.now() - toldAt < 10_000) return;
         toldAt = Date.now();

@@ -124,7 +124,8 @@ async function prepare(context: RunContext, base: string): Promise<PreparedSet |
       write: (job) => workers.writeShard(job),
       workers: Math.max(1, workers.count),
       stop,
-      onWait: (owner) => say(`${dir} is being prepared by ${owner}; waiting for it.`),
+      onWait: ({ words, isAlive }) =>
+        say(`${dir} ${isAlive ? 'is' : 'was'} being prepared by ${words}; waiting for it${isAlive ? '' : ', or until it is seen to be gone (up to 90 s)'}.`),
       onProgress: (rows) => {
         done += rows;
         if (terminal.isTty) terminal.write(`\r\x1b[KPreparing rows: ${countText(done)} of ${countText(total)}`);

@@ -3,6 +3,7 @@
  * named by its ETag; a snapshot holds links to blobs, or the files themselves where the file system (or the browser) has no links.
  */
 import { joinArrays } from '../io/joinArrays.ts';
+import { clearTemporariesOf } from '../io/temporaryNames.ts';
 import { joinPath, parentPath, UserError } from '../platform.ts';
 import type { AppendFile, Platform } from '../platform.ts';
 import type { HubSettings, Repo } from './settings.ts';
@@ -47,7 +48,14 @@ export async function writeRef(platform: Platform, cache: RepoCache, revision: s
   const held = (await platform.exists(ref)) ? new TextDecoder().decode(await platform.readFile(ref)) : '';
   if (held === commit) return;
   await platform.makeDir(parentPath(ref));
-  await platform.writeFile(ref, commit);
+  await platform.makeDir(cache.locks);
+  const lock = await platform.native?.lock(joinPath(cache.locks, `refs--${revision.replaceAll('/', '--')}.vernier.lock`));
+  try {
+    await clearTemporariesOf(platform, ref);
+    await platform.writeFile(ref, commit);
+  } finally {
+    await lock?.release();
+  }
 }
 
 /** Whether the snapshot has the file, in the size it should have. */

@@ -2,6 +2,7 @@
  * One file of the hub into the cache: continued where an earlier attempt stopped (Range), repeated when the connection is lost or stalls, and taken
  * only when size and hash are those of the commit. Whatever a server or proxy answers, the cache never holds a wrong blob.
  */
+import { whileHeld } from '../io/heldPlatform.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Hasher, Platform } from '../platform.ts';
 import { blobPath, fileSize, isInSnapshot, linkBlob, openPartial, snapshotDir } from './cache.ts';
@@ -39,30 +40,33 @@ export async function fetchFile(job: FileJob, file: HubFile): Promise<string> {
   }
   const blob = blobPath(cache, file.etag);
   await platform.makeDir(cache.locks);
-  await alone(job, file, joinPath(cache.locks, `${file.etag}.vernier.lock`), async () => {
+  await alone(job, file, joinPath(cache.locks, `${file.etag}.vernier.lock`), async (held) => {
     if ((await isInSnapshot(platform, pointer, file.size)) || (await fileSize(platform, blob)) === file.size) job.onBytes?.(file.size);
-    else await fetchBlob(job, file, blob);
+    else await fetchBlob(held, file, blob);
     if (!(await isInSnapshot(platform, pointer, file.size))) await linkBlob(platform, blob, pointer);
   });
   return pointer;
 }
 
 /** While no other process, or tab of the browser, works on the same blob. */
-async function alone(job: FileJob, file: HubFile, lock: string, work: () => Promise<void>): Promise<void> {
+async function alone(job: FileJob, file: HubFile, lock: string, work: (held: FileJob) => Promise<void>): Promise<void> {
   const { native } = job.platform;
   if (native === undefined) {
     const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks;
-    await (locks === undefined ? work() : locks.request(lock, { ...(job.signal && { signal: job.signal }) }, work));
+    await (locks === undefined ? work(job) : locks.request(lock, { ...(job.signal && { signal: job.signal }) }, () => work(job)));
     return;
   }
-  const release = await native.lock(lock, {
-    onWait: (owner) => job.onNote?.(`${file.path} is being fetched by ${owner}; waiting for it.`),
-    ...(job.signal && { signal: job.signal }),
+  const held = await native.lock(lock, {
+    onWait: ({ words, isAlive }) => {
+      if (isAlive) job.onNote?.(`${file.path} is being fetched by ${words}; waiting for it.`);
+      else job.onNote?.(`${file.path} was being fetched by ${words}; waiting for it, or until it is seen to be gone (up to 90 s).`);
+    },
+    signal: job.signal,
   });
   try {
-    await work();
+    await whileHeld(job.platform, held, job.signal, ({ platform, stop }) => work({ ...job, platform, signal: stop }));
   } finally {
-    await release();
+    await held.release();
   }
 }
 

@@ -1,7 +1,7 @@
 /** The small files of a model folder beside its weights: configuration, tokenizer, processor, chat template. They go along with every model made from it. */
 import { joinPath, type Platform } from '../platform.ts';
 
-const COMPANION_FILES = [
+export const COMPANION_FILES = [
   'config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'tokenizer.model', 'special_tokens_map.json', 'added_tokens.json',
   'vocab.json', 'merges.txt', 'chat_template.jinja', 'chat_template.json', 'preprocessor_config.json', 'processor_config.json', 'video_preprocessor_config.json',
 ];

@@ -31,6 +31,8 @@ export interface MergeSettings {
   dtype?: MergedDtype;
   /** An aborted merge throws the signal's reason and leaves nothing. */
   stop?: AbortSignal;
+  /** Told on whom it waits. */
+  say?: (text: string) => void;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
@@ -85,8 +87,8 @@ export async function writeMerged(
     settings.stop?.throwIfAborted();
     settings.onProgress?.((done += bytes), total);
   };
-  await writeWholeFolder(platform, dir, async (unfinished) => {
-    await copyCompanionFiles(platform, base.dir, unfinished, (text) => mergedConfig(text, base.config, untied, settings.dtype ?? 'f32'));
+  const fill = async (unfinished: string, held: Platform): Promise<void> => {
+    await copyCompanionFiles(held, base.dir, unfinished, (text) => mergedConfig(text, base.config, untied, settings.dtype ?? 'f32'));
     for (const [i, file] of base.files.entries()) {
       const entries = shards[i]!.map((tensor) => ({
         name: tensor.stored,
@@ -94,12 +96,13 @@ export async function writeMerged(
         shape: tensor.shape,
         data: () => mergedBytes(base, adapter, tensor, advance),
       }));
-      await writeSafetensors(platform, joinPath(unfinished, fileName(file.path)), entries, { ...file.metadata, format: 'pt', ...MARK });
+      await writeSafetensors(held, joinPath(unfinished, fileName(file.path)), entries, { ...file.metadata, format: 'pt', ...MARK });
     }
-    await writeIndex(platform, base, shards, unfinished);
-    await platform.writeFile(joinPath(unfinished, 'README.md'), modelCard(adapter, base));
+    await writeIndex(held, base, shards, unfinished);
+    await held.writeFile(joinPath(unfinished, 'README.md'), modelCard(adapter, base));
     settings.stop?.throwIfAborted();
-  });
+  };
+  await writeWholeFolder(platform, dir, fill, { stop: settings.stop, say: settings.say });
   return { dir, files: base.files.length, bytes: total, untied };
 }
 

@@ -68,7 +68,7 @@ const definitions = {
     group: 'Output', type: 'string', default: 'outputs/evaluation',
     help: 'Folder for samples.jsonl, the summaries and evaluation.json. An evaluation that was interrupted goes on there.',
   },
-  overwrite: { group: 'Output', type: 'boolean', default: false, help: 'Begin anew in a folder that holds another evaluation.' },
+  overwrite: { group: 'Output', type: 'boolean', default: false, help: 'Begin anew in a folder that holds another evaluation, or files of the same names that are of something else.' },
 } as const satisfies Record<string, Definition>;
 
 export type EvaluateOptions = OptionsOf<typeof definitions>;

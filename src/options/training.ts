@@ -97,7 +97,7 @@ export const trainingOptions = {
   },
   overwrite: {
     group: 'Output', type: 'boolean', default: false, aliases: ['overwrite_output_dir'],
-    help: 'Replace what an earlier run left in that folder.',
+    help: 'Replace what an earlier run, or somebody else, left in that folder, and a file that --export_jsonl would lose.',
   },
   save_steps: {
     group: 'Output', type: 'integer', default: 1000, min: 1, all: true,

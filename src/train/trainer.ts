@@ -5,6 +5,7 @@
 import type { Example } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
+import { temporaryName } from '../io/temporaryNames.ts';
 import { joinPath, UserError, withoutHome } from '../platform.ts';
 import type { Row, Tracker } from '../track/tracker.ts';
 import { BestModel } from './bestModel.ts';
@@ -349,9 +350,8 @@ function withCheckpoint(error: unknown, checkpoint: string | undefined, step: nu
 /** The result at the root of the run's folder. All of it is written beside before any file is moved there, so that a full disk leaves no half of it. */
 async function saveResult(session: Session, dir: string, state: TrainerState, checkpoint: string | undefined): Promise<void> {
   const { platform } = session;
-  const unfinished = joinPath(dir, 'unfinished-result');
+  const unfinished = temporaryName(joinPath(dir, 'result'));
   try {
-    await platform.remove(unfinished); // left by a run that was killed
     await session.save(unfinished);
     await platform.writeFile(joinPath(unfinished, TRAINER_STATE), formatTrainerState(state));
     for (const name of await platform.listDir(unfinished)) await platform.rename(joinPath(unfinished, name), joinPath(dir, name));

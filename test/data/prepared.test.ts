@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { thisProcess } from '../../node/locks/owner.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { medvisionSamples } from '../../src/data/medvision/samples.ts';
 import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
@@ -155,7 +156,7 @@ describe('a folder', () => {
       expect(existsSync(join(dir, 'manifest.json'))).toBe(false);
       // What a kill leaves: half a line, half a file.
       appendFileSync(join(dir, 'unfinished.jsonl'), '{"file":"train-000');
-      writeFileSync(join(dir, 'train-00003.parquet.tmp-123-4'), 'half');
+      writeFileSync(join(dir, 'train-00003.parquet.tmp-0123456789abcdef'), 'half');
       let again = 0;
       const counts: PrepareRequest['write'] = (job) => {
         again++;
@@ -230,7 +231,7 @@ describe('a folder', () => {
 
   it('is made once when two ask for it at the same time', async () => {
     const waited: string[] = [];
-    const asked = await request({ onWait: (owner) => waited.push(owner) });
+    const asked = await request({ onWait: ({ words }) => waited.push(words) });
     const both = (await Promise.all([prepareFolder(nodePlatform, asked), prepareFolder(nodePlatform, asked)])) as Prepared[];
     expect(both.map(({ isReused }) => isReused).sort()).toEqual([false, true]);
     expect(waited).toHaveLength(1);
@@ -239,7 +240,7 @@ describe('a folder', () => {
   });
 
   it('takes over the lock of a process that is gone', async () => {
-    writeFileSync(`${dir}.lock`, `${JSON.stringify({ pid: 2 ** 22 + 1, host: (await import('node:os')).hostname(), started: '2026-01-01T00:00:00Z' })}\n`);
+    writeFileSync(`${dir}.lock`, `${JSON.stringify({ ...(await thisProcess()), pid: 2 ** 22 + 1, started: '2026-01-01T00:00:00Z' })}\n`);
     expect((await prepareFolder(nodePlatform, await request({}, 'none')))?.isReused).toBe(false);
   });
 

@@ -3,6 +3,7 @@ import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { thisProcess } from '../../node/locks/owner.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { fetchAdapter, fetchModel } from '../../src/hub/modelFiles.ts';
 import { hubSettings } from '../../src/hub/settings.ts';
@@ -237,11 +238,19 @@ describe('faults of the network and the server', () => {
     rmSync(repoDir(), { recursive: true });
     mkdirSync(locks, { recursive: true });
     const etag = (await import('node:crypto')).createHash('sha256').update(WEIGHTS).digest('hex');
-    const { hostname } = await import('node:os');
-    writeFileSync(join(locks, `${etag}.vernier.lock`), JSON.stringify({ pid: 999_999_999, host: hostname(), started: 'long ago' }));
+    writeFileSync(join(locks, `${etag}.vernier.lock`), JSON.stringify({ ...(await thisProcess()), pid: 2 ** 22 + 1, started: 'long ago' }));
     await fetchIt();
     expect(existsSync(join(locks, `${etag}.vernier.lock`))).toBe(false);
   });
+});
+
+it('what a killed process left of a ref is cleared, and nothing else', async () => {
+  hub.add('model', 'org/model', MODEL);
+  const refs = join(cacheDir, 'models--org--model/refs');
+  mkdirSync(refs, { recursive: true });
+  for (const name of ['main.tmp-0123456789abcdef', 'main.tmp-2026', 'other.tmp-0123456789abcdef']) writeFileSync(join(refs, name), '');
+  await fetchIt();
+  expect(readdirSync(refs).sort()).toEqual(['main', 'main.tmp-2026', 'other.tmp-0123456789abcdef']);
 });
 
 describe('what users are told', () => {

@@ -7,6 +7,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { dawnFlags, nodePlatform } from '../../node/platform.ts';
+import { finalName, isTemporaryName } from '../../src/io/temporaryNames.ts';
 import { ownFiles, UserError } from '../../src/platform.ts';
 
 const pictures = fileURLToPath(new URL('../golden/images', import.meta.url));
@@ -120,6 +121,17 @@ describe('files', () => {
     await second.abort();
     expect(readFileSync(file, 'utf8')).toBe('new');
     expect(readdirSync(dir)).toEqual(['weights']);
+  });
+
+  test('a file being made has a name of its own, which is known for one wherever it was left', async () => {
+    const file = join(dir, 'weights.tmp-2');
+    const open = await Promise.all(Array.from({ length: 20 }, () => nodePlatform.createFile(file)));
+    const names = readdirSync(dir);
+    expect(names).toHaveLength(20);
+    expect(names.map(finalName)).toEqual(names.map(() => 'weights.tmp-2'));
+    expect(isTemporaryName('weights.tmp-2')).toBe(false);
+    await Promise.all(open.map((one) => one.abort()));
+    expect(readdirSync(dir)).toEqual([]);
   });
 
   test('a failed commit leaves the target and no temporary file', async () => {

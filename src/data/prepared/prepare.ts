@@ -4,7 +4,8 @@
  * keeps a second process out; it finds the data prepared when its turn comes.
  */
 import { joinPath, parentPath, UserError } from '../../platform.ts';
-import type { Platform } from '../../platform.ts';
+import type { FileLock, LockHolder, Platform } from '../../platform.ts';
+import { whileHeld } from '../../io/heldPlatform.ts';
 import type { MedvisionSample } from '../medvision/sample.ts';
 import { identityDifferences, identityHash } from './identity.ts';
 import type { Identity, ImageStorage } from './identity.ts';
@@ -29,8 +30,8 @@ export interface PrepareRequest {
   /** Rows of a file; what SHARD_ROWS says unless a test wants many small files. */
   shardRows?: number;
   onProgress?: (rows: number) => void;
-  /** Called once when another process holds the folder. */
-  onWait?: (owner: string) => void;
+  /** Called when another process holds the folder, and again when it is seen to live. */
+  onWait?: (holder: LockHolder) => void;
   stop?: AbortSignal;
 }
 
@@ -49,10 +50,10 @@ export interface Prepared {
 export async function prepareFolder(platform: Platform, request: PrepareRequest): Promise<Prepared | undefined> {
   const { dir, stop } = request;
   await platform.makeDir(parentPath(dir));
-  let release: (() => Promise<void>) | undefined;
+  let lock: FileLock | undefined;
   try {
     // Beside the folder: nothing of the lock is ever part of the data.
-    release = await platform.native?.lock(`${dir}.lock`, { ...(request.onWait && { onWait: request.onWait }), ...(stop && { signal: stop }) });
+    lock = await platform.native?.lock(`${dir}.lock`, { onWait: request.onWait, signal: stop });
   } catch (error) {
     if (stop?.aborted) return undefined;
     throw error;
@@ -60,13 +61,14 @@ export async function prepareFolder(platform: Platform, request: PrepareRequest)
   const isNew = !(await platform.exists(dir));
   const done = { rows: 0 };
   try {
-    return await prepareLocked(platform, request, done);
+    return await whileHeld(platform, lock, stop, (held) => prepareLocked(held.platform, { ...request, stop: held.stop }, done));
   } catch (error) {
     // A mistake in the data leaves nothing behind, unless hours of work were: those are gone on with once it is put right.
-    if (error instanceof UserError && isNew && done.rows < ROWS_WORTH_KEEPING) await platform.remove(dir);
+    const isOurs = lock?.lost.aborted !== true;
+    if (error instanceof UserError && isOurs && isNew && done.rows < ROWS_WORTH_KEEPING) await platform.remove(dir);
     throw error;
   } finally {
-    await release?.();
+    await lock?.release();
   }
 }
 

@@ -1,4 +1,5 @@
 /** A prepared folder while it is unfinished: what is done, noted file by file, and what killed runs leave behind. */
+import { finalName } from '../../io/temporaryNames.ts';
 import { joinPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { sha256Hex } from './identity.ts';
@@ -8,15 +9,22 @@ import type { Manifest, ShardEntry } from './manifest.ts';
 const NOTES = 'unfinished.jsonl';
 const PICTURES = 'png';
 const SHARD = /^(train|validation)-\d{5,}\.parquet$/;
-/** What the Platform's atomic writes leave when they are killed. */
-const TEMPORARY = /\.tmp-[\d-]+$/;
 
-/** Makes the folder. @throws UserError for one that holds something else: its files would be taken for ours */
+/** Whether a killed atomic write has left it of a file of ours. */
+function isLeftover(name: string): boolean {
+  const made = finalName(name);
+  return made !== undefined && (SHARD.test(made) || made === NOTES || made === MANIFEST);
+}
+
+/** Makes the folder; removes what a killed run has half-written. @throws UserError for one that holds something else: its files would be taken for ours */
 export async function checkFolder(platform: Platform, dir: string): Promise<void> {
   await platform.makeDir(dir, { isPrivate: true });
-  const names = (await platform.listDir(dir)).filter((name) => !TEMPORARY.test(name));
-  if (names.length === 0 || names.includes(MANIFEST) || names.includes(NOTES)) return;
-  throw new UserError(`${dir} is not empty and holds no prepared data (${names.slice(0, 3).join(', ')}…). Give --prepared_ds_dir a new or empty folder.`);
+  const there = await platform.listDir(dir);
+  const names = there.filter((name) => !isLeftover(name));
+  if (names.length > 0 && !names.includes(MANIFEST) && !names.includes(NOTES)) {
+    throw new UserError(`${dir} is not empty and holds no prepared data (${names.slice(0, 3).join(', ')}…). Give --prepared_ds_dir a new or empty folder.`);
+  }
+  for (const name of there) if (isLeftover(name)) await platform.remove(joinPath(dir, name));
 }
 
 /** The files that are done: a line a file, after a first line that says for which settings. */
@@ -58,7 +66,7 @@ export class Notes {
 /** Removes the notes, half-written files, and Parquet files that are not `wanted`. */
 export async function clearLeftovers(platform: Platform, dir: string, wanted: ReadonlySet<string>): Promise<void> {
   for (const name of await platform.listDir(dir)) {
-    if (TEMPORARY.test(name) || (SHARD.test(name) && !wanted.has(name))) await platform.remove(joinPath(dir, name));
+    if (isLeftover(name) || (SHARD.test(name) && !wanted.has(name))) await platform.remove(joinPath(dir, name));
   }
   await clearTemporary(platform, joinPath(dir, PICTURES));
   await platform.remove(joinPath(dir, NOTES));
@@ -68,7 +76,7 @@ async function clearTemporary(platform: Platform, folder: string): Promise<void>
   if (!(await platform.isDirectory(folder))) return;
   for (const name of await platform.listDir(folder)) {
     const path = joinPath(folder, name);
-    if (TEMPORARY.test(name)) await platform.remove(path);
+    if (finalName(name)?.endsWith('.png')) await platform.remove(path);
     else if (!name.endsWith('.png')) await clearTemporary(platform, path);
   }
 }
