@@ -16,6 +16,9 @@ const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${n
 /** The thread that the programs start: dist/dataWorker.js. */
 programs['dataWorker'] = at('./node/workers/dataWorker.ts');
 
+const BENCHES = { bench: 'bench', benchImages: 'images', benchChecking: 'checking', benchRows: 'rows' };
+const benches = Object.fromEntries(Object.entries(BENCHES).map(([name, file]) => [name, at(`./test/bench/${file}.ts`)]));
+
 export default defineConfig(({ mode }) => ({
   root: mode === 'web' ? at('./web') : at('.'),
   // The page works from any folder of a server.
@@ -29,7 +32,7 @@ export default defineConfig(({ mode }) => ({
           ssr: true,
           minify: false,
           rollupOptions: {
-            input: mode === 'bench' ? { bench: at('./test/bench/bench.ts'), benchImages: at('./test/bench/images.ts'), benchRows: at('./test/bench/rows.ts') } : programs,
+            input: mode === 'bench' ? benches : programs,
             output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' },
           },
         }

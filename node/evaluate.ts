@@ -7,12 +7,12 @@ import type { Example } from '../src/data/example.ts';
 import { readRow, scoreRow } from '../src/data/medvision/answerRows.ts';
 import type { ScoredRow } from '../src/data/medvision/answerRows.ts';
 import { summaryFiles } from '../src/data/medvision/summaries.ts';
+import { rowsText } from '../src/data/checking/problems.ts';
 import { PictureWarnings } from '../src/data/pictures/warnings.ts';
 import { sha256Hex } from '../src/data/prepared/identity.ts';
 import type { Identity } from '../src/data/prepared/identity.ts';
 import { Device } from '../src/gpu/device.ts';
 import { publicName } from '../src/hub/origin.ts';
-import { loadProcessor } from '../src/models/processor.ts';
 import { evaluateProgram } from '../src/options/evaluate.ts';
 import type { ParsedEvaluateOptions } from '../src/options/evaluate.ts';
 import { joinPath, lastName } from '../src/platform.ts';
@@ -31,6 +31,7 @@ import { describeSource, findRows, rowsFingerprint } from './evaluate/rows.ts';
 import type { PendingRow, PendingRows } from './evaluate/rows.ts';
 import { inOutputFolder } from './outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
+import { openRowModel } from './train/checking.ts';
 import { adapterFolder, modelFolder } from './train/hubInputs.ts';
 import { openDataWorkers, workerCount } from './workers/pool.ts';
 
@@ -65,9 +66,13 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
   const base = await modelFolder(context, '--base_model_hf', options.base_model_hf ?? '');
   const adapter = options.lora_checkpoint_dir === null ? null : await adapterFolder(context, '--lora_checkpoint_dir', options.lora_checkpoint_dir);
   const model: Model = { base, adapter, name: [base, ...(adapter === null ? [] : [adapter])].map(publicName).join(' + ') };
-  const found = await findRows(context, await loadProcessor(platform, base, pixels(context)));
+  const found = await findRows(context, await openRowModel(context, base));
+  if (found === undefined) {
+    say('Stopped before the first answer.');
+    return;
+  }
   const answers = await folder.begin(await identityOf(context, model, found), options.overwrite);
-  say(`${found.rows.length} rows: ${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them were answered before.` : ''}`);
+  say(`${rowsText(found.rows.length)}: ${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them were answered before.` : ''}`);
 
   const rows = new Map<number, ScoredRow>();
   for (const { row } of found.rows) {

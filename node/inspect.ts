@@ -27,7 +27,7 @@ async function inspect({ data, kind, out, samples, isOwnBase, command }: Inspect
   const context = { platform: nodePlatform, options, stop: new AbortController().signal, terminal: around.stdout, say: (text: string) => around.stdout.write(`${text}\n`) };
   // A prepared folder is looked at as it is, whatever model it was prepared for.
   const set = kind === 'prepared' ? await PreparedSet.open(nodePlatform, data) : undefined;
-  const found = set === undefined ? await findRows(context, base) : foundIn(set, options.data_dir);
+  const found = set === undefined ? await findRows(context, base, isOwnBase ? Infinity : undefined) : foundIn(set, options.data_dir);
   if (found === undefined) return;
   const processor = await loadProcessor(nodePlatform, base, {
     ...(options.min_pixels !== null && { minPixels: options.min_pixels }),

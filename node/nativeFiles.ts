@@ -24,6 +24,20 @@ export function nativeFiles(inWords: (cause: unknown, action: string, file: stri
     // Not in words: the caller copies where a file system has no links.
     symlink: (target, file) => fs.symlink(target, file),
     realPath: (file) => orInWords(fs.realpath(file), 'look at', file),
+    async look(file) {
+      const found = await fs.stat(file, { bigint: true }).catch((cause: unknown) => {
+        if (cause instanceof Error && 'code' in cause && ['ENOENT', 'ENOTDIR'].includes(String(cause.code))) return undefined;
+        throw inWords(cause, 'look at', file);
+      });
+      if (found === undefined) return undefined;
+      const { size, ino, mtimeNs, ctimeNs } = found;
+      return {
+        kind: found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other',
+        size: Number(size),
+        stamp: `${size} ${ino} ${mtimeNs} ${ctimeNs}`,
+        changedAt: Number((mtimeNs > ctimeNs ? mtimeNs : ctimeNs) / 1_000_000n),
+      };
+    },
     async openAppend(file, { isPrivate = false } = {}) {
       const handle = await orInWords(fs.open(file, 'a+', isPrivate ? 0o600 : 0o666), 'write', file);
       let size = (await handle.stat()).size;

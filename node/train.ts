@@ -3,6 +3,7 @@
  * src/options.ts; `--help` lists them. The phases are in node/train/.
  */
 import process from 'node:process';
+import { rowsText } from '../src/data/checking/problems.ts';
 import { Device } from '../src/gpu/device.ts';
 import { trainProgram } from '../src/options.ts';
 import type { ParsedOptions } from '../src/options.ts';
@@ -24,7 +25,7 @@ import { mergeOnly, openPublisher } from './train/publish.ts';
 import type { Publisher } from './train/publish.ts';
 import { beginInPlace, findResume } from './train/resume.ts';
 import type { Resume } from './train/resume.ts';
-import { findRows, openRows } from './train/rows.ts';
+import { findRows, isStopped, openRows } from './train/rows.ts';
 import type { FoundRows } from './train/rows.ts';
 import { prepareRows } from './train/taskRows.ts';
 import { openTrackers } from './train/trackers.ts';
@@ -61,12 +62,6 @@ async function trainIn(context: RunContext, base: string): Promise<void> {
   await onGpu(context, { base, rows, tracker, publisher, ...(resume && { resume }) });
 }
 
-/** Tells that Ctrl-C came before there was anything to save. */
-function isStopped({ stop, terminal }: RunContext): boolean {
-  if (stop.aborted) terminal.write('Stopped before the first step; nothing is written.\n');
-  return stop.aborted;
-}
-
 async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher; resume?: Resume }): Promise<void> {
   const { platform, options, stop, say } = context;
   const { tracker, publisher, resume } = parts;
@@ -85,7 +80,8 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
     });
     for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
     const rows = await openRows(context, parts.rows, session);
-    say(`${rows.train.length} rows; ${countText(session.trainableCount)} values train.`);
+    // The console says it with the run's other facts.
+    if (!options.report_to.includes('console')) say(`${rowsText(rows.train.length)}; ${countText(session.trainableCount)} values train.`);
     if (isStopped(context)) return;
     const evaluator = openEvaluator(context, rows);
     const result = await train(session, rows.train, options, {
@@ -97,6 +93,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
       ...(resume && { resume }),
       onSaved: (saved) => publisher.onSaved(saved),
       ...(evaluator && { evaluator }),
+      ...(parts.rows.leftOut && { leftOut: parts.rows.leftOut }),
     });
     await rows.close();
     session.close();

@@ -67,6 +67,16 @@ export interface Hasher {
   hex(): string;
 }
 
+export interface FileLook {
+  kind: 'file' | 'folder' | 'other';
+  /** Bytes. */
+  size: number;
+  /** Another one whenever the file may be another: size, inode and the times of its last changes, of which no program can set the later one. */
+  stamp: string;
+  /** ms since 1970 of the last change. */
+  changedAt: number;
+}
+
 /** How something new on the disk is made; what is there keeps its permissions. */
 export interface MakeOptions {
   /** For this user alone (0600, folders 0700), where the system has permissions: what shows patients, or may hold a key. */
@@ -98,6 +108,8 @@ export interface NativeFiles {
   /** Makes `path` a link to `target` (relative to its folder). Throws where the file system has none. */
   symlink(target: string, path: string): Promise<void>;
   realPath(path: string): Promise<string>;
+  /** What is at the path, links followed; undefined: nothing. */
+  look(path: string): Promise<FileLook | undefined>;
   openAppend(path: string, options?: MakeOptions): Promise<AppendFile>;
   /** The file as a Blob that stays on disk. */
   blob(path: string): Promise<Blob>;

@@ -1,6 +1,7 @@
 /** The rows of an evaluation, in their order: test, validation or training samples of task lists, a prepared folder's, or conversations. */
 import { imageName } from '../../src/data/conversations/images.ts';
-import { readConversationRows } from '../../src/data/conversations/read.ts';
+import { openRowFile } from '../../src/data/conversations/rowFile.ts';
+import type { ScannedRow } from '../../src/data/conversations/rowFile.ts';
 import type { Processor } from '../../src/data/example.ts';
 import type { RowRequest } from '../../src/data/exampleMaker.ts';
 import { beforeLastAnswer } from '../../src/data/exampleMaker.ts';
@@ -17,6 +18,8 @@ import { sha256Hex } from '../../src/data/prepared/identity.ts';
 import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import type { EvaluateOptions } from '../../src/options/evaluate.ts';
 import { lastName, UserError } from '../../src/platform.ts';
+import { keptRows } from '../train/checking.ts';
+import type { RowModel } from '../train/checking.ts';
 import { dataFolder } from '../train/hubInputs.ts';
 import type { EvaluateContext } from './context.ts';
 
@@ -40,23 +43,34 @@ const LISTS = [
   ['TL', 'tasks_list_json_path_TL'],
 ] as const;
 
-/** @throws UserError for whatever is wrong with the rows; none at all is an error too */
-export async function findRows(context: EvaluateContext, processor: Processor): Promise<PendingRows> {
+/** Undefined when Ctrl-C ended the look at them. @throws UserError for whatever is wrong with the rows; none at all is an error too */
+export async function findRows(context: EvaluateContext, model: RowModel): Promise<PendingRows | undefined> {
   const { options } = context;
-  const found =
-    options.eval_file !== null
-      ? { rows: await conversations(context, options.eval_file) }
-      : options.prepared_ds_dir !== null
-        ? await prepared(context, options.prepared_ds_dir)
-        : await taskSamples(context, processor);
+  if (options.eval_file !== null) {
+    const rows = await conversations(context, options.eval_file, model);
+    return rows && { rows };
+  }
+  const found = options.prepared_ds_dir !== null ? await prepared(context, options.prepared_ds_dir) : await taskSamples(context, model.processor);
   if (found.rows.length === 0) throw new UserError(`There are no ${options.eval_split} rows to evaluate on: check the task lists, and that the plans have ${options.eval_split} cases.`);
   return found;
 }
 
-async function conversations({ platform, options }: EvaluateContext, path: string): Promise<PendingRow[]> {
+/** Rows beyond the limit are checked too: a file is good or it is not. Undefined when Ctrl-C ended it. */
+async function conversations(context: EvaluateContext, path: string, model: RowModel): Promise<PendingRow[] | undefined> {
+  const { platform, options } = context;
+  const file = await openRowFile(platform, path, { isForTraining: false });
+  /** What is asked is the row up to its last answer. */
+  async function* questions(): AsyncGenerator<ScannedRow, void, undefined> {
+    for await (const { row, ...scanned } of file.scan()) {
+      yield row ? { ...scanned, row: { ...row, conversation: beforeLastAnswer(row.conversation) } } : scanned;
+    }
+  }
+  const checked = await keptRows(context, { path, scan: questions }, model, { mask: 'completion', isForTraining: false });
+  if (checked === undefined) return undefined;
   const rows: PendingRow[] = [];
   const take = limiter(options.limit);
-  for await (const { conversation, where } of readConversationRows(platform, path, { isForTraining: false })) {
+  for (const index of checked.kept) {
+    const { conversation, where } = await file.row(index);
     const asked = askedOfConversation(conversation, where);
     if (!take(asked?.task ?? '')) continue;
     const question = beforeLastAnswer(conversation).messages.findLast(({ role }) => role === 'user');

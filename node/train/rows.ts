@@ -2,14 +2,18 @@
  * Where rows come from, in two steps: `findRows` before the GPU is opened and the weights are read, which take long, so that a mistake in the rows is told
  * at once; `openRows` with the session, whose processor (or that of the data workers) makes examples of them.
  */
+import { openRowFile } from '../../src/data/conversations/rowFile.ts';
+import type { ScannedRow } from '../../src/data/conversations/rowFile.ts';
 import { askedOfConversation } from '../../src/data/medvision/answerRows.ts';
 import type { EvaluationRows, Question } from '../../src/train/evaluation.ts';
-import type { ExampleSource } from '../../src/train/trainer.ts';
-import { conversationRows, exampleSource, openTrainingRows } from '../../src/train/sources.ts';
+import type { ExampleSource, LeftOut } from '../../src/train/trainer.ts';
+import { conversationRows, exampleSource } from '../../src/train/sources.ts';
 import type { RowList } from '../../src/train/sources.ts';
 import type { Session } from '../../src/train/session.ts';
 import { openDataWorkers, workerCount } from '../workers/pool.ts';
 import { PictureWarnings } from '../../src/data/pictures/warnings.ts';
+import { keptRows, openRowModel } from './checking.ts';
+import type { KeptRows, RowModel } from './checking.ts';
 import type { RunContext } from './context.ts';
 import { openScenes } from './scenes.ts';
 import { findTaskRows } from './taskRows.ts';
@@ -21,6 +25,8 @@ export interface FoundRows {
   validation?: RowList;
   /** What the answer of a validation row is measured by, where it is MedVision's. */
   validationQuestion?: (index: number) => Promise<Question | undefined>;
+  /** Where rows are left out. */
+  leftOut?: LeftOut;
   /** Where volumes and prepared rows are read from. */
   dataDir?: string;
   preparedDir?: string;
@@ -36,20 +42,60 @@ export interface OpenRows {
 /** Volumes kept open, all workers together. */
 const VOLUME_BYTES = 512 * 2 ** 20;
 
-/** @param base folder of the base model @throws UserError with the row's file:line; undefined when Ctrl-C ended the preparation of the rows */
-export async function findRows(context: RunContext, base: string): Promise<FoundRows | undefined> {
-  const { platform, options, say } = context;
+/**
+ * @param base folder of the base model
+ * @param maxTokens a row may have; default: as many as the base model takes
+ * @throws UserError that tells of all rows that cannot be used; undefined when Ctrl-C ended the preparation of the rows
+ */
+export async function findRows(context: RunContext, base: string, maxTokens?: number): Promise<FoundRows | undefined> {
+  const { options } = context;
   if (options.train_file === null) return findTaskRows(context, base);
-  const found: FoundRows = { train: conversationRows(await openTrainingRows(platform, options.train_file)) };
-  if (options.val_file !== null) {
-    const held = await openTrainingRows(platform, options.val_file);
-    const questions: (Question | undefined)[] = [];
-    for await (const { row } of held.scan()) if (row !== undefined) questions.push(askedOfConversation(row.conversation, row.where));
-    found.validation = conversationRows(held);
+  const ofBase = await openRowModel(context, base);
+  const model = { ...ofBase, maxTokens: maxTokens ?? ofBase.maxTokens };
+  const train = await checkedRows(context, options.train_file, model);
+  const held = train && options.val_file !== null ? await checkedRows(context, options.val_file, model) : undefined;
+  if (train === undefined || context.stop.aborted) {
+    isStopped(context);
+    return undefined;
+  }
+  const notes = [train, held].flatMap((set) => set?.note ?? []);
+  const found: FoundRows = { train: train.rows, ...(notes.length > 0 && { leftOut: { rows: train.skipped, notes } }) };
+  if (held) {
+    found.validation = held.rows;
+    const { questions } = held;
     if (questions.some(Boolean)) found.validationQuestion = (index) => Promise.resolve(questions[index]);
-    say(`${options.val_file}: ${found.validation.length} rows read and checked.`);
   }
   return found;
+}
+
+/** Tells that Ctrl-C came before there was anything to save. */
+export function isStopped({ stop, terminal }: RunContext): boolean {
+  if (stop.aborted) terminal.write('Stopped before the first step; nothing is written.\n');
+  return stop.aborted;
+}
+
+interface CheckedFile extends KeptRows {
+  rows: RowList;
+  /** What the answer of each row is measured by. */
+  questions: (Question | undefined)[];
+}
+
+async function checkedRows(context: RunContext, path: string, model: RowModel): Promise<CheckedFile | undefined> {
+  const file = await openRowFile(context.platform, path);
+  const questions: (Question | undefined)[] = [];
+  async function* scan(): AsyncGenerator<ScannedRow, void, undefined> {
+    for await (const scanned of file.scan()) {
+      const { row } = scanned;
+      if (row) questions[scanned.index] = askedOfConversation(row.conversation, row.where);
+      yield scanned;
+    }
+  }
+  const checked = await keptRows(context, { path, scan }, model, { mask: context.options.mask, isForTraining: true });
+  if (checked === undefined) return undefined;
+  const { kept, skipped } = checked;
+  // A file of which every row is kept knows its figures from the scan.
+  const rows = conversationRows(file, skipped === 0 ? undefined : kept);
+  return { ...checked, rows, questions: Array.from(kept, (index) => questions[index]) };
 }
 
 export async function openRows(context: RunContext, found: FoundRows, session: Session): Promise<OpenRows> {

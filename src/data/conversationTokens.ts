@@ -6,7 +6,7 @@ import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { assistantSpans, ChatTemplate, tokenRanges } from './chat.ts';
 import type { Span } from './chat.ts';
-import type { Conversation, EncodeOptions, Message } from './example.ts';
+import type { Conversation, EncodeOptions, Message, RowMeasure } from './example.ts';
 import { readJsonFile } from './jsonFile.ts';
 import { Tokenizer } from './tokenizer.ts';
 
@@ -23,6 +23,14 @@ export interface ConversationTokens {
   ids: number[];
   /** Ids of placeholders are for the caller to leave out. */
   isLabelled: (i: number, id: number) => boolean;
+  /** Of the rendered text, before placeholders grow. */
+  characters: number;
+}
+
+/** @param without an id that never has a label: the image's @param grown how many tokens the images add to their placeholders */
+export function measureOf({ ids, isLabelled, characters }: ConversationTokens, { without, grown }: { without?: number; grown: number }): RowMeasure {
+  const learnt = ids.filter((id, i) => i > 0 && id !== without && isLabelled(i, id)).length;
+  return { tokens: ids.length + grown, learnt, characters };
 }
 
 /** `Conversation 7` for messages. */
@@ -46,6 +54,7 @@ export function conversationTokens(rules: ConversationRules, conversation: Conve
   // As transformers has it: a template that writes <bos> itself gets no second one from the tokenizer (medvision_bm's prompts have two).
   const addSpecialTokens = !text.startsWith(tokenizer.roles['bos_token'] ?? '\0');
   const ids = tokenizer.encode(text, { addSpecialTokens });
+  const characters = rendered.length;
   const lead = addSpecialTokens ? tokenizer.leadingSpecialTokens : 0;
   const unlearnt = new Set(conversation.messages.flatMap(({ isLearnt }, turn) => (isLearnt === false ? [messages[turn]] : [])));
   const isIn = (isWanted: (message: Message) => boolean): ((i: number) => boolean) => {
@@ -53,10 +62,10 @@ export function conversationTokens(rules: ConversationRules, conversation: Conve
     const ranges = tokenRanges(tokenizer, text, ids.slice(lead), spans.map((span) => moved(span, rendered, expansion)));
     return (i) => ranges.some(({ first, end }) => i - lead >= first && i - lead < end);
   };
-  if (options.mask === 'completion') return { ids, isLabelled: isIn((message) => !unlearnt.has(message)) };
+  if (options.mask === 'completion') return { ids, isLabelled: isIn((message) => !unlearnt.has(message)), characters };
   // All but padding, and but the answers that the row takes out.
   const isTakenOut = unlearnt.size === 0 ? () => false : isIn((message) => unlearnt.has(message));
-  return { ids, isLabelled: (i, id) => id !== rules.padId && !isTakenOut(i) };
+  return { ids, isLabelled: (i, id) => id !== rules.padId && !isTakenOut(i), characters };
 }
 
 /** The span's place after every placeholder before it has grown. */

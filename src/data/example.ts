@@ -53,7 +53,26 @@ export interface EncodeOptions {
   addGenerationPrompt?: boolean;
 }
 
+/** What a row comes to, known without a pixel of its images. */
+export interface RowMeasure {
+  tokens: number;
+  /** Tokens with a label that the model predicts (the first token of a row has none before it). */
+  learnt: number;
+  /** UTF-16 units of the rendered text, an image as its placeholder. */
+  characters: number;
+}
+
 export interface Processor {
+  /**
+   * `encode` without pixels: the same checks, the same count of tokens.
+   * @param sizes of the images, in pixels
+   * @throws UserError as `encode` does
+   */
+  measure(conversation: Conversation, sizes: readonly { height: number; width: number }[], options: EncodeOptions): RowMeasure;
+  /** Tokens that an image of this size becomes, those around it included. @throws UserError where the model takes no such image */
+  imageTokens(height: number, width: number): number;
+  /** Texts that stand for images: a row that has one in its own text is refused. */
+  readonly reserved: readonly string[];
   encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example;
   decode(ids: ArrayLike<number>, options?: { skipSpecialTokens?: boolean }): string;
   /** Size the image has for the model, in pixels. */

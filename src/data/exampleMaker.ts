@@ -111,7 +111,8 @@ export function beforeLastAnswer(conversation: Conversation): Conversation {
 }
 
 export async function decodeSource(platform: Platform, image: ImageSource, options?: DecodeOptions): Promise<DecodedImage> {
-  return typeof image === 'string' ? platform.decodeImage(await platform.readFile(image), image, options) : platform.decodeImage(image.bytes, image.name, options);
+  if (typeof image !== 'string') return platform.decodeImage(image.bytes, image.name, options);
+  return platform.decodeImage(await platform.readFile(image), image, options);
 }
 
 function placeOf({ imageFile, sliceDim, sliceIdx, task }: MedvisionSample): string {

@@ -9,10 +9,10 @@ import { Qwen2_5VLProcessor } from './qwen2_5_vl/processor.ts';
 import { TextProcessor } from './textProcessor.ts';
 
 const FAMILIES: Readonly<Record<string, ModelFamily>> = {
-  gemma3: { describe: describeGemma3, processor: (platform, dir, pixels) => Gemma3Processor.load(platform, dir, pixels) },
-  gemma3_text: { describe: describeGemma3Text, processor: (platform, dir) => TextProcessor.load(platform, dir) },
-  qwen2: { describe: describeQwen2, processor: (platform, dir) => TextProcessor.load(platform, dir) },
-  qwen2_5_vl: { describe: describeQwen2_5VL, processor: (platform, dir, pixels) => Qwen2_5VLProcessor.load(platform, dir, pixels) },
+  gemma3: { describe: describeGemma3, processor: (platform, dir, pixels) => Gemma3Processor.load(platform, dir, pixels), defaultPositions: 131072 },
+  gemma3_text: { describe: describeGemma3Text, processor: (platform, dir) => TextProcessor.load(platform, dir), defaultPositions: 131072 },
+  qwen2: { describe: describeQwen2, processor: (platform, dir) => TextProcessor.load(platform, dir), defaultPositions: 32768 },
+  qwen2_5_vl: { describe: describeQwen2_5VL, processor: (platform, dir, pixels) => Qwen2_5VLProcessor.load(platform, dir, pixels), defaultPositions: 32768 },
 };
 
 export function modelFamily(modelType: string, source: string): ModelFamily {

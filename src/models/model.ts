@@ -61,6 +61,8 @@ export interface ModelFamily {
   /** Canonical parameter names and shapes, in the order of the module tree; throws a UserError for a configuration it cannot compute. */
   describe(config: Readonly<Record<string, unknown>>, source: string, options?: DescribeOptions): ModelDescription;
   processor(platform: Platform, dir: string, pixels: PixelBounds): Promise<Processor>;
+  /** transformers' `max_position_embeddings` of the text model, for a configuration that states none. */
+  defaultPositions: number;
 }
 
 export interface ModelDescription {

@@ -1,8 +1,8 @@
 /** The Processor of models that read text only: the conversation's ids, labels and positions; an image is refused. */
-import { conversationName, conversationTokens, loadConversationFolder } from '../data/conversationTokens.ts';
-import type { ConversationFolder } from '../data/conversationTokens.ts';
+import { conversationName, conversationTokens, loadConversationFolder, measureOf } from '../data/conversationTokens.ts';
+import type { ConversationFolder, ConversationTokens } from '../data/conversationTokens.ts';
 import { IGNORE_INDEX } from '../data/example.ts';
-import type { Conversation, EncodeOptions, Example, Message, Processor } from '../data/example.ts';
+import type { Conversation, EncodeOptions, Example, Message, Processor, RowMeasure } from '../data/example.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { UserError } from '../platform.ts';
 import type { DecodedImage, Platform } from '../platform.ts';
@@ -11,6 +11,7 @@ export class TextProcessor implements Processor {
   readonly tokenizer: Tokenizer;
   readonly endOfTurnIds: readonly number[];
   readonly padId: number;
+  readonly reserved: readonly string[] = [];
   private readonly folder: ConversationFolder;
 
   constructor(folder: ConversationFolder) {
@@ -26,15 +27,7 @@ export class TextProcessor implements Processor {
   }
 
   encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example {
-    if (images.length > 0 || conversation.messages.some(({ content }) => typeof content !== 'string' && content.some(({ type }) => type === 'image'))) {
-      throw new UserError(
-        `${conversationName(conversation)}: it has an image, and ${this.folder.configPath} is of a model that reads text only. ` +
-          'Leave the image out, or choose a vision-language model.',
-      );
-    }
-    // The templates of text models add contents up; a list of parts means their texts one after the other.
-    const messages = conversation.messages.map((message) => ({ ...message, content: textOf(message) }));
-    const { ids, isLabelled } = conversationTokens(this.folder.rules, { ...conversation, messages }, options);
+    const { ids, isLabelled } = this.textTokens(conversation, images.length, options);
     return {
       inputIds: Int32Array.from(ids),
       labels: Int32Array.from(ids, (id, i) => (isLabelled(i, id) ? id : IGNORE_INDEX)),
@@ -44,8 +37,28 @@ export class TextProcessor implements Processor {
     };
   }
 
+  measure(conversation: Conversation, sizes: readonly unknown[], options: EncodeOptions): RowMeasure {
+    return measureOf(this.textTokens(conversation, sizes.length, options), { grown: 0 });
+  }
+
+  private textTokens(conversation: Conversation, images: number, options: EncodeOptions): ConversationTokens {
+    if (images > 0 || conversation.messages.some(({ content }) => typeof content !== 'string' && content.some(({ type }) => type === 'image'))) {
+      throw new UserError(
+        `${conversationName(conversation)}: it has an image, and ${this.folder.configPath} is of a model that reads text only. ` +
+          'Leave the image out, or choose a vision-language model.',
+      );
+    }
+    // The templates of text models add contents up; a list of parts means their texts one after the other.
+    const messages = conversation.messages.map((message) => ({ ...message, content: textOf(message) }));
+    return conversationTokens(this.folder.rules, { ...conversation, messages }, options);
+  }
+
   decode(ids: ArrayLike<number>, options: { skipSpecialTokens?: boolean } = {}): string {
     return this.tokenizer.decode(ids, options);
+  }
+
+  imageTokens(): number {
+    return 0;
   }
 
   /** No image is ever resized. */

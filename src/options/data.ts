@@ -19,6 +19,17 @@ export const dataOptions = {
     help: 'What is learnt. completion: what the assistant says. reference: everything but padding and image tokens, prompts as well, ' +
       "as medvision_bm's collate leaves it. Answers that a row takes out (\"train\": false) are learnt in neither.",
   },
+  check_data: {
+    group: 'Data', type: 'enum', default: null, choices: ['headers', 'full', 'none'],
+    help: 'What is known of the rows of --train_file and --val_file before the first step. headers: form, labels, length, and of each picture that it is there, its format ' +
+      'and size. full: each picture is decoded as well. none: form alone. Unset: full for up to 512 pictures, else headers. Pictures that have not changed since are not ' +
+      'looked at again (their list is in the cache folder, ~/.cache/vernier/checked).',
+  },
+  on_bad_row: {
+    group: 'Data', type: 'enum', default: 'stop', choices: ['stop', 'skip'],
+    help: 'Rows that cannot be used (no known form, no picture, longer than the model’s max_position_embeddings, nothing to learn), found before the first step. stop: they ' +
+      'are listed and nothing is trained. skip: they are listed and left out. A picture that breaks later ends the run either way, after it is saved.',
+  },
   shuffle: { group: 'Data', type: 'boolean', default: true, help: 'Draw the rows in a new order every epoch; false: in the order of the file.' },
   group_by_length: {
     group: 'Data', type: 'boolean', default: false,

@@ -8,7 +8,8 @@ import { trainingOptions } from './training.ts';
 
 const { config, base_model_hf, image_attention } = trainingOptions;
 const {
-  min_pixels, max_pixels, sixteen_bit, dataloader_num_workers, data_dir, tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL, planner_version,
+  check_data, on_bad_row, min_pixels, max_pixels, sixteen_bit, dataloader_num_workers, data_dir,
+  tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL, planner_version,
   prompt_style, intensity, image_size, split, val_sample_limit, val_sample_limit_per_task, val_sample_limit_task_AD, val_sample_limit_task_Detection,
   val_sample_limit_task_TL, per_device_eval_batch_size,
 } = dataOptions;
@@ -42,6 +43,7 @@ const definitions = {
     group: 'Data', type: 'integer', default: 1000, min: 1, all: true,
     help: "Samples of each task, the first ones; -1: all. 1000 is what medvision_bm's benchmark takes. With --samples: all, unless it is given.",
   },
+  check_data: { ...check_data, help: check_data.help.replace('--train_file and --val_file', '--eval_file') }, on_bad_row,
   dataloader_num_workers, min_pixels, max_pixels, sixteen_bit,
   data_dir, tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL,
   prepared_ds_dir: { group: 'Task lists', type: 'string', default: null, help: 'Folder of prepared rows, in place of task lists.' },

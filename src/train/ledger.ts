@@ -2,6 +2,7 @@
  * The books of a run: figures of steps as they are read back, log rows made of them, totals, and what of it a checkpoint keeps. Rows are the same whether or
  * not the run was interrupted between two of them.
  */
+import type { UserError } from '../platform.ts';
 import type { Row, Tracker } from '../track/tracker.ts';
 import type { LogRow, TrainerState } from './checkpointFolder.ts';
 import { stepFigures, windowFigures } from './figures.ts';
@@ -12,6 +13,8 @@ import { Watchdog } from './watchdog.ts';
 import type { WatchdogSettings } from './watchdog.ts';
 
 export class Ledger {
+  /** What the watchdog has ended the run with. */
+  end: UserError | undefined;
   private readonly state: TrainerState;
   private readonly optimizer: AdamW;
   private readonly tracker: Tracker;
@@ -66,7 +69,9 @@ export class Ledger {
     const { step, ...shown } = row;
     await tracker.log(shown as Row, step);
     for (const warning of warnings) await tracker.event('warning', warning);
-    if (end) throw end;
+    if (!end) return;
+    this.end = end;
+    throw end;
   }
 
   /** A row of an evaluation. */

@@ -1,53 +1,18 @@
 /** Where training rows come from: a JSONL file of conversations, MedVision task lists over volumes, or a prepared folder. They become Examples when asked for. */
 import { conversationFacts, Fingerprint } from '../data/conversations/fingerprint.ts';
-import { ImageFiles } from '../data/conversations/imageFiles.ts';
-import { imageName } from '../data/conversations/images.ts';
-import { openRowFile } from '../data/conversations/rowFile.ts';
 import type { RowFile } from '../data/conversations/rowFile.ts';
 import type { Example, Processor } from '../data/example.ts';
-import { decodeSource, placed } from '../data/exampleMaker.ts';
 import type { RowRequest } from '../data/exampleMaker.ts';
 import type { MedvisionSample } from '../data/medvision/sample.ts';
 import { sha256Hex } from '../data/prepared/identity.ts';
 import type { PreparedSet } from '../data/prepared/preparedSet.ts';
 import { estimateLength } from '../data/prepared/row.ts';
 import type { PreparedSplit } from '../data/prepared/row.ts';
-import type { Platform } from '../platform.ts';
 import type { MeasuredSource } from './rowOrder.ts';
 import type { ExampleSource } from './trainer.ts';
 
 /** Encoded rows kept for the next epoch, at most. */
 const CACHE_BYTES = 256 * 2 ** 20;
-
-/** Image files that are decoded before training to see whether they can be: seconds at most. Those of a larger set are found when their turn comes. */
-const IMAGES_CHECKED = 512;
-
-/**
- * A file of conversations with every row checked, and the first images decoded (and forgotten again): what is wrong is said before a model is loaded.
- * @throws UserError that begins with file:line
- */
-export async function openTrainingRows(platform: Platform, path: string): Promise<RowFile> {
-  const file = await openRowFile(platform, path);
-  const imageFiles = new ImageFiles(platform);
-  const checked = new Set<string>();
-  try {
-    for await (const { row, problem } of file.scan()) {
-      if (problem !== undefined) throw problem;
-      if (row === undefined) continue;
-      await imageFiles.check(row);
-      for (const image of row.conversation.images) {
-        const key = typeof image === 'string' ? image : `${row.where} ${imageName(image)}`;
-        if (checked.size >= IMAGES_CHECKED || checked.has(key)) continue;
-        checked.add(key);
-        await placed(row.where, () => decodeSource(platform, image));
-      }
-    }
-    return file;
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-}
 
 /** Rows as requests, which a worker can be sent. */
 export interface RowList {

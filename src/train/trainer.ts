@@ -80,6 +80,11 @@ export interface TrainResult {
   memory: MemoryReport;
 }
 
+export interface LeftOut {
+  rows: number;
+  notes: readonly string[];
+}
+
 export interface TrainSurroundings {
   tracker: Tracker;
   stop?: AbortSignal;
@@ -93,6 +98,8 @@ export interface TrainSurroundings {
   onSaved?: (saved: SavedCheckpoint) => Promise<void> | undefined;
   /** A run that goes on: from this checkpoint, or from the start where none was saved before it was interrupted. */
   resume?: { checkpoint?: OpenCheckpoint };
+  /** Rows that cannot be used and are not in the source: how many of the training rows, and a sentence for each file. */
+  leftOut?: LeftOut;
   /** Options beside the settings that decide what a row is; a resumed run must have the same. */
   facts?: RunIdentity['facts'];
 }
@@ -126,6 +133,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
   const firstStep = checkpoint?.step ?? 0;
   const identity = outputDir === undefined && !checkpoint ? undefined : await runIdentity(session, source, settings, around.facts ?? {});
   const notes: string[] = [];
+  const leftOut = around.leftOut && { rows_left_out: around.leftOut.rows };
   if (checkpoint && identity) {
     checkSameRun(checkpoint.run.identity, identity, checkpoint.dir);
     notes.push(...changedSettings(checkpoint.run.settings, runSettings(settings, schedule, device), firstStep, checkpoint.dir));
@@ -189,6 +197,16 @@ export async function train(session: Session, source: ExampleSource, settings: T
     const runState = Promise.all([ledger.saved(), optimizer.readState()]).then(([figures, read]) => ({ ...fixed, ...figures, optimizer: read }));
     await saver.start({ step, trainerState: state, runState, isBest });
   };
+  /** An error that ends the run costs none of the steps that were made; those that the watchdog has judged are not kept. Returns the error with what is saved. */
+  const saveBefore = async (error: unknown): Promise<unknown> => {
+    try {
+      if (isStarted && step > firstStep && saver?.lastStep !== step && error !== ledger.end) await save();
+      await saver?.settle();
+    } catch {
+      return error; // the first error is the one to report
+    }
+    return error === ledger.end ? error : withCheckpoint(error, saver?.checkpoint, saver?.lastStep);
+  };
 
   try {
     if (checkpoint) await restoreCheckpoint(session, optimizer, checkpoint);
@@ -196,12 +214,13 @@ export async function train(session: Session, source: ExampleSource, settings: T
       name: settings.run_name,
       totalSteps: plan.totalSteps,
       firstStep,
-      facts: { rows: source.length, trainable: session.trainableCount, steps: plan.totalSteps },
+      facts: { rows: source.length, ...leftOut, trainable: session.trainableCount, steps: plan.totalSteps },
       config: { ...settings },
       ...(around.resume && { resumed: { state: checkpoint?.run.trackers ?? {}, history: state.log_history.map((row) => ({ ...row }) as Row) } }),
     });
     isStarted = true;
     if (checkpoint) await tracker.event('info', `Resumed from ${checkpoint.dir}, after step ${firstStep} of ${plan.totalSteps}.`);
+    for (const text of around.leftOut?.notes ?? []) await warn(text);
     for (const note of notes) await warn(`Not as it would have been without the break: ${note}.`);
     if (plan.totalSteps <= schedule.warmupSteps && schedule.scheduler !== 'constant') {
       await warn(`All ${plan.totalSteps} steps are warm-up, the first at learning rate 0; lower --warmup_ratio or train longer.`);
@@ -264,14 +283,15 @@ export async function train(session: Session, source: ExampleSource, settings: T
       train_loss: ledger.meanLoss,
       train_tokens_per_second: tokens / seconds,
       skipped_steps: ledger.skippedSteps,
+      ...leftOut,
       ...(isBestLoaded && { best_step: state.best_global_step ?? 0 }),
     };
     await tracker.finish({ outcome, figures, files: outputDir === undefined || step === 0 ? [] : [outputDir, ...(last === undefined ? [] : [last])] });
     return { outcome, steps: step, state, skippedSteps: ledger.skippedSteps, memory, ...(last !== undefined && { checkpoint: last }) };
   } catch (error) {
-    await saver?.settle().catch(() => undefined); // a save under way comes to its end; the first error is the one to report
+    const failure = await saveBefore(error);
     if (isStarted) await tracker.finish({ outcome: 'failed', figures: { steps_done: step }, files: saver?.checkpoint === undefined ? [] : [saver.checkpoint] });
-    throw error;
+    throw failure;
   } finally {
     optimizer.release();
   }
@@ -318,6 +338,13 @@ function runSettings(settings: TrainSettings, schedule: Schedule, device: Device
 function stoppedEarly(best: BestModel, state: TrainerState, settings: TrainSettings): string {
   const since = `${best.metric} has not improved in ${settings.early_stopping_patience} evaluations`;
   return `Stopped early at step ${state.global_step}: ${since}; the best was ${state.best_metric} at step ${state.best_global_step}.`;
+}
+
+/** What the user can go on from, behind the words of an error. */
+function withCheckpoint(error: unknown, checkpoint: string | undefined, step: number | undefined): unknown {
+  if (!(error instanceof UserError) || checkpoint === undefined) return error;
+  const goOn = 'when the cause is mended, the same command with --resume_from_checkpoint true goes on from there as if nothing had happened.';
+  return new UserError(`${error.message}\nThe run up to step ${step} is saved in ${checkpoint}; ${goOn}`, { cause: error });
 }
 
 /** The result at the root of the run's folder. All of it is written beside before any file is moved there, so that a full disk leaves no half of it. */

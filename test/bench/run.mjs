@@ -7,19 +7,18 @@ import { ensurePackages, fail, root, runProgram, splitYes } from '../../node/scr
 
 const { yes, rest } = splitYes(process.argv.slice(2));
 ensurePackages();
-/** `npm run bench -- images`, `-- records` and `-- rows` measure without a GPU. */
+/** `npm run bench -- images`, `-- checking`, `-- rows` and `-- records` measure without a GPU. */
 if (rest[0] === 'records') {
   const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
   if (runProgram(process.execPath, [vite, 'build', '--mode', 'node', '--logLevel', 'warn']) !== 0) fail('the build failed; the message is above.');
   process.exit(runProgram(process.execPath, [join(root, 'test/bench/records.mjs'), ...rest.slice(1)]));
 }
-const isImages = rest[0] === 'images';
-const isRows = rest[0] === 'rows';
-if (!isImages && !isRows) {
+const withoutGpu = { images: 'benchImages.js', checking: 'benchChecking.js', rows: 'benchRows.js' }[rest[0]];
+if (withoutGpu === undefined) {
   const { ensureGpu } = await import('../../node/scripts/ensureGpu.mjs');
   await ensureGpu({ yes });
 }
 const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
 if (runProgram(process.execPath, [vite, 'build', '--mode', 'bench', '--logLevel', 'warn']) !== 0) fail('the build failed; the message is above.');
-const program = isRows ? [join(root, 'dist', 'benchRows.js'), ...rest.slice(1)] : isImages ? [join(root, 'dist', 'benchImages.js'), root, ...rest.slice(1)] : [join(root, 'dist', 'bench.js'), ...rest];
+const program = withoutGpu === undefined ? [join(root, 'dist', 'bench.js'), ...rest] : [join(root, 'dist', withoutGpu), ...(rest[0] === 'rows' ? [] : [root]), ...rest.slice(1)];
 process.exit(runProgram(process.execPath, program));

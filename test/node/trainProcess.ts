@@ -34,13 +34,19 @@ export function runTrain(flags: Flags, atStart?: (send: (signal: NodeJS.Signals)
   return runProgram('train', flags, atStart);
 }
 
-const NO_HUB: Readonly<Record<string, string>> = { HF_HUB_OFFLINE: '1', HF_HOME: join(tmpdir(), 'vernier-no-hub') };
+const NO_HUB: Readonly<Record<string, string>> = { HF_HUB_OFFLINE: '1', HF_HOME: join(tmpdir(), 'vernier-no-hub'), XDG_CACHE_HOME: join(tmpdir(), 'vernier-test-cache') };
 
 /** `node dist/<program>.js`; `env` stands in place of whatever this process is told of a hub. */
-export function runProgram(program: string, flags: Flags, atStart?: (send: (signal: NodeJS.Signals) => void) => void, env = NO_HUB): Promise<Ended> {
+export function runProgram(
+  program: string,
+  flags: Flags,
+  atStart?: (send: (signal: NodeJS.Signals) => void) => void,
+  env = NO_HUB,
+  words: readonly string[] = [],
+): Promise<Ended> {
   const argv = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HF_|HUGGING|TRANSFORMERS)/.test(name)));
-  const child = spawn(process.execPath, [join(dist, `${program}.js`), ...argv], { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, ...env } });
+  const child = spawn(process.execPath, [join(dist, `${program}.js`), ...words, ...argv], { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, ...env } });
   const ended: Ended = { code: null, output: '', error: '' };
   child.stdout.on('data', (text: Buffer) => (ended.output += text.toString()));
   child.stderr.on('data', (text: Buffer) => (ended.error += text.toString()));

@@ -96,6 +96,8 @@ interface Run {
   answers?: string[];
   base?: string;
   stopAt?: number;
+  /** What becomes of the rows. */
+  source?: (rows: ExampleSource) => ExampleSource;
 }
 
 /** One process's part of a run, in a session of its own. */
@@ -106,7 +108,7 @@ async function runOnce(outputDir: string, run: Run = {}): Promise<{ result: Trai
   });
   const session = await openSession(nodePlatform, device, { baseModel: run.base ?? baseModel, finetuning: run.finetuning ?? lora(), seed: 5 });
   try {
-    const source = sourceOf(session, run.answers);
+    const source = (run.source ?? ((rows) => rows))(sourceOf(session, run.answers));
     const result = await train(session, source, { ...settings, ...run.settings }, { tracker: witness, outputDir, stop: stop.signal, ...run.around });
     return { result, witness };
   } finally {
@@ -215,6 +217,29 @@ describe('to the bit', () => {
     const [first, second] = [contents(dir), contents(at('elsewhere', 'second'))];
     expect(Object.keys(second).filter((file) => file.startsWith('checkpoint') && file.endsWith('README.md'))).toEqual(['checkpoint-6/README.md', 'checkpoint-7/README.md']);
     for (const [file, text] of Object.entries(second)) expect(text, file).toBe(first[file]);
+  });
+});
+
+describe('a row that cannot be made in mid-run', () => {
+  it.each([
+    [1, 2],
+    [5, 9], // the third step of an epoch has one row
+  ])('ends the run after step %i; mended, it ends in the same bytes as an undisturbed run', { timeout: 240_000 }, async (good, rows) => {
+    const [whole, broken] = [at(`row ${good}`, 'whole'), at(`row ${good}`, 'broken')];
+    const undisturbed = await runOnce(whole);
+    let asked = 0;
+    const breaks = (source: ExampleSource): ExampleSource => ({
+      ...source,
+      get: (index) => (++asked > rows ? Promise.reject(new UserError('rows.jsonl:3: the picture a.png is gone')) : source.get(index)),
+    });
+    const first = runOnce(broken, { source: breaks });
+    await expect(first).rejects.toThrow(`the picture a.png is gone\nThe run up to step ${good} is saved in ${join(broken, `checkpoint-${good}`)}`);
+    const { result, witness } = await resumed(broken);
+    expect(result).toMatchObject({ outcome: 'finished', steps: 7 });
+    expect(witness.info).toMatchObject({ firstStep: good });
+    const differences = Object.entries(contents(whole)).filter(([file, text]) => contents(broken)[file] !== text);
+    expect(differences.map(([file]) => file)).toEqual([]);
+    expect(undisturbed.witness.rows.slice(-witness.rows.length)).toEqual(witness.rows);
   });
 });
 

@@ -150,11 +150,37 @@ describe('rows', () => {
     expect({ begun, exists: existsSync(outputDir) }).toEqual({ begun: false, exists: false });
   });
 
-  it('that turn out bad later end the run and leave the checkpoints before', async () => {
-    const outputDir = join(scratch, 'late');
+  it.each(['a row of the file', 'a defect'])('that turn out bad later end the run after all its steps were saved: %s', async (kind) => {
+    const outputDir = join(scratch, `late ${kind}`);
+    const cause = kind === 'a defect' ? new TypeError('x is undefined') : new UserError('rows.jsonl:8: bad');
+    const bad: ExampleSource = { length: 8, get: (index) => (index === 7 ? Promise.reject(cause) : Promise.resolve(textExample('Two.'))) };
+    const ended = train(session, bad, { ...settings, max_steps: 4, save_steps: 2 }, { tracker: allOf([]), outputDir });
+    await expect(ended).rejects.toThrow(cause.message);
+    if (kind !== 'a defect') {
+      await expect(ended).rejects.toThrow(UserError);
+      await expect(ended).rejects.toThrow(`The run up to step 3 is saved in ${join(outputDir, 'checkpoint-3')}; when the cause is mended, the same command`);
+    }
+    expect(readdirSync(outputDir)).toEqual(['checkpoint-2', 'checkpoint-3']);
+    expect((await openCheckpoint(nodePlatform, join(outputDir, 'checkpoint-3'))).step).toBe(3);
+  });
+
+  it('that are held out and turn out bad do so too', async () => {
+    const outputDir = join(scratch, 'late held out');
+    const evaluator = { evaluate: (_: Session, { step }: { step: number }) => (step === 2 ? Promise.reject(new UserError('val.jsonl:1: bad')) : Promise.resolve({ eval_loss: 1 })) };
+    const ended = train(session, sourceOf(textExample('Two.')), { ...settings, max_steps: 4, eval_steps: 1, save_steps: -1 }, { tracker: allOf([]), outputDir, evaluator });
+    await expect(ended).rejects.toThrow(`val.jsonl:1: bad\nThe run up to step 2 is saved in ${join(outputDir, 'checkpoint-2')}`);
+    expect((await openCheckpoint(nodePlatform, join(outputDir, 'checkpoint-2'))).run.isEvaluationDue).toBe(true);
+  });
+
+  it('end nothing but the run when nothing can be saved: the first error is told', async () => {
+    await startAgain();
+    const outputDir = join(scratch, 'late full disk');
     const bad: ExampleSource = { length: 4, get: (index) => (index === 3 ? Promise.reject(new UserError('rows.jsonl:4: bad')) : Promise.resolve(textExample('Two.'))) };
-    await expect(train(session, bad, settings, { tracker: allOf([]), outputDir })).rejects.toThrow('rows.jsonl:4: bad');
-    expect(readdirSync(outputDir)).toEqual(['checkpoint-1']);
+    filesLeft = 3;
+    const ended = train(session, bad, { ...settings, save_steps: -1 }, { tracker: allOf([]), outputDir });
+    await expect(ended).rejects.toThrow(/^rows.jsonl:4: bad$/);
+    filesLeft = Infinity;
+    expect(readdirSync(outputDir)).toEqual([]);
   });
 
   it('there must be some', async () => {

@@ -2,10 +2,10 @@
  * The Processor of Gemma 3: conversation and decoded images in, token ids, labels, positions and patches out. It follows transformers' Gemma3Processor
  * with its PIL image processor. Pan-and-scan, which cuts elongated images into more images, stays off whatever the folder says, as it does there.
  */
-import { checkImageCount, conversationName, conversationTokens, loadConversationFolder } from '../../data/conversationTokens.ts';
-import type { ConversationFolder, ConversationRules } from '../../data/conversationTokens.ts';
+import { checkImageCount, conversationName, conversationTokens, loadConversationFolder, measureOf } from '../../data/conversationTokens.ts';
+import type { ConversationFolder, ConversationRules, ConversationTokens } from '../../data/conversationTokens.ts';
 import { IGNORE_INDEX } from '../../data/example.ts';
-import type { Conversation, EncodeOptions, Example, Processor } from '../../data/example.ts';
+import type { Conversation, EncodeOptions, Example, Processor, RowMeasure } from '../../data/example.ts';
 import { loadImageSettings, patchify, pixelTable } from '../../data/image.ts';
 import type { ImageSettings } from '../../data/image.ts';
 import { asObject, readJsonFile } from '../../data/jsonFile.ts';
@@ -78,16 +78,8 @@ export class Gemma3Processor implements Processor {
    * @throws UserError when images and image parts do not match in number
    */
   encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example {
-    checkImageCount(conversation, images.length);
-    const { ids, isLabelled } = conversationTokens(this.rules, conversation, options);
-    const { beginImageTokenId, imageTokenId, tokensPerSide, vision } = this.config;
-    const count = (token: number): number => ids.filter((id) => id === token).length;
-    if (count(beginImageTokenId) !== images.length || count(imageTokenId) !== images.length * tokensPerSide ** 2) {
-      throw new UserError(
-        `${conversationName(conversation)}: the chat template made ${count(beginImageTokenId)} places (${this.placeholder}) for ${images.length} images. ` +
-          `A text may not contain ${this.placeholder} or ${this.softToken} itself, and images belong into the user's turns.`,
-      );
-    }
+    const { vision } = this.config;
+    const { ids, isLabelled } = this.textTokens(conversation, images.length, options);
     const perImage = vision.imageSize ** 2 * vision.channels;
     const pixelValues = new Float32Array(images.length * perImage);
     return {
@@ -99,6 +91,35 @@ export class Gemma3Processor implements Processor {
     };
   }
 
+  measure(conversation: Conversation, sizes: readonly { height: number; width: number }[], options: EncodeOptions): RowMeasure {
+    for (const { height, width } of sizes) this.checkedSize(height, width);
+    return measureOf(this.textTokens(conversation, sizes.length, options), { grown: 0 });
+  }
+
+  /** The two newlines on either side are at most four tokens. */
+  imageTokens(height: number, width: number): number {
+    this.checkedSize(height, width);
+    return this.config.tokensPerSide ** 2 + 6;
+  }
+
+  get reserved(): readonly string[] {
+    return [this.placeholder, this.softToken];
+  }
+
+  private textTokens(conversation: Conversation, images: number, options: EncodeOptions): ConversationTokens {
+    checkImageCount(conversation, images);
+    const tokens = conversationTokens(this.rules, conversation, options);
+    const { beginImageTokenId, imageTokenId, tokensPerSide } = this.config;
+    const count = (token: number): number => tokens.ids.filter((id) => id === token).length;
+    if (count(beginImageTokenId) !== images || count(imageTokenId) !== images * tokensPerSide ** 2) {
+      throw new UserError(
+        `${conversationName(conversation)}: the chat template made ${count(beginImageTokenId)} places (${this.placeholder}) for ${images} images. ` +
+          `A text may not contain ${this.placeholder} or ${this.softToken} itself, and images belong into the user's turns.`,
+      );
+    }
+    return tokens;
+  }
+
   decode(ids: ArrayLike<number>, options: { skipSpecialTokens?: boolean } = {}): string {
     return this.tokenizer.decode(ids, options);
   }
@@ -108,13 +129,17 @@ export class Gemma3Processor implements Processor {
     return this.settings.resize ? { height: imageSize, width: imageSize } : { height, width };
   }
 
+  private checkedSize(imageHeight: number, imageWidth: number): { height: number; width: number } {
+    const { imageSize } = this.config.vision;
+    const { height, width } = this.resizedSize(imageHeight, imageWidth);
+    if (height === imageSize && width === imageSize) return { height, width };
+    throw new UserError(`Image of ${width}×${height} pixels: ${this.settings.source} says do_resize false, so it must be ${imageSize}×${imageSize}.`);
+  }
+
   /** Patches row by row, (patches, 3 · patch · patch), into `out`. */
   private encodeImage(image: DecodedImage, out: Float32Array): [number, number, number] {
-    const { imageSize, patchSize } = this.config.vision;
-    const { height, width } = this.resizedSize(image.height, image.width);
-    if (height !== imageSize || width !== imageSize) {
-      throw new UserError(`Image of ${width}×${height} pixels: ${this.settings.source} says do_resize false, so it must be ${imageSize}×${imageSize}.`);
-    }
+    const { patchSize } = this.config.vision;
+    const { height, width } = this.checkedSize(image.height, image.width);
     const resized = resizeImage(image, width, height, this.settings.filter);
     return patchify(resized, this.table, { patchSize, temporalPatchSize: 1, mergeSize: 1 }, out);
   }

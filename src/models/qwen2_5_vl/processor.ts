@@ -2,10 +2,10 @@
  * The Processor of Qwen2.5-VL: conversation and decoded images in, token ids, labels, M-RoPE positions and patches out. It follows transformers'
  * Qwen2_5_VLProcessor with its PIL image processor; ids, positions and patches are checked against it on every golden case.
  */
-import { checkImageCount, conversationName, conversationTokens, loadConversationFolder } from '../../data/conversationTokens.ts';
-import type { ConversationFolder, ConversationRules } from '../../data/conversationTokens.ts';
+import { checkImageCount, conversationName, conversationTokens, loadConversationFolder, measureOf } from '../../data/conversationTokens.ts';
+import type { ConversationFolder, ConversationRules, ConversationTokens } from '../../data/conversationTokens.ts';
 import { IGNORE_INDEX } from '../../data/example.ts';
-import type { Conversation, EncodeOptions, Example, Processor } from '../../data/example.ts';
+import type { Conversation, EncodeOptions, Example, Processor, RowMeasure } from '../../data/example.ts';
 import { loadImageSettings, patchify, pixelTable, smartResize } from '../../data/image.ts';
 import { asObject } from '../../data/jsonFile.ts';
 import type { ImageSettings, PatchLayout, PixelBounds } from '../../data/image.ts';
@@ -64,21 +64,11 @@ export class Qwen2_5VLProcessor implements Processor {
    * @throws UserError when images and image parts do not match in number, or an image is too elongated
    */
   encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example {
-    checkImageCount(conversation, images.length);
-    const { ids, isLabelled } = conversationTokens(this.rules, conversation, options);
+    const { ids, isLabelled } = this.textTokens(conversation, images.length, options);
     const { imageTokenId } = this.config;
-    const placeholders = ids.filter((id) => id === imageTokenId).length;
-    if (placeholders !== images.length) {
-      const token = this.tokenizer.tokenOf(imageTokenId) ?? '';
-      throw new UserError(
-        `${conversationName(conversation)}: the chat template made ${placeholders} places (${token}) for ${images.length} images. ` +
-          `A text may not contain ${token} itself, and images belong into the user's turns.`,
-      );
-    }
-
     const { pixelValues, imageGrids } = this.encodeImages(images);
     const copies = imageGrids.map((grid) => imageTokens(grid, this.layout.mergeSize));
-    const length = ids.length - placeholders + copies.reduce((sum, count) => sum + count, 0);
+    const length = ids.length - images.length + copies.reduce((sum, count) => sum + count, 0);
     const inputIds = new Int32Array(length);
     const labels = new Int32Array(length).fill(IGNORE_INDEX);
     let at = 0;
@@ -93,6 +83,35 @@ export class Qwen2_5VLProcessor implements Processor {
     return { inputIds, labels, positionIds, pixelValues, imageGrids };
   }
 
+  measure(conversation: Conversation, sizes: readonly { height: number; width: number }[], options: EncodeOptions): RowMeasure {
+    const tokens = this.textTokens(conversation, sizes.length, options);
+    const grown = sizes.reduce((sum, { height, width }) => sum + this.imageTokens(height, width) - 1, 0);
+    return measureOf(tokens, { without: this.config.imageTokenId, grown });
+  }
+
+  imageTokens(height: number, width: number): number {
+    const size = this.checkedSize(height, width);
+    return (size.height * size.width) / this.bounds.factor ** 2;
+  }
+
+  get reserved(): readonly string[] {
+    return [this.tokenizer.tokenOf(this.config.imageTokenId) ?? ''];
+  }
+
+  /** Every image is one placeholder yet. */
+  private textTokens(conversation: Conversation, images: number, options: EncodeOptions): ConversationTokens {
+    checkImageCount(conversation, images);
+    const tokens = conversationTokens(this.rules, conversation, options);
+    const { imageTokenId } = this.config;
+    const placeholders = tokens.ids.filter((id) => id === imageTokenId).length;
+    if (placeholders === images) return tokens;
+    const token = this.tokenizer.tokenOf(imageTokenId) ?? '';
+    throw new UserError(
+      `${conversationName(conversation)}: the chat template made ${placeholders} places (${token}) for ${images} images. ` +
+        `A text may not contain ${token} itself, and images belong into the user's turns.`,
+    );
+  }
+
   decode(ids: ArrayLike<number>, options: { skipSpecialTokens?: boolean } = {}): string {
     return this.tokenizer.decode(ids, options);
   }
@@ -101,19 +120,19 @@ export class Qwen2_5VLProcessor implements Processor {
     return this.settings.resize ? smartResize(height, width, this.bounds) : { height, width };
   }
 
+  private checkedSize(height: number, width: number): { height: number; width: number } {
+    const size = this.resizedSize(height, width);
+    const { factor } = this.bounds;
+    if (size.height % factor === 0 && size.width % factor === 0) return size;
+    throw new UserError(
+      `Image of ${size.width}×${size.height} pixels: ${this.settings.source} says do_resize false, so both sides must be multiples of ${factor}.`,
+    );
+  }
+
   /** Patches of all images, one after the other: (patches, 3 · temporal · patch · patch). */
   private encodeImages(images: readonly DecodedImage[]): Pick<Example, 'pixelValues' | 'imageGrids'> {
     const { temporalPatchSize } = this.layout;
-    const sizes = images.map((image) => {
-      const size = this.resizedSize(image.height, image.width);
-      if (size.height % this.bounds.factor !== 0 || size.width % this.bounds.factor !== 0) {
-        throw new UserError(
-          `Image of ${size.width}×${size.height} pixels: ${this.settings.source} says do_resize false, ` +
-            `so both sides must be multiples of ${this.bounds.factor}.`,
-        );
-      }
-      return size;
-    });
+    const sizes = images.map(({ height, width }) => this.checkedSize(height, width));
     // A patch repeats its pixels for every frame of its depth.
     const counts = sizes.map(({ height, width }) => 3 * height * width * temporalPatchSize);
     const pixelValues = new Float32Array(counts.reduce((sum, count) => sum + count, 0));

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nodePlatform } from '../../../node/platform.ts';
 import { imageName } from '../../../src/data/conversations/images.ts';
+import { IGNORE_INDEX } from '../../../src/data/example.ts';
 import type { Conversation, Message } from '../../../src/data/example.ts';
 import { openSafetensors } from '../../../src/io/safetensors.ts';
 import type { SafetensorsFile } from '../../../src/io/safetensors.ts';
@@ -54,6 +55,10 @@ describe.skipIf(cases.length === 0)('golden cases', () => {
         expect([...example.inputIds]).toEqual(await numbers(golden, 'input_ids'));
         expect([...example.labels]).toEqual(await numbers(golden, 'labels_completion'));
         const { length } = example.inputIds;
+        for (const mask of ['completion', 'reference'] as const) {
+          const learnt = processor.encode(row, images, { mask }).labels.filter((label, i) => i > 0 && label !== IGNORE_INDEX).length;
+          expect(processor.measure(row, images, { mask })).toMatchObject({ tokens: length, learnt });
+        }
         const counted = Array.from({ length: 3 * length }, (_, i) => i % length);
         expect([...example.positionIds]).toEqual(golden.tensors.has('position_ids') ? await numbers(golden, 'position_ids') : counted);
         expect([...processor.encode(row, images, { mask: 'reference' }).labels]).toEqual(await numbers(golden, 'labels_reference'));
