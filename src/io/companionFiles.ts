@@ -1,5 +1,6 @@
 /** The small files of a model folder beside its weights: configuration, tokenizer, processor, chat template. They go along with every model made from it. */
 import { joinPath, type Platform } from '../platform.ts';
+import { withJsonMember } from './jsonText.ts';
 
 export const COMPANION_FILES = [
   'config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'tokenizer.model', 'special_tokens_map.json', 'added_tokens.json',
@@ -14,6 +15,13 @@ export async function copyCompanionFiles(platform: Platform, from: string, to: s
     const bytes = await platform.readFile(path);
     await platform.writeFile(joinPath(to, name), name === 'config.json' ? edit(new TextDecoder().decode(bytes)) : bytes);
   }
+}
+
+/** config.json of a model whose head stands alone: in nested configurations the text part has the flag too, and some versions of transformers read that one. */
+export function statedAsUntied(text: string): string {
+  const { text_config: nested } = JSON.parse(text) as { text_config?: unknown };
+  const out = withJsonMember(text, ['tie_word_embeddings'], false);
+  return typeof nested === 'object' && nested !== null ? withJsonMember(out, ['text_config', 'tie_word_embeddings'], false) : out;
 }
 
 /** config.json as it is written for weights in f32: transformers would otherwise load them in the precision that the base model had. */

@@ -4,13 +4,12 @@
  * that was tied to the embedding and is no more is written beside it, and the configuration says so: transformers would otherwise tie the two again.
  */
 import { joinPath, lastName, UserError, type Platform } from '../platform.ts';
-import { copyCompanionFiles, statedAsFloat32 } from './companionFiles.ts';
+import { copyCompanionFiles, statedAsFloat32, statedAsUntied } from './companionFiles.ts';
 import { f32ToBf16, f32ToF16 } from './halfFloat.ts';
-import { withJsonMember } from './jsonText.ts';
 import { mergeRows, type LowRankUpdate } from './mergeWeights.ts';
 import { readJsonObject, WEIGHTS_INDEX, type ModelFolder } from './modelFolder.ts';
 import { canonicalName, respell, type Spelling } from './names.ts';
-import { checkAdapterFits, type OpenAdapter } from './peft.ts';
+import { checkAdapterFits, frozenSources, type FittedAdapter, type OpenAdapter } from './peft.ts';
 import { modulesFromParameters, OUTPUT_HEAD, type LoraTarget, type ResolvedAdapter } from './peftTargets.ts';
 import { elementBytes, elementCount, openSafetensors, toFloat32, writeSafetensors, type Dtype, type TensorInfo } from './safetensors.ts';
 import { writeWholeFolder } from './wholeFolder.ts';
@@ -20,6 +19,8 @@ export interface BaseLayout {
   /** Canonical name → shape of every parameter but a tied head. */
   shapes: ReadonlyMap<string, readonly number[]>;
   tiedHead: boolean;
+  /** The head stands alone although the configuration ties it. */
+  untiesConfig?: boolean;
   /** Canonical name of the embedding table. */
   embedding: string;
 }
@@ -75,11 +76,11 @@ export async function writeMerged(
 ): Promise<MergedFolder> {
   checkBase(base, layout);
   const head = layout.tiedHead ? [[HEAD, layout.shapes.get(layout.embedding)!] as const] : [];
-  const { resolved } = checkAdapterFits(adapter, modulesFromParameters([...layout.shapes, ...head]));
+  const { resolved, replaced } = checkAdapterFits(adapter, modulesFromParameters([...layout.shapes, ...head]));
   const saved = new Set(resolved.savedParameters);
   const headTrains = saved.has(HEAD) || resolved.lora.some(({ module }) => module === OUTPUT_HEAD);
   const untied = layout.tiedHead && (headTrains || saved.has(layout.embedding));
-  const shards = planShards(base, resolved, layout, untied, settings.dtype ?? 'f32');
+  const shards = planShards(base, { ...resolved, replaced }, layout, untied, settings.dtype ?? 'f32');
 
   const total = shards.flat().reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   let done = 0;
@@ -88,7 +89,7 @@ export async function writeMerged(
     settings.onProgress?.((done += bytes), total);
   };
   const fill = async (unfinished: string, held: Platform): Promise<void> => {
-    await copyCompanionFiles(held, base.dir, unfinished, (text) => mergedConfig(text, base.config, untied, settings.dtype ?? 'f32'));
+    await copyCompanionFiles(held, base.dir, unfinished, (text) => mergedConfig(text, untied || layout.untiesConfig === true, settings.dtype ?? 'f32'));
     for (const [i, file] of base.files.entries()) {
       const entries = shards[i]!.map((tensor) => ({
         name: tensor.stored,
@@ -135,31 +136,35 @@ function checkBase(base: ModelFolder, layout: BaseLayout): void {
 }
 
 /** The tensors of every file of the base, in its order; a head that stands alone now goes into the last file. */
-function planShards(base: ModelFolder, resolved: ResolvedAdapter, layout: BaseLayout, untied: boolean, dtype: MergedDtype): MergedTensor[][] {
+function planShards(base: ModelFolder, resolved: ResolvedAdapter & Pick<FittedAdapter, 'replaced'>, layout: BaseLayout, untied: boolean, dtype: MergedDtype): MergedTensor[][] {
   const saved = new Set(resolved.savedParameters);
+  const brought = frozenSources(resolved.replaced, layout);
   const updates = new Map(resolved.lora.map((target) => [`${target.module}.weight`, target]));
   const tensor = (name: string, stored: string, from: string, info: TensorInfo): MergedTensor => {
     const update = updates.get(name);
-    const source = saved.has(name) ? { in: 'adapter' as const, name } : { in: 'base' as const, name: from };
+    const fromAdapter = saved.has(name) ? name : brought.get(name);
+    const source = fromAdapter === undefined ? { in: 'base' as const, name: from } : { in: 'adapter' as const, name: fromAdapter };
     const isFloat = ['F32', 'F16', 'BF16'].includes(info.dtype);
-    if (!isFloat && (update || saved.has(name))) {
+    if (!isFloat && (update || fromAdapter !== undefined)) {
       throw new UserError(`${base.dir}: tensor ${stored} is ${info.dtype}, and the adapter changes it; F32, F16 or BF16 was expected`);
     }
     return { stored, source, ...(update && { update }), dtype: isFloat && dtype === 'f32' ? 'F32' : info.dtype, shape: info.shape };
   };
+  // The only copy of a tied table may be the head's.
+  const table = base.storedName(layout.embedding);
+  const tableIsHead = canonicalName(base.modelType, table) === HEAD;
+  const spellings: Spelling[] = ['current', 'hub', 'v5'];
+  const spelling = spellings.find((one) => respell(base.modelType, tableIsHead ? HEAD : layout.embedding, one) === table) ?? 'current';
+  const spelled = (name: string): string => respell(base.modelType, name, spelling);
   const shards = base.files.map((file) =>
     [...file.tensors].flatMap(([stored, info]) => {
       const name = canonicalName(base.modelType, stored);
+      if (!untied || name !== HEAD) return [tensor(name, stored, name, info)];
       // Some checkpoints hold a copy of a tied head, which loading passes over.
-      return untied && name === HEAD ? [] : [tensor(name, stored, name, info)];
+      return tableIsHead ? [tensor(layout.embedding, spelled(layout.embedding), layout.embedding, info)] : [];
     }),
   );
-  if (untied) {
-    const table = base.storedName(layout.embedding);
-    const spellings: Spelling[] = ['current', 'hub', 'v5'];
-    const spelling = spellings.find((one) => respell(base.modelType, layout.embedding, one) === table) ?? 'current';
-    shards.at(-1)!.push(tensor(HEAD, respell(base.modelType, HEAD, spelling), layout.embedding, base.info(layout.embedding)));
-  }
+  if (untied) shards.at(-1)!.push(tensor(HEAD, spelled(HEAD), layout.embedding, base.info(layout.embedding)));
   return shards;
 }
 
@@ -171,7 +176,7 @@ async function* mergedBytes(base: ModelFolder, adapter: OpenAdapter, tensor: Mer
   const sourceSize = elementBytes(sourceDtype);
   const lowRank = update && (await readUpdate(adapter, update));
   // A row must be whole where it is updated.
-  const width = update ? shape[1]! : 1;
+  const width = update ? elementCount(shape) / shape[0]! : 1;
   const step = Math.max(1, Math.floor(BLOCK / width)) * width;
   for (let first = 0; first < count; first += step) {
     const size = Math.min(step, count - first);
@@ -225,12 +230,9 @@ function fileName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** config.json of the merged model. In nested configurations the text part has the flag too, and older versions of transformers read that one. */
-function mergedConfig(text: string, config: Readonly<Record<string, unknown>>, untied: boolean, dtype: MergedDtype): string {
-  let out = dtype === 'f32' ? statedAsFloat32(text) : text;
-  if (!untied) return out;
-  out = withJsonMember(out, ['tie_word_embeddings'], false);
-  return typeof config['text_config'] === 'object' ? withJsonMember(out, ['text_config', 'tie_word_embeddings'], false) : out;
+function mergedConfig(text: string, hasOwnHead: boolean, dtype: MergedDtype): string {
+  const out = dtype === 'f32' ? statedAsFloat32(text) : text;
+  return hasOwnHead ? statedAsUntied(out) : out;
 }
 
 async function writeIndex(platform: Platform, base: ModelFolder, shards: readonly (readonly MergedTensor[])[], dir: string): Promise<void> {

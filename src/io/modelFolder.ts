@@ -20,6 +20,8 @@ export interface ModelFolder {
   info(name: string): TensorInfo;
   /** The name under which the file holds a tensor, for messages. */
   storedName(name: string): string;
+  /** From here on `name`, which the files lack, is what they hold as `held`. */
+  alias(name: string, held: string): void;
   readRaw(name: string): Promise<Uint8Array>;
   readRange(name: string, byteOffset: number, byteLength: number): Promise<Uint8Array>;
   close(): Promise<void>;
@@ -149,6 +151,10 @@ class OpenModelFolder implements ModelFolder {
 
   storedName(name: string): string {
     return this.place(name).stored;
+  }
+
+  alias(name: string, held: string): void {
+    this.places.set(name, this.place(held));
   }
 
   async readRaw(name: string): Promise<Uint8Array> {

@@ -1,14 +1,14 @@
 /**
  * PEFT adapter folders: `adapter_model.safetensors`, `adapter_config.json`, `README.md`. Inside Vernier a tensor of an adapter is named after
  * its module in canonical spelling: `<module>.lora_A.weight` [r, in], `<module>.lora_B.weight` [out, r], `<module>.lora_magnitude_vector`
- * [out] (DoRA), and `<module>.weight` etc. for `modules_to_save`. Written are the names of transformers 4.52 to 4.57; read are those, the
- * older ones, and those of transformers 5.
+ * [out] (DoRA), and `<module>.weight` etc. for `modules_to_save`. Of a convolution lora_A is [r, in, …kernel], lora_B [out, r, 1, …], the magnitude
+ * [1, out, 1, …]. Written are the names of transformers 4.52 to 4.57; read are those, the older ones, and those of transformers 5.
  */
 import { joinPath, UserError, type Platform } from '../platform.ts';
 import { readJsonObject } from './modelFolder.ts';
 import { canonicalName, isTextOnly, respell, type Spelling } from './names.ts';
 import { formatLoraConfig, parseLoraConfig, type LoraConfig } from './peftConfig.ts';
-import { resolveAdapter, type ModuleInfo, type ResolvedAdapter } from './peftTargets.ts';
+import { OUTPUT_HEAD, resolveAdapter, type ModuleInfo, type ResolvedAdapter } from './peftTargets.ts';
 import { elementBytes, openSafetensors, toFloat32, writeSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors.ts';
 
 export interface AdapterTensor {
@@ -90,7 +90,6 @@ function listTensors(file: SafetensorsFile, modelType: string): { tensors: Map<s
   const spelled: { stored: string; canonical: string }[] = [];
   for (const [key, info] of file.tensors) {
     const stored = plainKey(key, file.path);
-    if (stored === undefined) continue;
     const canonical = canonicalName(modelType, stored);
     if (tensors.has(canonical)) {
       throw new UserError(`${file.path} holds ${canonical} twice, the second time as ${key}; one adapter a folder was expected`);
@@ -104,19 +103,25 @@ function listTensors(file: SafetensorsFile, modelType: string): { tensors: Map<s
   return { tensors, spelling: spelling ?? 'current' };
 }
 
-/**
- * A key without the wrapper's prefix and the adapter's name (`.default`), which some tools leave in; undefined for copies of base weights,
- * which PEFT stores beside an adapter in some cases.
- */
-function plainKey(key: string, path: string): string | undefined {
-  const name = key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key;
-  if (/\.(base_layer|original_module)\./.test(name)) return undefined;
+/** What wrappers put before the names of the modules inside them: torch.compile, DistributedDataParallel, FSDP, activation checkpointing. */
+const WRAPPERS = /(^|\.)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g;
+
+/** A key without wrappers' prefixes and the adapter's name (`.default`), which some tools leave in. */
+function plainKey(key: string, path: string): string {
+  let name = key.replace(WRAPPERS, '$1').replace(/^(?:module\.)+/, '');
+  while (name.startsWith(PREFIX)) name = name.slice(PREFIX.length);
+  if (/\.(base_layer|original_module)\./.test(name)) {
+    throw new UserError(
+      `${path}: ${key} is a weight of the base model inside the adapter, which PEFT would load over the base's own. Save the adapter again with PEFT's ` +
+        'save_pretrained, which leaves it out',
+    );
+  }
   if (/\.lora_embedding_[AB]/.test(name)) throw new UserError(`${path}: ${key} is LoRA on an embedding, which is not supported; use modules_to_save`);
   const matrix = /^(.*)\.(lora_[AB])(?:\.[^.]+)?\.weight$/.exec(name);
   if (matrix !== null) return `${matrix[1]!}.${matrix[2]!}.weight`;
   const magnitude = /^(.*)\.lora_magnitude_vector(?:\.[^.]+){0,2}$/.exec(name);
   if (magnitude !== null) return `${magnitude[1]!}.lora_magnitude_vector`;
-  return name.replace(/\.modules_to_save\.[^.]+\.(?=[^.])/, '.');
+  return name.replace(/\.modules_to_save\.(?:[^.]+\.(?=[^.]))?/, '.');
 }
 
 /** Name → shape of every tensor that an adapter has, in the order of the modules; what training allocates and files must hold. */
@@ -128,10 +133,11 @@ export function adapterShapes(resolved: ResolvedAdapter, useDora: boolean, modul
   }
   const shapes = new Map<string, readonly number[]>();
   for (const { module, r } of resolved.lora) {
-    const [out, into] = byName.get(module)!.parameters['weight']!;
-    shapes.set(`${module}.lora_A.weight`, [r, into!]);
-    shapes.set(`${module}.lora_B.weight`, [out!, r]);
-    if (useDora) shapes.set(`${module}.lora_magnitude_vector`, [out!]);
+    const [out, into, ...kernel] = byName.get(module)!.parameters['weight']!;
+    const ones = kernel.map(() => 1);
+    shapes.set(`${module}.lora_A.weight`, [r, into!, ...kernel]);
+    shapes.set(`${module}.lora_B.weight`, [out!, r, ...ones]);
+    if (useDora) shapes.set(`${module}.lora_magnitude_vector`, kernel.length === 0 ? [out!] : [1, out!, ...ones]);
   }
   for (const name of resolved.savedParameters) shapes.set(name, parameters.get(name)!);
   return shapes;
@@ -141,12 +147,17 @@ export interface FittedAdapter {
   resolved: ResolvedAdapter;
   /** The adapter's configuration in canonical names: what to train on with, and to write. */
   config: LoraConfig;
+  /** Frozen weights of the base that the adapter brings along (`save_embedding_layers`), by name in the base → name in the adapter. */
+  replaced: Map<string, string>;
 }
 
 /** Checks an adapter against the modules of the base model; one UserError lists what is missing, superfluous or of another shape. */
 export function checkAdapterFits(adapter: AdapterOutline, modules: readonly ModuleInfo[]): FittedAdapter {
   const fitted = resolveFor(adapter, modules);
-  const expected = adapterShapes(fitted.resolved, fitted.config.use_dora, modules);
+  const trained = adapterShapes(fitted.resolved, fitted.config.use_dora, modules);
+  const brought = embeddingLayers(modules).filter(({ name }) => adapter.tensors.has(name) && !trained.has(name));
+  for (const { name, shape } of brought) checkVocabulary(adapter, name, shape);
+  const expected = new Map([...trained, ...brought.map(({ name, shape }) => [name, shape] as const)]);
   const missing = [...expected.keys()].filter((name) => !adapter.tensors.has(name));
   const unexpected = [...adapter.tensors.keys()].filter((name) => !expected.has(name));
   const misshapen = [...expected].flatMap(([name, shape]) => {
@@ -164,7 +175,33 @@ export function checkAdapterFits(adapter: AdapterOutline, modules: readonly Modu
         `It was made for ${adapter.config.base_model_name_or_path ?? 'an unnamed base'}; give that model as the base, or another adapter`,
     );
   }
-  return fitted;
+  return { ...fitted, replaced: new Map(brought.map(({ name }) => [name, name])) };
+}
+
+/**
+ * Where frozen weights come from that an adapter brings along: name in the base → name in the adapter. A tied head and its table are one parameter in PyTorch;
+ * both are loaded into it, the head, which comes last, for good.
+ */
+export function frozenSources(replaced: ReadonlyMap<string, string>, { tiedHead, embedding }: { tiedHead: boolean; embedding: string }): Map<string, string> {
+  const head = `${OUTPUT_HEAD}.weight`;
+  const sources = new Map(replaced);
+  const shared = sources.get(head) ?? sources.get(embedding);
+  if (tiedHead && shared !== undefined) for (const name of [head, embedding]) sources.set(name, shared);
+  return sources;
+}
+
+/** The embedding table and the head: what `save_embedding_layers` saves beside an adapter. */
+function embeddingLayers(modules: readonly ModuleInfo[]): { name: string; shape: readonly number[] }[] {
+  return modules.flatMap(({ name, parameters: { weight: shape } }) => (shape && /(^|\.)(embed_tokens|lm_head)$/.test(name) ? [{ name: `${name}.weight`, shape }] : []));
+}
+
+function checkVocabulary(adapter: AdapterOutline, name: string, [rows, width]: readonly number[]): void {
+  const [found, foundWidth] = adapter.tensors.get(name)!.shape;
+  if (found === rows || width !== foundWidth) return;
+  throw new UserError(
+    `the adapter ${adapter.dir} was saved with a vocabulary of ${found}, the base model has ${rows}: ${name} was resized in training. ` +
+      'Give the base with the resized vocabulary (resize_token_embeddings, save_pretrained)',
+  );
 }
 
 function complaint(what: string, items: readonly string[]): string {
@@ -181,7 +218,7 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
  * The configuration's patterns speak of names as they were spelt when the adapter was made. They are tried on canonical names first; when
  * these do not give the modules that the file holds and the old spelling does, the patterns are replaced by the modules' names.
  */
-function resolveFor(adapter: AdapterOutline, modules: readonly ModuleInfo[]): FittedAdapter {
+function resolveFor(adapter: AdapterOutline, modules: readonly ModuleInfo[]): Omit<FittedAdapter, 'replaced'> {
   const { config, spelling, modelType } = adapter;
   let failure: unknown;
   try {

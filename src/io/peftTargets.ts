@@ -73,7 +73,7 @@ export function resolveAdapter(config: LoraConfig, modules: readonly ModuleInfo[
   const { found, unmatched } = matchTargets(config, targets, modules);
   if (found.length === 0) throw nothingMatches(config, modules);
   for (const module of found) {
-    if (module.kind !== 'linear') throw cannotCarryLora(module);
+    if (module.kind !== 'linear' && module.kind !== 'conv') throw cannotCarryLora(module);
   }
   const names = found.map((module) => module.name);
   const saved = resolveSaved(config, modules, names);
@@ -246,10 +246,10 @@ function nothingMatches(config: LoraConfig, modules: readonly ModuleInfo[]): Use
 }
 
 function cannotCarryLora(module: ModuleInfo): UserError {
-  const what = { linear: '', embedding: 'an embedding', conv: 'a convolution', norm: 'a normalisation', other: 'not a single layer' }[module.kind];
+  const what = { linear: '', embedding: 'an embedding', conv: '', norm: 'a normalisation', other: 'not a single layer' }[module.kind];
   const whole = 'leave it out with exclude_modules, or train it whole with modules_to_save';
   const advice = module.kind === 'other' ? 'name the linear modules inside it' : whole;
-  return new UserError(`target_modules takes in ${module.name}, which is ${what}; LoRA goes on linear modules only: ${advice}`);
+  return new UserError(`target_modules takes in ${module.name}, which is ${what}; LoRA goes on linear modules and convolutions only: ${advice}`);
 }
 
 function nearest(wanted: string, modules: readonly ModuleInfo[]): string {

@@ -26,6 +26,26 @@ export class Fields {
     return this.values[key] === null;
   }
 
+  /** @throws UserError that says what was expected in place of a key which is not null and not among `known` */
+  refuseOthers(known: readonly string[], expected: string): void {
+    const other = Object.keys(this.values).find((key) => this.has(key) && !known.includes(key));
+    if (other !== undefined) throw this.wrong(other, this.values[other], expected);
+  }
+
+  /** This object with the members of another laid over it, as Python's `dict.update` does. */
+  updatedBy(other: Fields | undefined): Fields {
+    return other === undefined ? this : new Fields({ ...this.values, ...other.values }, this.source, other.prefix);
+  }
+
+  /** The object as it stands in the file. */
+  get json(): Readonly<Record<string, unknown>> {
+    return this.values;
+  }
+
+  get isEmpty(): boolean {
+    return Object.keys(this.values).length === 0;
+  }
+
   integer(key: string, fallback: number, least = 1): number {
     const value = this.values[key] ?? fallback;
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) throw this.wrong(key, value, `an integer of at least ${least}`);

@@ -1,5 +1,6 @@
 /** The model families by Hugging Face `model_type`. A new one is a folder beside this file and a line here. */
 import { UserError } from '../platform.ts';
+import { Fields } from './configFields.ts';
 import { describeGemma3, describeGemma3Text } from './gemma3/model.ts';
 import { Gemma3Processor } from './gemma3/processor.ts';
 import type { ModelFamily } from './model.ts';
@@ -20,5 +21,28 @@ export function modelFamily(modelType: string, source: string): ModelFamily {
   if (!family) {
     throw new UserError(`${source}: model_type "${modelType}" is not known; ${Object.keys(FAMILIES).join(', ')} can be trained. Choose a base model of one of these.`);
   }
-  return family;
+  return {
+    ...family,
+    describe(config, at, options) {
+      refuseOtherComputation(config, at);
+      return family.describe(config, at, options);
+    },
+  };
+}
+
+/** Keys of any model's configuration under which transformers computes something else. */
+const OTHER_COMPUTATION: Readonly<Record<string, string>> = {
+  quantization_config: 'nothing: quantised checkpoints are not read. Give the original model as the base',
+  compression_config: 'nothing: compressed checkpoints are not read. Give the original model as the base',
+  per_layer_config: 'nothing: layers that differ from each other are not computed',
+};
+
+function refuseOtherComputation(config: Readonly<Record<string, unknown>>, source: string): void {
+  const root = new Fields(config, source, '');
+  for (const fields of [root, root.section('text_config'), root.section('vision_config')]) {
+    for (const [key, expected] of Object.entries(OTHER_COMPUTATION)) {
+      const found = fields?.section(key);
+      if (fields && found && !found.isEmpty) throw fields.wrong(key, found.json, expected);
+    }
+  }
 }

@@ -66,7 +66,8 @@ export function attachAdapters(plan: TrainingPlan, trained: ReadonlyMap<string, 
  * gets the same values whatever else is in the adapter. (The numbers differ from torch's generator.)
  */
 export function initialLoraA(module: string, shape: Shape, seed: number): Float32Array {
-  const [rank, width] = shape as [number, number];
+  const rank = shape[0]!;
+  const width = shape.slice(1).reduce((product, size) => product * size, 1);
   const bound = 1 / Math.sqrt(width);
   const stream = streamId(`${module}.lora_A`);
   return Float32Array.from({ length: rank * width }, (_, i) => ((counterHash(seed, stream, 0, i) + 0.5) / 2 ** 31 - 1) * bound);

@@ -68,8 +68,10 @@ export interface ModelFamily {
 export interface ModelDescription {
   /** Every parameter but a tied head. */
   shapes: Map<string, Shape>;
-  /** The head shares the embedding's weights. */
+  /** The head shares the embedding's weights; what `describe` says of the configuration, `withHeadOf` (head.ts) says of the weights. */
   tiedHead: boolean;
+  /** The head stands alone although the configuration ties it; a model written from this one must say so. */
+  untiesConfig?: boolean;
   /** Canonical name of the embedding table, which a tied head is. */
   embedding: string;
   build(weights: Weights): Model;

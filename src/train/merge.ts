@@ -9,6 +9,7 @@ import type { ModelFolder } from '../io/modelFolder.ts';
 import { openAdapter } from '../io/peft.ts';
 import type { OpenAdapter } from '../io/peft.ts';
 import { modelFamily } from '../models/families.ts';
+import { withHeadOf } from '../models/head.ts';
 import { joinPath, parentPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { listCheckpoints, TRAINER_STATE } from './checkpointFolder.ts';
@@ -38,7 +39,7 @@ export async function mergeAdapter(platform: Platform, options: MergeOptions): P
   const base = await openModelFolder(platform, baseModel);
   try {
     const source = joinPath(baseModel, 'config.json');
-    const layout = modelFamily(base.modelType, source).describe(base.config, source);
+    const layout = await withHeadOf(base, modelFamily(base.modelType, source).describe(base.config, source));
     const adapter = await openAdapter(platform, adapterDir, base.modelType);
     try {
       await refuseRetrained(platform, base, adapter);

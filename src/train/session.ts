@@ -4,16 +4,17 @@
  */
 import type { Example, Processor } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
-import { copyCompanionFiles, statedAsFloat32 } from '../io/companionFiles.ts';
+import { copyCompanionFiles, statedAsFloat32, statedAsUntied } from '../io/companionFiles.ts';
 import { baseModelNames } from '../hub/origin.ts';
 import { openModelFolder } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
 import { checkAdapterFits, openAdapter, readAdapter, writeAdapter } from '../io/peft.ts';
-import type { Adapter } from '../io/peft.ts';
+import type { Adapter, AdapterTensor, AdapterTensorSource, FittedAdapter } from '../io/peft.ts';
 import { modulesFromParameters } from '../io/peftTargets.ts';
 import { openSafetensors, toFloat32, writeSafetensors } from '../io/safetensors.ts';
 import { modelFamily } from '../models/families.ts';
 import { generate } from '../models/generate.ts';
+import { withHeadOf } from '../models/head.ts';
 import { allShapes, attachAdapters, initialLoraA, planTraining } from '../models/lora.ts';
 import type { Finetuning, TrainingPlan } from '../models/lora.ts';
 import { HEAD } from '../models/model.ts';
@@ -23,6 +24,7 @@ import { doraNorm } from '../ops/dora.ts';
 import type { Parameter } from '../ops/parameter.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
+import { broughtWeights, withWeights } from './broughtWeights.ts';
 import { ParameterArena } from './parameterArena.ts';
 import type { TrainedState } from './parameterArena.ts';
 
@@ -45,6 +47,12 @@ export interface SessionOptions {
   onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
+type SessionParts = Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType'> & {
+  weights: Weights;
+  brought: ReadonlyMap<string, AdapterTensor>;
+  untiesConfig: boolean;
+};
+
 export class Session {
   readonly device: Device;
   readonly platform: Platform;
@@ -56,8 +64,12 @@ export class Session {
   /** Hugging Face's model_type. */
   readonly modelType: string;
   private readonly weights: Weights;
+  /** Frozen weights that came with the adapter and go with it. */
+  private readonly brought: ReadonlyMap<string, AdapterTensor>;
+  /** The configuration ties a head that stands alone. */
+  private readonly untiesConfig: boolean;
 
-  constructor(parts: Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType'> & { weights: Weights }) {
+  constructor(parts: SessionParts) {
     this.device = parts.device;
     this.platform = parts.platform;
     this.model = parts.model;
@@ -67,6 +79,8 @@ export class Session {
     this.baseModel = parts.baseModel;
     this.modelType = parts.modelType;
     this.weights = parts.weights;
+    this.brought = parts.brought;
+    this.untiesConfig = parts.untiesConfig;
   }
 
   /** Number of values that train. */
@@ -82,11 +96,12 @@ export class Session {
     const { state = this.arena.live(), platform = this.platform } = from;
     const sources = new Map([...this.plan.trained].map(([name, shape]) => [name, { shape, data: () => state.values(name) }]));
     if (this.plan.config) {
-      await writeAdapter(platform, dir, { ...this.plan.config, ...baseModelNames(this.baseModel, platform.env('HOME')) }, sources, this.modelType);
+      const config = { ...this.plan.config, ...baseModelNames(this.baseModel, platform.env('HOME')) };
+      await writeAdapter(platform, dir, config, new Map<string, AdapterTensorSource>([...this.brought, ...sources]), this.modelType);
       return;
     }
     await platform.makeDir(dir);
-    await copyCompanionFiles(platform, this.baseModel, dir, statedAsFloat32);
+    await copyCompanionFiles(platform, this.baseModel, dir, (text) => statedAsFloat32(this.untiesConfig ? statedAsUntied(text) : text));
     const entries = [...sources].map(([name, { shape, data }]) => ({ name, dtype: 'F32' as const, shape, data: async () => bytesOf(await data()) }));
     await writeSafetensors(platform, joinPath(dir, MODEL), entries, { format: 'pt' });
   }
@@ -98,6 +113,7 @@ export class Session {
       const adapter = await openAdapter(this.platform, dir, this.modelType);
       try {
         for (const name of adapter.tensors.keys()) {
+          if (this.brought.has(name) && !this.plan.trained.has(name)) continue;
           if (!this.plan.trained.has(name)) throw new UserError(`${dir}: ${name} is not among what trains here; the adapter is another one.`);
           this.arena.writeValues(name, await adapter.read(name));
           loaded.add(name);
@@ -139,26 +155,32 @@ export async function openSession(platform: Platform, device: Device, options: S
   const folder = await openModelFolder(platform, options.baseModel);
   try {
     const family = modelFamily(folder.modelType, joinPath(options.baseModel, 'config.json'));
-    const description = family.describe(folder.config, joinPath(options.baseModel, 'config.json'), {
+    const described = family.describe(folder.config, joinPath(options.baseModel, 'config.json'), {
       ...(options.imageAttention && { imageAttention: options.imageAttention }),
     });
+    const description = await withHeadOf(folder, described);
     const processor = await family.processor(platform, options.baseModel, {
       ...(options.minPixels !== undefined && { minPixels: options.minPixels }),
       ...(options.maxPixels !== undefined && { maxPixels: options.maxPixels }),
     });
     const initial = options.initAdapter === undefined ? undefined : await readAdapter(platform, options.initAdapter, folder.modelType);
-    const plan = planTraining(description, finetuningOf(options, description, initial));
+    const fitted = initial && checkAdapterFits(initial, modulesFromParameters(allShapes(description)));
+    const brought = initial && fitted ? await broughtWeights(folder, description, initial, fitted) : new Map<string, AdapterTensor>();
+    const plan = planTraining(description, finetuningOf(options, fitted));
     const arena = new ParameterArena(
       device,
-      [...plan.trained].map(([name, shape]) => ({ name, shape: matrixShape(shape), decay: shape.length > 1 })),
+      [...plan.trained].map(([name, shape]) => ({ name, shape: storedShape(name, shape), decay: storedShape(name, shape).length > 1 })),
       plan.config ? 'adapters' : 'weights',
       options.isFrozen,
     );
     try {
-      const parameters = await loadAll(device, folder, description, plan, arena, options.onProgress);
+      const parameters = await loadAll(device, withWeights(folder, brought), description, plan, arena, options.onProgress);
       const weights = new Weights(parameters, attachAdapters(plan, arena.parameters));
       await startAdapter(device, plan, arena, parameters, initial, options.seed ?? 0);
-      return new Session({ device, platform, model: description.build(weights), processor, plan, arena, baseModel: options.baseModel, modelType: folder.modelType, weights });
+      return new Session({
+        device, platform, model: description.build(weights), processor, plan, arena, baseModel: options.baseModel, modelType: folder.modelType, weights, brought,
+        untiesConfig: description.untiesConfig ?? false,
+      });
     } catch (error) {
       arena.release();
       throw error;
@@ -168,21 +190,21 @@ export async function openSession(platform: Platform, device: Device, options: S
   }
 }
 
-function finetuningOf(options: SessionOptions, description: ModelDescription, initial: Adapter | undefined): Finetuning {
-  if (!initial) {
-    if (!options.finetuning) throw new Error('openSession needs finetuning or initAdapter');
-    return options.finetuning;
-  }
-  return { kind: 'lora', config: checkAdapterFits(initial, modulesFromParameters(allShapes(description))).config };
+function finetuningOf(options: SessionOptions, initial: FittedAdapter | undefined): Finetuning {
+  if (initial) return { kind: 'lora', config: initial.config };
+  if (!options.finetuning) throw new Error('openSession needs finetuning or initAdapter');
+  return options.finetuning;
 }
 
 function bytesOf(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-/** A convolution that is its own stride is a matrix: (out, everything else). */
-function matrixShape(shape: readonly number[]): number[] {
-  return shape.length <= 1 ? [...shape] : [shape[0]!, shape.slice(1).reduce((a, b) => a * b, 1)];
+/** A convolution that is its own stride is a matrix: (out, everything else); DoRA's magnitudes are a vector, whatever PEFT makes of them. */
+function storedShape(name: string, shape: readonly number[]): number[] {
+  const values = shape.reduce((a, b) => a * b, 1);
+  if (shape.length <= 1) return [...shape];
+  return name.endsWith('.lora_magnitude_vector') ? [values] : [shape[0]!, values / shape[0]!];
 }
 
 async function loadAll(
@@ -236,7 +258,7 @@ async function startAdapter(
   seed: number,
 ): Promise<void> {
   if (initial) {
-    for (const [name, { data }] of initial.tensors) arena.writeValues(name, data);
+    for (const [name, { data }] of initial.tensors) if (plan.trained.has(name)) arena.writeValues(name, data);
     return;
   }
   for (const { module } of plan.resolved?.lora ?? []) {

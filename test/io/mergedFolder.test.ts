@@ -7,7 +7,6 @@ import { writeMerged, type MergeSettings, type MergedFolder } from '../../src/io
 import { openModelFolder } from '../../src/io/modelFolder.ts';
 import { canonicalName } from '../../src/io/names.ts';
 import { openAdapter, readAdapter, writeAdapter } from '../../src/io/peft.ts';
-import { loraConfig } from '../../src/io/peftConfig.ts';
 import { openSafetensors, toFloat32, writeSafetensors, type TensorEntry } from '../../src/io/safetensors.ts';
 import type { Platform } from '../../src/platform.ts';
 import { goldenAdapters, goldenNames, goldenPath } from './goldenFolder.ts';
@@ -340,13 +339,6 @@ describe('refused, with nothing left behind', () => {
     const config = JSON.parse(new TextDecoder().decode(setting.platform.files.get('/adapter/adapter_config.json'))) as Record<string, unknown>;
     await setting.platform.writeFile('/adapter/adapter_config.json', JSON.stringify({ ...config, fan_in_fan_out: true }));
     await expectRefusal(setting, /fan_in_fan_out is true; transposed weights are not supported/);
-  });
-
-  it('LoRA on a convolution', async () => {
-    const setting = await prepared();
-    const conv = type === 'gemma3' ? 'patch_embedding' : 'patch_embed.proj';
-    await writeAdapter(setting.platform, '/adapter', loraConfig({ target_modules: [conv] }), (await readAdapter(setting.platform, '/adapter', type)).tensors);
-    await expectRefusal(setting, /which is a convolution; LoRA goes on linear modules only/);
   });
 
   it('a merge that is stopped leaves what was there before', async () => {

@@ -130,7 +130,7 @@ export interface BatchRun {
 }
 
 /** One micro-batch through the model as training runs it, with what it computes on the way read back. */
-export async function runBatch(session: Session, examples: readonly Example[], options: BatchRunOptions = {}): Promise<BatchRun> {
+export async function runBatch(session: Pick<Session, 'device' | 'model'>, examples: readonly Example[], options: BatchRunOptions = {}): Promise<BatchRun> {
   const { device, model } = session;
   const targets = lossTargets(device, examples);
   const zeros = (size: number): Tensor => {
@@ -161,7 +161,7 @@ export async function runBatch(session: Session, examples: readonly Example[], o
   return run;
 }
 
-async function readLogits(device: Device, session: Session, normed: Tensor, rows: Tensor | undefined): Promise<Float32Array<ArrayBuffer>> {
+async function readLogits(device: Device, session: Pick<Session, 'model'>, normed: Tensor, rows: Tensor | undefined): Promise<Float32Array<ArrayBuffer>> {
   const t = new Tape(device);
   const logits = Float32Array.from(await device.readF32(headLogits(t, normed, session.model.head, rows, session.model.logitSoftcap)));
   t.release();

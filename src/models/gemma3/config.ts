@@ -5,14 +5,10 @@
  */
 import type { Activation } from '../../ops/activation.ts';
 import { Fields } from '../configFields.ts';
+import { parseRope } from '../ropeConfig.ts';
+import type { RopeConfig } from '../ropeConfig.ts';
 
 export type LayerType = 'full_attention' | 'sliding_attention';
-
-export interface RopeConfig {
-  theta: number;
-  /** Positions are divided by this (RoPE type `linear`); 1 where nothing is scaled. */
-  factor: number;
-}
 
 export interface Gemma3TextConfig {
   hiddenSize: number;
@@ -29,11 +25,7 @@ export interface Gemma3TextConfig {
   attentionBias: boolean;
   /** Scores are q·k over the square root of this. */
   queryPreAttnScalar: number;
-  /**
-   * Cap of the scores, and of the logits; 0 where there is none, as in every published Gemma 3. transformers 5.18 applies the second in text-only models
-   * alone and the first nowhere, whatever the configuration says.
-   */
-  attentionSoftcap: number;
+  /** Cap of the logits of a text-only model; 0 where there is none, as in every published Gemma 3. */
   finalSoftcap: number;
   rope: Record<LayerType, RopeConfig>;
   /** One a layer. */
@@ -87,7 +79,7 @@ export function parseGemma3Config(json: Readonly<Record<string, unknown>>, sourc
   const modelType = root.text('model_type', '(nothing)');
   if (modelType !== 'gemma3') throw root.wrong('model_type', modelType, '"gemma3"; choose a Gemma 3 or MedGemma model folder');
   const textFields = root.section('text_config') ?? new Fields({}, source, 'text_config.');
-  const text = parseText(textFields);
+  const text = parseText(textFields, false);
   const vision = parseVision(root.section('vision_config') ?? new Fields({}, source, 'vision_config.'));
 
   const tokens = root.integer('mm_tokens_per_image', 256);
@@ -105,7 +97,8 @@ export function parseGemma3Config(json: Readonly<Record<string, unknown>>, sourc
     imageTokenId: root.integer('image_token_index', root.integer('image_token_id', 262_144, 0), 0),
     beginImageTokenId: root.integer('boi_token_index', root.integer('boi_token_id', 255_999, 0), 0),
     endImageTokenId: root.integer('eoi_token_index', root.integer('eoi_token_id', 256_000, 0), 0),
-    tieWordEmbeddings: root.flag('tie_word_embeddings', textFields.flag('tie_word_embeddings', true)),
+    // Not text_config's, which transformers does not read; null is false there.
+    tieWordEmbeddings: !root.isNull('tie_word_embeddings') && root.flag('tie_word_embeddings', true),
   };
 }
 
@@ -117,10 +110,11 @@ export function parseGemma3TextConfig(
   const root = new Fields(json, source, '');
   const modelType = root.text('model_type', '(nothing)');
   if (modelType !== 'gemma3_text') throw root.wrong('model_type', modelType, '"gemma3_text"; choose a text-only Gemma 3 model folder');
-  return { text: parseText(root), tieWordEmbeddings: root.flag('tie_word_embeddings', true) };
+  return { text: parseText(root, true), tieWordEmbeddings: root.flag('tie_word_embeddings', true) };
 }
 
-function parseText(fields: Fields): Gemma3TextConfig {
+/** @param isAlone no vision tower stands beside it */
+function parseText(fields: Fields, isAlone: boolean): Gemma3TextConfig {
   const heads = fields.integer('num_attention_heads', 8);
   const kvHeads = fields.integer('num_key_value_heads', 4);
   if (heads % kvHeads !== 0) throw fields.wrong('num_key_value_heads', kvHeads, `a divisor of num_attention_heads (${heads})`);
@@ -130,6 +124,10 @@ function parseText(fields: Fields): Gemma3TextConfig {
   if (dropout !== 0) throw fields.wrong('attention_dropout', dropout, '0; dropout inside attention is not supported');
   if (fields.flag('use_bidirectional_attention', false)) {
     throw fields.wrong('use_bidirectional_attention', true, 'false; a text encoder (EmbeddingGemma) is not trained here');
+  }
+  // transformers 5.18 has these keys in its configuration and computes without them, so nobody can say what a model that has them was trained as.
+  for (const key of ['attn_logit_softcapping', ...(isAlone ? [] : ['final_logit_softcapping'])]) {
+    if (fields.has(key)) throw fields.wrong(key, fields.number(key, 0), 'null; transformers does not apply it to this model');
   }
   const layers = fields.integer('num_hidden_layers', 26);
   const layerTypes = parseLayerTypes(fields, layers);
@@ -147,9 +145,8 @@ function parseText(fields: Fields): Gemma3TextConfig {
     activation: fields.activation('hidden_activation', 'gelu_pytorch_tanh', GELU_TANH),
     attentionBias: fields.flag('attention_bias', false),
     queryPreAttnScalar: fields.positive('query_pre_attn_scalar', 256),
-    attentionSoftcap: softcap(fields, 'attn_logit_softcapping'),
     finalSoftcap: softcap(fields, 'final_logit_softcapping'),
-    rope: parseRope(fields),
+    rope: parseRopes(fields),
     layerTypes,
     slidingWindow: slides ? fields.integer('sliding_window', 4096) : null,
   };
@@ -174,28 +171,19 @@ function parseLayerTypes(fields: Fields, layers: number): LayerType[] {
   });
 }
 
-/** Gemma3TextConfig.convert_rope_params_to_dict: `rope_scaling` is the full layers' alone; the new sections win over the old keys. */
-function parseRope(fields: Fields): Record<LayerType, RopeConfig> {
+/** Gemma3TextConfig.convert_rope_params_to_dict: `rope_scaling` is laid over the full layers' section; what a section does not say is in the old keys. */
+function parseRopes(fields: Fields): Record<LayerType, RopeConfig> {
   const sections = fields.section('rope_parameters');
-  const one = (type: LayerType, thetaKey: string, theta: number, scaling: Fields | undefined): RopeConfig => {
-    const own = sections?.section(type);
-    const fallback = fields.positive(thetaKey, theta);
-    if (scaling) return ropeOf(scaling, scaling.positive('rope_theta', own?.positive('rope_theta', fallback) ?? fallback));
-    return own ? ropeOf(own, own.positive('rope_theta', fallback)) : { theta: fallback, factor: 1 };
-  };
-  return {
-    full_attention: one('full_attention', 'rope_theta', 1_000_000, fields.section('rope_scaling')),
-    sliding_attention: one('sliding_attention', 'rope_local_base_freq', 10_000, undefined),
-  };
-}
-
-function ropeOf(fields: Fields, theta: number): RopeConfig {
-  const type = fields.text('rope_type', fields.text('type', 'default'));
-  if (type !== 'default' && type !== 'linear') throw fields.wrong('rope_type', type, '"default" or "linear"; other rotary scalings are not computed');
+  sections?.refuseOthers(['full_attention', 'sliding_attention'], 'its settings in full_attention and sliding_attention, where transformers reads them');
   const partial = fields.number('partial_rotary_factor', 1);
   if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
-  if (type === 'linear' && !fields.has('factor')) throw fields.wrong('factor', undefined, 'a number, which rope_type "linear" divides positions by');
-  return { theta, factor: type === 'linear' ? fields.positive('factor', 1) : 1 };
+  const rules = { maxPositions: fields.integer('max_position_embeddings', 131_072) };
+  const section = (type: LayerType): Fields => sections?.section(type) ?? new Fields({}, fields.source, `rope_parameters.${type}.`);
+  const full = section('full_attention').updatedBy(fields.section('rope_scaling'));
+  return {
+    full_attention: parseRope(full, fields.positive('rope_theta', 1_000_000), rules),
+    sliding_attention: parseRope(section('sliding_attention'), fields.positive('rope_local_base_freq', 10_000), rules),
+  };
 }
 
 function parseVision(fields: Fields): Gemma3VisionConfig {

@@ -15,7 +15,7 @@ import { rope } from '../../ops/rope.ts';
 import type { RopeTables } from '../../ops/rope.ts';
 import type { Tape } from '../../ops/tape.ts';
 import type { KeyValueCache } from '../keyValueCache.ts';
-import { inverseFrequencies, rotary } from '../rotary.ts';
+import { ropeFrequencies, rotary } from '../rotary.ts';
 import type { Rotary } from '../rotary.ts';
 import type { Shape, Weights } from '../weights.ts';
 import type { Gemma3TextConfig, LayerType } from './config.ts';
@@ -81,9 +81,8 @@ export function textLayerTrains({ linears, norms }: TextLayer): boolean {
 
 /** Angles of the tokens in layers of one type. @param positionIds (T) */
 export function textRotary(positionIds: Int32Array, type: LayerType, { headDim, rope: { [type]: rope } }: Gemma3TextConfig): Rotary {
-  // Float32 throughout, as torch computes them.
-  const frequencies = inverseFrequencies(rope.theta, headDim).map((frequency) => frequency / rope.factor);
-  return rotary(positionIds.length, frequencies.length, (t, d) => [positionIds[t] ?? 0, frequencies[d] ?? 0]);
+  const { frequencies, scale } = ropeFrequencies(rope, headDim);
+  return rotary(positionIds.length, frequencies.length, (t, d) => [positionIds[t] ?? 0, frequencies[d] ?? 0], scale);
 }
 
 /** x (T, C) → (T, C). */
@@ -101,7 +100,7 @@ export function textBlock(t: Tape, x: Tensor, { linears: l, norms }: TextLayer, 
   let k = rope(t, norm(t.reshape(linear(t, h, l['self_attn.k_proj']), [T, KV, D]), 'self_attn.k_norm'), angles);
   let v = t.reshape(linear(t, h, l['self_attn.v_proj']), [T, KV, D]);
   if (context.cache) ({ k, v } = context.cache.extend(t, index, k, v));
-  const a = attention(t, q, k, v, ranges, { scale: config.queryPreAttnScalar ** -0.5, softcap: config.attentionSoftcap });
+  const a = attention(t, q, k, v, ranges, { scale: config.queryPreAttnScalar ** -0.5 });
   const attended = linear(t, t.reshape(a, [T, H * D]), l['self_attn.o_proj']);
   const x1 = add(t, x, norm(attended, 'post_attention_layernorm'));
 

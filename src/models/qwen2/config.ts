@@ -5,6 +5,8 @@
  */
 import { UserError } from '../../platform.ts';
 import { Fields } from '../configFields.ts';
+import { parseRope } from '../ropeConfig.ts';
+import type { RopeConfig, RopeRules } from '../ropeConfig.ts';
 
 export type LayerType = 'full_attention' | 'sliding_attention';
 
@@ -28,9 +30,7 @@ export interface Qwen2TextConfig {
 
 export interface Qwen2Config {
   text: Qwen2TextConfig;
-  ropeTheta: number;
-  /** Positions are divided by this (RoPE type `linear`); 1 where nothing is scaled. */
-  ropeFactor: number;
+  rope: RopeConfig;
   tieWordEmbeddings: boolean;
 }
 
@@ -49,6 +49,9 @@ export interface Qwen2TextDefaults {
 const QWEN2_DEFAULTS: Qwen2TextDefaults = {
   hiddenSize: 4096, layers: 32, heads: 32, kvHeads: 32, intermediateSize: 22016, vocabSize: 151936, rmsNormEps: 1e-6, maxWindowLayers: 28,
 };
+
+/** Of both configuration classes. */
+const MAX_POSITIONS = 32768;
 
 /** Two names of one function. */
 export const SILU = { silu: 'silu', swish: 'silu' } as const;
@@ -69,23 +72,25 @@ export function parseQwen2Config(json: Readonly<Record<string, unknown>>, source
   if (headDim % 2 !== 0) throw root.wrong('head_dim', headDim, 'an even number: its halves rotate together');
   return {
     text: parseQwen2Text(root, headDim, QWEN2_DEFAULTS),
-    ...parseRope(root),
+    rope: parseQwen2Rope(root, 10_000).rope,
     tieWordEmbeddings: root.flag('tie_word_embeddings', false),
   };
 }
 
-function parseRope(root: Fields): Pick<Qwen2Config, 'ropeTheta' | 'ropeFactor'> {
-  const rope = ropeSection(root);
-  const type = rope.text('rope_type', rope.text('type', 'default'));
-  if (type !== 'default' && type !== 'linear') {
-    throw rope.wrong('rope_type', type, '"default" or "linear"; other rotary scalings (yarn, dynamic, longrope, llama3) are not supported: remove it to train on its short contexts');
-  }
-  return { ropeTheta: rope.positive('rope_theta', root.positive('rope_theta', 10_000)), ropeFactor: type === 'linear' ? rope.positive('factor', NaN) : 1 };
-}
-
-/** The rotary settings, wherever the file has them; empty where nothing is said. */
-export function ropeSection(fields: Fields): Fields {
-  return fields.section('rope_parameters') ?? fields.section('rope_scaling') ?? new Fields({}, fields.source, 'rope_scaling.');
+/** RotaryEmbeddingConfigMixin.convert_rope_params_to_dict: `rope_scaling`, where it says anything, takes the place of `rope_parameters`. */
+export function parseQwen2Rope(fields: Fields, theta: number, rules: Pick<RopeRules, 'aliases' | 'ownKeys'> = {}): { rope: RopeConfig; settings: Fields } {
+  const scaling = fields.section('rope_scaling');
+  const settings = (scaling?.isEmpty ? undefined : scaling) ?? fields.section('rope_parameters') ?? new Fields({}, fields.source, 'rope_scaling.');
+  const partial = fields.number('partial_rotary_factor', 1);
+  if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
+  const original = 'original_max_position_embeddings';
+  const rope = parseRope(settings, fields.positive('rope_theta', theta), {
+    ...rules,
+    maxPositions: fields.integer('max_position_embeddings', MAX_POSITIONS),
+    readsTruncate: true,
+    ...(fields.has(original) && { originalPositions: fields.integer(original, 1) }),
+  });
+  return { rope, settings };
 }
 
 /** The fields of the decoder layers. */
@@ -115,7 +120,7 @@ export function parseQwen2Text(fields: Fields, headDim: number, defaults: Qwen2T
     vocabSize: fields.integer('vocab_size', defaults.vocabSize),
     rmsNormEps: fields.number('rms_norm_eps', defaults.rmsNormEps),
     hiddenAct: fields.activation('hidden_act', 'silu', SILU),
-    maxPositionEmbeddings: fields.integer('max_position_embeddings', 32768),
+    maxPositionEmbeddings: fields.integer('max_position_embeddings', MAX_POSITIONS),
     layerTypes,
     slidingWindow: slides ? window : null,
   };

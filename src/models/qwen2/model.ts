@@ -8,7 +8,7 @@ import type { Tape } from '../../ops/tape.ts';
 import { BatchTables, concatPositions, embeddingStage, tokenRows } from '../batchTables.ts';
 import { HEAD } from '../model.ts';
 import type { Model, ModelDescription, PreparedBatch, PrepareOptions } from '../model.ts';
-import { inverseFrequencies, rotary } from '../rotary.ts';
+import { ropeFrequencies, rotary } from '../rotary.ts';
 import type { Rotary } from '../rotary.ts';
 import type { Weights } from '../weights.ts';
 import { parseQwen2Config } from './config.ts';
@@ -65,8 +65,7 @@ class Qwen2Model implements Model {
 }
 
 /** Rotary angles of the tokens, (T, headDim/2), for positions (T). */
-function textRotary(positionIds: Int32Array, { text, ropeTheta, ropeFactor }: Qwen2Config): Rotary {
-  // Float32 throughout, as torch computes them.
-  const frequencies = inverseFrequencies(ropeTheta, text.headDim).map((frequency) => frequency / ropeFactor);
-  return rotary(positionIds.length, frequencies.length, (t, d) => [positionIds[t] ?? 0, frequencies[d] ?? 0]);
+function textRotary(positionIds: Int32Array, { text, rope }: Qwen2Config): Rotary {
+  const { frequencies, scale } = ropeFrequencies(rope, text.headDim);
+  return rotary(positionIds.length, frequencies.length, (t, d) => [positionIds[t] ?? 0, frequencies[d] ?? 0], scale);
 }

@@ -6,12 +6,13 @@
  */
 import { UserError } from '../../platform.ts';
 import { Fields } from '../configFields.ts';
-import { dividedHeadSize, parseQwen2Text, ropeSection, SILU } from '../qwen2/config.ts';
+import { dividedHeadSize, parseQwen2Rope, parseQwen2Text, SILU } from '../qwen2/config.ts';
 import type { Qwen2TextConfig, Qwen2TextDefaults } from '../qwen2/config.ts';
+import type { RopeConfig } from '../ropeConfig.ts';
 
 /** Qwen2's layers, with M-RoPE. */
 export interface Qwen2_5VLTextConfig extends Qwen2TextConfig {
-  ropeTheta: number;
+  rope: RopeConfig;
   /** Rotary frequencies (of headDim/2) taken from the time, height and width position, in turn. */
   mropeSection: number[];
 }
@@ -89,15 +90,12 @@ function parseText(fields: Fields): Qwen2_5VLTextConfig {
   const hiddenSize = fields.integer('hidden_size', TEXT_DEFAULTS.hiddenSize);
   const headDim = headSize(fields, hiddenSize, fields.integer('num_attention_heads', TEXT_DEFAULTS.heads), 'num_attention_heads');
   const text = parseQwen2Text(fields, headDim, TEXT_DEFAULTS);
-  const rope = ropeSection(fields);
-  const ropeType = rope.text('rope_type', rope.text('type', 'default'));
-  if (ropeType !== 'default' && ropeType !== 'mrope')
-    throw rope.wrong('rope_type', ropeType, '"default" or "mrope"; other rotary scalings are not supported');
-  const mropeSection = rope.integers('mrope_section', [16, 24, 24]);
+  const { rope, settings } = parseQwen2Rope(fields, 1_000_000, { aliases: ['mrope'], ownKeys: ['mrope_section'] });
+  const mropeSection = settings.integers('mrope_section', [16, 24, 24]);
   if (mropeSection.reduce((sum, size) => sum + size, 0) * 2 !== headDim) {
-    throw rope.wrong('mrope_section', mropeSection, `sections that add up to half the head size (${headDim / 2})`);
+    throw settings.wrong('mrope_section', mropeSection, `sections that add up to half the head size (${headDim / 2})`);
   }
-  return { ...text, ropeTheta: rope.number('rope_theta', fields.number('rope_theta', 1_000_000)), mropeSection };
+  return { ...text, rope, mropeSection };
 }
 
 function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
@@ -113,9 +111,8 @@ function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
   const windowSize = fields.integer('window_size', 112);
   if (windowSize < patchSize * spatialMergeSize)
     throw fields.wrong('window_size', windowSize, `at least ${patchSize * spatialMergeSize}, one merged patch`);
-  const rope = fields.section('rope_parameters');
-  const ropeType = rope?.text('rope_type', 'axial') ?? 'axial';
-  if (rope !== undefined && ropeType !== 'axial' && ropeType !== 'default') throw rope.wrong('rope_type', ropeType, '"axial"');
+  const { rope } = parseQwen2Rope(fields, 10_000, { aliases: ['axial'] });
+  if (rope.scaling) throw fields.wrong('rope_parameters', rope.scaling.type, 'rope_type "axial", which the tower always has');
   return {
     depth,
     hiddenSize,
@@ -131,7 +128,7 @@ function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
     // The hub's files say in_chans, which transformers ignores when in_channels is there too.
     inChannels: fields.integer('in_channels', fields.integer('in_chans', 3)),
     hiddenAct: fields.activation('hidden_act', 'silu', SILU),
-    ropeTheta: rope?.number('rope_theta', 10_000) ?? 10_000,
+    ropeTheta: rope.theta,
     rmsNormEps: 1e-6,
   };
 }

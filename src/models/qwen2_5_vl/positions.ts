@@ -4,7 +4,7 @@
  * one trains without complaint. `grid` is [t, h, w] in patches; images are concatenated.
  */
 import { UserError } from '../../platform.ts';
-import { inverseFrequencies, rotary } from '../rotary.ts';
+import { inverseFrequencies, ropeFrequencies, rotary } from '../rotary.ts';
 import type { Rotary } from '../rotary.ts';
 import type { Qwen2_5VLTextConfig, Qwen2_5VLVisionConfig } from './config.ts';
 
@@ -139,9 +139,9 @@ export function visionRotary(grids: readonly Grid[], config: Pick<Qwen2_5VLVisio
  * Rotary angles of the tokens, (T, headDim/2): frequency d turns with the time, height or width position, by `mropeSection`.
  * @param positionIds (3, T) row-major
  */
-export function textRotary(positionIds: Int32Array, config: Pick<Qwen2_5VLTextConfig, 'headDim' | 'ropeTheta' | 'mropeSection'>): Rotary {
-  const frequencies = inverseFrequencies(config.ropeTheta, config.headDim);
+export function textRotary(positionIds: Int32Array, config: Pick<Qwen2_5VLTextConfig, 'headDim' | 'rope' | 'mropeSection'>): Rotary {
+  const { frequencies, scale } = ropeFrequencies(config.rope, config.headDim);
   const axes = config.mropeSection.flatMap((size, section) => Array.from({ length: size }, () => section % 3));
   const length = positionIds.length / 3;
-  return rotary(length, frequencies.length, (t, d) => [positionIds[(axes[d] ?? 0) * length + t] ?? 0, frequencies[d] ?? 0]);
+  return rotary(length, frequencies.length, (t, d) => [positionIds[(axes[d] ?? 0) * length + t] ?? 0, frequencies[d] ?? 0], scale);
 }

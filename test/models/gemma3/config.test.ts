@@ -22,7 +22,7 @@ describe('layouts', () => {
     const [first, ...others] = folders.map((folder) => parseGemma3Config(goldenJson('models', folder, 'config.json')));
     for (const other of others) expect(other).toEqual(first);
     expect(first?.text.layerTypes.map((type) => type[0]).join('')).toBe('sssssf');
-    expect(first?.text.rope).toEqual({ full_attention: { theta: 1e6, factor: 8 }, sliding_attention: { theta: 1e4, factor: 1 } });
+    expect(first?.text.rope).toEqual({ full_attention: { theta: 1e6, scaling: { type: 'linear', factor: 8 } }, sliding_attention: { theta: 1e4 } });
     expect(first).toMatchObject({ tokensPerSide: 4, poolSize: 2, tieWordEmbeddings: true });
   });
 
@@ -41,8 +41,8 @@ describe('layouts', () => {
     expect(config).toMatchObject({
       tokensPerSide: 16, poolSize: 4, tieWordEmbeddings: true,
       text: {
-        heads: 8, kvHeads: 4, headDim: 256, vocabSize: 262208, queryPreAttnScalar: 256, slidingWindow: 1024, attentionSoftcap: 0, finalSoftcap: 0,
-        rope: { full_attention: { theta: 1e6, factor: 8 }, sliding_attention: { theta: 1e4, factor: 1 } },
+        heads: 8, kvHeads: 4, headDim: 256, vocabSize: 262208, queryPreAttnScalar: 256, slidingWindow: 1024, finalSoftcap: 0,
+        rope: { full_attention: { theta: 1e6, scaling: { type: 'linear', factor: 8 } }, sliding_attention: { theta: 1e4 } },
       },
       vision: { headDim: 72, patchesPerSide: 64, layerNormEps: 1e-6, activation: 'gelu_tanh', hasHead: false },
     });
@@ -50,23 +50,24 @@ describe('layouts', () => {
   });
 
   test('RoPE: rope_scaling is the full layers’ and goes before rope_parameters, as in transformers', () => {
-    const sections = { full_attention: { rope_type: 'default', rope_theta: 5 }, sliding_attention: { rope_type: 'linear', factor: 2 } };
+    const sections = { full_attention: { rope_theta: 5 }, sliding_attention: { rope_type: 'linear', factor: 2 } };
     expect(parseGemma3Config(edited({ text: { rope_parameters: sections } })).text.rope).toEqual({
-      full_attention: { theta: 5, factor: 8 },
-      sliding_attention: { theta: 1e4, factor: 2 },
+      full_attention: { theta: 5, scaling: { type: 'linear', factor: 8 } },
+      sliding_attention: { theta: 1e4, scaling: { type: 'linear', factor: 2 } },
     });
-    expect(parseGemma3Config(edited({ text: { rope_parameters: sections, rope_scaling: null } })).text.rope.full_attention).toEqual({ theta: 5, factor: 1 });
+    expect(parseGemma3Config(edited({ text: { rope_parameters: sections, rope_scaling: null } })).text.rope.full_attention).toEqual({ theta: 5 });
   });
 
   test('text alone', () => {
-    const { text, tieWordEmbeddings } = parseGemma3TextConfig({ ...(tiny['text_config'] as Json), tie_word_embeddings: false, final_logit_softcapping: 30, attn_logit_softcapping: 50 });
+    const { text, tieWordEmbeddings } = parseGemma3TextConfig({ ...(tiny['text_config'] as Json), tie_word_embeddings: false, final_logit_softcapping: 30 });
     expect(tieWordEmbeddings).toBe(false);
-    expect(text).toEqual({ ...parseGemma3Config(tiny).text, finalSoftcap: 30, attentionSoftcap: 50 });
+    expect(text).toEqual({ ...parseGemma3Config(tiny).text, finalSoftcap: 30 });
   });
 
-  test('an untied head, where the file says so, wherever it says so', () => {
+  test('an untied head, where transformers reads it: at the root', () => {
     expect(parseGemma3Config(edited({ tie_word_embeddings: false })).tieWordEmbeddings).toBe(false);
-    expect(parseGemma3Config(edited({ text: { tie_word_embeddings: false } })).tieWordEmbeddings).toBe(false);
+    expect(parseGemma3Config(edited({ tie_word_embeddings: null })).tieWordEmbeddings).toBe(false);
+    expect(parseGemma3Config(edited({ text: { tie_word_embeddings: false } })).tieWordEmbeddings).toBe(true);
   });
 
   test('without sliding layers no window is needed', () => {
@@ -76,11 +77,16 @@ describe('layouts', () => {
 });
 
 describe('refusals', () => {
-  const yarn = { full_attention: { rope_type: 'yarn', factor: 4 }, sliding_attention: { rope_type: 'default' } };
+  const longrope = { full_attention: { rope_type: 'longrope', factor: 4 }, sliding_attention: { rope_type: 'default' } };
   test.each<[string, Json, string]>([
     ['another model', { model_type: 'gemma2' }, 'model_type is "gemma2"; expected "gemma3"'],
     ['a rope type that is not computed', { text: { rope_scaling: { rope_type: 'dynamic', factor: 2 } } }, 'text_config.rope_scaling.rope_type is "dynamic"'],
-    ['the same in the new layout', { text: { rope_scaling: null, rope_parameters: yarn } }, 'text_config.rope_parameters.full_attention.rope_type is "yarn"'],
+    ['the same in the new layout', { text: { rope_scaling: null, rope_parameters: longrope } }, 'text_config.rope_parameters.full_attention.rope_type is "longrope"'],
+    ['settings beside the sections', { text: { rope_scaling: null, rope_parameters: { rope_type: 'linear', factor: 8 } } }, 'text_config.rope_parameters.rope_type is "linear"'],
+    ['settings of a type that is not theirs', { text: { rope_scaling: { factor: 2 } } }, 'text_config.rope_scaling.factor is 2; expected nothing'],
+    ['truncate, which transformers does not find', { text: { rope_scaling: { type: 'yarn', factor: 2, truncate: false } } }, 'text_config.rope_scaling.truncate'],
+    ['capped scores', { text: { attn_logit_softcapping: 50 } }, 'text_config.attn_logit_softcapping is 50; expected null'],
+    ['capped logits beside images', { text: { final_logit_softcapping: 30 } }, 'text_config.final_logit_softcapping is 30; expected null'],
     ['linear without a factor', { text: { rope_scaling: { rope_type: 'linear' } } }, 'rope_scaling.factor is undefined'],
     ['a partly rotated head', { text: { rope_scaling: { rope_type: 'linear', factor: 2, partial_rotary_factor: 0.5 } } }, 'partial_rotary_factor is 0.5'],
     ['layer types for other layers', { text: { layer_types: ['full_attention'] } }, 'one entry for each of the 6 layers'],

@@ -98,8 +98,6 @@ describe('the goldens notice', () => {
     ['RoPE without its scaling', text((config) => Object.assign(config, { rope_scaling: null }))],
     ['a window that is one wider', text((config) => Object.assign(config, { sliding_window: WINDOW + 1 }))],
     ['another pattern of layers', text((config) => Object.assign(config, { sliding_window_pattern: 3 }))],
-    ['scores that are capped', text((config) => Object.assign(config, { attn_logit_softcapping: 1 }))],
-    ['logits that are capped', text((config) => Object.assign(config, { final_logit_softcapping: 1 }))],
     ['scores scaled by the head size', text((config) => Object.assign(config, { query_pre_attn_scalar: 16 }))],
   ];
 

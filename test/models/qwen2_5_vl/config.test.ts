@@ -38,7 +38,7 @@ describe('layouts', () => {
       heads: 4,
       kvHeads: 2,
       headDim: 16,
-      ropeTheta: 5e5,
+      rope: { theta: 5e5 },
       mropeSection: [2, 3, 3],
       slidingWindow: null,
     });
@@ -69,7 +69,7 @@ test('missing keys take the defaults of Qwen2_5_VLConfig', () => {
     intermediateSize: 29568,
     vocabSize: 152064,
     rmsNormEps: 1e-5,
-    ropeTheta: 1e6,
+    rope: { theta: 1e6 },
   });
   expect(config.vision).toMatchObject({ depth: 32, hiddenSize: 3584, heads: 16, intermediateSize: 3420, fullAttentionBlocks: [7, 15, 23, 31] });
   expect(config).toMatchObject({ imageTokenId: 151655, videoTokenId: 151656, visionStartTokenId: 151652 });
@@ -99,7 +99,7 @@ test.each([
   [{ head_dim: 32 }, 'head_dim is 32'],
   [{ hidden_act: 'relu' }, 'hidden_act is "relu"'],
   [{ attention_dropout: 0.1 }, 'attention_dropout is 0.1'],
-  [{ rope_scaling: { type: 'yarn', factor: 4 } }, 'rope_scaling.rope_type is "yarn"'],
+  [{ rope_scaling: { type: 'dynamic', factor: 4 } }, 'rope_scaling.rope_type is "dynamic"'],
   [{ rope_scaling: { type: 'mrope', mrope_section: [2, 3] } }, 'rope_scaling.mrope_section is [2,3]'],
   [{ layer_types: ['full_attention'] }, 'one entry for each of the 3 layers'],
   [{ layer_types: ['sliding_attention', 'full_attention', 'full_attention'] }, 'layer_types is "sliding_attention"'],

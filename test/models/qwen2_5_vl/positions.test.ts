@@ -104,7 +104,7 @@ describe('text', () => {
     expect(createHash('sha256').update(new Uint8Array(positionIds.buffer)).digest('hex')).toBe(c.positions_sha256);
     expect(ropeDelta).toBe(c.delta);
     const headDim = c.hidden / c.heads;
-    expectRows(textRotary(positionIds, { headDim, ropeTheta: c.theta, mropeSection: c.section }), headDim / 2, c, Math.max(...positionIds));
+    expectRows(textRotary(positionIds, { headDim, rope: { theta: c.theta }, mropeSection: c.section }), headDim / 2, c, Math.max(...positionIds));
   });
 
   test('placeholders that do not match the images are refused', () => {
