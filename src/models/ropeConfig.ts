@@ -59,7 +59,10 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
  */
 export function parseRope(fields: Fields, theta: number, rules: RopeRules): RopeConfig {
   const stated = fields.text('rope_type', fields.text('type', 'default'));
-  const type = rules.aliases?.includes(stated) ? 'default' : stated;
+  const plain = (name: string): string => (rules.aliases?.includes(name) ? 'default' : name);
+  const type = plain(stated);
+  const older = fields.text('type', type);
+  if (plain(older) !== type) throw fields.wrong('type', older, `"${stated}" as in rope_type, which is what counts: write the scaling under rope_type`);
   const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined;
   if (known === undefined) throw fields.wrong('rope_type', stated, `one of ${Object.keys(KEYS).join(', ')}; other rotary scalings are not computed`);
   const partial = fields.number('partial_rotary_factor', 1);

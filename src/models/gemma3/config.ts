@@ -179,7 +179,9 @@ function parseRopes(fields: Fields): Record<LayerType, RopeConfig> {
   if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
   const rules = { maxPositions: fields.integer('max_position_embeddings', 131_072) };
   const section = (type: LayerType): Fields => sections?.section(type) ?? new Fields({}, fields.source, `rope_parameters.${type}.`);
-  const full = section('full_attention').updatedBy(fields.section('rope_scaling'));
+  // Without sections transformers starts from rope_type "default", and a scaling that is named by `type` stays unread.
+  const start = sections ? section('full_attention') : new Fields({ rope_type: 'default' }, fields.source, 'rope_scaling.');
+  const full = start.updatedBy(fields.section('rope_scaling'));
   return {
     full_attention: parseRope(full, fields.positive('rope_theta', 1_000_000), rules),
     sliding_attention: parseRope(section('sliding_attention'), fields.positive('rope_local_base_freq', 10_000), rules),

@@ -78,7 +78,7 @@ export function parseQwen2Config(json: Readonly<Record<string, unknown>>, source
 }
 
 /** RotaryEmbeddingConfigMixin.convert_rope_params_to_dict: `rope_scaling`, where it says anything, takes the place of `rope_parameters`. */
-export function parseQwen2Rope(fields: Fields, theta: number, rules: Pick<RopeRules, 'aliases' | 'ownKeys'> = {}): { rope: RopeConfig; settings: Fields } {
+export function parseQwen2Rope(fields: Fields, theta: number, rules: Pick<RopeRules, 'aliases' | 'ownKeys'> & { isFlat?: boolean } = {}): { rope: RopeConfig; settings: Fields } {
   const scaling = fields.section('rope_scaling');
   const settings = (scaling?.isEmpty ? undefined : scaling) ?? fields.section('rope_parameters') ?? new Fields({}, fields.source, 'rope_scaling.');
   const partial = fields.number('partial_rotary_factor', 1);
@@ -88,7 +88,8 @@ export function parseQwen2Rope(fields: Fields, theta: number, rules: Pick<RopeRu
     ...rules,
     maxPositions: fields.integer('max_position_embeddings', MAX_POSITIONS),
     readsTruncate: true,
-    ...(fields.has(original) && { originalPositions: fields.integer(original, 1) }),
+    // A flat configuration of Qwen2.5-VL hands its text part only the keys that the class names.
+    ...(!rules.isFlat && fields.has(original) && { originalPositions: fields.integer(original, 1) }),
   });
   return { rope, settings };
 }

@@ -61,7 +61,7 @@ export function parseQwen2_5VLConfig(json: Readonly<Record<string, unknown>>, so
     throw new UserError(`${source}: model_type is "${modelType}", "qwen2_5_vl" was expected. Choose a Qwen2.5-VL model folder.`);
   }
   const nested = root.section('text_config');
-  const text = parseText(nested ?? root);
+  const text = parseText(nested ?? root, nested === undefined);
   const vision = parseVision(root.section('vision_config') ?? new Fields({}, source, 'vision_config.'));
   if (vision.outHiddenSize !== text.hiddenSize) {
     throw new UserError(
@@ -86,11 +86,11 @@ const TEXT_DEFAULTS: Qwen2TextDefaults = {
   hiddenSize: 8192, layers: 80, heads: 64, kvHeads: 8, intermediateSize: 29568, vocabSize: 152064, rmsNormEps: 1e-5, maxWindowLayers: 80,
 };
 
-function parseText(fields: Fields): Qwen2_5VLTextConfig {
+function parseText(fields: Fields, isFlat: boolean): Qwen2_5VLTextConfig {
   const hiddenSize = fields.integer('hidden_size', TEXT_DEFAULTS.hiddenSize);
   const headDim = headSize(fields, hiddenSize, fields.integer('num_attention_heads', TEXT_DEFAULTS.heads), 'num_attention_heads');
   const text = parseQwen2Text(fields, headDim, TEXT_DEFAULTS);
-  const { rope, settings } = parseQwen2Rope(fields, 1_000_000, { aliases: ['mrope'], ownKeys: ['mrope_section'] });
+  const { rope, settings } = parseQwen2Rope(fields, 1_000_000, { aliases: ['mrope'], ownKeys: ['mrope_section'], isFlat });
   const mropeSection = settings.integers('mrope_section', [16, 24, 24]);
   if (mropeSection.reduce((sum, size) => sum + size, 0) * 2 !== headDim) {
     throw settings.wrong('mrope_section', mropeSection, `sections that add up to half the head size (${headDim / 2})`);
