@@ -236,8 +236,8 @@ function resolveFor(adapter: AdapterOutline, modules: readonly ModuleInfo[]): Om
     if (failure !== undefined || coversTensors(resolved, adapter)) {
       return { resolved, config: { ...explicit, target_modules: resolved.targetModules } };
     }
-  } catch (error) {
-    throw failure ?? error;
+  } catch {
+    if (failure !== undefined) throw failure;
   }
   return { resolved: resolveAdapter(config, modules), config };
 }
@@ -282,7 +282,7 @@ export async function writeAdapter(
   modelType?: string,
 ): Promise<void> {
   const entries = [...tensors].map(([name, { shape, data }]) => ({
-    name: PREFIX + name,
+    name: PREFIX + storedKey(name),
     dtype: 'F32' as const,
     shape,
     data: typeof data === 'function' ? async (): Promise<Uint8Array> => bytesOf(await data()) : bytesOf(data),
@@ -291,6 +291,14 @@ export async function writeAdapter(
   await writeSafetensors(platform, joinPath(dir, WEIGHTS), entries);
   await platform.writeFile(joinPath(dir, CONFIG), formatLoraConfig(config));
   await platform.writeFile(joinPath(dir, 'README.md'), modelCard(config, modelType !== undefined && isTextOnly(modelType)));
+}
+
+/**
+ * PEFT itself leaves `.weight` off DoRA's magnitudes and puts it back when it loads them (0.11 and later, with or without it). transformers' load_adapter (5.18)
+ * does not: it takes a magnitude without it for a key that it does not know, and computes with random ones.
+ */
+function storedKey(name: string): string {
+  return name.endsWith('.lora_magnitude_vector') ? `${name}.weight` : name;
 }
 
 function bytesOf(values: Float32Array): Uint8Array {

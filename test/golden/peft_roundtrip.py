@@ -45,6 +45,18 @@ def load(base_dir, adapter_dir):
     return model.eval()
 
 
+def load_into(base_dir, adapter_dir):
+    """The same by transformers' own `load_adapter`."""
+    reads_images = hasattr(AutoConfig.from_pretrained(base_dir), "vision_config")
+    auto = AutoModelForImageTextToText if reads_images else AutoModelForCausalLM
+    model = auto.from_pretrained(base_dir, dtype=torch.float32)
+    info = model.load_adapter(adapter_dir)
+    complaints = [f"load_adapter: {kind} {sorted(keys)[:3]}" for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") if (keys := getattr(info, kind, None))]
+    if complaints:
+        sys.exit(f"{adapter_dir}: " + "\n".join(complaints))
+    return model.eval()
+
+
 def main():
     base_dir, case_path, out_path, *adapters = sys.argv[1:]
     torch.set_num_threads(1)
@@ -56,6 +68,8 @@ def main():
         model = load(base_dir, adapter)
         with torch.no_grad():
             logits = model(**inputs).logits[0]
+            if not torch.equal(logits, load_into(base_dir, adapter)(**inputs).logits[0]):
+                sys.exit(f"{adapter}: load_adapter gives other logits than PeftModel")
         out[f"{i}.logits"] = logits.contiguous()
         out[f"{i}.logits_completion"] = logits[:-1][labelled].contiguous()
     save_file(out, out_path, metadata={"format": "pt"})
