@@ -15,7 +15,7 @@ export interface RawRows {
 }
 
 /** Read at once while rows are asked for in their order. */
-const WINDOW_BYTES = 1 << 20;
+const WINDOW_BYTES = 1 << 17;
 
 export async function openJsonRows(bytes: RowBytes, kind: 'lines' | 'array'): Promise<RawRows> {
   const splitter = new RowSplitter(bytes.path, kind);

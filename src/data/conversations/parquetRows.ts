@@ -11,11 +11,11 @@ import { lastNotAfter } from './rowBytes.ts';
 import type { RowBytes } from './rowBytes.ts';
 
 /** Of a stretch read in order, unpacked. */
-const STRETCH_BYTES = 4 * 2 ** 20;
+const STRETCH_BYTES = 2 * 2 ** 20;
 /** A column of a row group that is read whole without harm. */
 const SMALL_COLUMN_BYTES = 2 ** 20;
-/** Of all stretches kept. */
-const CACHE_BYTES = 16 * 2 ** 20;
+/** Of all stretches kept: those read in order are done with soon, whole row groups are asked for again. */
+const CACHE_BYTES = { inOrder: 2 * STRETCH_BYTES, groups: 32 * 2 ** 20 } as const;
 
 /** hyparquet-compressors takes an LZ4 block of no bytes, which pyarrow writes for a page of nulls, for a broken one. */
 const UNPACKERS: Compressors = {
@@ -29,6 +29,7 @@ interface Stretch {
   rows: Promise<readonly unknown[]>;
   /** As the file states it, unpacked. */
   bytes: number;
+  isGroup: boolean;
 }
 
 export async function openParquetRows(bytes: RowBytes): Promise<RawRows> {
@@ -74,7 +75,7 @@ class ParquetRows implements RawRows {
     const stretch = held ?? this.open(index, isNext);
     // A single row is not asked for again soon, and would keep its whole page in memory.
     if (stretch.end - stretch.start > 1) this.stretches.push(stretch);
-    this.evict();
+    this.evict(CACHE_BYTES[stretch.isGroup ? 'groups' : 'inOrder']);
     try {
       return (await stretch.rows)[index - stretch.start];
     } catch (error) {
@@ -99,13 +100,13 @@ class ParquetRows implements RawRows {
       });
       return found.map(plain);
     });
-    return { start, end, rows, bytes: rowBytes * (end - start) };
+    return { start, end, rows, bytes: rowBytes * (end - start), isGroup: !hasPageIndex };
   }
 
   /** The oldest go; the last one stays, whatever its size. */
-  private evict(): void {
+  private evict(limit: number): void {
     let bytes = this.stretches.reduce((sum, stretch) => sum + stretch.bytes, 0);
-    while (this.stretches.length > 1 && bytes > CACHE_BYTES) bytes -= this.stretches.shift()?.bytes ?? 0;
+    while (this.stretches.length > 1 && bytes > limit) bytes -= this.stretches.shift()?.bytes ?? 0;
   }
 }
 

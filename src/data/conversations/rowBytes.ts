@@ -15,7 +15,8 @@ export interface RowBytes {
 
 /** What a gzip file may unfold to. */
 const GZIP_BYTES = 2 ** 30;
-const READ_BYTES = 1 << 20;
+/** Small, because what was read is given back late where little else is. */
+const READ_BYTES = 1 << 17;
 
 /** @throws UserError where it is a folder, is missing, or unfolds to more than can be kept */
 export async function openRowBytes(platform: Platform, path: string): Promise<RowBytes> {

@@ -4,22 +4,31 @@
  */
 import { UserError } from '../../platform.ts';
 
-/** Rows of one block of the index, 16 bytes each. */
+/** Rows of one block of the index, 12 bytes each. */
 const BLOCK_ROWS = 1 << 16;
 
-/** Offsets in bytes; lines count from 1. Blocks of typed arrays: three million rows are 50 MB, and nothing is copied while they grow. */
+interface Block {
+  starts: Float64Array;
+  lengths: Uint32Array;
+  firstLine: number;
+  /** Absent while each row is a line further than the one before, as in most files. */
+  lines?: Uint32Array;
+}
+
+/** Offsets in bytes; lines count from 1. Blocks of typed arrays: three million rows are 40 MB, and nothing is copied while they grow. */
 export class RowIndex {
-  private readonly blocks: { starts: Float64Array; lengths: Uint32Array; lines: Uint32Array }[] = [];
+  private readonly blocks: Block[] = [];
   length = 0;
 
   add(start: number, end: number, line: number): void {
     const at = this.length++ % BLOCK_ROWS;
-    if (at === 0) this.blocks.push({ starts: new Float64Array(BLOCK_ROWS), lengths: new Uint32Array(BLOCK_ROWS), lines: new Uint32Array(BLOCK_ROWS) });
+    if (at === 0) this.blocks.push({ starts: new Float64Array(BLOCK_ROWS), lengths: new Uint32Array(BLOCK_ROWS), firstLine: line });
     const block = this.blocks.at(-1);
     if (block === undefined) return;
     block.starts[at] = start;
     block.lengths[at] = end - start;
-    block.lines[at] = line;
+    if (block.lines === undefined && line !== block.firstLine + at) block.lines = Uint32Array.from({ length: BLOCK_ROWS }, (_, i) => block.firstLine + i);
+    if (block.lines !== undefined) block.lines[at] = line;
   }
 
   at(row: number): { start: number; end: number; line: number } {
@@ -31,7 +40,8 @@ export class RowIndex {
 
   /** 0 behind the last row. */
   line(row: number): number {
-    return this.blocks[Math.floor(row / BLOCK_ROWS)]?.lines[row % BLOCK_ROWS] ?? 0;
+    const block = row < this.length ? this.blocks[Math.floor(row / BLOCK_ROWS)] : undefined;
+    return block === undefined ? 0 : (block.lines?.[row % BLOCK_ROWS] ?? block.firstLine + (row % BLOCK_ROWS));
   }
 }
 

@@ -83,6 +83,20 @@ it('any row at any time, each with its place', async () => {
   for (const file of [ofLines, ofArray, oneLine]) await file.close();
 });
 
+it('more rows than one block of the index, with and without gaps between their lines', () => {
+  for (const gapAt of [-1, 70_000]) {
+    const splitter = new RowSplitter('rows', 'lines');
+    splitter.push(new TextEncoder().encode(Array.from({ length: 140_000 }, (_, i) => `${i === gapAt ? '\n\n' : ''}[${i}]`).join('\n')));
+    const index = splitter.finish();
+    expect(index.length).toBe(140_000);
+    for (const row of [0, 65_535, 65_536, 69_999, 70_000, 70_001, 131_071, 131_072, 139_999]) {
+      const { start, end, line } = index.at(row);
+      expect([end - start, line]).toEqual([String(row).length + 2, row + 1 + (gapAt >= 0 && row >= gapAt ? 2 : 0)]);
+    }
+    expect(index.line(140_000)).toBe(0);
+  }
+});
+
 it('a bad row takes no other with it', async () => {
   const path = write(`${JSON.stringify(row('a'))}\n{"messages": "\n${JSON.stringify(row('b'))}\n{"x": [{]}\n}\n${JSON.stringify(row('c'))},\n`);
   const found = await answers(path);
