@@ -226,7 +226,7 @@ export async function checkWandb(platform: Platform, options: Options, terminal:
     const settings = await wandbSettings(platform, options, options.run_name, options.lora_checkpoint_dir);
     warnOnce(terminal, settings.warning);
     if (settings.apiKey === undefined) return isWanted ? [{ state: 'good', about, text: `${settings.mode}: no key is needed` }] : [];
-    const viewer = (await new WandbClient(settings.baseUrl, settings.apiKey, 10_000).graphql(VIEWER, {}))['viewer'];
+    const viewer = (await new WandbClient(settings.baseUrl, settings.apiKey, platform.network, 10_000).graphql(VIEWER, {}))['viewer'];
     const name = typeof viewer === 'object' && viewer !== null && 'username' in viewer ? String(viewer.username) : 'somebody';
     if (viewer !== null && viewer !== undefined) return [{ state: 'good', about, text: `${settings.baseUrl} answers; the key is of ${name}` }];
     return [{ state: isWanted ? 'missing' : 'warning', about, text: 'the key is not valid', fix: 'Run `wandb login` again, or set WANDB_API_KEY.' }];

@@ -92,7 +92,7 @@ export class WandbTracker implements Tracker {
       say('info', `W&B is offline: \`wandb sync ${this.#dir}\` sends the run.`);
       return;
     }
-    const client = new WandbClient(settings.baseUrl, settings.apiKey ?? '');
+    const client = new WandbClient(settings.baseUrl, settings.apiKey ?? '', platform.network);
     this.#sender = new Sender(client, this.#lines, { settings, id: this.#id, config, ...(this.#base !== undefined && { base: this.#base }) }, say, this.#around.pace);
     await this.#sender.start();
     this.#sender.linesAdded(this.#summary, []);
