@@ -13,18 +13,23 @@ import type { InspectRequest } from './inspect/arguments.ts';
 import { gather } from './inspect/gather.ts';
 import { pageHtml } from './inspect/page.ts';
 import { nodePlatform } from './platform.ts';
+import { fetchInputs, modelFolder } from './train/hubInputs.ts';
 import { findRows } from './train/rows.ts';
 import type { FoundRows } from './train/rows.ts';
 
 const around = processSurroundings(nodePlatform);
 
 async function inspect({ data, kind, out, samples, isOwnBase, command }: InspectRequest): Promise<void> {
-  const { options } = command;
-  const base = options.base_model_hf;
-  if (base === null) throw new UserError('--base_model_hf is not set.');
+  const named = command.options;
+  if (named.base_model_hf === null) throw new UserError('--base_model_hf is not set.');
   if (out.endsWith('/')) throw new UserError(`--out ${out} is a folder; name the HTML file.`);
-  await checkReplaceable(nodePlatform, out, OWN_PAGE, '--out', options.overwrite);
-  const context = { platform: nodePlatform, options, stop: new AbortController().signal, terminal: around.stdout, say: (text: string) => around.stdout.write(`${text}\n`) };
+  await checkReplaceable(nodePlatform, out, OWN_PAGE, '--out', named.overwrite);
+  const given = {
+    platform: nodePlatform, options: named, stop: new AbortController().signal, terminal: around.stdout, say: (text: string) => around.stdout.write(`${text}\n`),
+  };
+  const base = await modelFolder(given, '--base_model_hf', named.base_model_hf);
+  const options = kind === 'volumes' ? await fetchInputs(given, { withLandmarks: true }) : named;
+  const context = { ...given, options };
   // A prepared folder is looked at as it is, whatever model it was prepared for.
   const set = kind === 'prepared' ? await PreparedSet.open(nodePlatform, data) : undefined;
   const found = set === undefined ? await findRows(context, base) : foundIn(set, options.data_dir);

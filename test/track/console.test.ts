@@ -75,6 +75,47 @@ describe('on a terminal', () => {
   });
 });
 
+describe('the time left', () => {
+  /** Runs `events` ("step" or "evaluate", with their seconds) of a run of `total` steps. @returns what each step's bar says is left */
+  async function told(total: number, events: readonly ['step' | 'evaluate', number][], firstStep = 0): Promise<(string | undefined)[]> {
+    let time = 0;
+    const terminal = screen(true);
+    const tracker = new ConsoleTracker(terminal, () => time);
+    await tracker.start({ ...RUN, totalSteps: total, firstStep });
+    let step = firstStep;
+    const left: (string | undefined)[] = [];
+    for (const [kind, seconds] of events) {
+      time += seconds * 1000;
+      if (kind === 'evaluate') await tracker.log({ eval_loss: 1 }, step);
+      else {
+        tracker.progress({ step: ++step, tokens: 100 * step, peakBytes: 0 });
+        left.push(/ {2}(\S+(?: s)?) left/.exec(seen(terminal.text()).at(-1) ?? '')?.[1]);
+      }
+    }
+    return left;
+  }
+  const steps = (count: number, seconds = 2): ['step', number][] => Array.from({ length: count }, () => ['step', seconds]);
+
+  it('is not told before the second step, and knows nothing of compiling in the first', async () => {
+    expect(await told(10, [...steps(1, 90), ...steps(4)])).toEqual([undefined, '16 s', '14 s', '12 s', '10 s']);
+    expect(await told(110, [...steps(1, 90), ...steps(2)], 100)).toEqual([undefined, '16 s', '14 s']);
+  });
+
+  it('nor of an evaluation before it', async () => {
+    expect(await told(10, [['evaluate', 500], ...steps(1, 90), ...steps(2)])).toEqual([undefined, '16 s', '14 s']);
+  });
+
+  it('takes evaluations in by their share of the steps', async () => {
+    const events: ['step' | 'evaluate', number][] = [...steps(1, 90), ...steps(9), ['evaluate', 30], ...steps(10), ['evaluate', 30], ...steps(1)];
+    const left = await told(100, events);
+    // 2 s a step; then 30 s in some ten steps: 3 s more for each.
+    expect(left[9]).toBe('3:00');
+    expect(left[10]).toBe('7:25');
+    expect(left[19]).toBe('4:46');
+    expect(left[20]).toBe('6:35');
+  });
+});
+
 describe('elsewhere', () => {
   it('writes a line a row, without control characters', async () => {
     const terminal = screen(false);
