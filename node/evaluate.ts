@@ -15,7 +15,7 @@ import { publicName } from '../src/hub/origin.ts';
 import { loadProcessor } from '../src/models/processor.ts';
 import { evaluateProgram } from '../src/options/evaluate.ts';
 import type { ParsedEvaluateOptions } from '../src/options/evaluate.ts';
-import { joinPath, lastName } from '../src/platform.ts';
+import { countOf, joinPath, lastName } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { allOf } from '../src/track/tracker.ts';
 import { RowEvaluator } from '../src/train/evaluation.ts';
@@ -67,7 +67,7 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
   const model: Model = { base, adapter, name: [base, ...(adapter === null ? [] : [adapter])].map(publicName).join(' + ') };
   const found = await findRows(context, await loadProcessor(nodePlatform, base, pixels(context)));
   const answers = await folder.begin(await identityOf(context, model, found), options.overwrite);
-  say(`${found.rows.length} rows: ${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them were answered before.` : ''}`);
+  say(`${countOf(found.rows.length, 'row')}: ${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them ${answers.size === 1 ? 'was' : 'were'} answered before.` : ''}`);
 
   const rows = new Map<number, ScoredRow>();
   for (const { row } of found.rows) {
@@ -79,7 +79,7 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
   const isLossWanted = found.rows.some(({ row }) => row.asked === undefined);
   const more = rows.size < found.rows.length || isLossWanted ? await onGpu(context, model, found, folder, rows) : {};
   if (more === undefined) {
-    say(`Stopped: ${rows.size} of ${found.rows.length} rows are answered, and the same command goes on from there.`);
+    say(`Stopped: ${rows.size} of ${countOf(found.rows.length, 'row')} ${rows.size === 1 ? 'is' : 'are'} answered, and the same command goes on from there.`);
     return;
   }
   await finish(context, folder, found.rows.flatMap(({ row }) => rows.get(row.id) ?? []), model.name, more);

@@ -5,7 +5,7 @@ import { PreparedSet } from '../src/data/prepared/preparedSet.ts';
 import { publicName } from '../src/hub/origin.ts';
 import { checkReplaceable, OWN_PAGE } from '../src/io/foreignFiles.ts';
 import { loadProcessor } from '../src/models/processor.ts';
-import { lastName, parentPath, UserError } from '../src/platform.ts';
+import { countOf, lastName, parentPath, UserError } from '../src/platform.ts';
 import { preparedRows } from '../src/train/sources.ts';
 import { EXIT, processSurroundings } from './cli.ts';
 import { HELP, readArguments } from './inspect/arguments.ts';
@@ -60,7 +60,7 @@ async function inspect({ data, kind, out, samples, isOwnBase, command }: Inspect
   ];
   await nodePlatform.makeDir(parentPath(out));
   await nodePlatform.writeFile(out, await pageHtml(nodePlatform, { title: `What is learnt from ${lastName(data)}`, facts, tasks, notes }), { isPrivate: true });
-  around.stdout.write(`${out}: ${tasks.reduce((sum, { shown }) => sum + shown.length, 0)} rows of ${tasks.length} tasks shown. Open it in a browser.\n`);
+  around.stdout.write(`${out}: ${countOf(tasks.reduce((sum, { shown }) => sum + shown.length, 0), 'row')} of ${countOf(tasks.length, 'task')} shown. Open it in a browser.\n`);
 }
 
 function foundIn(set: PreparedSet, dataDir: string | null): FoundRows {

@@ -6,6 +6,7 @@ import process from 'node:process';
 import { Device } from '../src/gpu/device.ts';
 import { trainProgram } from '../src/options.ts';
 import type { ParsedOptions } from '../src/options.ts';
+import { countOf } from '../src/platform.ts';
 import { countText } from '../src/track/console.ts';
 import type { Terminal } from '../src/track/console.ts';
 import type { Tracker } from '../src/track/tracker.ts';
@@ -82,7 +83,8 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
     });
     for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
     const rows = await openRows(context, parts.rows, session);
-    say(`${rows.train.length} rows; ${countText(session.trainableCount)} values train.`);
+    // The console's own table says it.
+    if (!options.report_to.includes('console')) say(`${countOf(rows.train.length, 'row')}; ${countText(session.trainableCount)} values train.`);
     if (isStopped(context)) return;
     const evaluator = openEvaluator(context, rows);
     const result = await train(session, rows.train, options, {

@@ -161,6 +161,11 @@ export class NetworkError extends Error {
   }
 }
 
+/** A count and what is counted, as messages have it: "0 rows", "1 row", "2 rows". */
+export function countOf(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 /** Joins with `/`; an absolute last part wins, as in Python's os.path.join. */
 export function joinPath(...parts: string[]): string {
   let out = '';

@@ -16,6 +16,13 @@ import type { Env, Proxy } from './proxies.ts';
 type Fetch = Network['fetch'];
 type Way = (proxy: Proxy | undefined, certificates: OwnCertificates) => Promise<Fetch>;
 
+let isClosed = false;
+
+/** From now on every request is refused: undici's fetch does not go through the global one, which `--offline true` takes away. */
+export function closeNetwork(): void {
+  isClosed = true;
+}
+
 /** @param env of the process; read at the first request, so that a run without a network minds no wrong variable */
 export function openNetwork(runtime: 'node' | 'deno' | 'bun', env: Env): Network {
   const way = { node: throughUndici, bun: throughBun, deno: throughDeno }[runtime];
@@ -24,6 +31,7 @@ export function openNetwork(runtime: 'node' | 'deno' | 'bun', env: Env): Network
   return {
     async fetch(address, init) {
       const url = new URL(address);
+      if (isClosed) throw new UserError(`--offline true: the connection to ${url.host} is refused. Leave --offline out to allow it.`);
       const proxy = proxyFor(url, env);
       certificates ??= ownCertificates(env);
       const trusted = await certificates;

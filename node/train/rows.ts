@@ -2,6 +2,7 @@
  * Where rows come from, in two steps: `findRows` before the GPU is opened and the weights are read, which take long, so that a mistake in the rows is told
  * at once; `openRows` with the session, whose processor (or that of the data workers) makes examples of them.
  */
+import { countOf } from '../../src/platform.ts';
 import { askedOfConversation } from '../../src/data/medvision/answerRows.ts';
 import type { EvaluationRows, Question } from '../../src/train/evaluation.ts';
 import type { ExampleSource } from '../../src/train/trainer.ts';
@@ -46,7 +47,7 @@ export async function findRows(context: RunContext, base: string): Promise<Found
     const questions = held.map(({ conversation, where }) => askedOfConversation(conversation, where));
     found.validation = conversationRows(held);
     if (questions.some(Boolean)) found.validationQuestion = (index) => Promise.resolve(questions[index]);
-    say(`${options.val_file}: ${found.validation.length} rows read and checked.`);
+    say(`${options.val_file}: ${countOf(found.validation.length, 'row')} read and checked.`);
   }
   return found;
 }

@@ -7,7 +7,7 @@ import type { PlanKind, SampleSplit } from '../data/medvision/plan.ts';
 import { scanOf } from '../data/medvision/samples.ts';
 import type { TaskScan } from '../data/medvision/samples.ts';
 import type { MedvisionTask } from '../data/medvision/tasks.ts';
-import { UserError } from '../platform.ts';
+import { countOf, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import type { FetchedFolder } from './modelFiles.ts';
 import { HubError } from './request.ts';
@@ -110,5 +110,5 @@ function missingVolumes({ repo, dir, isOffline }: Snapshot, wanted: ReadonlySet<
   const advice = isOffline
     ? 'Run once with a network, without --offline true or HF_HUB_OFFLINE.'
     : "It may hold the annotations only, because the volumes' licence keeps them elsewhere: fetch those from their own source into a folder that has Datasets/, with the plans, and give that as --data_dir.";
-  return new UserError(`${place} has ${there.size} of the ${wanted.size} volumes that the tasks need; missing are ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}. ${advice}`);
+  return new UserError(`${place} has ${there.size} of the ${countOf(wanted.size, 'volume')} that the tasks need; missing are ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}. ${advice}`);
 }

@@ -3,7 +3,7 @@
  * remains becomes a UserError in words. The token goes to the endpoint itself and never to where it redirects; no message shows a token or the
  * query of a signed address.
  */
-import { NetworkError, UserError } from '../platform.ts';
+import { countOf, NetworkError, UserError } from '../platform.ts';
 import { redact } from '../track/secrets.ts';
 import type { Repo, HubSettings } from './settings.ts';
 
@@ -110,7 +110,7 @@ export function waitBefore(settings: HubSettings, tried: number, error: HubError
   const asked = error.cause instanceof RetryLater ? error.cause.ms : undefined;
   if (asked === undefined) return backoff(settings, tried);
   if (asked > settings.times.maxWaitMs) {
-    throw new HubError(`${error.message} It asks to wait ${Math.ceil(asked / 60_000)} minutes; try again then.`, error.status, error.code);
+    throw new HubError(`${error.message} It asks to wait ${countOf(Math.ceil(asked / 60_000), 'minute')}; try again then.`, error.status, error.code);
   }
   return Math.max(asked, settings.times.backoffMs / 4);
 }

@@ -3,6 +3,7 @@
  * file or a pipe: a line for every row of figures. Both end in a table. Text goes through a Terminal, so that Node, a worker and a test
  * look alike; there are no colours, so that nothing needs to be switched off.
  */
+import { countOf } from '../platform.ts';
 import { redact } from './secrets.ts';
 import type { Progress, Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
@@ -45,8 +46,9 @@ export class ConsoleTracker implements Tracker {
     this.#total = run.totalSteps;
     this.#startedAt = this.#heardAt = this.#now();
     this.#latest = { step: run.firstStep, tokens: 0, peakBytes: 0 };
-    const facts = Object.entries(run.facts).map(([name, value]): [string, string] => [name, figureText(name, value)]);
-    this.#terminal.write(redact(`${run.name}: ${run.totalSteps} steps\n${table(facts)}`));
+    // The steps stand in the line above.
+    const facts = Object.entries(run.facts).filter(([name]) => name !== 'steps').map(([name, value]): [string, string] => [name, figureText(name, value)]);
+    this.#terminal.write(redact(`${run.name}: ${countOf(run.totalSteps, 'step')}\n${table(facts)}`));
     this.#draw();
     return Promise.resolve();
   }

@@ -1,5 +1,6 @@
 /** The console: one line in place on a terminal, plain lines elsewhere, a table at the end. */
 import { describe, expect, it } from 'vitest';
+import { countOf } from '../../src/platform.ts';
 import { ConsoleTracker, bytesText, countText, durationText } from '../../src/track/console.ts';
 
 function screen(isTty: boolean, columns = 100) {
@@ -134,6 +135,19 @@ describe('elsewhere', () => {
     await tracker.event('info', 'WANDB_API_KEY=abc');
     expect(terminal.text()).toContain('loss NaN  grad_norm Infinity');
     expect(terminal.text()).not.toContain('abc');
+  });
+});
+
+describe('counts', () => {
+  it('agree with their nouns', () => {
+    expect([0, 1, 2].map((count) => countOf(count, 'task'))).toEqual(['0 tasks', '1 task', '2 tasks']);
+    expect([0, 1, 2].map((count) => countOf(count, 'address', 'addresses'))).toEqual(['0 addresses', '1 address', '2 addresses']);
+  });
+
+  it('stand once at the top', async () => {
+    const terminal = screen(false);
+    await new ConsoleTracker(terminal, () => 0).start({ ...RUN, totalSteps: 1, facts: { rows: 1, steps: 1 } });
+    expect(terminal.text()).toBe('sft: 1 step\n  rows  1\n');
   });
 });
 

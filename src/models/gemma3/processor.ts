@@ -11,7 +11,7 @@ import type { ImageSettings } from '../../data/image.ts';
 import { asObject, readJsonFile } from '../../data/jsonFile.ts';
 import { resizeImage } from '../../data/resize.ts';
 import type { Tokenizer } from '../../data/tokenizer.ts';
-import { joinPath, UserError } from '../../platform.ts';
+import { countOf, joinPath, UserError } from '../../platform.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';
 import type { PixelBounds } from '../model.ts';
 import { parseGemma3Config } from './config.ts';
@@ -84,7 +84,7 @@ export class Gemma3Processor implements Processor {
     const count = (token: number): number => ids.filter((id) => id === token).length;
     if (count(beginImageTokenId) !== images.length || count(imageTokenId) !== images.length * tokensPerSide ** 2) {
       throw new UserError(
-        `${conversationName(conversation)}: the chat template made ${count(beginImageTokenId)} places (${this.placeholder}) for ${images.length} images. ` +
+        `${conversationName(conversation)}: the chat template made ${countOf(count(beginImageTokenId), 'place')} (${this.placeholder}) for ${countOf(images.length, 'image')}. ` +
           `A text may not contain ${this.placeholder} or ${this.softToken} itself, and images belong into the user's turns.`,
       );
     }
