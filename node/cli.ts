@@ -11,6 +11,7 @@ import type { Platform } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { keepSecretsOf, redact } from '../src/track/secrets.ts';
 import { lastingOutput } from './lastingOutput.ts';
+import { permissionFault, requirePermissions } from './denoPermissions.ts';
 import { goOffline } from './offline.ts';
 import { endBySignal, onStopSignal } from './signals.ts';
 import type { StopSignal } from './signals.ts';
@@ -98,6 +99,7 @@ export interface Surroundings {
 
 /** This Node (or Bun, or Deno's Node layer) process. */
 export function processSurroundings(platform: Platform): Surroundings {
+  requirePermissions();
   keepSecretsOf(process.env);
   const out = lastingOutput(process.stdout);
   const err = lastingOutput(process.stderr);
@@ -173,6 +175,11 @@ function tell(error: unknown, code: number, writeError: (text: string) => void):
   if (error instanceof UserError) {
     writeError(redact(`Error: ${error.message}\n`));
     return code;
+  }
+  const permission = permissionFault(error);
+  if (permission !== undefined) {
+    writeError(redact(`Error: ${permission}\n`));
+    return EXIT.failed;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   writeError(`${redact(stack)}\n\nThis is a defect of Vernier, not of your data. Please report it with the lines above and the command you ran.\n`);

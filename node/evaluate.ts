@@ -7,7 +7,6 @@ import type { Example } from '../src/data/example.ts';
 import { readRow, scoreRow } from '../src/data/medvision/answerRows.ts';
 import type { ScoredRow } from '../src/data/medvision/answerRows.ts';
 import { summaryFiles } from '../src/data/medvision/summaries.ts';
-import { rowsText } from '../src/data/checking/problems.ts';
 import { PictureWarnings } from '../src/data/pictures/warnings.ts';
 import { sha256Hex } from '../src/data/prepared/identity.ts';
 import type { Identity } from '../src/data/prepared/identity.ts';
@@ -15,7 +14,7 @@ import { Device } from '../src/gpu/device.ts';
 import { publicName } from '../src/hub/origin.ts';
 import { evaluateProgram } from '../src/options/evaluate.ts';
 import type { ParsedEvaluateOptions } from '../src/options/evaluate.ts';
-import { joinPath, lastName } from '../src/platform.ts';
+import { countOf, joinPath, lastName } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { allOf } from '../src/track/tracker.ts';
 import { RowEvaluator } from '../src/train/evaluation.ts';
@@ -72,7 +71,7 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
     return;
   }
   const answers = await folder.begin(await identityOf(context, model, found), options.overwrite);
-  say(`${rowsText(found.rows.length)}: ${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them were answered before.` : ''}`);
+  say(`${countOf(found.rows.length, 'row')}: ${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them ${answers.size === 1 ? 'was' : 'were'} answered before.` : ''}`);
 
   const rows = new Map<number, ScoredRow>();
   for (const { row } of found.rows) {
@@ -84,7 +83,7 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
   const isLossWanted = found.rows.some(({ row }) => row.asked === undefined);
   const more = rows.size < found.rows.length || isLossWanted ? await onGpu(context, model, found, folder, rows) : {};
   if (more === undefined) {
-    say(`Stopped: ${rows.size} of ${found.rows.length} rows are answered, and the same command goes on from there.`);
+    say(`Stopped: ${rows.size} of ${countOf(found.rows.length, 'row')} ${rows.size === 1 ? 'is' : 'are'} answered, and the same command goes on from there.`);
     return;
   }
   await finish(context, folder, found.rows.flatMap(({ row }) => rows.get(row.id) ?? []), model.name, more);

@@ -5,7 +5,7 @@ import { PreparedSet } from '../src/data/prepared/preparedSet.ts';
 import { publicName } from '../src/hub/origin.ts';
 import { checkReplaceable, OWN_PAGE } from '../src/io/foreignFiles.ts';
 import { loadProcessor } from '../src/models/processor.ts';
-import { lastName, parentPath, UserError } from '../src/platform.ts';
+import { countOf, lastName, parentPath, UserError } from '../src/platform.ts';
 import { preparedRows } from '../src/train/sources.ts';
 import { EXIT, processSurroundings } from './cli.ts';
 import { HELP, readArguments } from './inspect/arguments.ts';
@@ -13,18 +13,23 @@ import type { InspectRequest } from './inspect/arguments.ts';
 import { gather } from './inspect/gather.ts';
 import { pageHtml } from './inspect/page.ts';
 import { nodePlatform } from './platform.ts';
+import { fetchInputs, modelFolder } from './train/hubInputs.ts';
 import { findRows } from './train/rows.ts';
 import type { FoundRows } from './train/rows.ts';
 
 const around = processSurroundings(nodePlatform);
 
 async function inspect({ data, kind, out, samples, isOwnBase, command }: InspectRequest): Promise<void> {
-  const { options } = command;
-  const base = options.base_model_hf;
-  if (base === null) throw new UserError('--base_model_hf is not set.');
+  const named = command.options;
+  if (named.base_model_hf === null) throw new UserError('--base_model_hf is not set.');
   if (out.endsWith('/')) throw new UserError(`--out ${out} is a folder; name the HTML file.`);
-  await checkReplaceable(nodePlatform, out, OWN_PAGE, '--out', options.overwrite);
-  const context = { platform: nodePlatform, options, stop: new AbortController().signal, terminal: around.stdout, say: (text: string) => around.stdout.write(`${text}\n`) };
+  await checkReplaceable(nodePlatform, out, OWN_PAGE, '--out', named.overwrite);
+  const given = {
+    platform: nodePlatform, options: named, stop: new AbortController().signal, terminal: around.stdout, say: (text: string) => around.stdout.write(`${text}\n`),
+  };
+  const base = await modelFolder(given, '--base_model_hf', named.base_model_hf);
+  const options = kind === 'volumes' ? await fetchInputs(given, { withLandmarks: true }) : named;
+  const context = { ...given, options };
   // A prepared folder is looked at as it is, whatever model it was prepared for.
   const set = kind === 'prepared' ? await PreparedSet.open(nodePlatform, data) : undefined;
   const found = set === undefined ? await findRows(context, base, isOwnBase ? Infinity : undefined) : foundIn(set, options.data_dir);
@@ -56,7 +61,7 @@ async function inspect({ data, kind, out, samples, isOwnBase, command }: Inspect
   ];
   await nodePlatform.makeDir(parentPath(out));
   await nodePlatform.writeFile(out, await pageHtml(nodePlatform, { title: `What is learnt from ${lastName(data)}`, facts, tasks, notes }), { isPrivate: true });
-  around.stdout.write(`${out}: ${tasks.reduce((sum, { shown }) => sum + shown.length, 0)} rows of ${tasks.length} tasks shown. Open it in a browser.\n`);
+  around.stdout.write(`${out}: ${countOf(tasks.reduce((sum, { shown }) => sum + shown.length, 0), 'row')} of ${countOf(tasks.length, 'task')} shown. Open it in a browser.\n`);
 }
 
 function foundIn(set: PreparedSet, dataDir: string | null): FoundRows {

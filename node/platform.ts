@@ -14,6 +14,7 @@ import { temporaryName } from '../src/io/temporaryNames.ts';
 import type { AtomicFile, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { nativeFiles } from './nativeFiles.ts';
+import { openNetwork } from './network/network.ts';
 import { loadSharp, sharpDecoder } from './sharpPictures.ts';
 
 function runtimeName(): 'node' | 'deno' | 'bun' {
@@ -264,6 +265,7 @@ export const nodePlatform: Platform = {
   remove: (file) => orInWords(fs.rm(file, { recursive: true, force: true }), 'remove', file),
 
   native: nativeFiles(inWords),
+  network: openNetwork(name, (variable) => process.env[variable]),
   decodeImage: (bytes, imageName, options = {}) => decodePicture(bytes, imageName, options, sharpDecoder),
   async encodePng(data, width, height, channels) {
     if (data.length !== width * height * channels) {

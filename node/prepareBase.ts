@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UserError } from '../src/platform.ts';
 import { redact } from '../src/track/secrets.ts';
+import { requirePermissions } from './denoPermissions.ts';
 import { nodePlatform as platform } from './platform.ts';
 import { BASE_FAMILIES, tokenizerTexts, writeInitialFolder } from './pretrain/baseFolder.ts';
 import type { BaseFamily } from './pretrain/baseFolder.ts';
@@ -24,6 +25,7 @@ function wholeNumber(text: string): number {
   return value;
 }
 
+requirePermissions(); // commander looks at the environment
 const command = new Command('prepareBase')
   .description('Writes a tiny model folder with random weights, for node/pretrain/make_base.py to train.')
   .requiredOption('--out <dir>', 'model folder to write')

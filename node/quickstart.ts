@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { UserError } from '../src/platform.ts';
 import { EXIT, processSurroundings } from './cli.ts';
+import { requirePermissions } from './denoPermissions.ts';
 import { nodePlatform } from './platform.ts';
 import { DEFAULT_RECIPE, recipe, RECIPE_NAMES } from './quickstart/recipes.ts';
 import { DEFAULTS, quickstart } from './quickstart/run.ts';
@@ -22,6 +23,7 @@ function whole(least: number): (text: string) => number {
   };
 }
 
+requirePermissions(); // commander looks at the environment
 const command = new Command('npm start --')
   .description('Fine-tunes a tiny vision-language model with LoRA on three small MRI volumes, and compares its answers before and after.')
   .option('--recipe <name>', `what is trained: ${RECIPE_NAMES.join(' or ')}`, DEFAULT_RECIPE)

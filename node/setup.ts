@@ -1,7 +1,7 @@
 /**
  * `node dist/setup.js --data_dir ./Data`: step 2 of the tutorial. Looks at everything a training run needs (GPU, model, memory, disk, data, hub, W&B) and says what is
  * missing in the order of its importance. Takes the flags and recipes of training, so that it can be asked about the very run that is planned. Writes nothing but
- * what a hub model's configuration takes in the cache. Exit status 0: ready; 1: something is missing.
+ * what a hub model's configuration takes in the cache. Exit status 0: ready; 1: something is missing, or not named yet.
  */
 import process from 'node:process';
 import type { HubSettings } from '../src/hub/settings.ts';
@@ -12,7 +12,7 @@ import { UserError } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { EXIT, main, processSurroundings } from './cli.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
-import { checkData, checkDisk, checkGpu, checkHub, checkMemory, checkModel, checkRuntime, checkWandb } from './setup/checks.ts';
+import { checkAdapter, checkData, checkDisk, checkGpu, checkHub, checkMemory, checkModel, checkRuntime, checkWandb } from './setup/checks.ts';
 import type { Finding } from './setup/finding.ts';
 import { report } from './setup/finding.ts';
 import { hubOf } from './train/hubInputs.ts';
@@ -50,6 +50,7 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
     checkRuntime(),
     ...gpu.findings,
     ...model.findings,
+    ...(await checkAdapter(nodePlatform, hub, options)),
     ...(await checkMemory(model.need, gpu.report)),
     ...(await checkDisk(nodePlatform, hub, options, model)),
     ...(await checkData(nodePlatform, hub, options)),

@@ -3,10 +3,10 @@
  * src/options.ts; `--help` lists them. The phases are in node/train/.
  */
 import process from 'node:process';
-import { rowsText } from '../src/data/checking/problems.ts';
 import { Device } from '../src/gpu/device.ts';
 import { trainProgram } from '../src/options.ts';
 import type { ParsedOptions } from '../src/options.ts';
+import { countOf } from '../src/platform.ts';
 import { countText } from '../src/track/console.ts';
 import type { Terminal } from '../src/track/console.ts';
 import type { Tracker } from '../src/track/tracker.ts';
@@ -80,8 +80,8 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
     });
     for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
     const rows = await openRows(context, parts.rows, session);
-    // The console says it with the run's other facts.
-    if (!options.report_to.includes('console')) say(`${rowsText(rows.train.length)}; ${countText(session.trainableCount)} values train.`);
+    // The console's own table says it.
+    if (!options.report_to.includes('console')) say(`${countOf(rows.train.length, 'row')}; ${countText(session.trainableCount)} values train.`);
     if (isStopped(context)) return;
     const evaluator = openEvaluator(context, rows);
     const result = await train(session, rows.train, options, {

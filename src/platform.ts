@@ -124,6 +124,12 @@ export interface NativeFiles {
   freeBytes(path: string): Promise<number | undefined>;
 }
 
+/** How requests leave this machine: through its proxies, with its certificates. */
+export interface Network {
+  /** As the global one. @throws NetworkError where no answer came; UserError where a variable of the network is wrong */
+  fetch(url: string | URL, init: RequestInit): Promise<Response>;
+}
+
 export interface Platform {
   readonly name: 'node' | 'deno' | 'bun' | 'browser';
   /** The WebGPU entry point; throws an Error that says what to install where there is none. */
@@ -148,6 +154,8 @@ export interface Platform {
   decodeImage(bytes: Uint8Array, name: string, options?: DecodeOptions): Promise<DecodedImage>;
   /** Absent in browsers. */
   readonly native?: NativeFiles;
+  /** Absent where the global `fetch` is all there is, as in browsers. */
+  readonly network?: Network;
   /** PNG of an RGB (channels 3) or grey (channels 1) raster. */
   encodePng(data: Uint8Array, width: number, height: number, channels: 1 | 3): Promise<Uint8Array>;
 }
@@ -172,6 +180,26 @@ export function ownFiles(platform: Platform): Platform {
     appendFile: (path, text) => platform.appendFile(path, text, own),
     ...(native && { native: { ...native, openAppend: (path: string) => native.openAppend(path, own) } }),
   };
+}
+
+/** No answer came to a request. Its message is the reason, for the middle of a sentence; whoever sent the request says what it was for. */
+export class NetworkError extends Error {
+  override readonly name = 'NetworkError';
+  /** What to do, as sentences. */
+  readonly fix: string;
+  /** Trying again would change nothing: a setting has to. */
+  readonly isLasting: boolean;
+
+  constructor(reason: string, fix: string, isLasting: boolean, options?: ErrorOptions) {
+    super(reason, options);
+    this.fix = fix;
+    this.isLasting = isLasting;
+  }
+}
+
+/** A count and what is counted, as messages have it: "0 rows", "1 row", "2 rows". */
+export function countOf(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }
 
 /** Joins with `/`; an absolute last part wins, as in Python's os.path.join. */

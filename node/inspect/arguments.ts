@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { definitions, parseOptions } from '../../src/options.ts';
 import type { ParsedOptions } from '../../src/options.ts';
 import { MANIFEST } from '../../src/data/prepared/manifest.ts';
+import { parseHubId } from '../../src/hub/settings.ts';
 import { joinPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { readFlags } from '../cli.ts';
@@ -14,13 +15,13 @@ Usage: node dist/inspect.js DATA [--name value …]
 
 DATA is one of
   a prepared folder     made by dist/train.js --process_dataset_only true
-  a data folder         the one with Datasets/ in it; task lists by flags, or those of its tasks_list/ folder
+  a data folder         the one with Datasets/ in it, or a hub data set ORG/NAME; task lists by flags, or those of its tasks_list/ folder
   a conversations file  JSON lines, a JSON array or Parquet; TRL's, ShareGPT's, LLaMA-Factory's and ms-swift's rows
 
 Flags of its own:
   --out FILE            the page (default inspect.html); --overwrite true where another file is there
   --samples N           rows shown in all, spread over the tasks (default 24)
-  --base_model_hf DIR   whose tokenizer, template and image sizes are shown (default: the tiny model of the quick start)
+  --base_model_hf MODEL a folder or hub id, whose tokenizer, template and image sizes are shown (default: the tiny model of the quick start)
 Any data flag of dist/train.js is taken as well, among them:
   --tasks_list_json_path_AD/_detect/_TL FILE   --data_dir DIR (for a prepared folder: to draw landmarks)
   --prompt_style reference|corrected   --intensity minmax|window|percentile   --mask completion|reference
@@ -90,7 +91,11 @@ export async function readArguments(
 }
 
 async function kindOf(platform: Platform, data: string): Promise<DataKind> {
-  if (!(await platform.exists(data))) throw new UserError(`${data}: there is no such file or folder.`);
+  if (!(await platform.exists(data))) {
+    // As --data_dir of training takes it; what the task lists need of it is fetched.
+    if (parseHubId(data) !== undefined) return 'volumes';
+    throw new UserError(`${data}: there is no such file or folder.`);
+  }
   if (!(await platform.isDirectory(data))) return 'conversations';
   if (await platform.exists(joinPath(data, MANIFEST))) return 'prepared';
   if (await platform.isDirectory(joinPath(data, 'Datasets'))) return 'volumes';
@@ -112,6 +117,11 @@ async function sourceFlags(platform: Platform, data: string, kind: DataKind, fla
     return { skip_process_dataset: 'true', prepared_ds_dir: data, ...(found !== undefined && { data_dir: found }) };
   }
   const found: Record<string, string> = { data_dir: data };
+  if (!(await platform.isDirectory(data)) && LISTS.every(([flag]) => flags[flag] === undefined)) {
+    throw new UserError(
+      `${data} is no file or folder here. For the hub data set of that name, give task lists by --tasks_list_json_path_AD, _detect or _TL: they say what is fetched of it.`,
+    );
+  }
   const folder = joinPath(data, 'tasks_list');
   if (LISTS.every(([flag]) => flags[flag] === undefined) && (await platform.isDirectory(folder))) {
     const names = await platform.listDir(folder);

@@ -1,5 +1,5 @@
 /** The page: facts, a table of tasks with histograms, and rows in full, by task. One HTML file, light and dark, that loads nothing. */
-import { lastName } from '../../src/platform.ts';
+import { countOf, lastName } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { withoutKnownSecrets } from '../../src/track/secrets.ts';
 import { pageHead } from '../pageHead.ts';
@@ -87,7 +87,7 @@ function taskRow(task: TaskFigures, at: number): string {
   const mean = learnt.length === 0 ? '–' : (learnt.reduce((sum, count) => sum + count, 0) / learnt.length).toFixed(1);
   return (
     `<tr><td class="name"><a href="#task${at}">${escapeHtml(heading(task.name))}</a></td><td class="number">${task.rows.train}</td><td class="number">${task.rows.validation}</td>` +
-    `<td>${histogram(task.answers, task.answerUnit)}</td><td>${histogram(totals, 'tokens')}</td><td class="number" title="mean over ${totals.length} rows">${mean}</td></tr>`
+    `<td>${histogram(task.answers, task.answerUnit)}</td><td>${histogram(totals, 'tokens')}</td><td class="number" title="mean over ${countOf(totals.length, 'row')}">${mean}</td></tr>`
   );
 }
 
@@ -107,7 +107,7 @@ async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: 
     row.set === 'train' ? 'training' : 'validation',
     ...(sample ? [`${PLANES[sample.sliceDim]} slice ${sample.sliceIdx}`] : []),
     ...images.map(({ width, height }) => `${width}×${height}`),
-    `${total} tokens`,
+    countOf(total, 'token'),
     ...(image > 0 ? [`${image} of the image`] : []),
     `${learnt} learnt`,
     ...(sample === undefined && images[0] && images.length === 1 ? [answerBox(conversation, images[0])?.reading ?? []].flat() : []),

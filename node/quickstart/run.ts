@@ -4,7 +4,7 @@
  */
 import { Device } from '../../src/gpu/device.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
-import { joinPath, lastName, UserError } from '../../src/platform.ts';
+import { countOf, joinPath, lastName, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { bytesText, ConsoleTracker, countText, durationText } from '../../src/track/console.ts';
 import type { Terminal } from '../../src/track/console.ts';
@@ -115,14 +115,16 @@ async function withSession(
   const different = new Set(rows).size;
   const trainVolumes = new Set(rows.map(({ caseId }) => caseId)).size;
   say(`Vernier quick start · ${device.report.description}${device.report.isSoftware ? ' (software GPU)' : ''}`);
-  say(`${different} training samples from ${trainVolumes} MRI volumes, ${questions.length} questions about a third one (all three of one person's head)\n`);
+  const volumes = `${countOf(different, 'sample')} of ${countOf(trainVolumes, 'MRI volume')}`;
+  say(`Training on ${volumes}, the rarer kinds several times an epoch: ${countOf(rows.length, 'row')}.`);
+  say(`${countOf(questions.length, 'question')} about another volume (all of one person's head).\n`);
 
   const ask = async (when: string): Promise<Answer[]> => {
     const at = seconds();
     const answers = await askAll(session, data, questions, stop, (done) => {
       if (terminal.isTty) terminal.write(`\r\x1b[KAsking the model ${when}: ${done} of ${questions.length}`);
     });
-    say(`${terminal.isTty ? '\r\x1b[K' : ''}Asked the model ${when}: ${answers.length} answers in ${durationText(seconds() - at)}`);
+    say(`${terminal.isTty ? '\r\x1b[K' : ''}Asked the model ${when}: ${countOf(answers.length, 'answer')} in ${durationText(seconds() - at)}`);
     return answers;
   };
 
@@ -145,8 +147,8 @@ async function withSession(
   const facts: [string, string][] = [
     ['Model', `${settings.architecture} architecture, tiny: ${countText(await parameterCount(platform, settings.base))} parameters, ${countText(session.trainableCount)} of them in the LoRA adapter`],
     ['GPU', `${device.report.description}${device.report.isSoftware ? ' (software)' : ''}`],
-    ['Training', `${losses.length} steps of ${settings.batchSize} rows, learning rate ${settings.learningRate}, seed ${settings.seed}`],
-    ['Rows', `${different} samples of ${trainVolumes} volumes (box, distance, angle, size)`],
+    ['Training', `${countOf(losses.length, 'step')} of ${countOf(settings.batchSize, 'row')}, learning rate ${settings.learningRate}, seed ${settings.seed}`],
+    ['Rows', `${volumes} (box, distance, angle, size)`],
     ['GPU memory', bytesText(memory.peakBytes)],
     ['Time', `training ${durationText(trainSeconds)}, altogether ${durationText(seconds())}`],
     ['Adapter', `${lastName(settings.out)} (PEFT format)`],

@@ -1,6 +1,7 @@
 /** The checks of `node dist/setup.js`, one function a subject. Each tells what it finds and never throws for what the user can put right. */
 import process from 'node:process';
 import { planVersions } from '../../src/data/medvision/plan.ts';
+import { MANIFEST } from '../../src/data/prepared/manifest.ts';
 import { readTaskList } from '../../src/data/medvision/tasks.ts';
 import type { MedvisionTask } from '../../src/data/medvision/tasks.ts';
 import { Device } from '../../src/gpu/device.ts';
@@ -62,7 +63,10 @@ export interface CheckedModel {
 
 export async function checkModel(platform: Platform, hub: HubSettings, options: Options): Promise<CheckedModel> {
   const base = options.base_model_hf;
-  if (base === null) return { findings: [{ state: 'warning', about: 'Model', text: 'not given', fix: 'Give --base_model_hf, so that memory and disk can be checked for it.' }], downloadBytes: 0 };
+  if (base === null) {
+    const fix = 'Give --base_model_hf, a folder or a hub id as google/medgemma-4b-it; memory and disk are then checked for it.';
+    return { findings: [{ state: 'open', about: 'Model', text: 'not given', fix }], downloadBytes: 0 };
+  }
   try {
     const { dir, downloadBytes, where } = (await platform.isDirectory(base)) ? { dir: base, downloadBytes: 0, where: 'a folder' } : await lookUp(platform, hub, base);
     const source = joinPath(dir, 'config.json');
@@ -80,6 +84,31 @@ export async function checkModel(platform: Platform, hub: HubSettings, options: 
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { findings: [{ state: 'missing', about: 'Model', text: `${base} cannot be used`, fix: error.message }], downloadBytes: 0 };
+  }
+}
+
+/** `--init_adapter`: a folder or a hub id, as training takes it. */
+export async function checkAdapter(platform: Platform, hub: HubSettings, options: Options): Promise<Finding[]> {
+  const adapter = options.init_adapter;
+  if (adapter === null) return [];
+  const about = 'Adapter';
+  if (await platform.isDirectory(adapter)) {
+    const isThere = await platform.exists(joinPath(adapter, 'adapter_config.json'));
+    const fix = `${adapter} has no adapter_config.json; give --init_adapter the folder of a PEFT adapter, or a hub id.`;
+    return [isThere ? { state: 'good', about, text: `${adapter}: a folder` } : { state: 'missing', about, text: `${adapter} is no adapter`, fix }];
+  }
+  const id = (await platform.exists(adapter)) ? undefined : parseHubId(adapter);
+  if (id === undefined) {
+    const fix = `--init_adapter ${adapter}: the folder of a PEFT adapter or a hub id (ORG/NAME) was expected.`;
+    return [{ state: 'missing', about, text: `${adapter} does not exist`, fix }];
+  }
+  try {
+    const snapshot = await openSnapshot(platform, hub, { type: 'model', id: id.id }, id.revision ?? 'main');
+    const isThere = (await snapshot.list('', { isRecursive: false })).some(({ path }) => path === 'adapter_config.json');
+    if (!isThere) throw new UserError(`${adapter} has no adapter_config.json; it is not an adapter that PEFT wrote.`);
+    return [{ state: 'good', about, text: `hub adapter ${id.id} at ${snapshot.commit.slice(0, 12)}; it is fetched when training begins` }];
+  } catch (error) {
+    return [{ state: 'missing', about, text: `${adapter} cannot be used`, fix: words(error) }];
   }
 }
 
@@ -156,12 +185,30 @@ export async function checkData(platform: Platform, hub: HubSettings, options: O
       found.push({ state: 'missing', about, text: `the task list ${path}`, fix: words(error) });
     }
   }
+  if (options.skip_process_dataset && options.prepared_ds_dir !== null) {
+    const dir = options.prepared_ds_dir;
+    const isThere = await platform.exists(joinPath(dir, MANIFEST));
+    const fix = `${dir} has no ${MANIFEST}; make it with dist/train.js --process_dataset_only true.`;
+    return [...found, isThere ? { state: 'good', about, text: `prepared folder ${dir}` } : { state: 'missing', about, text: `${dir} is no prepared folder`, fix }];
+  }
   const dir = options.data_dir;
+  const isNamed = options.train_file !== null || options.merge_only || LISTS.some(([, list]) => options[list] !== null);
   if (dir === null) {
-    if (options.train_file === null) found.push({ state: 'warning', about, text: 'no --data_dir and no --train_file', fix: 'Give --data_dir, the MedVision data folder, or --train_file, a JSONL file of conversations.' });
+    if (!isNamed) {
+      const fix = 'Give --train_file, a file of conversations, or --data_dir, the MedVision data folder, with task lists.';
+      found.push({ state: 'open', about, text: 'no --train_file and no --data_dir', fix });
+    } else if (tasks.length > 0) found.push({ state: 'missing', about, text: 'task lists without --data_dir', fix: 'Give --data_dir, the MedVision data folder, or a hub data set.' });
     return found;
   }
-  if (!(await platform.isDirectory(dir))) return [...found, await hubData(platform, hub, dir)];
+  const unnamed: Finding[] = [];
+  if (!isNamed) {
+    const fix = 'Name the tasks to learn by --tasks_list_json_path_AD, _detect or _TL (see node/recipes/tasks_list).';
+    unnamed.push({ state: 'open', about, text: '--data_dir without a task list', fix });
+  }
+  if (!(await platform.isDirectory(dir))) {
+    const there = await hubData(platform, hub, dir);
+    return [...found, there, ...(there.state === 'missing' ? [] : unnamed)];
+  }
   const datasets = joinPath(dir, 'Datasets');
   if (!(await platform.isDirectory(datasets))) {
     const fix = `${dir} has no folder Datasets/: put the MedVision data sets there, as Datasets/<data set>/benchmark_plan_….json.gz and the volumes; or give --data_dir a hub data set, as YongchengYAO/MedVision.`;
@@ -175,7 +222,7 @@ export async function checkData(platform: Platform, hub: HubSettings, options: O
     if (versions.length > 0) continue;
     found.push({ state: 'missing', about, text: `the ${kind} plan of ${dataset}`, fix: `The task lists need Datasets/${dataset}/benchmark_plan_${kind}_v*.json.gz in ${dir}.` });
   }
-  return found;
+  return [...found, ...unnamed];
 }
 
 async function hubData(platform: Platform, hub: HubSettings, dir: string): Promise<Finding> {
@@ -226,7 +273,7 @@ export async function checkWandb(platform: Platform, options: Options, terminal:
     const settings = await wandbSettings(platform, options, options.run_name, options.lora_checkpoint_dir);
     warnOnce(terminal, settings.warning);
     if (settings.apiKey === undefined) return isWanted ? [{ state: 'good', about, text: `${settings.mode}: no key is needed` }] : [];
-    const viewer = (await new WandbClient(settings.baseUrl, settings.apiKey, 10_000).graphql(VIEWER, {}))['viewer'];
+    const viewer = (await new WandbClient(settings.baseUrl, settings.apiKey, platform.network, 10_000).graphql(VIEWER, {}))['viewer'];
     const name = typeof viewer === 'object' && viewer !== null && 'username' in viewer ? String(viewer.username) : 'somebody';
     if (viewer !== null && viewer !== undefined) return [{ state: 'good', about, text: `${settings.baseUrl} answers; the key is of ${name}` }];
     return [{ state: isWanted ? 'missing' : 'warning', about, text: 'the key is not valid', fix: 'Run `wandb login` again, or set WANDB_API_KEY.' }];

@@ -1,13 +1,13 @@
 /** The pass over a file of rows before the first step, told to a person: a line that counts on a terminal, then what is wrong with which rows. */
 import { checkRows } from '../../src/data/checking/checkRows.ts';
 import type { CheckedRows, CheckLevel } from '../../src/data/checking/checkRows.ts';
-import { problemsText, reasonTexts, rowsText } from '../../src/data/checking/problems.ts';
+import { problemsText, reasonTexts } from '../../src/data/checking/problems.ts';
 import { RememberedPictures } from '../../src/data/checking/remembered.ts';
 import type { ScannedRow } from '../../src/data/conversations/rowFile.ts';
 import type { LabelMask, Processor } from '../../src/data/example.ts';
 import { contextLength } from '../../src/models/contextLength.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
-import { UserError } from '../../src/platform.ts';
+import { countOf, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { countText } from '../../src/track/console.ts';
 import type { Terminal } from '../../src/track/console.ts';
@@ -92,18 +92,18 @@ function decided({ options, say }: CheckContext, path: string, { rows, problems 
     return next++;
   })(0));
   if (problems.length === 0) {
-    say(`${path}: ${rowsText(rows)} checked.`);
+    say(`${path}: ${countOf(rows, 'row')} checked.`);
     return { kept, skipped: 0 };
   }
   const [first] = problems;
   // One alone is named first, where people look.
-  const text = problems.length === 1 && first ? `${first.message}\nIt is the only one of ${rowsText(rows)} that cannot be used.` : problemsText(path, rows, problems);
+  const text = problems.length === 1 && first ? `${first.message}\nIt is the only one of ${countOf(rows, 'row')} that cannot be used.` : problemsText(path, rows, problems);
   if (kept.length === 0) throw new UserError(`${text}\nNo row is left.`);
   if (options.on_bad_row === 'stop') {
     throw new UserError(`${text}\nMend ${problems.length === 1 ? 'it' : 'them'}, or leave ${problems.length === 1 ? 'it' : 'them'} out with --on_bad_row skip.`);
   }
-  say(`${text}\nLeft out, as --on_bad_row skip says; ${rowsText(kept.length)} ${kept.length === 1 ? 'remains' : 'remain'}.`);
-  const note = `${path}: ${problems.length} of ${rowsText(rows)} left out: ${reasonTexts(problems).join(', ')}.`;
+  say(`${text}\nLeft out, as --on_bad_row skip says; ${countOf(kept.length, 'row')} ${kept.length === 1 ? 'remains' : 'remain'}.`);
+  const note = `${path}: ${problems.length} of ${countOf(rows, 'row')} left out: ${reasonTexts(problems).join(', ')}.`;
   return { kept, skipped: problems.length, note };
 }
 

@@ -1,5 +1,5 @@
 /** Evaluation during training: the held-out rows and the options become the trainer's Evaluator. */
-import { UserError } from '../../src/platform.ts';
+import { countOf, UserError } from '../../src/platform.ts';
 import { RowEvaluator } from '../../src/train/evaluation.ts';
 import type { Evaluator } from '../../src/train/evaluator.ts';
 import type { RunContext } from './context.ts';
@@ -18,7 +18,7 @@ export function checkEvaluation({ options }: RunContext, { validation }: FoundRo
 export function openEvaluator({ options, terminal, say }: RunContext, { validation }: OpenRows): Evaluator | undefined {
   if (validation === undefined || options.eval_strategy === 'no') return undefined;
   const asked = options.eval_generate > 0 && validation.question ? `, ${options.eval_generate} of each task also answered` : '';
-  say(`${validation.length} rows held out for evaluation${asked}.`);
+  say(`${countOf(validation.length, 'row')} held out for evaluation${asked}.`);
   const takers = [['wandb', 'W&B'], ['tensorboard', 'TensorBoard']] as const;
   const asking = takers.flatMap(([name, shown]) => (options.report_to.includes(name) ? [shown] : []));
   if (!options.track_pictures && asking.length > 0 && options.eval_generate > 0) {

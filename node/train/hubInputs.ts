@@ -50,12 +50,12 @@ export async function adapterFolder(context: FetchContext, flag: string, text: s
 export async function dataFolder(
   context: FetchContext,
   text: string,
-  { tasks, split, plannerVersion }: { tasks: readonly MedvisionTask[]; split: 'train' | 'test'; plannerVersion: string | null },
+  request: { tasks: readonly MedvisionTask[]; split: 'train' | 'test'; plannerVersion: string | null; withLandmarks?: boolean },
 ): Promise<string> {
   return localOr(context, '--data_dir', text, 'the MedVision data folder, or a hub data set as YongchengYAO/MedVision,', async (id) => {
     const { platform } = context;
-    const request = { ...id, tasks, split, plannerVersion: plannerVersion ?? undefined };
-    return (await fetchDataset(platform, await hubOf(context), request, hooks(context, id.id))).dir;
+    const wanted = { ...id, ...request, plannerVersion: request.plannerVersion ?? undefined };
+    return (await fetchDataset(platform, await hubOf(context), wanted, hooks(context, id.id))).dir;
   });
 }
 
@@ -91,7 +91,7 @@ const LISTS = [
 ] as const satisfies readonly [TaskFamily, keyof Options][];
 
 /** The options with `--init_adapter` and `--data_dir` as folders. */
-export async function fetchInputs(context: FetchContext & { readonly options: Options }): Promise<Options> {
+export async function fetchInputs(context: FetchContext & { readonly options: Options }, { withLandmarks = false } = {}): Promise<Options> {
   const options = { ...context.options };
   if (options.init_adapter !== null) options.init_adapter = await adapterFolder(context, '--init_adapter', options.init_adapter);
   if (options.data_dir === null) return options;
@@ -102,7 +102,7 @@ export async function fetchInputs(context: FetchContext & { readonly options: Op
   }
   // Without task lists the folder is only a place, which whoever reads it checks.
   if (tasks.length > 0 && !options.merge_only) {
-    options.data_dir = await dataFolder(context, options.data_dir, { tasks, split: 'train', plannerVersion: options.planner_version });
+    options.data_dir = await dataFolder(context, options.data_dir, { tasks, split: 'train', plannerVersion: options.planner_version, withLandmarks });
   }
   return options;
 }

@@ -1,7 +1,7 @@
 /** `--merge_model` and `--merge_only`: the adapter a run has left becomes part of its base model. */
 import { checkMergeOutput, mergeAdapter } from '../../src/train/merge.ts';
 import { listCheckpoints } from '../../src/train/checkpointFolder.ts';
-import { joinPath, UserError } from '../../src/platform.ts';
+import { countOf, joinPath, UserError } from '../../src/platform.ts';
 import type { Options } from '../../src/options.ts';
 import type { RunContext } from './context.ts';
 
@@ -43,7 +43,7 @@ export async function mergeInto({ platform, options, stop, say, terminal }: RunC
     // Told even where figures are not wanted: what is wrong with a model must not be missed.
     for (const warning of warnings) terminal.write(`Warning: ${warning}\n`);
     if (untied) say('The head was trained apart from the embedding: the merged config.json has tie_word_embeddings false.');
-    say(`Merged model: ${out} (${files === 1 ? 'one file' : `${files} files`}, ${gigabytes(bytes)}, ${((Date.now() - startedAt) / 1000).toFixed(1)} s).`);
+    say(`Merged model: ${out} (${countOf(files, 'file')}, ${gigabytes(bytes)}, ${((Date.now() - startedAt) / 1000).toFixed(1)} s).`);
     return out;
   } catch (error) {
     if (!stop.aborted) throw error;

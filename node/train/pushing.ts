@@ -13,7 +13,7 @@ import { createRepo, uploadFiles, whoAmI } from '../../src/hub/upload.ts';
 import type { UploadFile } from '../../src/hub/upload.ts';
 import { definitions } from '../../src/options.ts';
 import type { Definition, Options } from '../../src/options.ts';
-import { joinPath, lastName, UserError } from '../../src/platform.ts';
+import { countOf, joinPath, lastName, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { readTrainerState, TRAINER_STATE } from '../../src/train/checkpointFolder.ts';
 import type { TrainerState } from '../../src/train/checkpointFolder.ts';
@@ -186,7 +186,7 @@ async function dataLines(platform: Platform, options: Options): Promise<string[]
     const path = options[list];
     if (path === null) continue;
     const names = (await readTaskList(platform, path, family).catch(() => [])).map(({ name }) => name);
-    lines.push(`${family}: ${names.length} tasks (${names.slice(0, 30).join(', ')}${names.length > 30 ? ', …' : ''})`);
+    lines.push(`${family}: ${countOf(names.length, 'task')} (${names.slice(0, 30).join(', ')}${names.length > 30 ? ', …' : ''})`);
   }
   return lines;
 }

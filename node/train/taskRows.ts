@@ -9,7 +9,7 @@ import { checkIdentity, coversImages, missingShards, prepareFolder } from '../..
 import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import { imageStorage, modelIdentity, preparedFolder, preparedIdentity } from '../../src/data/prepared/settings.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
-import { joinPath } from '../../src/platform.ts';
+import { countOf, joinPath } from '../../src/platform.ts';
 import { countText, durationText } from '../../src/track/console.ts';
 import { preparedRows, sampleRows } from '../../src/train/sources.ts';
 import { openDataWorkers, workerCount } from '../workers/pool.ts';
@@ -129,16 +129,16 @@ async function prepare(context: RunContext, base: string): Promise<PreparedSet |
       onProgress: (rows) => {
         done += rows;
         if (terminal.isTty) terminal.write(`\r\x1b[KPreparing rows: ${countText(done)} of ${countText(total)}`);
-        else if (Math.floor((10 * done) / total) > Math.floor((10 * (done - rows)) / total) && done < total) say(`${countText(done)} of ${countText(total)} rows prepared.`);
+        else if (Math.floor((10 * done) / total) > Math.floor((10 * (done - rows)) / total) && done < total) say(`${countText(done)} of ${countText(total)} ${total === 1 ? 'row' : 'rows'} prepared.`);
       },
     });
     if (terminal.isTty) terminal.write('\r\x1b[K');
     if (prepared === undefined) {
-      say(`Stopped; ${done} of ${total} rows are prepared, and the same command goes on from there.`);
+      say(`Stopped; ${done} of ${countOf(total, 'row')} ${done === 1 ? 'is' : 'are'} prepared, and the same command goes on from there.`);
       return undefined;
     }
     const { manifest, isReused, keptRows } = prepared;
-    const kept = !isReused && keptRows > 0 ? `, ${keptRows} rows of them from a run before` : '';
+    const kept = !isReused && keptRows > 0 ? `, ${countOf(keptRows, 'row')} of them from a run before` : '';
     say(`Prepared data: ${dir}, ${summary(manifest)} in ${durationText((performance.now() - startedAt) / 1000)}${kept}.`);
     return await PreparedSet.open(platform, dir);
   } finally {

@@ -2,7 +2,7 @@
  * A conversation as token ids, and which of them carry a label: what the processors of all families share. A processor says what stands for an image in
  * the text; the template, the one <bos>, and the two label masks are the same for all.
  */
-import { joinPath, UserError } from '../platform.ts';
+import { countOf, joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { assistantSpans, ChatTemplate, tokenRanges } from './chat.ts';
 import type { Span } from './chat.ts';
@@ -42,7 +42,7 @@ export function conversationName({ id }: Conversation): string {
 export function checkImageCount(conversation: Conversation, images: number): void {
   const parts = conversation.messages.flatMap((m) => (typeof m.content === 'string' ? [] : m.content.filter((part) => part.type === 'image'))).length;
   if (parts === images) return;
-  throw new UserError(`${conversationName(conversation)}: its messages have ${parts} image parts, ${images} images were given. Give one for each part.`);
+  throw new UserError(`${conversationName(conversation)}: its messages have ${countOf(parts, 'image part')}, ${countOf(images, 'image')} ${images === 1 ? 'was' : 'were'} given. Give one for each part.`);
 }
 
 export function conversationTokens(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {

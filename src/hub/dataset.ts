@@ -7,7 +7,7 @@ import type { PlanKind, SampleSplit } from '../data/medvision/plan.ts';
 import { scanOf } from '../data/medvision/samples.ts';
 import type { TaskScan } from '../data/medvision/samples.ts';
 import type { MedvisionTask } from '../data/medvision/tasks.ts';
-import { UserError } from '../platform.ts';
+import { countOf, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import type { FetchedFolder } from './modelFiles.ts';
 import { HubError } from './request.ts';
@@ -26,6 +26,8 @@ export interface DatasetRequest {
   split?: SampleSplit;
   /** Default: the newest plan. */
   plannerVersion?: string | undefined;
+  /** The landmarks as well, where the data set has them: training does without, drawing does not. */
+  withLandmarks?: boolean | undefined;
 }
 
 /** @throws UserError in words */
@@ -42,9 +44,16 @@ export async function fetchDataset(platform: Platform, settings: HubSettings, re
   await snapshot.fetch(plans);
 
   const volumes = new Set<string>();
-  for (const own of groups.values()) for (const file of await volumesOf(platform, snapshot.dir, own, request)) volumes.add(file);
+  const landmarks = new Set<string>();
+  for (const own of groups.values()) {
+    for (const info of await casesOf(platform, snapshot.dir, own, request)) {
+      volumes.add(info.imageFile);
+      if (info.landmarkFile !== undefined) landmarks.add(info.landmarkFile);
+    }
+  }
   const found = await snapshot.info([...volumes]);
   if (found.length < volumes.size) throw missingVolumes(snapshot, volumes, found);
+  if (request.withLandmarks === true && landmarks.size > 0) found.push(...(await snapshot.info([...landmarks])));
   await snapshot.fetch(found);
   await snapshot.finish();
   return { id, commit: snapshot.commit, dir: snapshot.dir };
@@ -69,8 +78,13 @@ async function planFile(snapshot: Snapshot, dataset: string, kind: PlanKind, wan
   throw new UserError(`${place}: ${folder}/benchmark_plan_${kind}_v${wanted ?? '*'}.json.gz expected, ${there}. Check the task list${wanted === undefined ? '' : ' and --planner_version'}.`);
 }
 
-/** Relative paths of the volumes that have slices of these tasks (of one plan). */
-async function volumesOf(platform: Platform, dir: string, tasks: readonly MedvisionTask[], { split, plannerVersion }: DatasetRequest): Promise<string[]> {
+/** Relative paths of the files of those volumes that have slices of these tasks (of one plan). */
+async function casesOf(
+  platform: Platform,
+  dir: string,
+  tasks: readonly MedvisionTask[],
+  { split, plannerVersion }: DatasetRequest,
+): Promise<{ imageFile: string; landmarkFile: string | undefined }[]> {
   const [first] = tasks;
   if (first === undefined) return [];
   const plan = await openPlan(platform, dir, first.dataset, first.planKind, plannerVersion);
@@ -82,9 +96,9 @@ async function volumesOf(platform: Platform, dir: string, tasks: readonly Medvis
     lists.set(`${task.id} ${own}`, list);
     list.tasks.push(task);
   }
-  const files: string[] = [];
+  const files: { imageFile: string; landmarkFile: string | undefined }[] = [];
   for await (const { wanted, item } of planCases(platform, plan, [...lists.values()])) {
-    if (wanted.tasks.some(({ sliceDim }) => item.slices(sliceDim).length > 0)) files.push(item.info.imageFile);
+    if (wanted.tasks.some(({ sliceDim }) => item.slices(sliceDim).length > 0)) files.push({ imageFile: item.info.imageFile, landmarkFile: item.info.landmarkFile });
   }
   return files;
 }
@@ -96,5 +110,5 @@ function missingVolumes({ repo, dir, isOffline }: Snapshot, wanted: ReadonlySet<
   const advice = isOffline
     ? 'Run once with a network, without --offline true or HF_HUB_OFFLINE.'
     : "It may hold the annotations only, because the volumes' licence keeps them elsewhere: fetch those from their own source into a folder that has Datasets/, with the plans, and give that as --data_dir.";
-  return new UserError(`${place} has ${there.size} of the ${wanted.size} volumes that the tasks need; missing are ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}. ${advice}`);
+  return new UserError(`${place} has ${there.size} of the ${countOf(wanted.size, 'volume')} that the tasks need; missing are ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}. ${advice}`);
 }

@@ -3,11 +3,11 @@
  * remains becomes a UserError in words. The token goes to the endpoint itself and never to where it redirects; no message shows a token or the
  * query of a signed address.
  */
-import { UserError } from '../platform.ts';
+import { countOf, NetworkError, UserError } from '../platform.ts';
 import { redact } from '../track/secrets.ts';
 import type { Repo, HubSettings } from './settings.ts';
 
-/** An answer that is an error; `status` 0 where none came. */
+/** An answer that is an error; `status` 0 where none came, -1 where none will until a setting is changed. */
 export class HubError extends UserError {
   readonly status: number;
   /** The hub's X-Error-Code, as RepoNotFound, GatedRepo. */
@@ -110,7 +110,7 @@ export function waitBefore(settings: HubSettings, tried: number, error: HubError
   const asked = error.cause instanceof RetryLater ? error.cause.ms : undefined;
   if (asked === undefined) return backoff(settings, tried);
   if (asked > settings.times.maxWaitMs) {
-    throw new HubError(`${error.message} It asks to wait ${Math.ceil(asked / 60_000)} minutes; try again then.`, error.status, error.code);
+    throw new HubError(`${error.message} It asks to wait ${countOf(Math.ceil(asked / 60_000), 'minute')}; try again then.`, error.status, error.code);
   }
   return Math.max(asked, settings.times.backoffMs / 4);
 }
@@ -127,10 +127,15 @@ class RetryLater extends Error {
 /** Any failure of a request as a HubError without secrets. */
 export function inWords(cause: unknown, settings: HubSettings, action: string): HubError {
   if (cause instanceof HubError) return cause;
+  if (cause instanceof UserError) return new HubError(`Cannot ${action}: ${cause.message}`, -1, 'Network', { cause });
+  const offline = 'with the files in the cache, HF_HUB_OFFLINE=1 works without a network.';
+  if (cause instanceof NetworkError) {
+    const words = `${settings.endpoint} cannot be reached: ${redact(cause.message)}. ${cause.fix} HF_ENDPOINT names another hub; ${offline}`;
+    return new HubError(`Cannot ${action}: ${words}`, cause.isLasting ? -1 : 0, 'Network');
+  }
   const isTimeout = cause instanceof Error && (cause.name === 'TimeoutError' || cause.name === 'AbortError');
   const words = isTimeout ? `${settings.endpoint} does not answer` : `${settings.endpoint} cannot be reached (${redact(reasons(cause))})`;
-  const hint = settings.networkHint === undefined ? '' : ` ${settings.networkHint}`;
-  return new HubError(`Cannot ${action}: ${words}. Check the network and HF_ENDPOINT; with the files in the cache, HF_HUB_OFFLINE=1 works without a network.${hint}`, 0);
+  return new HubError(`Cannot ${action}: ${words}. Check the network (HTTPS_PROXY where it has a proxy) and HF_ENDPOINT; ${offline}`, 0);
 }
 
 /** "fetch failed" alone says nothing; its cause says ECONNREFUSED. */
@@ -155,7 +160,7 @@ export async function send(settings: HubSettings, path: string, request: HubRequ
     const isHub = url.origin === new URL(settings.endpoint).origin;
     const headers = url.origin === first ? { ...request.headers } : withoutCredentials(request.headers);
     if (isHub && settings.token !== undefined) headers['Authorization'] = `Bearer ${settings.token}`;
-    const response = await fetch(url, {
+    const response = await settings.fetch(url, {
       method,
       headers,
       signal,

@@ -3,7 +3,7 @@
  * that joins them. A part that fails is sent again by itself; addresses that have expired are asked for anew, and an object that the
  * server has by then is done.
  */
-import { UserError } from '../platform.ts';
+import { countOf, UserError } from '../platform.ts';
 import { backoff, inWords, pause, requestJson, send } from './request.ts';
 import { HubError } from './request.ts';
 import type { HubSettings, Repo } from './settings.ts';
@@ -121,7 +121,7 @@ async function sendParts(
   const action = `upload ${object.path} to ${target.repo.id}`;
   const numbers = Object.keys(upload.header).filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(a) - Number(b));
   if (numbers.length !== Math.ceil(object.blob.size / partBytes)) {
-    throw new HubError(`Cannot ${action}: the hub gives ${numbers.length} addresses for ${Math.ceil(object.blob.size / partBytes)} parts.`, 0);
+    throw new HubError(`Cannot ${action}: the hub gives ${countOf(numbers.length, 'address', 'addresses')} for ${countOf(Math.ceil(object.blob.size / partBytes), 'part')}.`, 0);
   }
   // A new batch call may begin a new upload, whose parts are its own: the address without its signature tells.
   const place = (href: string): string => new URL(href).pathname + (new URL(href).searchParams.get('uploadId') ?? '');

@@ -3,7 +3,7 @@
  * so that `hf auth login` and HF_HOME mean the same here and there.
  */
 import { joinPath, UserError } from '../platform.ts';
-import type { Platform } from '../platform.ts';
+import type { Network, Platform } from '../platform.ts';
 import { plainHttpWarning } from '../track/plainHttp.ts';
 import { keepSecret, redact } from '../track/secrets.ts';
 
@@ -37,17 +37,20 @@ export interface HubSettings {
   /** The folder with `models--org--name`; undefined where there is none (a browser names its own). */
   cacheDir: string | undefined;
   times: HubTimes;
-  /** Added to messages about a network that does not work. */
-  networkHint?: string;
   /** For the user, before anything is sent: the token would go unencrypted. */
   warning?: string;
+  /** How requests leave: the platform's way, or the global fetch. */
+  fetch: Network['fetch'];
 }
 
 const DEFAULT_ENDPOINT = 'https://huggingface.co';
 export const DEFAULT_TIMES: HubTimes = { stallMs: 30_000, backoffMs: 1_000, maxWaitMs: 300_000, attempts: 6 };
 
 /** What a page or a script gives in place of environment variables. @throws UserError for an endpoint or token that cannot be used; it never shows either */
-export function hubSettings(given: { endpoint?: string; token?: string; cacheDir?: string; isOffline?: boolean; times?: Partial<HubTimes> }): HubSettings {
+export function hubSettings(
+  given: { endpoint?: string; token?: string; cacheDir?: string; isOffline?: boolean; times?: Partial<HubTimes> },
+  platform: Pick<Platform, 'network'> = {},
+): HubSettings {
   return {
     endpoint: checkedEndpoint(given.endpoint ?? DEFAULT_ENDPOINT, 'the hub endpoint'),
     token: given.token === undefined ? undefined : checkedToken(given.token, 'the hub token'),
@@ -55,6 +58,7 @@ export function hubSettings(given: { endpoint?: string; token?: string; cacheDir
     isOffline: given.isOffline ?? false,
     cacheDir: given.cacheDir,
     times: { ...DEFAULT_TIMES, ...given.times },
+    fetch: fetchOf(platform),
   };
 }
 
@@ -68,9 +72,7 @@ export async function hubSettingsFromEnv(platform: Platform): Promise<HubSetting
   const { token, source } = await findToken(platform, env, path('HF_TOKEN_PATH') ?? below(hfHome, 'token'));
   const endpoint = checkedEndpoint(env('HF_ENDPOINT') ?? DEFAULT_ENDPOINT, 'HF_ENDPOINT');
   const warning = token === undefined ? undefined : plainHttpWarning('HF_ENDPOINT', endpoint, `the token of ${source ?? 'HF_TOKEN'}`);
-  const isProxyUnused = platform.name === 'node' && (env('HTTPS_PROXY') ?? env('https_proxy')) !== undefined && env('NODE_USE_ENV_PROXY') === undefined;
   return {
-    ...(isProxyUnused && { networkHint: 'HTTPS_PROXY is set, which Node uses from version 24 on, with NODE_USE_ENV_PROXY=1; Deno and Bun use it by themselves.' }),
     ...(warning !== undefined && { warning }),
     endpoint,
     token,
@@ -81,7 +83,13 @@ export async function hubSettingsFromEnv(platform: Platform): Promise<HubSetting
       ...DEFAULT_TIMES,
       stallMs: seconds(env('HF_HUB_DOWNLOAD_TIMEOUT')) ?? DEFAULT_TIMES.stallMs,
     },
+    fetch: fetchOf(platform),
   };
+}
+
+function fetchOf({ network }: Pick<Platform, 'network'>): Network['fetch'] {
+  // Called late: a page may put its own in the place of the global one.
+  return network === undefined ? (url, init) => fetch(url, init) : (url, init) => network.fetch(url, init);
 }
 
 async function findToken(

@@ -3,6 +3,7 @@
  * file or a pipe: a line for every row of figures. Both end in a table. Text goes through a Terminal, so that Node, a worker and a test
  * look alike; there are no colours, so that nothing needs to be switched off.
  */
+import { countOf } from '../platform.ts';
 import { redact } from './secrets.ts';
 import type { Progress, Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
@@ -22,8 +23,12 @@ export class ConsoleTracker implements Tracker {
   readonly #terminal: Terminal;
   readonly #now: () => number;
   #total = 0;
-  #first = 0;
   #startedAt = 0;
+  /** When the last step or row came, and the time of training that evaluations have taken, in ms. */
+  #heardAt = 0;
+  #pausedMs = 0;
+  /** `#pausedMs` and the step when the first step was over. */
+  #afterFirst: { pausedMs: number; step: number } | undefined;
   #drawnAt = -Infinity;
   #barShown = false;
   #latest: Progress = { step: 0, tokens: 0, peakBytes: 0 };
@@ -39,25 +44,31 @@ export class ConsoleTracker implements Tracker {
 
   start(run: RunInfo): Promise<void> {
     this.#total = run.totalSteps;
-    this.#first = run.firstStep;
-    this.#startedAt = this.#now();
+    this.#startedAt = this.#heardAt = this.#now();
     this.#latest = { step: run.firstStep, tokens: 0, peakBytes: 0 };
-    this.#points = [{ time: this.#startedAt, step: run.firstStep, tokens: 0 }];
-    const facts = Object.entries(run.facts).map(([name, value]): [string, string] => [name, figureText(name, value)]);
-    this.#terminal.write(redact(`${run.name}: ${run.totalSteps} steps\n${table(facts)}`));
+    // The steps stand in the line above.
+    const facts = Object.entries(run.facts).filter(([name]) => name !== 'steps').map(([name, value]): [string, string] => [name, figureText(name, value)]);
+    this.#terminal.write(redact(`${run.name}: ${countOf(run.totalSteps, 'step')}\n${table(facts)}`));
     this.#draw();
     return Promise.resolve();
   }
 
   progress(now: Progress): void {
     this.#latest = now;
-    this.#points.push({ time: this.#now(), step: now.step, tokens: now.tokens });
-    // The first step compiles pipelines; once others are done it would only make the estimate too long.
-    if (this.#points.length > WINDOW_STEPS || (this.#points.length > 2 && this.#points[0]?.step === this.#first)) this.#points.shift();
+    this.#heardAt = this.#now();
+    // The first step compiles pipelines, so that time is measured from its end on; before the second there is no estimate.
+    this.#afterFirst ??= { pausedMs: this.#pausedMs, step: now.step };
+    this.#points.push({ time: this.#heardAt - this.#pausedMs, step: now.step, tokens: now.tokens });
+    if (this.#points.length > WINDOW_STEPS) this.#points.shift();
     if (this.#now() - this.#drawnAt >= REDRAW_MS || now.step === this.#total) this.#draw();
   }
 
   log(row: Row, step: number): Promise<void> {
+    if (!('loss' in row)) {
+      const now = this.#now();
+      this.#pausedMs += now - this.#heardAt;
+      this.#heardAt = now;
+    }
     if (typeof row.loss === 'number') this.#losses.push({ step, loss: row.loss });
     if (this.#terminal.isTty && 'loss' in row) {
       this.#row = row;
@@ -123,12 +134,17 @@ export class ConsoleTracker implements Tracker {
     return `${head}${bar}${tail}`.slice(0, Math.max(0, width));
   }
 
-  /** Time left, tokens a second, memory: the most wanted first. */
+  /**
+   * Time left, tokens a second, memory: the most wanted first. Evaluations count by their share of the steps so far, and not where they happen
+   * to fall into the window: there they would count several times, or not at all.
+   */
   #speed(): string[] {
     const [from, to] = [this.#points[0], this.#points.at(-1)];
     const figures: string[] = [];
     if (from && to && to.step > from.step && to.time > from.time) {
-      const perStep = (to.time - from.time) / 1000 / (to.step - from.step);
+      const since = this.#afterFirst ?? { pausedMs: this.#pausedMs, step: to.step };
+      const pausePerStep = (this.#pausedMs - since.pausedMs) / Math.max(1, to.step - since.step);
+      const perStep = ((to.time - from.time) / (to.step - from.step) + pausePerStep) / 1000;
       figures.push(`${durationText(perStep * (this.#total - to.step))} left`);
       if (to.tokens > from.tokens) figures.push(`${countText(((to.tokens - from.tokens) * 1000) / (to.time - from.time))} tok/s`);
     }

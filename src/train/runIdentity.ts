@@ -5,7 +5,7 @@
 import { sha256Hex } from '../data/prepared/identity.ts';
 import type { LoraConfig } from '../io/peftConfig.ts';
 import { WEIGHTS_INDEX } from '../io/modelFolder.ts';
-import { joinPath, UserError } from '../platform.ts';
+import { countOf, joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { learningRateAt } from './schedule.ts';
 import type { Schedule, SchedulerType } from './schedule.ts';
@@ -107,11 +107,11 @@ export function checkSameRun(saved: RunIdentity, now: RunIdentity, from: string)
 export function changedSettings(saved: RunSettings, now: RunSettings, step: number, from: string): string[] {
   const notes: string[] = [];
   if (now.totalSteps < step) {
-    throw new UserError(`${from} has done ${step} steps, and --max_steps or --epoch ends the run at ${now.totalSteps}. Raise it, or resume from an earlier checkpoint.`);
+    throw new UserError(`${from} has done ${countOf(step, 'step')}, and --max_steps or --epoch ends the run at ${now.totalSteps}. Raise it, or resume from an earlier checkpoint.`);
   }
   if (saved.batchSize !== now.batchSize) {
     notes.push(
-      `micro-batches of ${now.batchSize} in place of ${saved.batchSize} rows, with as many rows a step: sums are rounded and dropout is drawn otherwise than before`,
+      `micro-batches of ${now.batchSize} in place of ${countOf(saved.batchSize, 'row')}, with as many rows a step: sums are rounded and dropout is drawn otherwise than before`,
     );
   }
   const before = learningRateAt(step, schedule(saved));

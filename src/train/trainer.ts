@@ -223,7 +223,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
     for (const text of around.leftOut?.notes ?? []) await warn(text);
     for (const note of notes) await warn(`Not as it would have been without the break: ${note}.`);
     if (plan.totalSteps <= schedule.warmupSteps && schedule.scheduler !== 'constant') {
-      await warn(`All ${plan.totalSteps} steps are warm-up, the first at learning rate 0; lower --warmup_ratio or train longer.`);
+      await warn(`${plan.totalSteps === 1 ? 'The only step is' : `All ${plan.totalSteps} steps are`} warm-up, the first at learning rate 0; lower --warmup_ratio or train longer.`);
     }
     device.pool.resetPeak();
 

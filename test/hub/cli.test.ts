@@ -41,6 +41,8 @@ function run(flags: Flags, env: Record<string, string> = {}, program = 'train', 
   return runWithHub(hub, home, flags, { env, program, ...(meanwhile && { meanwhile }) });
 }
 
+const LIST = join(repository, 'node/sample/tasks_list/tasks_MedVision-AD__train_SFT.json');
+
 const SHORT: Flags = {
   base_model_hf: 'org/tiny', lora_r: 2, target_modules: 'q_proj', per_device_train_batch_size: 1, gradient_accumulation_steps: 1, max_steps: 2, save_steps: 1, logging_steps: 1,
   max_pixels: 3136,
@@ -185,9 +187,11 @@ describe('train', () => {
 describe('setup', () => {
   const sample = join(repository, 'node/sample');
   it('says that all is there, for a model and a data set of the hub, and writes no token', async () => {
-    const ended = await run({ base_model_hf: 'org/tiny', data_dir: 'org/MedMini', per_device_train_batch_size: 1, lora_checkpoint_dir: at('out-setup') }, {}, 'setup');
+    hub.add('model', 'org/adapter', { 'adapter_config.json': '{}', 'adapter_model.safetensors': 'x' });
+    const flags = { base_model_hf: 'org/tiny', data_dir: 'org/MedMini', init_adapter: 'org/adapter', tasks_list_json_path_AD: LIST, per_device_train_batch_size: 1 };
+    const ended = await run({ ...flags, lora_checkpoint_dir: at('out-setup') }, {}, 'setup');
     expect(ended.code).toBe(0);
-    for (const part of [/✓ Model +org\/tiny: qwen2_5_vl, \d+k parameters.* to fetch from/, /Memory +about [\d.]+ MiB for 1 row/, /hub data set org\/MedMini/, /HF_TOKEN is of tester/, /Ready to train\./]) {
+    for (const part of [/✓ Model +org\/tiny: qwen2_5_vl, \d+k parameters.* to fetch from/, /Memory +about [\d.]+ MiB for 1 row/, /hub data set org\/MedMini/, /✓ Adapter +hub adapter org\/adapter at/, /HF_TOKEN is of tester/, /Ready to train\./]) {
       expect(ended.output).toMatch(part);
     }
     expect(readdirSync(join(home, 'hub/models--org--tiny/blobs')).length).toBe(1);
@@ -205,8 +209,57 @@ describe('setup', () => {
     expect(missing).toMatch(/WANDB_API_KEY/);
     const lists = await run({ data_dir: at('rows.jsonl'), tasks_list_json_path_AD: join(sample, 'none.json') }, {}, 'setup');
     expect(lists.code).toBe(1);
-    const help = await run({}, {}, 'setup');
-    expect(help.output).toContain('Give --data_dir');
+    const adapter = await run({ base_model_hf: 'org/tiny', train_file: at('rows.jsonl'), init_adapter: 'org/tiny' }, {}, 'setup');
+    expect(adapter.output).toMatch(/Adapter: org\/tiny has no adapter_config\.json/);
+    expect(adapter.code).toBe(1);
+  });
+
+  it('never ends in "Ready" while model or data are not named', async () => {
+    const rows = { train_file: at('rows.jsonl') };
+    const model = { base_model_hf: 'org/tiny' };
+    const told: [Flags, RegExp][] = [
+      [{}, /Still to be named:\n {2}1\. Model: Give --base_model_hf.*\n {2}2\. Data: Give --train_file.*[^]*This machine can train\. .*: name the model and the data, and/],
+      [rows, /name the model, and/],
+      [model, /name the data, and/],
+      [{ ...model, data_dir: 'org/MedMini' }, /Data: Name the tasks to learn by --tasks_list[^]*name the data, and/],
+      [{ ...model, tasks_list_json_path_AD: LIST }, /Data: Give --data_dir[^]*Not ready yet/],
+      [{ ...model, skip_process_dataset: true, prepared_ds_dir: at('none') }, /no prepared folder[^]*Not ready yet/],
+    ];
+    for (const [flags, words] of told) {
+      const ended = await run(flags, {}, 'setup');
+      expect(ended.output).toMatch(words);
+      expect(ended.output).not.toContain('Ready');
+      expect(ended.code).toBe(1);
+    }
+    const ready = await run({ ...model, ...rows, per_device_train_batch_size: 1 }, {}, 'setup');
+    expect(ready.output).toMatch(/Ready to train\.\n$/);
+    expect(ready.code).toBe(0);
+  });
+});
+
+describe('inspect', () => {
+  const inspect = (words: readonly string[], env: Record<string, string> = {}): Promise<{ code: number; output: string }> =>
+    new Promise((done) => {
+      const own = { ...process.env, HF_ENDPOINT: hub.endpoint, HF_HOME: home, HF_TOKEN: TOKEN, ...env };
+      execFile(process.execPath, [join(repository, 'dist/inspect.js'), ...words], { env: own }, (error, stdout, stderr) => {
+        done({ code: error === null ? 0 : Number(error.code), output: stdout + stderr });
+      });
+    });
+
+  it('takes model and data set of the hub, as training does', async () => {
+    const page = at('hub.html');
+    const ended = await inspect(['org/MedMini', '--tasks_list_json_path_AD', LIST, '--base_model_hf', 'org/tiny', '--samples', '2', '--out', page]);
+    expect(ended.output).toMatch(/hub\.html: 6 rows of 6 tasks/);
+    expect(ended.code).toBe(0);
+    expect(readFileSync(page, 'utf8')).toContain('org/tiny');
+    expect((await inspect([at('rows.jsonl'), '--base_model_hf', 'org/tiny', '--samples', '1', '--out', at('hub2.html')])).code).toBe(0);
+  });
+
+  it('says what a hub data set needs, and what is neither', async () => {
+    expect(await inspect(['org/MedMini'])).toMatchObject({ code: 2, output: expect.stringMatching(/give task lists by --tasks_list_json_path_AD/) as string });
+    expect(await inspect(['./no/such'])).toMatchObject({ code: 2, output: expect.stringMatching(/there is no such file or folder/) as string });
+    const none = await inspect([at('rows.jsonl'), '--base_model_hf', 'org/none', '--out', at('hub3.html')]);
+    expect(none).toMatchObject({ code: 1, output: expect.stringMatching(/--base_model_hf org\/none is no folder here, so it was looked for on the hub/) as string });
   });
 });
 

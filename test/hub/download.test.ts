@@ -263,7 +263,7 @@ describe('what users are told', () => {
     ['weights of another format', () => (hub.add('model', 'org/model', { 'config.json': '{}', 'pytorch_model.bin': 'x' }), fetchIt()), /org\/model has no model\.safetensors\. Its weights are in pytorch_model\.bin/],
     ['an adapter for a model', () => (hub.add('model', 'org/model', { 'adapter_config.json': '{}' }), fetchIt()), /is a LoRA adapter, not a model: give it as --init_adapter/],
     ['a model for an adapter', () => (hub.add('model', 'org/model', MODEL), fetchAdapter(nodePlatform, settings(), { id: 'org/model' })), /org\/model has no adapter_config\.json\. It is not a PEFT adapter/],
-    ['no network', () => ((hub.isDown = true), fetchIt()), /cannot be reached.*Check the network and HF_ENDPOINT/],
+    ['no network', () => ((hub.isDown = true), fetchIt()), /cannot be reached.*Check the network .*and HF_ENDPOINT/],
     ['a file that leads out of the cache', () => (hub.add('model', 'org/model', { 'config.json': '{}', '..\\evil.json': '{}' }), fetchIt()), /leads out of its folder/],
   ])('%s', async (_, act, words) => {
     const error: unknown = await act().then(() => undefined, (cause: unknown) => cause);

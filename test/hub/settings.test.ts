@@ -45,8 +45,6 @@ describe('the environment', () => {
       endpoint: 'https://hub.example/x', isOffline: true, times: { ...DEFAULT_TIMES, stallMs: 5000 },
     });
     expect(await settings({ TRANSFORMERS_OFFLINE: '1' })).toMatchObject({ endpoint: 'https://huggingface.co', isOffline: true });
-    expect((await settings({ HTTPS_PROXY: 'http://proxy' })).networkHint).toMatch(/NODE_USE_ENV_PROXY=1/);
-    expect((await settings({ HTTPS_PROXY: 'http://proxy', NODE_USE_ENV_PROXY: '1' })).networkHint).toBeUndefined();
     await expect(settings({ HF_ENDPOINT: 'hub.example' })).rejects.toThrow(/HF_ENDPOINT: an address such as https:\/\/huggingface\.co was expected/);
     const error: unknown = await settings({ HF_ENDPOINT: 'https://me:passw0rd@hub.example' }).catch((cause: unknown) => cause);
     expect(String(error)).toMatch(/HF_ENDPOINT holds a user name or password/);

@@ -85,8 +85,11 @@ export class TestHub {
     return hub;
   }
 
+  /** The address that it gives of itself, where that is not its port's: a proxy or an https server before it. */
+  outside: string | undefined;
+
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.hub.address() as AddressInfo).port}`;
+    return this.outside ?? `http://127.0.0.1:${(this.hub.address() as AddressInfo).port}`;
   }
 
   private get cdnEndpoint(): string {

@@ -35,7 +35,7 @@ const denoPackages = { linux: `@deno/linux-${denoCpu}-glibc`, darwin: `@deno/dar
 const bunPackages = { linux: `@oven/bun-linux-${bunCpu}`, darwin: `@oven/bun-darwin-${bunCpu}`, win32: `@oven/bun-windows-${bunCpu}` };
 const system = process.platform as keyof typeof denoPackages;
 
-function commandLine(runtime: Exclude<Runtime, 'chromium'>): [program: string, ...args: string[]] {
+export function commandLine(runtime: Exclude<Runtime, 'chromium'>): [program: string, ...args: string[]] {
   if (runtime === 'deno') return [packagedProgram([denoPackages[system]], `deno${exe}`), 'run', '-A', '--no-lock', '--unstable-webgpu'];
   if (runtime === 'bun') return [packagedProgram([bunPackages[system]], `bin/bun${exe}`), 'run'];
   return [process.execPath];

@@ -1,5 +1,6 @@
 /** The console: one line in place on a terminal, plain lines elsewhere, a table at the end. */
 import { describe, expect, it } from 'vitest';
+import { countOf } from '../../src/platform.ts';
 import { ConsoleTracker, bytesText, countText, durationText } from '../../src/track/console.ts';
 
 function screen(isTty: boolean, columns = 100) {
@@ -75,6 +76,47 @@ describe('on a terminal', () => {
   });
 });
 
+describe('the time left', () => {
+  /** Runs `events` ("step" or "evaluate", with their seconds) of a run of `total` steps. @returns what each step's bar says is left */
+  async function told(total: number, events: readonly ['step' | 'evaluate', number][], firstStep = 0): Promise<(string | undefined)[]> {
+    let time = 0;
+    const terminal = screen(true);
+    const tracker = new ConsoleTracker(terminal, () => time);
+    await tracker.start({ ...RUN, totalSteps: total, firstStep });
+    let step = firstStep;
+    const left: (string | undefined)[] = [];
+    for (const [kind, seconds] of events) {
+      time += seconds * 1000;
+      if (kind === 'evaluate') await tracker.log({ eval_loss: 1 }, step);
+      else {
+        tracker.progress({ step: ++step, tokens: 100 * step, peakBytes: 0 });
+        left.push(/ {2}(\S+(?: s)?) left/.exec(seen(terminal.text()).at(-1) ?? '')?.[1]);
+      }
+    }
+    return left;
+  }
+  const steps = (count: number, seconds = 2): ['step', number][] => Array.from({ length: count }, () => ['step', seconds]);
+
+  it('is not told before the second step, and knows nothing of compiling in the first', async () => {
+    expect(await told(10, [...steps(1, 90), ...steps(4)])).toEqual([undefined, '16 s', '14 s', '12 s', '10 s']);
+    expect(await told(110, [...steps(1, 90), ...steps(2)], 100)).toEqual([undefined, '16 s', '14 s']);
+  });
+
+  it('nor of an evaluation before it', async () => {
+    expect(await told(10, [['evaluate', 500], ...steps(1, 90), ...steps(2)])).toEqual([undefined, '16 s', '14 s']);
+  });
+
+  it('takes evaluations in by their share of the steps', async () => {
+    const events: ['step' | 'evaluate', number][] = [...steps(1, 90), ...steps(9), ['evaluate', 30], ...steps(10), ['evaluate', 30], ...steps(1)];
+    const left = await told(100, events);
+    // 2 s a step; then 30 s in some ten steps: 3 s more for each.
+    expect(left[9]).toBe('3:00');
+    expect(left[10]).toBe('7:25');
+    expect(left[19]).toBe('4:46');
+    expect(left[20]).toBe('6:35');
+  });
+});
+
 describe('elsewhere', () => {
   it('writes a line a row, without control characters', async () => {
     const terminal = screen(false);
@@ -93,6 +135,19 @@ describe('elsewhere', () => {
     await tracker.event('info', 'WANDB_API_KEY=abc');
     expect(terminal.text()).toContain('loss NaN  grad_norm Infinity');
     expect(terminal.text()).not.toContain('abc');
+  });
+});
+
+describe('counts', () => {
+  it('agree with their nouns', () => {
+    expect([0, 1, 2].map((count) => countOf(count, 'task'))).toEqual(['0 tasks', '1 task', '2 tasks']);
+    expect([0, 1, 2].map((count) => countOf(count, 'address', 'addresses'))).toEqual(['0 addresses', '1 address', '2 addresses']);
+  });
+
+  it('stand once at the top', async () => {
+    const terminal = screen(false);
+    await new ConsoleTracker(terminal, () => 0).start({ ...RUN, totalSteps: 1, facts: { rows: 1, steps: 1 } });
+    expect(terminal.text()).toBe('sft: 1 step\n  rows  1\n');
   });
 });
 

@@ -296,3 +296,22 @@ describe('offline', () => {
     }
   });
 });
+
+describe('WANDB_MODE', () => {
+  const modeOf = async (env: Record<string, string>, options: Partial<WandbOptions> = {}): Promise<string> =>
+    (await wandbSettings(platformWith({ WANDB_API_KEY: KEY, ...env }), { ...NOTHING, ...options }, 'sft', dir)).mode;
+
+  it.each([
+    ['online', 'online'], ['offline', 'offline'], ['disabled', 'disabled'], ['dryrun', 'offline'], ['run', 'online'], ['DryRun', 'offline'], ['', 'online'],
+  ])('%s is %s', async (value, mode) => {
+    expect(await modeOf({ WANDB_MODE: value })).toBe(mode);
+  });
+
+  it('what it does not know is refused with what there is; --wandb_mode and WANDB_DISABLED come before it', async () => {
+    await expect(modeOf({ WANDB_MODE: 'dry-run' })).rejects.toThrow('WANDB_MODE=dry-run: expected one of online, offline, disabled, run, dryrun.');
+    await expect(modeOf({ WANDB_MODE: 'shared' })).rejects.toThrow(/WANDB_MODE=shared: that is for several processes .* WANDB_MODE=online/);
+    expect(await modeOf({ WANDB_MODE: 'shared' }, { wandb_mode: 'offline' })).toBe('offline');
+    expect(await modeOf({ WANDB_DISABLED: 'true' })).toBe('disabled');
+    expect(await modeOf({ WANDB_DISABLED: 'false' })).toBe('online');
+  });
+});

@@ -1,4 +1,5 @@
 /** What can be wrong with a row, and how it is told: all rows together, counts by reason, the first ten by place. */
+import { countOf } from '../../platform.ts';
 import type { UserError } from '../../platform.ts';
 
 /** Each with what it is called in the counts, of one row and of several. */
@@ -22,10 +23,6 @@ export interface RowProblem {
 /** Problems told one by one. */
 const SHOWN = 10;
 
-export function rowsText(count: number): string {
-  return `${count} ${count === 1 ? 'row' : 'rows'}`;
-}
-
 /** "2 have nothing to learn", for each reason there is. */
 export function reasonTexts(problems: readonly RowProblem[]): string[] {
   return (Object.keys(REASONS) as Reason[]).flatMap((reason) => {
@@ -39,7 +36,7 @@ export function problemsText(source: string, rows: number, problems: readonly Ro
   const shown = problems.slice(0, SHOWN).map(({ message }) => `  ${message.replaceAll('\n', '\n  ')}`);
   const hidden = problems.length - shown.length;
   return [
-    `${source}: ${problems.length} of ${rowsText(rows)} cannot be used:`,
+    `${source}: ${problems.length} of ${countOf(rows, 'row')} cannot be used:`,
     ...reasonTexts(problems).map((text) => `  ${text}`),
     hidden === 0 ? 'They are:' : `The first ${shown.length} are:`,
     ...shown,

@@ -20,7 +20,7 @@ export class LandmarkLines {
   private readonly platform: Platform;
   private readonly dataDir: string;
   private readonly plannerVersion: string | undefined;
-  private readonly files = new Map<string, Promise<JsonObject>>();
+  private readonly files = new Map<string, Promise<JsonObject | undefined>>();
   private readonly keys = new Map<string, Promise<Map<string, string>>>();
 
   constructor(platform: Platform, dataDir: string, plannerVersion?: string) {
@@ -29,7 +29,7 @@ export class LandmarkLines {
     this.plannerVersion = plannerVersion;
   }
 
-  /** Empty for boxes, and where a landmark is not in the file. */
+  /** Empty for boxes, and where there is no such file, or no such landmark in it: they are only drawn. */
   async of(sample: MedvisionSample): Promise<[Point, Point][]> {
     const { annotation } = sample;
     if (annotation.kind === 'box' || sample.landmarkFile === undefined) return [];
@@ -62,7 +62,9 @@ export class LandmarkLines {
   private async points(sample: MedvisionSample, file: string, names: readonly string[]): Promise<Map<string, Point>> {
     let reading = this.files.get(file);
     if (reading === undefined) this.files.set(file, (reading = this.readFile(file)));
-    const slices = asArray((await reading)[`slice_landmarks_${'xyz'[sample.sliceDim] ?? ''}`], `${file}: slice_landmarks`);
+    const read = await reading;
+    if (read === undefined) return new Map();
+    const slices = asArray(read[`slice_landmarks_${'xyz'[sample.sliceDim] ?? ''}`], `${file}: slice_landmarks`);
     const held = slices
       .map((entry) => asObject(entry, file))
       .filter((entry) => asIndex(entry['slice_idx'], `${file}: slice_idx`) === sample.sliceIdx)
@@ -80,9 +82,10 @@ export class LandmarkLines {
     );
   }
 
-  private async readFile(file: string): Promise<JsonObject> {
+  private async readFile(file: string): Promise<JsonObject | undefined> {
     const path = joinPath(this.dataDir, file);
     await insideDataDir(this.platform, this.dataDir, path);
+    if (!(await this.platform.exists(path))) return undefined;
     const pieces: Uint8Array[] = [];
     for await (const piece of fileChunks(this.platform, path)) pieces.push(piece);
     return asObject(parseJson(new Uint8Array(await new Blob(pieces.map((piece) => piece.slice())).arrayBuffer()), path), path);

@@ -1,4 +1,5 @@
 /** What was collected, in sentences for the user: which plans, how many rows, what the filters left out and why. */
+import { countOf } from '../../platform.ts';
 import type { CollectReport } from './collect.ts';
 import type { DropReason } from './sample.ts';
 
@@ -17,8 +18,8 @@ export function reportLines({ plans, tasks, unused, notes }: CollectReport): str
   const left = [...dropped].map(([reason, count]) => `${count} for ${REASONS[reason]}`);
   return [
     ...plans.map(({ dataset, kind, version, sha256 }) => `Plan: ${dataset} ${kind} v${version}, SHA-256 ${sha256}.`),
-    `Annotations: ${found} of ${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}` + (left.length > 0 ? `; left out, as by MedVision's loader: ${left.join(', ')}.` : '.'),
-    ...(unused > 0 ? [`${unused} rows of the volumes held out for validation are in neither set.`] : []),
+    `Annotations: ${found} of ${countOf(tasks.length, 'task')}` + (left.length > 0 ? `; left out, as by MedVision's loader: ${left.join(', ')}.` : '.'),
+    ...(unused > 0 ? [`${countOf(unused, 'row')} of the volumes held out for validation ${unused === 1 ? 'is' : 'are'} in neither set.`] : []),
     ...notes.map((note) => `Note: ${note}`),
   ];
 }

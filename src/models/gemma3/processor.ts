@@ -11,7 +11,7 @@ import type { ImageSettings } from '../../data/image.ts';
 import { asObject, readJsonFile } from '../../data/jsonFile.ts';
 import { resizeImage } from '../../data/resize.ts';
 import type { Tokenizer } from '../../data/tokenizer.ts';
-import { joinPath, UserError } from '../../platform.ts';
+import { countOf, joinPath, UserError } from '../../platform.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';
 import type { PixelBounds } from '../model.ts';
 import { parseGemma3Config } from './config.ts';
@@ -113,7 +113,7 @@ export class Gemma3Processor implements Processor {
     const count = (token: number): number => tokens.ids.filter((id) => id === token).length;
     if (count(beginImageTokenId) !== images || count(imageTokenId) !== images * tokensPerSide ** 2) {
       throw new UserError(
-        `${conversationName(conversation)}: the chat template made ${count(beginImageTokenId)} places (${this.placeholder}) for ${images} images. ` +
+        `${conversationName(conversation)}: the chat template made ${countOf(count(beginImageTokenId), 'place')} (${this.placeholder}) for ${countOf(images, 'image')}. ` +
           `A text may not contain ${this.placeholder} or ${this.softToken} itself, and images belong into the user's turns.`,
       );
     }

@@ -11,7 +11,7 @@ import { asObject } from '../../data/jsonFile.ts';
 import type { ImageSettings, PatchLayout, PixelBounds } from '../../data/image.ts';
 import { resizeImage } from '../../data/resize.ts';
 import type { Tokenizer } from '../../data/tokenizer.ts';
-import { UserError } from '../../platform.ts';
+import { countOf, UserError } from '../../platform.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';
 import type { PixelBounds as PixelOverrides } from '../model.ts';
 import { parseQwen2_5VLConfig } from './config.ts';
@@ -107,7 +107,7 @@ export class Qwen2_5VLProcessor implements Processor {
     if (placeholders === images) return tokens;
     const token = this.tokenizer.tokenOf(imageTokenId) ?? '';
     throw new UserError(
-      `${conversationName(conversation)}: the chat template made ${placeholders} places (${token}) for ${images} images. ` +
+      `${conversationName(conversation)}: the chat template made ${countOf(placeholders, 'place')} (${token}) for ${countOf(images, 'image')}. ` +
         `A text may not contain ${token} itself, and images belong into the user's turns.`,
     );
   }

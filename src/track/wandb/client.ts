@@ -1,5 +1,6 @@
 /** Requests to a W&B server: GraphQL, the file stream that takes a run's lines, and uploads. What can be tried again is told apart from what cannot. */
-import { UserError } from '../../platform.ts';
+import { NetworkError, UserError } from '../../platform.ts';
+import type { Network } from '../../platform.ts';
 import { keepSecret, redact } from '../secrets.ts';
 
 /** The server did not answer, or asked to come back later: try again. */
@@ -19,9 +20,11 @@ const MAX_REDIRECTS = 4;
 export class WandbClient {
   readonly baseUrl: string;
   readonly #authorization: string;
+  readonly #network: Network;
   readonly #timeoutMs: number;
 
-  constructor(baseUrl: string, apiKey: string, timeoutMs = 20_000) {
+  constructor(baseUrl: string, apiKey: string, network: Network = { fetch: (url, init) => fetch(url, init) }, timeoutMs = 20_000) {
+    this.#network = network;
     this.baseUrl = baseUrl;
     keepSecret(apiKey);
     this.#authorization = `Basic ${btoa(`api:${apiKey}`)}`;
@@ -92,7 +95,7 @@ export class WandbClient {
   async #follow(url: string, request: RequestInit, what: string): Promise<Response> {
     const signal = AbortSignal.timeout(this.#timeoutMs);
     for (let at = new URL(url), hops = 0; ; hops++) {
-      const response = await fetch(at, { ...request, signal, redirect: 'manual' });
+      const response = await this.#network.fetch(at, { ...request, signal, redirect: 'manual' });
       const location = response.headers.get('location');
       if (response.status < 300 || response.status > 399 || location === null) return response;
       await response.body?.cancel().catch(() => undefined);
@@ -113,6 +116,8 @@ export class WandbClient {
 }
 
 function reason(error: unknown): string {
+  // The full stop comes with what the caller adds.
+  if (error instanceof NetworkError) return `${error.message}. ${error.fix.replace(/\.$/, '')}`;
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
 }

@@ -36,6 +36,8 @@ export interface WandbSettings {
 
 const RESUMES = ['allow', 'must', 'never', 'auto'] as const;
 const MODES = ['online', 'offline', 'disabled'] as const;
+/** Names of WANDB_MODE's early days, which the official client still takes. */
+const OLD_MODES: Readonly<Record<string, string>> = { run: 'online', dryrun: 'offline' };
 
 /**
  * @param runName the run's name where none is given for W&B
@@ -45,7 +47,7 @@ const MODES = ['online', 'offline', 'disabled'] as const;
 export async function wandbSettings(platform: Platform, options: WandbOptions, runName: string, outputDir: string): Promise<WandbSettings> {
   const env = (name: string): string | undefined => platform.env(name) || undefined;
   const baseUrl = checkedAddress(env('WANDB_BASE_URL') ?? 'https://api.wandb.ai');
-  const mode = options.wandb_mode ?? oneOf('WANDB_MODE', env('WANDB_MODE') ?? 'online', MODES);
+  const mode = options.wandb_mode ?? modeOf(env);
   const apiKey = mode === 'online' ? (env('WANDB_API_KEY') ?? (await netrcKey(platform, baseUrl))) : undefined;
   keepSecret(apiKey);
   if (mode === 'online' && apiKey === undefined) {
@@ -85,14 +87,26 @@ function checkedAddress(text: string): string {
   return text.replace(/\/+$/, '');
 }
 
+function modeOf(env: (name: string) => string | undefined): WandbSettings['mode'] {
+  // As transformers has it.
+  if (/^(1|on|true|yes|y|t)$/i.test(env('WANDB_DISABLED') ?? '')) return 'disabled';
+  const value = (env('WANDB_MODE') ?? 'online').trim().toLowerCase();
+  if (value === 'shared') {
+    throw new UserError(
+      'WANDB_MODE=shared: that is for several processes that write into one run together; Vernier is one, and counts its lines by itself. Set WANDB_MODE=online, or unset it.',
+    );
+  }
+  return oneOf('WANDB_MODE', OLD_MODES[value] ?? value, MODES, Object.keys(OLD_MODES));
+}
+
 /** Where people look at what the API at `baseUrl` stores. */
 export function appUrl(baseUrl: string): string {
   return baseUrl.replace(/^(https?:\/\/)api\./, '$1');
 }
 
-function oneOf<Choice extends string>(name: string, value: string, choices: readonly Choice[]): Choice {
+function oneOf<Choice extends string>(name: string, value: string, choices: readonly Choice[], older: readonly string[] = []): Choice {
   const found = choices.find((choice) => choice === value.toLowerCase());
-  if (found === undefined) throw new UserError(`${name}=${value}: expected one of ${choices.join(', ')}.`);
+  if (found === undefined) throw new UserError(`${name}=${value}: expected one of ${[...choices, ...older].join(', ')}.`);
   return found;
 }
 

@@ -3,7 +3,7 @@
  * history, in the order told, so that a run that goes on knows from the number of lines on the server which of them it still has to send. Everything is also
  * written as the official client's `.wandb` file, which `wandb sync` sends where we could not.
  */
-import { joinPath, parentPath, UserError } from '../../platform.ts';
+import { countOf, joinPath, parentPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { tagOf } from '../tags.ts';
 import { redact, redactConfig } from '../secrets.ts';
@@ -92,7 +92,7 @@ export class WandbTracker implements Tracker {
       say('info', `W&B is offline: \`wandb sync ${this.#dir}\` sends the run.`);
       return;
     }
-    const client = new WandbClient(settings.baseUrl, settings.apiKey ?? '');
+    const client = new WandbClient(settings.baseUrl, settings.apiKey ?? '', platform.network);
     this.#sender = new Sender(client, this.#lines, { settings, id: this.#id, config, ...(this.#base !== undefined && { base: this.#base }) }, say, this.#around.pace);
     await this.#sender.start();
     this.#sender.linesAdded(this.#summary, []);
@@ -133,7 +133,7 @@ export class WandbTracker implements Tracker {
     await this.#log.end(exitCode, this.#runtime());
     if (!this.#sender) return;
     const arrived = await this.#sender.finish(exitCode, this.#summary, finishMs);
-    if (!arrived) say('warning', `W&B did not answer in time: ${this.#sender.waiting} rows are not known to have arrived. \`wandb sync ${this.#dir}\` sends the run.`);
+    if (!arrived) say('warning', `W&B did not answer in time: ${countOf(this.#sender.waiting, 'row')} may not have arrived. \`wandb sync ${this.#dir}\` sends the run.`);
   }
 
   state(): Readonly<Record<string, unknown>> {

@@ -133,9 +133,9 @@ describe('every layout of the folder', () => {
   });
 
   test.each<[string, Conversation, number, string]>([
-    ['an image too few', ask({ role: 'user', content: [{ type: 'image' }] }), 0, 'Conversation row-7: its messages have 1 image parts, 0 images'],
-    ['an image too many', ask({ role: 'user', content: 'hi' }), 1, 'have 0 image parts, 1 images'],
-    ['the placeholder in a text', ask({ role: 'user', content: 'a <start_of_image> b' }), 0, 'made 1 places (<start_of_image>) for 0 images'],
+    ['an image too few', ask({ role: 'user', content: [{ type: 'image' }] }), 0, 'Conversation row-7: its messages have 1 image part, 0 images'],
+    ['an image too many', ask({ role: 'user', content: 'hi' }), 1, 'have 0 image parts, 1 image was'],
+    ['the placeholder in a text', ask({ role: 'user', content: 'a <start_of_image> b' }), 0, 'made 1 place (<start_of_image>) for 0 images'],
     ['a soft token in a text', ask({ role: 'user', content: 'a <image_soft_token> b' }), 0, 'may not contain <start_of_image> or <image_soft_token>'],
   ])('refuses %s', (_, row, images, message) => {
     const encode = (): unknown => processor.encode(row, Array.from({ length: images }, () => grey(28, 28)), { mask: 'completion' });

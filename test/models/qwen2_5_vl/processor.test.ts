@@ -151,9 +151,9 @@ describe.skipIf(folders.length === 0)('every layout of the folder', () => {
   });
 
   test.each<[string, Conversation, number, string]>([
-    ['an image too few', ask({ role: 'user', content: [{ type: 'image' }] }), 0, 'Conversation row-7: its messages have 1 image parts, 0 images'],
-    ['an image too many', ask({ role: 'user', content: 'hi' }), 1, 'have 0 image parts, 1 images'],
-    ['the placeholder in a text', ask({ role: 'user', content: 'a <|image_pad|> b' }), 0, 'made 1 places (<|image_pad|>) for 0 images'],
+    ['an image too few', ask({ role: 'user', content: [{ type: 'image' }] }), 0, 'Conversation row-7: its messages have 1 image part, 0 images'],
+    ['an image too many', ask({ role: 'user', content: 'hi' }), 1, 'have 0 image parts, 1 image was'],
+    ['the placeholder in a text', ask({ role: 'user', content: 'a <|image_pad|> b' }), 0, 'made 1 place (<|image_pad|>) for 0 images'],
   ])('refuses %s', (_, row, count, message) => {
     const encode = (): unknown =>
       loaded[0]?.encode(
