@@ -17,7 +17,7 @@ export async function copyCompanionFiles(platform: Platform, from: string, to: s
   }
 }
 
-/** config.json of a model whose head stands alone: in nested configurations the text part has the flag too, and some versions of transformers read that one. */
+/** config.json of a model whose head stands alone. A nested configuration has the flag in its text part too, which some versions of transformers read. */
 export function statedAsUntied(text: string): string {
   const { text_config: nested } = JSON.parse(text) as { text_config?: unknown };
   const out = withJsonMember(text, ['tie_word_embeddings'], false);

@@ -10,7 +10,7 @@ import { mergeRows, type LowRankUpdate } from './mergeWeights.ts';
 import { readJsonObject, WEIGHTS_INDEX, type ModelFolder } from './modelFolder.ts';
 import { canonicalName, respell, type Spelling } from './names.ts';
 import { checkAdapterFits, frozenSources, type FittedAdapter, type OpenAdapter } from './peft.ts';
-import { modulesFromParameters, OUTPUT_HEAD, type LoraTarget, type ResolvedAdapter } from './peftTargets.ts';
+import { modulesFromParameters, OUTPUT_HEAD, type LoraTarget } from './peftTargets.ts';
 import { elementBytes, elementCount, openSafetensors, toFloat32, writeSafetensors, type Dtype, type TensorInfo } from './safetensors.ts';
 import { writeWholeFolder } from './wholeFolder.ts';
 
@@ -80,7 +80,7 @@ export async function writeMerged(
   const saved = new Set(resolved.savedParameters);
   const headTrains = saved.has(HEAD) || resolved.lora.some(({ module }) => module === OUTPUT_HEAD);
   const untied = layout.tiedHead && (headTrains || saved.has(layout.embedding));
-  const shards = planShards(base, { ...resolved, replaced }, layout, untied, settings.dtype ?? 'f32');
+  const shards = planShards(base, { resolved, replaced }, layout, untied, settings.dtype ?? 'f32');
 
   const total = shards.flat().reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   let done = 0;
@@ -89,7 +89,8 @@ export async function writeMerged(
     settings.onProgress?.((done += bytes), total);
   };
   const fill = async (unfinished: string, held: Platform): Promise<void> => {
-    await copyCompanionFiles(held, base.dir, unfinished, (text) => mergedConfig(text, untied || layout.untiesConfig === true, settings.dtype ?? 'f32'));
+    const hasOwnHead = untied || layout.untiesConfig === true;
+    await copyCompanionFiles(held, base.dir, unfinished, (text) => mergedConfig(text, hasOwnHead, settings.dtype ?? 'f32'));
     for (const [i, file] of base.files.entries()) {
       const entries = shards[i]!.map((tensor) => ({
         name: tensor.stored,
@@ -136,9 +137,15 @@ function checkBase(base: ModelFolder, layout: BaseLayout): void {
 }
 
 /** The tensors of every file of the base, in its order; a head that stands alone now goes into the last file. */
-function planShards(base: ModelFolder, resolved: ResolvedAdapter & Pick<FittedAdapter, 'replaced'>, layout: BaseLayout, untied: boolean, dtype: MergedDtype): MergedTensor[][] {
+function planShards(
+  base: ModelFolder,
+  { resolved, replaced }: Pick<FittedAdapter, 'resolved' | 'replaced'>,
+  layout: BaseLayout,
+  untied: boolean,
+  dtype: MergedDtype,
+): MergedTensor[][] {
   const saved = new Set(resolved.savedParameters);
-  const brought = frozenSources(resolved.replaced, layout);
+  const brought = frozenSources(replaced, layout);
   const updates = new Map(resolved.lora.map((target) => [`${target.module}.weight`, target]));
   const tensor = (name: string, stored: string, from: string, info: TensorInfo): MergedTensor => {
     const update = updates.get(name);

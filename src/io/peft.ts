@@ -112,8 +112,8 @@ function plainKey(key: string, path: string): string {
   while (name.startsWith(PREFIX)) name = name.slice(PREFIX.length);
   if (/\.(base_layer|original_module)\./.test(name)) {
     throw new UserError(
-      `${path}: ${key} is a weight of the base model inside the adapter, which PEFT would load over the base's own. Save the adapter again with PEFT's ` +
-        'save_pretrained, which leaves it out',
+      `${path}: ${key} is a weight of the base model inside the adapter, which PEFT would load over the base's own. ` +
+        "Save the adapter again with PEFT's save_pretrained, which leaves it out",
     );
   }
   if (/\.lora_embedding_[AB]/.test(name)) throw new UserError(`${path}: ${key} is LoRA on an embedding, which is not supported; use modules_to_save`);
@@ -179,10 +179,13 @@ export function checkAdapterFits(adapter: AdapterOutline, modules: readonly Modu
 }
 
 /**
- * Where frozen weights come from that an adapter brings along: name in the base → name in the adapter. A tied head and its table are one parameter in PyTorch;
- * both are loaded into it, the head, which comes last, for good.
+ * Where frozen weights come from that an adapter brings along: name in the base → name in the adapter. A tied head and its table are one parameter in
+ * PyTorch; both are loaded into it, the head, which comes last, for good.
  */
-export function frozenSources(replaced: ReadonlyMap<string, string>, { tiedHead, embedding }: { tiedHead: boolean; embedding: string }): Map<string, string> {
+export function frozenSources(
+  replaced: ReadonlyMap<string, string>,
+  { tiedHead, embedding }: { tiedHead: boolean; embedding: string },
+): Map<string, string> {
   const head = `${OUTPUT_HEAD}.weight`;
   const sources = new Map(replaced);
   const shared = sources.get(head) ?? sources.get(embedding);
@@ -192,7 +195,10 @@ export function frozenSources(replaced: ReadonlyMap<string, string>, { tiedHead,
 
 /** The embedding table and the head: what `save_embedding_layers` saves beside an adapter. */
 function embeddingLayers(modules: readonly ModuleInfo[]): { name: string; shape: readonly number[] }[] {
-  return modules.flatMap(({ name, parameters: { weight: shape } }) => (shape && /(^|\.)(embed_tokens|lm_head)$/.test(name) ? [{ name: `${name}.weight`, shape }] : []));
+  return modules.flatMap(({ name, parameters: { weight: shape } }) => {
+    const isLayer = shape !== undefined && /(^|\.)(embed_tokens|lm_head)$/.test(name);
+    return isLayer ? [{ name: `${name}.weight`, shape }] : [];
+  });
 }
 
 function checkVocabulary(adapter: AdapterOutline, name: string, [rows, width]: readonly number[]): void {
@@ -220,13 +226,13 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
  */
 function resolveFor(adapter: AdapterOutline, modules: readonly ModuleInfo[]): Omit<FittedAdapter, 'replaced'> {
   const { config, spelling, modelType } = adapter;
-  let failure: unknown;
+  let failure: Error | undefined;
   try {
     const resolved = resolveAdapter(config, modules);
     if (spelling === 'current' || coversTensors(resolved, adapter)) return { resolved, config };
   } catch (error) {
     if (spelling === 'current') throw error;
-    failure = error;
+    failure = error instanceof Error ? error : new Error(String(error));
   }
   const spelled = modules.map((module) => ({ ...module, name: respell(modelType, module.name, spelling) }));
   try {
@@ -294,8 +300,8 @@ export async function writeAdapter(
 }
 
 /**
- * PEFT itself leaves `.weight` off DoRA's magnitudes and puts it back when it loads them (0.11 and later, with or without it). transformers' load_adapter (5.18)
- * does not: it takes a magnitude without it for a key that it does not know, and computes with random ones.
+ * PEFT itself leaves `.weight` off DoRA's magnitudes, and loads them with or without it. transformers' load_adapter (5.18) takes a magnitude without it for a
+ * key that it does not know, warns, and computes with the ones that the adapter began with.
  */
 function storedKey(name: string): string {
   return name.endsWith('.lora_magnitude_vector') ? `${name}.weight` : name;

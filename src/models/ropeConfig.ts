@@ -1,6 +1,6 @@
 /**
- * The rotary settings of a `config.json`, as transformers 5.18 reads them (modeling_rope_utils.py). A type, or a key beside it, that is not computed here is
- * refused by name: passed over, it would train another model than the one in the file.
+ * The rotary settings of a `config.json`, as transformers 5.18 reads them (modeling_rope_utils.py). A type, or a key beside it, that is not computed
+ * here is refused by name: passed over, it would train another model than the one in the file.
  */
 import type { Fields } from './configFields.ts';
 
@@ -62,9 +62,13 @@ export function parseRope(fields: Fields, theta: number, rules: RopeRules): Rope
   const plain = (name: string): string => (rules.aliases?.includes(name) ? 'default' : name);
   const type = plain(stated);
   const older = fields.text('type', type);
-  if (plain(older) !== type) throw fields.wrong('type', older, `"${stated}" as in rope_type, which is what counts: write the scaling under rope_type`);
+  if (plain(older) !== type) {
+    throw fields.wrong('type', older, `"${stated}" as in rope_type, which is what counts: write the scaling under rope_type`);
+  }
   const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined;
-  if (known === undefined) throw fields.wrong('rope_type', stated, `one of ${Object.keys(KEYS).join(', ')}; other rotary scalings are not computed`);
+  if (known === undefined) {
+    throw fields.wrong('rope_type', stated, `one of ${Object.keys(KEYS).join(', ')}; other rotary scalings are not computed`);
+  }
   const partial = fields.number('partial_rotary_factor', 1);
   if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
   const allowed = ['rope_type', 'type', 'rope_theta', 'partial_rotary_factor', ...known, ...(rules.ownKeys ?? [])];
@@ -112,7 +116,7 @@ function parseYarn(fields: Fields, rules: RopeRules): YarnScaling {
   };
 }
 
-/** Peng et al. 2023 (arXiv:2309.00071): scores sharpen with the logarithm of the factor; DeepSeek's two scales take its place where both are given. */
+/** Peng et al. 2023 (arXiv:2309.00071): scores sharpen with the logarithm of the factor; DeepSeek's two scales go before it where both are given. */
 function yarnAttention(factor: number, fields: Fields): number {
   const scale = (by: number): number => (factor <= 1 ? 1 : 0.1 * by * Math.log(factor) + 1);
   const mscale = fields.number('mscale', 0);

@@ -62,7 +62,12 @@ function llama3(frequency: number, { factor, lowFreqFactor, highFreqFactor, orig
 }
 
 /** The tables of `rows` × `width` angles; each is a position times a frequency, rounded to float32 as torch rounds it; `scale` is on cosines and sines. */
-export function rotary(rows: number, width: number, angle: (row: number, d: number) => [position: number, frequency: number], scale = 1): Rotary {
+export function rotary(
+  rows: number,
+  width: number,
+  angle: (row: number, d: number) => [position: number, frequency: number],
+  scale = 1,
+): Rotary {
   const cos = new Float32Array(rows * width);
   const sin = new Float32Array(rows * width);
   for (let row = 0; row < rows; row++) {

@@ -178,7 +178,9 @@ export async function openSession(platform: Platform, device: Device, options: S
       const weights = new Weights(parameters, attachAdapters(plan, arena.parameters));
       await startAdapter(device, plan, arena, parameters, initial, options.seed ?? 0);
       return new Session({
-        device, platform, model: description.build(weights), processor, plan, arena, baseModel: options.baseModel, modelType: folder.modelType, weights, brought,
+        device, platform, model: description.build(weights), processor, plan, arena, weights, brought,
+        baseModel: options.baseModel,
+        modelType: folder.modelType,
         untiesConfig: description.untiesConfig ?? false,
       });
     } catch (error) {

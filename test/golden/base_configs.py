@@ -167,6 +167,8 @@ def gemma_text(r):
     if r.random() < 0.4:
         full = (config.get("rope_parameters") or {}).get("full_attention", {})
         config["rope_scaling"] = rope(r, SCALED, True) if not full else {"factor": 3.0} if "factor" in full else {"rope_theta": 40}
+        if not full and "type" in config["rope_scaling"]:  # transformers does not read it there; Vernier refuses it
+            config["rope_scaling"]["rope_type"] = config["rope_scaling"].pop("type")
     return config
 
 

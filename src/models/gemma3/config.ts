@@ -125,7 +125,7 @@ function parseText(fields: Fields, isAlone: boolean): Gemma3TextConfig {
   if (fields.flag('use_bidirectional_attention', false)) {
     throw fields.wrong('use_bidirectional_attention', true, 'false; a text encoder (EmbeddingGemma) is not trained here');
   }
-  // transformers 5.18 has these keys in its configuration and computes without them, so nobody can say what a model that has them was trained as.
+  // transformers 5.18 has these keys in its configuration and computes without them: what a model with them was trained as, nobody can say.
   for (const key of ['attn_logit_softcapping', ...(isAlone ? [] : ['final_logit_softcapping'])]) {
     if (fields.has(key)) throw fields.wrong(key, fields.number(key, 0), 'null; transformers does not apply it to this model');
   }
@@ -174,7 +174,8 @@ function parseLayerTypes(fields: Fields, layers: number): LayerType[] {
 /** Gemma3TextConfig.convert_rope_params_to_dict: `rope_scaling` is laid over the full layers' section; what a section does not say is in the old keys. */
 function parseRopes(fields: Fields): Record<LayerType, RopeConfig> {
   const sections = fields.section('rope_parameters');
-  sections?.refuseOthers(['full_attention', 'sliding_attention'], 'its settings in full_attention and sliding_attention, where transformers reads them');
+  const expected = 'its settings in full_attention and sliding_attention, where transformers reads them';
+  sections?.refuseOthers(['full_attention', 'sliding_attention'], expected);
   const partial = fields.number('partial_rotary_factor', 1);
   if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
   const rules = { maxPositions: fields.integer('max_position_embeddings', 131_072) };

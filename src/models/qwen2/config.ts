@@ -78,9 +78,14 @@ export function parseQwen2Config(json: Readonly<Record<string, unknown>>, source
 }
 
 /** RotaryEmbeddingConfigMixin.convert_rope_params_to_dict: `rope_scaling`, where it says anything, takes the place of `rope_parameters`. */
-export function parseQwen2Rope(fields: Fields, theta: number, rules: Pick<RopeRules, 'aliases' | 'ownKeys'> & { isFlat?: boolean } = {}): { rope: RopeConfig; settings: Fields } {
+export function parseQwen2Rope(
+  fields: Fields,
+  theta: number,
+  rules: Pick<RopeRules, 'aliases' | 'ownKeys'> & { isFlat?: boolean } = {},
+): { rope: RopeConfig; settings: Fields } {
   const scaling = fields.section('rope_scaling');
-  const settings = (scaling?.isEmpty ? undefined : scaling) ?? fields.section('rope_parameters') ?? new Fields({}, fields.source, 'rope_scaling.');
+  const stated = scaling?.isEmpty ? undefined : scaling;
+  const settings = stated ?? fields.section('rope_parameters') ?? new Fields({}, fields.source, 'rope_scaling.');
   const partial = fields.number('partial_rotary_factor', 1);
   if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
   const original = 'original_max_position_embeddings';
