@@ -97,18 +97,18 @@ export async function checkOutput(platform: Platform, dir: string, mayReplace: b
     await platform.remove(probe);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    throw cannotWrite('--lora_checkpoint_dir', dir, error);
+    throw cannotWrite('--output_dir', dir, error);
   } finally {
     await removeEmpty(platform, missing);
   }
   if (mayReplace) return;
   const last = (await listCheckpoints(platform, dir)).at(-1);
-  if (last !== undefined) throw new UserError(`${dir} holds ${last.name} of an earlier run; give another --lora_checkpoint_dir, or --overwrite true to replace it.`);
+  if (last !== undefined) throw new UserError(`${dir} holds ${last.name} of an earlier run; give another --output_dir, or --overwrite true to replace it.`);
   // A run that was killed before its first checkpoint leaves a log and nothing else.
   const foreign = (await firstPresent(platform, dir, RESULT_FILES)) ?? ((await hasForeignLog(platform, dir)) ? LOG : undefined);
   if (foreign === undefined) return;
   throw new UserError(
-    `${dir} holds ${foreign}, which this run did not write and would replace; give another --lora_checkpoint_dir, or --overwrite true to replace it.`,
+    `${dir} holds ${foreign}, which this run did not write and would replace; give another --output_dir, or --overwrite true to replace it.`,
   );
 }
 

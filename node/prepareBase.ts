@@ -1,5 +1,5 @@
 /**
- * `node dist/prepareBase.js --out DIR [--family qwen2_5_vl|gemma3]`: a tiny model folder with random weights and a tokenizer of its own, for
+ * `node dist/prepareBase.js --output_dir DIR [--family qwen2_5_vl|gemma3]`: a tiny model folder with random weights and a tokenizer of its own, for
  * node/pretrain/make_base.py to train into a base such as `npm start` fine-tunes.
  */
 import process from 'node:process';
@@ -13,7 +13,8 @@ import { BASE_FAMILIES, tokenizerTexts, writeInitialFolder } from './pretrain/ba
 import type { BaseFamily } from './pretrain/baseFolder.ts';
 
 interface Settings {
-  out: string;
+  output_dir?: string;
+  out?: string;
   family: BaseFamily;
   sample: string;
   seed: number;
@@ -28,7 +29,8 @@ function wholeNumber(text: string): number {
 requirePermissions(); // commander looks at the environment
 const command = new Command('prepareBase')
   .description('Writes a tiny model folder with random weights, for node/pretrain/make_base.py to train.')
-  .requiredOption('--out <dir>', 'model folder to write')
+  .option('--output_dir <dir>', 'model folder to write')
+  .addOption(new Option('--out <dir>', 'its name before').hideHelp())
   .addOption(new Option('--family <model_type>', 'kind of model').choices(BASE_FAMILIES).default('qwen2_5_vl'))
   .option(
     '--sample <dir>',
@@ -39,7 +41,8 @@ const command = new Command('prepareBase')
   .allowExcessArguments(false)
   .parse(process.argv);
 try {
-  const { out, family, sample, seed } = command.opts<Settings>();
+  const { output_dir, out = output_dir, family, sample, seed } = command.opts<Settings>();
+  if (out === undefined) throw new UserError('Name the folder to write: --output_dir DIR.');
   await writeInitialFolder(platform, out, await tokenizerTexts(platform, sample), seed, family);
 } catch (error) {
   if (!(error instanceof UserError)) throw error;

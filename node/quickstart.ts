@@ -4,7 +4,7 @@
  */
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { UserError } from '../src/platform.ts';
 import { EXIT, processSurroundings } from './cli.ts';
 import { requirePermissions } from './denoPermissions.ts';
@@ -29,11 +29,12 @@ const command = new Command('npm start --')
   .option('--recipe <name>', `what is trained: ${RECIPE_NAMES.join(' or ')}`, DEFAULT_RECIPE)
   .option('--steps <n>', "training steps (default: the recipe's)", whole(1))
   .option('--batch <n>', "rows in a step (default: the recipe's)", whole(1))
-  .option('--out <dir>', 'folder for the adapter, the log and report.html (default: outputs/quickstart; outputs/quickstart-NAME with --recipe NAME)')
+  .option('--output_dir <dir>', 'folder for the adapter, the log and report.html (default: outputs/quickstart; outputs/quickstart-NAME with --recipe NAME)')
+  .addOption(new Option('--out <dir>', 'its name before').hideHelp())
   .option('--seed <n>', 'seed of the adapter, the order of the rows and the choice of questions', whole(0), DEFAULTS.seed)
   .allowExcessArguments(false)
   .parse(process.argv);
-const options = command.opts<{ recipe: string; steps?: number; batch?: number; out?: string; seed: number }>();
+const options = command.opts<{ recipe: string; steps?: number; batch?: number; output_dir?: string; out?: string; seed: number }>();
 
 const around = processSurroundings(nodePlatform);
 const stop = new AbortController();
@@ -48,7 +49,7 @@ try {
     ...chosen,
     base: besideUs(chosen.base),
     sample: besideUs('sample'),
-    out: options.out ?? (options.recipe === DEFAULT_RECIPE ? 'outputs/quickstart' : `outputs/quickstart-${options.recipe}`),
+    out: options.output_dir ?? options.out ?? (options.recipe === DEFAULT_RECIPE ? 'outputs/quickstart' : `outputs/quickstart-${options.recipe}`),
     steps: options.steps ?? chosen.steps,
     batchSize: options.batch ?? chosen.batchSize,
     seed: options.seed,

@@ -27,7 +27,7 @@ const setupProgram: Program<Options> = {
   ],
   definitions,
   check(options) {
-    options.lora_checkpoint_dir = options.lora_checkpoint_dir.replaceAll('{run_name}', options.run_name);
+    options.output_dir = options.output_dir.replaceAll('{run_name}', options.run_name);
     return [];
   },
 };

@@ -42,7 +42,7 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
   if (options.process_dataset_only) return options.export_jsonl === null ? prepareRows(context, base) : prepareBesideExport(context, base);
 
   const note = (text: string): void => terminal.write(`${text}\n`);
-  await inOutputFolder({ platform: nodePlatform, stop, say: note }, context.options.lora_checkpoint_dir, '--lora_checkpoint_dir', (held) =>
+  await inOutputFolder({ platform: nodePlatform, stop, say: note }, context.options.output_dir, '--output_dir', (held) =>
     trainIn({ ...context, ...held }, base),
   );
 }
@@ -52,7 +52,7 @@ async function trainIn(context: RunContext, base: string): Promise<void> {
   const { platform, options } = context;
   // Before the GPU and the weights, which take long: whatever can be wrong by then is told at once.
   const resume = await findResume(context);
-  await checkOutput(platform, options.lora_checkpoint_dir, options.overwrite || (resume?.isInPlace === true && resume.checkpoint !== undefined));
+  await checkOutput(platform, options.output_dir, options.overwrite || (resume?.isInPlace === true && resume.checkpoint !== undefined));
   const rows = await findRows(context, base);
   if (rows === undefined) return;
   checkEvaluation(context, rows);
@@ -65,7 +65,7 @@ async function trainIn(context: RunContext, base: string): Promise<void> {
 async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher; resume?: Resume }): Promise<void> {
   const { platform, options, stop, say } = context;
   const { tracker, publisher, resume } = parts;
-  const out = options.lora_checkpoint_dir;
+  const out = options.output_dir;
   const device = await Device.create(await platform.gpu());
   try {
     const { report } = device;

@@ -31,7 +31,7 @@ export const trainProgram: Program<Options> = {
   ],
   definitions,
   check(options, given) {
-    options.lora_checkpoint_dir = options.lora_checkpoint_dir.replaceAll('{run_name}', options.run_name);
+    options.output_dir = options.output_dir.replaceAll('{run_name}', options.run_name);
     return checkTogether(options, given as ReadonlySet<OptionName>);
   },
 };

@@ -29,7 +29,7 @@ describe('defaults', () => {
       save_steps: 1000, logging_steps: 50, save_total_limit: 10, mask: 'completion', loss_reduction: 'token', finetune: 'lora', quantization: 'none',
       gradient_checkpointing: true, report_to: ['console', 'jsonl'], val_sample_limit: 100, train_sample_limit: -1, shuffle: true, seed: 1024, min_pixels: null,
     });
-    expect(options.lora_checkpoint_dir).toBe('outputs/sft');
+    expect(options.output_dir).toBe('outputs/sft');
     expect(notes).toEqual([]);
   });
 
@@ -63,7 +63,7 @@ describe('names', () => {
       num_workers_concat_datasets num_workers_format_dataset dataloader_num_workers dataloader_pin_memory gradient_checkpointing train_sample_limit val_sample_limit
       train_sample_limit_per_task val_sample_limit_per_task train_sample_limit_task_AD train_sample_limit_task_Detection train_sample_limit_task_TL val_sample_limit_task_AD
       val_sample_limit_task_Detection val_sample_limit_task_TL push_LoRA push_merged_model merge_model merge_only resume_from_checkpoint`.split(/\s+/);
-    for (const name of reference) expect(optionNamed(name)?.name).toBe(name);
+    for (const name of reference) expect(optionNamed(name)?.name).toBe(name === 'lora_checkpoint_dir' ? 'output_dir' : name);
   });
 
   it.each([
@@ -73,6 +73,11 @@ describe('names', () => {
     ['epcoh', '--epoch'],
     ['push_lora', '--push_LoRA'],
     ['outptu_dir', '--output_dir'],
+    ['output', '--output_dir'],
+    ['out', '--output_dir'],
+    ['outdir', '--output_dir'],
+    ['output_folder', '--output_dir'],
+    ['output-directory', '--output_dir'],
   ])('--%s: did you mean %s?', (typo, meant) => {
     expect(refusal(() => parse({ [typo]: '1' }))).toContain(`Unknown option --${typo}. Did you mean ${meant}?`);
   });
@@ -84,7 +89,8 @@ describe('names', () => {
 
   it('takes aliases, but not both names', () => {
     expect(parse({ num_train_epochs: '3' }).options.epoch).toBe(3);
-    expect(parse({ output_dir: 'out' }).options.lora_checkpoint_dir).toBe('out');
+    expect(parse({ lora_checkpoint_dir: 'out' }).options.output_dir).toBe('out');
+    expect(parse({}, { lora_checkpoint_dir: 'out' }).options.output_dir).toBe('out');
     expect(refusal(() => parse({ num_train_epochs: '3', epoch: '2' }))).toContain('two names of one option');
   });
 
@@ -110,7 +116,7 @@ describe('values', () => {
     ['modules_to_save', 'lm_head,embed_tokens', ['lm_head', 'embed_tokens']],
     ['target_modules', 'q_proj, v_proj', ['q_proj', 'v_proj']],
     ['target_modules', String.raw`.*layers\.\d{1,2}\.(q|v)_proj`, [String.raw`.*layers\.\d{1,2}\.(q|v)_proj`]],
-    ['lora_checkpoint_dir', 'runs/{run_name}/x', 'runs/sft/x'],
+    ['output_dir', 'runs/{run_name}/x', 'runs/sft/x'],
   ])('--%s %s', (name, text, value) => {
     expect(parse({ [name]: text }).options).toMatchObject({ [name]: value });
   });
@@ -240,7 +246,7 @@ describe('recipes', () => {
   it('can be made from a run', () => {
     const { options } = parse({ epoch: '2', target_modules: 'q_proj', report_to: 'none' });
     const changed = changedOptions(options);
-    expect(changed).toEqual({ ...BASE, epoch: 2, target_modules: ['q_proj'], report_to: [], lora_checkpoint_dir: 'outputs/sft' });
+    expect(changed).toEqual({ ...BASE, epoch: 2, target_modules: ['q_proj'], report_to: [], output_dir: 'outputs/sft' });
     expect(parseOptions({}, changed).options).toEqual(options);
   });
 });

@@ -19,7 +19,7 @@ DATA is one of
   a conversations file  JSON lines, a JSON array or Parquet; TRL's, ShareGPT's, LLaMA-Factory's and ms-swift's rows
 
 Flags of its own:
-  --out FILE            the page (default inspect.html); --overwrite true where another file is there
+  --output_dir DIR      where inspect.html is written (default: here); --out FILE names the page itself. --overwrite true where another file is there
   --samples N           rows shown in all, spread over the tasks (default 24)
   --base_model_hf MODEL a folder or hub id, whose tokenizer, template and image sizes are shown (default: the tiny model of the quick start)
 Any data flag of dist/train.js is taken as well, among them:
@@ -79,11 +79,12 @@ export async function readArguments(
   const isOwnBase = flags['base_model_hf'] === undefined;
   if (isOwnBase) flags['base_model_hf'] = ownBase();
   // The page shows what is there; nothing is written but the page.
-  flags['lora_checkpoint_dir'] ??= 'unused';
+  const { output_dir, lora_checkpoint_dir: folder = output_dir ?? '.' } = flags;
+  if (own.has('out') && folder !== '.') throw new UserError('--out names the page, --output_dir its folder; give one of them.');
   return {
     data,
     kind,
-    out: own.get('out') ?? 'inspect.html',
+    out: own.get('out') ?? joinPath(folder === '.' ? '' : folder, 'inspect.html'),
     samples,
     isOwnBase,
     command: parseOptions({ ...flags, ...(await sourceFlags(platform, data, kind, flags)) }, {}, kind === 'volumes' ? { ...env, MedVision_DATA_DIR: undefined } : env),

@@ -41,7 +41,7 @@ export async function tokenizerTexts(platform: Platform, sampleDir: string): Pro
 /** Writes the folder with random weights in f32. */
 export async function writeInitialFolder(platform: Platform, dir: string, texts: readonly string[], seed: number, family: BaseFamily = 'qwen2_5_vl'): Promise<void> {
   const there = await firstPresent(platform, dir, RESULT_FILES);
-  if (there !== undefined) throw new UserError(`--out ${dir} holds ${there}, which would be replaced; give a new folder, or remove that one.`);
+  if (there !== undefined) throw new UserError(`--output_dir ${dir} holds ${there}, which would be replaced; give a new folder, or remove that one.`);
   const files = FAMILIES[family](texts, LEAST_COUNT);
   await platform.makeDir(dir);
   for (const [name, value] of Object.entries(files)) {

@@ -1,6 +1,6 @@
 """Makes the tiny base models of the quick start on a CPU, with PyTorch:
 
-    npm run build && node dist/prepareBase.js --family qwen2_5_vl --out base
+    npm run build && node dist/prepareBase.js --family qwen2_5_vl --output_dir base
     python node/pretrain/make_base.py --folder base --look 300 --seconds 2400
 
 The first line writes the folder with random weights; this program replaces them. They learn in two stages, both on phantoms.py alone:

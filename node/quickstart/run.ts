@@ -57,10 +57,10 @@ export interface QuickstartResult {
 
 /** An earlier quick start gives way to this one, whatever else lies there does not. @throws UserError */
 async function checkOwnFolder(platform: Platform, dir: string): Promise<void> {
-  for (const [name, kind] of [[LOG, OWN_LOG], [REPORT, OWN_PAGE]] as const) await checkReplaceable(platform, joinPath(dir, name), kind, '--out');
+  for (const [name, kind] of [[LOG, OWN_LOG], [REPORT, OWN_PAGE]] as const) await checkReplaceable(platform, joinPath(dir, name), kind, '--output_dir');
   if (await platform.exists(joinPath(dir, LOG))) return;
   const foreign = await firstPresent(platform, dir, RESULT_FILES);
-  if (foreign !== undefined) throw new UserError(`--out ${dir} holds ${foreign}, which no quick start wrote and this one would replace; give another --out.`);
+  if (foreign !== undefined) throw new UserError(`--output_dir ${dir} holds ${foreign}, which no quick start wrote and this one would replace; give another --output_dir.`);
 }
 
 /** Gives every row of figures to `seen`; the report draws its curve from them. */

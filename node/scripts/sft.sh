@@ -86,20 +86,20 @@ if [ "$merge_model" = true ] || [ "$merge_only" = true ] || [ "$push_merged_mode
 if [ "$push_merged_model" = true ]; then merged+=(--merged_model_hf "$merged_model_hf"); fi
 
 if [ "$merge_only" = true ]; then
-  run node dist/train.js --run_name "$run_name" --base_model_hf "$base_model_hf" --lora_checkpoint_dir "$lora_checkpoint_dir" \
+  run node dist/train.js --run_name "$run_name" --base_model_hf "$base_model_hf" --output_dir "$lora_checkpoint_dir" \
     --merge_only true --push_merged_model "$push_merged_model" ${merged[@]+"${merged[@]}"}
   exit
 fi
 
 # Step 2 of the tutorial: is everything there? check_setup=false trains without asking.
-if [ "${check_setup:-true}" = true ]; then run node dist/setup.js "${rows[@]}" --lora_checkpoint_dir "$lora_checkpoint_dir" --per_device_train_batch_size "$per_device_train_batch_size" \
+if [ "${check_setup:-true}" = true ]; then run node dist/setup.js "${rows[@]}" --output_dir "$lora_checkpoint_dir" --per_device_train_batch_size "$per_device_train_batch_size" \
   --report_to "$report_to" --push_LoRA "$push_LoRA" --push_merged_model "$push_merged_model" "$@"; fi
 
 # Rows are prepared once; a later run with the same settings finds them.
 run node dist/train.js "${rows[@]}" --process_dataset_only true "$@"
 
 run node dist/train.js "${rows[@]}" --skip_process_dataset true \
-  --lora_checkpoint_dir "$lora_checkpoint_dir" --resume_from_checkpoint "$resume_from_checkpoint" \
+  --output_dir "$lora_checkpoint_dir" --resume_from_checkpoint "$resume_from_checkpoint" \
   --epoch "$epoch" --learning_rate "$learning_rate" \
   --per_device_train_batch_size "$per_device_train_batch_size" --per_device_eval_batch_size "$per_device_eval_batch_size" \
   --gradient_accumulation_steps "$gradient_accumulation_steps" --gradient_checkpointing "$gradient_checkpointing" \

@@ -153,7 +153,7 @@ export async function checkDisk(platform: Platform, hub: HubSettings, options: O
   const mergedBytes = need !== undefined && (options.merge_model || options.push_merged_model) ? need.weightBytes * 2 : 0;
   const places: [string, string | undefined, number][] = [
     ['the cache (HF_HOME)', hub.cacheDir, downloadBytes],
-    ['--lora_checkpoint_dir', options.lora_checkpoint_dir, checkpointBytes + mergedBytes],
+    ['--output_dir', options.output_dir, checkpointBytes + mergedBytes],
   ];
   const found: Finding[] = [];
   for (const [name, dir, bytes] of places) {
@@ -270,7 +270,7 @@ export async function checkWandb(platform: Platform, options: Options, terminal:
   const about = 'W&B';
   const isWanted = options.report_to.includes('wandb') || options.report_to.includes('all');
   try {
-    const settings = await wandbSettings(platform, options, options.run_name, options.lora_checkpoint_dir);
+    const settings = await wandbSettings(platform, options, options.run_name, options.output_dir);
     warnOnce(terminal, settings.warning);
     if (settings.apiKey === undefined) return isWanted ? [{ state: 'good', about, text: `${settings.mode}: no key is needed` }] : [];
     const viewer = (await new WandbClient(settings.baseUrl, settings.apiKey, platform.network, 10_000).graphql(VIEWER, {}))['viewer'];

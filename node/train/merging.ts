@@ -6,13 +6,13 @@ import type { Options } from '../../src/options.ts';
 import type { RunContext } from './context.ts';
 
 /** Where the merged model goes. */
-export function mergedModelDir({ merged_model_dir: given, lora_checkpoint_dir: run, run_name: name }: Options): string {
+export function mergedModelDir({ merged_model_dir: given, output_dir: run, run_name: name }: Options): string {
   return given === null ? `${run.replace(/\/+$/, '')}_merged` : given.replaceAll('{run_name}', name);
 }
 
 /** Before training: what would make the merge after it fail. @param base folder of the base model */
 export async function checkMerging({ platform, options }: RunContext, base: string): Promise<void> {
-  await checkMergeOutput(platform, { baseModel: base, adapter: options.lora_checkpoint_dir, out: mergedModelDir(options), overwrite: options.overwrite });
+  await checkMergeOutput(platform, { baseModel: base, adapter: options.output_dir, out: mergedModelDir(options), overwrite: options.overwrite });
 }
 
 /**
@@ -55,7 +55,7 @@ export async function mergeInto({ platform, options, stop, say, terminal }: RunC
 /** The adapter that `--merge_only` means: that of `--init_adapter`, else the result of the run's folder, else its last checkpoint. */
 export async function findAdapter({ platform, options, say }: RunContext): Promise<string> {
   if (options.init_adapter !== null) return options.init_adapter;
-  const dir = options.lora_checkpoint_dir;
+  const dir = options.output_dir;
   const hasFile = async (folder: string): Promise<boolean> =>
     (await platform.exists(joinPath(folder, 'adapter_config.json'))) || (await platform.exists(joinPath(folder, 'config.json')));
   if (await hasFile(dir)) return dir;
@@ -64,7 +64,7 @@ export async function findAdapter({ platform, options, say }: RunContext): Promi
     say(`${dir} has no result yet; its last checkpoint, ${last.name}, is merged.`);
     return joinPath(dir, last.name);
   }
-  throw new UserError(`--merge_only true: ${dir} holds no adapter; give the folder of one as --lora_checkpoint_dir or --init_adapter.`);
+  throw new UserError(`--merge_only true: ${dir} holds no adapter; give the folder of one as --output_dir or --init_adapter.`);
 }
 
 function gigabytes(bytes: number): string {

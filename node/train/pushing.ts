@@ -36,7 +36,7 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
   const { platform, options, stop, terminal, say } = context;
   const settings = await hubOf(context);
   if (settings.isOffline) throw new UserError('HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) is set, and --push_LoRA and --push_merged_model send to the hub: unset one of them.');
-  const adapterName = repoName('--lora_hub_repo', options.lora_hub_repo ?? lastName(options.lora_checkpoint_dir), options);
+  const adapterName = repoName('--lora_hub_repo', options.lora_hub_repo ?? lastName(options.output_dir), options);
   const repoOf = async (name: string): Promise<{ type: 'model'; id: string }> => ({
     type: 'model',
     id: name.includes('/') ? name : `${(await whoAmI(settings, stop)).name}/${name}`,
@@ -155,7 +155,7 @@ async function describe(
   { kind, repoId, dir, base }: { kind: 'adapter' | 'merged'; repoId: string; dir: string; base: string },
 ): Promise<ModelCard> {
   const origin = hubOrigin(base);
-  const stateDir = (await platform.exists(joinPath(dir, TRAINER_STATE))) ? dir : options.lora_checkpoint_dir;
+  const stateDir = (await platform.exists(joinPath(dir, TRAINER_STATE))) ? dir : options.output_dir;
   const state = (await platform.exists(joinPath(stateDir, TRAINER_STATE))) ? await readTrainerState(platform, stateDir).catch(() => undefined) : undefined;
   return {
     kind,

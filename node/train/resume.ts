@@ -22,7 +22,7 @@ function warn(text: string): void {
 
 /** Undefined without `--resume_from_checkpoint`. @throws UserError where nothing can be resumed */
 export async function findResume({ platform, options, say }: RunContext): Promise<Resume | undefined> {
-  const { resume_from_checkpoint: word, lora_checkpoint_dir: out } = options;
+  const { resume_from_checkpoint: word, output_dir: out } = options;
   if (word === 'false') return undefined;
   const isOut = (dir: string): boolean => path.resolve(dir) === path.resolve(out);
   if (word === 'true' || isOut(word)) {
@@ -57,6 +57,6 @@ export async function findResume({ platform, options, say }: RunContext): Promis
 
 /** When the run begins in its own folder: checkpoints of later steps are renamed, which is told. */
 export async function beginInPlace({ platform, options }: RunContext, { checkpoint }: Resume): Promise<void> {
-  const moved = await setLaterAside(platform, options.lora_checkpoint_dir, checkpoint?.step ?? 0);
+  const moved = await setLaterAside(platform, options.output_dir, checkpoint?.step ?? 0);
   if (moved.length > 0) warn(`the run goes on from step ${checkpoint?.step ?? 0}; later checkpoints are set aside and may be removed: ${moved.join(', ')}`);
 }

@@ -14,7 +14,7 @@ import { outgoingOf } from './outgoing.ts';
 
 /** Called before the GPU is opened; what must be known at once (a wrong key) is thrown from here or from `Tracker.start`. */
 export async function openTrackers({ platform, options, terminal }: RunContext): Promise<Tracker> {
-  const out = options.lora_checkpoint_dir;
+  const out = options.output_dir;
   const seen = await outgoingOf(platform, options);
   const trackers: Tracker[] = [];
   if (options.report_to.includes('console')) trackers.push(new ConsoleTracker(terminal));

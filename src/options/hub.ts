@@ -12,7 +12,7 @@ export const hubOptions = {
   },
   lora_hub_repo: {
     group: 'Merging and sharing', type: 'string', default: null, aliases: ['hub_model_id'],
-    help: 'Hub repository of the adapter, NAME or OWNER/NAME; {run_name} is filled in. Where it is not given: the name of the folder of --lora_checkpoint_dir.',
+    help: 'Hub repository of the adapter, NAME or OWNER/NAME; {run_name} is filled in. Where it is not given: the name of the folder of --output_dir.',
   },
   push_merged_model: {
     group: 'Merging and sharing', type: 'boolean', default: false,

@@ -91,8 +91,8 @@ export const trainingOptions = {
     help: 'Keep only the input of each block and run the block again in the backward pass, the normal way here; false keeps more and computes less. (medvision_bm: false.)',
   },
 
-  lora_checkpoint_dir: {
-    group: 'Output', type: 'string', default: 'outputs/{run_name}', place: 'path', aliases: ['output_dir'],
+  output_dir: {
+    group: 'Output', type: 'string', default: 'outputs/{run_name}', place: 'path', aliases: ['lora_checkpoint_dir'],
     help: 'Folder for the adapter, its checkpoint-N folders, and the log; {run_name} is filled in.',
   },
   overwrite: {
@@ -155,11 +155,11 @@ export const trainingOptions = {
   },
   merge_only: {
     group: 'Merging and sharing', type: 'boolean', default: false,
-    help: 'Do not train: merge the adapter in --lora_checkpoint_dir (its last checkpoint, where a run has not ended), or that of --init_adapter. Needs no GPU.',
+    help: 'Do not train: merge the adapter in --output_dir (its last checkpoint, where a run has not ended), or that of --init_adapter. Needs no GPU.',
   },
   merged_model_dir: {
     group: 'Merging and sharing', type: 'string', default: null, place: 'path',
-    help: 'Folder of the merged model; {run_name} is filled in. Where it is not given: that of --lora_checkpoint_dir with _merged behind it.',
+    help: 'Folder of the merged model; {run_name} is filled in. Where it is not given: that of --output_dir with _merged behind it.',
   },
   merged_dtype: {
     group: 'Merging and sharing', type: 'enum', default: 'f32', choices: ['f32', 'base'],

@@ -50,7 +50,7 @@ export async function newestCheckpoint(platform: Platform, runDir: string, tell:
   if (complaints.length === 0) return undefined;
   throw new UserError(
     `No checkpoint in ${runDir} can be used:\n${complaints.map((line) => `  ${line}`).join('\n')}\n` +
-      'Give another --lora_checkpoint_dir, or --overwrite true without --resume_from_checkpoint to begin again.',
+      'Give another --output_dir, or --overwrite true without --resume_from_checkpoint to begin again.',
   );
 }
 

@@ -73,7 +73,7 @@ export function adapterIdentity(config: LoraConfig): Record<string, unknown> {
 /** What runs did before there was an option. */
 const BEFORE_CHOICE: RunIdentity['facts'] = { sixteen_bit: 'clip' };
 
-const AS_BEFORE = 'Give what it was, or begin a new run (another --lora_checkpoint_dir; --init_adapter with the checkpoint starts from its weights).';
+const AS_BEFORE = 'Give what it was, or begin a new run (another --output_dir; --init_adapter with the checkpoint starts from its weights).';
 
 /** @throws UserError that lists every difference. `from` names the checkpoint. */
 export function checkSameRun(saved: RunIdentity, now: RunIdentity, from: string): void {

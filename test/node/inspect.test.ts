@@ -162,3 +162,16 @@ describe('histograms', () => {
     expect(counts(histogram([NaN, 1, Infinity], 'mm'))).toEqual([1]);
   });
 });
+
+describe('the place of the page', () => {
+  const run = (...words: string[]): { status: number | null; stderr: string } =>
+    spawnSync(process.execPath, [join(repository, 'dist/inspect.js'), sampleDir, '--samples', '1', ...words], { encoding: 'utf8', cwd: root });
+
+  it('is --output_dir, as in the other programs, or --out by its name; another spelling gets a hint', () => {
+    const folder = join(root, 'pages');
+    expect(run('--output_dir', folder)).toMatchObject({ status: 0, stderr: '' });
+    expect(readFileSync(join(folder, 'inspect.html'), 'utf8')).toContain('</html>');
+    for (const word of ['--output', '--outdir', '--output_folder']) expect(run(word, folder).stderr).toMatch(/Did you mean --output_dir\?/);
+    expect(run('--output_dir', folder, '--out', join(root, 'x.html')).stderr).toContain('--out names the page, --output_dir its folder; give one of them.');
+  });
+});

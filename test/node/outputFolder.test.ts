@@ -34,7 +34,7 @@ it.each([
 ])('refuses %s without permission, and leaves nothing', async (_, platform) => {
   const dir = join(scratch, 'locked/run');
   await expect(checkOutput(platform, dir, false)).rejects.toThrow(UserError);
-  await expect(checkOutput(platform, dir, false)).rejects.toThrow(`--lora_checkpoint_dir ${dir} cannot be written. Cannot write ${dir}`);
+  await expect(checkOutput(platform, dir, false)).rejects.toThrow(`--output_dir ${dir} cannot be written. Cannot write ${dir}`);
   expect(existsSync(join(scratch, 'locked'))).toBe(false);
 });
 

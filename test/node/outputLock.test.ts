@@ -149,7 +149,7 @@ describe('programs', () => {
     expect(first.code).toBe(null);
     expect(pid).not.toBe('');
     for (const { code, error } of seconds) {
-      expect(error).toMatch(new RegExp(`^Error: --lora_checkpoint_dir .*/run is in use by process ${pid} \\(train\\), since`, 'm'));
+      expect(error).toMatch(new RegExp(`^Error: --output_dir .*/run is in use by process ${pid} \\(train\\), since`, 'm'));
       expect(code).toBe(1);
     }
     expect(seconds).toHaveLength(2);
@@ -169,7 +169,7 @@ describe('programs', () => {
     try {
       const { code, output, error } = await runTrain({ ...flagsOf(out), ...more });
       expect(output).toMatch(/container was in use by process \d+ .*Waiting to see whether that one still lives/);
-      expect(error).toMatch(/^Error: --lora_checkpoint_dir .*container is in use by process \d+/m);
+      expect(error).toMatch(/^Error: --output_dir .*container is in use by process \d+/m);
       expect(code).toBe(1);
       await held.check();
       expect(readdirSync(out).sort()).toEqual([LOCK, 'checkpoint-2']);

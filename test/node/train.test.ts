@@ -273,7 +273,7 @@ describe('a bad start is told in words and leaves nothing', () => {
     expect(error).toMatch(words);
     expect(error).toMatch(/^Error: /m);
     expect(error + output).not.toMatch(/^\s+at |defect|undefined/m);
-    expect(code).toBe(/^Error: --(?!base_model_hf|lora_checkpoint_dir|init_adapter|load_best)/m.test(error) ? 2 : 1);
+    expect(code).toBe(/^Error: --(?!base_model_hf|output_dir|init_adapter|load_best)/m.test(error) ? 2 : 1);
     expect(existsSync(out)).toBe(false);
   });
 });
