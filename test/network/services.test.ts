@@ -50,7 +50,7 @@ function platformWith(variables: Record<string, string>): Platform {
     HF_ENDPOINT: hubFront.address, HF_HOME: dir, HF_TOKEN: hub.options.token, WANDB_BASE_URL: wandbFront.address, WANDB_API_KEY: KEY, ...variables,
   };
   const env = (name: string): string | undefined => own[name];
-  return Object.assign(Object.create(nodePlatform) as Platform, { env, network: openNetwork('node', env) });
+  return { ...nodePlatform, env, network: openNetwork('node', env) };
 }
 
 async function openRun(platform: Platform, said: string[] = []): Promise<WandbTracker> {
