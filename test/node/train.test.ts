@@ -194,7 +194,7 @@ const BAD_STARTS: BadStart[] = [
   ['a row that is not JSON', badRow('json', '{"messages": ['), /bad\.jsonl:3: not valid JSON/],
   ['a row of another form', badRow('form', '{"messages": [{"role": "wizard", "content": "x"}]}'), /bad\.jsonl:3: messages\[0\]: the role "wizard" is unknown/],
   ['a row with nothing to learn', badRow('question', '{"messages": [{"role": "user", "content": "x"}]}'), /bad\.jsonl:3: .*nothing to learn/],
-  ['a row whose text holds the image token', badRow('token-text', withImage(png, 'An <|image_pad|>')), /bad\.jsonl:3: .*2 places \(<\|image_pad\|>\) for 1 images/],
+  ['a row whose text holds the image token', badRow('token-text', withImage(png, 'An <|image_pad|>')), /bad\.jsonl:3: .*2 places \(<\|image_pad\|>\) for 1 image\./],
   ['an image missing', badRow('noimage', withImage('none.png')), /bad\.jsonl:3: the image .*none\.png does not exist/],
   [
     'an image cut off',
@@ -246,7 +246,7 @@ const BAD_STARTS: BadStart[] = [
     },
     /task 99 of Colin27Mini is asked for, the detection plan has 2/,
   ],
-  ['a file in place of the output folder', () => ({ lora_checkpoint_dir: join(rowsFile, 'out') }), /--lora_checkpoint_dir .*rows\.jsonl\/out cannot be written/],
+  ['a file in place of the output folder', () => ({ lora_checkpoint_dir: join(rowsFile, 'out') }), /--output_dir .*rows\.jsonl\/out cannot be written/],
 ];
 
 describe('a bad start is told in words and leaves nothing', () => {

@@ -136,7 +136,7 @@ describe('online', () => {
     const before = performance.now();
     await alone.finish(finished);
     expect(performance.now() - before).toBeLessThan(3000);
-    expect(said.at(-1)).toMatch(/did not answer in time: 1 rows .*`wandb sync .*run-.*-alone` sends the run/);
+    expect(said.at(-1)).toMatch(/did not answer in time: 1 row .*`wandb sync .*run-.*-alone` sends the run/);
     server = new WandbServer(KEY);
     await server.listen();
   });
