@@ -25,7 +25,8 @@ white = lambda pixels: float((pixels == 255).mean() * 100)
 unit = numpy.asarray(Image.fromarray(numpy.linspace(0, 0.99, 100, dtype='float32').reshape(10, 10)).convert('RGB'))
 print(f'white pixels, %: Pillow, grey, low bits {white(red("low.png")):.1f}; grey, high bits {white(red("grey.png")):.1f}; colour {white(red("colour.png")):.1f}; '
       f'OpenCV, grey {white(cv2.imread("grey.png")[..., 0]):.1f}; largest byte of floating-point greys below 1: {unit.max()}')
-holds = round(white(red('low.png')), 1) == 93.8 and white(red('grey.png')) > 99 and white(red('colour.png')) < 1 and white(cv2.imread('grey.png')) < 1 and unit.max() == 0
+holds = round(white(red('low.png')), 1) == 93.8 and white(red('grey.png')) > 99 and unit.max() == 0
+holds &= white(red('colour.png')) < 1 and white(cv2.imread('grey.png')) < 1
 sys.exit(0 if holds else 1)
 PY
 cat >show.mjs <<'JS'
