@@ -9,6 +9,7 @@ import type { Definitions, Parsed, Program } from '../src/options/program.ts';
 import { UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
+import { printable, printableWrite } from '../src/track/printable.ts';
 import { keepSecretsOf, redact } from '../src/track/secrets.ts';
 import { lastingOutput } from './lastingOutput.ts';
 import { permissionFault, requirePermissions } from './denoPermissions.ts';
@@ -103,7 +104,7 @@ export function processSurroundings(platform: Platform): Surroundings {
   keepSecretsOf(process.env);
   const out = lastingOutput(process.stdout);
   const err = lastingOutput(process.stderr);
-  const writeError = (text: string): void => err(redact(text));
+  const writeError = (text: string): void => err(printable(redact(text)));
   // The runtime itself would print the error as it is, with whatever a server put into it.
   process.on('uncaughtException', (error: unknown) => process.exit(tell(error, EXIT.failed, writeError)));
   return {
@@ -111,7 +112,7 @@ export function processSurroundings(platform: Platform): Surroundings {
     env: process.env,
     platform,
     stdout: {
-      write: (text) => out(redact(text)),
+      write: (text) => out(printableWrite(redact(text))),
       isTty: process.stdout.isTTY === true,
       get columns() {
         return process.stdout.columns || 100;

@@ -3,6 +3,7 @@
  * `step` and Hugging Face's keys; other lines have an `event`: start (with the options), info, warning, finish.
  */
 import type { Platform } from '../platform.ts';
+import { printable } from './printable.ts';
 import { redactConfig } from './secrets.ts';
 import type { Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
@@ -56,7 +57,7 @@ export class JsonlTracker implements Tracker {
 
   /** One line after the other, in the order told, even where the caller does not wait. */
   #append(entry: Row | Record<string, unknown>, before = ''): Promise<void> {
-    const line = `${before}${JSON.stringify(redactConfig(entry), asJson)}\n`;
+    const line = `${before}${printable(JSON.stringify(redactConfig(entry), asJson))}\n`;
     const written = this.#queue.then(() => this.#platform.appendFile(this.path, line));
     this.#queue = written.catch(() => undefined); // the caller hears of it; later lines are tried again
     return written;
