@@ -1,4 +1,5 @@
 /** Which of a folder's files holds the chat template: the one that transformers 5 takes. */
+import { readText } from '../io/textFile.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { asObject, readJsonFile } from './jsonFile.ts';
@@ -37,7 +38,7 @@ async function anyExists(platform: Platform, dir: string, names: readonly string
 async function inTemplateFile(platform: Platform, path: string): Promise<TemplateText | undefined> {
   if (!(await platform.exists(path))) return undefined;
   // Python keeps a byte order mark as text, so the model was trained with it.
-  return { text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(await platform.readFile(path)), source: path };
+  return { text: await readText(platform, path, { ignoreBOM: true }), source: path };
 }
 
 async function inLegacyFile(platform: Platform, dir: string): Promise<TemplateText | undefined> {

@@ -4,6 +4,7 @@
  * `add_bos_token`), and ids outside the vocabulary, which an untrained model generates, decode to nothing instead of failing.
  */
 import { ByteFallbackDecoder, SequenceDecoder, Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { shownJson } from '../io/parseJson.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { AddedTokens } from './addedTokens.ts';
@@ -170,7 +171,7 @@ function mergeAddedTokens(model: Json, config: Json, special: ReadonlySet<string
     const content = entry?.['content'];
     const id = entry?.['id'];
     if (entry === undefined || typeof content !== 'string' || typeof id !== 'number' || !Number.isInteger(id)) {
-      throw new UserError(`${source}: an added token is ${JSON.stringify(entry)}; an object with "content" and "id" was expected.`);
+      throw new UserError(`${source}: an added token is ${shownJson(entry)}; an object with "content" and "id" was expected.`);
     }
     if (byContent.has(content)) continue;
     const flag = (key: string): boolean => entry[key] === true;

@@ -2,6 +2,7 @@
  * `adapter_config.json`: what PEFT 0.21 writes for LoRA, read and written. The names are PEFT's own. An option that would change what
  * the adapter computes and that Vernier does not have is refused with words, never passed over.
  */
+import { shownJson } from './parseJson.ts';
 import { UserError } from '../platform.ts';
 
 export interface LoraConfig {
@@ -111,7 +112,7 @@ function refuseUnsupported(json: Readonly<Record<string, unknown>>, path: string
   for (const [key, { neutral, meaning }] of Object.entries(UNSUPPORTED)) {
     const value = json[key];
     if (value === undefined || neutral.includes(value) || isEmpty(value)) continue;
-    throw new UserError(`${path}: ${key} is ${JSON.stringify(value)}; ${meaning}`);
+    throw new UserError(`${path}: ${key} is ${shownJson(value)}; ${meaning}`);
   }
   const init = json['init_lora_weights'];
   if (typeof init === 'string' && !PLAIN_INITS.includes(init.toLowerCase())) {
@@ -122,7 +123,7 @@ function refuseUnsupported(json: Readonly<Record<string, unknown>>, path: string
   }
   for (const [key, value] of Object.entries(json)) {
     const switchedOn = value === true || (typeof value === 'object' && value !== null && !isEmpty(value));
-    if (!READ.has(key) && switchedOn) throw new UserError(`${path}: ${key} is ${JSON.stringify(value)}; this option of PEFT is not known here`);
+    if (!READ.has(key) && switchedOn) throw new UserError(`${path}: ${key} is ${shownJson(value)}; this option of PEFT is not known here`);
   }
 }
 
@@ -141,7 +142,7 @@ class OptionReader {
   }
 
   fail(key: string, expected: string): never {
-    throw new UserError(`${this.path}: ${key} is ${JSON.stringify(this.json[key])}; ${expected} was expected`);
+    throw new UserError(`${this.path}: ${key} is ${shownJson(this.json[key])}; ${expected} was expected`);
   }
 
   number(key: string, fallback: number): number {

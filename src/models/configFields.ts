@@ -1,4 +1,5 @@
 /** A model's `config.json` read field by field, with messages that name the file and the key. */
+import { shownJson } from '../io/parseJson.ts';
 import { UserError } from '../platform.ts';
 
 /** Typed access to one object of the file; a key that is missing or null gives the default. */
@@ -14,7 +15,7 @@ export class Fields {
   }
 
   wrong(key: string, found: unknown, expected: string): UserError {
-    return new UserError(`${this.source}: ${this.prefix}${key} is ${JSON.stringify(found)}; expected ${expected}.`);
+    return new UserError(`${this.source}: ${this.prefix}${key} is ${shownJson(found)}; expected ${expected}.`);
   }
 
   /** The key is there, and not null. */

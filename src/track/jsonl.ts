@@ -2,6 +2,7 @@
  * `trainer_log.jsonl`: a JSON object a line, appended, so that a crash loses at most a line and a second run adds to the first. Rows of figures hold
  * `step` and Hugging Face's keys; other lines have an `event`: start (with the options), info, warning, finish.
  */
+import { parseJson } from '../io/parseJson.ts';
 import type { Platform } from '../platform.ts';
 import { printable } from './printable.ts';
 import { redactConfig } from './secrets.ts';
@@ -79,7 +80,7 @@ function withHistory(text: string, history: readonly Row[]): string {
   for (const line of text.split('\n')) {
     let entry: unknown;
     try {
-      entry = JSON.parse(line);
+      entry = parseJson(line);
     } catch {
       continue;
     }

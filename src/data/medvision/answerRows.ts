@@ -3,6 +3,7 @@
  * avgMAE, …), so that its tools and ours read each other's. Lines of lmms-eval and of other tools are read too, as long as they say what was asked, what
  * is right and what was written.
  */
+import { parseJson, shownJson } from '../../io/parseJson.ts';
 import { UserError } from '../../platform.ts';
 import type { Conversation, Message } from '../example.ts';
 import { parseAnswer, referenceFiltered } from './answers.ts';
@@ -153,7 +154,7 @@ export function readRow(line: string, id: number, where: string, name?: string):
   const wrong = (problem: string): UserError => new UserError(`${where}: ${problem}`);
   let parsed: unknown;
   try {
-    parsed = JSON.parse(line);
+    parsed = parseJson(line);
   } catch (cause) {
     throw wrong(`not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
@@ -177,7 +178,7 @@ export function readRow(line: string, id: number, where: string, name?: string):
   };
   if (taskType === undefined) return row;
   if (target?.length !== ANSWER_LENGTH[taskType])
-    throw wrong(`target: ${ANSWER_LENGTH[taskType]} number(s) expected for ${TASK_TAGS[taskType]}, ${JSON.stringify(json['target']) ?? 'nothing'} found.`);
+    throw wrong(`target: ${ANSWER_LENGTH[taskType]} number(s) expected for ${TASK_TAGS[taskType]}, ${shownJson(json['target'])} found.`);
   const task = names.find((one) => /_Task\d/.test(one)) ?? TASK_TAGS[taskType];
   return { ...row, asked: { task, taskType, group: text('group') ?? groupOfDoc(doc, taskType, task), values: target } };
 }
@@ -193,7 +194,7 @@ function targetNumbers(value: unknown): number[] | undefined {
   let found = value;
   if (typeof value === 'string') {
     try {
-      found = JSON.parse(value.replace(/\bnan\b/gi, 'null'));
+      found = parseJson(value.replace(/\bnan\b/gi, 'null'));
     } catch {
       return undefined;
     }
