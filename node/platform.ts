@@ -12,11 +12,15 @@ import * as path from 'node:path';
 import process from 'node:process';
 import { decodePicture } from '../src/data/pictures/decode.ts';
 import { temporaryName } from '../src/io/temporaryNames.ts';
+import { provideTimeLimit } from '../src/io/timeLimit.ts';
 import type { AtomicFile, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { nativeFiles } from './nativeFiles.ts';
 import { openNetwork } from './network/network.ts';
 import { loadSharp, sharpDecoder } from './sharpPictures.ts';
+import { limited } from './timeLimit.ts';
+
+provideTimeLimit(limited);
 
 function runtimeName(): 'node' | 'deno' | 'bun' {
   if ('Deno' in globalThis) return 'deno';
