@@ -2,8 +2,8 @@
  * `adapter_config.json`: what PEFT 0.21 writes for LoRA, read and written. The names are PEFT's own. An option that would change what
  * the adapter computes and that Vernier does not have is refused with words, never passed over.
  */
-import { shownJson } from './parseJson.ts';
 import { UserError } from '../platform.ts';
+import { shownJson } from './parseJson.ts';
 
 export interface LoraConfig {
   r: number;
@@ -102,9 +102,16 @@ export function parseLoraConfig(json: Readonly<Record<string, unknown>>, path: s
     task_type: read.text('task_type'),
   });
   for (const [key, rank] of Object.entries(config.rank_pattern)) {
-    if (!Number.isInteger(rank) || rank < 1) read.fail(`rank_pattern["${key}"]`, 'a whole number above 0');
+    if (!isRank(rank)) read.fail(`rank_pattern["${key}"]`, `a whole number from 1 to ${MAX_RANK}`);
   }
   return config;
+}
+
+/** Wider than any linear layer: a rank is the smaller side of a matrix. */
+const MAX_RANK = 2 ** 16;
+
+function isRank(value: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= MAX_RANK;
 }
 
 function refuseUnsupported(json: Readonly<Record<string, unknown>>, path: string): void {
@@ -152,7 +159,7 @@ class OptionReader {
 
   positive(key: string, fallback: number): number {
     const value = this.number(key, fallback);
-    return Number.isInteger(value) && value > 0 ? value : this.fail(key, 'a whole number above 0');
+    return isRank(value) ? value : this.fail(key, `a whole number from 1 to ${MAX_RANK}`);
   }
 
   flag(key: string): boolean {
