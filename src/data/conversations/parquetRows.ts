@@ -39,6 +39,16 @@ export async function openParquetRows(bytes: RowBytes): Promise<RawRows> {
   return new ParquetRows(bytes.path, file, metadata);
 }
 
+/** Of a row group. @throws UserError for what is no number of rows */
+function countOf({ num_rows: stated }: FileMetaData['row_groups'][number], path: string): number {
+  const count = Number(stated);
+  if (Number.isSafeInteger(count) && count >= 0) return count;
+  throw new UserError(`${path}: a row group says that it has ${String(stated)} rows. Write or fetch the file again.`);
+}
+
+/** Columns of one value cost nothing a row, so a file of some kB may claim any number. */
+const MAX_ROWS = 100_000_000;
+
 class ParquetRows implements RawRows {
   readonly length: number;
   private readonly path: string;
@@ -57,8 +67,9 @@ class ParquetRows implements RawRows {
     let rows = 0;
     for (const group of metadata.row_groups) {
       this.starts.push(rows);
-      rows += Number(group.num_rows);
+      rows += countOf(group, path);
     }
+    if (rows > MAX_ROWS) throw new UserError(`${path}: it says that it has ${rows} rows; at most ${MAX_ROWS} are read.`);
     this.length = rows;
   }
 

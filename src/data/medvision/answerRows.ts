@@ -4,6 +4,7 @@
  * is right and what was written.
  */
 import { parseJson, shownJson } from '../../io/parseJson.ts';
+import { ownValue } from '../../io/ownValue.ts';
 import { UserError } from '../../platform.ts';
 import type { Conversation, Message } from '../example.ts';
 import { parseAnswer, referenceFiltered } from './answers.ts';
@@ -124,7 +125,7 @@ const TYPES: Readonly<Record<string, TaskType>> = {
 
 /** The kind of task that a name says: AD, Detection, TL, a task type, or a config name (`KiTS23_TumorLesionSize_Task01_Axial`). */
 export function taskTypeOf(name: string): TaskType | undefined {
-  return TYPES[name] ?? TYPES[name.split('_')[1] ?? ''];
+  return ownValue(TYPES, name) ?? ownValue(TYPES, name.split('_')[1] ?? '');
 }
 
 /** What a conversation's last answer is measured by, where the row names its task. @param where file:line @throws UserError */
