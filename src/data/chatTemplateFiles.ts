@@ -1,4 +1,5 @@
 /** Which of a folder's files holds the chat template: the one that transformers 5 takes. */
+import { textOrNothing } from '../io/parseJson.ts';
 import { readText } from '../io/textFile.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
@@ -60,7 +61,7 @@ async function inConfiguration(platform: Platform, path: string): Promise<Templa
   if (typeof value === 'string') return { text: value, source: path };
   const list = Array.isArray(value) ? (value as unknown[]).map(asObject) : [];
   const named = Array.isArray(value)
-    ? Object.fromEntries(list.map((entry) => [String(entry?.['name']), entry?.['template']]))
+    ? Object.fromEntries(list.map((entry) => [textOrNothing(entry?.['name']), entry?.['template']]))
     : (asObject(value) ?? {});
   const text = named['default'];
   if (typeof text === 'string') return { text, source: path };

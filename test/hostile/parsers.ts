@@ -176,7 +176,7 @@ const MANIFEST = JSON.parse(manifestText({ identity: { model_type: 'qwen2', seed
 const ANSWER = { doc_id: 3, doc: { taskType: 'Detection', dataset_name: 'D', label: 1, slice_dim: 2, biometric_profile: { metric_type: 'distance', metric_key: 'k' } }, target: '[0.1, 0.2, 0.3, 0.4]', resps: [['0.1, 0.2, 0.3, 0.4']], task: 'D_BoxSize_Task01_Axial', prompt: 'p' };
 const STATE = { format: 1, world_size: 1, step: 4, optimizer: {}, identity: { seed: 1, rows: 3 }, settings: {}, pending: {}, best: null, trackers: {}, sampler: { rows: 3 } };
 const LIST = { D_BoxSize_Task01_Axial: 1, D_TumorLesionSize_Task02_Sagittal: 1 };
-const RECIPE = 'learning_rate: 1e-5\nepoch: 3 # passes\ntarget_modules: [q_proj, &a v_proj, *a]\ntrain_file: rows.jsonl\nshuffle: false\nrun_name: "x\\n"\n';
+const RECIPE = 'learning_rate: 1e-5\nepoch: 3 # passes\ntarget_modules: [q_proj, v_proj]\nlr_scheduler_type: &a cosine\ntrain_file: rows.jsonl\nshuffle: false\nrun_name: "x\\n"\n';
 
 // ---- servers --------------------------------------------------------------------------------------------------------------------------
 
@@ -250,7 +250,7 @@ export const PARSERS: readonly Parser[] = [
   parser('config.json', fc.oneof(...BASES.map((base) => hostileJson(json(`${base}/config.json`)))), describeModel),
   ...TEXTS.map((name) => {
     const input = BASES.map((base) => fc.tuple(fc.constant(base), name.endsWith('.json') ? hostileJson(json(`${base}/${name}`)) : hostileText(Buffer.from(file(`${base}/${name}`)).toString())));
-    return parser(`a model folder: ${name}`, fc.oneof(...input), ([base, bytes]) => useFolder(base, name, bytes), name === 'tokenizer.json' ? 0.3 : 0.3);
+    return parser(`a model folder: ${name}`, fc.oneof(...input), ([base, bytes]) => useFolder(base, name, bytes), 0.2);
   }),
   parser('chat templates', hostileText(Buffer.from(file('node/base-medgemma/chat_template.jinja')).toString()), async (bytes) => {
     new ChatTemplate(new TextDecoder().decode(bytes), { bos_token: '<bos>' }, 'chat_template.jinja').render(conversation.messages, { addGenerationPrompt: true });

@@ -6,6 +6,7 @@ import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import type { AsyncBuffer, Compressors, FileMetaData } from 'hyparquet';
 import { compressors, decompressLz4Raw } from 'hyparquet-compressors';
 import { UserError } from '../../platform.ts';
+import { checkedRowGroups } from '../parquetMetadata.ts';
 import type { RawRows } from './jsonRows.ts';
 import { lastNotAfter } from './rowBytes.ts';
 import type { RowBytes } from './rowBytes.ts';
@@ -36,18 +37,9 @@ export async function openParquetRows(bytes: RowBytes): Promise<RawRows> {
   const file = asyncBuffer(bytes);
   // Where in the file a byte array is geometry is nothing to us.
   const metadata = await readable(bytes.path, () => parquetMetadataAsync(file, { geoparquet: false }));
-  return new ParquetRows(bytes.path, file, metadata);
+  const counts = await readable(bytes.path, async () => checkedRowGroups(metadata, bytes.path));
+  return new ParquetRows(bytes.path, file, metadata, counts);
 }
-
-/** Of a row group. @throws UserError for what is no number of rows */
-function countOf({ num_rows: stated }: FileMetaData['row_groups'][number], path: string): number {
-  const count = Number(stated);
-  if (Number.isSafeInteger(count) && count >= 0) return count;
-  throw new UserError(`${path}: a row group says that it has ${String(stated)} rows. Write or fetch the file again.`);
-}
-
-/** Columns of one value cost nothing a row, so a file of some kB may claim any number. */
-const MAX_ROWS = 100_000_000;
 
 class ParquetRows implements RawRows {
   readonly length: number;
@@ -60,16 +52,16 @@ class ParquetRows implements RawRows {
   private stretches: Stretch[] = [];
   private nextIndex = 0;
 
-  constructor(path: string, file: AsyncBuffer, metadata: FileMetaData) {
+  /** @param counts rows of each row group */
+  constructor(path: string, file: AsyncBuffer, metadata: FileMetaData, counts: readonly number[]) {
     this.path = path;
     this.file = file;
     this.metadata = metadata;
     let rows = 0;
-    for (const group of metadata.row_groups) {
+    for (const count of counts) {
       this.starts.push(rows);
-      rows += countOf(group, path);
+      rows += count;
     }
-    if (rows > MAX_ROWS) throw new UserError(`${path}: it says that it has ${rows} rows; at most ${MAX_ROWS} are read.`);
     this.length = rows;
   }
 

@@ -3,7 +3,7 @@
  * avgMAE, …), so that its tools and ours read each other's. Lines of lmms-eval and of other tools are read too, as long as they say what was asked, what
  * is right and what was written.
  */
-import { parseJson, shownJson } from '../../io/parseJson.ts';
+import { parseJson, shownJson, textOrNothing } from '../../io/parseJson.ts';
 import { ownValue } from '../../io/ownValue.ts';
 import { UserError } from '../../platform.ts';
 import type { Conversation, Message } from '../example.ts';
@@ -212,8 +212,8 @@ function groupOfDoc(doc: Readonly<Record<string, unknown>>, taskType: TaskType, 
   if (taskType === 'BiometricsFromLandmarks') {
     const profile = doc['biometric_profile'];
     const { metric_type: kind = '', metric_key: key = '' } = typeof profile === 'object' && profile !== null ? (profile as Record<string, unknown>) : {};
-    return key === '' ? task : `${dataset}_${String(kind)}_${String(key)}`;
+    return key === '' ? task : `${dataset}_${textOrNothing(kind)}_${textOrNothing(key)}`;
   }
   const label = doc['label_name'] ?? doc['label'];
-  return label === undefined ? task : `${dataset} label ${String(label)} (${PLANES[Number(doc['slice_dim'])] ?? '?'})`;
+  return label === undefined ? task : `${dataset} label ${textOrNothing(label)} (${PLANES[Number(doc['slice_dim'])] ?? '?'})`;
 }
