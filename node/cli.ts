@@ -54,7 +54,7 @@ export function readFlags(argv: readonly string[], definitions: Definitions): Re
 }
 
 /** Recipes have some dozen lines. */
-const MAX_RECIPE_CHARACTERS = 2 ** 20;
+const MAX_RECIPE_CHARACTERS = 2 ** 16;
 
 /** The library runs out of stack in lists within lists, and refuses aliases that unfold to more than anybody writes. */
 function parsedYaml(text: string, path: string): { document: Document.Parsed; value: unknown } {
