@@ -237,7 +237,7 @@ async function settled(acts: readonly (() => Promise<unknown>)[]): Promise<void>
 const WANDB = { data: { viewer: { entity: 'e' }, model: { bucket: null }, upsertBucket: { bucket: { id: 'i', name: 'n', historyLineCount: 0, project: { name: 'p', entity: { name: 'e' } } } } }, errors: [{ message: 'm' }] };
 
 async function talkToWandb({ status, body }: { status: number; body: unknown }): Promise<void> {
-  const client = new WandbClient('http://wandb.invalid', 'k'.repeat(40), 1500);
+  const client = new WandbClient('http://wandb.invalid', 'k'.repeat(40), undefined, 1500);
   await withAnswers(() => ({ status, body }), () => settled([() => client.graphql('{}', {}), () => client.fileStream({ entity: 'e', project: 'p', id: 'i' }, {})]));
 }
 
