@@ -3,12 +3,15 @@
  * argv, because every flag has exactly one value, a repeated flag is a mistake, and a misspelt one gets the nearest name of the definitions.
  */
 import { parseDocument } from 'yaml';
+import type { Document } from 'yaml';
+import { shownJson } from '../src/io/parseJson.ts';
 import { helpOf } from '../src/options/help.ts';
 import { optionOf, parseFor, unknownOption } from '../src/options/program.ts';
 import type { Definitions, Parsed, Program } from '../src/options/program.ts';
 import { UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
+import { printable, printableWrite } from '../src/track/printable.ts';
 import { keepSecretsOf, redact } from '../src/track/secrets.ts';
 import { lastingOutput } from './lastingOutput.ts';
 import { permissionFault, requirePermissions } from './denoPermissions.ts';
@@ -50,18 +53,32 @@ export function readFlags(argv: readonly string[], definitions: Definitions): Re
   return flags;
 }
 
+/** Recipes have some dozen lines. */
+const MAX_RECIPE_CHARACTERS = 2 ** 16;
+
+/** The library runs out of stack in lists within lists, and refuses aliases that unfold to more than anybody writes. */
+function parsedYaml(text: string, path: string): { document: Document.Parsed; value: unknown } {
+  if (text.length > MAX_RECIPE_CHARACTERS) throw new UserError(`${path}: ${text.length} characters; a recipe has a few thousand. Check the path.`);
+  try {
+    const document = parseDocument(text, { prettyErrors: true, logLevel: 'error' });
+    return { document, value: document.errors.length > 0 ? undefined : (document.toJS({ maxAliasCount: 100 }) as unknown) };
+  } catch (error) {
+    const why = error instanceof RangeError ? 'lists and maps are nested too deep' : error instanceof Error ? error.message : String(error);
+    throw new UserError(`${path}: not usable YAML: ${why}.`);
+  }
+}
+
 /** A recipe: YAML, option names to values. @throws UserError with file and line */
 export function readRecipe(text: string, path: string): Record<string, unknown> {
-  const document = parseDocument(text, { prettyErrors: true });
+  const { document, value } = parsedYaml(text, path);
   const [problem] = document.errors;
   if (problem) {
     const words = problem.message.split('\n')[0]?.replace(/ at line.*/, '') ?? '';
     throw new UserError(`${path}:${problem.linePos?.[0].line ?? 1}: not valid YAML: ${words}`);
   }
-  const value: unknown = document.toJS();
   if (value === null || value === undefined) return {};
   if (typeof value !== 'object' || Array.isArray(value)) {
-    const found = Array.isArray(value) ? 'a list' : JSON.stringify(value);
+    const found = Array.isArray(value) ? 'a list' : shownJson(value);
     throw new UserError(`${path}: a recipe is a map of option names to values, as "learning_rate: 2e-4"; found ${found}.`);
   }
   return Object.fromEntries(Object.entries(value));
@@ -103,7 +120,7 @@ export function processSurroundings(platform: Platform): Surroundings {
   keepSecretsOf(process.env);
   const out = lastingOutput(process.stdout);
   const err = lastingOutput(process.stderr);
-  const writeError = (text: string): void => err(redact(text));
+  const writeError = (text: string): void => err(printable(redact(text)));
   // The runtime itself would print the error as it is, with whatever a server put into it.
   process.on('uncaughtException', (error: unknown) => process.exit(tell(error, EXIT.failed, writeError)));
   return {
@@ -111,7 +128,7 @@ export function processSurroundings(platform: Platform): Surroundings {
     env: process.env,
     platform,
     stdout: {
-      write: (text) => out(redact(text)),
+      write: (text) => out(printableWrite(redact(text))),
       isTty: process.stdout.isTTY === true,
       get columns() {
         return process.stdout.columns || 100;
@@ -171,9 +188,16 @@ function isOffline(options: unknown): boolean {
   return typeof options === 'object' && options !== null && 'offline' in options && options.offline === true;
 }
 
+/** A message that quotes a file with lines of megabytes must not push everything else off the screen. */
+function shortened(text: string): string {
+  return text.length <= MAX_MESSAGE ? text : `${redact(text).slice(0, MAX_MESSAGE)}… (${text.length} characters)`;
+}
+
+const MAX_MESSAGE = 20_000;
+
 function tell(error: unknown, code: number, writeError: (text: string) => void): number {
   if (error instanceof UserError) {
-    writeError(redact(`Error: ${error.message}\n`));
+    writeError(redact(`Error: ${shortened(error.message)}\n`));
     return code;
   }
   const permission = permissionFault(error);

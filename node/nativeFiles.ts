@@ -9,8 +9,14 @@ import * as path from 'node:path';
 import type { AppendFile, Hasher, NativeFiles } from '../src/platform.ts';
 import { LockFiles } from './locks/lockFile.ts';
 
-/** @param inWords turns a system error into one for the user, as the rest of the platform does */
-export function nativeFiles(inWords: (cause: unknown, action: string, file: string) => Error): NativeFiles {
+/**
+ * @param inWords turns a system error into one for the user, as the rest of the platform does
+ * @param checkWritable throws where a path leads to a pipe, socket or folder
+ */
+export function nativeFiles(
+  inWords: (cause: unknown, action: string, file: string) => Error,
+  checkWritable: (file: string) => Promise<void>,
+): NativeFiles {
   const orInWords = async <T>(work: Promise<T>, action: string, file: string): Promise<T> => {
     try {
       return await work;
@@ -39,6 +45,7 @@ export function nativeFiles(inWords: (cause: unknown, action: string, file: stri
       };
     },
     async openAppend(file, { isPrivate = false } = {}) {
+      await checkWritable(file);
       const handle = await orInWords(fs.open(file, 'a+', isPrivate ? 0o600 : 0o666), 'write', file);
       let size = (await handle.stat()).size;
       const opened: AppendFile = {

@@ -6,16 +6,21 @@
  * while a checkpoint is saved therefore leaves the previous one untouched.
  */
 import { constants } from 'node:fs';
+import type { Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import process from 'node:process';
 import { decodePicture } from '../src/data/pictures/decode.ts';
 import { temporaryName } from '../src/io/temporaryNames.ts';
+import { provideTimeLimit } from '../src/io/timeLimit.ts';
 import type { AtomicFile, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { nativeFiles } from './nativeFiles.ts';
 import { openNetwork } from './network/network.ts';
 import { loadSharp, sharpDecoder } from './sharpPictures.ts';
+import { limited } from './timeLimit.ts';
+
+provideTimeLimit(limited);
 
 function runtimeName(): 'node' | 'deno' | 'bun' {
   if ('Deno' in globalThis) return 'deno';
@@ -92,10 +97,13 @@ function errorCode(cause: unknown): string {
   return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
 }
 
-/** The system's error codes that a user can act upon, in words; `action` reads "read", "write", … */
-function inWords(cause: unknown, action: string, file: string): Error {
-  const advice = ADVICE[errorCode(cause)];
+/** What the system, or Node before it asks the system, says of a path, in words; `action` reads "read", "write", … */
+export function inWords(cause: unknown, action: string, file: string): Error {
+  const code = errorCode(cause);
+  const advice = ADVICE[code];
   if (advice !== undefined) return new UserError(`Cannot ${action} ${file}: ${advice}`);
+  // Any other code of the system is about the path too, never about us.
+  if (/^E[A-Z0-9]{2,}$/.test(code)) return new UserError(`Cannot ${action} ${file}: the system reports ${code} (${reason(cause)}).`);
   return cause instanceof Error ? cause : new Error(reason(cause));
 }
 
@@ -112,7 +120,23 @@ const ADVICE: Record<string, string> = {
   EFBIG: 'the file is larger than the file system or the process limit allows.',
   EIO: 'the disk reports an error. Check it, and use a copy of the file from elsewhere.',
   EMFILE: 'too many files are open. Raise the limit (ulimit -n).',
+  ENFILE: 'too many files are open on this machine. Close other programs, or raise the system\'s limit (fs.file-max).',
   ENAMETOOLONG: 'the name is longer than the file system allows.',
+  ELOOP: 'links lead in a circle. Check where the links on the path lead.',
+  EBUSY: 'another program or the system is using it. Close that, or choose another path.',
+  ETXTBSY: 'it is a program that is running. Choose another path.',
+  ENXIO: 'it is a pipe, socket or device that nothing answers behind. Name a regular file.',
+  ENODEV: 'it is a device that is not there. Name a regular file.',
+  EOVERFLOW: 'it is too large for this system to open.',
+  ESTALE: 'the network file system has lost it: it was removed or replaced on another machine. Mount it again, or start again.',
+  ETIMEDOUT: 'the network file system does not answer. Check the mount.',
+  EHOSTDOWN: 'the network file system does not answer. Check the mount.',
+  ENOTCONN: 'the network file system is not connected. Mount it again.',
+  EREMOTEIO: 'the network file system reports an error. Check the mount.',
+  EMLINK: 'it has more links than the file system allows.',
+  ENOMEM: 'the system is out of memory.',
+  // Node's own, before it asks the system: a NUL character in the path.
+  ERR_INVALID_ARG_VALUE: 'the path has a character in it that no file name can have (NUL).',
   ENOTEMPTY: 'the folder is not empty.',
   EXDEV: 'source and target are on different disks.',
 };
@@ -125,7 +149,7 @@ async function orInWords<T>(work: Promise<T>, action: string, file: string): Pro
   }
 }
 
-async function stat(file: string): Promise<Awaited<ReturnType<typeof fs.stat>> | undefined> {
+async function stat(file: string): Promise<Stats | undefined> {
   try {
     return await fs.stat(file);
   } catch (cause) {
@@ -134,14 +158,38 @@ async function stat(file: string): Promise<Awaited<ReturnType<typeof fs.stat>> |
   }
 }
 
+/** What a path leads to if that is no regular file; a pipe has no end and no size, and the mere opening of a device may do something. */
+function otherKind(info: Stats): string | undefined {
+  if (info.isFile()) return undefined;
+  if (info.isDirectory()) return 'folder';
+  if (info.isFIFO()) return 'pipe (FIFO)';
+  if (info.isSocket()) return 'socket';
+  return info.isCharacterDevice() || info.isBlockDevice() ? 'device' : 'special file';
+}
+
+/** @throws UserError for a folder, pipe, socket or device; what is written may go to a device (/dev/null), which does not wait for a reader */
+function checkRegular(info: Stats, action: 'read' | 'write', file: string): void {
+  const kind = otherKind(info);
+  if (kind === 'device' && action === 'write') return;
+  if (kind === 'folder') throw inWords(Object.assign(new Error(), { code: 'EISDIR' }), action, file);
+  if (kind !== undefined) throw new UserError(`Cannot ${action} ${file}: it is a ${kind}, a regular file was expected.`);
+}
+
+/** Opened without waiting: a pipe that took the file's place since it was looked at has no writer to wait for. */
+const READ = constants.O_RDONLY | ((constants as Partial<typeof constants>).O_NONBLOCK ?? 0);
+
 async function openRanged(file: string): Promise<RangedFile> {
-  const handle = await orInWords(fs.open(file, 'r'), 'open', file);
-  const info = await handle.stat();
-  if (info.isDirectory()) {
+  checkRegular(await orInWords(fs.stat(file), 'open', file), 'read', file);
+  const handle = await orInWords(fs.open(file, READ), 'open', file);
+  let size: number;
+  try {
+    const info = await orInWords(handle.stat(), 'look at', file);
+    checkRegular(info, 'read', file);
+    size = info.size;
+  } catch (error) {
     await handle.close();
-    throw inWords(Object.assign(new Error(), { code: 'EISDIR' }), 'read', file);
+    throw error;
   }
-  const size = info.size;
   return {
     path: file,
     size,
@@ -233,6 +281,12 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** @throws UserError where the path leads to a folder, or to a pipe or socket, where writing would wait for a reader */
+async function checkWritable(file: string): Promise<void> {
+  const info = await stat(file);
+  if (info !== undefined) checkRegular(info, 'write', file);
+}
+
 export const nodePlatform: Platform = {
   name,
   gpu: openGpu,
@@ -257,14 +311,17 @@ export const nodePlatform: Platform = {
     await target.commit();
   },
   createFile: createAtomic,
-  appendFile: (file, text, { isPrivate } = {}) => orInWords(fs.appendFile(file, text, { mode: fileMode(isPrivate) }), 'write', file),
+  async appendFile(file, text, { isPrivate } = {}) {
+    await checkWritable(file);
+    await orInWords(fs.appendFile(file, text, { mode: fileMode(isPrivate) }), 'write', file);
+  },
   async rename(from, to) {
     await orInWords(fs.rename(from, to), 'rename to ' + to + ' the file', from);
     await syncFolder(path.dirname(to));
   },
   remove: (file) => orInWords(fs.rm(file, { recursive: true, force: true }), 'remove', file),
 
-  native: nativeFiles(inWords),
+  native: nativeFiles(inWords, checkWritable),
   network: openNetwork(name, (variable) => process.env[variable]),
   decodeImage: (bytes, imageName, options = {}) => decodePicture(bytes, imageName, options, sharpDecoder),
   async encodePng(data, width, height, channels) {

@@ -6,6 +6,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UserError } from '../src/platform.ts';
+import { printable } from '../src/track/printable.ts';
 import { redact } from '../src/track/secrets.ts';
 import { requirePermissions } from './denoPermissions.ts';
 import { nodePlatform as platform } from './platform.ts';
@@ -46,6 +47,6 @@ try {
   await writeInitialFolder(platform, out, await tokenizerTexts(platform, sample), seed, family);
 } catch (error) {
   if (!(error instanceof UserError)) throw error;
-  console.error(redact(`Error: ${error.message}`));
+  console.error(printable(redact(`Error: ${error.message}`)));
   process.exitCode = 1;
 }

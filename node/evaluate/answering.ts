@@ -3,6 +3,7 @@ import type { Example } from '../../src/data/example.ts';
 import type { AnswerRow } from '../../src/data/medvision/answerRows.ts';
 import { generateBatch } from '../../src/models/generate.ts';
 import { countText, durationText } from '../../src/track/console.ts';
+import { CLEAR_LINE } from '../../src/track/printable.ts';
 import type { Session } from '../../src/train/session.ts';
 import type { EvaluateContext } from './context.ts';
 import type { PendingRow } from './rows.ts';
@@ -41,7 +42,7 @@ export async function answerRows({ options, stop, terminal }: EvaluateContext, {
     await asking.keep(batch);
     show(total - rows.length + start + batch.length);
   }
-  if (terminal.isTty) terminal.write('\r\x1b[K');
+  if (terminal.isTty) terminal.write(CLEAR_LINE);
   return !stop.aborted;
 }
 
@@ -56,6 +57,6 @@ function progressLine(terminal: EvaluateContext['terminal'], total: number, befo
     const seconds = (now - startedAt) / 1000;
     const left = done < total ? `, ${durationText(((total - done) * seconds) / Math.max(1, done - before))} left` : '';
     const text = `${countText(done)} of ${countText(total)} answered${left}`;
-    terminal.write(terminal.isTty ? `\r\x1b[K${text}`.slice(0, terminal.columns + 3) : `${text}\n`);
+    terminal.write(terminal.isTty ? `${CLEAR_LINE}${text}`.slice(0, terminal.columns + 3) : `${text}\n`);
   };
 }

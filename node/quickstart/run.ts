@@ -15,6 +15,7 @@ import type { Row, Tracker } from '../../src/track/tracker.ts';
 import { modelFamily } from '../../src/models/families.ts';
 import { checkReplaceable, firstPresent, OWN_LOG, OWN_PAGE, RESULT_FILES } from '../../src/io/foreignFiles.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
+import { CLEAR_LINE } from '../../src/track/printable.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
 import { askAll, compare, figureText } from './answers.ts';
@@ -122,9 +123,9 @@ async function withSession(
   const ask = async (when: string): Promise<Answer[]> => {
     const at = seconds();
     const answers = await askAll(session, data, questions, stop, (done) => {
-      if (terminal.isTty) terminal.write(`\r\x1b[KAsking the model ${when}: ${done} of ${questions.length}`);
+      if (terminal.isTty) terminal.write(`${CLEAR_LINE}Asking the model ${when}: ${done} of ${questions.length}`);
     });
-    say(`${terminal.isTty ? '\r\x1b[K' : ''}Asked the model ${when}: ${countOf(answers.length, 'answer')} in ${durationText(seconds() - at)}`);
+    say(`${terminal.isTty ? CLEAR_LINE : ''}Asked the model ${when}: ${countOf(answers.length, 'answer')} in ${durationText(seconds() - at)}`);
     return answers;
   };
 

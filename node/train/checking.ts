@@ -11,6 +11,7 @@ import { countOf, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { countText } from '../../src/track/console.ts';
 import type { Terminal } from '../../src/track/console.ts';
+import { CLEAR_LINE } from '../../src/track/printable.ts';
 
 /** What training, evaluation and inspection alike are given. */
 export interface CheckContext {
@@ -119,11 +120,11 @@ function progressOf({ terminal, say }: CheckContext, path: string): { draw: (row
       drawnAt = terminal.isTty ? now : now + LINE_MS - REDRAW_MS;
       const text = `Checking ${path}: ${countText(rows)} rows, ${countText((1000 * rows) / (now - startedAt))} a second`;
       isDrawn = terminal.isTty;
-      if (terminal.isTty) terminal.write(`\r\x1b[K${text.slice(0, terminal.columns - 1)}`);
+      if (terminal.isTty) terminal.write(`${CLEAR_LINE}${text.slice(0, terminal.columns - 1)}`);
       else say(text);
     },
     clear() {
-      if (isDrawn) terminal.write('\r\x1b[K');
+      if (isDrawn) terminal.write(CLEAR_LINE);
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Evaluation during training: the held-out rows and the options become the trainer's Evaluator. */
 import { countOf, UserError } from '../../src/platform.ts';
+import { CLEAR_LINE } from '../../src/track/printable.ts';
 import { RowEvaluator } from '../../src/train/evaluation.ts';
 import type { Evaluator } from '../../src/train/evaluator.ts';
 import type { RunContext } from './context.ts';
@@ -26,7 +27,7 @@ export function openEvaluator({ options, terminal, say }: RunContext, { validati
   }
   const isShown = terminal.isTty && options.report_to.includes('console');
   const onProgress = (done: number, total: number): void => {
-    if (isShown) terminal.write(done < total ? `\r\x1b[KEvaluating: ${done} of ${total}` : '\r\x1b[K');
+    if (isShown) terminal.write(done < total ? `${CLEAR_LINE}Evaluating: ${done} of ${total}` : CLEAR_LINE);
   };
   return new RowEvaluator(validation, { ...options, parser: 'robust' }, onProgress);
 }

@@ -6,6 +6,7 @@ import { checkReplaceable, OWN_EXPORT } from '../../src/io/foreignFiles.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { UserError } from '../../src/platform.ts';
 import { countText } from '../../src/track/console.ts';
+import { CLEAR_LINE } from '../../src/track/printable.ts';
 import type { RunContext } from './context.ts';
 import { prepareRows } from './taskRows.ts';
 
@@ -24,10 +25,10 @@ export async function exportRows({ platform, options, stop, terminal, say }: Run
   const rows = await exportJsonl(platform, path, collected, {
     stop,
     onProgress: (done) => {
-      if (terminal.isTty) terminal.write(`\r\x1b[KExporting rows: ${countText(done)} of ${total}`);
+      if (terminal.isTty) terminal.write(`${CLEAR_LINE}Exporting rows: ${countText(done)} of ${total}`);
     },
   });
-  if (terminal.isTty) terminal.write('\r\x1b[K');
+  if (terminal.isTty) terminal.write(CLEAR_LINE);
   say(rows === undefined ? `Stopped; ${path} is not written.` : `${path}: ${collected.train.length} training and ${collected.validation.length} validation rows.`);
   return rows !== undefined;
 }

@@ -2,6 +2,7 @@
 import * as path from 'node:path';
 import process from 'node:process';
 import { joinPath, UserError } from '../../src/platform.ts';
+import { printable } from '../../src/track/printable.ts';
 import { redact } from '../../src/track/secrets.ts';
 import { listCheckpoints, tidyRunFolder } from '../../src/train/checkpointFolder.ts';
 import { newestCheckpoint, openCheckpoint, setLaterAside } from '../../src/train/resume.ts';
@@ -17,7 +18,7 @@ export interface Resume {
 
 /** On stderr, whatever `--report_to` says: that a checkpoint is damaged must not be missed. */
 function warn(text: string): void {
-  process.stderr.write(redact(`Warning: ${text}\n`));
+  process.stderr.write(printable(redact(`Warning: ${text}\n`)));
 }
 
 /** Undefined without `--resume_from_checkpoint`. @throws UserError where nothing can be resumed */

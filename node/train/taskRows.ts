@@ -11,6 +11,7 @@ import { imageStorage, modelIdentity, preparedFolder, preparedIdentity } from '.
 import { loadProcessor } from '../../src/models/processor.ts';
 import { countOf, joinPath } from '../../src/platform.ts';
 import { countText, durationText } from '../../src/track/console.ts';
+import { CLEAR_LINE } from '../../src/track/printable.ts';
 import { preparedRows, sampleRows } from '../../src/train/sources.ts';
 import { openDataWorkers, workerCount } from '../workers/pool.ts';
 import type { RunContext } from './context.ts';
@@ -128,11 +129,11 @@ async function prepare(context: RunContext, base: string): Promise<PreparedSet |
         say(`${dir} ${isAlive ? 'is' : 'was'} being prepared by ${words}; waiting for it${isAlive ? '' : ', or until it is seen to be gone (up to 90 s)'}.`),
       onProgress: (rows) => {
         done += rows;
-        if (terminal.isTty) terminal.write(`\r\x1b[KPreparing rows: ${countText(done)} of ${countText(total)}`);
+        if (terminal.isTty) terminal.write(`${CLEAR_LINE}Preparing rows: ${countText(done)} of ${countText(total)}`);
         else if (Math.floor((10 * done) / total) > Math.floor((10 * (done - rows)) / total) && done < total) say(`${countText(done)} of ${countText(total)} ${total === 1 ? 'row' : 'rows'} prepared.`);
       },
     });
-    if (terminal.isTty) terminal.write('\r\x1b[K');
+    if (terminal.isTty) terminal.write(CLEAR_LINE);
     if (prepared === undefined) {
       say(`Stopped; ${done} of ${countOf(total, 'row')} ${done === 1 ? 'is' : 'are'} prepared, and the same command goes on from there.`);
       return undefined;

@@ -14,7 +14,8 @@ import type { Tokenizer } from './tokenizer.ts';
 export class ChatTemplate {
   private readonly template: JinjaTemplate;
   private readonly variables: Readonly<Record<string, unknown>>;
-  private readonly source: string;
+  /** Its file. */
+  readonly source: string;
 
   /**
    * @param text the Jinja template

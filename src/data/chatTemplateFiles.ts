@@ -1,4 +1,6 @@
 /** Which of a folder's files holds the chat template: the one that transformers 5 takes. */
+import { textOrNothing } from '../io/parseJson.ts';
+import { readText } from '../io/textFile.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { asObject, readJsonFile } from './jsonFile.ts';
@@ -37,7 +39,7 @@ async function anyExists(platform: Platform, dir: string, names: readonly string
 async function inTemplateFile(platform: Platform, path: string): Promise<TemplateText | undefined> {
   if (!(await platform.exists(path))) return undefined;
   // Python keeps a byte order mark as text, so the model was trained with it.
-  return { text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(await platform.readFile(path)), source: path };
+  return { text: await readText(platform, path, { ignoreBOM: true }), source: path };
 }
 
 async function inLegacyFile(platform: Platform, dir: string): Promise<TemplateText | undefined> {
@@ -59,7 +61,7 @@ async function inConfiguration(platform: Platform, path: string): Promise<Templa
   if (typeof value === 'string') return { text: value, source: path };
   const list = Array.isArray(value) ? (value as unknown[]).map(asObject) : [];
   const named = Array.isArray(value)
-    ? Object.fromEntries(list.map((entry) => [String(entry?.['name']), entry?.['template']]))
+    ? Object.fromEntries(list.map((entry) => [textOrNothing(entry?.['name']), entry?.['template']]))
     : (asObject(value) ?? {});
   const text = named['default'];
   if (typeof text === 'string') return { text, source: path };

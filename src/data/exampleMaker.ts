@@ -7,6 +7,7 @@ import type { DecodedImage, DecodeOptions, Platform, SixteenBit } from '../platf
 import type { Conversation, Example, ImageSource, LabelMask, Processor } from './example.ts';
 import { sampleMessages } from './medvision/sample.ts';
 import type { MedvisionSample } from './medvision/sample.ts';
+import { PixelGate, rowPixels } from './pictures/pixelGate.ts';
 import type { PreparedSet } from './prepared/preparedSet.ts';
 import type { PreparedRow, PreparedSplit } from './prepared/row.ts';
 
@@ -37,6 +38,7 @@ export class ExampleMaker {
   private readonly platform: Platform;
   private readonly processor: Processor;
   private readonly parts: ExampleMakerParts;
+  private readonly gate = new PixelGate();
 
   constructor(platform: Platform, processor: Processor, parts: ExampleMakerParts) {
     this.platform = platform;
@@ -47,12 +49,13 @@ export class ExampleMaker {
   /** @throws UserError that begins with the row's place */
   async make(request: RowRequest): Promise<Example> {
     const { conversation, where } = await this.content(request);
-    return placed(where, async () => {
+    const pixels = request.kind === 'conversation' ? await placed(where, () => rowPixels(this.platform, request.conversation.images)) : 0;
+    return placed(where, () => this.gate.run(pixels, async () => {
       const images = await this.pictures(request);
       const notes = images.flatMap((image) => image.notes ?? []);
       const example = this.encode(conversation, images, request.ask);
       return notes.length === 0 ? example : { ...example, notes };
-    });
+    }));
   }
 
   /** The row's pictures as they are before the processor resizes them. */

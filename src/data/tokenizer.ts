@@ -4,6 +4,8 @@
  * `add_bos_token`), and ids outside the vocabulary, which an untrained model generates, decode to nothing instead of failing.
  */
 import { ByteFallbackDecoder, SequenceDecoder, Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { shownJson } from '../io/parseJson.ts';
+import { canInterrupt, mayExplode, withinTime } from '../io/timeLimit.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { AddedTokens } from './addedTokens.ts';
@@ -14,6 +16,10 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** Roles under which a configuration names special tokens; the chat template sees them by these names. */
 const ROLES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'] as const;
+
+/** For any text, and for so many characters more. */
+const LEAST_MS = 5000;
+const CHARACTERS_PER_MS = 50;
 
 export class Tokenizer {
   /** Role → token: `bos_token`, `eos_token`, … as far as the configuration names them. */
@@ -44,6 +50,8 @@ export class Tokenizer {
     const special = new Set([...Object.values(this.roles), ...extraSpecialTokens(config)]);
     const added = mergeAddedTokens(model, config, special, source);
     this.specialTokens = new Set(added.filter((token) => token.special).map((token) => token.content));
+    if (!canInterrupt()) refuseExplosive(model, source);
+    const within = <T>(work: () => T): T => withinTime(LEAST_MS, work, () => endless(source, LEAST_MS));
     try {
       const withDefaults = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...model, added_tokens: [] };
       const inner = new HuggingFaceTokenizer(withDefaults, { ...config, additional_special_tokens: [] });
@@ -54,9 +62,9 @@ export class Tokenizer {
       for (const { id, content } of added) inner.model.vocab[id] = content;
       if (inner.decoder !== null) inner.decoder.added_tokens = [...added];
       this.addedIds = new Map(added.map(({ content, id }) => [content, id]));
-      this.addedTokens = new AddedTokens(added, (text) => inner.normalizer?.(text) ?? text);
+      this.addedTokens = within(() => new AddedTokens(added, (text) => inner.normalizer?.(text) ?? text));
       const probe = this.encodeText('a');
-      const around = inner.tokenize('a', { add_special_tokens: true }).map((token) => this.idOf(token) ?? this.model.unk_token_id ?? -1);
+      const around = within(() => inner.tokenize('a', { add_special_tokens: true })).map((token) => this.idOf(token) ?? this.model.unk_token_id ?? -1);
       const start = around.findIndex((_, i) => probe.every((id, k) => around[i + k] === id));
       const stated = statedSpecials(config, (role) => this.idOf(this.roles[role] ?? ''));
       this.before = stated?.before ?? around.slice(0, Math.max(0, start));
@@ -88,7 +96,13 @@ export class Tokenizer {
     return options.addSpecialTokens === true ? [...this.before, ...ids, ...this.after] : ids;
   }
 
+  /** @throws UserError where a pattern of the file does not come to an end */
   private encodeText(text: string): number[] {
+    const milliseconds = LEAST_MS + text.length / CHARACTERS_PER_MS;
+    return withinTime(milliseconds, () => this.idsOf(text), () => endless(this.source, milliseconds));
+  }
+
+  private idsOf(text: string): number[] {
     const { model } = this;
     const preTokenize = this.inner.pre_tokenizer;
     return this.addedTokens.split(text).flatMap((piece) => {
@@ -108,7 +122,9 @@ export class Tokenizer {
       const token = this.tokenOf(id);
       return token !== undefined && !(options.skipSpecialTokens === true && this.specialTokens.has(token));
     });
-    return known.length === 0 ? '' : this.inner.decode(known, { skip_special_tokens: false, clean_up_tokenization_spaces: this.cleanUp });
+    if (known.length === 0) return '';
+    const howTo = { skip_special_tokens: false, clean_up_tokenization_spaces: this.cleanUp };
+    return withinTime(LEAST_MS, () => this.inner.decode(known, howTo), () => endless(this.source, LEAST_MS));
   }
 
   idOf(token: string): number | undefined {
@@ -123,6 +139,26 @@ export class Tokenizer {
   roleId(role: (typeof ROLES)[number]): number | undefined {
     return this.idOf(this.roles[role] ?? '');
   }
+}
+
+function endless(source: string, milliseconds: number): UserError {
+  return new UserError(
+    `${source}: a pattern in it has not come to an end in ${Math.ceil(milliseconds / 1000)} s: it repeats a repetition, as (a+)+. ` +
+      'Take the file from its source.',
+  );
+}
+
+/** Where a match cannot be interrupted. @throws UserError for patterns that may take for ever */
+function refuseExplosive(model: Json, source: string): void {
+  const look = (value: unknown): void => {
+    const object = asObject(value);
+    const pattern = object?.['Regex'];
+    if (typeof pattern === 'string' && mayExplode(pattern)) {
+      throw new UserError(`${source}: its pattern ${shownJson(pattern)} can take for ever and cannot be stopped in a browser; use Node.`);
+    }
+    for (const one of Array.isArray(value) ? (value as unknown[]) : Object.values(object ?? {})) if (typeof one === 'object') look(one);
+  };
+  for (const part of ['normalizer', 'pre_tokenizer', 'decoder']) look(model[part]);
 }
 
 /** Configurations write a token as a string or as an object with flags. */
@@ -170,7 +206,7 @@ function mergeAddedTokens(model: Json, config: Json, special: ReadonlySet<string
     const content = entry?.['content'];
     const id = entry?.['id'];
     if (entry === undefined || typeof content !== 'string' || typeof id !== 'number' || !Number.isInteger(id)) {
-      throw new UserError(`${source}: an added token is ${JSON.stringify(entry)}; an object with "content" and "id" was expected.`);
+      throw new UserError(`${source}: an added token is ${shownJson(entry)}; an object with "content" and "id" was expected.`);
     }
     if (byContent.has(content)) continue;
     const flag = (key: string): boolean => entry[key] === true;

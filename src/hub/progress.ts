@@ -1,6 +1,7 @@
 /** A download told to a person: what and how much first, then a bar on a terminal, or a line now and then in a log. */
 import { bytesText, durationText } from '../track/console.ts';
 import type { Terminal } from '../track/console.ts';
+import { CLEAR_LINE } from '../track/printable.ts';
 import type { DownloadHooks } from './snapshot.ts';
 
 const REDRAW_MS = 200;
@@ -11,7 +12,7 @@ export function downloadHooks(terminal: Terminal, name: string, { isQuiet = fals
   let startedAt = 0;
   let drawnAt = 0;
   let startBytes: number | undefined;
-  const clear = terminal.isTty ? '\r\x1b[K' : '';
+  const clear = terminal.isTty ? CLEAR_LINE : '';
   return {
     ...(signal && { signal }),
     onNote: (text) => terminal.write(`${clear}Note: ${text}\n`),

@@ -3,6 +3,8 @@
  * remains becomes a UserError in words. The token goes to the endpoint itself and never to where it redirects; no message shows a token or the
  * query of a signed address.
  */
+import { parseJson } from '../io/parseJson.ts';
+import { bodyStart, bodyText, BodyTooLong } from '../io/responseBody.ts';
 import { countOf, NetworkError, UserError } from '../platform.ts';
 import { redact } from '../track/secrets.ts';
 import type { Repo, HubSettings } from './settings.ts';
@@ -40,6 +42,14 @@ export interface HubRequest {
 
 const RETRIED = new Set([408, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529]);
 const MAX_REDIRECTS = 8;
+/** The status of an error of our own that no repetition mends. */
+const NEVER = -1;
+/** Of an answer in JSON: a page of a thousand files takes some hundred kB. */
+const MAX_JSON_BYTES = 64 * 2 ** 20;
+/** Of an error, and of an answer that nobody reads. */
+export const MAX_ERROR_BYTES = 64 * 2 ** 10;
+/** Shown of a server's own words. */
+const TOLD_CHARACTERS = 300;
 
 /** A pause that ends early when `signal` aborts. */
 export async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
@@ -78,10 +88,13 @@ export function retryAfter(headers: Headers): number | undefined {
 export async function requestJson(settings: HubSettings, path: string, request: HubRequest): Promise<{ json: unknown; status: number; headers: Headers }> {
   return repeated(settings, request, async (signal) => {
     const response = await send(settings, path, request, signal);
-    const text = await response.text();
+    const text = await bodyText(response, MAX_JSON_BYTES).catch((cause: unknown) => {
+      if (!(cause instanceof BodyTooLong)) throw cause;
+      throw new HubError(`Cannot ${request.action}: ${cause.message}. Check HF_ENDPOINT.`, NEVER);
+    });
     if (text.trim() === '') return { json: undefined, status: response.status, headers: response.headers };
     try {
-      return { json: JSON.parse(text) as unknown, status: response.status, headers: response.headers };
+      return { json: parseJson(text), status: response.status, headers: response.headers };
     } catch {
       throw new HubError(`Cannot ${request.action}: ${settings.endpoint} answered with something that is not JSON. Check HF_ENDPOINT.`, 0);
     }
@@ -187,22 +200,23 @@ function withoutCredentials(headers: Readonly<Record<string, string>> = {}): Rec
 async function failure(response: Response, settings: HubSettings, request: HubRequest): Promise<HubError> {
   const { status } = response;
   const code = response.headers.get('x-error-code') ?? '';
-  const told = response.headers.get('x-error-message') ?? (await errorText(response));
-  const server = told === '' ? '' : ` The hub says: ${redact(told)}`;
+  // Redacted before it is cut: half a token is no longer known for one.
+  const told = redact(response.headers.get('x-error-message') ?? (await errorText(response))).slice(0, TOLD_CHARACTERS);
+  const server = told === '' ? '' : ` The hub says: ${told}`;
   const wait = retryAfter(response.headers);
   const options = wait === undefined ? undefined : { cause: new RetryLater(wait) };
   return new HubError(`Cannot ${request.action}: ${statusWords(status, code, settings, request)}${server}`, status, code, options);
 }
 
 async function errorText(response: Response): Promise<string> {
-  const text = (await response.text().catch(() => '')).trim();
+  const text = (await bodyStart(response, MAX_ERROR_BYTES).catch(() => '')).trim();
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseJson(text);
     if (typeof value === 'object' && value !== null && 'error' in value && typeof value.error === 'string') return value.error;
   } catch {
     // plain text or a page
   }
-  return text.startsWith('<') ? '' : redact(text).slice(0, 300);
+  return text.startsWith('<') ? '' : text;
 }
 
 function statusWords(status: number, code: string, settings: HubSettings, { repo, revision }: HubRequest): string {

@@ -3,8 +3,10 @@
  * that joins them. A part that fails is sent again by itself; addresses that have expired are asked for anew, and an object that the
  * server has by then is done.
  */
+import { textOrNothing } from '../io/parseJson.ts';
+import { bodyStart } from '../io/responseBody.ts';
 import { countOf, UserError } from '../platform.ts';
-import { backoff, inWords, pause, requestJson, send } from './request.ts';
+import { backoff, inWords, MAX_ERROR_BYTES, pause, requestJson, send } from './request.ts';
 import { HubError } from './request.ts';
 import type { HubSettings, Repo } from './settings.ts';
 import { repoPath } from './tree.ts';
@@ -91,18 +93,29 @@ async function actionsFor(target: ObjectTarget, object: LfsObject): Promise<{ up
     repo,
     ...(signal && { signal }),
   });
-  const [answer] = (json as { objects?: { error?: { code?: number; message?: string }; actions?: Record<string, unknown> }[] } | undefined)?.objects ?? [];
-  if (answer === undefined) throw new HubError(`Cannot ${action}: the hub does not say where to.`, 0);
-  if (answer.error !== undefined) throw new HubError(`Cannot ${action}: ${answer.error.message ?? 'the hub refuses it'}.`, answer.error.code ?? 400);
-  return { upload: readAction(answer.actions?.['upload']), verify: readAction(answer.actions?.['verify']) };
+  const objects = asRecord(json)['objects'];
+  if (!Array.isArray(objects) || objects.length === 0) throw new HubError(`Cannot ${action}: the hub does not say where to.`, 0);
+  const answer = asRecord(objects[0]);
+  if (answer['error'] !== undefined) {
+    const { code, message } = asRecord(answer['error']);
+    throw new HubError(`Cannot ${action}: ${textOrNothing(message) || 'the hub refuses it'}.`, typeof code === 'number' ? code : 400);
+  }
+  const actions = asRecord(answer['actions']);
+  return { upload: readAction(actions['upload'], settings), verify: readAction(actions['verify'], settings) };
 }
 
-function readAction(value: unknown): Action | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { href, header } = value as { href?: unknown; header?: unknown };
+function asRecord(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function readAction(value: unknown, settings: HubSettings): Action | undefined {
+  const { href, header } = asRecord(value);
   if (typeof href !== 'string') return undefined;
-  const entries = typeof header === 'object' && header !== null ? Object.entries(header) : [];
-  return { href, header: Object.fromEntries(entries.map(([name, text]) => [name, String(text)])) };
+  const entries = Object.entries(asRecord(header)).map(([name, text]) => [name, textOrNothing(text)] as const);
+  for (const address of [href, ...entries.filter(([name]) => /^\d+$/.test(name)).map(([, text]) => text)]) {
+    if (!URL.canParse(address, settings.endpoint)) throw new HubError(`${settings.endpoint} gives an address to upload to that is none.`, 0);
+  }
+  return { href, header: Object.fromEntries(entries) };
 }
 
 /** fetch sets these itself. */
@@ -124,7 +137,10 @@ async function sendParts(
     throw new HubError(`Cannot ${action}: the hub gives ${countOf(numbers.length, 'address', 'addresses')} for ${countOf(Math.ceil(object.blob.size / partBytes), 'part')}.`, 0);
   }
   // A new batch call may begin a new upload, whose parts are its own: the address without its signature tells.
-  const place = (href: string): string => new URL(href).pathname + (new URL(href).searchParams.get('uploadId') ?? '');
+  const place = (href: string): string => {
+    const { pathname, searchParams } = new URL(href, target.settings.endpoint);
+    return pathname + (searchParams.get('uploadId') ?? '');
+  };
   for (const number of numbers) {
     const href = upload.header[number] ?? '';
     if (done.get(number)?.href === place(href)) continue;
@@ -154,6 +170,6 @@ async function sendParts(
 async function put({ settings, signal }: ObjectTarget, href: string, body: Blob, action: string, headers: Record<string, string>): Promise<Response> {
   const limit = AbortSignal.timeout(Math.ceil(settings.times.stallMs * 2 + body.size / 20));
   const response = await send(settings, href, { method: 'PUT', headers, body, action }, signal === undefined ? limit : AbortSignal.any([signal, limit]));
-  await response.arrayBuffer();
+  await bodyStart(response, MAX_ERROR_BYTES); // nothing in it is needed
   return response;
 }

@@ -156,6 +156,6 @@ export function parseHubId(text: string): { id: string; revision: string | undef
   const id = at < 0 ? text : text.slice(0, at);
   const revision = at < 0 ? undefined : text.slice(at + 1);
   if (!id.includes('/') || !ID.test(id) || id.includes('--') || id.includes('..') || /\.git$/.test(id)) return undefined;
-  if (revision !== undefined && !/^[\w][\w./-]*$/.test(revision)) return undefined;
+  if (revision !== undefined && (!/^[\w][\w./-]*$/.test(revision) || revision.includes('..'))) return undefined;
   return { id, revision };
 }

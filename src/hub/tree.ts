@@ -34,9 +34,18 @@ export async function resolveRevision(settings: HubSettings, repo: Repo, revisio
     ...(signal && { signal }),
   });
   const sha = typeof json === 'object' && json !== null && 'sha' in json ? json.sha : undefined;
-  if (typeof sha !== 'string' || !/^[0-9a-zA-Z_.-]+$/.test(sha)) throw unexpected(settings, `the commit of ${repo.id}`);
+  if (typeof sha !== 'string' || !isCommit(sha)) throw unexpected(settings, `the commit of ${repo.id}`);
   return sha;
 }
+
+/** Git's SHA-1 or SHA-256: the name of a folder in the cache, so nothing else will do. */
+export function isCommit(text: string): boolean {
+  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
+}
+
+/** A repository of more is not read; the hub itself advises to stay below a tenth of it. */
+const MAX_FILES = 1_000_000;
+const MAX_PAGES = 10_000;
 
 /** All files below `folder` ('' for all), page by page. */
 export async function listTree(
@@ -58,7 +67,8 @@ export async function listTree(
       revision: commit,
       ...(signal && { signal }),
     });
-    files.push(...readEntries(json, settings, repo));
+    for (const file of readEntries(json, settings, repo)) files.push(file);
+    if (files.length > MAX_FILES || seen.size > MAX_PAGES) throw new UserError(`${repo.id}: its list of files does not end (${files.length} so far).`);
     const next = /<([^>]+)>\s*;\s*rel="next"/.exec(headers.get('link') ?? '')?.[1];
     page = next === undefined ? undefined : sameHub(next, settings);
   }
@@ -110,6 +120,7 @@ function checkPath(path: string, repo: Repo): void {
 
 /** Pages are followed on the hub itself only: a token goes with them. */
 function sameHub(address: string, settings: HubSettings): string {
+  if (!URL.canParse(address, settings.endpoint)) throw unexpected(settings, 'the next page of a file list');
   const url = new URL(address, settings.endpoint);
   const base = new URL(settings.endpoint);
   if (url.origin === base.origin) return url.href;

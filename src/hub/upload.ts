@@ -9,7 +9,7 @@ import { backoff, HubError, inWords, pause, requestJson } from './request.ts';
 import type { HubSettings, Repo } from './settings.ts';
 import { gitBlobId, sha256 } from './sha256.ts';
 import { sendObject } from './sendObject.ts';
-import { apiPath, listTree, pathsInfo, repoPath, resolveRevision } from './tree.ts';
+import { apiPath, isCommit, listTree, pathsInfo, repoPath, resolveRevision } from './tree.ts';
 
 /** A file to push: bytes, or a path of the platform. */
 export interface UploadFile {
@@ -59,7 +59,7 @@ export async function whoAmI(settings: HubSettings, signal?: AbortSignal): Promi
   const { json } = await requestJson(settings, '/api/whoami-v2', { action: 'log in to the hub', ...(signal && { signal }) });
   const { name, orgs } = (typeof json === 'object' && json !== null ? json : {}) as { name?: unknown; orgs?: unknown };
   if (typeof name !== 'string') throw new UserError(`${settings.endpoint} does not say whose token this is. Check HF_ENDPOINT and HF_TOKEN.`);
-  const organisations = Array.isArray(orgs) ? orgs.flatMap((org: { name?: unknown }) => (typeof org.name === 'string' ? [org.name] : [])) : [];
+  const organisations = Array.isArray(orgs) ? orgs.flatMap((org: { name?: unknown } | null) => (typeof org?.name === 'string' ? [org.name] : [])) : [];
   return { name, organisations };
 }
 
@@ -111,7 +111,7 @@ export async function uploadFiles(platform: Platform, settings: HubSettings, rep
         ...withSignal,
       });
       const oid = typeof json === 'object' && json !== null && 'commitOid' in json ? json.commitOid : undefined;
-      return { url, commit: typeof oid === 'string' ? oid : await resolveRevision(settings, repo, branch, signal), isChanged: true };
+      return { url, commit: typeof oid === 'string' && isCommit(oid) ? oid : await resolveRevision(settings, repo, branch, signal), isChanged: true };
     } catch (cause) {
       signal?.throwIfAborted();
       const error = inWords(cause, settings, `commit to ${repo.id}`);
@@ -155,7 +155,10 @@ async function prepare(
       revision: branch,
       ...(signal && { signal }),
     });
-    for (const { path, uploadMode, shouldIgnore } of (json as { files?: { path: string; uploadMode: string; shouldIgnore?: boolean }[] } | undefined)?.files ?? []) {
+    const { files: told } = (json ?? {}) as { files?: unknown };
+    for (const one of Array.isArray(told) ? (told as unknown[]) : []) {
+      const { path, uploadMode, shouldIgnore } = (one ?? {}) as { path?: unknown; uploadMode?: unknown; shouldIgnore?: unknown };
+      if (typeof path !== 'string') continue;
       if (uploadMode === 'lfs') large.add(path);
       if (shouldIgnore === true) ignored.add(path);
     }

@@ -27,7 +27,7 @@ function insertMember(text: string, open: number, member: string): string {
 /** Where the values of an object stand in the text; `open` is its brace. The last of two members with one name counts, as for JSON.parse. */
 function membersOf(text: string, open: number): Map<string, { start: number; end: number }> {
   const members = new Map<string, { start: number; end: number }>();
-  const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]:,]|[^\s{}[\]:,"]+/g;
+  const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:,]|[^\s{}[\]:,"]+/g;
   tokens.lastIndex = open;
   let depth = 0;
   let key: string | undefined;

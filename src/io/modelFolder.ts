@@ -5,7 +5,9 @@
  */
 import { joinPath, UserError, type Platform } from '../platform.ts';
 import { canonicalName, checkModelType } from './names.ts';
+import { parseJson } from './parseJson.ts';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors.ts';
+import { readText } from './textFile.ts';
 
 export interface ModelFolder {
   readonly dir: string;
@@ -93,10 +95,10 @@ async function readWeightMap(platform: Platform, indexPath: string): Promise<Map
 /** A JSON file that holds an object; `missing` is the advice when there is no such file. */
 export async function readJsonObject(platform: Platform, path: string, missing: string): Promise<Record<string, unknown>> {
   if (!(await platform.exists(path))) throw new UserError(`${path} is missing${missing === '' ? '' : `; ${missing}`}`);
-  const text = new TextDecoder().decode(await platform.readFile(path));
+  const text = await readText(platform, path);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (error) {
     throw new UserError(`${path} is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
   }

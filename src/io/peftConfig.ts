@@ -3,6 +3,7 @@
  * the adapter computes and that Vernier does not have is refused with words, never passed over.
  */
 import { UserError } from '../platform.ts';
+import { shownJson } from './parseJson.ts';
 
 export interface LoraConfig {
   r: number;
@@ -101,9 +102,16 @@ export function parseLoraConfig(json: Readonly<Record<string, unknown>>, path: s
     task_type: read.text('task_type'),
   });
   for (const [key, rank] of Object.entries(config.rank_pattern)) {
-    if (!Number.isInteger(rank) || rank < 1) read.fail(`rank_pattern["${key}"]`, 'a whole number above 0');
+    if (!isRank(rank)) read.fail(`rank_pattern["${key}"]`, `a whole number from 1 to ${MAX_RANK}`);
   }
   return config;
+}
+
+/** Wider than any linear layer: a rank is the smaller side of a matrix. */
+const MAX_RANK = 2 ** 16;
+
+function isRank(value: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= MAX_RANK;
 }
 
 function refuseUnsupported(json: Readonly<Record<string, unknown>>, path: string): void {
@@ -111,7 +119,7 @@ function refuseUnsupported(json: Readonly<Record<string, unknown>>, path: string
   for (const [key, { neutral, meaning }] of Object.entries(UNSUPPORTED)) {
     const value = json[key];
     if (value === undefined || neutral.includes(value) || isEmpty(value)) continue;
-    throw new UserError(`${path}: ${key} is ${JSON.stringify(value)}; ${meaning}`);
+    throw new UserError(`${path}: ${key} is ${shownJson(value)}; ${meaning}`);
   }
   const init = json['init_lora_weights'];
   if (typeof init === 'string' && !PLAIN_INITS.includes(init.toLowerCase())) {
@@ -122,7 +130,7 @@ function refuseUnsupported(json: Readonly<Record<string, unknown>>, path: string
   }
   for (const [key, value] of Object.entries(json)) {
     const switchedOn = value === true || (typeof value === 'object' && value !== null && !isEmpty(value));
-    if (!READ.has(key) && switchedOn) throw new UserError(`${path}: ${key} is ${JSON.stringify(value)}; this option of PEFT is not known here`);
+    if (!READ.has(key) && switchedOn) throw new UserError(`${path}: ${key} is ${shownJson(value)}; this option of PEFT is not known here`);
   }
 }
 
@@ -141,7 +149,7 @@ class OptionReader {
   }
 
   fail(key: string, expected: string): never {
-    throw new UserError(`${this.path}: ${key} is ${JSON.stringify(this.json[key])}; ${expected} was expected`);
+    throw new UserError(`${this.path}: ${key} is ${shownJson(this.json[key])}; ${expected} was expected`);
   }
 
   number(key: string, fallback: number): number {
@@ -151,7 +159,7 @@ class OptionReader {
 
   positive(key: string, fallback: number): number {
     const value = this.number(key, fallback);
-    return Number.isInteger(value) && value > 0 ? value : this.fail(key, 'a whole number above 0');
+    return isRank(value) ? value : this.fail(key, `a whole number from 1 to ${MAX_RANK}`);
   }
 
   flag(key: string): boolean {

@@ -5,6 +5,8 @@
  * there is a UserError.
  */
 import { UserError } from '../platform.ts';
+import { shownJson } from './parseJson.ts';
+import { withinTime } from './timeLimit.ts';
 import { nearestNames } from './nearestNames.ts';
 import { pythonFullMatch, pythonMatch } from './pythonRegex.ts';
 import type { LoraConfig } from './peftConfig.ts';
@@ -66,8 +68,22 @@ function kindOf(name: string, weight: readonly number[] | undefined): ModuleKind
   return /(^|\.)(embed_tokens|position_embedding)$/.test(name) ? 'embedding' : 'linear';
 }
 
-/** Throws a UserError when nothing matches, or when what matches cannot carry LoRA. */
+/** Of the patterns together; those of known adapters take a few milliseconds. */
+const PATTERNS_MS = 5000;
+
+/** Throws a UserError when nothing matches, when what matches cannot carry LoRA, or when a pattern takes for ever. */
 export function resolveAdapter(config: LoraConfig, modules: readonly ModuleInfo[]): ResolvedAdapter {
+  return withinTime(PATTERNS_MS, () => resolveAll(config, modules), () => {
+    const patterns = [config.target_modules, config.exclude_modules, config.modules_to_save, config.layers_pattern, config.rank_pattern, config.alpha_pattern];
+    const shown = patterns.filter((pattern) => pattern !== null && Object.keys(pattern).length > 0).map((pattern) => shownJson(pattern));
+    return new UserError(
+      `The regular expressions that choose modules (${shown.join('; ')}) have not matched ${modules.length} names in ${PATTERNS_MS / 1000} s: one repeats ` +
+        'a repetition, as (a+)+. Write it without, or list the modules by name.',
+    );
+  });
+}
+
+function resolveAll(config: LoraConfig, modules: readonly ModuleInfo[]): ResolvedAdapter {
   checkOptions(config);
   const targets = expandTargets(config, modules);
   const { found, unmatched } = matchTargets(config, targets, modules);

@@ -3,6 +3,8 @@
  * Python's `re`; the syntaxes are almost the same, and what differs is rewritten here or refused with words.
  */
 import { UserError } from '../platform.ts';
+import { shownJson } from './parseJson.ts';
+import { canInterrupt, mayExplode } from './timeLimit.ts';
 
 /** `re.fullmatch(pattern, name)` as a test. `label` names the option in errors. */
 export function pythonFullMatch(pattern: string, label: string): (name: string) => boolean {
@@ -19,6 +21,7 @@ export function pythonMatch(before: string, pattern: string, after: string, labe
 }
 
 function compile(source: string, flags: string, pattern: string, label: string): RegExp {
+  if (!canInterrupt() && mayExplode(pattern)) throw refuse(pattern, label, 'it repeats a repetition, which can take for ever and cannot be stopped here');
   try {
     return new RegExp(source, flags);
   } catch (error) {
@@ -27,7 +30,7 @@ function compile(source: string, flags: string, pattern: string, label: string):
 }
 
 function refuse(pattern: string, label: string, why: string): UserError {
-  return new UserError(`${label}: the regular expression ${JSON.stringify(pattern)} cannot be used: ${why}`);
+  return new UserError(`${label}: the regular expression ${shownJson(pattern)} cannot be used: ${why}`);
 }
 
 /** Escapes that mean the same in both languages, for module names (ASCII, one line). */

@@ -5,6 +5,7 @@
  * reading and writing a file gives the same bytes.
  */
 import { bf16ToF32, f16ToF32 } from './halfFloat.ts';
+import { duplicateKey, parseJson, shownJson } from './parseJson.ts';
 import { UserError, type AtomicFile, type Platform, type RangedFile } from '../platform.ts';
 
 /** Bytes an element, listed in the library's own order of alignment: the writer sorts by it. */
@@ -136,7 +137,7 @@ function decodeUtf8(bytes: Uint8Array, corrupt: Corrupt): string {
 function parseHeader(text: string, corrupt: Corrupt): Record<string, unknown> {
   let header: unknown;
   try {
-    header = JSON.parse(text);
+    header = parseJson(text);
   } catch {
     throw corrupt('its header is not JSON');
   }
@@ -144,24 +145,6 @@ function parseHeader(text: string, corrupt: Corrupt): Record<string, unknown> {
   const twice = duplicateKey(text);
   if (twice !== undefined) throw corrupt(`tensor ${twice} is listed twice`);
   return header;
-}
-
-/** The first key that occurs twice at the top level of a valid JSON object: JSON.parse would silently keep the last one. */
-function duplicateKey(text: string): string | undefined {
-  const seen = new Set<string>();
-  let depth = 0;
-  for (const match of text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]/gs)) {
-    const token = match[0];
-    if (token === '{' || token === '[') depth++;
-    else if (token === '}' || token === ']') depth--;
-    else if (depth === 1 && match[1] !== undefined) {
-      const key: unknown = JSON.parse(token.slice(0, token.length - match[1].length));
-      if (typeof key !== 'string') continue;
-      if (seen.has(key)) return key;
-      seen.add(key);
-    }
-  }
-  return undefined;
 }
 
 function readMetadata(entry: unknown, corrupt: Corrupt): Record<string, string> {
@@ -178,11 +161,11 @@ function readEntry(name: string, entry: unknown, dataStart: number, corrupt: Cor
   if (!isRecord(entry)) throw corrupt(`tensor ${name} has no description`);
   const { dtype, shape, data_offsets: offsets } = entry;
   if (typeof dtype !== 'string' || !isDtype(dtype)) {
-    throw corrupt(`tensor ${name} has dtype ${JSON.stringify(dtype)}, known are ${Object.keys(DTYPE_BYTES).join(' ')}`);
+    throw corrupt(`tensor ${name} has dtype ${shownJson(dtype)}, known are ${Object.keys(DTYPE_BYTES).join(' ')}`);
   }
-  if (!isSizes(shape)) throw corrupt(`tensor ${name} has shape ${JSON.stringify(shape)}`);
+  if (!isSizes(shape)) throw corrupt(`tensor ${name} has shape ${shownJson(shape)}`);
   if (!isSizes(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
-    throw corrupt(`tensor ${name} has data_offsets ${JSON.stringify(offsets)}`);
+    throw corrupt(`tensor ${name} has data_offsets ${shownJson(offsets)}`);
   }
   const bytes = offsets[1]! - offsets[0]!;
   const needed = elementCount(shape) * DTYPE_BYTES[dtype];

@@ -1,5 +1,11 @@
 /** A model's `config.json` read field by field, with messages that name the file and the key. */
+import { shownJson } from '../io/parseJson.ts';
 import { UserError } from '../platform.ts';
+
+/** The deepest known models have some hundred. */
+const MAX_LAYERS = 2048;
+/** Of any other number: an index, a size, a window; the GPU counts with 32 bits. */
+const MAX_SIZE = 2 ** 31 - 1;
 
 /** Typed access to one object of the file; a key that is missing or null gives the default. */
 export class Fields {
@@ -14,7 +20,7 @@ export class Fields {
   }
 
   wrong(key: string, found: unknown, expected: string): UserError {
-    return new UserError(`${this.source}: ${this.prefix}${key} is ${JSON.stringify(found)}; expected ${expected}.`);
+    return new UserError(`${this.source}: ${this.prefix}${key} is ${shownJson(found)}; expected ${expected}.`);
   }
 
   /** The key is there, and not null. */
@@ -49,6 +55,14 @@ export class Fields {
   integer(key: string, fallback: number, least = 1): number {
     const value = this.values[key] ?? fallback;
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) throw this.wrong(key, value, `an integer of at least ${least}`);
+    if (value > MAX_SIZE) throw this.wrong(key, value, `at most ${MAX_SIZE}`);
+    return value;
+  }
+
+  /** How many layers: each of them is made, with its names, before a weight is looked for. */
+  layers(key: string, fallback: number): number {
+    const value = this.integer(key, fallback);
+    if (value > MAX_LAYERS) throw this.wrong(key, value, `at most ${MAX_LAYERS} layers`);
     return value;
   }
 

@@ -1,4 +1,5 @@
 /** The model families by Hugging Face `model_type`. A new one is a folder beside this file and a line here. */
+import { ownValue } from '../io/ownValue.ts';
 import { UserError } from '../platform.ts';
 import { Fields } from './configFields.ts';
 import { describeGemma3, describeGemma3Text } from './gemma3/model.ts';
@@ -17,7 +18,7 @@ const FAMILIES: Readonly<Record<string, ModelFamily>> = {
 };
 
 export function modelFamily(modelType: string, source: string): ModelFamily {
-  const family = FAMILIES[modelType];
+  const family = ownValue(FAMILIES, modelType);
   if (!family) {
     throw new UserError(`${source}: model_type "${modelType}" is not known; ${Object.keys(FAMILIES).join(', ')} can be trained. Choose a base model of one of these.`);
   }

@@ -4,6 +4,7 @@
  * look alike; there are no colours, so that nothing needs to be switched off.
  */
 import { countOf } from '../platform.ts';
+import { CLEAR_LINE } from './printable.ts';
 import { redact } from './secrets.ts';
 import type { Progress, Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
@@ -14,7 +15,6 @@ export interface Terminal {
   readonly columns: number;
 }
 
-const CLEAR_LINE = '\r\x1b[K';
 /** Steps over which speed is measured, and the least time between two drawings. */
 const WINDOW_STEPS = 32;
 const REDRAW_MS = 100;

@@ -2,7 +2,9 @@
  * `trainer_log.jsonl`: a JSON object a line, appended, so that a crash loses at most a line and a second run adds to the first. Rows of figures hold
  * `step` and Hugging Face's keys; other lines have an `event`: start (with the options), info, warning, finish.
  */
+import { parseJson } from '../io/parseJson.ts';
 import type { Platform } from '../platform.ts';
+import { printable } from './printable.ts';
 import { redactConfig } from './secrets.ts';
 import type { Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
@@ -56,7 +58,7 @@ export class JsonlTracker implements Tracker {
 
   /** One line after the other, in the order told, even where the caller does not wait. */
   #append(entry: Row | Record<string, unknown>, before = ''): Promise<void> {
-    const line = `${before}${JSON.stringify(redactConfig(entry), asJson)}\n`;
+    const line = `${before}${printable(JSON.stringify(redactConfig(entry), asJson))}\n`;
     const written = this.#queue.then(() => this.#platform.appendFile(this.path, line));
     this.#queue = written.catch(() => undefined); // the caller hears of it; later lines are tried again
     return written;
@@ -78,7 +80,7 @@ function withHistory(text: string, history: readonly Row[]): string {
   for (const line of text.split('\n')) {
     let entry: unknown;
     try {
-      entry = JSON.parse(line);
+      entry = parseJson(line);
     } catch {
       continue;
     }

@@ -203,7 +203,7 @@ describe('what does not fit or is not supported', () => {
     [{ use_qalora: true }, /use_qalora/],
     [{ init_lora_weights: 'pissa_niter_4' }, /init_lora_weights is pissa_niter_4, which changes the base weights/],
     [{ brand_new_option: true }, /brand_new_option is true; this option of PEFT is not known/],
-    [{ r: 0 }, /r is 0; a whole number above 0/],
+    [{ r: 0 }, /r is 0; a whole number from 1 to 65536/],
     [{ r: '8' }, /r is "8"/],
     [{ lora_alpha: null, lora_dropout: 'x' }, /lora_dropout is "x"; a number/],
     [{ target_modules: null }, /target_modules is null; a list of names or a regular expression/],

@@ -1,4 +1,5 @@
 /** Rows of a JSON file: an index of where each lies, and each parsed when it is asked for. */
+import { parseJson } from '../../io/parseJson.ts';
 import { UserError } from '../../platform.ts';
 import { pieces } from './rowBytes.ts';
 import type { RowBytes } from './rowBytes.ts';
@@ -60,7 +61,7 @@ class JsonRows implements RawRows {
       throw new UserError(`${this.where(index)}: not UTF-8 text. Save the file as UTF-8.`);
     }
     try {
-      return JSON.parse(text) as unknown;
+      return parseJson(text);
     } catch (cause) {
       throw new UserError(`${this.where(index)}: not valid JSON (${cause instanceof Error ? cause.message : String(cause)}). ${advice(text, this.kind)}`);
     }

@@ -3,6 +3,7 @@
  * on without it would train on other data than its author meant. All other keys are ignored (sources, licences, scores).
  */
 import { editDistance } from '../../io/editDistance.ts';
+import { ownValue } from '../../io/ownValue.ts';
 import { UserError } from '../../platform.ts';
 import { looksLikeImage } from './images.ts';
 import { isEmpty, shown } from './shown.ts';
@@ -52,7 +53,7 @@ export function checkKeys(row: JsonObject, { ownKeys, hasImages }: { ownKeys: re
   for (const [key, value] of Object.entries(row)) {
     if (ownKeys.includes(key) || key === 'images' || key === 'image') continue;
     if (isEmpty(value)) continue;
-    const refused = REFUSED[key] ?? REFUSED[key.toLowerCase()];
+    const refused = ownValue(REFUSED, key) ?? ownValue(REFUSED, key.toLowerCase());
     if (refused !== undefined) throw new UserError(`${where}: "${key}" cannot be honoured (${shown(value)} found). ${refused}`);
     if (key === 'history') throw new UserError(`${where}: "history" goes with "instruction" or "query" only. Put its turns before the others.`);
     if (KNOWN.has(key)) checkMark(key, value, where);

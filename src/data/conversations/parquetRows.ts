@@ -6,6 +6,7 @@ import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import type { AsyncBuffer, Compressors, FileMetaData } from 'hyparquet';
 import { compressors, decompressLz4Raw } from 'hyparquet-compressors';
 import { UserError } from '../../platform.ts';
+import { checkedRowGroups } from '../parquetMetadata.ts';
 import type { RawRows } from './jsonRows.ts';
 import { lastNotAfter } from './rowBytes.ts';
 import type { RowBytes } from './rowBytes.ts';
@@ -36,7 +37,8 @@ export async function openParquetRows(bytes: RowBytes): Promise<RawRows> {
   const file = asyncBuffer(bytes);
   // Where in the file a byte array is geometry is nothing to us.
   const metadata = await readable(bytes.path, () => parquetMetadataAsync(file, { geoparquet: false }));
-  return new ParquetRows(bytes.path, file, metadata);
+  const counts = await readable(bytes.path, async () => checkedRowGroups(metadata, bytes.path));
+  return new ParquetRows(bytes.path, file, metadata, counts);
 }
 
 class ParquetRows implements RawRows {
@@ -50,14 +52,15 @@ class ParquetRows implements RawRows {
   private stretches: Stretch[] = [];
   private nextIndex = 0;
 
-  constructor(path: string, file: AsyncBuffer, metadata: FileMetaData) {
+  /** @param counts rows of each row group */
+  constructor(path: string, file: AsyncBuffer, metadata: FileMetaData, counts: readonly number[]) {
     this.path = path;
     this.file = file;
     this.metadata = metadata;
     let rows = 0;
-    for (const group of metadata.row_groups) {
+    for (const count of counts) {
       this.starts.push(rows);
-      rows += Number(group.num_rows);
+      rows += count;
     }
     this.length = rows;
   }

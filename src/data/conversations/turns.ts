@@ -1,4 +1,5 @@
 /** The turns of a row, whichever names its author gave to roles and keys, and which answers take no part in the loss. */
+import { ownValue } from '../../io/ownValue.ts';
 import { UserError } from '../../platform.ts';
 import type { Message } from '../example.ts';
 import { contentOf } from './parts.ts';
@@ -49,7 +50,7 @@ function transposed(columns: JsonObject): unknown {
 function turnOf(turn: unknown, where: string): Turn {
   if (!isObject(turn)) throw new UserError(`${where} should be {"role": …, "content": …}, ${shown(turn)} found.`);
   const named = turn['role'] ?? turn['from'];
-  const role = typeof named === 'string' ? ROLES[named.toLowerCase()] : undefined;
+  const role = typeof named === 'string' ? ownValue(ROLES, named.toLowerCase()) : undefined;
   if (role === undefined) {
     const why = typeof named === 'string' && TOOL_ROLES.includes(named.toLowerCase()) ? ' Turns of tools are not trained; leave the row out.' : '';
     const keys = named === undefined || named === null ? ` The turn has ${listOf(turn)}.` : '';

@@ -3,6 +3,8 @@
  * avgMAE, …), so that its tools and ours read each other's. Lines of lmms-eval and of other tools are read too, as long as they say what was asked, what
  * is right and what was written.
  */
+import { parseJson, shownJson, textOrNothing } from '../../io/parseJson.ts';
+import { ownValue } from '../../io/ownValue.ts';
 import { UserError } from '../../platform.ts';
 import type { Conversation, Message } from '../example.ts';
 import { parseAnswer, referenceFiltered } from './answers.ts';
@@ -123,7 +125,7 @@ const TYPES: Readonly<Record<string, TaskType>> = {
 
 /** The kind of task that a name says: AD, Detection, TL, a task type, or a config name (`KiTS23_TumorLesionSize_Task01_Axial`). */
 export function taskTypeOf(name: string): TaskType | undefined {
-  return TYPES[name] ?? TYPES[name.split('_')[1] ?? ''];
+  return ownValue(TYPES, name) ?? ownValue(TYPES, name.split('_')[1] ?? '');
 }
 
 /** What a conversation's last answer is measured by, where the row names its task. @param where file:line @throws UserError */
@@ -153,7 +155,7 @@ export function readRow(line: string, id: number, where: string, name?: string):
   const wrong = (problem: string): UserError => new UserError(`${where}: ${problem}`);
   let parsed: unknown;
   try {
-    parsed = JSON.parse(line);
+    parsed = parseJson(line);
   } catch (cause) {
     throw wrong(`not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
@@ -177,7 +179,7 @@ export function readRow(line: string, id: number, where: string, name?: string):
   };
   if (taskType === undefined) return row;
   if (target?.length !== ANSWER_LENGTH[taskType])
-    throw wrong(`target: ${ANSWER_LENGTH[taskType]} number(s) expected for ${TASK_TAGS[taskType]}, ${JSON.stringify(json['target']) ?? 'nothing'} found.`);
+    throw wrong(`target: ${ANSWER_LENGTH[taskType]} number(s) expected for ${TASK_TAGS[taskType]}, ${shownJson(json['target'])} found.`);
   const task = names.find((one) => /_Task\d/.test(one)) ?? TASK_TAGS[taskType];
   return { ...row, asked: { task, taskType, group: text('group') ?? groupOfDoc(doc, taskType, task), values: target } };
 }
@@ -193,7 +195,7 @@ function targetNumbers(value: unknown): number[] | undefined {
   let found = value;
   if (typeof value === 'string') {
     try {
-      found = JSON.parse(value.replace(/\bnan\b/gi, 'null'));
+      found = parseJson(value.replace(/\bnan\b/gi, 'null'));
     } catch {
       return undefined;
     }
@@ -210,8 +212,8 @@ function groupOfDoc(doc: Readonly<Record<string, unknown>>, taskType: TaskType, 
   if (taskType === 'BiometricsFromLandmarks') {
     const profile = doc['biometric_profile'];
     const { metric_type: kind = '', metric_key: key = '' } = typeof profile === 'object' && profile !== null ? (profile as Record<string, unknown>) : {};
-    return key === '' ? task : `${dataset}_${String(kind)}_${String(key)}`;
+    return key === '' ? task : `${dataset}_${textOrNothing(kind)}_${textOrNothing(key)}`;
   }
   const label = doc['label_name'] ?? doc['label'];
-  return label === undefined ? task : `${dataset} label ${String(label)} (${PLANES[Number(doc['slice_dim'])] ?? '?'})`;
+  return label === undefined ? task : `${dataset} label ${textOrNothing(label)} (${PLANES[Number(doc['slice_dim'])] ?? '?'})`;
 }

@@ -3,6 +3,7 @@
  * tumour's or lesion's label only loses its synonyms; an angle or distance is its own group, by data set. The names are those of medvision_bm, so that
  * figures can be set beside published ones. A label it does not know stands for itself (medvision_bm stops there).
  */
+import { ownValue } from '../../io/ownValue.ts';
 import type { SliceDim } from '../nifti.ts';
 import type { MedvisionSample } from './sample.ts';
 
@@ -109,5 +110,5 @@ export function groupOf({ dataset, sliceDim, annotation, modality = '?' }: Group
   if ('key' in annotation) return `${dataset}_${annotation.kind}_${annotation.key}`;
   const { labelName } = annotation;
   const name = annotation.kind === 'box' ? regroupLabel(labelName) : (nameOfLabel.get(labelName) ?? labelName);
-  return `${name} @ ${MODALITIES[modality] ?? modality} (${PLANES[sliceDim]})`;
+  return `${name} @ ${ownValue(MODALITIES, modality) ?? modality} (${PLANES[sliceDim]})`;
 }

@@ -2,17 +2,13 @@
  * Reading JSON that others wrote: every access says what was expected where, so a plan with a missing key or a wrong type ends in one sentence
  * and not in a TypeError. `where` is a path for people: `file: tasks[0].labels_map`.
  */
+import { parseJson as parseText, shownJson } from '../../io/parseJson.ts';
 import { UserError } from '../../platform.ts';
 
 export type JsonObject = Record<string, unknown>;
 
-const shown = (value: unknown): string => {
-  const text = value === undefined ? 'nothing' : JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
-};
-
 function wrong(where: string, expected: string, found: unknown): UserError {
-  return new UserError(`${where}: ${expected} expected, ${shown(found)} found.`);
+  return new UserError(`${where}: ${expected} expected, ${shownJson(found, 60)} found.`);
 }
 
 export function asObject(value: unknown, where: string): JsonObject {
@@ -60,7 +56,7 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
     throw new UserError(`${where}: not UTF-8 text. Save the file as UTF-8, or fetch it again.`);
   }
   try {
-    return JSON.parse(text) as unknown;
+    return parseText(text);
   } catch (cause) {
     const repaired = withoutBareNumbers(text);
     if (repaired !== undefined) return repaired;
@@ -71,9 +67,10 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
 /** Python writes NaN and Infinity, which JSON has not; as null they matter only where a number is needed. Undefined where that is not all that is wrong. */
 function withoutBareNumbers(text: string): unknown {
   if (!/NaN|Infinity/.test(text)) return undefined;
-  const repaired = text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/gs, (found) => (found.startsWith('"') ? found : 'null'));
   try {
-    return JSON.parse(repaired) as unknown;
+    const found = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/gs;
+    const repaired = text.replace(found, (one) => (one.startsWith('"') ? one : 'null')); // millions of escapes are too many for it
+    return parseText(repaired);
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 /** Where on a slice a sample's answer is measured: end points of an ellipse's axes, and the lines that a distance or an angle lies between. For pictures. */
+import { textOrNothing } from '../../io/parseJson.ts';
 import { joinPath } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { fileChunks } from '../gzip.ts';
@@ -56,7 +57,7 @@ export class LandmarkLines {
     const { dataset, id } = parseTaskName(taskName, 'sample');
     const plan = await openPlan(this.platform, this.dataDir, dataset, 'biometry', this.plannerVersion);
     const map = asObject(planTask(plan, id).raw['landmarks_map'], `${plan.path}: landmarks_map`);
-    return new Map(Object.entries(map).map(([key, name]) => [String(name).trim(), key]));
+    return new Map(Object.entries(map).map(([key, name]) => [textOrNothing(name).trim(), key]));
   }
 
   private async points(sample: MedvisionSample, file: string, names: readonly string[]): Promise<Map<string, Point>> {

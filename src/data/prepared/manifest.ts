@@ -2,6 +2,8 @@
  * `manifest.json`, the last file of a prepared folder to be written: with it the folder is whole. Nothing in it depends on when, where or by how many
  * workers the data was prepared, so that two preparations of the same data are the same bytes.
  */
+import { parseJson, shownJson } from '../../io/parseJson.ts';
+import { readText } from '../../io/textFile.ts';
 import { joinPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { PREPARED_VERSION } from './identity.ts';
@@ -42,14 +44,14 @@ export function manifestText({ identity, images, splits, tasks }: Manifest): str
 export async function readManifest(platform: Platform, dir: string): Promise<Manifest | undefined> {
   const path = joinPath(dir, MANIFEST);
   if (!(await platform.exists(path))) return undefined;
-  return parseManifest(new TextDecoder().decode(await platform.readFile(path)), path);
+  return parseManifest(await readText(platform, path), path);
 }
 
 function parseManifest(text: string, path: string): Manifest {
   const damaged = (what: string): UserError => new UserError(`${path}: ${what}. Remove the folder and prepare the data again.`);
   let found: Partial<Record<string, unknown>>;
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text);
     if (typeof value !== 'object' || value === null) throw damaged('not the manifest of prepared data');
     found = value;
   } catch (error) {
@@ -57,7 +59,7 @@ function parseManifest(text: string, path: string): Manifest {
   }
   const { format, version, identity, images, splits, tasks } = found;
   if (format !== FORMAT) throw new UserError(`${path}: not the manifest of prepared data ("format" should be "${FORMAT}"). Give another --prepared_ds_dir.`);
-  if (version !== PREPARED_VERSION) throw damaged(`written as version ${String(version)}, this program reads version ${PREPARED_VERSION}`);
+  if (version !== PREPARED_VERSION) throw damaged(`written as version ${shownJson(version)}, this program reads version ${PREPARED_VERSION}`);
   if (!isIdentity(identity) || !isImageStorage(images) || !isSplits(splits) || !isTasks(tasks)) throw damaged('a part of the manifest is missing or of the wrong type');
   return { identity, images, splits, tasks };
 }

@@ -3,6 +3,7 @@
  * are the sample's own fields, so that a row can be shown, scored and traced back to its slice without the volumes.
  */
 import type { SchemaElement } from 'hyparquet';
+import { parseJson, shownJson } from '../../io/parseJson.ts';
 import { UserError } from '../../platform.ts';
 import type { Annotation, MedvisionSample } from '../medvision/sample.ts';
 import type { SampleSplit } from '../medvision/plan.ts';
@@ -104,7 +105,7 @@ export const COLUMN_NAMES: readonly string[] = ['image', ...COLUMNS.map(({ name 
 /** A row as hyparquet reads it, checked. @param where file and row, for messages */
 export function rowFromColumns(found: Readonly<Record<string, unknown>>, where: string): PreparedRow {
   const wrong = (name: string, expected: string): UserError =>
-    new UserError(`${where}: column ${name}: ${expected} expected, ${JSON.stringify(found[name]) ?? 'nothing'} found. Prepare the data again.`);
+    new UserError(`${where}: column ${name}: ${expected} expected, ${shownJson(found[name])} found. Prepare the data again.`);
   const string = (name: string): string => {
     const value = found[name];
     if (typeof value !== 'string') throw wrong(name, 'a text');
@@ -120,7 +121,7 @@ export function rowFromColumns(found: Readonly<Record<string, unknown>>, where: 
   if (!Array.isArray(values) || !values.every((value) => typeof value === 'number')) throw wrong('values', 'a list of numbers');
   const json = (name: string, value: string): object => {
     try {
-      const parsed: unknown = JSON.parse(value);
+      const parsed: unknown = parseJson(value);
       if (typeof parsed === 'object' && parsed !== null) return parsed;
     } catch {
       // told below

@@ -1,4 +1,5 @@
 /** The identity of the rows that a run's options ask for, worked out before any plan is read through. */
+import { textOrNothing } from '../../io/parseJson.ts';
 import { joinPath } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { asObject, readJsonFile } from '../jsonFile.ts';
@@ -63,7 +64,7 @@ export async function modelIdentity(platform: Platform, base: string): Promise<R
   const config = await readJsonFile(platform, joinPath(base, 'config.json'));
   const combined = asObject((await readJsonFile(platform, joinPath(base, 'processor_config.json')))?.['image_processor']);
   const processor = combined ?? (await readJsonFile(platform, joinPath(base, 'preprocessor_config.json'))) ?? {};
-  const identity: Record<string, IdentityValue> = { model_type: String(config?.['model_type'] ?? 'unknown') };
+  const identity: Record<string, IdentityValue> = { model_type: textOrNothing(config?.['model_type']) || 'unknown' };
   for (const [name, value] of flattened(processor, 'image_processor')) identity[name] = value;
   return identity;
 }

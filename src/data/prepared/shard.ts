@@ -5,6 +5,7 @@
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import type { AsyncBuffer, FileMetaData } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
+import { checkedRowGroups } from '../parquetMetadata.ts';
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import type { MedvisionSample } from '../medvision/sample.ts';
@@ -86,7 +87,11 @@ export class ShardReader {
   private metadataOf(path: string): Promise<FileMetaData> {
     let reading = this.metadata.get(path);
     if (reading === undefined) {
-      reading = readable(path, () => withFile(this.platform, path, (file) => parquetMetadataAsync(file)));
+      reading = readable(path, async () => {
+        const metadata = await withFile(this.platform, path, (file) => parquetMetadataAsync(file));
+        checkedRowGroups(metadata, path);
+        return metadata;
+      });
       // Some 3 kB a row group; a random walk over a large set must not keep them all.
       if (this.metadata.size >= 64) for (const oldest of [...this.metadata.keys()].slice(0, 32)) this.metadata.delete(oldest);
       this.metadata.set(path, reading);

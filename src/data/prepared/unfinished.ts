@@ -1,4 +1,5 @@
 /** A prepared folder while it is unfinished: what is done, noted file by file, and what killed runs leave behind. */
+import { parseJson } from '../../io/parseJson.ts';
 import { finalName } from '../../io/temporaryNames.ts';
 import { joinPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
@@ -84,7 +85,7 @@ async function clearTemporary(platform: Platform, folder: string): Promise<void>
 /** The last line of a killed run may be half a line. */
 function parseEntry(line: string): ShardEntry[] {
   try {
-    const value: unknown = JSON.parse(line);
+    const value: unknown = parseJson(line);
     return isShardEntry(value) ? [value] : [];
   } catch {
     return [];

@@ -129,7 +129,7 @@ function parseText(fields: Fields, isAlone: boolean): Gemma3TextConfig {
   for (const key of ['attn_logit_softcapping', ...(isAlone ? [] : ['final_logit_softcapping'])]) {
     if (fields.has(key)) throw fields.wrong(key, fields.number(key, 0), 'null; transformers does not apply it to this model');
   }
-  const layers = fields.integer('num_hidden_layers', 26);
+  const layers = fields.layers('num_hidden_layers', 26);
   const layerTypes = parseLayerTypes(fields, layers);
   const slides = layerTypes.includes('sliding_attention');
   if (slides && fields.isNull('sliding_window')) throw fields.wrong('sliding_window', null, 'a number, since layer_types has sliding_attention');
@@ -204,7 +204,7 @@ function parseVision(fields: Fields): Gemma3VisionConfig {
   if (channels !== 3) throw fields.wrong('num_channels', channels, '3: images are RGB');
   return {
     hiddenSize,
-    layers: fields.integer('num_hidden_layers', 12),
+    layers: fields.layers('num_hidden_layers', 12),
     heads,
     headDim: hiddenSize / heads,
     intermediateSize: fields.integer('intermediate_size', 3072),

@@ -101,7 +101,7 @@ export function parseQwen2Rope(
 
 /** The fields of the decoder layers. */
 export function parseQwen2Text(fields: Fields, headDim: number, defaults: Qwen2TextDefaults): Qwen2TextConfig {
-  const layers = fields.integer('num_hidden_layers', defaults.layers);
+  const layers = fields.layers('num_hidden_layers', defaults.layers);
   const heads = fields.integer('num_attention_heads', defaults.heads);
   // An explicit null means "as many as heads", a missing key the class's default.
   const kvHeads = fields.isNull('num_key_value_heads') ? heads : fields.integer('num_key_value_heads', defaults.kvHeads);

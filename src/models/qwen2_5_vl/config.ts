@@ -99,7 +99,7 @@ function parseText(fields: Fields, isFlat: boolean): Qwen2_5VLTextConfig {
 }
 
 function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
-  const depth = fields.integer('depth', 32);
+  const depth = fields.layers('depth', 32);
   const hiddenSize = fields.integer('hidden_size', 3584);
   const heads = fields.integer('num_heads', fields.integer('num_attention_heads', 16));
   const headDim = headSize(fields, hiddenSize, heads, 'num_heads');

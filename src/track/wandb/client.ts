@@ -1,4 +1,6 @@
 /** Requests to a W&B server: GraphQL, the file stream that takes a run's lines, and uploads. What can be tried again is told apart from what cannot. */
+import { parseJson, textOrNothing } from '../../io/parseJson.ts';
+import { bodyStart, bodyText, BodyTooLong } from '../../io/responseBody.ts';
 import { NetworkError, UserError } from '../../platform.ts';
 import type { Network } from '../../platform.ts';
 import { keepSecret, redact } from '../secrets.ts';
@@ -16,6 +18,8 @@ export class WandbUnavailable extends Error {
 
 const RETRIED = new Set([408, 409, 425, 429]);
 const MAX_REDIRECTS = 4;
+const MAX_ANSWER_BYTES = 16 * 2 ** 20;
+const MAX_ERROR_BYTES = 64 * 2 ** 10;
 
 export class WandbClient {
   readonly baseUrl: string;
@@ -36,8 +40,8 @@ export class WandbClient {
     const reply = asRecord(await this.#post('/graphql', { query, variables }));
     const errors = reply['errors'];
     if (Array.isArray(errors) && errors.length > 0) {
-      const words = errors.map((error) => String(asRecord(error)['message'] ?? error)).join('; ');
-      throw new UserError(redact(`W&B at ${this.baseUrl} refused: ${words}`));
+      const words = errors.map((error) => textOrNothing(asRecord(error)['message'] ?? error)).join('; ');
+      throw new UserError(redact(`W&B at ${this.baseUrl} refused: ${redact(words).slice(0, 2000)}`));
     }
     return asRecord(reply['data']);
   }
@@ -61,7 +65,7 @@ export class WandbClient {
     const headers = { 'Content-Type': 'application/json', Authorization: this.#authorization };
     const text = await this.#send(this.baseUrl + path, { method: 'POST', headers, body: JSON.stringify(body) }, path === '/graphql' ? 'a query' : "a run's lines");
     try {
-      return text === '' ? {} : (JSON.parse(text) as unknown);
+      return text === '' ? {} : parseJson(text);
     } catch {
       throw new WandbUnavailable(`W&B at ${this.baseUrl} answered with something that is not JSON`);
     }
@@ -72,9 +76,10 @@ export class WandbClient {
     let text: string;
     try {
       response = await this.#follow(url, request, what);
-      text = await response.text();
+      text = response.ok ? await bodyText(response, MAX_ANSWER_BYTES) : await bodyStart(response, MAX_ERROR_BYTES);
     } catch (error) {
       if (error instanceof UserError) throw error;
+      if (error instanceof BodyTooLong) throw new UserError(`W&B at ${this.baseUrl} answered ${what} at great length: ${error.message}. Check WANDB_BASE_URL.`);
       throw new WandbUnavailable(redact(`W&B at ${this.baseUrl} cannot be reached: ${reason(error)}`));
     }
     if (response.ok) return text;

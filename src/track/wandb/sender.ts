@@ -2,6 +2,7 @@
  * Sends a run to the server beside the training: registers it, then its pictures and the lines of its history, in batches, each line with its place, so that what
  * is sent twice is stored once. Away, slow or overloaded servers are tried again, later and later; training never waits for any of it.
  */
+import { textOrNothing } from '../../io/parseJson.ts';
 import { UserError } from '../../platform.ts';
 import { asRecord, WandbUnavailable } from './client.ts';
 import type { WandbClient } from './client.ts';
@@ -178,7 +179,11 @@ export class Sender {
     const stored = Number(bucket['historyLineCount'] ?? known['historyLineCount'] ?? 0) || 0;
     this.#base ??= stored;
     this.#sent = Math.max(this.#sent, stored - this.#base, 0);
-    this.#place = { entity: String(asRecord(project['entity'])['name'] ?? asked), project: String(project['name'] ?? settings.project), id: String(bucket['name'] ?? id) };
+    this.#place = {
+      entity: textOrNothing(asRecord(project['entity'])['name']) || asked,
+      project: textOrNothing(project['name']) || settings.project,
+      id: textOrNothing(bucket['name']) || id,
+    };
   }
 
   /** Proves the key. */
@@ -216,11 +221,11 @@ export class Sender {
   async #upload(file: Upload): Promise<void> {
     const { entity, project, id } = this.#place!;
     const reply = asRecord((await this.#client.graphql(CREATE_RUN_FILES, { entity, project, run: id, files: [file.name] }))['createRunFiles']);
-    const [target] = (reply['files'] as unknown[] | undefined) ?? [];
-    const url = asRecord(target)['uploadUrl'];
+    const targets: unknown = reply['files'];
+    const url = asRecord(Array.isArray(targets) ? targets[0] : undefined)['uploadUrl'];
     if (typeof url !== 'string') throw new UserError(`W&B gave no address for ${file.name}.`);
-    const headers = (reply['uploadHeaders'] as unknown[] | undefined) ?? [];
-    await this.#client.upload(url, headers.map(String), file.bytes);
+    const headers: unknown = reply['uploadHeaders'];
+    await this.#client.upload(url, Array.isArray(headers) ? headers.map(textOrNothing) : [], file.bytes);
     this.#uploads.shift();
   }
 

@@ -58,7 +58,7 @@ export async function wandbSettings(platform: Platform, options: WandbOptions, r
   }
   const warning = apiKey === undefined ? undefined : plainHttpWarning('WANDB_BASE_URL', baseUrl, 'the API key of W&B');
   const id = options.wandb_run_id ?? env('WANDB_RUN_ID');
-  if (id !== undefined && /[/\\#?%:]|^$/.test(id)) throw new UserError(`--wandb_run_id ${id}: an id has none of / \\ # ? % : in it; choose another.`);
+  if (id !== undefined && !isRunId(id)) throw new UserError(`--wandb_run_id ${id}: an id has none of / \\ # ? % : in it, and at most 128 characters; choose another.`);
   const entity = options.wandb_entity ?? env('WANDB_ENTITY');
   return {
     mode,
@@ -122,4 +122,9 @@ async function netrcKey(platform: Platform, baseUrl: string): Promise<string | u
     for (let i = at + 2; i < words.length && words[i] !== 'machine'; i += 2) if (words[i] === 'password') return words[i + 1];
   }
   return undefined;
+}
+
+/** W&B's own rule; an id is also a part of names of files, wherever it was read. */
+export function isRunId(id: string): boolean {
+  return /^[^/\\#?%:\0-\x1f]{1,128}$/.test(id) && !/^\.+$/.test(id);
 }

@@ -3,6 +3,7 @@
  * history, in the order told, so that a run that goes on knows from the number of lines on the server which of them it still has to send. Everything is also
  * written as the official client's `.wandb` file, which `wandb sync` sends where we could not.
  */
+import { parseJson } from '../../io/parseJson.ts';
 import { countOf, joinPath, parentPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { tagOf } from '../tags.ts';
@@ -12,7 +13,7 @@ import { WandbClient } from './client.ts';
 import { HistoryLines } from './lines.ts';
 import { Sender } from './sender.ts';
 import type { Upload } from './sender.ts';
-import { appUrl } from './settings.ts';
+import { appUrl, isRunId } from './settings.ts';
 import type { WandbSettings } from './settings.ts';
 import { TransactionLog } from './transactionLog.ts';
 
@@ -64,7 +65,7 @@ export class WandbTracker implements Tracker {
     if (!native) throw new UserError('The W&B tracker keeps its lines on a disk, which a browser page has not; leave wandb out of report_to.');
     this.#startedAt = this.#now();
     const saved = run.resumed?.state ?? {};
-    const savedId = typeof saved['wandb_run_id'] === 'string' ? saved['wandb_run_id'] : undefined;
+    const savedId = typeof saved['wandb_run_id'] === 'string' && isRunId(saved['wandb_run_id']) ? saved['wandb_run_id'] : undefined;
     const knownId = settings.id ?? savedId ?? (settings.resume === 'auto' ? await this.#lastId() : undefined);
     this.#id = knownId ?? newId();
     const isOwn = this.#id === savedId;
@@ -182,12 +183,14 @@ export class WandbTracker implements Tracker {
   async #lastId(): Promise<string | undefined> {
     const path = joinPath(this.#around.settings.dir, 'wandb', 'wandb-resume.json');
     if (!(await this.#around.platform.exists(path))) return undefined;
+    const text = new TextDecoder().decode(await this.#around.platform.readFile(path));
+    let id: unknown;
     try {
-      const { run_id: id } = JSON.parse(new TextDecoder().decode(await this.#around.platform.readFile(path))) as { run_id?: unknown };
-      return typeof id === 'string' && id !== '' ? id : undefined;
+      ({ run_id: id } = (parseJson(text) ?? {}) as { run_id?: unknown });
     } catch {
       throw new UserError(`${path} is not JSON; delete it, or give --wandb_run_id. (${parentPath(path)} belongs to W&B.)`);
     }
+    return typeof id === 'string' && isRunId(id) ? id : undefined;
   }
 }
 

@@ -1,0 +1,56 @@
+/**
+ * A time limit on work that others' files make us do without a pause: their regular expressions above all, which may take longer than the universe
+ * lasts for thirty letters. The runtime gives the means (node/timeLimit.ts: V8 and JavaScriptCore can be interrupted within a match); where there
+ * is none, in a browser, patterns that can explode are refused instead (mayExplode).
+ */
+
+/** Runs `work`, and throws TookTooLong where it is not done in time. Within another limit, that one counts. */
+export type TimeLimit = <T>(milliseconds: number, work: () => T) => T;
+
+export class TookTooLong extends Error {
+  override readonly name = 'TookTooLong';
+}
+
+let limit: TimeLimit | undefined;
+
+/** Called once by the platform of a runtime that can interrupt. */
+export function provideTimeLimit(provided: TimeLimit): void {
+  limit = provided;
+}
+
+export function canInterrupt(): boolean {
+  return limit !== undefined;
+}
+
+/** @param failure what is thrown where the time is not enough */
+export function withinTime<T>(milliseconds: number, work: () => T, failure: () => Error): T {
+  if (limit === undefined) return work();
+  try {
+    return limit(milliseconds, work);
+  } catch (error) {
+    throw error instanceof TookTooLong ? failure() : error;
+  }
+}
+
+/**
+ * Whether a group that is repeated without end holds a repetition or a choice, as `(a+)+` and `(a|aa)*`, or a text is asked for that was found before: only
+ * then can the time grow with a power of the text's length. Says yes to some that are harmless, as `(\w+\.)*`.
+ */
+export function mayExplode(pattern: string): boolean {
+  /** For each open group, the pattern as a whole first: whether there is a choice in it. */
+  const open: boolean[] = [false];
+  let isAfterChoice = false;
+  for (let at = 0; at < pattern.length; ) {
+    const rest = pattern.slice(at, at + 1000);
+    const [piece] = /^(?:\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]|\(\?(?:[:=!]|<[=!]|P?<\w+>|[a-z-]+[:)])|\{\d*,?\d*\}|[^])/u.exec(rest) ?? [rest];
+    at += piece.length;
+    if (/^\\[1-9k]/.test(piece)) return true;
+    const isEndless = /^(?:[*+]|\{\d*,\}|\{\d*,?\d{3,}\})$/.test(piece);
+    if (isEndless && isAfterChoice) return true;
+    if (/^[*+?|]$|^\{\d*,\d*\}$/.test(piece)) open[open.length - 1] = true;
+    if (/^\((?!\?[a-z-]+\))/.test(piece)) open.push(false);
+    isAfterChoice = piece === ')' && open.length > 1 && open.pop() === true;
+    if (isAfterChoice) open[open.length - 1] = true;
+  }
+  return false;
+}
