@@ -142,7 +142,7 @@ export function processSurroundings(platform: Platform): Surroundings {
 }
 
 /**
- * Parses, runs, and turns what happens into messages and the exit code it returns. The first Ctrl-C aborts `stop`: the run ends its step, saves and returns.
+ * Parses, runs, and turns what happens into messages and the exit code it returns. The first Ctrl-C aborts `stop`: the run saves what is done and returns.
  * The second leaves at once. A UserError is told without a stack; anything else is a defect of ours and comes with one.
  */
 export async function main<Options>(
@@ -171,17 +171,27 @@ export async function main<Options>(
       around.endBy(signal);
       return;
     }
-    writeError('\nStopping after this step, then saving. Press Ctrl-C again to leave at once, without saving.\n');
+    writeError('\nStopping, and saving what is done. Press Ctrl-C again to leave at once, without saving.\n');
     stop.abort();
   });
   try {
     await run(command, stop.signal, stdout);
     return stop.signal.aborted ? EXIT.stopped : EXIT.done;
   } catch (error) {
-    return tell(error, EXIT.failed, writeError);
+    if (!isCausedBy(error, stop.signal)) return tell(error, EXIT.failed, writeError);
+    stdout.write(error instanceof UserError ? `${error.message}\n` : 'Stopped before the work itself had begun; nothing is lost.\n');
+    return EXIT.stopped;
   } finally {
     release();
   }
+}
+
+/** Whether an error is how the work ended when it was asked to. */
+function isCausedBy(error: unknown, stop: AbortSignal): boolean {
+  if (!stop.aborted) return false;
+  let cause = error;
+  while (cause !== stop.reason && cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
+  return cause === stop.reason;
 }
 
 function isOffline(options: unknown): boolean {

@@ -130,6 +130,7 @@ async function onGpu(
       ...(adapter === null ? { finetuning: { kind: 'none' } } : { initAdapter: adapter, isFrozen: true }),
       imageAttention: options.image_attention,
       ...pixels(context),
+      stop: context.stop,
     });
     const settings = {
       base,

@@ -2,6 +2,7 @@
  * The folder a program writes into: held against other processes while it works there, looked at before a run, and cleared when the run begins. The last
  * two are apart so that a start that fails, for whatever reason, leaves neither a new folder behind nor an earlier run destroyed.
  */
+import { withCleanUp } from '../src/io/cleanUp.ts';
 import { firstPresent, isOwnOrEmpty, OWN_LOG, RESULT_FILES } from '../src/io/foreignFiles.ts';
 import { whileHeld } from '../src/io/heldPlatform.ts';
 import { clearTemporariesIn, temporaryName } from '../src/io/temporaryNames.ts';
@@ -36,23 +37,20 @@ export interface HeldFolder {
  */
 export async function inOutputFolder({ platform, stop, say }: FolderWork, dir: string, flag: string, work: (held: HeldFolder) => Promise<void>): Promise<void> {
   const missing = await missingFolders(platform, dir);
-  try {
-    const lock = await lockFolder({ platform, ...(stop && { stop }), ...(say && { say }) }, dir, flag);
-    if (stop?.aborted) {
-      await lock?.release();
-      return;
-    }
-    try {
-      await whileHeld(platform, lock, stop, async (held) => {
-        await clearTemporariesIn(held.platform, dir);
-        await work(held);
-      });
-    } finally {
-      await lock?.release();
-    }
-  } finally {
-    await removeEmpty(platform, missing);
-  }
+  const inLocked = async (lock: FileLock | undefined): Promise<void> => {
+    if (stop?.aborted) return;
+    await whileHeld(platform, lock, stop, async (held) => {
+      await clearTemporariesIn(held.platform, dir);
+      await work(held);
+    });
+  };
+  await withCleanUp(
+    async () => {
+      const lock = await lockFolder({ platform, ...(stop && { stop }), ...(say && { say }) }, dir, flag);
+      await withCleanUp(() => inLocked(lock), async () => lock?.release());
+    },
+    () => removeEmpty(platform, missing),
+  );
 }
 
 async function lockFolder({ platform, stop, say }: FolderWork, dir: string, flag: string): Promise<FileLock | undefined> {
@@ -90,17 +88,18 @@ function cannotWrite(flag: string, dir: string, cause: UserError): UserError {
  */
 export async function checkOutput(platform: Platform, dir: string, mayReplace: boolean): Promise<void> {
   const missing = await missingFolders(platform, dir);
-  try {
-    const probe = temporaryName(joinPath(dir, '.writable'));
-    await platform.makeDir(dir);
-    await platform.writeFile(probe, '');
-    await platform.remove(probe);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    throw cannotWrite('--output_dir', dir, error);
-  } finally {
-    await removeEmpty(platform, missing);
-  }
+  const probe = async (): Promise<void> => {
+    const file = temporaryName(joinPath(dir, '.writable'));
+    try {
+      await platform.makeDir(dir);
+      await platform.writeFile(file, '');
+      await platform.remove(file);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      throw cannotWrite('--output_dir', dir, error);
+    }
+  };
+  await withCleanUp(probe, () => removeEmpty(platform, missing));
   if (mayReplace) return;
   const last = (await listCheckpoints(platform, dir)).at(-1);
   if (last !== undefined) throw new UserError(`${dir} holds ${last.name} of an earlier run; give another --output_dir, or --overwrite true to replace it.`);

@@ -8,13 +8,32 @@ const NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 export type StopSignal = keyof typeof NUMBERS;
 const SIGNALS = Object.keys(NUMBERS) as StopSignal[];
 
-/** Calls back at each of the signals; returns the undoing, after which they end the process again, as they do without us. */
+/** Long enough that hardly two signals come so close that the second falls between the two ways of ending. */
+const UNTIL_DEFAULT_MS = 200;
+
+/**
+ * Calls back at each of the signals; returns the undoing, after which they end the process again, as they do without us. Soon after the first that happens by itself:
+ * a second one then works even where this thread is busy and would not hear of it (a driver that compiles, a pattern that never ends). The first process of a container
+ * has no such default, and is called back always.
+ */
 export function onStopSignal(act: (signal: StopSignal) => void): () => void {
-  const listeners = SIGNALS.map((signal) => [signal, (): void => act(signal)] as const);
-  for (const [signal, listener] of listeners) process.on(signal, listener);
-  return () => {
+  let isAsked = false;
+  const off = (): void => {
     for (const [signal, listener] of listeners) process.off(signal, listener);
   };
+  const listeners = SIGNALS.map((signal) => {
+    const listener = (): void => {
+      if (!isAsked && process.pid !== 1) {
+        // Within the turn of the loop, after signals that came meanwhile have been heard: taking a listener away drops them.
+        setTimeout(() => setImmediate(off), UNTIL_DEFAULT_MS).unref();
+      }
+      isAsked = true;
+      act(signal);
+    };
+    return [signal, listener] as const;
+  });
+  for (const [signal, listener] of listeners) process.on(signal, listener);
+  return off;
 }
 
 /** Ends the process as if nobody had listened for the signal: a shell sees 128 + its number. */

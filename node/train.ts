@@ -77,6 +77,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
       ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
       ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
       imageAttention: options.image_attention,
+      stop,
     });
     for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
     const rows = await openRows(context, parts.rows, session);

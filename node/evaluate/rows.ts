@@ -16,6 +16,7 @@ import { readTaskList } from '../../src/data/medvision/tasks.ts';
 import type { MedvisionTask } from '../../src/data/medvision/tasks.ts';
 import { sha256Hex } from '../../src/data/prepared/identity.ts';
 import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
+import { readingUntil } from '../../src/io/stoppablePlatform.ts';
 import type { EvaluateOptions } from '../../src/options/evaluate.ts';
 import { lastName, UserError } from '../../src/platform.ts';
 import { keptRows } from '../train/checking.ts';
@@ -43,8 +44,9 @@ const LISTS = [
   ['TL', 'tasks_list_json_path_TL'],
 ] as const;
 
-/** Undefined when Ctrl-C ended the look at them. @throws UserError for whatever is wrong with the rows; none at all is an error too */
-export async function findRows(context: EvaluateContext, model: RowModel): Promise<PendingRows | undefined> {
+/** Undefined, or the reason of the stop thrown, when Ctrl-C ended the look at them. @throws UserError for whatever is wrong with the rows; none at all is an error too */
+export async function findRows(given: EvaluateContext, model: RowModel): Promise<PendingRows | undefined> {
+  const context = { ...given, platform: readingUntil(given.platform, given.stop) };
   const { options } = context;
   if (options.eval_file !== null) {
     const rows = await conversations(context, options.eval_file, model);

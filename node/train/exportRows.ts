@@ -3,6 +3,7 @@ import { collectSamples } from '../../src/data/medvision/collect.ts';
 import { exportJsonl } from '../../src/data/medvision/exportJsonl.ts';
 import { reportLines } from '../../src/data/medvision/report.ts';
 import { checkReplaceable, OWN_EXPORT } from '../../src/io/foreignFiles.ts';
+import { readingUntil } from '../../src/io/stoppablePlatform.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { UserError } from '../../src/platform.ts';
 import { countText } from '../../src/track/console.ts';
@@ -19,7 +20,7 @@ export async function exportRows({ platform, options, stop, terminal, say }: Run
     ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
     ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
   });
-  const collected = await collectSamples(platform, options, processor);
+  const collected = await collectSamples(readingUntil(platform, stop), options, processor);
   if (!options.process_dataset_only) for (const line of reportLines(collected.report)) say(line); // else preparing says it
   const total = countText(collected.train.length + collected.validation.length);
   const rows = await exportJsonl(platform, path, collected, {

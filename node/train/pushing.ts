@@ -37,10 +37,11 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
   const settings = await hubOf(context);
   if (settings.isOffline) throw new UserError('HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) is set, and --push_LoRA and --push_merged_model send to the hub: unset one of them.');
   const adapterName = repoName('--lora_hub_repo', options.lora_hub_repo ?? lastName(options.output_dir), options);
-  const repoOf = async (name: string): Promise<{ type: 'model'; id: string }> => ({
+  const repoOf = async (name: string, signal = stop): Promise<{ type: 'model'; id: string }> => ({
     type: 'model',
-    id: name.includes('/') ? name : `${(await whoAmI(settings, stop)).name}/${name}`,
+    id: name.includes('/') ? name : `${(await whoAmI(settings, signal)).name}/${name}`,
   });
+  const leaving = soonAfter(stop);
   await atStart(context, settings, async () => {
     await whoAmI(settings, stop);
     if (options.push_LoRA) await createRepo(settings, await repoOf(adapterName), options.hub_private_repo, stop);
@@ -52,8 +53,8 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
   const pusher = new Pusher(() => undefined); // told by whoever offered
   // The data do not change during a run, and hashing them at every save would cost.
   let dataFacts: Promise<DataFacts> | undefined;
-  const push = async (name: string, kind: 'adapter' | 'merged', dir: string, message: string, signal?: AbortSignal): Promise<string> => {
-    const repo = await repoOf(name);
+  const push = async (name: string, kind: 'adapter' | 'merged', dir: string, message: string, signal: AbortSignal): Promise<string> => {
+    const repo = await repoOf(name, signal);
     const files = await filesOf(platform, dir, base);
     if (files.length === 0) throw new UserError(`${dir} holds nothing to push.`);
     dataFacts ??= describeData(platform, options);
@@ -63,7 +64,7 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
       message,
       isPrivate: options.hub_private_repo,
       ...(bar.onProgress && { onProgress: bar.onProgress }),
-      ...(signal && { signal }),
+      signal,
     });
     return url;
   };
@@ -74,7 +75,7 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
       name,
       async push(signal) {
         try {
-          url = await push(adapterName, 'adapter', dir, name, signal);
+          url = await push(adapterName, 'adapter', dir, name, AbortSignal.any([signal, leaving]));
         } catch (error) {
           own = error;
           throw error;
@@ -99,20 +100,33 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
         say(`Pushed: ${url ?? settings.endpoint}`);
       } catch (error) {
         const words = error instanceof Error ? error.message : String(error);
-        throw new UserError(`The run is complete and saved in ${dir}, but its adapter was not pushed. ${words} Later: hf upload ${adapterName} ${dir}`, { cause: error });
+        throw new UserError(`The run is saved in ${dir}, but its adapter was not pushed: ${words} Later: hf upload ${adapterName} ${dir}`, { cause: error });
       }
     },
     async merged(dir) {
       const name = repoName('--merged_model_hf', options.merged_model_hf ?? lastName(dir), options);
       say(`Pushing the merged model to ${settings.endpoint}.`);
       try {
-        say(`Pushed: ${await push(name, 'merged', dir, 'Merged model', stop)}`);
+        say(`Pushed: ${await push(name, 'merged', dir, 'Merged model', leaving)}`);
       } catch (error) {
-        if (!(error instanceof UserError)) throw error;
-        throw new UserError(`The merged model is in ${dir}, but was not pushed. ${error.message} The same command with --merge_only true --overwrite true goes on.`, { cause: error });
+        if (!(error instanceof UserError) && !leaving.aborted) throw error;
+        const words = error instanceof Error ? error.message : String(error);
+        throw new UserError(`The merged model is in ${dir}, but was not pushed: ${words} The same command with --merge_only true --overwrite true goes on.`, { cause: error });
       }
     },
   };
+}
+
+/** What is being sent when the user asks to leave has so long to arrive: everything is saved by then, and can be pushed later. */
+const LEAVING_MS = 5_000;
+
+function soonAfter(stop: AbortSignal): AbortSignal {
+  const soon = new AbortController();
+  const abort = (): void => soon.abort(new Error('stopped before it had arrived.', { cause: stop.reason }));
+  const begin = (): void => void setTimeout(abort, LEAVING_MS).unref();
+  if (stop.aborted) begin();
+  else stop.addEventListener('abort', begin, { once: true });
+  return soon.signal;
 }
 
 /** A hub that does not answer now may answer at the first save. */

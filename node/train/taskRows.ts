@@ -8,6 +8,7 @@ import type { Manifest } from '../../src/data/prepared/manifest.ts';
 import { checkIdentity, coversImages, missingShards, prepareFolder } from '../../src/data/prepared/prepare.ts';
 import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import { imageStorage, modelIdentity, preparedFolder, preparedIdentity } from '../../src/data/prepared/settings.ts';
+import { readingUntil } from '../../src/io/stoppablePlatform.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { countOf, joinPath } from '../../src/platform.ts';
 import { countText, durationText } from '../../src/track/console.ts';
@@ -58,12 +59,12 @@ function dataDirOf({ options }: RunContext): { dataDir?: string } {
   return options.data_dir === null ? {} : { dataDir: options.data_dir };
 }
 
-async function collect({ platform, options, say }: RunContext, base: string): Promise<CollectedSamples> {
+async function collect({ platform, options, say, stop }: RunContext, base: string): Promise<CollectedSamples> {
   const processor = await loadProcessor(platform, base, {
     ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
     ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
   });
-  const collected = await collectSamples(platform, options, processor);
+  const collected = await collectSamples(readingUntil(platform, stop), options, processor);
   for (const line of reportLines(collected.report)) say(line);
   return collected;
 }

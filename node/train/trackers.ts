@@ -30,5 +30,6 @@ export async function openTrackers({ platform, options, terminal }: RunContext):
     const say = (level: 'info' | 'warning', text: string): void => void others.event(level, text);
     if (settings.mode !== 'disabled') trackers.push(outgoing(new WandbTracker({ platform: ownFiles(platform), settings, say }), seen));
   }
-  return allOf(trackers);
+  // That a log is not written must not be missed.
+  return allOf(trackers, options.report_to.includes('console') ? undefined : (text) => terminal.write(`Warning: ${text}\n`));
 }

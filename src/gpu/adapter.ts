@@ -77,11 +77,21 @@ export async function openAdapter(gpu: GPU, options: DeviceOptions): Promise<{ g
   };
 }
 
-export function outOfMemory(bytes: number, memory: { reservedBytes: number; inUseBytes: number }): UserError {
+/** @param bytes of the buffer that could not be made, where that is known */
+export function outOfMemory(bytes: number | undefined, memory: { reservedBytes: number; inUseBytes: number }): UserError {
   const mib = (n: number): string => `${(n / 2 ** 20).toFixed(0)} MiB`;
+  const what = bytes === undefined ? 'a buffer' : `a buffer of ${mib(bytes)}`;
   return new UserError(
-    `The GPU has no memory left: a buffer of ${mib(bytes)} could not be made beside the ${mib(memory.reservedBytes)} already held. Lower ` +
-      '--per_device_train_batch_size (raise --gradient_accumulation_steps instead), --max_pixels or --lora_r, keep --gradient_checkpointing true, or use a smaller model.',
+    `The GPU has no memory left: ${what} could not be made beside the ${mib(memory.reservedBytes)} already held. Lower ` +
+      '--per_device_train_batch_size (raise --gradient_accumulation_steps instead; in an evaluation --per_device_eval_batch_size), --max_pixels or --lora_r, ' +
+      'keep --gradient_checkpointing true, or use a smaller model.',
+  );
+}
+
+export function deviceLost({ reason, message }: GPUDeviceLostInfo): UserError {
+  return new UserError(
+    `The GPU device was lost (${reason}): ${message || 'no reason given'}. Usual causes: the driver reset after a kernel ran too long, or memory ran out. ` +
+      'If it comes again, try --per_device_train_batch_size 1 and a smaller --max_pixels.',
   );
 }
 

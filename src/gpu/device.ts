@@ -3,7 +3,7 @@
  * submitted. Nothing waits for the GPU except `read` and `finish`; compile errors, validation errors and a lost device surface there.
  */
 import { UserError } from '../platform.ts';
-import { describeGpuError, openAdapter, outOfMemory } from './adapter.ts';
+import { describeGpuError, deviceLost, openAdapter, outOfMemory } from './adapter.ts';
 import type { DeviceOptions, DeviceReport } from './adapter.ts';
 import { composeSource, numberedSource, parseInterface } from './kernelSource.ts';
 import type { KernelInterface, Specialisation } from './kernelSource.ts';
@@ -57,6 +57,11 @@ export class Device {
   private encoder: GPUCommandEncoder | undefined;
   private pass: GPUComputePassEncoder | undefined;
   private failure: Error | undefined;
+  /** The failure is that memory ran out: the device lives, and what lay on it is as it was. */
+  private isOutOfMemory = false;
+  private hasGone = false;
+  /** An error of a command. It may follow from a buffer or kernel that does not exist, of which is heard later: then that one is the failure. */
+  private consequence: Error | undefined;
   private readonly checks = new Set<Promise<void>>();
   private destroyed = false;
 
@@ -69,13 +74,13 @@ export class Device {
     this.ring = gpu.createBuffer({ size: SLOT_BYTES * RING_SLOTS, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST, label: 'params' });
     void gpu.lost.then((info) => {
       if (this.destroyed) return;
-      this.failure ??= new UserError(
-        `The GPU device was lost (${info.reason}): ${info.message || 'no reason given'}. Usual causes: the driver reset after a kernel ran too long, ` +
-          'or memory ran out. Try --per_device_train_batch_size 1 and a smaller --max_pixels; resume from the last checkpoint.',
-      );
+      this.hasGone = true;
+      this.failure ??= deviceLost(info);
     });
     gpu.addEventListener('uncapturederror', (event) => {
-      this.failure ??= describeGpuError((event as GPUUncapturedErrorEvent).error);
+      const { error } = event as GPUUncapturedErrorEvent;
+      if (error.constructor.name === 'GPUOutOfMemoryError') this.ranOutOfMemory();
+      else this.consequence ??= describeGpuError(error);
     });
   }
 
@@ -220,8 +225,7 @@ export class Device {
     this.staging.set(bytes, kept);
     let buffer = kept.pop();
     if (!buffer) {
-      buffer = this.gpu.createBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, label: 'readback' });
-      this.counters.buffersCreated++;
+      buffer = this.makeBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, label: 'readback' });
     }
     this.endPass();
     this.openEncoder().copyBufferToBuffer(view.buffer.handle, view.offset, buffer, 0, bytes);
@@ -256,6 +260,29 @@ export class Device {
     await this.settle();
   }
 
+  /** Waits until it is known whether all buffers and kernels that were asked for exist, which does not wait for the GPU; throws where not. */
+  async confirm(): Promise<void> {
+    if (this.checks.size > 0) await this.settle();
+    this.throwFailure();
+  }
+
+  /**
+   * After an error: whether what lies on the GPU can still be read. Where memory had run out, the commands that were not submitted are dropped and the error is
+   * forgotten, so that reading works again; what follows from another error, or from a device that is lost, cannot be trusted.
+   */
+  async recover(): Promise<boolean> {
+    if (this.isOutOfMemory && !this.hasGone) {
+      this.encoder = this.pass = undefined;
+      this.ringUsed = 0;
+      await this.gpu.queue.onSubmittedWorkDone(); // what still follows from the error is heard of before
+      await Promise.all([...this.checks]);
+      this.isOutOfMemory = false;
+      this.failure = this.consequence = undefined;
+      this.trim();
+    }
+    return !this.hasGone && this.failure === undefined && this.consequence === undefined;
+  }
+
   /** Drops cached bind groups, so that buffers may be destroyed (`pool.trim`). */
   trim(): void {
     this.flush();
@@ -269,15 +296,27 @@ export class Device {
   }
 
   private createBuffer(bytes: number): GpuBuffer {
+    const handle = this.makeBuffer({ size: bytes, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+    return { id: this.nextId++, handle, bytes };
+  }
+
+  /** It is there at once, and heard of later where there is no memory for it. */
+  private makeBuffer(descriptor: GPUBufferDescriptor): GPUBuffer {
     this.gpu.pushErrorScope('out-of-memory');
-    const handle = this.gpu.createBuffer({ size: bytes, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+    const buffer = this.gpu.createBuffer(descriptor);
     this.watch(
       this.gpu.popErrorScope().then((error) => {
-        if (error) this.failure ??= outOfMemory(bytes, this.pool.report());
+        if (error) this.ranOutOfMemory(descriptor.size);
       }),
     );
     this.counters.buffersCreated++;
-    return { id: this.nextId++, handle, bytes };
+    return buffer;
+  }
+
+  private ranOutOfMemory(bytes?: number): void {
+    if (this.isOutOfMemory || this.hasGone) return;
+    this.isOutOfMemory = true;
+    this.failure = outOfMemory(bytes, this.pool.report());
   }
 
   private bindGroup(kernel: Kernel, bindings: Readonly<Record<string, Tensor | BufferView>>): GPUBindGroup {
@@ -316,7 +355,7 @@ export class Device {
   }
 
   private openEncoder(): GPUCommandEncoder {
-    if (this.failure) throw this.failure;
+    this.throwFailure();
     return (this.encoder ??= this.gpu.createCommandEncoder());
   }
 
@@ -341,6 +380,11 @@ export class Device {
 
   private async settle(): Promise<void> {
     await Promise.all([...this.checks]);
+    this.throwFailure();
+  }
+
+  private throwFailure(): void {
+    if (this.checks.size === 0) this.failure ??= this.consequence;
     if (this.failure) throw this.failure;
   }
 }

@@ -1,5 +1,6 @@
 /** Folders that appear whole or not at all: written under another name beside their own and renamed when complete. */
 import { parentPath, UserError, type Platform } from '../platform.ts';
+import { withCleanUp } from './cleanUp.ts';
 import { whileHeld } from './heldPlatform.ts';
 import { clearTemporariesOf, temporariesOf, temporaryName } from './temporaryNames.ts';
 
@@ -25,11 +26,8 @@ export async function writeWholeFolder(
         say?.(`${dir} was being written by ${words}. Waiting to see whether that one still lives, which takes up to 90 s (Ctrl-C ends it).`);
       },
     });
-    try {
-      await whileHeld(platform, lock, stop, (held) => writeAlone(held.platform, dir, (unfinished) => fill(unfinished, held.platform)));
-    } finally {
-      await lock?.release();
-    }
+    const write = (): Promise<void> => whileHeld(platform, lock, stop, (held) => writeAlone(held.platform, dir, (unfinished) => fill(unfinished, held.platform)));
+    await withCleanUp(write, async () => lock?.release());
   } catch (error) {
     await removeEmpty(platform, made).catch(() => undefined); // the first error is the one to report
     throw error;

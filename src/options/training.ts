@@ -101,7 +101,7 @@ export const trainingOptions = {
   },
   save_steps: {
     group: 'Output', type: 'integer', default: 1000, min: 1, all: true,
-    help: 'Steps from one checkpoint to the next; -1: only at the end.',
+    help: 'Steps from one checkpoint to the next; -1: only at the end. A save that fails is tried again at the next; two in a row end the run.',
   },
   save_total_limit: {
     group: 'Output', type: 'integer', default: 10, min: 1, all: true,

@@ -1,6 +1,7 @@
 /**
  * `trainer_log.jsonl`: a JSON object a line, appended, so that a crash loses at most a line and a second run adds to the first. Rows of figures hold
- * `step` and Hugging Face's keys; other lines have an `event`: start (with the options), info, warning, finish.
+ * `step` and Hugging Face's keys; other lines have an `event`: start (with the options), info, warning, finish. Lines that could not be written (a full disk) wait
+ * for the next that can.
  */
 import { parseJson } from '../io/parseJson.ts';
 import type { Platform } from '../platform.ts';
@@ -10,12 +11,19 @@ import type { Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
 type JsonlFiles = Pick<Platform, 'appendFile' | 'exists' | 'readFile' | 'writeFile'>;
 
+/** Characters that wait at most; the figures are in the checkpoints too. */
+const WAITING_AT_MOST = 2 ** 20;
+
 export class JsonlTracker implements Tracker {
   readonly path: string;
   readonly #platform: JsonlFiles;
   readonly #now: () => number;
   #queue: Promise<void> = Promise.resolve();
   #startedAt = 0;
+  /** Lines that are not in the file yet. */
+  #waiting = '';
+  /** A line may have been cut short. */
+  #isTorn = false;
 
   /** `now` in milliseconds since 1970. */
   constructor(platform: JsonlFiles, path: string, now: () => number = Date.now) {
@@ -59,9 +67,28 @@ export class JsonlTracker implements Tracker {
   /** One line after the other, in the order told, even where the caller does not wait. */
   #append(entry: Row | Record<string, unknown>, before = ''): Promise<void> {
     const line = `${before}${printable(JSON.stringify(redactConfig(entry), asJson))}\n`;
-    const written = this.#queue.then(() => this.#platform.appendFile(this.path, line));
-    this.#queue = written.catch(() => undefined); // the caller hears of it; later lines are tried again
+    const written = this.#queue.then(() => this.#write(line));
+    this.#queue = written.catch(() => undefined); // the caller hears of it; the line waits
     return written;
+  }
+
+  async #write(line: string): Promise<void> {
+    this.#waiting += line;
+    if (this.#waiting.length > WAITING_AT_MOST) this.#waiting = this.#waiting.slice(this.#waiting.indexOf('\n', this.#waiting.length - WAITING_AT_MOST) + 1);
+    const text = this.#waiting;
+    if (this.#isTorn) await this.#platform.writeFile(this.path, (await this.#wholeLines()) + text);
+    else {
+      this.#isTorn = true;
+      await this.#platform.appendFile(this.path, text);
+    }
+    this.#isTorn = false;
+    this.#waiting = '';
+  }
+
+  async #wholeLines(): Promise<string> {
+    if (!(await this.#platform.exists(this.path))) return '';
+    const text = new TextDecoder().decode(await this.#platform.readFile(this.path));
+    return text.slice(0, text.lastIndexOf('\n') + 1);
   }
 }
 

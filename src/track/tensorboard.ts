@@ -57,11 +57,16 @@ function image(tag: string, { png, width, height }: Picture): Field {
   return messageField(1, [stringField(1, tag), messageField(4, [integerField(1, height), integerField(2, width), integerField(3, RGB), bytesField(4, png)])]);
 }
 
+/** Records that wait at most for a disk that has space again; the figures are in the checkpoints too. */
+const WAITING_AT_MOST = 1000;
+
 export class TensorBoardTracker implements Tracker {
   readonly #platform: Platform;
   readonly #dir: string;
   readonly #now: () => number;
   #file: AppendFile | undefined;
+  /** Records that could not be written, a full disk's. */
+  #waiting: Uint8Array[] = [];
   #queue: Promise<void> = Promise.resolve();
   #lastStep = 0;
   #pictures: Field[] = [];
@@ -77,13 +82,8 @@ export class TensorBoardTracker implements Tracker {
     const { native } = this.#platform;
     if (!native) throw new UserError('TensorBoard files need a disk, which a browser page has not; leave tensorboard out of report_to.');
     await this.#platform.makeDir(this.#dir);
-    const host = this.#platform.env('HOSTNAME') ?? this.#platform.name;
-    const seconds = Math.floor(this.#now() / 1000);
-    let path = '';
-    for (let n = 0; path === '' || (await this.#platform.exists(path)); n++) path = joinPath(this.#dir, `events.out.tfevents.${seconds}.${host}.${n}`);
-    this.#file = await native.openAppend(path);
+    this.#file = await this.#open();
     this.#lastStep = run.firstStep;
-    await this.#write(0, stringField(3, 'brain.Event:2'));
     // In the first process too: TensorBoard takes the first session start it sees for no restart, and purges at the later ones.
     await this.#write(run.firstStep === 0 ? 0 : run.firstStep + 1, messageField(SESSION_LOG, [integerField(1, 1)]));
     const config = JSON.stringify(redactConfig({ ...run.config }), null, 2);
@@ -110,22 +110,55 @@ export class TensorBoardTracker implements Tracker {
   }
 
   async finish({ figures }: Summary): Promise<void> {
-    const file = this.#file;
-    if (!file) return;
     try {
       await this.log(figures, this.#lastStep);
     } finally {
+      const file = this.#file;
       this.#file = undefined;
-      await file.close();
+      await file?.close();
     }
+  }
+
+  /** A new event file, which begins with its version. */
+  async #open(): Promise<AppendFile> {
+    const host = this.#platform.env('HOSTNAME') ?? this.#platform.name;
+    const seconds = Math.floor(this.#now() / 1000);
+    let path = '';
+    for (let n = 0; path === '' || (await this.#platform.exists(path)); n++) path = joinPath(this.#dir, `events.out.tfevents.${seconds}.${host}.${n}`);
+    const file = await this.#platform.native!.openAppend(path);
+    try {
+      await file.append(this.#record(0, stringField(3, 'brain.Event:2')));
+    } catch (error) {
+      await file.close().catch(() => undefined); // the first error is the one to report
+      await this.#platform.remove(path).catch(() => undefined);
+      throw error;
+    }
+    return file;
+  }
+
+  #record(step: number, what: Field): Uint8Array {
+    return eventRecord(joinArrays(Uint8Array, [doubleField(1, this.#now() / 1000), integerField(2, step), what]));
   }
 
   /** One record after the other, in the order told, even where the caller does not wait. */
   #write(step: number, what: Field): Promise<void> {
-    const record = eventRecord(joinArrays(Uint8Array, [doubleField(1, this.#now() / 1000), integerField(2, step), what]));
-    const file = this.#file;
-    const written = this.#queue.then(() => file?.append(record));
-    this.#queue = written.catch(() => undefined); // the caller hears of it; later records are tried again
+    const record = this.#record(step, what);
+    const written = this.#queue.then(() => this.#writeAll(record));
+    this.#queue = written.catch(() => undefined); // the caller hears of it; the record waits
     return written;
+  }
+
+  /** Readers go no further in a file than a record that was cut short: after one, what waits goes into a new file, which they read next. */
+  async #writeAll(record: Uint8Array): Promise<void> {
+    this.#waiting.push(record);
+    if (this.#waiting.length > WAITING_AT_MOST) this.#waiting.shift();
+    try {
+      this.#file ??= await this.#open();
+      for (; this.#waiting.length > 0; this.#waiting.shift()) await this.#file.append(this.#waiting[0]!);
+    } catch (error) {
+      await this.#file?.close().catch(() => undefined); // the first error is the one to report
+      this.#file = undefined;
+      throw error;
+    }
   }
 }

@@ -65,38 +65,38 @@ export interface Tracker {
 }
 
 /**
- * One tracker that tells all of them. A tracker that fails at the start fails the run, while nothing is lost yet; one that fails later (a full disk)
- * is told nothing more, and the others get a warning: a log is not worth a training run.
+ * One tracker that tells all of them. A tracker that fails at the start fails the run, while nothing is lost yet; for one that fails later (a full disk) there is a
+ * warning, once, and it is still told of what comes, since the disk may have space again: a log is not worth a training run.
+ * @param warn where there is no console among them
  */
-export function allOf(trackers: readonly Tracker[]): Tracker {
-  let alive = [...trackers];
+export function allOf(trackers: readonly Tracker[], warn: (text: string) => void = () => undefined): Tracker {
+  const failing = new Set<Tracker>();
   async function each(act: (tracker: Tracker) => Promise<void>): Promise<void> {
-    const results = await Promise.allSettled(alive.map(act));
-    const failed = alive.flatMap((tracker, i) => (results[i]?.status === 'rejected' ? [{ tracker, reason: results[i].reason as unknown }] : []));
-    if (failed.length === 0) return;
-    alive = alive.filter((tracker) => !failed.some((one) => one.tracker === tracker));
+    const results = await Promise.allSettled(trackers.map(act));
+    const failed = trackers.flatMap((tracker, i) => (results[i]?.status === 'rejected' && !failing.has(tracker) ? [{ tracker, reason: results[i].reason as unknown }] : []));
+    for (const { tracker } of failed) failing.add(tracker);
     for (const { reason } of failed) {
-      const words = reason instanceof Error ? reason.message : String(reason);
-      await each((tracker) => tracker.event('warning', `A log failed and is given up: ${words}`));
+      const text = `A log cannot be written, and training goes on; the log is tried again with every row. ${reason instanceof Error ? reason.message : String(reason)}`;
+      warn(text);
+      await each((tracker) => (failing.has(tracker) ? Promise.resolve() : tracker.event('warning', text)));
     }
   }
   return {
     async start(run) {
-      for (const tracker of alive) await tracker.start(run);
+      for (const tracker of trackers) await tracker.start(run);
     },
     progress(now) {
-      for (const tracker of alive) tracker.progress(now);
+      for (const tracker of trackers) tracker.progress(now);
     },
     log: (row, step) => each((tracker) => tracker.log(row, step)),
     // Absent where none shows any: then nobody draws them.
     ...(trackers.some((tracker) => tracker.picture) && {
       picture(key: string, picture: Picture, step: number): void {
-        for (const tracker of alive) tracker.picture?.(key, picture, step);
+        for (const tracker of trackers) tracker.picture?.(key, picture, step);
       },
     }),
     event: (level, text) => each((tracker) => tracker.event(level, text)),
     finish: (summary) => each((tracker) => tracker.finish(summary)),
-    // Those that have failed too: a run that goes on starts them again.
     state: () => Object.assign({}, ...trackers.map((tracker) => tracker.state?.() ?? {})) as Record<string, unknown>,
   };
 }

@@ -24,6 +24,8 @@ export class BestModel {
   private readonly patience: number;
   private readonly threshold: number;
   private readonly state: TrainerState;
+  /** Of the last save that was the best: what was so before. */
+  private before: { step: number; savedMetric: number | null; path: string | null } | undefined;
   private latest: { step: number; value: number } | undefined;
   private kept: BestState;
 
@@ -71,9 +73,17 @@ export class BestModel {
   /** Called as a checkpoint of `step` is about to be saved at `path`; true when it is the best of those saved. */
   willSave(step: number, path: string): boolean {
     if (this.latest?.step !== step || !this.isBetter(this.latest.value, this.kept.savedMetric)) return false;
+    this.before = { step, savedMetric: this.kept.savedMetric, path: this.state.best_model_checkpoint };
     this.kept = { ...this.kept, savedMetric: this.latest.value };
     this.state.best_model_checkpoint = path;
     return true;
+  }
+
+  /** The last save, of `step`, has failed: the best of those saved is the one before. */
+  wasNotSaved(step: number): void {
+    if (this.before?.step !== step) return;
+    this.kept = { ...this.kept, savedMetric: this.before.savedMetric };
+    this.state.best_model_checkpoint = this.before.path;
   }
 
   private isBetter(value: number, than: number | null): boolean {

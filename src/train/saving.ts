@@ -1,8 +1,10 @@
 /**
  * Saving while training goes on. The GPU copies what is saved as part of its command stream, so the next steps are dispatched at once; reading back, hashing and
  * writing happen in the background. At most one save is under way: a second one waits for the first. What is too large to copy is written while training waits.
+ * A save that fails (a disk that is full for a while, a file server that restarts) is told, and the next one tries again; two in a row end the run, since training
+ * for days without saving is worth nothing.
  */
-import { joinPath } from '../platform.ts';
+import { joinPath, UserError } from '../platform.ts';
 import { checkpointName, saveCheckpoint } from './checkpointFolder.ts';
 import type { TrainerState } from './checkpointFolder.ts';
 import { OPTIMIZER_STATE, writeMomentsFile } from './momentsFile.ts';
@@ -20,6 +22,8 @@ export interface SavedCheckpoint {
 
 /** Bytes of values and moments that are copied for the background: the copy is held twice, by the GPU's driver and here. */
 const COPIED_AT_MOST = 2 * 2 ** 30;
+/** Saves that fail in a row, the last of which ends the run. */
+const FAILURES_AT_MOST = 2;
 
 export interface SavingParts {
   session: Session;
@@ -28,6 +32,8 @@ export interface SavingParts {
   saveTotalLimit: number;
   onSaved: ((saved: SavedCheckpoint) => Promise<void> | undefined) | undefined;
   warn(text: string): Promise<void>;
+  /** Called when the save of a step has failed. */
+  onFailed?: (step: number) => void;
 }
 
 export interface Moment {
@@ -37,16 +43,19 @@ export interface Moment {
   /** The rest of the run's state, whose reading from the GPU has begun. */
   runState: Promise<RunState>;
   isBest: boolean;
+  /** Nothing is trained after it: it is neither copied nor written in the background, and must not fail. */
+  isLast?: boolean;
 }
 
 export class CheckpointSaver {
-  /** Step of the last checkpoint that was begun. */
+  /** Step of the last checkpoint that was begun and has not failed. */
   lastStep: number | undefined;
   private readonly parts: SavingParts;
   private pending: Promise<void> = Promise.resolve();
   private failure: { error: unknown } | undefined;
+  private failuresInARow = 0;
   /** Complete and last. */
-  private newest: string | undefined;
+  private newest: { path: string; step: number } | undefined;
   /** Checkpoints that a hook still reads. */
   private readonly inUse = new Set<string>();
 
@@ -56,37 +65,54 @@ export class CheckpointSaver {
 
   /** The last complete checkpoint. */
   get checkpoint(): string | undefined {
-    return this.newest;
+    return this.newest?.path;
+  }
+
+  /** Of the last complete checkpoint. */
+  get completeStep(): number | undefined {
+    return this.newest?.step;
   }
 
   pathOf(step: number): string {
     return joinPath(this.parts.outputDir, checkpointName(step));
   }
 
-  /** Throws what a save in the background has met. */
+  /** Throws, once, what ends the run of that which saves in the background have met. */
   check(): void {
-    if (this.failure) throw this.failure.error;
+    const { failure } = this;
+    this.failure = undefined;
+    if (failure) throw failure.error;
   }
 
   /** Begins to save; waits for the save before, and where there is too much to copy, for this one. */
   async start(moment: Moment): Promise<void> {
     const { arena } = this.parts.session;
     moment.runState.catch(() => undefined); // told by the save
-    const isCopied = arena.snapshotBytes <= COPIED_AT_MOST;
+    const isCopied = moment.isLast !== true && arena.snapshotBytes <= COPIED_AT_MOST;
     const state = isCopied ? arena.snapshot() : arena.live();
     const trainerState = structuredClone(moment.trainerState);
-    this.lastStep = moment.step;
     await this.settle();
-    this.pending = this.write({ ...moment, trainerState }, state).catch((error: unknown) => {
-      this.failure = { error };
-    });
+    this.lastStep = moment.step;
+    this.pending = this.write({ ...moment, trainerState }, state).then(
+      () => void (this.failuresInARow = 0),
+      (error: unknown) => this.hasFailed(error, moment),
+    );
     if (!isCopied) await this.settle();
   }
 
-  /** Waits for the save under way; throws what it met. */
+  /** Waits for the save under way; throws as `check` does. */
   async settle(): Promise<void> {
     await this.pending;
     this.check();
+  }
+
+  /** What is no matter of files (a lost GPU) ends the run at once. */
+  private async hasFailed(error: unknown, { step, isLast }: Moment): Promise<void> {
+    this.parts.onFailed?.(step);
+    this.lastStep = this.newest?.step;
+    this.failuresInARow++;
+    if (isLast === true || !(error instanceof UserError) || this.failuresInARow >= FAILURES_AT_MOST) this.failure = { error };
+    else await this.parts.warn(`${error.message} Training goes on, and the next save tries again; if that one fails too, the run ends.`);
   }
 
   private async write({ step, trainerState, runState, isBest }: Moment, state: ReturnType<Session['arena']['snapshot']>): Promise<void> {
@@ -105,7 +131,7 @@ export class CheckpointSaver {
         return new Set([...inUse, lastPart(trainerState.best_model_checkpoint ?? '')]);
       },
     });
-    this.newest = written.path;
+    this.newest = { path: written.path, step };
     for (const warning of written.warnings) await warn(warning);
     const name = checkpointName(step);
     inUse.add(name);

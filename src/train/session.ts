@@ -12,6 +12,7 @@ import { checkAdapterFits, openAdapter, readAdapter, writeAdapter } from '../io/
 import type { Adapter, AdapterTensor, AdapterTensorSource, FittedAdapter } from '../io/peft.ts';
 import { modulesFromParameters } from '../io/peftTargets.ts';
 import { openSafetensors, toFloat32, writeSafetensors } from '../io/safetensors.ts';
+import { readingUntil } from '../io/stoppablePlatform.ts';
 import { modelFamily } from '../models/families.ts';
 import { generate } from '../models/generate.ts';
 import { withHeadOf } from '../models/head.ts';
@@ -45,6 +46,8 @@ export interface SessionOptions {
   /** What the tokens of an image see of each other, where the family leaves a choice. */
   imageAttention?: ImageAttention;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
+  /** Ends the opening, with its reason. */
+  stop?: AbortSignal;
 }
 
 type SessionParts = Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType'> & {
@@ -150,9 +153,10 @@ export class Session {
   }
 }
 
-/** @throws UserError for a folder, configuration or adapter that cannot be used */
+/** @throws UserError for a folder, configuration or adapter that cannot be used; the reason of `stop` */
 export async function openSession(platform: Platform, device: Device, options: SessionOptions): Promise<Session> {
-  const folder = await openModelFolder(platform, options.baseModel);
+  const reading = options.stop ? readingUntil(platform, options.stop) : platform;
+  const folder = await openModelFolder(reading, options.baseModel);
   try {
     const family = modelFamily(folder.modelType, joinPath(options.baseModel, 'config.json'));
     const described = family.describe(folder.config, joinPath(options.baseModel, 'config.json'), {
@@ -163,7 +167,7 @@ export async function openSession(platform: Platform, device: Device, options: S
       ...(options.minPixels !== undefined && { minPixels: options.minPixels }),
       ...(options.maxPixels !== undefined && { maxPixels: options.maxPixels }),
     });
-    const initial = options.initAdapter === undefined ? undefined : await readAdapter(platform, options.initAdapter, folder.modelType);
+    const initial = options.initAdapter === undefined ? undefined : await readAdapter(reading, options.initAdapter, folder.modelType);
     const fitted = initial && checkAdapterFits(initial, modulesFromParameters(allShapes(description)));
     const brought = initial && fitted ? await broughtWeights(folder, description, initial, fitted) : new Map<string, AdapterTensor>();
     const plan = planTraining(description, finetuningOf(options, fitted));

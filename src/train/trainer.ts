@@ -164,7 +164,9 @@ export async function train(session: Session, source: ExampleSource, settings: T
   const best = new BestModel(settings, state, checkpoint?.run.best);
   const warn = (text: string): Promise<void> => tracker.event('warning', text);
   const saver =
-    outputDir === undefined ? undefined : new CheckpointSaver({ session, outputDir, saveTotalLimit: settings.save_total_limit, onSaved: around.onSaved, warn });
+    outputDir === undefined
+      ? undefined
+      : new CheckpointSaver({ session, outputDir, saveTotalLimit: settings.save_total_limit, onSaved: around.onSaved, warn, onFailed: (at) => best.wasNotSaved(at) });
   const startedAt = Date.now();
   let tokens = 0;
   let step = firstStep;
@@ -181,8 +183,9 @@ export async function train(session: Session, source: ExampleSource, settings: T
     await ledger.logEvaluation(row);
     return best.see(row, step);
   };
-  const save = async (): Promise<void> => {
+  const save = async ({ isLast = false } = {}): Promise<void> => {
     if (!saver || !identity || step === 0) return;
+    await saver.settle(); // what the save before has met decides which is the best of those saved
     const isBest = best.willSave(step, withoutHome(saver.pathOf(step), session.platform.env('HOME')));
     const epoch = microBatchesOf(step, plan, settings.gradient_accumulation_steps);
     const fixed = {
@@ -195,17 +198,21 @@ export async function train(session: Session, source: ExampleSource, settings: T
       trackers: tracker.state?.() ?? {},
     };
     const runState = Promise.all([ledger.saved(), optimizer.readState()]).then(([figures, read]) => ({ ...fixed, ...figures, optimizer: read }));
-    await saver.start({ step, trainerState: state, runState, isBest });
+    await saver.start({ step, trainerState: state, runState, isBest, isLast });
   };
-  /** An error that ends the run costs none of the steps that were made; those that the watchdog has judged are not kept. Returns the error with what is saved. */
+  /**
+   * An error that ends the run costs none of the steps that were made, unless the GPU is gone, or what it holds cannot be trusted; those that the watchdog has judged
+   * are not kept. Returns the error with what is saved.
+   */
   const saveBefore = async (error: unknown): Promise<unknown> => {
     try {
-      if (isStarted && step > firstStep && saver?.lastStep !== step && error !== ledger.end) await save();
-      await saver?.settle();
+      await saver?.settle().catch(() => undefined); // the first error is the one to report, here and below
+      const isReadable = (await device.recover()) && isStarted && step > firstStep && error !== ledger.end;
+      if (isReadable && saver?.lastStep !== step) await save({ isLast: true });
     } catch {
-      return error; // the first error is the one to report
+      // What was saved before stands.
     }
-    return error === ledger.end ? error : withCheckpoint(error, saver?.checkpoint, saver?.lastStep);
+    return error === ledger.end ? error : withCheckpoint(error, saver?.checkpoint ?? checkpoint?.dir, saver?.completeStep ?? checkpoint?.step);
   };
 
   try {
@@ -230,13 +237,16 @@ export async function train(session: Session, source: ExampleSource, settings: T
     if (checkpoint ? checkpoint.run.isEvaluationDue : (settings.eval_on_start ?? true) && settings.eval_strategy !== 'no') {
       if (!stop?.aborted && (await evaluate()) && settings.load_best_model_at_end) await save();
     }
-    for (; step < plan.totalSteps && !stop?.aborted && !best.isOver; ) {
+    steps: for (; step < plan.totalSteps && !stop?.aborted && !best.isOver; ) {
       const batches = await next;
       next = step + 1 < plan.totalSteps ? stepBatches(source, settings, plan, step + 1) : Promise.resolve([]);
       next.catch(() => undefined); // told where it is awaited
       const labels = batches.reduce((sum, batch) => sum + batch.labels, 0);
+      let stepTokens = 0;
       arena.zeroGradients();
       for (const [index, { examples, labels: own }] of batches.entries()) {
+        // A step may take minutes, and who stops a run waits: one that is half done is made anew when the run goes on.
+        if (stop?.aborted) break steps;
         const scale = settings.loss_reduction === 'token' ? 1 / Math.max(1, labels) : 1 / (Math.max(1, own) * batches.length);
         await runMicroBatch(device, session.model, examples, {
           grad: true,
@@ -247,19 +257,24 @@ export async function train(session: Session, source: ExampleSource, settings: T
           logScale: scale,
           lossSum: optimizer.lossSum,
         });
-        tokens += examples.reduce((sum, example) => sum + example.inputIds.length, 0);
+        stepTokens += examples.reduce((sum, example) => sum + example.inputIds.length, 0);
       }
+      // Gradients of a batch that found no memory are not those of its rows: nothing may be trained on them.
+      await device.confirm();
       optimizer.step(learningRateAt(step, schedule));
       device.flush();
-      inFlight.push(device.gpu.queue.onSubmittedWorkDone());
-      if (inFlight.length > STEPS_AHEAD) await inFlight.shift();
-      saver?.check();
       step++;
+      tokens += stepTokens;
       ledger.add(labels);
       state.global_step = step;
       state.epoch = epochAfter(step - 1, plan, settings.gradient_accumulation_steps);
       state.num_input_tokens_seen = (checkpoint?.trainerState.num_input_tokens_seen ?? 0) + tokens;
       tracker.progress({ step, tokens, peakBytes: device.pool.report().peakBytes });
+      const done = device.gpu.queue.onSubmittedWorkDone();
+      done.catch(() => undefined); // a lost GPU is told by what reads from it
+      inFlight.push(done);
+      if (inFlight.length > STEPS_AHEAD) await inFlight.shift();
+      saver?.check();
       const isLast = step === plan.totalSteps;
       if (step % settings.logging_steps === 0 || isLast) await ledger.log(learningRateAt(step - 1, schedule));
       const isNewBest = isEvaluationDue() && !stop?.aborted && (await evaluate());
@@ -270,8 +285,8 @@ export async function train(session: Session, source: ExampleSource, settings: T
     if (best.isOver) await tracker.event('info', stoppedEarly(best, state, settings));
     let isBestLoaded = false;
     if (saver && outputDir !== undefined && step > 0) {
-      if (saver.lastStep !== step && !(step === firstStep && checkpoint && isInside(checkpoint.dir, outputDir))) await save();
       await saver.settle();
+      if (saver.lastStep !== step && !(step === firstStep && checkpoint && isInside(checkpoint.dir, outputDir))) await save({ isLast: true });
       if (outcome === 'finished' && settings.load_best_model_at_end) isBestLoaded = await loadBest(session, state, outputDir, tracker);
       await saveResult(session, outputDir, state, saver.checkpoint);
     }

@@ -135,6 +135,22 @@ describe('main', () => {
       return Promise.resolve();
     }, surroundings);
     expect(code).toBe(130);
-    expect(seen.error).toContain('Stopping after this step, then saving.');
+    expect(seen.error).toContain('Stopping, and saving what is done.');
+  });
+
+  it('that was stopped while it read what there is to do says so, and is no failure', async () => {
+    for (const wrapped of [false, true]) {
+      const { seen, surroundings } = around(BASE);
+      const code = await main(trainProgram, (_command, stop) => {
+        seen.interrupt('SIGINT');
+        return Promise.reject(wrapped ? new UserError('Stopped while fetching.', { cause: new Error('lost', { cause: stop.reason }) }) : (stop.reason as Error));
+      }, surroundings);
+      expect(code).toBe(130);
+      expect(seen.out).toBe(wrapped ? 'Stopped while fetching.\n' : 'Stopped before the work itself had begun; nothing is lost.\n');
+      expect(seen.error).not.toContain('defect');
+    }
+    const { seen, surroundings } = around(BASE);
+    expect(await main(trainProgram, () => (seen.interrupt('SIGINT'), Promise.reject(new UserError('the disk is full'))), surroundings)).toBe(1);
+    expect(seen.error).toContain('Error: the disk is full');
   });
 });

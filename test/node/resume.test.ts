@@ -52,7 +52,7 @@ describe('goes on', () => {
         send(signal);
       }, 5);
     });
-    expect(first).toMatchObject({ code: 130, error: expect.stringContaining('Stopping after this step, then saving') as string });
+    expect(first).toMatchObject({ code: 130, error: expect.stringContaining('Stopping, and saving what is done') as string });
     const [stopped] = checkpoints(dir);
     const step = Number(stopped!.slice(11));
     expect(step).toBeLessThan(400);

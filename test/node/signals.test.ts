@@ -37,6 +37,8 @@ if (process.argv[3] === 'exit') {
   process.stdout.write('leaving\\n');
   setTimeout(() => process.exit(0), 100);
 } else process.stdout.write('listening\\n');
+// A thread that hears of nothing more, as one in a driver that compiles.
+if (process.argv[3] === 'busy') process.once('SIGUSR2', () => { for (;;); });
 `;
 
 const numbers: Record<StopSignal, number> = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 };
@@ -50,7 +52,7 @@ describe.runIf(process.platform !== 'win32')('signals', () => {
     writeFileSync(at('program.mjs'), PROGRAM);
   });
 
-  function start(mode: 'stay' | 'exit', onLine: (line: string, send: (signal: StopSignal) => void) => void): Promise<Ended> {
+  function start(mode: 'stay' | 'exit' | 'busy', onLine: (line: string, send: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
     const child = spawn(process.execPath, [at('program.mjs'), at('pipe'), mode], { stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = { output: '' };
     child.stdout.on('data', (text: Buffer) => {
@@ -75,6 +77,16 @@ describe.runIf(process.platform !== 'win32')('signals', () => {
     });
     expect(ended.output).toContain(`asked by ${signal}`);
     expect(ended.signal ?? ended.code).toBe(signal);
+  });
+
+  it.each(Object.keys(numbers) as StopSignal[])('%s after a first signal ends a process whose thread is busy for ever', async (signal) => {
+    const ended = await start('busy', (line, send) => {
+      if (line === 'listening') send('SIGTERM');
+      if (!line.startsWith('asked')) return;
+      setTimeout(() => send('SIGUSR2'), 1000);
+      setTimeout(() => send(signal), 2000);
+    });
+    expect(ended.signal).toBe(signal);
   });
 
   it('a signal ends a process that hangs in its own exit', async () => {

@@ -121,7 +121,7 @@ describe('Ctrl-C', () => {
         send('SIGINT');
       }, 50);
     });
-    expect(error).toContain('Stopping after this step, then saving');
+    expect(error).toContain('Stopping, and saving what is done');
     expect(code).toBe(130);
     const state = await readTrainerState(platform, dir);
     expect(state.global_step).toBeGreaterThanOrEqual(2);

@@ -9,7 +9,11 @@ function memoryFile(before?: string) {
     platform: {
       exists: () => Promise.resolve(state.text !== undefined),
       readFile: () => Promise.resolve(new TextEncoder().encode(state.text)),
-      writeFile: (_path: string, text: Uint8Array | string) => Promise.resolve(void (state.text = typeof text === 'string' ? text : new TextDecoder().decode(text))),
+      writeFile(_path: string, text: Uint8Array | string) {
+        if (state.fail) return Promise.reject(new Error('disk full'));
+        state.text = typeof text === 'string' ? text : new TextDecoder().decode(text);
+        return Promise.resolve();
+      },
       appendFile: async (_path: string, text: string) => {
         await new Promise((done) => setTimeout(done, text.includes('slow') ? 10 : 0));
         if (state.fail) throw new Error('disk full');
@@ -70,13 +74,26 @@ describe('JsonlTracker', () => {
     expect(file.lines().map(({ step }) => step)).toEqual([1, 2]);
   });
 
-  it('tells the caller that a line is lost, and tries the next', async () => {
+  it('tells the caller that a line is not written, and writes it with the next that can be, without the half that was', async () => {
+    const file = memoryFile();
+    const tracker = new JsonlTracker(file.platform, 'log');
+    await tracker.log({ loss: 1 }, 1);
+    file.state.fail = true;
+    for (const step of [2, 3]) await expect(tracker.log({ loss: step }, step)).rejects.toThrow('disk full');
+    file.state.text += '{"step":2,"lo'; // what found room
+    file.state.fail = false;
+    for (const step of [4, 5]) await tracker.log({ loss: step }, step);
+    expect(file.lines().map(({ step }) => step)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('keeps the newest megabyte of what waits', async () => {
     const file = memoryFile();
     const tracker = new JsonlTracker(file.platform, 'log');
     file.state.fail = true;
-    await expect(tracker.log({ loss: 1 }, 1)).rejects.toThrow('disk full');
+    const note = 'x'.repeat(100_000);
+    for (let step = 1; step <= 30; step++) await expect(tracker.log({ note }, step)).rejects.toThrow('disk full');
     file.state.fail = false;
-    await tracker.log({ loss: 2 }, 2);
-    expect(file.lines().map(({ step }) => step)).toEqual([2]);
+    await tracker.log({ note }, 31);
+    expect(file.lines().map(({ step }) => step)).toEqual([22, 23, 24, 25, 26, 27, 28, 29, 30, 31]);
   });
 });

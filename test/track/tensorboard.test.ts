@@ -85,6 +85,37 @@ describe('event files', () => {
     it.skip('VERNIER_PYTHON is not set: name a Python with tensorboard to read them with TensorBoard', () => undefined);
     return;
   }
+  it('after a record that was cut short (a full disk) are new ones, with all that could not be written, and nothing empty is left', async () => {
+    let room = Infinity;
+    let time = Date.UTC(2026, 0, 2);
+    const native = {
+      ...nodePlatform.native!,
+      async openAppend(path: string) {
+        const file = await nodePlatform.native!.openAppend(path);
+        const append = async (bytes: Uint8Array): Promise<void> => {
+          await file.append(bytes.subarray(0, room));
+          if (room < bytes.length) throw new Error('disk full');
+        };
+        return { ...file, append };
+      },
+    };
+    const tracker = new TensorBoardTracker({ ...nodePlatform, native }, dir, () => (time += 1000));
+    await tracker.start(RUN);
+    const [first] = readdirSync(dir);
+    const whole = rawEvents(first!).length;
+    room = 10;
+    for (const step of [1, 2]) await expect(tracker.log({ loss: step }, step)).rejects.toThrow('disk full');
+    expect(readdirSync(dir)).toEqual([first]);
+    room = Infinity;
+    await tracker.log({ loss: 3 }, 3);
+    await tracker.finish({ outcome: 'finished', figures: {}, files: [] });
+    const [, second, ...more] = readdirSync(dir).sort();
+    expect(more).toEqual([]);
+    expect(rawEvents(second!).length).toBe(1 + 3); // its version, and a row a step
+    expect(() => rawEvents(first!)).toThrow();
+    expect(whole).toBe(3);
+  });
+
   it("are read by TensorBoard, a resumed run's without doubles", { timeout: 120_000 }, async () => {
     const first = new TensorBoardTracker(nodePlatform, dir, () => 1_700_000_000_000);
     await first.start(RUN);

@@ -38,12 +38,18 @@ describe('allOf', () => {
     expect(b.told).toEqual(a.told);
   });
 
-  it('gives up a log that fails on the way, and warns the others', async () => {
+  it('warns once of a log that fails on the way, the others and whoever has no console, and tells it of what comes', async () => {
     const [good, bad] = [recorder(), recorder('log')];
-    await wholeRun(allOf([bad, good]));
-    expect(bad.told).toEqual(['start r', 'progress 1']);
-    expect(good.told).toContain('event warning: A log failed and is given up: disk full');
-    expect(good.told.at(-1)).toBe('finish finished');
+    const warned: string[] = [];
+    const all = allOf([bad, good], (text) => void warned.push(text));
+    await all.start(RUN);
+    for (const step of [1, 2]) await all.log({ loss: 1 }, step);
+    await all.event('info', 'saved');
+    await all.finish({ outcome: 'finished', figures: {}, files: [] });
+    const text = 'A log cannot be written, and training goes on; the log is tried again with every row. disk full';
+    expect(warned).toEqual([text]);
+    expect(good.told).toEqual(['start r', 'log 1 {"loss":1}', `event warning: ${text}`, 'log 2 {"loss":1}', 'event info: saved', 'finish finished']);
+    expect(bad.told).toEqual(['start r', 'event info: saved', 'finish finished']);
   });
 
   it('fails the run where a log cannot even begin', async () => {

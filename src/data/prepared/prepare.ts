@@ -5,6 +5,7 @@
  */
 import { joinPath, parentPath, UserError } from '../../platform.ts';
 import type { FileLock, LockHolder, Platform } from '../../platform.ts';
+import { withCleanUp } from '../../io/cleanUp.ts';
 import { whileHeld } from '../../io/heldPlatform.ts';
 import type { MedvisionSample } from '../medvision/sample.ts';
 import { identityDifferences, identityHash } from './identity.ts';
@@ -60,20 +61,22 @@ export async function prepareFolder(platform: Platform, request: PrepareRequest)
   }
   const isNew = !(await platform.exists(dir));
   const done = { rows: 0 };
-  try {
-    return await whileHeld(platform, lock, stop, (held) => prepareLocked(held.platform, { ...request, stop: held.stop }, done));
-  } catch (error) {
-    // A mistake in the data leaves nothing behind, unless hours of work were: those are gone on with once it is put right.
-    const isOurs = lock?.lost.aborted !== true;
-    if (error instanceof UserError && isOurs && isNew && done.rows < ROWS_WORTH_KEEPING) await platform.remove(dir);
-    throw error;
-  } finally {
-    await lock?.release();
-  }
+  const beganAt = performance.now();
+  const prepare = async (): Promise<Prepared | undefined> => {
+    try {
+      return await whileHeld(platform, lock, stop, (held) => prepareLocked(held.platform, { ...request, stop: held.stop }, done));
+    } catch (error) {
+      // A mistake in the data leaves nothing behind, unless work was that takes long: it is gone on with once the mistake is put right, or there is space again.
+      const isOurs = lock?.lost.aborted !== true;
+      const isWorthKeeping = done.rows > 0 && performance.now() - beganAt > MS_WORTH_KEEPING;
+      if (error instanceof UserError && isOurs && isNew && !isWorthKeeping) await platform.remove(dir).catch(() => undefined); // the first error is the one to report
+      throw error;
+    }
+  };
+  return withCleanUp(prepare, async () => lock?.release());
 }
 
-/** A minute's work or so. */
-const ROWS_WORTH_KEEPING = 50_000;
+const MS_WORTH_KEEPING = 60_000;
 
 async function prepareLocked(platform: Platform, request: PrepareRequest, done: { rows: number }): Promise<Prepared | undefined> {
   const { dir, identity } = request;

@@ -23,6 +23,9 @@ const ONCE = new Set(['train_runtime', 'train_samples_per_second', 'train_steps_
 /** `define_metric('train/global_step')`, `define_metric('*', step_metric='train/global_step', step_sync=True)`. */
 const METRICS = [{ '1': STEP_METRIC, '6': [3], '7': [] }, { '2': '*', '5': 1, '6': [1], '7': [] }];
 
+/** Longest wait for the server at the end of a run that was asked to end. */
+const STOPPED_MS = 5_000;
+
 export interface WandbSurroundings {
   platform: Platform;
   settings: WandbSettings;
@@ -133,7 +136,8 @@ export class WandbTracker implements Tracker {
     await this.#log.summary(this.#summary);
     await this.#log.end(exitCode, this.#runtime());
     if (!this.#sender) return;
-    const arrived = await this.#sender.finish(exitCode, this.#summary, finishMs);
+    // Who stops a run waits for its end; what has not arrived by then can be sent later.
+    const arrived = await this.#sender.finish(exitCode, this.#summary, outcome === 'stopped' ? Math.min(finishMs, STOPPED_MS) : finishMs);
     if (!arrived) say('warning', `W&B did not answer in time: ${countOf(this.#sender.waiting, 'row')} may not have arrived. \`wandb sync ${this.#dir}\` sends the run.`);
   }
 
