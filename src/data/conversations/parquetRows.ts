@@ -4,7 +4,6 @@
  */
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import type { AsyncBuffer, Compressors, FileMetaData } from 'hyparquet';
-import { compressors, decompressLz4Raw } from 'hyparquet-compressors';
 import { UserError } from '../../platform.ts';
 import { checkedRowGroups } from '../parquetMetadata.ts';
 import type { RawRows } from './jsonRows.ts';
@@ -18,11 +17,12 @@ const SMALL_COLUMN_BYTES = 2 ** 20;
 /** Of all stretches kept: those read in order are done with soon, whole row groups are asked for again. */
 const CACHE_BYTES = { inOrder: 2 * STRETCH_BYTES, groups: 32 * 2 ** 20 } as const;
 
-/** hyparquet-compressors takes an LZ4 block of no bytes, which pyarrow writes for a page of nulls, for a broken one. */
-const UNPACKERS: Compressors = {
-  ...compressors,
-  LZ4_RAW: (input, length) => (length === 0 ? new Uint8Array(0) : decompressLz4Raw(input, length)),
-};
+/** Loaded when a file needs them: they compile WebAssembly, which a page that reads no Parquet need not do. */
+async function unpackers(): Promise<Compressors> {
+  const { compressors, decompressLz4Raw } = await import('hyparquet-compressors');
+  // It takes an LZ4 block of no bytes, which pyarrow writes for a page of nulls, for a broken one.
+  return { ...compressors, LZ4_RAW: (input, length) => (length === 0 ? new Uint8Array(0) : decompressLz4Raw(input, length)) };
+}
 
 interface Stretch {
   start: number;
@@ -38,7 +38,7 @@ export async function openParquetRows(bytes: RowBytes): Promise<RawRows> {
   // Where in the file a byte array is geometry is nothing to us.
   const metadata = await readable(bytes.path, () => parquetMetadataAsync(file, { geoparquet: false }));
   const counts = await readable(bytes.path, async () => checkedRowGroups(metadata, bytes.path));
-  return new ParquetRows(bytes.path, file, metadata, counts);
+  return new ParquetRows(bytes.path, file, metadata, counts, await unpackers());
 }
 
 class ParquetRows implements RawRows {
@@ -46,6 +46,7 @@ class ParquetRows implements RawRows {
   private readonly path: string;
   private readonly file: AsyncBuffer;
   private readonly metadata: FileMetaData;
+  private readonly compressors: Compressors;
   /** First row of each row group. */
   private readonly starts: number[] = [];
   /** Most recently used last. */
@@ -53,10 +54,11 @@ class ParquetRows implements RawRows {
   private nextIndex = 0;
 
   /** @param counts rows of each row group */
-  constructor(path: string, file: AsyncBuffer, metadata: FileMetaData, counts: readonly number[]) {
+  constructor(path: string, file: AsyncBuffer, metadata: FileMetaData, counts: readonly number[], compressors: Compressors) {
     this.path = path;
     this.file = file;
     this.metadata = metadata;
+    this.compressors = compressors;
     let rows = 0;
     for (const count of counts) {
       this.starts.push(rows);
@@ -99,7 +101,7 @@ class ParquetRows implements RawRows {
     const [start, end] = hasPageIndex ? [index, Math.min(groupEnd, index + count)] : [groupStart, groupEnd];
     const rows = readable(this.path, async () => {
       const found = await parquetReadObjects({
-        file: this.file, metadata: this.metadata, rowStart: start, rowEnd: end, utf8: false, geoparquet: false, compressors: UNPACKERS, useOffsetIndex: hasPageIndex,
+        file: this.file, metadata: this.metadata, rowStart: start, rowEnd: end, utf8: false, geoparquet: false, compressors: this.compressors, useOffsetIndex: hasPageIndex,
       });
       return found.map(plain);
     });
