@@ -282,7 +282,7 @@ describe('another run is refused', () => {
     const { result, witness } = await resumed(copy, { settings: more, around: { facts: { mask: 'completion', sixteen_bit: 'clip' } } });
     expect(result.steps).toBe(4);
     const told = witness.events.filter((event) => event.startsWith('warning: Not as it would have been without the break'));
-    expect(told.join('\n')).toMatch(/micro-batches of 2 in place of 1 rows[^]*ends at step 4 in place of 2[^]*--weight_decay is 0 from here on; it was 0.01/);
+    expect(told.join('\n')).toMatch(/micro-batches of 2 in place of 1 row,[^]*ends at step 4 in place of 2[^]*--weight_decay is 0 from here on; it was 0.01/);
     expect(told).toHaveLength(3);
     expect(witness.rows.map(({ step }) => step)).toEqual([3, 4]);
     // The schedule is that of 4 steps with the new rate.
