@@ -69,7 +69,7 @@ export function jobsOf(inputs: string, { adapter, prepared, hubRepo }: { adapter
   const out = (dir: string): string => join(dir, 'out');
   const run = (flags: Flags, file: string | null = rowsFile): Job => ({
     program: 'train',
-    flags: (dir) => ({ ...training, ...(file !== null && { train_file: file }), ...flags, lora_checkpoint_dir: out(dir) }),
+    flags: (dir) => ({ ...training, ...(file !== null && { train_file: file }), ...flags, output_dir: out(dir) }),
     goOn: { resume_from_checkpoint: true },
     results: (dir) => runResults(out(dir)),
     input: picture,
@@ -102,7 +102,7 @@ export function jobsOf(inputs: string, { adapter, prepared, hubRepo }: { adapter
     },
     merge: {
       program: 'train',
-      flags: (dir) => ({ merge_only: true, base_model_hf: join(inputs, 'base'), lora_checkpoint_dir: adapter, merged_model_dir: join(dir, 'merged') }),
+      flags: (dir) => ({ merge_only: true, base_model_hf: join(inputs, 'base'), output_dir: adapter, merged_model_dir: join(dir, 'merged') }),
       goOn: {},
       results: (dir) => filesBelow(join(dir, 'merged'), (name) => name !== 'README.md'),
       input: join(inputs, 'base/model.safetensors'),
