@@ -114,6 +114,8 @@ const ADVICE: Record<string, string> = {
   EMFILE: 'too many files are open. Raise the limit (ulimit -n).',
   ENAMETOOLONG: 'the name is longer than the file system allows.',
   ENOTEMPTY: 'the folder is not empty.',
+  ELOOP: 'its links lead round in a circle. Name the file itself.',
+  ERR_INVALID_ARG_VALUE: 'a path cannot hold a zero byte. Check how it was written.',
   EXDEV: 'source and target are on different disks.',
 };
 
@@ -135,13 +137,14 @@ async function stat(file: string): Promise<Awaited<ReturnType<typeof fs.stat>> |
 }
 
 async function openRanged(file: string): Promise<RangedFile> {
-  const handle = await orInWords(fs.open(file, 'r'), 'open', file);
-  const info = await handle.stat();
-  if (info.isDirectory()) {
-    await handle.close();
-    throw inWords(Object.assign(new Error(), { code: 'EISDIR' }), 'read', file);
+  // Before it is opened: to open a pipe that nobody writes to is to wait for ever.
+  const info = await orInWords(fs.stat(file), 'open', file);
+  if (info.isDirectory()) throw inWords(Object.assign(new Error(), { code: 'EISDIR' }), 'read', file);
+  if (!info.isFile()) {
+    throw new UserError(`Cannot read ${file}: it is a pipe, a socket or a device, which cannot be read at any place. Write what it gives to a file, and name that.`);
   }
-  const size = info.size;
+  const handle = await orInWords(fs.open(file, 'r'), 'open', file);
+  const size = (await handle.stat()).size;
   return {
     path: file,
     size,

@@ -155,6 +155,19 @@ describe('files', () => {
     await expect(nodePlatform.readFile(dir)).rejects.toThrow(`${dir}: it is a folder, a file was expected`);
   });
 
+  test.skipIf(!existsSync('/dev/null'))('what is no ordinary file', async () => {
+    await expect(nodePlatform.readFile('/dev/null')).rejects.toThrow('Cannot read /dev/null: it is a pipe, a socket or a device');
+  });
+
+  test('a circle of links, and a zero byte in a name', async () => {
+    const file = join(dir, 'circle');
+    symlinkSync('circle', file);
+    const looks = [nodePlatform.exists(file), nodePlatform.native?.look(file), nodePlatform.readFile(file)];
+    for (const look of looks) await expect(look).rejects.toThrow(new UserError(`${file}: its links lead round in a circle. Name the file itself.`).message);
+    await expect(nodePlatform.native?.look('a\0b')).rejects.toThrow('a path cannot hold a zero byte');
+    await expect(nodePlatform.exists('a\0b')).rejects.toThrow(UserError);
+  });
+
   // The superuser may write anywhere, so there the refusal cannot be provoked.
   test.skipIf(process.getuid?.() === 0)('a folder that is not writable', async () => {
     chmodSync(dir, 0o500);
