@@ -155,6 +155,13 @@ describe('files', () => {
     await expect(nodePlatform.readFile(dir)).rejects.toThrow(`${dir}: it is a folder, a file was expected`);
   });
 
+  test('a circle of links, and a zero byte in a name, when a file is looked at', async () => {
+    const file = join(dir, 'circle');
+    symlinkSync('circle', file);
+    await expect(nodePlatform.native?.look(file)).rejects.toThrow(`${file}: links lead in a circle`);
+    await expect(nodePlatform.native?.look('a\0b')).rejects.toThrow(UserError);
+  });
+
   // The superuser may write anywhere, so there the refusal cannot be provoked.
   test.skipIf(process.getuid?.() === 0)('a folder that is not writable', async () => {
     chmodSync(dir, 0o500);

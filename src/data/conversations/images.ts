@@ -49,7 +49,7 @@ export function looksLikeImage(value: unknown): boolean {
   return isObject(value) && (looksLikeImage(value['bytes']) || (isEmpty(value['bytes']) && looksLikeImage(value['path'])));
 }
 
-const IMAGE_FILE = /^(?!https?:)\S[^?#]*\.(?:png|jpe?g|webp|gif|bmp|tiff?|avif|heic)$/i;
+const IMAGE_FILE = /^(?!https?:)\S[^?#]*\.(?:png|jpe?g|webp|gif|bmp|tiff?|avif|hei[cf]|jp2|jxl|dcm|nii(?:\.gz)?)$/i;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 /** How PNG, JPEG, GIF and WebP begin in base64. */
 const BASE64_STARTS = ['iVBORw0KGgo', '/9j/', 'R0lGOD', 'UklGR'];

@@ -6,7 +6,7 @@ import { editDistance } from '../../io/editDistance.ts';
 import { ownValue } from '../../io/ownValue.ts';
 import { UserError } from '../../platform.ts';
 import { looksLikeImage } from './images.ts';
-import { isEmpty, shown } from './shown.ts';
+import { isEmpty, isObject, shown } from './shown.ts';
 import type { JsonObject } from './shown.ts';
 
 /** Keys that cannot be honoured, and what to do about it. */
@@ -21,7 +21,7 @@ const REFUSED: Readonly<Record<string, string>> = {
     'chosen', 'rejected', 'rejected_response', 'rejected_messages', 'rejected_images', 'chosen_messages', 'kto_tag',
   ]),
   ...reasons('An answer is learnt or not: "train": false beside its "role" takes it out. A whole row is taken out by leaving it out.', [
-    'loss_scale', 'loss_weight', 'sample_weight', 'weights', 'train_detail',
+    'loss_scale', 'loss_weight', 'sample_weight', 'weights', 'train_detail', 'loss_mask', 'completion_mask', 'assistant_mask', 'assistant_masks',
   ]),
   ...reasons('One picture\'s size is not set by its row; --min_pixels and --max_pixels hold for all.', ['min_pixels', 'max_pixels', 'resized_height', 'resized_width']),
 };
@@ -35,6 +35,11 @@ const IMAGE_KEY = /^(?:input_?)?(?:im(?:age)?|img|picture|photo|pic|pil_?image)s
 /** Where there are pictures already, these say where those came from. */
 const IMAGE_PLACE_KEY = /^(?:input_?)?(?:im(?:age)?|img|picture|photo|pic)s?[_-]?(?:path|file|url|uri|bytes|base64|b64)s?[_-]?\d*$/i;
 const TURNS_KEY = /^(?:message|msg|msgs|conversation|conv|convs|dialog|dialogs|dialogue|dialogues|chat|chats|turns)$/i;
+
+/** Says of a whole row that it is not to be learnt. */
+const LEARNT_KEY = /^(?:is_?)?(?:train(?:able|ing)?|learn(?:t|ed|able)?|loss)$/i;
+/** Other names of the system prompt. */
+const SYSTEM_KEY = /^(?:sys|system)[\s_-]?(?:prompt|message|msg|text|instruction)s?$/i;
 
 /** What a slip is measured against; with the keys of a dialect. */
 const COMMON = ['images', 'image', 'system', 'videos', 'audios', 'tools', 'messages', 'conversations', 'history'];
@@ -56,6 +61,10 @@ export function checkKeys(row: JsonObject, { ownKeys, hasImages }: { ownKeys: re
     const refused = ownValue(REFUSED, key) ?? ownValue(REFUSED, key.toLowerCase());
     if (refused !== undefined) throw new UserError(`${where}: "${key}" cannot be honoured (${shown(value)} found). ${refused}`);
     if (key === 'history') throw new UserError(`${where}: "history" goes with "instruction" or "query" only. Put its turns before the others.`);
+    if (LEARNT_KEY.test(key) && [false, 0, 0n].some((no) => no === value)) {
+      throw new UserError(`${where}: "${key}" is ${shown(value)} for the whole row. Leave the row out.`);
+    }
+    if (key === 'objects') checkObjects(value, where);
     if (KNOWN.has(key)) checkMark(key, value, where);
     else checkSlip(key, value, { ownKeys, hasImages }, where);
   }
@@ -73,10 +82,15 @@ function checkMark(key: string, value: unknown, where: string): void {
   if (key === 'weight' && !isOne) {
     throw new UserError(`${where}: "weight" is ${shown(value)}; rows have no weights. Leave a row out, or name the key otherwise where it means something else.`);
   }
-  if (key === 'train' && (number === false || number === 0)) throw new UserError(`${where}: "train" is ${shown(value)} for the whole row. Leave the row out.`);
   if (key === 'mask' && typeof value === 'string' && !/^(?:user|human)$/i.test(value)) {
     throw new UserError(`${where}: "mask" is ${shown(value)}; what the user says is never learnt, and all answers are. "train": false takes one out.`);
   }
+}
+
+/** ms-swift's `objects`, whose boxes it writes into the texts in place of marks. */
+function checkObjects(value: unknown, where: string): void {
+  if (!isObject(value) || (isEmpty(value['bbox']) && isEmpty(value['ref']))) return;
+  throw new UserError(`${where}: "objects" (${shown(value)}) is not put into the texts. Write names and numbers where <ref-object> and <bbox> stand.`);
 }
 
 function checkSlip(key: string, value: unknown, { ownKeys, hasImages }: { ownKeys: readonly string[]; hasImages: boolean }, where: string): void {
@@ -84,6 +98,7 @@ function checkSlip(key: string, value: unknown, { ownKeys, hasImages }: { ownKey
   if (IMAGE_KEY.test(key) || (!hasImages && IMAGE_PLACE_KEY.test(key))) {
     throw new UserError(`${where}: "${key}" is not read (${shown(value)} found); pictures are named in "images" or "image". Rename it.`);
   }
+  if (SYSTEM_KEY.test(key) && typeof value === 'string') throw new UserError(`${where}: "${key}" is not read (${shown(value)} found). Is "system" meant? Rename it.`);
   if (TURNS_KEY.test(key) && typeof value === 'object') throw new UserError(`${where}: "${key}" is not read; turns are in "messages" or "conversations". Rename it.`);
   const cacheKey = `${key}\n${ownKeys.join()}`;
   if (!slips.has(cacheKey)) slips.set(cacheKey, slipOf(key, [...ownKeys, ...COMMON]));

@@ -8,8 +8,8 @@ import { imageSource } from './images.ts';
 import { isEmpty, isObject, shown } from './shown.ts';
 import type { JsonObject } from './shown.ts';
 
-/** `image` absent: the row's `images` name it. */
-export type RowPart = { type: 'text'; text: string } | { type: 'image'; image?: ImageSource; where: string };
+/** `image` absent: the row's `images` name it; `index` where the part says which of them. */
+export type RowPart = { type: 'text'; text: string } | { type: 'image'; image?: ImageSource; index?: number; where: string };
 export type RowContent = string | RowPart[];
 
 const TEXT_TYPES: readonly unknown[] = ['text', 'input_text', 'output_text'];
@@ -44,7 +44,10 @@ function partOf(part: unknown, where: string): RowPart {
   if (!IMAGE_TYPES.includes(type)) throw new UserError(`${where}: the type ${shown(type)} is unknown; text and image are possible.`);
   if (!isEmpty(part['text'])) throw new UserError(`${where}: a part of an image with "text". Give the text a part of its own, {"type": "text"}.`);
   const named = IMAGE_KEYS.filter((key) => !isEmpty(part[key]));
-  if (named.length === 0) return { type: 'image', where };
+  if (named.length === 0) {
+    const index = typeof part['index'] === 'bigint' ? Number(part['index']) : part['index'];
+    return { type: 'image', ...(typeof index === 'number' && { index }), where };
+  }
   const paths = named.map((key) => part[key]).filter((value) => typeof value === 'string');
   if (named.length === paths.length && paths.some((path) => path !== paths[0])) {
     throw new UserError(`${where}: one part names several images, ${shown(paths)}. Give each a part of its own.`);

@@ -33,11 +33,16 @@ export function placed(turns: readonly Turn[], images: readonly ImageSource[], w
   if (medium !== undefined) throw new UserError(`${where}: the text has the mark ${medium}. Only pictures can be trained on, at ${MARK}; leave the row out.`);
   const marks = texts.reduce((sum, text) => sum + text.split(MARK).length - 1, 0);
   const parts = turns.flatMap(({ content }) => imageParts(content)).length;
-  if (marks === 0) checkNearMarks(texts, parts + images.length, where);
+  checkNearMarks(texts, parts + images.length, where);
   if (marks === 0 && parts === 0) return images.length === 0 ? finished(turns, [], 'none') : before(turns, images, where);
 
   const placed = marks === 0 ? turns : turns.map((turn) => ({ ...turn, content: atMarks(turn.content) }));
   const places = placed.flatMap(({ content }) => imageParts(content));
+  const astray = places.find(({ index }, place) => index !== undefined && index !== place);
+  if (astray) {
+    const place = places.indexOf(astray);
+    throw new UserError(`${astray.where}: "index" is ${astray.index}, the part is image ${place} of the row, counted from 0. Parts take the images in their order; sort them.`);
+  }
   return finished(placed, filled(places, images, { marks, parts }, where), marks === 0 ? 'parts' : parts === 0 ? 'marks' : 'parts and marks');
 }
 
@@ -50,7 +55,7 @@ function imageParts(content: RowContent): Extract<RowPart, { type: 'image' }>[] 
 }
 
 function checkNearMarks(texts: readonly string[], images: number, where: string): void {
-  for (const text of texts) {
+  for (const text of texts.map((one) => one.replaceAll(MARK, ''))) {
     const found = NEAR_MARKS.exec(text)?.[0] ?? (images > 0 ? NEAR_MARKS_WITH_IMAGES.exec(text)?.[0] : undefined);
     if (found !== undefined) throw new UserError(`${where}: the text has ${shown(found)}, which would be learnt as text. Write ${MARK} where a picture belongs.`);
   }

@@ -28,6 +28,9 @@ const REFUSED = [
 ] as const;
 /** Marks that take an answer out of the loss: axolotl's, ms-swift's, OpenAI's. */
 const MARKS = ['train', 'trainable', 'loss', 'weight', 'loss_weight'] as const;
+/** What else could be meant so, in other words or another case: with false or 0, and with true or 1. */
+const NEAR_MARK = /(?:^|_)(?:train|trainable|training|learn|learnt|learned|loss|weight)(?:$|_)/i;
+const NEAR_MASK = /(?:^|_)(?:mask|masked|ignore|ignored|no_?loss|no_?train)(?:$|_)/i;
 
 /** @param key of the row, for messages @throws UserError that begins with the place */
 export function turnsOf(listed: unknown, key: string, where: string): Turn[] {
@@ -59,6 +62,9 @@ function turnOf(turn: unknown, where: string): Turn {
   for (const key of REFUSED) {
     if (!isEmpty(turn[key])) throw new UserError(`${where}: "${key}" cannot be honoured in a turn (${shown(turn[key])} found). ${ADVICE[key] ?? 'Leave it out.'}`);
   }
+  if (role === 'assistant') checkNearMarks(turn, where);
+  const from = typeof turn['from'] === 'string' ? ROLES[turn['from'].toLowerCase()] : undefined;
+  if (from !== undefined && from !== role) throw new UserError(`${where}: its "role" is ${shown(named)}, its "from" ${shown(turn['from'])}. Give one of them.`);
   const [first, second] = [turn['content'], turn['value']].filter((value) => value !== undefined && value !== null);
   if (second !== undefined) throw new UserError(`${where}: it has "content" and "value". Give one of them.`);
   const content = contentOf(first, where);
@@ -92,6 +98,17 @@ function isLearnt(turn: JsonObject, role: Message['role'], where: string): boole
     return true; // it carries no label anyway
   }
   return said?.isLearnt ?? true;
+}
+
+/** @throws UserError for a key that seems to take an answer out and is none of those that do */
+function checkNearMarks(turn: JsonObject, where: string): void {
+  for (const [key, value] of Object.entries(turn)) {
+    if (MARKS.some((mark) => mark === key)) continue;
+    const number = typeof value === 'boolean' || typeof value === 'bigint' ? Number(value) : value;
+    if ((number === 0 && NEAR_MARK.test(key)) || (number === 1 && NEAR_MASK.test(key))) {
+      throw new UserError(`${where}: "${key}" is not read (${shown(value)} found). "train": false takes an answer out of what is learnt; say that, or leave it out.`);
+    }
+  }
 }
 
 /** `2 keys, "a" and "b"`. */

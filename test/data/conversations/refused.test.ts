@@ -15,7 +15,7 @@ describe('keys that cannot be honoured', () => {
   const values: Record<string, unknown> = {
     videos: ['a.mp4'], video: 'a.mp4', audios: ['a.wav'], audio: { array: [0.1] }, tools: [{ name: 'x' }], functions: '[{"name": "x"}]', tool_calls: [{}, { a: 1 }], documents: [{ text: 'x' }],
     chosen: 'a', rejected: [{ role: 'assistant', content: 'b' }], rejected_response: 'b', kto_tag: false, label: true, weight: 0.5, loss_scale: 0.3, chat_template_kwargs: { a: true }, max_pixels: 3136,
-    train: false, mask: 'assistant', Videos: ['a.mp4'],
+    train: false, trainable: 0, loss: false, loss_mask: [0, 1], mask: 'assistant', Videos: ['a.mp4'],
   };
   it.each(Object.entries(values))('%s: %j', (key, value) => {
     for (const row of [{ messages: turns }, { conversations: turns }, { prompt: 'a', completion: 'b' }, { instruction: 'a', output: 'b' }]) refuses({ ...row, [key]: value }, new RegExp(`"${key}"`));
@@ -50,6 +50,10 @@ describe('slips of the pen', () => {
     [{ messages: turns, vidoes: ['a.mp4'] }, /"vidoes" is not read.*Is "videos" meant/],
     [{ messages: turns, file_name: 'slices/a.png' }, /"file_name" holds a picture/],
     [{ messages: turns, jpg: Uint8Array.of(255, 216, 255, 224, 0) }, /"jpg" holds a picture/],
+    [{ messages: turns, scan: 'ct/vol.nii.gz' }, /"scan" holds a picture/],
+    [{ messages: turns, system_message: 'Be brief.' }, /"system_message" is not read.*Is "system" meant/],
+    [{ messages: turns, systemPrompt: 'Be brief.' }, /"systemPrompt" is not read.*Is "system" meant/],
+    [{ messages: [{ role: 'user', from: 'gpt', content: 'a' }, turns[1]] }, /messages\[0\]: its "role" is "user", its "from" "gpt"/],
     [{ messages: turns, history: [['a', 'b']] }, /"history"/],
     [{ instruction: 'a', inptu: 'b', output: 'c' }, /Is "input" meant/],
     [{ question: 'a', answer: 'b' }, /"messages" should be a list.*The row has "question", "answer"/],
@@ -86,6 +90,10 @@ describe('marks and places', () => {
     [ask('<audio>?', { image: 'a.png' }), /the mark <audio>/],
     [ask('<image_1> Where?', { image: 'a.png' }), /"<image_1>", which would be learnt as text/],
     [ask('<IMAGE> Where?'), /"<IMAGE>"/],
+    [ask([{ type: 'image', index: 1 }, { type: 'image', index: 0 }], { images: ['a.png', 'b.png'] }), /"index" is 1, the part is image 0 of the row/],
+    [ask('<ref-object><bbox>', { objects: { ref: ['liver'], bbox: [[1, 2, 3, 4]] } }), /"objects" .* is not put into the texts/],
+    [ask('<image> and <image_2>', { image: 'a.png' }), /"<image_2>", which would be learnt as text/],
+    [ask([{ type: 'image' }, { type: 'text', text: '<IMAGE>' }], { image: 'a.png' }), /"<IMAGE>"/],
     [ask('<|image_1|> Where?'), /"<\|image_1\|>"/],
     [ask('<img> Where?', { image: 'a.png' }), /"<img>"/],
     [ask([{ type: 'text', text: 'a', image: 'a.png' }]), /a part of text with "image"/],
@@ -121,6 +129,10 @@ describe('what is learnt', () => {
   });
   it.each<[object, RegExp]>([
     [answer({ weight: 0.5 }), /messages\[3\]: "weight" is 0\.5; an answer is learnt/],
+    [answer({ training: false }), /messages\[3\]: "training" is not read \(false found\).*"train": false/],
+    [answer({ train_on_turn: 0 }), /"train_on_turn" is not read/],
+    [answer({ Weight: 0 }), /"Weight" is not read/],
+    [answer({ loss_masked: true }), /"loss_masked" is not read/],
     [answer({ train: 'no' }), /"train" is "no"/],
     [answer({ train: true, weight: 0 }), /"train" and "weight" say the opposite/],
     [{ messages: [{ ...turns[0], train: true }, turns[1]] }, /messages\[0\]: "train" asks for a turn of the user/],
