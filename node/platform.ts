@@ -16,6 +16,7 @@ import { provideTimeLimit } from '../src/io/timeLimit.ts';
 import type { AtomicFile, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { nativeFiles } from './nativeFiles.ts';
+import { quietly } from './quietDawn.ts';
 import { openNetwork } from './network/network.ts';
 import { loadSharp, sharpDecoder } from './sharpPictures.ts';
 import { limited } from './timeLimit.ts';
@@ -52,6 +53,12 @@ export function dawnFlags(extra: string | undefined): string[] {
   return [`enable-dawn-features=${features.join(',')}`, ...others];
 }
 
+/** Dawn looks for adapters when it is asked for the first one. */
+function started(gpu: GPU): GPU {
+  void gpu.requestAdapter().catch(() => undefined); // whoever needs an adapter asks again, and is told
+  return gpu;
+}
+
 async function openGpu(): Promise<GPU> {
   if (gpuReference !== undefined) return gpuReference;
   if (name === 'deno') {
@@ -69,7 +76,8 @@ async function openGpu(): Promise<GPU> {
   Object.assign(globalThis, webgpu.globals);
   const flags = dawnFlags(process.env['VERNIER_DAWN_FLAGS']);
   try {
-    gpuReference = webgpu.create(flags);
+    const opened = name === 'node' ? await quietly(() => started(webgpu.create(flags))) : webgpu.create(flags);
+    gpuReference ??= opened; // somebody else may have opened one meanwhile
   } catch (cause) {
     throw new UserError(
       `WebGPU: Dawn refused to start with the options ${flags.join(' ')}: ${reason(cause)}. ` +

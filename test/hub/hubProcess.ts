@@ -36,9 +36,6 @@ export function folderOf(dir: string): Record<string, Buffer> {
   return Object.fromEntries(names.map((name) => [name.replaceAll('\\', '/'), readFileSync(join(dir, name))]));
 }
 
-/** Without what Dawn says about the limits of a software GPU. */
-export const ownWords = (text: string): string => text.split('\n').filter((line) => !line.startsWith('Warning: maxDynamic')).join('\n');
-
 /** Neither in a file below a folder, nor in what was printed, nor in an address. */
 export function expectNoToken(hub: TestHub, { output, error }: Pick<Ended, 'output' | 'error'>, ...dirs: string[]): void {
   expect(output + error).not.toContain(TOKEN);
