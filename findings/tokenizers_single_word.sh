@@ -8,7 +8,7 @@
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
 python3 -m venv env
-env/bin/pip install --quiet --disable-pip-version-check tokenizers==0.23.2 2>/dev/null
+env/bin/pip install --quiet --disable-pip-version-check --no-deps tokenizers==0.23.2 2>/dev/null
 npm init -y >/dev/null
 npm install --silent --no-audit --no-fund --ignore-scripts @huggingface/tokenizers@0.2.0
 cat >make.py <<'PY'
