@@ -215,5 +215,5 @@ function groupOfDoc(doc: Readonly<Record<string, unknown>>, taskType: TaskType, 
     return key === '' ? task : `${dataset}_${textOrNothing(kind)}_${textOrNothing(key)}`;
   }
   const label = doc['label_name'] ?? doc['label'];
-  return label === undefined ? task : `${dataset} label ${textOrNothing(label)} (${PLANES[Number(doc['slice_dim'])] ?? '?'})`;
+  return label === undefined ? task : `${dataset} label ${textOrNothing(label)} (${PLANES[Number(textOrNothing(doc['slice_dim']) || NaN)] ?? '?'})`;
 }

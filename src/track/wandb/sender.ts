@@ -176,7 +176,7 @@ export class Sender {
     });
     const bucket = asRecord(asRecord(reply['upsertBucket'])['bucket']);
     const project = asRecord(bucket['project']);
-    const stored = Number(bucket['historyLineCount'] ?? known['historyLineCount'] ?? 0) || 0;
+    const stored = Number(textOrNothing(bucket['historyLineCount'] ?? known['historyLineCount'])) || 0;
     this.#base ??= stored;
     this.#sent = Math.max(this.#sent, stored - this.#base, 0);
     this.#place = {

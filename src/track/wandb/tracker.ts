@@ -3,7 +3,7 @@
  * history, in the order told, so that a run that goes on knows from the number of lines on the server which of them it still has to send. Everything is also
  * written as the official client's `.wandb` file, which `wandb sync` sends where we could not.
  */
-import { parseJson } from '../../io/parseJson.ts';
+import { parseJson, textOrNothing } from '../../io/parseJson.ts';
 import { countOf, joinPath, parentPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { tagOf } from '../tags.ts';
@@ -72,7 +72,7 @@ export class WandbTracker implements Tracker {
     const knownId = settings.id ?? savedId ?? (settings.resume === 'auto' ? await this.#lastId() : undefined);
     this.#id = knownId ?? newId();
     const isOwn = this.#id === savedId;
-    if (isOwn) this.#earlier = Number(saved['wandb_runtime'] ?? 0) || 0;
+    if (isOwn) this.#earlier = Number(textOrNothing(saved['wandb_runtime'])) || 0;
     // The server has no lines of a run that begins here, even if it cannot say so now.
     if (knownId === undefined || settings.mode === 'offline') this.#base = 0;
     else if (isOwn && typeof saved['wandb_base'] === 'number') this.#base = saved['wandb_base'];
