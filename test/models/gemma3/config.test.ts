@@ -88,7 +88,7 @@ describe('refusals', () => {
     ['truncate, which transformers does not find', { text: { rope_scaling: { rope_type: 'yarn', factor: 2, truncate: false } } }, 'text_config.rope_scaling.truncate'],
     ['capped scores', { text: { attn_logit_softcapping: 50 } }, 'text_config.attn_logit_softcapping is 50; expected null'],
     ['capped logits beside images', { text: { final_logit_softcapping: 30 } }, 'text_config.final_logit_softcapping is 30; expected null'],
-    ['linear without a factor', { text: { rope_scaling: { rope_type: 'linear' } } }, 'rope_scaling.factor is undefined'],
+    ['linear without a factor', { text: { rope_scaling: { rope_type: 'linear' } } }, 'rope_scaling.factor is nothing'],
     ['a partly rotated head', { text: { rope_scaling: { rope_type: 'linear', factor: 2, partial_rotary_factor: 0.5 } } }, 'partial_rotary_factor is 0.5'],
     ['layer types for other layers', { text: { layer_types: ['full_attention'] } }, 'one entry for each of the 6 layers'],
     ['a layer type that is not known', { text: { layer_types: Array(6).fill('chunked_attention') } }, 'text_config.layer_types is "chunked_attention"'],
