@@ -57,7 +57,7 @@ describe('merging', () => {
     expect(ended).toMatchObject({ code: 0, error: '' });
     expect(ended.output).not.toContain('GPU');
     expect(ended.output).not.toContain('Warning');
-    expect(ended.output).toMatch(/Merged model: .*only \(one file, \d/);
+    expect(ended.output).toMatch(/Merged model: .*only \(1 file, \d/);
     expect(weights(at('only')).equals(weights(`${run}_merged`))).toBe(true);
     expect(await refused(flags)).toMatch(/only exists already; give another --merged_model_dir, or --overwrite true/);
     expect((await runTrain({ ...flags, merged_model_dir: `${at('only')}/`, overwrite: true })).code).toBe(0);
