@@ -35,7 +35,7 @@ describe('refused', () => {
     [{ model_type: 'qwen2_moe' }, /model_type is "qwen2_moe", "qwen2" was expected/],
     [{ rope_scaling: { type: 'dynamic', factor: 4 } }, /rope_scaling\.rope_type is "dynamic"; expected one of default, linear, yarn, llama3/],
     [{ rope_parameters: { rope_type: 'longrope', rope_theta: 1e4 } }, /rope_parameters\.rope_type is "longrope"/],
-    [{ rope_parameters: { rope_type: 'llama3', rope_theta: 1e4 } }, /rope_parameters\.low_freq_factor is undefined/],
+    [{ rope_parameters: { rope_type: 'llama3', rope_theta: 1e4 } }, /rope_parameters\.low_freq_factor is nothing/],
     [{ rope_scaling: { factor: 4 } }, /rope_scaling\.factor is 4; expected nothing: rope_type "default" does not read it/],
     [{ rope_scaling: { type: 'yarn', factor: 4, beta_quick: 1 } }, /rope_scaling\.beta_quick is 1/],
     [{ rope_scaling: { type: 'mrope', mrope_section: [4, 2, 2] } }, /rope_type is "mrope"/],
