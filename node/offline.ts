@@ -1,7 +1,6 @@
 /** `--offline true`: nothing of this process connects to anything. */
 import process from 'node:process';
-import { UserError } from '../src/platform.ts';
-import { closeNetwork } from './network/network.ts';
+import { closeNetwork, refusedOffline } from './network/network.ts';
 
 /** As HF_HUB_OFFLINE=1 and WANDB_MODE=offline, which say in words what is missed; and whatever else would connect is refused. */
 export function goOffline(): void {
@@ -11,6 +10,6 @@ export function goOffline(): void {
   globalThis.fetch = (input) => {
     const address = input instanceof Request ? input.url : String(input);
     const host = URL.canParse(address) ? new URL(address).host : 'a server';
-    return Promise.reject(new UserError(`--offline true: the connection to ${host} is refused. Leave --offline out to allow it.`));
+    return Promise.reject(refusedOffline(host));
   };
 }

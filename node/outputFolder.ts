@@ -9,10 +9,10 @@ import { clearTemporariesIn, temporaryName } from '../src/io/temporaryNames.ts';
 import { missingFolders, removeEmpty } from '../src/io/wholeFolder.ts';
 import { joinPath, UserError } from '../src/platform.ts';
 import type { FileLock, Platform } from '../src/platform.ts';
+import { LOG_FILE } from '../src/track/jsonl.ts';
 import { listCheckpoints } from '../src/train/checkpointFolder.ts';
 
 const LOCK = '.vernier.lock';
-const LOG = 'trainer_log.jsonl';
 
 export interface FolderWork {
   platform: Platform;
@@ -104,7 +104,7 @@ export async function checkOutput(platform: Platform, dir: string, mayReplace: b
   const last = (await listCheckpoints(platform, dir)).at(-1);
   if (last !== undefined) throw new UserError(`${dir} holds ${last.name} of an earlier run; give another --output_dir, or --overwrite true to replace it.`);
   // A run that was killed before its first checkpoint leaves a log and nothing else.
-  const foreign = (await firstPresent(platform, dir, RESULT_FILES)) ?? ((await hasForeignLog(platform, dir)) ? LOG : undefined);
+  const foreign = (await firstPresent(platform, dir, RESULT_FILES)) ?? ((await hasForeignLog(platform, dir)) ? LOG_FILE : undefined);
   if (foreign === undefined) return;
   throw new UserError(
     `${dir} holds ${foreign}, which this run did not write and would replace; give another --output_dir, or --overwrite true to replace it.`,
@@ -112,7 +112,7 @@ export async function checkOutput(platform: Platform, dir: string, mayReplace: b
 }
 
 async function hasForeignLog(platform: Platform, dir: string): Promise<boolean> {
-  const log = joinPath(dir, LOG);
+  const log = joinPath(dir, LOG_FILE);
   return (await platform.exists(log)) && ((await platform.isDirectory(log)) || !(await isOwnOrEmpty(platform, log, OWN_LOG)));
 }
 
@@ -122,5 +122,5 @@ export async function clearOutput(platform: Platform, dir: string): Promise<void
   // What a kill left half done and what a resume set aside too.
   const earlier = (await platform.listDir(dir)).filter((name) => /^checkpoint-\d+(\.tmp|\.old|\.superseded)?$/.test(name));
   for (const name of earlier) await platform.remove(joinPath(dir, name));
-  if (earlier.length > 0) await platform.remove(joinPath(dir, LOG));
+  if (earlier.length > 0) await platform.remove(joinPath(dir, LOG_FILE));
 }

@@ -28,7 +28,7 @@ export class EvaluationFolder {
   /** Before anything that takes long: a folder that cannot be used is told at once. @throws UserError */
   async check(mayReplace: boolean): Promise<void> {
     const { platform, dir } = this;
-    if (mayReplace || !(await platform.isDirectory(dir)) || (await this.isOwn())) return;
+    if (mayReplace || !(await platform.isDirectory(dir)) || (await this.ownManifest()) !== undefined) return;
     const foreign = (await platform.listDir(dir)).find((name) => name === MANIFEST || name === SAMPLES || SUMMARY.test(name));
     if (foreign === undefined) return;
     throw new UserError(`${dir} holds a ${foreign} of something else; give another --output_dir, or --overwrite true to replace it.`);
@@ -41,8 +41,7 @@ export class EvaluationFolder {
   async begin(identity: Identity, mayReplace: boolean): Promise<Map<number, string>> {
     const { platform } = this;
     await platform.makeDir(this.dir);
-    const manifest = (await this.isOwn()) ? await readJsonFile(platform, this.at(MANIFEST)) : undefined;
-    const there = asObject(manifest?.['identity']) as Identity | undefined;
+    const there = (await this.ownManifest())?.identity;
     const differences = there === undefined ? [] : identityDifferences(there, identity);
     if (there !== undefined && differences.length === 0 && !mayReplace) return this.answered();
     if (there !== undefined && !mayReplace) {
@@ -79,11 +78,13 @@ export class EvaluationFolder {
     for (const { name, text } of files) await this.platform.writeFile(this.at(name), text);
   }
 
-  private async isOwn(): Promise<boolean> {
+  /** What evaluation.json says; nothing where there is none, or it is not ours. */
+  private async ownManifest(): Promise<{ identity: Identity } | undefined> {
     const path = this.at(MANIFEST);
-    if (!(await this.platform.exists(path)) || (await this.platform.isDirectory(path))) return false;
+    if (!(await this.platform.exists(path)) || (await this.platform.isDirectory(path))) return undefined;
     const manifest = await readJsonFile(this.platform, path).catch(() => undefined); // not JSON, so not ours
-    return manifest?.['format'] === 1 && asObject(manifest['identity']) !== undefined;
+    const identity = asObject(manifest?.['identity']);
+    return manifest?.['format'] === 1 && identity !== undefined ? { identity: identity as unknown as Identity } : undefined;
   }
 
   private async clear(): Promise<void> {

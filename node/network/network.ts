@@ -23,6 +23,11 @@ export function closeNetwork(): void {
   isClosed = true;
 }
 
+/** What a request gets that `--offline true` keeps from going out. */
+export function refusedOffline(host: string): UserError {
+  return new UserError(`--offline true: the connection to ${host} is refused. Leave --offline out to allow it.`);
+}
+
 /** @param env of the process; read at the first request, so that a run without a network minds no wrong variable */
 export function openNetwork(runtime: 'node' | 'deno' | 'bun', env: Env): Network {
   const way = { node: throughUndici, bun: throughBun, deno: throughDeno }[runtime];
@@ -31,7 +36,7 @@ export function openNetwork(runtime: 'node' | 'deno' | 'bun', env: Env): Network
   return {
     async fetch(address, init) {
       const url = new URL(address);
-      if (isClosed) throw new UserError(`--offline true: the connection to ${url.host} is refused. Leave --offline out to allow it.`);
+      if (isClosed) throw refusedOffline(url.host);
       const proxy = proxyFor(url, env);
       certificates ??= ownCertificates(env);
       const trusted = await certificates;

@@ -8,7 +8,7 @@ import { countOf, joinPath, lastName, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { bytesText, ConsoleTracker, countText, durationText } from '../../src/track/console.ts';
 import type { Terminal } from '../../src/track/console.ts';
-import { JsonlTracker } from '../../src/track/jsonl.ts';
+import { JsonlTracker, LOG_FILE } from '../../src/track/jsonl.ts';
 import { outgoing } from '../../src/track/outgoing.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import type { Row, Tracker } from '../../src/track/tracker.ts';
@@ -38,7 +38,6 @@ export interface QuickstartSettings {
   questions: { box: number; metric: number; ellipse: number };
 }
 
-const LOG = 'trainer_log.jsonl';
 const REPORT = 'report.html';
 
 export const DEFAULTS: Omit<QuickstartSettings, 'architecture' | 'base' | 'sample' | 'out'> = {
@@ -58,8 +57,8 @@ export interface QuickstartResult {
 
 /** An earlier quick start gives way to this one, whatever else lies there does not. @throws UserError */
 async function checkOwnFolder(platform: Platform, dir: string): Promise<void> {
-  for (const [name, kind] of [[LOG, OWN_LOG], [REPORT, OWN_PAGE]] as const) await checkReplaceable(platform, joinPath(dir, name), kind, '--output_dir');
-  if (await platform.exists(joinPath(dir, LOG))) return;
+  for (const [name, kind] of [[LOG_FILE, OWN_LOG], [REPORT, OWN_PAGE]] as const) await checkReplaceable(platform, joinPath(dir, name), kind, '--output_dir');
+  if (await platform.exists(joinPath(dir, LOG_FILE))) return;
   const foreign = await firstPresent(platform, dir, RESULT_FILES);
   if (foreign !== undefined) throw new UserError(`--output_dir ${dir} holds ${foreign}, which no quick start wrote and this one would replace; give another --output_dir.`);
 }
@@ -135,7 +134,7 @@ async function withSession(
   const seen = listener((row, step) => {
     if (typeof row['loss'] === 'number') losses.push({ step, loss: row['loss'] });
   });
-  const log = joinPath(settings.out, LOG);
+  const log = joinPath(settings.out, LOG_FILE);
   await platform.remove(log); // one run, one log
   const tracker = allOf([new ConsoleTracker(terminal), outgoing(new JsonlTracker(platform, log), { folders: [], pictures: false }), seen]);
   const { checkpoint: adapter, memory } = await trainAdapter(session, data, rows, settings, tracker, stop);

@@ -1,7 +1,7 @@
 /** `--report_to` to the trackers it names. */
 import { joinPath, ownFiles } from '../../src/platform.ts';
 import { ConsoleTracker } from '../../src/track/console.ts';
-import { JsonlTracker } from '../../src/track/jsonl.ts';
+import { JsonlTracker, LOG_FILE } from '../../src/track/jsonl.ts';
 import { outgoing } from '../../src/track/outgoing.ts';
 import { TensorBoardTracker } from '../../src/track/tensorboard.ts';
 import { allOf } from '../../src/track/tracker.ts';
@@ -18,7 +18,7 @@ export async function openTrackers({ platform, options, terminal }: RunContext):
   const seen = await outgoingOf(platform, options);
   const trackers: Tracker[] = [];
   if (options.report_to.includes('console')) trackers.push(new ConsoleTracker(terminal));
-  if (options.report_to.includes('jsonl')) trackers.push(outgoing(new JsonlTracker(platform, joinPath(out, 'trainer_log.jsonl')), seen));
+  if (options.report_to.includes('jsonl')) trackers.push(outgoing(new JsonlTracker(platform, joinPath(out, LOG_FILE)), seen));
   if (options.report_to.includes('tensorboard')) {
     trackers.push(outgoing(new TensorBoardTracker(ownFiles(platform), joinPath(out, 'runs', options.run_name.replaceAll('/', '_'))), seen));
   }

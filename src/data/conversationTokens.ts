@@ -2,12 +2,13 @@
  * A conversation as token ids, and which of them carry a label: what the processors of all families share. A processor says what stands for an image in
  * the text; the template, the one <bos>, and the two label masks are the same for all.
  */
-import { withinTime } from '../io/timeLimit.ts';
+import { timeFor, withinTime } from '../io/timeLimit.ts';
 import { countOf, joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { assistantSpans, ChatTemplate, tokenRanges } from './chat.ts';
 import type { Span } from './chat.ts';
-import type { ContentPart, Conversation, EncodeOptions, Message, RowMeasure } from './example.ts';
+import { textsOf } from './example.ts';
+import type { Conversation, EncodeOptions, Message, RowMeasure } from './example.ts';
 import { readJsonFile } from './jsonFile.ts';
 import { Tokenizer } from './tokenizer.ts';
 
@@ -46,23 +47,14 @@ export function checkImageCount(conversation: Conversation, images: number): voi
   throw new UserError(`${conversationName(conversation)}: its messages have ${countOf(parts, 'image part')}, ${countOf(images, 'image')} ${images === 1 ? 'was' : 'were'} given. Give one for each part.`);
 }
 
-/** For any text, and for so many characters more; a row of thousands of tokens takes some ten milliseconds. */
-const LEAST_MS = 5000;
-const CHARACTERS_PER_MS = 50;
-
 /** @throws UserError that names template and tokenizer where they do not come to an end */
 export function conversationTokens(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {
   const { tokenizer, template } = rules;
-  const milliseconds = LEAST_MS + textLength(conversation) / CHARACTERS_PER_MS;
+  const milliseconds = timeFor(textsOf(conversation.messages).reduce((sum, { length }) => sum + length, 0));
   return withinTime(milliseconds, () => tokensOf(rules, conversation, options), () => new UserError(
     `${conversationName(conversation)}: it has not become tokens in ${Math.ceil(milliseconds / 1000)} s: a pattern in ${tokenizer.source}, or a loop in ` +
       `${template.source}, does not come to an end. Take these files from their source.`,
   ));
-}
-
-function textLength({ messages }: Conversation): number {
-  const ofParts = (parts: readonly ContentPart[]): number => parts.reduce((sum, part) => sum + (part.type === 'text' ? part.text.length : 0), 0);
-  return messages.reduce((sum, { content }) => sum + (typeof content === 'string' ? content.length : ofParts(content)), 0);
 }
 
 function tokensOf(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {

@@ -26,6 +26,11 @@ export interface Conversation {
   task?: string;
 }
 
+/** The texts of messages, in their order: what their parts that are pictures leave. */
+export function textsOf(messages: readonly Message[]): string[] {
+  return messages.flatMap(({ content }) => (typeof content === 'string' ? [content] : content.flatMap((part) => (part.type === 'text' ? [part.text] : []))));
+}
+
 /** A label that takes no part in the loss (PyTorch's ignore_index). */
 export const IGNORE_INDEX = -100;
 

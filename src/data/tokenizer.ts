@@ -5,7 +5,7 @@
  */
 import { ByteFallbackDecoder, SequenceDecoder, Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { shownJson } from '../io/parseJson.ts';
-import { canInterrupt, mayExplode, withinTime } from '../io/timeLimit.ts';
+import { canInterrupt, mayExplode, timeFor, withinTime } from '../io/timeLimit.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { AddedTokens } from './addedTokens.ts';
@@ -17,9 +17,8 @@ type Json = Readonly<Record<string, unknown>>;
 /** Roles under which a configuration names special tokens; the chat template sees them by these names. */
 const ROLES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'] as const;
 
-/** For any text, and for so many characters more. */
-const LEAST_MS = 5000;
-const CHARACTERS_PER_MS = 50;
+/** For what is not as long as a text. */
+const SHORT_MS = timeFor(0);
 
 export class Tokenizer {
   /** Role → token: `bos_token`, `eos_token`, … as far as the configuration names them. */
@@ -51,7 +50,7 @@ export class Tokenizer {
     const added = mergeAddedTokens(model, config, special, source);
     this.specialTokens = new Set(added.filter((token) => token.special).map((token) => token.content));
     if (!canInterrupt()) refuseExplosive(model, source);
-    const within = <T>(work: () => T): T => withinTime(LEAST_MS, work, () => endless(source, LEAST_MS));
+    const within = <T>(work: () => T): T => withinTime(SHORT_MS, work, () => endless(source, SHORT_MS));
     try {
       const withDefaults = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...model, added_tokens: [] };
       const inner = new HuggingFaceTokenizer(withDefaults, { ...config, additional_special_tokens: [] });
@@ -98,7 +97,7 @@ export class Tokenizer {
 
   /** @throws UserError where a pattern of the file does not come to an end */
   private encodeText(text: string): number[] {
-    const milliseconds = LEAST_MS + text.length / CHARACTERS_PER_MS;
+    const milliseconds = timeFor(text.length);
     return withinTime(milliseconds, () => this.idsOf(text), () => endless(this.source, milliseconds));
   }
 
@@ -124,7 +123,7 @@ export class Tokenizer {
     });
     if (known.length === 0) return '';
     const howTo = { skip_special_tokens: false, clean_up_tokenization_spaces: this.cleanUp };
-    return withinTime(LEAST_MS, () => this.inner.decode(known, howTo), () => endless(this.source, LEAST_MS));
+    return withinTime(SHORT_MS, () => this.inner.decode(known, howTo), () => endless(this.source, SHORT_MS));
   }
 
   idOf(token: string): number | undefined {

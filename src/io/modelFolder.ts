@@ -6,7 +6,7 @@
 import { joinPath, UserError, type Platform } from '../platform.ts';
 import { canonicalName, checkModelType } from './names.ts';
 import { parseJson } from './parseJson.ts';
-import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors.ts';
+import { elementBytes, openSafetensors, toFloat32, type SafetensorsFile, type TensorInfo } from './safetensors.ts';
 import { readText } from './textFile.ts';
 
 export interface ModelFolder {
@@ -27,6 +27,13 @@ export interface ModelFolder {
   readRaw(name: string): Promise<Uint8Array>;
   readRange(name: string, byteOffset: number, byteLength: number): Promise<Uint8Array>;
   close(): Promise<void>;
+}
+
+/** `count` values of a tensor from its value `first` on, whatever precision they are held in. */
+export async function readValues(folder: ModelFolder, name: string, first: number, count: number): Promise<Float32Array> {
+  const { dtype } = folder.info(name);
+  const size = elementBytes(dtype);
+  return toFloat32(await folder.readRange(name, first * size, count * size), dtype, name);
 }
 
 const SINGLE = 'model.safetensors';

@@ -22,6 +22,11 @@ export function canInterrupt(): boolean {
   return limit !== undefined;
 }
 
+/** Milliseconds that a text may take: five seconds for any, and more by its length. One of thousands of tokens takes some ten milliseconds. */
+export function timeFor(characters: number): number {
+  return 5000 + characters / 50;
+}
+
 /** @param failure what is thrown where the time is not enough */
 export function withinTime<T>(milliseconds: number, work: () => T, failure: () => Error): T {
   if (limit === undefined) return work();

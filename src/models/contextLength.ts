@@ -3,6 +3,7 @@
  * word; what comes of them is noise. The tokenizer's `model_max_length` is no limit: transformers only warns of it, and many folders state any number.
  */
 import { asObject, readJsonFile } from '../data/jsonFile.ts';
+import { shownJson } from '../io/parseJson.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { modelFamily } from './families.ts';
@@ -14,5 +15,5 @@ export async function contextLength(platform: Platform, dir: string): Promise<nu
   const family = modelFamily(String(config?.['model_type']), path);
   const stated = asObject(config?.['text_config'])?.['max_position_embeddings'] ?? config?.['max_position_embeddings'] ?? family.defaultPositions;
   if (typeof stated === 'number' && Number.isInteger(stated) && stated > 0) return stated;
-  throw new UserError(`${path}: max_position_embeddings is ${JSON.stringify(stated)}; a positive whole number was expected.`);
+  throw new UserError(`${path}: max_position_embeddings is ${shownJson(stated)}; a positive whole number was expected.`);
 }

@@ -2,8 +2,9 @@
  * Whether the output head is tied to the embedding: the configuration says so, and the weights may say otherwise. transformers (`tie_weights`) ties
  * the two unless the checkpoint holds both and they differ, as a merge in Python leaves them; a file that holds only one of the two gives both.
  */
-import { elementBytes, elementCount, toFloat32 } from '../io/safetensors.ts';
+import { readValues } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
+import { elementCount } from '../io/safetensors.ts';
 import { UserError } from '../platform.ts';
 import { HEAD } from './model.ts';
 import type { ModelDescription } from './model.ts';
@@ -43,14 +44,10 @@ function noHead(folder: ModelFolder, embedding: string): UserError {
 async function isSame(folder: ModelFolder, one: string, other: string): Promise<boolean> {
   const [a, b] = [folder.info(one), folder.info(other)];
   if (a.shape.length !== b.shape.length || a.shape.some((size, i) => size !== b.shape[i])) return false;
-  const read = async (name: string, first: number, count: number): Promise<Float32Array> => {
-    const { dtype } = folder.info(name);
-    return toFloat32(await folder.readRange(name, first * elementBytes(dtype), count * elementBytes(dtype)), dtype, name);
-  };
   const total = elementCount(a.shape);
   for (let first = 0; first < total; first += BLOCK) {
     const count = Math.min(BLOCK, total - first);
-    const [x, y] = [await read(one, first, count), await read(other, first, count)];
+    const [x, y] = [await readValues(folder, one, first, count), await readValues(folder, other, first, count)];
     for (let i = 0; i < count; i++) if (x[i] !== y[i]) return false;
   }
   return true;

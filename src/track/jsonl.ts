@@ -11,6 +11,9 @@ import type { Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
 type JsonlFiles = Pick<Platform, 'appendFile' | 'exists' | 'readFile' | 'writeFile'>;
 
+/** Its name in the output folder. */
+export const LOG_FILE = 'trainer_log.jsonl';
+
 /** Characters that wait at most; the figures are in the checkpoints too. */
 const WAITING_AT_MOST = 2 ** 20;
 

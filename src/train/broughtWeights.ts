@@ -2,10 +2,10 @@
  * Frozen weights of the base that an adapter brings along: PEFT's `save_embedding_layers` writes the embedding table and the head beside the adapter,
  * and loading it puts them in the place of the base's own.
  */
+import { readValues } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
 import { frozenSources } from '../io/peft.ts';
 import type { Adapter, AdapterTensor, FittedAdapter } from '../io/peft.ts';
-import { elementBytes, toFloat32 } from '../io/safetensors.ts';
 import type { ModelDescription } from '../models/model.ts';
 
 /** Values compared at a time. */
@@ -29,11 +29,9 @@ export async function broughtWeights(
 
 async function hasValues(folder: ModelFolder, name: string, data: Float32Array): Promise<boolean> {
   if (!folder.has(name)) return false;
-  const { dtype } = folder.info(name);
-  const size = elementBytes(dtype);
   for (let first = 0; first < data.length; first += BLOCK) {
     const wanted = data.subarray(first, first + BLOCK);
-    const found = toFloat32(await folder.readRange(name, first * size, wanted.length * size), dtype, name);
+    const found = await readValues(folder, name, first, wanted.length);
     if (wanted.some((value, i) => value !== found[i])) return false;
   }
   return true;

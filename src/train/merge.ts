@@ -12,6 +12,7 @@ import { modelFamily } from '../models/families.ts';
 import { withHeadOf } from '../models/head.ts';
 import { joinPath, parentPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
+import { LOG_FILE } from '../track/jsonl.ts';
 import { listCheckpoints, TRAINER_STATE } from './checkpointFolder.ts';
 import { RUN_STATE } from './runState.ts';
 
@@ -121,7 +122,7 @@ async function recordedNf4(platform: Platform, { dir, config }: OpenAdapter): Pr
     if (identity?.facts?.['quantization'] !== undefined) return identity.facts['quantization'] === 'nf4';
   }
   for (const folder of [dir, parentPath(dir)]) {
-    const log = joinPath(folder, 'trainer_log.jsonl');
+    const log = joinPath(folder, LOG_FILE);
     if (await platform.exists(log)) return lastStart(new TextDecoder().decode(await platform.readFile(log)))?.['quantization'] === 'nf4';
   }
   return false;

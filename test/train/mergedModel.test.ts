@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import { decodeSource } from '../../src/data/exampleMaker.ts';
-import { readConversationRows } from '../../src/data/conversations/read.ts';
+import { readConversations } from '../../src/data/conversations/read.ts';
 import type { Example } from '../../src/data/example.ts';
 import { elementCount, openSafetensors, toFloat32, writeSafetensors } from '../../src/io/safetensors.ts';
 import type { TensorEntry } from '../../src/io/safetensors.ts';
@@ -48,7 +48,7 @@ function pairsOf(model: string): Pair[] {
 
 /** The first golden row, which is the case s00. */
 async function firstExample(session: Session): Promise<Example> {
-  for await (const { conversation } of readConversationRows(nodePlatform, goldenPath('data', 'dataset.jsonl'))) {
+  for await (const conversation of readConversations(nodePlatform, goldenPath('data', 'dataset.jsonl'))) {
     const images = await Promise.all(conversation.images.map((image) => decodeSource(nodePlatform, image)));
     return session.processor.encode(conversation, images, { mask: 'completion' });
   }

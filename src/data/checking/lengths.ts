@@ -4,6 +4,7 @@
  * least one byte of its text, so that a short text cannot be a long row.
  */
 import { UserError } from '../../platform.ts';
+import { textsOf } from '../example.ts';
 import type { Conversation, LabelMask, Processor } from '../example.ts';
 import type { Reason } from './problems.ts';
 import type { ImageSize } from './pictures.ts';
@@ -37,7 +38,7 @@ export class LengthChecker {
       const images = sizes.reduce((sum, { height, width }) => sum + processor.imageTokens(height, width), 0);
       const shape = shapeOf(conversation);
       const added = this.shapes.get(shape);
-      const texts = textsOf(conversation);
+      const texts = textsOf(conversation.messages);
       const isPlain = !texts.some((text) => processor.reserved.some((word) => text.includes(word)));
       const units = texts.reduce((sum, { length }) => sum + length, added ?? 0);
       if (added !== undefined && isPlain && images + units * BYTES_PER_UNIT <= settings.maxTokens) return undefined;
@@ -68,8 +69,4 @@ function shapeOf({ messages, images }: Conversation): string {
     return [rest, kinds];
   });
   return JSON.stringify([turns, images.length]);
-}
-
-function textsOf({ messages }: Conversation): string[] {
-  return messages.flatMap(({ content }) => (typeof content === 'string' ? [content] : content.flatMap((part) => (part.type === 'text' ? [part.text] : []))));
 }

@@ -7,7 +7,7 @@ import { UserError } from '../../platform.ts';
 import type { ImageSource } from '../example.ts';
 import { DECODED_FORMATS, imageHeader, readImageHeader, shownSize, undecodable } from '../imageHeader.ts';
 import type { ImageHeader } from '../imageHeaders/source.ts';
-import { MAX_PIXELS } from '../pictures/decode.ts';
+import { tooManyPixels } from '../pictures/decode.ts';
 import type { RememberedPictures } from './remembered.ts';
 
 export interface ImageSize {
@@ -81,10 +81,8 @@ export class PictureChecker {
 
 function sizeOf(header: ImageHeader, name: string): ImageSize {
   if (!DECODED_FORMATS.includes(header.format)) throw undecodable(name, header.format);
-  const { width, height } = header;
-  if (width * height > MAX_PIXELS) {
-    throw new UserError(`Image ${name}: it has ${width}×${height} pixels, more than the ${MAX_PIXELS} that are read; make it smaller.`);
-  }
+  const words = tooManyPixels(header.width, header.height);
+  if (words !== undefined) throw new UserError(`Image ${name}: ${words}.`);
   return shownSize(header);
 }
 

@@ -3,11 +3,11 @@
  * all pictures before the text of the first user turn that is a plain text. Whatever does not come out even is refused: a mark that is left would be trained as text, a picture that
  * is left would be dropped.
  */
-import { UserError } from '../../platform.ts';
+import { countOf, UserError } from '../../platform.ts';
 import type { ContentPart, ImageSource, Message } from '../example.ts';
 import { imageName, isSameImage } from './images.ts';
 import type { RowContent, RowPart } from './parts.ts';
-import { counted, shown } from './shown.ts';
+import { shown } from './shown.ts';
 import type { Turn } from './turns.ts';
 
 /** How a row says where its pictures belong. */
@@ -98,13 +98,13 @@ function filled(
   if (listed.length !== places.length) {
     if (marks > 0 && listed.length === 0) {
       throw new UserError(
-        `${where}: the text has ${counted(marks, `mark`)} ${MARK} and the row names no images for ${marks === 1 ? 'it' : 'them'}: it would be learnt as text. ` +
+        `${where}: the text has ${countOf(marks, 'mark')} ${MARK} and the row names no images for ${marks === 1 ? 'it' : 'them'}: it would be learnt as text. ` +
           'Name the pictures in "images", or take the marks out.',
       );
     }
     if (marks > 0) {
-      const also = parts > 0 ? ` and ${counted(parts, 'image part')}` : '';
-      throw new UserError(`${where}: ${counted(marks, 'mark')} ${MARK}${also} in the messages, ${listed.length} in "images". Each image needs one mark where it belongs.`);
+      const also = parts > 0 ? ` and ${countOf(parts, 'image part')}` : '';
+      throw new UserError(`${where}: ${countOf(marks, 'mark')} ${MARK}${also} in the messages, ${listed.length} in "images". Each image needs one mark where it belongs.`);
     }
     throw unequal(places.length, listed.length, where);
   }
@@ -118,7 +118,7 @@ function filled(
 
 function unequal(parts: number, images: number, where: string): UserError {
   return new UserError(
-    `${where}: ${counted(parts, 'image part')} in the messages, ${images} in "images". ` +
+    `${where}: ${countOf(parts, 'image part')} in the messages, ${images} in "images". ` +
       'Each image needs a {"type": "image"} part where it belongs in the conversation.',
   );
 }

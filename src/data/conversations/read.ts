@@ -2,7 +2,7 @@
 import type { Platform } from '../../platform.ts';
 import type { Conversation } from '../example.ts';
 import { ImageFiles } from './imageFiles.ts';
-import type { ConversationOptions, ConversationRow } from './row.ts';
+import type { ConversationOptions } from './row.ts';
 import { openRowFile } from './rowFile.ts';
 
 /**
@@ -10,18 +10,13 @@ import { openRowFile } from './rowFile.ts';
  * @throws UserError that begins with file:line, for images that do not exist as well
  */
 export async function* readConversations(platform: Platform, path: string, options: ConversationOptions = {}): AsyncGenerator<Conversation, void, undefined> {
-  for await (const { conversation } of readConversationRows(platform, path, options)) yield conversation;
-}
-
-/** The same, each row with its place. */
-export async function* readConversationRows(platform: Platform, path: string, options: ConversationOptions = {}): AsyncGenerator<ConversationRow, void, undefined> {
   const file = await openRowFile(platform, path, options);
   const images = new ImageFiles(platform);
   try {
     for (let index = 0; index < file.length; index++) {
       const row = await file.row(index);
       await images.check(row);
-      yield row;
+      yield row.conversation;
     }
   } finally {
     await file.close();

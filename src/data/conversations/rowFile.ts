@@ -4,6 +4,7 @@
  */
 import { parentPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
+import { textsOf } from '../example.ts';
 import type { Conversation } from '../example.ts';
 import { fileKind, KIND_BYTES } from './fileKind.ts';
 import { conversationFacts, Fingerprint } from './fingerprint.ts';
@@ -135,6 +136,5 @@ class FigureGathering {
 
 /** Of the texts alone and a fixed part for each image: its size is known only when it is decoded. */
 function roughLength({ messages, images }: Conversation): number {
-  const texts = messages.flatMap(({ content }) => (typeof content === 'string' ? [content] : content.map((part) => (part.type === 'text' ? part.text : ''))));
-  return texts.reduce((sum, { length }) => sum + length / 3.5, 256 * images.length);
+  return textsOf(messages).reduce((sum, { length }) => sum + length / 3.5, 256 * images.length);
 }

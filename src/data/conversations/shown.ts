@@ -27,8 +27,3 @@ export function shown(value: unknown): string {
   );
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
-
-/** `1 image mark`, `2 image marks`. */
-export function counted(count: number, thing: string): string {
-  return `${count} ${thing}${count === 1 ? '' : 's'}`;
-}

@@ -1,10 +1,10 @@
 /** The turns of a row, whichever names its author gave to roles and keys, and which answers take no part in the loss. */
 import { ownValue } from '../../io/ownValue.ts';
-import { UserError } from '../../platform.ts';
+import { countOf, UserError } from '../../platform.ts';
 import type { Message } from '../example.ts';
 import { contentOf } from './parts.ts';
 import type { RowContent } from './parts.ts';
-import { counted, isEmpty, isObject, shown } from './shown.ts';
+import { isEmpty, isObject, shown } from './shown.ts';
 import type { JsonObject } from './shown.ts';
 
 export interface Turn {
@@ -114,5 +114,5 @@ function checkNearMarks(turn: JsonObject, where: string): void {
 /** `2 keys, "a" and "b"`. */
 function listOf(turn: JsonObject): string {
   const keys = Object.keys(turn).map((key) => JSON.stringify(key));
-  return keys.length === 0 ? 'no keys' : `${counted(keys.length, 'key')}: ${keys.slice(0, 8).join(', ')}`;
+  return keys.length === 0 ? 'no keys' : `${countOf(keys.length, 'key')}: ${keys.slice(0, 8).join(', ')}`;
 }

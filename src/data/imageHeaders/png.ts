@@ -1,5 +1,6 @@
 /** PNG: IHDR, and the chunks that may state an orientation (eXIf, ImageMagick's raw profile in a text chunk, XMP). */
 import { Unzlib } from 'fflate';
+import { joinArrays } from '../../io/joinArrays.ts';
 import { latin1 } from '../imageFormats.ts';
 import { exifOrientation, xmpOrientation } from '../imageOrientation.ts';
 import type { Orientation } from '../imageOrientation.ts';
@@ -84,13 +85,7 @@ function unpacked(packed: Uint8Array): Uint8Array {
   } catch {
     return new Uint8Array(0);
   }
-  const out = new Uint8Array(bytes);
-  let at = 0;
-  for (const piece of pieces) {
-    out.set(piece, at);
-    at += piece.length;
-  }
-  return out;
+  return joinArrays(Uint8Array, pieces);
 }
 
 /** ImageMagick's `\nexif\n  LENGTH\nHEX…`: the bytes that the hexadecimal digits mean. */

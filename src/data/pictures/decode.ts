@@ -28,10 +28,16 @@ export interface PictureDecoder {
 /** Pillow warns of a decompression bomb beyond half of this and refuses beyond it. */
 export const MAX_PIXELS = 178_956_970;
 
+/** What is wrong with a picture of this size, in words; nothing where it is read. */
+export function tooManyPixels(width: number, height: number): string | undefined {
+  if (width * height <= MAX_PIXELS) return undefined;
+  return `it has ${width}×${height} pixels, more than the ${MAX_PIXELS} that are read; make it smaller`;
+}
+
 /** @throws Error in words */
 export function checkPixels(width: number, height: number): void {
-  if (width * height <= MAX_PIXELS) return;
-  throw new Error(`it has ${width}×${height} pixels, more than the ${MAX_PIXELS} that are read; make it smaller`);
+  const words = tooManyPixels(width, height);
+  if (words !== undefined) throw new Error(words);
 }
 
 /** @throws UserError that names the picture */
