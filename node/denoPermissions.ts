@@ -1,6 +1,6 @@
 /**
- * Deno runs a program with the permissions of its command line and no others. What ours need is asked for before anything else is done, and told together: a
- * missing one would otherwise end a run in the middle, with Deno's stack, or as a question in the terminal for each file.
+ * Deno runs a program with the permissions of its command line and no others. What ours need is asked for before anything else is done, and
+ * told together: a missing one would otherwise end a run in the middle, with Deno's stack, or as a question in the terminal for each file.
  */
 import process from 'node:process';
 

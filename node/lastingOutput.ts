@@ -1,6 +1,6 @@
 /**
- * Writing to a console that may go away: a pipe whose reader has ended (`| head`), a terminal that was closed, a log file on a full disk. A run of days does not
- * end for that; what it would have said is dropped, and its figures are in its own log.
+ * Writing to a console that may go away: a pipe whose reader has ended (`| head`), a terminal that was closed, a log file on a full disk. A
+ * run of days does not end for that; what it would have said is dropped, and its figures are in its own log.
  */
 export function lastingOutput(stream: Pick<NodeJS.WriteStream, 'write' | 'on'>): (text: string) => void {
   let isGone = false;

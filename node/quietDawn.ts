@@ -1,7 +1,7 @@
 /**
- * Dawn tells at its start that it lowers two limits, which software GPUs state as a million. Nobody can do anything about it, and it is told from C++, on the process's own stderr, past
- * `process.stderr`. So what is written there while Dawn starts goes into a file, and all of it but those two lines is handed on. Needs dup2, which Node lacks: where the optional package koffi is
- * not there, the lines stay.
+ * Dawn tells at its start that it lowers two limits, which software GPUs state as a million. Nobody can do anything about it, and it is
+ * told from C++, on the process's own stderr, past `process.stderr`. So what is written there while Dawn starts goes into a file, and all
+ * of it but those two lines is handed on. Needs dup2, which Node lacks: where the optional package koffi is not there, the lines stay.
  */
 import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
 /**
- * How a process is asked to end: Ctrl-C, a scheduler's SIGTERM, the SIGHUP of a terminal that is gone. The first is a request, for the program to save and leave;
- * the second ends the process by that signal's own default, which no thread can hold up: `process.exit` waits for calls to a file system that hangs.
+ * How a process is asked to end: Ctrl-C, a scheduler's SIGTERM, the SIGHUP of a terminal that is gone. The first is a request, for the
+ * program to save and leave; the second ends the process by that signal's own default, which no thread can hold up: `process.exit` waits
+ * for calls to a file system that hangs.
  */
 import process from 'node:process';
 
@@ -12,9 +13,9 @@ const SIGNALS = Object.keys(NUMBERS) as StopSignal[];
 const UNTIL_DEFAULT_MS = 200;
 
 /**
- * Calls back at each of the signals; returns the undoing, after which they end the process again, as they do without us. Soon after the first that happens by itself:
- * a second one then works even where this thread is busy and would not hear of it (a driver that compiles, a pattern that never ends). The first process of a container
- * has no such default, and is called back always.
+ * Calls back at each of the signals; returns the undoing, after which they end the process again, as they do without us. Soon after the
+ * first that happens by itself: a second one then works even where this thread is busy and would not hear of it (a driver that compiles, a
+ * pattern that never ends). The first process of a container has no such default, and is called back always.
  */
 export function onStopSignal(act: (signal: StopSignal) => void): () => void {
   let isAsked = false;

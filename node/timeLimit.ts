@@ -1,6 +1,7 @@
 /**
- * A time limit on work in this thread, for src/io/timeLimit.ts: `node:vm` interrupts what it runs, in a loop as well as within a regular expression, in Node, Deno
- * and Bun alike (Bun within a match only when its own limit of steps is reached, after a second or so). It takes 0.2 ms in Node, which begins a thread for it.
+ * A time limit on work in this thread, for src/io/timeLimit.ts: `node:vm` interrupts what it runs, in a loop as well as within a regular
+ * expression, in Node, Deno and Bun alike (Bun within a match only when its own limit of steps is reached, after a second or so). It takes
+ * 0.2 ms in Node, which begins a thread for it.
  */
 import { Script } from 'node:vm';
 import { TookTooLong } from '../src/io/timeLimit.ts';

@@ -15,8 +15,8 @@ export interface AnswerBox {
 }
 
 /**
- * Numbers from 0 to 1 are MedVision's: x1, y1, x2, y2 relative to the image, its origin at the lower left. Others are pixels from the upper left, as Qwen writes
- * boxes. Undefined for answers that are no box within the image.
+ * Numbers from 0 to 1 are MedVision's: x1, y1, x2, y2 relative to the image, its origin at the lower left. Others are pixels from the upper
+ * left, as Qwen writes boxes. Undefined for answers that are no box within the image.
  */
 export function answerBox({ messages, task }: Conversation, { width, height }: { width: number; height: number }): AnswerBox | undefined {
   const text = answerText(messages);

@@ -1,7 +1,7 @@
 /**
- * The heartbeat of held locks: a number in the lock file that grows every few seconds. It is written by a thread of its own, because the main thread may be busy
- * for minutes at a time (a driver that compiles kernels). The thread begins when a lock has been held for a second, so that short ones cost nothing, and ends
- * with the last lock.
+ * The heartbeat of held locks: a number in the lock file that grows every few seconds. It is written by a thread of its own, because the
+ * main thread may be busy for minutes at a time (a driver that compiles kernels). The thread begins when a lock has been held for a second,
+ * so that short ones cost nothing, and ends with the last lock.
  */
 import * as fs from 'node:fs';
 import type { Worker as Thread } from 'node:worker_threads';
@@ -25,9 +25,9 @@ type Order = { id: number; start?: Beating };
 type Answer = { id: number; wasOurs?: boolean; isStopped?: true };
 
 /**
- * Runs in the thread, and where there are no threads, in ours. Its text is sent there, so it may use nothing but what it is given.
- * The file is opened anew for every beat and closed after it: that is what makes a network file system ask the server, and tell it. What is written goes into the
- * file that was read through the same handle, so never into a lock that has taken our one's place since.
+ * Runs in the thread, and where there are no threads, in ours. Its text is sent there, so it may use nothing but what it is given. The file
+ * is opened anew for every beat and closed after it: that is what makes a network file system ask the server, and tell it. What is written
+ * goes into the file that was read through the same handle, so never into a lock that has taken our one's place since.
  */
 function beatThread(files: typeof fs, answer: (message: Answer) => void): (order: Order) => void {
   const timers = new Map<number, ReturnType<typeof setInterval>>();

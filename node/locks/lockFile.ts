@@ -1,22 +1,24 @@
 /**
- * Locks between processes that share a file system and nothing else, not even a clock. A lock is a file that exists; its first line says whose it is, its second
- * is a heartbeat (heartbeat.ts).
+ * Locks between processes that share a file system and nothing else, not even a clock. A lock is a file that exists; its first line says
+ * whose it is, its second is a heartbeat (heartbeat.ts).
  *
- * Whose owner is dead? One of our own table of processes is looked up there (owner.ts). Any other, and one that the file does not name, is dead when its file,
- * opened anew each time, has stood still for `staleMs` of *our* watching. No clock is compared with another's: a time in the file only counts as "other than before".
- * Time in which we did not look (a suspended laptop, a busy thread) does not count.
+ * Whose owner is dead? One of our own table of processes is looked up there (owner.ts). Any other, and one that the file does not name, is
+ * dead when its file, opened anew each time, has stood still for `staleMs` of *our* watching. No clock is compared with another's: a time
+ * in the file only counts as "other than before". Time in which we did not look (a suspended laptop, a busy thread) does not count.
  *
- * Who gets it? A new lock is linked into place, which succeeds for exactly one. A dead lock is replaced, never removed: its place is never empty, so nobody
- * can create a lock beside one that is being taken over. Of several takers
+ * Who gets it? A new lock is linked into place, which succeeds for exactly one. A dead lock is replaced, never removed: its place is never
+ * empty, so nobody can create a lock beside one that is being taken over. Of several takers
  *  1. each writes its lock to a file of its own, F;
  *  2. each asks for the lock on taking over, `<file>.takeover`, a lock as this one; one has it at a time;
  *  3. who has it removes everybody else's F, reads `<file>` again, which must still be what was judged dead, to the byte (no beat since), and renames its F there.
- * Two who both did 3 for one dead lock: not while the lock of 2 holds. If its owner A was suspended within 3 for so long that B took that lock over, B removed A's F
- * after A had written it, so A's rename fails, unless it came before; then B reads A's lock, not the dead one, and gives up.
+ * Two who both did 3 for one dead lock: not while the lock of 2 holds. If its owner A was suspended within 3 for so long that B took that
+ * lock over, B removed A's F after A had written it, so A's rename fails, unless it came before; then B reads A's lock, not the dead one,
+ * and gives up.
  *
  * (The listing in 3 is no stale one: whoever has just made files in a folder is shown it anew.)
  *
- * What remains is an owner that was suspended itself, and wakes up when its lock is another's: it notices at its next beat (`lost`), and `check` fails before.
+ * What remains is an owner that was suspended itself, and wakes up when its lock is another's: it notices at its next beat (`lost`), and
+ * `check` fails before.
  */
 import { randomBytes } from 'node:crypto';
 import { constants, lstatSync, openSync, readSync, closeSync, renameSync, unlinkSync, fstatSync } from 'node:fs';
@@ -33,7 +35,10 @@ import type { Identity, Owner } from './owner.ts';
 export interface LockParameters {
   me: Identity;
   beatMs: number;
-  /** A lock that is seen to stand still for so long has no owner any more. More than the longest that a network file system shows old contents for (60 s) and a beat. */
+  /**
+   * A lock that is seen to stand still for so long has no owner any more. More than the longest that a network file system shows old
+   * contents for (60 s) and a beat.
+   */
   staleMs: number;
   pollMs: number;
   /** Milliseconds of a clock that only goes forward. */

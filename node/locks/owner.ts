@@ -1,7 +1,7 @@
 /**
- * Who holds a lock, and what can be known of it without waiting. A process id is a number in one table of processes: another machine, another container and
- * the same machine after a restart have other tables, whatever their host names say. So a lock names its table, and only a process of the same table may
- * conclude anything from the id; everyone else watches the heartbeat (lockFile.ts).
+ * Who holds a lock, and what can be known of it without waiting. A process id is a number in one table of processes: another machine,
+ * another container and the same machine after a restart have other tables, whatever their host names say. So a lock names its table, and
+ * only a process of the same table may conclude anything from the id; everyone else watches the heartbeat (lockFile.ts).
  */
 import { execFile } from 'node:child_process';
 import * as fs from 'node:fs/promises';

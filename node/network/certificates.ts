@@ -1,6 +1,7 @@
 /**
- * Certificates of a network's own authority, from the variables that Python's clients, curl and Node go by. They are trusted BESIDE the runtime's own, in all
- * runtimes alike: Deno can do no other, and a bundle with nothing but the hospital's certificate then works for hosts outside too.
+ * Certificates of a network's own authority, from the variables that Python's clients, curl and Node go by. They are trusted BESIDE the
+ * runtime's own, in all runtimes alike: Deno can do no other, and a bundle with nothing but the hospital's certificate then works for hosts
+ * outside too.
  */
 import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs/promises';

@@ -97,8 +97,9 @@ const throughBun: Way = (proxy, certificates) => {
 };
 
 /**
- * Does `work`, which returns at once, while Bun and Deno take every host out of the proxies: where a request has none by our rules, they would go by the
- * variables themselves, and neither has an option to say no. Bun looks at them when fetch is called, Deno when a client is made.
+ * Does `work`, which returns at once, while Bun and Deno take every host out of the proxies: where a request has none by our rules, they
+ * would go by the variables themselves, and neither has an option to say no. Bun looks at them when fetch is called, Deno when a client is
+ * made.
  */
 function straight<T>(work: () => T): T {
   const names = ['no_proxy', 'NO_PROXY'] as const;

@@ -1,4 +1,7 @@
-/** Clearing up after work that may have failed: on a disk that is full or read-only the clearing fails too, and its error must not stand in place of the first. */
+/**
+ * Clearing up after work that may have failed: on a disk that is full or read-only the clearing fails too, and its error must not stand in
+ * place of the first.
+ */
 
 /** @throws what `work` threw; what `cleanUp` threw only where `work` was well */
 export async function withCleanUp<T>(work: () => Promise<T>, cleanUp: () => Promise<void>): Promise<T> {

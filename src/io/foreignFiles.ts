@@ -1,6 +1,6 @@
 /**
- * Whose a file is that a program is about to replace. What Vernier wrote there earlier gives way to the new; what somebody else wrote does only where `--overwrite`
- * asks for it. A file is known by how it begins, never by its name.
+ * Whose a file is that a program is about to replace. What Vernier wrote there earlier gives way to the new; what somebody else wrote does
+ * only where `--overwrite` asks for it. A file is known by how it begins, never by its name.
  */
 import { COMPANION_FILES } from './companionFiles.ts';
 import { WEIGHTS_INDEX } from './modelFolder.ts';

@@ -1,6 +1,6 @@
 /**
- * Reading that ends when the user asks for it: for what is done before anything is written (plans of hundreds of MB, the weights, the pictures that are looked at),
- * which takes minutes, goes from file to file, and has nothing that must be saved.
+ * Reading that ends when the user asks for it: for what is done before anything is written (plans of hundreds of MB, the weights, the
+ * pictures that are looked at), which takes minutes, goes from file to file, and has nothing that must be saved.
  */
 import type { Platform, RangedFile } from '../platform.ts';
 

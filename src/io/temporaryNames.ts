@@ -1,7 +1,7 @@
 /**
- * Names of files and folders that are being made: random, so that what a killed process has left never stands in the way of a later one. A leftover may be removed
- * by whoever holds the lock under which all files of that name are made, and by nobody else. (No process id is in the name: on another machine or in another
- * container it would say nothing.)
+ * Names of files and folders that are being made: random, so that what a killed process has left never stands in the way of a later one. A
+ * leftover may be removed by whoever holds the lock under which all files of that name are made, and by nobody else. (No process id is in
+ * the name: on another machine or in another container it would say nothing.)
  */
 import { joinPath, parentPath } from '../platform.ts';
 import type { Platform } from '../platform.ts';

@@ -1,4 +1,7 @@
-/** Small files of text that others wrote: configurations, templates, recipes. A file of gigabytes under such a name is a mistake, and no string is that long. */
+/**
+ * Small files of text that others wrote: configurations, templates, recipes. A file of gigabytes under such a name is a mistake, and no
+ * string is that long.
+ */
 import { UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 

@@ -38,8 +38,8 @@ export function withinTime<T>(milliseconds: number, work: () => T, failure: () =
 }
 
 /**
- * Whether a group that is repeated without end holds a repetition or a choice, as `(a+)+` and `(a|aa)*`, or a text is asked for that was found before: only
- * then can the time grow with a power of the text's length. Says yes to some that are harmless, as `(\w+\.)*`.
+ * Whether a group that is repeated without end holds a repetition or a choice, as `(a+)+` and `(a|aa)*`, or a text is asked for that was
+ * found before: only then can the time grow with a power of the text's length. Says yes to some that are harmless, as `(\w+\.)*`.
  */
 export function mayExplode(pattern: string): boolean {
   /** For each open group, the pattern as a whole first: whether there is a choice in it. */

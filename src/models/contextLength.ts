@@ -1,6 +1,7 @@
 /**
- * How many tokens a row may have: `max_position_embeddings` of the text model, which is what it was made for. transformers computes longer rows without a
- * word; what comes of them is noise. The tokenizer's `model_max_length` is no limit: transformers only warns of it, and many folders state any number.
+ * How many tokens a row may have: `max_position_embeddings` of the text model, which is what it was made for. transformers computes longer
+ * rows without a word; what comes of them is noise. The tokenizer's `model_max_length` is no limit: transformers only warns of it, and many
+ * folders state any number.
  */
 import { asObject, readJsonFile } from '../data/jsonFile.ts';
 import { shownJson } from '../io/parseJson.ts';

@@ -1,6 +1,7 @@
 /**
- * Text for a terminal or a log: what files and servers put into messages must not move the cursor, recolour, or turn the order of letters around,
- * for a line could then say something that nobody wrote. Such characters are shown as JSON writes them, `\\u001b`; a line of JSON therefore keeps its meaning.
+ * Text for a terminal or a log: what files and servers put into messages must not move the cursor, recolour, or turn the order of letters
+ * around, for a line could then say something that nobody wrote. Such characters are shown as JSON writes them, `\\u001b`; a line of JSON
+ * therefore keeps its meaning.
  */
 
 /** How programs redraw a line. Only a write as a whole may begin or end with it. */

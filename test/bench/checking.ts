@@ -1,6 +1,7 @@
 /**
- * Rows a second of the pass before the first step, on files of 512×512 PNG: `npm run bench -- checking`. Needs no GPU. headers: each picture's first bytes. full: each is
- * decoded. known: as a second start, from what the first has recorded. Every way ends with the same verdict: one row is broken, and is found.
+ * Rows a second of the pass before the first step, on files of 512×512 PNG: `npm run bench -- checking`. Needs no GPU. headers: each
+ * picture's first bytes. full: each is decoded. known: as a second start, from what the first has recorded. Every way ends with the same
+ * verdict: one row is broken, and is found.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

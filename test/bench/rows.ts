@@ -1,7 +1,7 @@
 /**
- * Memory and time of reading files of conversations that are larger than memory should be: `npm run bench -- rows [megabytes]` (default 2048). JSON lines and an array of short rows, JSON lines
- * with pictures in base64, and Parquet with pictures inside, each generated, then read by a process of its own: opened, every row gone through once, 2000 rows in random order. What must hold:
- * a peak below 200 MB.
+ * Memory and time of reading files of conversations that are larger than memory should be: `npm run bench -- rows [megabytes]` (default
+ * 2048). JSON lines and an array of short rows, JSON lines with pictures in base64, and Parquet with pictures inside, each generated, then
+ * read by a process of its own: opened, every row gone through once, 2000 rows in random order. What must hold: a peak below 200 MB.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';

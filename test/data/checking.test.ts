@@ -1,6 +1,6 @@
 /**
- * The pass before the first step: every kind of broken row at random places is named, and no other; lengths to the token; pictures that are known from an earlier
- * start are known only while they are the same.
+ * The pass before the first step: every kind of broken row at random places is named, and no other; lengths to the token; pictures that are
+ * known from an earlier start are known only while they are the same.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';

@@ -48,7 +48,10 @@ function runResults(out: string): Results {
   return results;
 }
 
-/** Makes the rows, in `inputs`, and names the jobs. `adapter`: a finished run's folder, for what comes after training; `prepared`: a prepared folder, to train on. */
+/**
+ * Makes the rows, in `inputs`, and names the jobs. `adapter`: a finished run's folder, for what comes after training; `prepared`: a
+ * prepared folder, to train on.
+ */
 export function jobsOf(inputs: string, { adapter, prepared, hubRepo }: { adapter: string; prepared: string; hubRepo: string }): Record<string, Job> {
   mkdirSync(inputs, { recursive: true });
   const picture = join(inputs, 'picture.png');

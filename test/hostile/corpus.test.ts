@@ -1,6 +1,7 @@
 /**
- * Hostile inputs of harmless size through every reader: each ends within two seconds, with a result or with a UserError, and memory stays small. VERNIER_HOSTILE_CASES=100000
- * asks for more of them (a reader of rows then takes minutes, one of model folders an hour); VERNIER_PROPERTY_SEED draws others.
+ * Hostile inputs of harmless size through every reader: each ends within two seconds, with a result or with a UserError, and memory stays
+ * small. VERNIER_HOSTILE_CASES=100000 asks for more of them (a reader of rows then takes minutes, one of model folders an hour);
+ * VERNIER_PROPERTY_SEED draws others.
  */
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';

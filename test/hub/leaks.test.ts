@@ -1,6 +1,6 @@
 /**
- * Everything that a training, an evaluation and a page leave or send, searched to the last byte for tokens, keys, the home folder, and the patients' names in the
- * paths of the data. What is printed is for the user alone: it may show his paths, and never a secret.
+ * Everything that a training, an evaluation and a page leave or send, searched to the last byte for tokens, keys, the home folder, and the
+ * patients' names in the paths of the data. What is printed is for the user alone: it may show his paths, and never a secret.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Property: an adapter whose keys are spelt as any version of PEFT and transformers, or any wrapper of a model, spells them is read whole; one that lacks a key, or
- * has one that nothing takes, is refused by that key. Never is a part of it read.
+ * Property: an adapter whose keys are spelt as any version of PEFT and transformers, or any wrapper of a model, spells them is read whole;
+ * one that lacks a key, or has one that nothing takes, is refused by that key. Never is a part of it read.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

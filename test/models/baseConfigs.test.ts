@@ -1,6 +1,6 @@
 /**
- * Property: whatever a config.json and its weights say, the loss is transformers' (test/golden/base_configs.py), or the folder is refused in words. Bound: 1e-4.
- * VERNIER_BASE_CONFIGS names another file of the script, for a longer sweep.
+ * Property: whatever a config.json and its weights say, the loss is transformers' (test/golden/base_configs.py), or the folder is refused
+ * in words. Bound: 1e-4. VERNIER_BASE_CONFIGS names another file of the script, for a longer sweep.
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,7 +1,8 @@
 /**
- * Bases as users have them (a head that differs from a tied table, two settings of RoPE) and adapters as PEFT writes them (with embedding layers, on the patch
- * convolution): the losses, gradients and merged weights are those of transformers and PEFT (test/golden/base_variants.py). Losses within 1e-4; gradients within
- * 2e-5 of the largest value, as of Gemma's other shapes. With VERNIER_PYTHON, merged folders are loaded there.
+ * Bases as users have them (a head that differs from a tied table, two settings of RoPE) and adapters as PEFT writes them (with embedding
+ * layers, on the patch convolution): the losses, gradients and merged weights are those of transformers and PEFT
+ * (test/golden/base_variants.py). Losses within 1e-4; gradients within 2e-5 of the largest value, as of Gemma's other shapes. With
+ * VERNIER_PYTHON, merged folders are loaded there.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

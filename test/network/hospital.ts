@@ -1,7 +1,7 @@
 /**
- * A network as hospitals have it, on local ports: a proxy that notes who comes by and may want a password, and an https server whose certificate only the
- * network's own authority vouches for, in front of any http server. `ca.pem`, `server.crt.pem` and `server.key` are for tests alone, valid for a hundred years, the key of
- * the authority thrown away; README.md says how they were made.
+ * A network as hospitals have it, on local ports: a proxy that notes who comes by and may want a password, and an https server whose
+ * certificate only the network's own authority vouches for, in front of any http server. `ca.pem`, `server.crt.pem` and `server.key` are
+ * for tests alone, valid for a hundred years, the key of the authority thrown away; README.md says how they were made.
  */
 import { readFileSync } from 'node:fs';
 import { createServer, request as httpRequest } from 'node:http';

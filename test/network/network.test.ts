@@ -1,4 +1,7 @@
-/** Requests through a proxy and past a certificate authority of the network's own, in Node, Deno and Bun; and what is said where they do not get through. */
+/**
+ * Requests through a proxy and past a certificate authority of the network's own, in Node, Deno and Bun; and what is said where they do not
+ * get through.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

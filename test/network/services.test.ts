@@ -1,4 +1,7 @@
-/** The hub and W&B behind a hospital's proxy and authority: a download, a push in parts and a run arrive; where a setting is missing, both name it at once. */
+/**
+ * The hub and W&B behind a hospital's proxy and authority: a download, a push in parts and a run arrive; where a setting is missing, both
+ * name it at once.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

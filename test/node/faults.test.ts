@@ -1,4 +1,7 @@
-/** A few cells of the matrix of test/faults, which tries them all: a run that meets a fault says so, leaves what is whole, and comes to the same bytes when it is started again. */
+/**
+ * A few cells of the matrix of test/faults, which tries them all: a run that meets a fault says so, leaves what is whole, and comes to the
+ * same bytes when it is started again.
+ */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

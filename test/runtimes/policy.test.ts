@@ -1,4 +1,7 @@
-/** The pages that the programs write, opened from disk in Chromium: whole under their Content-Security-Policy, which stops what a hostile row would have them do. */
+/**
+ * The pages that the programs write, opened from disk in Chromium: whole under their Content-Security-Policy, which stops what a hostile
+ * row would have them do.
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';

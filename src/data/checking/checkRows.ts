@@ -1,6 +1,7 @@
 /**
- * The pass over all rows before the first step: whatever can be known of them cheaply is known when it ends, and told together. Rows are taken as they come from
- * the file, several at a time, so that reading pictures' headers waits for many disks' answers at once; nothing is kept of a good row but its number.
+ * The pass over all rows before the first step: whatever can be known of them cheaply is known when it ends, and told together. Rows are
+ * taken as they come from the file, several at a time, so that reading pictures' headers waits for many disks' answers at once; nothing is
+ * kept of a good row but its number.
  */
 import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';

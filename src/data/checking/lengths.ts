@@ -1,7 +1,7 @@
 /**
- * Tokens and labels of rows before training. Counting them in full takes milliseconds a row (the template is rendered once more for every answer), which is hours for
- * a million; so the first row of each shape (roles and kinds of parts) is counted, and others of that shape only where their length may matter: a token stands for at
- * least one byte of its text, so that a short text cannot be a long row.
+ * Tokens and labels of rows before training. Counting them in full takes milliseconds a row (the template is rendered once more for every
+ * answer), which is hours for a million; so the first row of each shape (roles and kinds of parts) is counted, and others of that shape
+ * only where their length may matter: a token stands for at least one byte of its text, so that a short text cannot be a long row.
  */
 import { UserError } from '../../platform.ts';
 import { textsOf } from '../example.ts';

@@ -1,6 +1,6 @@
 /**
- * Pictures of rows before training: each file is looked at once, however many rows name it. That it is there, is a file, of a format that is decoded and of what
- * size is read from its first bytes; decoding it, which takes a hundred times as long, only where it is asked for.
+ * Pictures of rows before training: each file is looked at once, however many rows name it. That it is there, is a file, of a format that
+ * is decoded and of what size is read from its first bytes; decoding it, which takes a hundred times as long, only where it is asked for.
  */
 import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';

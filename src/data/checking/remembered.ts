@@ -1,7 +1,8 @@
 /**
- * Pictures that an earlier start has looked at, so that this one need not. A picture counts as known only when nothing can have happened to it: the record
- * is of its path together with its size, inode and the times of its last changes to the nanosecond, of which the system sets one itself. A picture changed
- * within the last seconds before it was looked at is not recorded, since a clock that is coarse could hide a further change. Only good pictures are recorded.
+ * Pictures that an earlier start has looked at, so that this one need not. A picture counts as known only when nothing can have happened to
+ * it: the record is of its path together with its size, inode and the times of its last changes to the nanosecond, of which the system sets
+ * one itself. A picture changed within the last seconds before it was looked at is not recorded, since a clock that is coarse could hide a
+ * further change. Only good pictures are recorded.
  */
 import type { FileLook, Platform } from '../../platform.ts';
 import { joinPath, parentPath } from '../../platform.ts';

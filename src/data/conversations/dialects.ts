@@ -1,5 +1,6 @@
 /**
- * The forms that a row's turns have. One entry a form: which keys are its own, when a row is of it, and what its turns are. src/data/README.md shows each with an example.
+ * The forms that a row's turns have. One entry a form: which keys are its own, when a row is of it, and what its turns are.
+ * src/data/README.md shows each with an example.
  */
 import { UserError } from '../../platform.ts';
 import { isEmpty, isObject, shown } from './shown.ts';

@@ -1,4 +1,7 @@
-/** What a run remembers of its rows, to tell at resuming whether they are still the same: texts, answers, names of images, but neither folders nor pixels. */
+/**
+ * What a run remembers of its rows, to tell at resuming whether they are still the same: texts, answers, names of images, but neither
+ * folders nor pixels.
+ */
 import { sha256Hex } from '../prepared/identity.ts';
 import type { Conversation } from '../example.ts';
 

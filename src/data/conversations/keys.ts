@@ -1,6 +1,7 @@
 /**
- * The keys of a row: those that say something we cannot do, and those that look like a slip of one that matters. A row with such a key and something under it is refused by name: to go
- * on without it would train on other data than its author meant. All other keys are ignored (sources, licences, scores).
+ * The keys of a row: those that say something we cannot do, and those that look like a slip of one that matters. A row with such a key and
+ * something under it is refused by name: to go on without it would train on other data than its author meant. All other keys are ignored
+ * (sources, licences, scores).
  */
 import { editDistance } from '../../io/editDistance.ts';
 import { ownValue } from '../../io/ownValue.ts';

@@ -1,6 +1,7 @@
 /**
- * Rows of a Parquet file as Python's `datasets`, pandas or Polars write it. Rows are read a stretch at a time: in their order some MB together, in random order the pages that hold the one
- * asked for (where the file has an index of its pages, as those of `datasets` have; else its whole row group, of which the last few are kept).
+ * Rows of a Parquet file as Python's `datasets`, pandas or Polars write it. Rows are read a stretch at a time: in their order some MB
+ * together, in random order the pages that hold the one asked for (where the file has an index of its pages, as those of `datasets` have;
+ * else its whole row group, of which the last few are kept).
  */
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import type { AsyncBuffer, Compressors, FileMetaData } from 'hyparquet';

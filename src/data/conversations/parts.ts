@@ -1,6 +1,6 @@
 /**
- * What a turn says, in every form that is met: a text, or a list of parts (TRL, transformers, OpenAI, Anthropic). Pictures that a part names are kept beside it until the
- * row's own are known (placement.ts).
+ * What a turn says, in every form that is met: a text, or a list of parts (TRL, transformers, OpenAI, Anthropic). Pictures that a part
+ * names are kept beside it until the row's own are known (placement.ts).
  */
 import { UserError } from '../../platform.ts';
 import type { ImageSource } from '../example.ts';

@@ -1,7 +1,7 @@
 /**
- * Which picture stands where. There are three ways to say it: parts `{"type": "image"}`, marks `<image>` in the text (LLaVA, LLaMA-Factory, ms-swift), or nothing at all, where TRL puts
- * all pictures before the text of the first user turn that is a plain text. Whatever does not come out even is refused: a mark that is left would be trained as text, a picture that
- * is left would be dropped.
+ * Which picture stands where. There are three ways to say it: parts `{"type": "image"}`, marks `<image>` in the text (LLaVA, LLaMA-Factory,
+ * ms-swift), or nothing at all, where TRL puts all pictures before the text of the first user turn that is a plain text. Whatever does not
+ * come out even is refused: a mark that is left would be trained as text, a picture that is left would be dropped.
  */
 import { countOf, UserError } from '../../platform.ts';
 import type { ContentPart, ImageSource, Message } from '../example.ts';

@@ -1,5 +1,6 @@
 /**
- * The bytes of a file of rows, any of them at any time. A plain file stays on disk; a gzip file has no places to jump to, so what it unfolds to is kept in memory, up to a limit.
+ * The bytes of a file of rows, any of them at any time. A plain file stays on disk; a gzip file has no places to jump to, so what it
+ * unfolds to is kept in memory, up to a limit.
  */
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';

@@ -1,6 +1,6 @@
 /**
- * A file of conversations: JSON lines, a JSON array (either gzip-compressed too), or Parquet, whichever of them by its content. It is indexed when it is opened, and rows are read when they are
- * asked for, so that a file may be much larger than memory.
+ * A file of conversations: JSON lines, a JSON array (either gzip-compressed too), or Parquet, whichever of them by its content. It is
+ * indexed when it is opened, and rows are read when they are asked for, so that a file may be much larger than memory.
  */
 import { parentPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';

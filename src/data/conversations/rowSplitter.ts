@@ -1,6 +1,7 @@
 /**
- * Where the rows of a JSON file begin and end, found without parsing them: strings are skipped, brackets are counted. Lines: a row ends where its object does, or with its line, so that a
- * broken one takes no other with it. Array: an element ends at the comma or the bracket that closes the array.
+ * Where the rows of a JSON file begin and end, found without parsing them: strings are skipped, brackets are counted. Lines: a row ends
+ * where its object does, or with its line, so that a broken one takes no other with it. Array: an element ends at the comma or the bracket
+ * that closes the array.
  */
 import { UserError } from '../../platform.ts';
 

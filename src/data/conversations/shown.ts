@@ -7,8 +7,8 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /**
- * Nothing that could be lost: null, an empty text, list or object, or one that holds only such. Python's `datasets` fills the keys that a row does not
- * have with nulls, in depth; and lists of tools are also written as text.
+ * Nothing that could be lost: null, an empty text, list or object, or one that holds only such. Python's `datasets` fills the keys that a
+ * row does not have with nulls, in depth; and lists of tools are also written as text.
  */
 export function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null) return true;

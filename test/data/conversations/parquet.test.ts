@@ -1,4 +1,7 @@
-/** Parquet as Python's datasets, pandas and pyarrow write it (test/golden/rows/make.py): every codec and page version, null-filled structs, random access. */
+/**
+ * Parquet as Python's datasets, pandas and pyarrow write it (test/golden/rows/make.py): every codec and page version, null-filled structs,
+ * random access.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,7 @@
-/** One conversation, written in every dialect that can say it, gives the same token ids, labels and pixels: through the real processors of both families. */
+/**
+ * One conversation, written in every dialect that can say it, gives the same token ids, labels and pixels: through the real processors of
+ * both families.
+ */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

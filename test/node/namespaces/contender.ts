@@ -1,4 +1,7 @@
-/** A process of run.mjs: takes the lock named first, and notes in the file named second when it got it and when it let go, by the machine's one clock that goes forward. */
+/**
+ * A process of run.mjs: takes the lock named first, and notes in the file named second when it got it and when it let go, by the machine's
+ * one clock that goes forward.
+ */
 import { appendFileSync, utimesSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
