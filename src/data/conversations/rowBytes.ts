@@ -24,8 +24,15 @@ export async function openRowBytes(platform: Platform, path: string): Promise<Ro
   if (await platform.isDirectory(path)) throw new UserError(`${path}: a folder; a file of conversations (JSON lines, a JSON array or Parquet) is expected.`);
   if (!(await platform.exists(path))) throw new UserError(`${path}: there is no such file. Check --train_file or --val_file.`);
   const file = await platform.openFile(path);
-  const magic = file.size >= 2 ? await file.read(0, 2) : new Uint8Array(2);
-  if (magic[0] !== 0x1f || magic[1] !== 0x8b) return file;
+  let isGzip: boolean;
+  try {
+    const magic = file.size >= 2 ? await file.read(0, 2) : new Uint8Array(2);
+    isGzip = magic[0] === 0x1f && magic[1] === 0x8b;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  if (!isGzip) return file;
   await file.close();
   return unfolded(platform, path);
 }

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../../node/platform.ts';
 import { openRowFile } from '../../../src/data/conversations/rowFile.ts';
+import type { RowFile } from '../../../src/data/conversations/rowFile.ts';
 import { RowSplitter } from '../../../src/data/conversations/rowSplitter.ts';
 import { conversationRows } from '../../../src/train/sources.ts';
 
@@ -139,15 +140,23 @@ it.each([
 });
 
 describe('the fingerprint', () => {
+  const opened: RowFile[] = [];
+  const open = async (path: string): Promise<RowFile> => {
+    const file = await openRowFile(nodePlatform, path);
+    opened.push(file);
+    return file;
+  };
+  afterEach(() => Promise.all(opened.splice(0).map((file) => file.close())));
+
   it('of rows of the old form is what it was, so that old checkpoints resume', async () => {
     const some = (n: number): string => Array.from({ length: n }, (_, i) => JSON.stringify({ ...row(`r${i}`), images: [] })).join('\n');
     // Values of the commit before this reader.
-    expect(await conversationRows(await openRowFile(nodePlatform, write(some(3)))).fingerprint?.()).toBe('e1a1352fa51a497728f5cb299b7b08ae96aea1425d828f55529736fd66e594d8');
-    expect(await conversationRows(await openRowFile(nodePlatform, write(some(1030)))).fingerprint?.()).toBe('71e28093225fa57880b5ce372e280a13897ecc9374765e1cc20b0e0486768466');
+    expect(await conversationRows(await open(write(some(3)))).fingerprint?.()).toBe('e1a1352fa51a497728f5cb299b7b08ae96aea1425d828f55529736fd66e594d8');
+    expect(await conversationRows(await open(write(some(1030)))).fingerprint?.()).toBe('71e28093225fa57880b5ce372e280a13897ecc9374765e1cc20b0e0486768466');
   });
 
   it('is the same of lines and of an array, known after a scan or not, and another one of other rows', async () => {
-    const [a, b, c] = await Promise.all([write(lines), write(JSON.stringify(objects)), write(`${lines}\n${lines}`)].map((path) => openRowFile(nodePlatform, path)));
+    const [a, b, c] = await Promise.all([write(lines), write(JSON.stringify(objects)), write(`${lines}\n${lines}`)].map(open));
     for await (const { problem } of b!.scan()) expect(problem).toBeUndefined();
     const first = (await a!.figures()).fingerprint;
     expect((await b!.figures()).fingerprint).toBe(first);
