@@ -1,13 +1,15 @@
 // norm = ‖W_o + scaling · (B A)_o‖ and gain = magnitude / norm for every row o of a run of rows of W: one workgroup a row.
-// uses: reduce, unpack
+// uses: reduce
+// load: weight
 const WG: u32 = 64u;
-const W_TYPE: u32 = 0u;
-// check: W_TYPE=1
-// check: W_TYPE=2
+const WIDE: bool = false;
+alias WEIGHT_UNIT = f32;
+// check: weight=f16
+// check: weight=bf16
 
 struct Params { rows: u32, row_start: u32, size: u32, rank: u32, scaling: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> weight: array<u32>;
+@group(0) @binding(1) var<storage, read> weight: array<WEIGHT_UNIT>;
 @group(0) @binding(2) var<storage, read> a: array<f32>;
 @group(0) @binding(3) var<storage, read> b: array<f32>;
 @group(0) @binding(4) var<storage, read> magnitude: array<f32>;
@@ -16,6 +18,7 @@ struct Params { rows: u32, row_start: u32, size: u32, rank: u32, scaling: f32 }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  open_weight();
   let row = wid.x + wid.y * groups.x;
   if (row >= p.rows) { return; }
   let o = p.row_start + row;
@@ -24,7 +27,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
     var delta = 0.0;
     for (var r = 0u; r < p.rank; r++) { delta += b[o * p.rank + r] * a[r * p.size + k]; }
     let i = row * p.size + k;
-    let value = decode_weight(weight[weight_word(i)], i) + p.scaling * delta;
+    let value = one_of_weight(i) + p.scaling * delta;
     squares += value * value;
   }
   let length = sqrt(workgroup_sum(squares, lane));

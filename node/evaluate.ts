@@ -123,8 +123,8 @@ async function onGpu(
   const { platform, options, say } = context;
   const device = await Device.create(await platform.gpu());
   try {
-    const { report } = device;
-    say(`GPU: ${report.description}${report.isSoftware ? ' (software)' : ''}`);
+    const { capabilities } = device;
+    say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}`);
     const session = await openSession(platform, device, {
       baseModel: base,
       ...(adapter === null ? { finetuning: { kind: 'none' } } : { initAdapter: adapter, isFrozen: true }),

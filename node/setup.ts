@@ -51,7 +51,7 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
     ...gpu.findings,
     ...model.findings,
     ...(await checkAdapter(nodePlatform, hub, options)),
-    ...(await checkMemory(model.need, gpu.report)),
+    ...(await checkMemory(model.need, gpu.capabilities)),
     ...(await checkDisk(nodePlatform, hub, options, model)),
     ...(await checkData(nodePlatform, hub, options)),
     ...(await checkHub(nodePlatform, hub, options)),

@@ -68,8 +68,8 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
   const out = options.output_dir;
   const device = await Device.create(await platform.gpu());
   try {
-    const { report } = device;
-    say(`GPU: ${report.description}${report.isSoftware ? ' (software)' : ''}`);
+    const { capabilities } = device;
+    say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}`);
     const session = await openSession(platform, device, {
       baseModel: parts.base,
       ...(options.init_adapter === null ? { finetuning: finetuning(options) } : { initAdapter: options.init_adapter }),

@@ -14,7 +14,8 @@ export { definitions, helpText, parseOptions } from './options.ts';
 export type { Options, ParsedOptions } from './options.ts';
 
 export { Device } from './gpu/device.ts';
-export type { DeviceCounters, DeviceOptions, DeviceReport } from './gpu/device.ts';
+export type { Capabilities } from './gpu/capabilities.ts';
+export type { DeviceCounters, DeviceOptions } from './gpu/device.ts';
 export type { MemoryReport } from './gpu/pool.ts';
 export { Tensor } from './gpu/tensor.ts';
 

@@ -80,12 +80,12 @@ function picture({ width, height, data }: DecodedImage): HTMLCanvasElement {
 
 async function openDevice(): Promise<Device> {
   const device = await Device.create(await platform.gpu());
-  const { description, vendor, architecture, isSoftware, f16, subgroups, maxBindingBytes } = device.report;
+  const { description, vendor, architecture, kind, f16, subgroups, maxBindingBytes } = device.capabilities;
   const names = [vendor, architecture, description].filter((name) => name !== '' && name !== 'unknown adapter');
   const optional = [f16 ? 'f16' : 'no f16', subgroups ? 'subgroups' : 'no subgroups'].join(', ');
   show(
     'adapter',
-    `${names.join(' · ') || 'an adapter that does not say its name'}${isSoftware ? ' (software: slow)' : ''}; ${optional}; binds up to ${bytesText(maxBindingBytes)}`,
+    `${names.join(' · ') || 'an adapter that does not say its name'}${kind === 'software' ? ' (software: slow)' : ''}; ${optional}; binds up to ${bytesText(maxBindingBytes)}`,
   );
   return device;
 }

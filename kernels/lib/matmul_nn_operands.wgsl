@@ -1,4 +1,4 @@
-// Operands and result of y = scale · ((a · a_scale) w + low_a low_w), whichever way the sums are made: see matmul_nn.wgsl.
+// Operands and result of y = scale · ((a · a_scale) w + low_a low_w), whichever way the sums are made: see matmul/nn_tile.wgsl.
 struct Params {
   m: u32, n: u32, k: u32, chunk: u32, a_stride: u32, column: u32, depth: u32,
   rank: u32, a_scale_offset: f32, scale: f32, accumulate: u32, seed: u32, stream: u32, step: u32, rate: f32,
@@ -16,7 +16,7 @@ fn a_four(is_low: bool, m: u32, k: u32) -> vec4f {
   if (is_low) { return low_a_four(m, k); }
   if (m >= p.m || k >= p.k) { return vec4f(); }
   let column = p.column + k;
-  var four = a_elements(m * p.a_stride + column);
+  var four = four_of_a(m * p.a_stride + column);
   if (HAS_A_SCALE) {
     four *= vec4f(a_scale[column], a_scale[column + 1u], a_scale[column + 2u], a_scale[column + 3u]) + p.a_scale_offset;
   }
@@ -27,7 +27,7 @@ fn a_four(is_low: bool, m: u32, k: u32) -> vec4f {
 fn w_four(is_low: bool, k: u32, n: u32) -> vec4f {
   if (is_low) { return low_w_four(k, n); }
   if (n >= p.n || k >= p.k) { return vec4f(); }
-  return w_elements(k * p.n + n);
+  return four_of_w(k * p.n + n);
 }
 
 fn low_w_four(k: u32, n: u32) -> vec4f {

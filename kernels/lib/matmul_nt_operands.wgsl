@@ -1,4 +1,4 @@
-// Operands and result of y = scale · (a wᵀ · column_scale + low_a low_wᵀ + bias), whichever way the sums are made: see matmul_nt.wgsl.
+// Operands and result of y = scale · (a wᵀ · column_scale + low_a low_wᵀ + bias), whichever way the sums are made: see matmul/nt_tile.wgsl.
 struct Params {
   m: u32, n: u32, k: u32, chunk: u32, y_stride: u32, column: u32, depth: u32,
   rank: u32, has_bias: u32, has_column_scale: u32, column_scale_offset: f32, scale: f32, accumulate: u32,
@@ -18,7 +18,7 @@ fn a_four(is_low: bool, m: u32, k: u32) -> vec4f {
   if (is_low) { return low_a_four(m, k); }
   if (m >= p.m || k >= p.k) { return vec4f(); }
   let i = m * p.k + k;
-  var four = in_row(a_elements(i), k);
+  var four = in_row(four_of_a(i), k);
   if (DROPOUT) {
     four *= vec4f(dropout_scale(mask_key, i, p.rate), dropout_scale(mask_key, i + 1u, p.rate), dropout_scale(mask_key, i + 2u, p.rate),
       dropout_scale(mask_key, i + 3u, p.rate));
@@ -29,7 +29,7 @@ fn a_four(is_low: bool, m: u32, k: u32) -> vec4f {
 fn w_four(is_low: bool, n: u32, k: u32) -> vec4f {
   if (is_low) { return low_w_four(n, k); }
   if (n >= p.n || k >= p.k) { return vec4f(); }
-  return in_row(w_elements(n * p.k + k), k);
+  return in_row(four_of_w(n * p.k + k), k);
 }
 
 fn low_w_four(n: u32, k: u32) -> vec4f {

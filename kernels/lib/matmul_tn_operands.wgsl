@@ -1,4 +1,4 @@
-// Operands and result of c = scale · row_scale · aᵀ b, whichever way the sums are made: see matmul_tn.wgsl.
+// Operands and result of c = scale · row_scale · aᵀ b, whichever way the sums are made: see matmul/tn_tile.wgsl.
 struct Params {
   m: u32, n: u32, t: u32, chunk: u32, a_stride: u32, column: u32, depth: u32, has_row_scale: u32, row_scale_offset: f32, scale: f32, accumulate: u32,
   seed: u32, stream: u32, step: u32, rate: f32,
@@ -11,22 +11,10 @@ struct Params {
 var<private> mask_key: u32;
 
 // Past the end of a row these are elements of the next one; they only reach sums that are not written.
-fn a_four(t: u32, m: u32) -> vec4f {
-  if (t >= p.t || m >= p.m) { return vec4f(); }
-  let i = t * p.a_stride + p.column + m;
-  if (WIDE) { return vec4f(a[i / 4u]); }
-  return vec4f(vec4f(a[i]).x, vec4f(a[i + 1u]).x, vec4f(a[i + 2u]).x, vec4f(a[i + 3u]).x);
-}
-
 fn b_four(t: u32, n: u32) -> vec4f {
   if (t >= p.t || n >= p.n) { return vec4f(); }
   let i = t * p.n + n;
-  var four: vec4f;
-  if (WIDE) {
-    four = vec4f(b[i / 4u]);
-  } else {
-    four = vec4f(vec4f(b[i]).x, vec4f(b[i + 1u]).x, vec4f(b[i + 2u]).x, vec4f(b[i + 3u]).x);
-  }
+  var four = four_of_b(i);
   if (DROPOUT) {
     four *= vec4f(dropout_scale(mask_key, i, p.rate), dropout_scale(mask_key, i + 1u, p.rate), dropout_scale(mask_key, i + 2u, p.rate),
       dropout_scale(mask_key, i + 3u, p.rate));

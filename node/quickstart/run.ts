@@ -114,7 +114,7 @@ async function withSession(
   const questions = await heldOutQuestions(data, settings.questions, settings.seed);
   const different = new Set(rows).size;
   const trainVolumes = new Set(rows.map(({ caseId }) => caseId)).size;
-  say(`Vernier quick start · ${device.report.description}${device.report.isSoftware ? ' (software GPU)' : ''}`);
+  say(`Vernier quick start · ${device.capabilities.description}${device.capabilities.kind === 'software' ? ' (software GPU)' : ''}`);
   const volumes = `${countOf(different, 'sample')} of ${countOf(trainVolumes, 'MRI volume')}`;
   say(`Training on ${volumes}, the rarer kinds several times an epoch: ${countOf(rows.length, 'row')}.`);
   say(`${countOf(questions.length, 'question')} about another volume (all of one person's head).\n`);
@@ -146,7 +146,7 @@ async function withSession(
   const report = joinPath(settings.out, REPORT);
   const facts: [string, string][] = [
     ['Model', `${settings.architecture} architecture, tiny: ${countText(await parameterCount(platform, settings.base))} parameters, ${countText(session.trainableCount)} of them in the LoRA adapter`],
-    ['GPU', `${device.report.description}${device.report.isSoftware ? ' (software)' : ''}`],
+    ['GPU', `${device.capabilities.description}${device.capabilities.kind === 'software' ? ' (software)' : ''}`],
     ['Training', `${countOf(losses.length, 'step')} of ${countOf(settings.batchSize, 'row')}, learning rate ${settings.learningRate}, seed ${settings.seed}`],
     ['Rows', `${volumes} (box, distance, angle, size)`],
     ['GPU memory', bytesText(memory.peakBytes)],

@@ -5,7 +5,7 @@ import { MANIFEST } from '../../src/data/prepared/manifest.ts';
 import { readTaskList } from '../../src/data/medvision/tasks.ts';
 import type { MedvisionTask } from '../../src/data/medvision/tasks.ts';
 import { Device } from '../../src/gpu/device.ts';
-import type { DeviceReport } from '../../src/gpu/device.ts';
+import type { Capabilities } from '../../src/gpu/capabilities.ts';
 import { HubError, requestJson } from '../../src/hub/request.ts';
 import { parseHubId } from '../../src/hub/settings.ts';
 import type { HubSettings } from '../../src/hub/settings.ts';
@@ -38,17 +38,17 @@ export function checkRuntime(): Finding {
   return { state: isOld ? 'missing' : 'good', about: 'Runtime', text: `${name} on ${process.platform}-${process.arch}`, ...(isOld && { fix: 'Node 20.19 or newer is needed.' }) };
 }
 
-export async function checkGpu(platform: Platform): Promise<{ findings: Finding[]; report?: DeviceReport }> {
+export async function checkGpu(platform: Platform): Promise<{ findings: Finding[]; capabilities?: Capabilities }> {
   try {
     const device = await Device.create(await platform.gpu());
-    const { report } = device;
+    const { capabilities } = device;
     device.destroy();
-    const features = [report.f16 ? 'f16' : 'no f16', report.subgroups ? 'subgroups' : 'no subgroups', report.timestamps ? 'timestamps' : 'no timestamps'].join(', ');
-    const limits = `binds ${bytesText(report.maxBindingBytes)} at once, buffers of ${bytesText(report.maxBufferBytes)}, ${bytesText(report.workgroupMemoryBytes)} a workgroup`;
-    const software: Partial<Finding> = report.isSoftware
+    const features = [capabilities.f16 ? 'f16' : 'no f16', capabilities.subgroups ? 'subgroups' : 'no subgroups', capabilities.timestamps ? 'timestamps' : 'no timestamps'].join(', ');
+    const limits = `binds ${bytesText(capabilities.maxBindingBytes)} at once, buffers of ${bytesText(capabilities.maxBufferBytes)}, ${bytesText(capabilities.workgroupMemoryBytes)} a workgroup`;
+    const software: Partial<Finding> = capabilities.kind === 'software'
       ? { state: 'warning', fix: 'A software GPU: right results, some 1000 times slower. Enough to try a tiny model; install the driver of a real GPU to train.' }
       : {};
-    return { findings: [{ state: 'good', about: 'GPU', text: `${report.description}; ${features}; ${limits}`, ...software }], report };
+    return { findings: [{ state: 'good', about: 'GPU', text: `${capabilities.description}; ${features}; ${limits}`, ...software }], capabilities };
   } catch (error) {
     return { findings: [{ state: 'missing', about: 'GPU', text: 'none that WebGPU can use', fix: words(error) }] };
   }
@@ -129,7 +129,7 @@ async function lookUp(platform: Platform, hub: HubSettings, base: string): Promi
   return { dir: snapshot.dir, downloadBytes, where };
 }
 
-export async function checkMemory(need: MemoryNeed | undefined, device: DeviceReport | undefined): Promise<Finding[]> {
+export async function checkMemory(need: MemoryNeed | undefined, device: Capabilities | undefined): Promise<Finding[]> {
   if (need === undefined) return [];
   const parts = `weights ${bytesText(need.weightBytes)} + training ${bytesText(need.trainedBytes)} + activations ${bytesText(need.activationBytes)}`;
   const text = `about ${bytesText(need.totalBytes)} for ${need.assumption} (${parts})`;

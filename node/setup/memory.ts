@@ -7,7 +7,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import process from 'node:process';
 import { promisify } from 'node:util';
-import type { DeviceReport } from '../../src/gpu/device.ts';
+import type { Capabilities } from '../../src/gpu/capabilities.ts';
 import type { TrainingPlan } from '../../src/models/lora.ts';
 import type { ModelDescription } from '../../src/models/model.ts';
 
@@ -96,8 +96,8 @@ function weightBytes(config: Readonly<Record<string, unknown>>): number {
 }
 
 /** WebGPU does not tell how much memory a GPU has; the system may. Undefined where it does not. */
-export async function gpuMemory(device: DeviceReport): Promise<{ bytes: number; source: string } | undefined> {
-  if (device.isSoftware) return { bytes: freemem(), source: "the machine's free memory" };
+export async function gpuMemory(device: Capabilities): Promise<{ bytes: number; source: string } | undefined> {
+  if (device.kind === 'software') return { bytes: freemem(), source: "the machine's free memory" };
   if (process.platform === 'darwin') return { bytes: totalmem() * 0.75, source: 'three quarters of the unified memory' };
   try {
     const { stdout } = await promisify(execFile)('nvidia-smi', ['--query-gpu=memory.total', '--format=csv,noheader,nounits'], { timeout: 5000 });

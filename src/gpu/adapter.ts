@@ -1,33 +1,20 @@
 /** Choosing the adapter, taking everything it offers, and the words for what can go wrong with a GPU. */
 import { UserError } from '../platform.ts';
+import { capabilitiesOf, featuresOf } from './capabilities.ts';
+import type { Capabilities, OptionalFeature } from './capabilities.ts';
 
 export interface DeviceOptions {
   powerPreference?: GPUPowerPreference;
   /** Pretend the adapter binds no more than this many bytes at once (tests of split tensors). */
   maxBindingBytes?: number;
   /** Leave these optional features off even where the adapter has them. */
-  without?: readonly ('f16' | 'subgroups' | 'timestamps')[];
+  without?: readonly OptionalFeature[];
   /** Time every kernel with timestamp queries. */
   profile?: boolean;
 }
 
-export interface DeviceReport {
-  vendor: string;
-  architecture: string;
-  description: string;
-  isSoftware: boolean;
-  f16: boolean;
-  subgroups: boolean;
-  /** Invocations in every subgroup; 0 without subgroups, or where the adapter may choose. */
-  subgroupSize: number;
-  timestamps: boolean;
-  maxBindingBytes: number;
-  maxBufferBytes: number;
-  workgroupMemoryBytes: number;
-}
-
 /** The adapter's device with its features on and its limits raised. Throws a UserError where there is no adapter. */
-export async function openAdapter(gpu: GPU, options: DeviceOptions): Promise<{ gpu: GPUDevice; report: DeviceReport }> {
+export async function openAdapter(gpu: GPU, options: DeviceOptions): Promise<{ gpu: GPUDevice; capabilities: Capabilities }> {
   const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
   if (!adapter) {
     throw new UserError(
@@ -35,15 +22,7 @@ export async function openAdapter(gpu: GPU, options: DeviceOptions): Promise<{ g
         '`npm start` does it on Debian); in a browser enable WebGPU. Then run the command again.',
     );
   }
-  const without = new Set(options.without ?? []);
-  const has = (feature: string): boolean => adapter.features.has(feature);
-  const f16 = has('shader-f16') && !without.has('f16');
-  const subgroups = has('subgroups') && !without.has('subgroups');
-  const timestamps = has('timestamp-query') && !without.has('timestamps');
-  const requiredFeatures: GPUFeatureName[] = [];
-  if (f16) requiredFeatures.push('shader-f16');
-  if (subgroups) requiredFeatures.push('subgroups' as GPUFeatureName);
-  if (timestamps) requiredFeatures.push('timestamp-query');
+  const requiredFeatures = featuresOf(adapter, options.without ?? []);
   const { limits } = adapter;
   const device = await adapter.requestDevice({
     requiredFeatures,
@@ -56,25 +35,7 @@ export async function openAdapter(gpu: GPU, options: DeviceOptions): Promise<{ g
       maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
     },
   });
-  const info = adapter.info;
-  const description = info.description || info.device || 'unknown adapter';
-  const bindable = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize, options.maxBindingBytes ?? Infinity);
-  return {
-    gpu: device,
-    report: {
-      vendor: info.vendor,
-      architecture: info.architecture,
-      description,
-      isSoftware: /llvmpipe|swiftshader|lavapipe/i.test(`${description} ${info.device} ${info.architecture}`),
-      f16,
-      subgroups,
-      subgroupSize: subgroups && info.subgroupMinSize === info.subgroupMaxSize ? (info.subgroupMinSize ?? 0) : 0,
-      timestamps,
-      maxBindingBytes: Math.floor(bindable / 256) * 256,
-      maxBufferBytes: limits.maxBufferSize,
-      workgroupMemoryBytes: limits.maxComputeWorkgroupStorageSize,
-    },
-  };
+  return { gpu: device, capabilities: capabilitiesOf(adapter, requiredFeatures, options.maxBindingBytes) };
 }
 
 /** @param bytes of the buffer that could not be made, where that is known */

@@ -4,7 +4,8 @@
  */
 import { UserError } from '../platform.ts';
 import { describeGpuError, deviceLost, openAdapter, outOfMemory } from './adapter.ts';
-import type { DeviceOptions, DeviceReport } from './adapter.ts';
+import type { DeviceOptions } from './adapter.ts';
+import type { Capabilities } from './capabilities.ts';
 import { composeSource, numberedSource, parseInterface } from './kernelSource.ts';
 import type { KernelInterface, Specialisation } from './kernelSource.ts';
 import { Pool } from './pool.ts';
@@ -13,7 +14,7 @@ import { Profiler } from './profiler.ts';
 import { Tensor } from './tensor.ts';
 import type { DType } from './tensor.ts';
 
-export type { DeviceOptions, DeviceReport } from './adapter.ts';
+export type { DeviceOptions } from './adapter.ts';
 
 /** One compiled specialisation of one WGSL file. */
 export interface Kernel {
@@ -40,7 +41,7 @@ const MAX_BIND_GROUPS = 65536;
 
 export class Device {
   readonly gpu: GPUDevice;
-  readonly report: DeviceReport;
+  readonly capabilities: Capabilities;
   readonly maxBindingBytes: number;
   readonly pool: Pool;
   readonly profiler: Profiler;
@@ -65,12 +66,12 @@ export class Device {
   private readonly checks = new Set<Promise<void>>();
   private destroyed = false;
 
-  private constructor(gpu: GPUDevice, report: DeviceReport, profile: boolean) {
+  private constructor(gpu: GPUDevice, capabilities: Capabilities, profile: boolean) {
     this.gpu = gpu;
-    this.report = report;
-    this.maxBindingBytes = report.maxBindingBytes;
-    this.pool = new Pool((bytes) => this.createBuffer(bytes), report.maxBufferBytes);
-    this.profiler = new Profiler(gpu, profile && report.timestamps);
+    this.capabilities = capabilities;
+    this.maxBindingBytes = capabilities.maxBindingBytes;
+    this.pool = new Pool((bytes) => this.createBuffer(bytes), capabilities.maxBufferBytes);
+    this.profiler = new Profiler(gpu, profile && capabilities.timestamps);
     this.ring = gpu.createBuffer({ size: SLOT_BYTES * RING_SLOTS, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST, label: 'params' });
     void gpu.lost.then((info) => {
       if (this.destroyed) return;
@@ -86,8 +87,8 @@ export class Device {
 
   /** Takes the adapter with everything it offers. Throws a UserError where there is none. */
   static async create(gpu: GPU, options: DeviceOptions = {}): Promise<Device> {
-    const { gpu: device, report } = await openAdapter(gpu, options);
-    return new Device(device, report, options.profile ?? false);
+    const { gpu: device, capabilities } = await openAdapter(gpu, options);
+    return new Device(device, capabilities, options.profile ?? false);
   }
 
   /** The compiled kernel `kernels/<name>.wgsl` with this specialisation; compiled once per device. */

@@ -4,6 +4,9 @@
  * A file opens with its default specialisation in plain WGSL (`const TILE: u32 = 8u;`, `alias W = f32;`), so that any editor or
  * compiler reads it as it stands. A specialisation replaces the right-hand sides of those lines. `// uses: reduce, unpack` appends
  * kernels/lib/<name>.wgsl, `// enable: subgroups` prepends an enable directive (f16 is enabled by itself when an alias becomes f16).
+ * `// load: w` says that the kernel reads its operand `w` by `open_w()`, `one_of_w(i)` and `four_of_w(i)`: the file of kernels/load/ for the storage
+ * that the specialisation names (`w: 'bf16'`, f32 where it names none) is appended with `w` in place of its word `operand`, and the alias
+ * `W_UNIT` becomes the unit that this file asks for (its wide one where the kernel's constant WIDE is true).
  * Group 0 binding 0 is the uniform `struct Params` of 4-byte scalars, the other bindings are storage arrays.
  */
 import { kernelSources } from './kernelSources.ts';
@@ -38,11 +41,33 @@ function literal(value: SpecialisationValue, type: string | undefined, where: st
   return type === 'u32' ? `${value}u` : String(value);
 }
 
+const UNIT_LINE = /^\/\/ (wide )?unit:\s*(\S+)$/gm;
+
+/** kernels/load/<storage>.wgsl for an operand of this name, and the types in which it may be bound. */
+function loadSource(kernel: string, operand: string, storage: SpecialisationValue, sources: ReadonlyMap<string, string>) {
+  const source = sources.get(`load/${String(storage)}`);
+  if (source === undefined) throw new Error(`kernel '${kernel}' cannot read ${operand} as ${String(storage)}: kernels/load has no such file`);
+  const units = new Map([...source.matchAll(UNIT_LINE)].map((match) => [match[1] === undefined ? 'narrow' : 'wide', match[2]!]));
+  const text = source.replaceAll('operand', operand).replaceAll('OPERAND', operand.toUpperCase());
+  return { text, narrow: units.get('narrow'), wide: units.get('wide') };
+}
+
 /** The complete WGSL of one specialisation. Throws when the kernel does not exist or does not have a constant that is set. */
 export function composeSource(name: string, specialisation: Specialisation = {}, sources: ReadonlyMap<string, string> = kernelSources): string {
   const source = sources.get(name);
   if (source === undefined) throw new Error(`no kernel '${name}': kernels/${name}.wgsl does not exist`);
-  const unused = new Set(Object.keys(specialisation));
+  const operands = [...source.matchAll(/^\/\/ load:\s*(.+)$/gm)].flatMap((match) => match[1]!.split(',').map((part) => part.trim()));
+  const values: Record<string, SpecialisationValue> = { ...specialisation };
+  const loads: string[] = [];
+  for (const operand of operands) {
+    const load = loadSource(name, operand, values[operand] ?? 'f32', sources);
+    const unit = values.WIDE === true ? load.wide : load.narrow;
+    if (unit === undefined) throw new Error(`kernel '${name}': kernels/load/${String(values[operand])}.wgsl names no unit`);
+    delete values[operand];
+    values[`${operand.toUpperCase()}_UNIT`] = unit;
+    loads.push(load.text);
+  }
+  const unused = new Set(Object.keys(values));
   const enables = new Set<string>();
   const libraries: string[] = [];
   const lines = source.split('\n').map((line) => {
@@ -53,7 +78,7 @@ export function composeSource(name: string, specialisation: Specialisation = {},
     const match = SPECIALISED_LINE.exec(line);
     if (!match) return line;
     const key = match[2] ?? match[4]!;
-    const value = specialisation[key];
+    const value = values[key];
     if (value === undefined) return line;
     unused.delete(key);
     if (match[4] !== undefined && /\bf16\b/.test(String(value))) enables.add('f16');
@@ -66,6 +91,7 @@ export function composeSource(name: string, specialisation: Specialisation = {},
     if (text === undefined) throw new Error(`kernel '${name}' uses kernels/lib/${library}.wgsl, which does not exist`);
     parts.push(text);
   }
+  parts.push(...loads);
   return parts.join('\n');
 }
 

@@ -12,7 +12,7 @@ import { downProject, dropoutMask, rankOf } from './lora.ts';
 import { matmulNN, matmulNT, matmulTN } from './matmul.ts';
 import type { LinearLayer, LoraAdapter, Parameter } from './parameter.ts';
 import type { Tape } from './tape.ts';
-import { weightType } from './weightType.ts';
+import { storageOf } from './storage.ts';
 
 /** x (T, in) → y (T, out); called by `linear`, which has checked the shapes. */
 export function doraLinear(t: Tape, x: Tensor, layer: LinearLayer, lora: LoraAdapter, magnitude: Parameter): Tensor {
@@ -110,7 +110,7 @@ interface NormedAdapter {
 
 /** norm = ‖W + s·BA‖ by row, or ‖W‖ without an adapter, and gain = magnitude / norm. */
 function rowNorms(device: Device, weight: Tensor, out: { norm: Tensor; gain: Tensor }, adapter?: NormedAdapter): void {
-  const kernel = device.kernel('dora_norm', { W_TYPE: weightType(weight) });
+  const kernel = device.kernel('dora_norm', { weight: storageOf(weight) });
   for (const part of weight.parts) {
     const rank = adapter ? adapter.a.shape[0]! : 0;
     device.dispatch(

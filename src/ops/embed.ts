@@ -7,7 +7,7 @@ import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import type { Parameter } from './parameter.ts';
 import type { Tape } from './tape.ts';
-import { weightType } from './weightType.ts';
+import { storageOf } from './storage.ts';
 
 /** The tokens of a micro-batch by id: id `uniqueIds[u]` stands at `positions[offsets[u]]` … `positions[offsets[u + 1] - 1]`, ascending. */
 export interface TokenGroups<A> {
@@ -68,7 +68,7 @@ export function embed(t: Tape, ids: Tensor, table: Parameter, { image, groups, s
 
   const y = t.alloc([tokens, size]);
   const workgroups = Math.ceil((tokens * size) / 256);
-  const kernel = t.kernel('embed', { W_TYPE: weightType(table.tensor) });
+  const kernel = t.kernel('embed', { table: storageOf(table.tensor) });
   for (const { view, rowStart, rows } of table.tensor.parts) {
     const params = { tokens, size, row_start: rowStart, part_rows: rows, table_rows: tableRows, scale };
     t.dispatch(kernel, { ids, table: view, y }, params, workgroups);

@@ -4,24 +4,20 @@ import type { Tensor } from '../gpu/tensor.ts';
 import { addColumnSums } from './bias.ts';
 import type { Parameter } from './parameter.ts';
 import type { Tape } from './tape.ts';
-import { weightType } from './weightType.ts';
+import { storageOf } from './storage.ts';
 
-/** x (…, C) normalised over its last dimension; weight and bias (C), the bias of the weight's dtype or f32. */
+/** x (…, C) normalised over its last dimension; weight and bias (C), each of any weight dtype. */
 export function layerNorm(t: Tape, x: Tensor, weight: Parameter, bias: Parameter, eps: number): Tensor {
   const size = x.shape.at(-1)!;
   const rows = x.size / size;
   assertShape(weight.tensor, [size], `layerNorm weight ${weight.name}`);
   assertShape(bias.tensor, [size], `layerNorm bias ${bias.name}`);
-  const biasIsF32 = bias.tensor.dtype === 'f32';
-  if (!biasIsF32 && bias.tensor.dtype !== weight.tensor.dtype) {
-    throw new Error(`layerNorm bias ${bias.name}: expected f32 or ${weight.tensor.dtype} as its weight, found ${bias.tensor.dtype}`);
-  }
   const y = t.alloc(x.shape);
   const mean = t.alloc([rows]);
   const rstd = t.alloc([rows]);
-  const W_TYPE = weightType(weight.tensor);
+  const storage = { weight: storageOf(weight.tensor) };
   const bindings = { x, weight: weight.tensor, bias: bias.tensor, y, mean, rstd };
-  t.dispatch(t.kernel('layer_norm', { W_TYPE, BIAS_IS_F32: biasIsF32 }), bindings, { rows, size, eps }, rows);
+  t.dispatch(t.kernel('layer_norm', { ...storage, bias: storageOf(bias.tensor) }), bindings, { rows, size, eps }, rows);
   t.record(y, x.requiresGrad || weight.grad !== undefined || bias.grad !== undefined, (dy) => {
     if (weight.grad) {
       t.dispatch(t.kernel('layer_norm_weight_backward'), { x, dy, mean, rstd, dweight: weight.grad }, { rows, size }, Math.ceil(size / 64));
@@ -30,7 +26,7 @@ export function layerNorm(t: Tape, x: Tensor, weight: Parameter, bias: Parameter
     const dx = t.gradient(x);
     if (dx) {
       const backward = { x, weight: weight.tensor, dy, mean, rstd, dx: dx.tensor };
-      t.dispatch(t.kernel('layer_norm_backward', { W_TYPE }), backward, { rows, size, accumulate: dx.accumulate }, rows);
+      t.dispatch(t.kernel('layer_norm_backward', storage), backward, { rows, size, accumulate: dx.accumulate }, rows);
     }
     t.free(mean);
     t.free(rstd);

@@ -1,14 +1,15 @@
 /**
  * The three matrix products of training, as dispatches without a tape: y = a·wᵀ, y = a·w and c += aᵀ·b. `w` may be f32, f16 or bf16 and,
- * where it is larger than the adapter binds, split between rows; activations and gradients are f32. The tile follows the shape, and a
- * product of few tiles and a long sum is cut along the sum (a second pass adds the parts), so that results do not depend on timing.
+ * where it is larger than the adapter binds, split between rows; activations and gradients are f32. How the sums are made is a plan of
+ * src/tune; where it cuts a long sum, a second pass adds the parts.
  */
 import type { Device } from '../gpu/device.ts';
 import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor, TensorPart } from '../gpu/tensor.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
 import type { BufferView } from '../gpu/pool.ts';
-import { weightType } from './weightType.ts';
+import { plansOf } from '../tune/plans.ts';
+import { storageOf } from './storage.ts';
 
 /** A dropout mask by counter: element i is dropped when the hash of (seed, stream, step, i), over 2³², is below the rate (kernels/lib/rng.wgsl). */
 export interface DropoutMask {
@@ -67,112 +68,27 @@ export interface MatmulTNOptions {
   rowScale?: ScaleVector;
 }
 
-/** One way to make the sums of a product: rows and columns of the result to a workgroup, and the kernel's specialisation for it. */
-interface Tile {
-  BM: number;
-  BN: number;
-  /** Terms of the sum in one step, a multiple of 4. */
-  BK: number;
-  /** The field of that name in the kernel's Params. */
-  depth: number;
-  /** Of the kernel's name: matmul_nt or matmul_nt_subgroup. */
-  suffix: '' | '_subgroup';
-  spec: Specialisation;
-}
-
-/** Up to this many rows a·wᵀ is a pass over w without tiles. */
-const FEW_ROWS = 4;
-/** OUTPUTS of kernels/matmul_nt_few_rows.wgsl. */
-const FEW_ROWS_OUTPUTS = 4;
-/** Shortest range of the summed dimension that is worth its own workgroup. */
-const MIN_CHUNK = 128;
-
-/** Of the wide tile below: 32 terms of 64 rows and 128 columns. */
-const WIDE_TILE_BYTES = 32 * (64 + 128) * 4;
-
-/** SUBGROUP of kernels/lib/matmul_subgroup.wgsl. */
-const SUBGROUP = 8;
-
-/**
- * A software GPU with subgroups does without workgroup memory: its barriers are switches between coroutines, and its subgroups are the vector
- * registers of the CPU (against tiles 2 to 3 times as fast, test/bench/RESULTS.md).
- */
-function tileFor(device: Device, m: number, n: number): Tile {
-  const { isSoftware, subgroupSize } = device.report;
-  if (!isSoftware || subgroupSize !== SUBGROUP) return workgroupTile(device, m, n);
-  const TM = m <= SUBGROUP ? SUBGROUP : 2 * SUBGROUP;
-  return { BM: TM, BN: 4 * SUBGROUP, BK: 4, depth: 1, suffix: '_subgroup', spec: { TM } };
-}
-
-/**
- * All have 64 invocations, but for the narrow ones of a software GPU; the narrow ones are for LoRA's ranks and for few rows. On a software GPU
- * without subgroups a barrier gets more work between two of them.
- */
-function workgroupTile(device: Device, m: number, n: number): Tile {
-  const { isSoftware, workgroupMemoryBytes } = device.report;
-  const BK = isSoftware ? 32 : 16;
-  const tile = (BM: number, BN: number, TM: number, TN: number): Tile => ({
-    BM,
-    BN,
-    BK,
-    depth: BK,
-    suffix: '',
-    spec: { BM, BN, BK, TM, TN, COMPACT: isSoftware },
-  });
-  // Eight invocations, one vector of the CPU, with as many sums in each as pay for what they load.
-  if (n <= 16) return isSoftware ? tile(64, 16, 8, 16) : tile(64, 16, 4, 4);
-  if (m <= 16) return isSoftware ? tile(16, 64, 16, 8) : tile(16, 64, 4, 4);
-  if (m <= 32 || n <= 32) return tile(32, 32, 4, 4);
-  if (isSoftware && n > 64 && workgroupMemoryBytes >= WIDE_TILE_BYTES) return tile(64, 128, 8, 16);
-  return tile(64, 64, 8, 8);
-}
-
-interface Split {
-  parts: number;
-  /** Elements of the summed dimension in each, a multiple of the tile's BK. */
-  chunk: number;
-}
-
-/** Cuts a sum of `k` terms so that about enough workgroups run to fill the adapter; depends on shapes and adapter alone. */
-function splitSum(device: Device, m: number, n: number, k: number, tile: Tile): Split {
-  const wanted = device.report.isSoftware ? 8 : 512;
-  const tiles = Math.ceil(m / tile.BM) * Math.ceil(n / tile.BN);
-  const affordable = Math.floor(device.maxBindingBytes / (m * n * 4));
-  const parts = Math.min(Math.floor(wanted / tiles), Math.floor(k / MIN_CHUNK), affordable, 65535);
-  if (parts < 2) return { parts: 1, chunk: roundUp(k, tile.BK) };
-  const chunk = roundUp(Math.ceil(k / parts), tile.BK);
-  return { parts: Math.ceil(k / chunk), chunk };
-}
-
-function roundUp(value: number, multiple: number): number {
-  return Math.ceil(value / multiple) * multiple;
-}
-
 const isWide = (...extents: number[]): boolean => extents.every((extent) => extent % 4 === 0);
-
-function weightUnits(wide: boolean): Specialisation {
-  return wide ? { WIDE: true, A_UNIT: 'vec4f', W_UNIT: 'vec2u' } : {};
-}
 
 const NO_DROPOUT: DropoutMask = { seed: 0, stream: 0, step: 0, rate: 0 };
 
 /** Runs `dispatch` into y, or, cut in parts, into scratch that is then summed into y. */
 function inParts(
   device: Device,
-  split: Split,
+  parts: number,
   y: BufferView,
   size: number,
   accumulate: boolean,
   dispatch: (target: BufferView, accumulate: number) => void,
 ): void {
-  if (split.parts === 1) {
+  if (parts === 1) {
     dispatch(y, accumulate ? 1 : 0);
     return;
   }
-  const partial = device.pool.acquire(size * split.parts * 4, 'scratch');
+  const partial = device.pool.acquire(size * parts * 4, 'scratch');
   dispatch(partial, 0);
-  const params = { size, parts: split.parts, accumulate: accumulate ? 1 : 0 };
-  device.dispatch(device.kernel('matmul_sum_parts'), { x: partial, y }, params, Math.ceil(size / 256));
+  const params = { size, parts, accumulate: accumulate ? 1 : 0 };
+  device.dispatch(device.kernel('matmul/sum_parts'), { x: partial, y }, params, Math.ceil(size / 256));
   device.pool.release(partial);
 }
 
@@ -192,16 +108,14 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
     assertShape(lowRank.a, [m, rank], 'matmulNT, lowRank.a');
     assertShape(lowRank.w, [n, rank], 'matmulNT, lowRank.w');
   }
-  const tile = tileFor(device, m, n);
-  const type = { W_TYPE: weightType(w), ...weightUnits(isWide(k)) };
-  const isFewRows = m <= FEW_ROWS && dropout.rate === 0 && tile.suffix === '';
-  const kernel = isFewRows
-    ? device.kernel('matmul_nt_few_rows', { ...type, ROWS: m === 1 ? 1 : FEW_ROWS })
-    : device.kernel(`matmul_nt${tile.suffix}`, { ...type, ...tile.spec, DROPOUT: dropout.rate > 0 });
-  const isPlain = !isFewRows && !bias && !columnScale && !lowRank && w.parts.length === 1;
-  const split = isPlain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(k, tile.BK) };
+  const plans = plansOf(device);
+  const isPlain = !bias && !columnScale && !lowRank && w.parts.length === 1;
+  const hasDropout = dropout.rate > 0;
   for (const part of w.parts) {
-    inParts(device, split, y.view, m * n, accumulate, (target, add) => {
+    const plan = plans.product({ form: 'nt', m, n: part.rows, k, storage: w.dtype, isPlain, hasDropout });
+    const masked: Specialisation = plan.configuration.algorithm === 'few_rows' ? {} : { DROPOUT: hasDropout };
+    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...masked, WIDE: isWide(k), w: storageOf(w) });
+    inParts(device, plan.parts, y.view, m * n, accumulate, (target, add) => {
       const unused = a.view;
       device.dispatch(
         kernel,
@@ -218,10 +132,10 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           m,
           n: part.rows,
           k,
-          chunk: split.chunk,
+          chunk: plan.chunk,
           y_stride: n,
           column: part.rowStart,
-          depth: tile.depth,
+          depth: plan.depth,
           rank,
           has_bias: bias ? 1 : 0,
           has_column_scale: columnScale ? 1 : 0,
@@ -230,7 +144,7 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           accumulate: add,
           ...dropout,
         },
-        isFewRows ? Math.ceil(part.rows / FEW_ROWS_OUTPUTS) : [Math.ceil(m / tile.BM), Math.ceil(part.rows / tile.BN), split.parts],
+        plan.groups,
       );
     });
   }
@@ -250,21 +164,19 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
     assertShape(lowRank.a, [m, rank], 'matmulNN, lowRank.a');
     assertShape(lowRank.w, [rank, n], 'matmulNN, lowRank.w');
   }
-  const tile = tileFor(device, m, n);
+  const plans = plansOf(device);
   const masked = dropout.rate > 0;
-  const wide = isWide(k, n, ...w.parts.map((part) => part.rowStart));
   const spec = {
-    ...tile.spec,
-    W_TYPE: weightType(w),
     MASK: !masked ? 0 : dropout.over === 'lowRank' ? 1 : 2,
     HAS_A_SCALE: aScale !== undefined,
-    ...weightUnits(wide),
+    WIDE: isWide(k, n, ...w.parts.map((part) => part.rowStart)),
+    w: storageOf(w),
   };
-  const kernel = device.kernel(`matmul_nn${tile.suffix}`, spec);
   const isPlain = !lowRank && !masked && w.parts.length === 1;
   w.parts.forEach((part, at) => {
-    const split = isPlain ? splitSum(device, m, n, k, tile) : { parts: 1, chunk: roundUp(part.rows, tile.BK) };
-    inParts(device, split, y.view, m * n, accumulate || at > 0, (target, add) => {
+    const plan = plans.product({ form: 'nn', m, n, k: part.rows, storage: w.dtype, isPlain, hasDropout: masked });
+    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...spec });
+    inParts(device, plan.parts, y.view, m * n, accumulate || at > 0, (target, add) => {
       const unused = a.view;
       device.dispatch(
         kernel,
@@ -273,10 +185,10 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           m,
           n,
           k: part.rows,
-          chunk: split.chunk,
+          chunk: plan.chunk,
           a_stride: k,
           column: part.rowStart,
-          depth: tile.depth,
+          depth: plan.depth,
           rank: at === 0 ? rank : 0,
           a_scale_offset: aScale?.offset ?? 0,
           scale: options.scale ?? 1,
@@ -286,7 +198,7 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           step: dropout.step,
           rate: dropout.rate,
         },
-        [Math.ceil(m / tile.BM), Math.ceil(n / tile.BN), split.parts],
+        plan.groups,
       );
     });
   });
@@ -303,12 +215,12 @@ export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, option
   const { dropout = NO_DROPOUT, rowScale, accumulate = true } = options;
   if (rowScale) assertShape(rowScale.tensor, [m], 'matmulTN, rowScale');
   const wide = isWide(m, n, ...c.parts.map((part: TensorPart) => part.rowStart));
+  const plans = plansOf(device);
+  const hasDropout = dropout.rate > 0;
   for (const part of c.parts) {
-    const tile = tileFor(device, part.rows, n);
-    const units: Specialisation = wide ? { WIDE: true, B_UNIT: 'vec4f', ...(tile.suffix === '' && { A_UNIT: 'vec4f' }) } : {};
-    const kernel = device.kernel(`matmul_tn${tile.suffix}`, { ...units, ...tile.spec, DROPOUT: dropout.rate > 0 });
-    const split = splitSum(device, part.rows, n, rows, tile);
-    inParts(device, split, part.view, part.rows * n, accumulate, (target, add) => {
+    const plan = plans.product({ form: 'tn', m: part.rows, n, k: rows, storage: b.dtype, isPlain: true, hasDropout });
+    const kernel = device.kernel(plan.kernel, { ...plan.spec, WIDE: wide, DROPOUT: hasDropout });
+    inParts(device, plan.parts, part.view, part.rows * n, accumulate, (target, add) => {
       device.dispatch(
         kernel,
         { a, b, c: target, row_scale: rowScale?.tensor ?? a },
@@ -316,17 +228,17 @@ export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, option
           m: part.rows,
           n,
           t: rows,
-          chunk: split.chunk,
+          chunk: plan.chunk,
           a_stride: m,
           column: part.rowStart,
-          depth: tile.depth,
+          depth: plan.depth,
           has_row_scale: rowScale ? 1 : 0,
           row_scale_offset: rowScale?.offset ?? 0,
           scale: options.scale ?? 1,
           accumulate: add,
           ...dropout,
         },
-        [Math.ceil(part.rows / tile.BM), Math.ceil(n / tile.BN), split.parts],
+        plan.groups,
       );
     });
   }

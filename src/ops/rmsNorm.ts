@@ -3,7 +3,7 @@ import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import type { Parameter } from './parameter.ts';
 import type { Tape } from './tape.ts';
-import { weightType } from './weightType.ts';
+import { storageOf } from './storage.ts';
 
 /** x (…, C) normalised over its last dimension; weight (C). */
 export function rmsNorm(t: Tape, x: Tensor, weight: Parameter, eps: number, weightOffset: 0 | 1 = 0): Tensor {
@@ -12,7 +12,7 @@ export function rmsNorm(t: Tape, x: Tensor, weight: Parameter, eps: number, weig
   assertShape(weight.tensor, [size], `rmsNorm weight ${weight.name}`);
   const y = t.alloc(x.shape);
   const rstd = t.alloc([rows]);
-  const spec = { W_TYPE: weightType(weight.tensor), WEIGHT_OFFSET: weightOffset };
+  const spec = { weight: storageOf(weight.tensor), WEIGHT_OFFSET: weightOffset };
   t.dispatch(t.kernel('rms_norm', spec), { x, weight: weight.tensor, y, rstd }, { rows, size, eps }, rows);
   t.record(y, x.requiresGrad || weight.grad !== undefined, (dy) => {
     if (weight.grad) {

@@ -346,7 +346,7 @@ function runSettings(settings: TrainSettings, schedule: Schedule, device: Device
     adamBeta2: settings.adam_beta2,
     adamEpsilon: settings.adam_epsilon,
     lossReduction: settings.loss_reduction,
-    device: device.report.description,
+    device: device.capabilities.description,
   };
 }
 

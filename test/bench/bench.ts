@@ -54,7 +54,8 @@ async function main(): Promise<number> {
   }
   const gpu = await nodePlatform.gpu();
   const device = await Device.create(gpu, { powerPreference: values.power === 'low-power' ? 'low-power' : 'high-performance' });
-  const { description, isSoftware } = device.report;
+  const { description, kind } = device.capabilities;
+  const isSoftware = kind === 'software';
   const isLarge = values.size === 'large' || (values.size === 'auto' && !isSoftware);
   const title = `${description}, Node ${process.versions.node}, ${process.platform}-${process.arch}, ${isLarge ? 'large' : 'small'} shapes`;
   process.stdout.write(`${title}\n`);
@@ -69,7 +70,7 @@ async function main(): Promise<number> {
     process.stdout.write(`${line}\n`);
   };
   const write = async (): Promise<void> => {
-    if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify({ device: device.report, title, comparisons, figures, failures }, null, 1)}\n`);
+    if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify({ device: device.capabilities, title, comparisons, figures, failures }, null, 1)}\n`);
     if (values.markdown !== undefined) await writeFile(values.markdown, markdown(title, figures, comparisons));
   };
   // A group that does not run here (no jax-js, not enough memory) must not cost the figures of the others.

@@ -78,7 +78,7 @@ async function compile(name, specialisation, label) {
 const failures = [];
 let compiled = 0;
 for (const [name, text] of sources) {
-  if (name.startsWith('lib/')) continue;
+  if (name.startsWith('lib/') || name.startsWith('load/')) continue;
   const lists = [...text.matchAll(/^\/\/ check:(.*)$/gm)].map((match) => match[1]);
   for (const list of ['', ...lists]) {
     const label = `kernels/${name}.wgsl${list === '' ? '' : ` [${list.trim()}]`}`;

@@ -7,6 +7,8 @@ import { blockCausalRanges, causalRanges, decodeRanges, keyRangesOf, segmentRang
 import type { RangeTable } from '../../src/ops/attentionRanges.ts';
 import { Tape } from '../../src/ops/tape.ts';
 import { testDevice } from '../gpu/testDevice.ts';
+import { chooseAttention } from '../../src/tune/attention.ts';
+import { plansOf } from '../../src/tune/plans.ts';
 import { checkOp, randomOperand } from './gradientCheck.ts';
 import type { OpCase, Operand } from './gradientCheck.ts';
 
@@ -19,10 +21,8 @@ beforeAll(async () => {
   plain = await testDevice({ without: ['subgroups'] });
   device = await testDevice();
   cut = await testDevice();
-  cut.report.isSoftware = false;
   // Unrolled, these kernels take the software GPU's compiler minutes; the arithmetic is the same.
-  const compile = cut.kernel.bind(cut);
-  cut.kernel = (name, set = {}) => compile(name, 'UNROLL' in set ? { ...set, UNROLL: false } : set);
+  plansOf(cut).force({ attention: (problem) => ({ ...chooseAttention({ ...cut.capabilities, kind: 'hardware' }, problem), unroll: false }) });
 });
 
 interface Shape {

@@ -23,7 +23,7 @@ function specialisation(list: string): Specialisation {
 }
 
 const kernels = [...kernelSources]
-  .filter(([name]) => !name.startsWith('lib/'))
+  .filter(([name]) => !/^(lib|load)\//.test(name))
   .flatMap(([name, text]) =>
     ['', ...[...text.matchAll(/^\/\/ check:(.*)$/gm)].map((match) => match[1]!.trim())].map((list) => {
       const code = composeSource(name, specialisation(list));

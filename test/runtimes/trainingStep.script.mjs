@@ -94,7 +94,7 @@ export default async function trainingStep(host) {
   const [first] = await optimizer.readLog(1, 1);
   await pass(false);
   const [after] = await device.readF32(optimizer.lossSum);
-  const { f16, subgroups, description } = device.report;
+  const { f16, subgroups, description } = device.capabilities;
   optimizer.release();
   session.close();
   await device.finish();

@@ -1,7 +1,8 @@
 // y (M, N) = scale · ((a · a_scale) w + low_a low_w), a (M, K), w (K, N) in the checkpoint's dtype: the gradient of a linear's input. The
 // low-rank pair is LoRA's; MASK 1 applies the dropout mask of y's element to it alone, MASK 2 to everything, 0 to nothing. w may
 // be a run of rows of a split weight: it meets the columns p.column… of a. With p.chunk < K, workgroup z sums one range of K.
-// uses: matmul_nn_operands, matmul_loads, matmul_tile, unpack, rng
+// uses: matmul_nn_operands, matmul_loads, matmul_tile, rng
+// load: a, w
 const BM: u32 = 64u;
 const BN: u32 = 64u;
 const BK: u32 = 16u;
@@ -9,17 +10,16 @@ const TM: u32 = 8u;
 const TN: u32 = 8u;
 // COMPACT keeps loops rolled, for a compiler that is slow on long code. p.depth is BK.
 const COMPACT: bool = false;
-const W_TYPE: u32 = 0u;
 const MASK: u32 = 0u;
 const HAS_A_SCALE: bool = false;
-// WIDE: rows of a and of w are multiples of 4, so that four elements are one load (A_UNIT vec4f, W_UNIT vec2u).
+// WIDE: rows of a and of w are multiples of 4, so that four elements are one load.
 const WIDE: bool = false;
 alias A_UNIT = f32;
-alias W_UNIT = u32;
-// check: COMPACT=true WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=2 MASK=1
-// check: WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=0 MASK=2 HAS_A_SCALE=true
-// check: BM=64 BN=16 TM=4 TN=4 W_TYPE=1
-// check: BM=16 BN=64 TM=4 TN=4 W_TYPE=2
+alias W_UNIT = f32;
+// check: COMPACT=true WIDE=true w=bf16 MASK=1
+// check: WIDE=true MASK=2 HAS_A_SCALE=true
+// check: BM=64 BN=16 TM=4 TN=4 w=f16
+// check: BM=16 BN=64 TM=4 TN=4 w=bf16
 // check: BM=32 BN=32 TM=4 TN=4
 
 fn mask_sums(m0: u32, n0: u32, lane: u32) {
@@ -30,6 +30,7 @@ fn mask_sums(m0: u32, n0: u32, lane: u32) {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  open_w();
   let m0 = wid.x * BM;
   let n0 = wid.y * BN;
   if (MASK != 0u) { mask_key = counter_key(p.seed, p.stream, p.step); }

@@ -1,13 +1,14 @@
-// matmul_tn (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and 32 columns of c.
+// matmul/tn_tile (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and 32 columns of c.
 // enable: subgroups
 // uses: matmul_tn_operands, subgroup_product, rng
+// load: b
 const TM: u32 = 16u;
 const DROPOUT: bool = false;
-// WIDE: rows of b are multiples of 4, so that four elements are one load (B_UNIT vec4f).
+// WIDE: rows of b are multiples of 4, so that four elements are one load.
 const WIDE: bool = false;
 alias A_UNIT = f32;
 alias B_UNIT = f32;
-// check: WIDE=true B_UNIT=vec4f DROPOUT=true
+// check: WIDE=true DROPOUT=true
 // check: TM=8
 
 // Four rows of one column of a.

@@ -2,6 +2,7 @@
 // belong to the columns p.column… of a. DROPOUT masks b as it is loaded. With p.chunk < T, workgroup z sums one range of T into
 // its own (M, N) of c, so that a gradient of few elements (LoRA) still fills the GPU, and in a fixed order.
 // uses: matmul_tn_operands, matmul_tile, rng
+// load: a, b
 const BM: u32 = 64u;
 const BN: u32 = 64u;
 const BK: u32 = 16u;
@@ -10,14 +11,20 @@ const TN: u32 = 8u;
 // COMPACT keeps loops rolled, for a compiler that is slow on long code. p.depth is BK.
 const COMPACT: bool = false;
 const DROPOUT: bool = false;
-// WIDE: rows of a and of b are multiples of 4, so that four elements are one load (A_UNIT and B_UNIT vec4f).
+// WIDE: rows of a and of b are multiples of 4, so that four elements are one load.
 const WIDE: bool = false;
 alias A_UNIT = f32;
 alias B_UNIT = f32;
-// check: COMPACT=true WIDE=true A_UNIT=vec4f B_UNIT=vec4f DROPOUT=true
+// check: COMPACT=true WIDE=true DROPOUT=true
 // check: BM=64 BN=16 TM=4 TN=4
-// check: BM=16 BN=64 TM=4 TN=4 WIDE=true A_UNIT=vec4f B_UNIT=vec4f
+// check: BM=16 BN=64 TM=4 TN=4 WIDE=true
 // check: BM=32 BN=32 TM=4 TN=4 DROPOUT=true
+
+// Past the end of a row these are elements of the next one; they only reach sums that are not written.
+fn a_four(t: u32, m: u32) -> vec4f {
+  if (t >= p.t || m >= p.m) { return vec4f(); }
+  return four_of_a(t * p.a_stride + p.column + m);
+}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {

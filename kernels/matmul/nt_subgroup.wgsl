@@ -1,18 +1,19 @@
-// matmul_nt (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and 32 columns of y.
+// matmul/nt_tile (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and 32 columns of y.
 // enable: subgroups
-// uses: matmul_nt_operands, matmul_loads, subgroup_product, unpack, rng
+// uses: matmul_nt_operands, matmul_loads, subgroup_product, rng
+// load: a, w
 const TM: u32 = 16u;
-const W_TYPE: u32 = 0u;
 const DROPOUT: bool = false;
-// WIDE: K is a multiple of 4, so that four elements are one load (A_UNIT vec4f, W_UNIT vec2u).
+// WIDE: K is a multiple of 4, so that four elements are one load.
 const WIDE: bool = false;
 alias A_UNIT = f32;
-alias W_UNIT = u32;
-// check: WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=2 DROPOUT=true
-// check: TM=8 W_TYPE=1
+alias W_UNIT = f32;
+// check: WIDE=true w=bf16 DROPOUT=true
+// check: TM=8 w=f16
 
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  open_w();
   let m0 = wid.x * TM;
   let n = (wid.y * SUBGROUP + lane) * 4u;
   if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }

@@ -1,4 +1,4 @@
-// attention_query_backward (same bindings, same meaning), laid out as attention_subgroup.wgsl.
+// attention/query_backward_tile (same bindings, same meaning), laid out as forward_subgroup.wgsl.
 // enable: subgroups
 // uses: attention_query_backward_operands, softcap, attention_cells, attention_score_gradient, attention_subgroup, subgroup_product
 const D: u32 = 64u;

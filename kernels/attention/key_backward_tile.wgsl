@@ -1,5 +1,5 @@
 // dk and dv of attention: dv = sum of p * dy and dk = scale * sum of ds * q, over the queries that see the key and the query heads that share
-// its key head. The mirror image of attention_query_backward.wgsl: an invocation keeps one key and value (or one of their PARTS
+// its key head. The mirror image of query_backward_tile.wgsl: an invocation keeps one key and value (or one of their PARTS
 // slices), queries and dy are staged; no two workgroups write one element, so there are no atomics and the sums have one order.
 // uses: attention_key_backward_operands, softcap, attention_cells, attention_score_gradient
 const D: u32 = 64u;

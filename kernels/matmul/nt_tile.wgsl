@@ -1,7 +1,8 @@
 // y (M, N) = scale · (a wᵀ · column_scale + low_a low_wᵀ + bias), a (M, K), w (N, K) in the checkpoint's dtype. The low-rank pair is LoRA's:
 // R more steps of the same sum instead of a second pass over y. DROPOUT masks a as it is loaded. w may be a run of rows of a split
 // weight: its results go to columns p.column… of y. With p.chunk < K, workgroup z sums one range of K into its own (M, N) of y.
-// uses: matmul_nt_operands, matmul_loads, matmul_tile, unpack, rng
+// uses: matmul_nt_operands, matmul_loads, matmul_tile, rng
+// load: a, w
 const BM: u32 = 64u;
 const BN: u32 = 64u;
 const BK: u32 = 16u;
@@ -9,16 +10,15 @@ const TM: u32 = 8u;
 const TN: u32 = 8u;
 // COMPACT keeps loops rolled, for a compiler that is slow on long code. p.depth is BK.
 const COMPACT: bool = false;
-const W_TYPE: u32 = 0u;
 const DROPOUT: bool = false;
-// WIDE: K is a multiple of 4, so that four elements are one load (A_UNIT vec4f, W_UNIT vec2u).
+// WIDE: K is a multiple of 4, so that four elements are one load.
 const WIDE: bool = false;
 alias A_UNIT = f32;
-alias W_UNIT = u32;
-// check: COMPACT=true WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=2
-// check: WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=0 DROPOUT=true
-// check: BM=64 BN=16 TM=4 TN=4 W_TYPE=1 DROPOUT=true
-// check: BM=16 BN=64 TM=4 TN=4 W_TYPE=2
+alias W_UNIT = f32;
+// check: COMPACT=true WIDE=true w=bf16
+// check: WIDE=true DROPOUT=true
+// check: BM=64 BN=16 TM=4 TN=4 w=f16 DROPOUT=true
+// check: BM=16 BN=64 TM=4 TN=4 w=bf16
 // check: BM=32 BN=32 TM=4 TN=4
 
 fn scale_columns(n0: u32, lane: u32) {
@@ -30,6 +30,7 @@ fn scale_columns(n0: u32, lane: u32) {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  open_w();
   let m0 = wid.x * BM;
   let n0 = wid.y * BN;
   if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }

@@ -1,17 +1,17 @@
-// matmul_nt for at most ROWS (1 or 4) rows of a, as in generation: bound by reading w once, so no tiles. A workgroup takes OUTPUTS rows of w, its
-// invocations stride over K, and their sums are added in a fixed order. Same bindings and meaning as matmul_nt; no dropout, no chunks.
-// uses: matmul_loads, unpack
+// matmul/nt_tile for at most ROWS (1 or 4) rows of a, as in generation: bound by reading w once, so no tiles. A workgroup takes OUTPUTS rows of w, its
+// invocations stride over K, and their sums are added in a fixed order. Same bindings and meaning as that; no dropout, no chunks.
+// uses: matmul_loads
+// load: a, w
 const WG: u32 = 64u;
 const OUTPUTS: u32 = 4u;
 const ROWS: u32 = 1u;
-const W_TYPE: u32 = 0u;
-// WIDE: K is a multiple of 4, so that four elements are one load (A_UNIT vec4f, W_UNIT vec2u).
+// WIDE: K is a multiple of 4, so that four elements are one load.
 const WIDE: bool = false;
 alias A_UNIT = f32;
-alias W_UNIT = u32;
-// check: WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=2
-// check: ROWS=4 W_TYPE=1
-// check: ROWS=4 WIDE=true A_UNIT=vec4f W_UNIT=vec2u
+alias W_UNIT = f32;
+// check: WIDE=true w=bf16
+// check: ROWS=4 w=f16
+// check: ROWS=4 WIDE=true
 
 struct Params {
   m: u32, n: u32, k: u32, y_stride: u32, column: u32,
@@ -28,12 +28,13 @@ struct Params {
 
 var<workgroup> partial: array<f32, WG * OUTPUTS * ROWS>;
 
-fn a_four(m: u32, k: u32) -> vec4f { return in_row(a_elements(m * p.k + k), k); }
+fn a_four(m: u32, k: u32) -> vec4f { return in_row(four_of_a(m * p.k + k), k); }
 
-fn w_four(n: u32, k: u32) -> vec4f { return in_row(w_elements(n * p.k + k), k); }
+fn w_four(n: u32, k: u32) -> vec4f { return in_row(four_of_w(n * p.k + k), k); }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  open_w();
   let n0 = (wid.x + wid.y * groups.x) * OUTPUTS;
   if (n0 >= p.n) { return; }
   var sums: array<f32, OUTPUTS * ROWS>;

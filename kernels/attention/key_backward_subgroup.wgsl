@@ -1,4 +1,4 @@
-// attention_key_backward (same bindings, same meaning), laid out as attention_subgroup.wgsl with keys and queries in each other's place.
+// attention/key_backward_tile (same bindings, same meaning), laid out as forward_subgroup.wgsl with keys and queries in each other's place.
 // enable: subgroups
 // uses: attention_key_backward_operands, softcap, attention_cells, attention_score_gradient, attention_subgroup, subgroup_product
 const D: u32 = 64u;

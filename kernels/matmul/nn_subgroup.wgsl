@@ -1,16 +1,16 @@
-// matmul_nn (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and 32 columns of y.
+// matmul/nn_tile (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and 32 columns of y.
 // enable: subgroups
-// uses: matmul_nn_operands, matmul_loads, subgroup_product, unpack, rng
+// uses: matmul_nn_operands, matmul_loads, subgroup_product, rng
+// load: a, w
 const TM: u32 = 16u;
-const W_TYPE: u32 = 0u;
 const MASK: u32 = 0u;
 const HAS_A_SCALE: bool = false;
-// WIDE: rows of a and of w are multiples of 4, so that four elements are one load (A_UNIT vec4f, W_UNIT vec2u).
+// WIDE: rows of a and of w are multiples of 4, so that four elements are one load.
 const WIDE: bool = false;
 alias A_UNIT = f32;
-alias W_UNIT = u32;
-// check: WIDE=true A_UNIT=vec4f W_UNIT=vec2u W_TYPE=2 MASK=1
-// check: TM=8 W_TYPE=1 MASK=2 HAS_A_SCALE=true
+alias W_UNIT = f32;
+// check: WIDE=true w=bf16 MASK=1
+// check: TM=8 w=f16 MASK=2 HAS_A_SCALE=true
 
 fn mask_sums(m0: u32, n: u32) {
   for (var i = 0u; i < TM; i++) { sums[i] *= mask_factors(m0 + i, n); }
@@ -18,6 +18,7 @@ fn mask_sums(m0: u32, n: u32) {
 
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  open_w();
   let m0 = wid.x * TM;
   let n = (wid.y * SUBGROUP + lane) * 4u;
   if (MASK != 0u) { mask_key = counter_key(p.seed, p.stream, p.step); }

@@ -1,4 +1,4 @@
-// attention (same bindings, same meaning) without workgroup memory or barriers, for a software GPU: lib/subgroup_product.wgsl, and its
+// attention/forward_tile (same bindings, same meaning) without workgroup memory or barriers, for a software GPU: lib/subgroup_product.wgsl, and its
 // mirror image for weights times values. A workgroup takes 8 queries of one head and walks over tiles of 32 keys.
 // enable: subgroups
 // uses: attention_operands, softcap, attention_cells, attention_subgroup, subgroup_product

@@ -1,0 +1,118 @@
+/**
+ * How attention is computed on one GPU: pure functions from what the GPU can do and the problem to a plan, which src/ops/attention.ts dispatches. The
+ * kernels walk over tiles; how large a tile is and over how many invocations a head is cut depends on the head size, so that everything fits the
+ * 16 KiB of workgroup memory that every GPU has.
+ */
+import { subgroupSizeOf } from '../gpu/capabilities.ts';
+import type { Capabilities } from '../gpu/capabilities.ts';
+import type { Specialisation } from '../gpu/kernelSource.ts';
+
+export type AttentionPass = 'forward' | 'query_backward' | 'key_backward';
+
+export interface AttentionProblem {
+  pass: AttentionPass;
+  /** D */
+  headSize: number;
+  /** Forward for a query or two of each row, as in generation. */
+  isDecoding: boolean;
+}
+
+/** Keys (of key_backward: queries) staged in workgroup memory. */
+export interface AttentionTileConfiguration {
+  algorithm: 'tile';
+  /** Slices a head is cut into, one an invocation. */
+  parts: number;
+  /** Rows a workgroup owns. */
+  rows: number;
+  /** How many of them are one invocation's. */
+  own: number;
+  /** Rows staged in workgroup memory at a time, a multiple of 4. */
+  staged: number;
+  /** false: loops get run-time bounds, for a compiler that takes minutes over unrolled ones. */
+  unroll: boolean;
+}
+
+/** Without workgroup memory and barriers: a subgroup has a row a lane. */
+export interface AttentionSubgroupConfiguration {
+  algorithm: 'subgroup';
+}
+
+export type AttentionConfiguration = AttentionTileConfiguration | AttentionSubgroupConfiguration;
+
+export interface AttentionPlan {
+  configuration: AttentionConfiguration;
+  /** Of kernels/. */
+  kernel: string;
+  spec: Specialisation;
+  /** The kernel's parameters of those names: loop bounds its compiler cannot see. */
+  loops: { blocks: number; slices: number };
+  /** Rows of a workgroup: queries, or of key_backward keys. */
+  rows: number;
+}
+
+const WORKGROUP_MEMORY = 16384;
+/** SUBGROUP of kernels/lib/subgroup_product.wgsl. */
+const SUBGROUP = 8;
+
+/** The plan for one pass; with `configuration`, in that way. Throws where the GPU does not allow it. */
+export function planAttention(
+  capabilities: Capabilities,
+  problem: AttentionProblem,
+  configuration: AttentionConfiguration = chooseAttention(capabilities, problem),
+): AttentionPlan {
+  const refusal = refusedAttention(capabilities, configuration);
+  if (refusal !== undefined) throw new Error(`attention ${problem.pass} by '${configuration.algorithm}': ${refusal}`);
+  const { pass, headSize } = problem;
+  const kernel = `attention/${pass}_${configuration.algorithm}`;
+  if (configuration.algorithm === 'subgroup') {
+    return { configuration, kernel, spec: {}, loops: { blocks: SUBGROUP, slices: Math.ceil(headSize / 4) }, rows: SUBGROUP };
+  }
+  const { parts, rows, own, staged, unroll } = configuration;
+  const [ownRows, stagedRows] = pass === 'key_backward' ? ['KEYS', 'QUERIES'] : ['QUERIES', 'KEYS'];
+  return {
+    configuration,
+    kernel,
+    spec: { UNROLL: unroll, PARTS: parts, OWN: own, [ownRows!]: rows, [stagedRows!]: staged },
+    loops: { blocks: staged / 4, slices: Math.ceil(headSize / (4 * parts)) },
+    rows,
+  };
+}
+
+/** Why this GPU does not allow a configuration; undefined where it does. */
+export function refusedAttention(capabilities: Capabilities, configuration: AttentionConfiguration): string | undefined {
+  if (configuration.algorithm === 'tile') return undefined;
+  const size = subgroupSizeOf(capabilities);
+  return size === SUBGROUP ? undefined : `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
+}
+
+/** A software GPU with subgroups does without workgroup memory, whose barriers cost it more than they save (test/bench/RESULTS.md). */
+export function chooseAttention(capabilities: Capabilities, { pass, headSize, isDecoding }: AttentionProblem): AttentionConfiguration {
+  const isSoftware = capabilities.kind === 'software';
+  if (isSoftware && !isDecoding && subgroupSizeOf(capabilities) === SUBGROUP) return { algorithm: 'subgroup' };
+  const tiling = isDecoding ? decodeTiling(isSoftware, headSize) : pass === 'forward' ? tilingOf(isSoftware, headSize, 64, 1) : tilingOf(isSoftware, headSize, 32, 2);
+  return { algorithm: 'tile', ...tiling, unroll: !isSoftware };
+}
+
+type Tiling = Pick<AttentionTileConfiguration, 'parts' | 'rows' | 'own' | 'staged'>;
+
+/**
+ * A GPU keeps at most `sliceElements` of a head in an invocation's registers. The software GPU has none to run out of: one
+ * part, and four rows an invocation, which measured 2.4 times one row. `tiles` tensors are staged, and as many partial products exchanged.
+ */
+function tilingOf(isSoftware: boolean, headSize: number, sliceElements: number, tiles: number): Tiling {
+  const parts = isSoftware ? 1 : Math.ceil(headSize / sliceElements);
+  return stagedTiling(headSize, parts, parts * 64 <= 128 || tiles === 1 ? 64 : 32, isSoftware ? 4 : 1, tiles);
+}
+
+/** Generation asks for a query or two: a whole workgroup (on the software GPU a SIMD register) shares one, slice by slice. */
+function decodeTiling(isSoftware: boolean, headSize: number): Tiling {
+  return stagedTiling(headSize, Math.min(isSoftware ? 8 : 32, Math.ceil(headSize / 4)), 1, 1, 1);
+}
+
+function stagedTiling(headSize: number, parts: number, rows: number, own: number, tiles: number): Tiling {
+  const rowBytes = 16 * parts * Math.ceil(headSize / (4 * parts));
+  const fits = (staged: number): boolean => tiles * (staged * rowBytes + (parts > 1 ? parts * rows * staged * 4 : 16)) <= WORKGROUP_MEMORY;
+  let staged = 32;
+  while (staged > 4 && !fits(staged)) staged -= 4;
+  return { parts, rows, own, staged };
+}

@@ -1,0 +1,45 @@
+/** The plans of one device: what its ops ask for, with what a test or a measurement chose before what the policy would. */
+import type { Capabilities } from '../gpu/capabilities.ts';
+import type { Device } from '../gpu/device.ts';
+import { planAttention } from './attention.ts';
+import type { AttentionConfiguration, AttentionPlan, AttentionProblem } from './attention.ts';
+import { planProduct } from './product.ts';
+import type { ProductConfiguration, ProductPlan, ProductProblem } from './product.ts';
+
+/** Configurations to take instead of the policy's; undefined leaves a problem to it. */
+export interface ForcedPlans {
+  product?: (problem: ProductProblem) => ProductConfiguration | undefined;
+  attention?: (problem: AttentionProblem) => AttentionConfiguration | undefined;
+}
+
+export class Plans {
+  private readonly capabilities: Capabilities;
+  private forced: ForcedPlans = {};
+
+  constructor(capabilities: Capabilities) {
+    this.capabilities = capabilities;
+  }
+
+  /** From now on; a configuration that the device lacks is refused when it is asked for. */
+  force(forced: ForcedPlans): void {
+    this.forced = forced;
+  }
+
+  product(problem: ProductProblem): ProductPlan {
+    return planProduct(this.capabilities, problem, this.forced.product?.(problem));
+  }
+
+  attention(problem: AttentionProblem): AttentionPlan {
+    return planAttention(this.capabilities, problem, this.forced.attention?.(problem));
+  }
+}
+
+const plansByDevice = new WeakMap<Device, Plans>();
+
+export function plansOf(device: Device): Plans {
+  const known = plansByDevice.get(device);
+  if (known) return known;
+  const plans = new Plans(device.capabilities);
+  plansByDevice.set(device, plans);
+  return plans;
+}

@@ -1,0 +1,182 @@
+/**
+ * How one product is made on one GPU: pure functions from what the GPU can do and the product's shape to a plan, which src/ops/matmul.ts
+ * dispatches. An algorithm is a file in kernels/matmul; its configuration is the sizes that file takes.
+ */
+import { subgroupSizeOf } from '../gpu/capabilities.ts';
+import type { Capabilities } from '../gpu/capabilities.ts';
+import type { Specialisation } from '../gpu/kernelSource.ts';
+
+/** nt: a·wᵀ, nn: a·w, tn: aᵀ·b, the three products of training. */
+export type ProductForm = 'nt' | 'nn' | 'tn';
+
+export interface ProductProblem {
+  form: ProductForm;
+  /** Rows and columns of the result, and the terms of each sum. */
+  m: number;
+  n: number;
+  k: number;
+  /** The second operand's storage: a file of kernels/load. */
+  storage: string;
+  /** Nothing but a factor is applied to the sum, so that it may be cut in parts. */
+  isPlain: boolean;
+  /** An operand or the result is masked by dropout. */
+  hasDropout: boolean;
+}
+
+/** Tiles of both operands in workgroup memory: BM×BN of the result to a workgroup, TM×TN to an invocation, BK terms a step. */
+export interface TileConfiguration {
+  algorithm: 'tile';
+  BM: number;
+  BN: number;
+  /** A multiple of 4. */
+  BK: number;
+  TM: number;
+  TN: number;
+  /** Loops stay rolled, for a compiler that is slow on long code. */
+  COMPACT: boolean;
+}
+
+/** No workgroup memory and no barriers: a subgroup has TM rows and 4 columns a lane. */
+export interface SubgroupConfiguration {
+  algorithm: 'subgroup';
+  TM: number;
+}
+
+/** A pass over w for at most ROWS rows of a; form nt without dropout. */
+export interface FewRowsConfiguration {
+  algorithm: 'few_rows';
+  ROWS: 1 | 4;
+}
+
+export type ProductConfiguration = TileConfiguration | SubgroupConfiguration | FewRowsConfiguration;
+
+export interface ProductPlan {
+  configuration: ProductConfiguration;
+  /** Of kernels/. */
+  kernel: string;
+  spec: Specialisation;
+  /** Workgroups that make the result; a single number may be folded. */
+  groups: number | readonly [number, number, number];
+  /** The kernel's parameter of that name: a bound its compiler cannot see. */
+  depth: number;
+  /** Ranges into which the sum is cut. */
+  parts: number;
+  /** Terms of the sum in each, a multiple of what the kernel takes at a step. */
+  chunk: number;
+}
+
+/** SUBGROUP of kernels/lib/subgroup_product.wgsl. */
+const SUBGROUP = 8;
+/** OUTPUTS of kernels/matmul/nt_few_rows.wgsl. */
+const FEW_ROWS_OUTPUTS = 4;
+/** Up to this many rows a·wᵀ is a pass over w without tiles. */
+const FEW_ROWS = 4;
+/** Shortest range of the summed dimension that is worth its own workgroup. */
+const MIN_CHUNK = 128;
+/** Of the wide tile below: 32 terms of 64 rows and 128 columns. */
+const WIDE_TILE_BYTES = 32 * (64 + 128) * 4;
+
+/** The plan for a product; with `configuration`, in that way. Throws where the GPU or the problem does not allow it. */
+export function planProduct(
+  capabilities: Capabilities,
+  problem: ProductProblem,
+  configuration: ProductConfiguration = chooseProduct(capabilities, problem),
+): ProductPlan {
+  const refusal = refusedProduct(capabilities, problem, configuration);
+  if (refusal !== undefined) throw new Error(`product ${problem.form} by '${configuration.algorithm}': ${refusal}`);
+  const kernel = `matmul/${problem.form}_${configuration.algorithm}`;
+  switch (configuration.algorithm) {
+    case 'few_rows': {
+      const { ROWS } = configuration;
+      return { configuration, kernel, spec: { ROWS }, groups: Math.ceil(problem.n / FEW_ROWS_OUTPUTS), depth: 1, parts: 1, chunk: problem.k };
+    }
+    case 'subgroup': {
+      const { TM } = configuration;
+      return { configuration, kernel, spec: { TM }, depth: 1, ...cutSum(capabilities, problem, TM, 4 * SUBGROUP, 4) };
+    }
+    case 'tile': {
+      const { BM, BN, BK, TM, TN, COMPACT } = configuration;
+      return { configuration, kernel, spec: { BM, BN, BK, TM, TN, COMPACT }, depth: BK, ...cutSum(capabilities, problem, BM, BN, BK) };
+    }
+  }
+}
+
+/** Why this GPU or this problem does not allow a configuration; undefined where it does. */
+export function refusedProduct(capabilities: Capabilities, problem: ProductProblem, configuration: ProductConfiguration): string | undefined {
+  switch (configuration.algorithm) {
+    case 'few_rows':
+      if (problem.form !== 'nt' || problem.hasDropout) return 'it makes a·wᵀ without dropout only';
+      return problem.m > configuration.ROWS ? `expected at most ${configuration.ROWS} rows, found ${problem.m}` : undefined;
+    case 'subgroup': {
+      const size = subgroupSizeOf(capabilities);
+      return size === SUBGROUP ? undefined : `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
+    }
+    case 'tile': {
+      const { BM, BN, BK } = configuration;
+      const bytes = BK * (BM + BN) * 4;
+      const { workgroupMemoryBytes } = capabilities;
+      return bytes > workgroupMemoryBytes ? `it needs ${bytes} bytes of workgroup memory, and this GPU has ${workgroupMemoryBytes}` : undefined;
+    }
+  }
+}
+
+/**
+ * A software GPU with subgroups does without workgroup memory: its barriers are switches between coroutines, and its subgroups are the vector
+ * registers of the CPU (against tiles 2 to 3 times as fast, test/bench/RESULTS.md).
+ */
+export function chooseProduct(capabilities: Capabilities, problem: ProductProblem): ProductConfiguration {
+  const { form, m, hasDropout } = problem;
+  if (capabilities.kind === 'software' && subgroupSizeOf(capabilities) === SUBGROUP) {
+    return { algorithm: 'subgroup', TM: m <= SUBGROUP ? SUBGROUP : 2 * SUBGROUP };
+  }
+  if (form === 'nt' && m <= FEW_ROWS && !hasDropout) return { algorithm: 'few_rows', ROWS: m === 1 ? 1 : FEW_ROWS };
+  return chooseTile(capabilities, problem);
+}
+
+/**
+ * All have 64 invocations, but for the narrow ones of a software GPU; the narrow ones are for LoRA's ranks and for few rows. On a software GPU
+ * without subgroups a barrier gets more work between two of them.
+ */
+function chooseTile({ kind, workgroupMemoryBytes }: Capabilities, { m, n }: ProductProblem): TileConfiguration {
+  const isSoftware = kind === 'software';
+  const tile = (BM: number, BN: number, TM: number, TN: number): TileConfiguration => ({
+    algorithm: 'tile',
+    BM,
+    BN,
+    BK: isSoftware ? 32 : 16,
+    TM,
+    TN,
+    COMPACT: isSoftware,
+  });
+  // Eight invocations, one vector of the CPU, with as many sums in each as pay for what they load.
+  if (n <= 16) return isSoftware ? tile(64, 16, 8, 16) : tile(64, 16, 4, 4);
+  if (m <= 16) return isSoftware ? tile(16, 64, 16, 8) : tile(16, 64, 4, 4);
+  if (m <= 32 || n <= 32) return tile(32, 32, 4, 4);
+  if (isSoftware && n > 64 && workgroupMemoryBytes >= WIDE_TILE_BYTES) return tile(64, 128, 8, 16);
+  return tile(64, 64, 8, 8);
+}
+
+/**
+ * The workgroups for tiles of rows × columns, and the sum cut so that about enough of them run to fill the GPU: depends on shapes and GPU alone,
+ * so that results do not depend on timing.
+ */
+function cutSum(
+  { kind, maxBindingBytes }: Capabilities,
+  { m, n, k, isPlain }: ProductProblem,
+  rows: number,
+  columns: number,
+  step: number,
+): Pick<ProductPlan, 'groups' | 'parts' | 'chunk'> {
+  const [across, down] = [Math.ceil(m / rows), Math.ceil(n / columns)];
+  const wanted = kind === 'software' ? 8 : 512;
+  const affordable = Math.floor(maxBindingBytes / (m * n * 4));
+  const parts = isPlain ? Math.min(Math.floor(wanted / (across * down)), Math.floor(k / MIN_CHUNK), affordable, 65535) : 1;
+  if (parts < 2) return { groups: [across, down, 1], parts: 1, chunk: roundUp(k, step) };
+  const chunk = roundUp(Math.ceil(k / parts), step);
+  const used = Math.ceil(k / chunk);
+  return { groups: [across, down, used], parts: used, chunk };
+}
+
+function roundUp(value: number, multiple: number): number {
+  return Math.ceil(value / multiple) * multiple;
+}
