@@ -268,10 +268,9 @@ async function startAdapter(
     return;
   }
   for (const { module } of plan.resolved?.lora ?? []) {
+    // lora_B starts at zero, which the arena holds already.
     const a = `${module}.lora_A.weight`;
-    arena.writeValues(a, initialLoraA(module, plan.trained.get(a)!, seed));
-    const b = `${module}.lora_B.weight`;
-    arena.writeValues(b, new Float32Array(plan.trained.get(b)!.reduce((x, y) => x * y, 1)));
+    if (!device.isDry) arena.writeValues(a, initialLoraA(module, plan.trained.get(a)!, seed));
     const magnitude = `${module}.lora_magnitude_vector`;
     if (plan.trained.has(magnitude)) {
       // Starts as the row norms of W, so that the first output is the base model's.
