@@ -7,9 +7,10 @@ import { describeGpuError, deviceLost, openAdapter, outOfMemory } from './adapte
 import type { DeviceOptions } from './adapter.ts';
 import type { Capabilities } from './capabilities.ts';
 import { dryGpu } from './dryGpu.ts';
-import { BUFFER_USAGE, COMPUTE_STAGE } from './flags.ts';
-import { composeSource, numberedSource, parseInterface } from './kernelSource.ts';
-import type { KernelInterface, Specialisation } from './kernelSource.ts';
+import { BUFFER_USAGE } from './flags.ts';
+import { compileKernel, kernelLabel, SLOT_BYTES } from './kernel.ts';
+import type { Kernel } from './kernel.ts';
+import type { Specialisation } from './kernelSource.ts';
 import { Pool } from './pool.ts';
 import type { BufferView, GpuBuffer } from './pool.ts';
 import { Profiler } from './profiler.ts';
@@ -18,16 +19,7 @@ import { Tensor } from './tensor.ts';
 import type { DType } from './tensor.ts';
 
 export type { DeviceOptions } from './adapter.ts';
-
-/** One compiled specialisation of one WGSL file. */
-export interface Kernel {
-  readonly id: number;
-  readonly label: string;
-  readonly interface: KernelInterface;
-  readonly pipeline: GPUComputePipeline;
-  readonly layout: GPUBindGroupLayout;
-  readonly paramBytes: number;
-}
+export type { Kernel } from './kernel.ts';
 
 /** What happened since the device was made; a test compares two steps. */
 export interface DeviceCounters {
@@ -37,7 +29,6 @@ export interface DeviceCounters {
   bindGroupsCreated: number;
 }
 
-const SLOT_BYTES = 256;
 const RING_SLOTS = 8192;
 const MAX_GROUPS = 65535;
 const MAX_BIND_GROUPS = 65536;
@@ -110,41 +101,16 @@ export class Device {
 
   /** The compiled kernel `kernels/<name>.wgsl` with this specialisation; compiled once per device. */
   kernel(name: string, specialisation: Specialisation = {}): Kernel {
-    const set = Object.entries(specialisation).sort(([a], [b]) => (a < b ? -1 : 1));
-    const label = set.length === 0 ? name : `${name}<${set.map(([key, value]) => `${key}=${String(value)}`).join(', ')}>`;
+    const label = kernelLabel(name, specialisation);
     const known = this.kernels.get(label);
     if (known) return known;
-
-    const source = composeSource(name, specialisation);
-    const shape = parseInterface(name, source);
-    const paramBytes = Math.ceil((shape.params.length * 4) / 16) * 16;
-    if (paramBytes > SLOT_BYTES) throw new Error(`kernel '${label}': Params is larger than ${SLOT_BYTES} bytes`);
-    this.gpu.pushErrorScope('validation');
-    const module = this.gpu.createShaderModule({ code: source, label });
-    const layout = this.gpu.createBindGroupLayout({
-      label,
-      entries: [
-        { binding: 0, visibility: COMPUTE_STAGE, buffer: { type: 'uniform', hasDynamicOffset: true, minBindingSize: paramBytes } },
-        ...shape.storage.map(
-          (entry): GPUBindGroupLayoutEntry => ({
-            binding: entry.index,
-            visibility: COMPUTE_STAGE,
-            buffer: { type: entry.writable ? 'storage' : 'read-only-storage' },
-          }),
-        ),
-      ],
-    });
-    const pipeline = this.gpu.createComputePipeline({
-      label,
-      layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module, entryPoint: 'main' },
-    });
+    const { fault, ...compiled } = compileKernel(this.gpu, name, specialisation);
     this.watch(
-      this.gpu.popErrorScope().then((error) => {
-        if (error) this.failure ??= new Error(`kernel '${label}' does not compile: ${error.message}\n${numberedSource(source)}`);
+      fault.then((error) => {
+        if (error) this.failure ??= error;
       }),
     );
-    const kernel: Kernel = { id: this.nextId++, label, interface: shape, pipeline, layout, paramBytes };
+    const kernel: Kernel = { id: this.nextId++, label, ...compiled };
     this.kernels.set(label, kernel);
     return kernel;
   }
