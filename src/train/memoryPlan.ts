@@ -29,8 +29,11 @@ export interface MemoryPlan extends MemoryReport {
   savingBytes: number;
 }
 
-/** @param session on a dry device; it is left as it was */
-export async function planMemory(session: Session, { examples, settings, loggingSteps, evaluation }: PlannedRun): Promise<MemoryPlan> {
+/** As much of a session as a plan needs, on a dry device. */
+export type PlannedModel = Pick<Session, 'device' | 'model' | 'arena'>;
+
+/** The model is left as it was. */
+export async function planMemory(session: PlannedModel, { examples, settings, loggingSteps, evaluation }: PlannedRun): Promise<MemoryPlan> {
   const { device, arena } = session;
   if (!device.isDry) throw new Error('memory is planned on a dry device');
   device.pool.resetPeak();
@@ -66,7 +69,7 @@ export function logCapacity(loggingSteps: number): number {
  * @param bytesOf what is compared with the limit
  */
 export async function fitMemory(
-  session: Session,
+  session: PlannedModel,
   run: PlannedRun,
   limit: number,
   bytesOf: (plan: MemoryPlan) => number,
@@ -88,7 +91,7 @@ export async function fitMemory(
   return best;
 }
 
-function countStages({ device, model }: Session, examples: readonly Example[]): number {
+function countStages({ device, model }: PlannedModel, examples: readonly Example[]): number {
   const batch = model.prepare(device, examples, { grad: true });
   for (const table of [batch.input, ...batch.tables]) device.pool.release(table.view);
   return batch.stages.length;
