@@ -6,25 +6,20 @@ import { UserError } from '../platform.ts';
 import { describeGpuError, deviceLost, openAdapter, outOfMemory } from './adapter.ts';
 import type { DeviceOptions } from './adapter.ts';
 import type { Capabilities } from './capabilities.ts';
-import { composeSource, numberedSource, parseInterface } from './kernelSource.ts';
-import type { KernelInterface, Specialisation } from './kernelSource.ts';
+import { dryGpu } from './dryGpu.ts';
+import { BUFFER_USAGE } from './flags.ts';
+import { compileKernel, kernelLabel, SLOT_BYTES } from './kernel.ts';
+import type { Kernel } from './kernel.ts';
+import type { Specialisation } from './kernelSource.ts';
 import { Pool } from './pool.ts';
 import type { BufferView, GpuBuffer } from './pool.ts';
 import { Profiler } from './profiler.ts';
+import { Readback } from './readback.ts';
 import { Tensor } from './tensor.ts';
 import type { DType } from './tensor.ts';
 
 export type { DeviceOptions } from './adapter.ts';
-
-/** One compiled specialisation of one WGSL file. */
-export interface Kernel {
-  readonly id: number;
-  readonly label: string;
-  readonly interface: KernelInterface;
-  readonly pipeline: GPUComputePipeline;
-  readonly layout: GPUBindGroupLayout;
-  readonly paramBytes: number;
-}
+export type { Kernel } from './kernel.ts';
 
 /** What happened since the device was made; a test compares two steps. */
 export interface DeviceCounters {
@@ -34,14 +29,17 @@ export interface DeviceCounters {
   bindGroupsCreated: number;
 }
 
-const SLOT_BYTES = 256;
 const RING_SLOTS = 8192;
 const MAX_GROUPS = 65535;
 const MAX_BIND_GROUPS = 65536;
+/** Bytes handed to the queue between two waits: uploads lie in memory twice until it has run. */
+const UPLOAD_BYTES = 256 * 2 ** 20;
 
 export class Device {
   readonly gpu: GPUDevice;
   readonly capabilities: Capabilities;
+  /** Nothing is made and nothing computed: the device is there to count memory. */
+  readonly isDry: boolean;
   readonly maxBindingBytes: number;
   readonly pool: Pool;
   readonly profiler: Profiler;
@@ -50,11 +48,12 @@ export class Device {
   private nextId = 1;
   private readonly kernels = new Map<string, Kernel>();
   private readonly bindGroups = new Map<string, GPUBindGroup>();
-  private readonly staging = new Map<number, GPUBuffer[]>();
+  private readonly readback: Readback;
   private readonly ring: GPUBuffer;
   private readonly ringData = new ArrayBuffer(SLOT_BYTES * RING_SLOTS);
   private readonly ringView = new DataView(this.ringData);
   private ringUsed = 0;
+  private uploaded = 0;
   private encoder: GPUCommandEncoder | undefined;
   private pass: GPUComputePassEncoder | undefined;
   private failure: Error | undefined;
@@ -66,13 +65,17 @@ export class Device {
   private readonly checks = new Set<Promise<void>>();
   private destroyed = false;
 
-  private constructor(gpu: GPUDevice, capabilities: Capabilities, profile: boolean) {
+  private constructor(gpu: GPUDevice, capabilities: Capabilities, { profile = false, isDry = false }) {
     this.gpu = gpu;
+    this.isDry = isDry;
     this.capabilities = capabilities;
     this.maxBindingBytes = capabilities.maxBindingBytes;
     this.pool = new Pool((bytes) => this.createBuffer(bytes), capabilities.maxBufferBytes);
+    this.readback = new Readback(this.pool, (descriptor) => this.makeBuffer(descriptor));
     this.profiler = new Profiler(gpu, profile && capabilities.timestamps);
-    this.ring = gpu.createBuffer({ size: SLOT_BYTES * RING_SLOTS, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST, label: 'params' });
+    this.ring = gpu.createBuffer({ size: SLOT_BYTES * RING_SLOTS, usage: BUFFER_USAGE.UNIFORM | BUFFER_USAGE.COPY_DST, label: 'params' });
+    this.pool.reserve(SLOT_BYTES * RING_SLOTS);
+    this.pool.count('kernel parameters', SLOT_BYTES * RING_SLOTS);
     void gpu.lost.then((info) => {
       if (this.destroyed) return;
       this.hasGone = true;
@@ -88,46 +91,26 @@ export class Device {
   /** Takes the adapter with everything it offers. Throws a UserError where there is none. */
   static async create(gpu: GPU, options: DeviceOptions = {}): Promise<Device> {
     const { gpu: device, capabilities } = await openAdapter(gpu, options);
-    return new Device(device, capabilities, options.profile ?? false);
+    return new Device(device, capabilities, options);
+  }
+
+  /** A device that makes nothing: the same pool and the same steps as on an adapter of this kind, without one, and zeros in whatever is read. */
+  static dry(capabilities: Capabilities): Device {
+    return new Device(dryGpu(), capabilities, { isDry: true });
   }
 
   /** The compiled kernel `kernels/<name>.wgsl` with this specialisation; compiled once per device. */
   kernel(name: string, specialisation: Specialisation = {}): Kernel {
-    const set = Object.entries(specialisation).sort(([a], [b]) => (a < b ? -1 : 1));
-    const label = set.length === 0 ? name : `${name}<${set.map(([key, value]) => `${key}=${String(value)}`).join(', ')}>`;
+    const label = kernelLabel(name, specialisation);
     const known = this.kernels.get(label);
     if (known) return known;
-
-    const source = composeSource(name, specialisation);
-    const shape = parseInterface(name, source);
-    const paramBytes = Math.ceil((shape.params.length * 4) / 16) * 16;
-    if (paramBytes > SLOT_BYTES) throw new Error(`kernel '${label}': Params is larger than ${SLOT_BYTES} bytes`);
-    this.gpu.pushErrorScope('validation');
-    const module = this.gpu.createShaderModule({ code: source, label });
-    const layout = this.gpu.createBindGroupLayout({
-      label,
-      entries: [
-        { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform', hasDynamicOffset: true, minBindingSize: paramBytes } },
-        ...shape.storage.map(
-          (entry): GPUBindGroupLayoutEntry => ({
-            binding: entry.index,
-            visibility: GPUShaderStage.COMPUTE,
-            buffer: { type: entry.writable ? 'storage' : 'read-only-storage' },
-          }),
-        ),
-      ],
-    });
-    const pipeline = this.gpu.createComputePipeline({
-      label,
-      layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module, entryPoint: 'main' },
-    });
+    const { fault, ...compiled } = compileKernel(this.gpu, name, specialisation);
     this.watch(
-      this.gpu.popErrorScope().then((error) => {
-        if (error) this.failure ??= new Error(`kernel '${label}' does not compile: ${error.message}\n${numberedSource(source)}`);
+      fault.then((error) => {
+        if (error) this.failure ??= error;
       }),
     );
-    const kernel: Kernel = { id: this.nextId++, label, interface: shape, pipeline, layout, paramBytes };
+    const kernel: Kernel = { id: this.nextId++, label, ...compiled };
     this.kernels.set(label, kernel);
     return kernel;
   }
@@ -190,6 +173,7 @@ export class Device {
     this.flush();
     const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
     if (byteOffset + bytes.byteLength > view.bytes) throw new Error(`upload of ${byteOffset + bytes.byteLength} bytes into a range of ${view.bytes}`);
+    this.uploaded += bytes.byteLength;
     const whole = bytes.byteLength & ~3;
     this.gpu.queue.writeBuffer(view.buffer.handle, view.offset + byteOffset, bytes, 0, whole);
     if (whole < bytes.byteLength) {
@@ -197,6 +181,20 @@ export class Device {
       tail.set(bytes.subarray(whole));
       this.gpu.queue.writeBuffer(view.buffer.handle, view.offset + byteOffset + whole, tail);
     }
+  }
+
+  /** Fills a range from pieces of at most `pieceBytes` bytes that are read when their turn comes; a dry device reads none. */
+  async fill(view: BufferView, bytes: number, pieceBytes: number, read: (at: number, length: number) => Promise<ArrayBufferView>): Promise<void> {
+    if (this.isDry) return;
+    for (let at = 0; at < bytes; at += pieceBytes) {
+      this.write(view, await read(at, Math.min(pieceBytes, bytes - at)), at);
+      await this.drain();
+    }
+  }
+
+  /** For whoever uploads much: waits for the GPU where uploads have heaped up. */
+  async drain(): Promise<void> {
+    if (this.uploaded > UPLOAD_BYTES) await this.finish();
   }
 
   /** A new tensor from the pool with these values. */
@@ -221,27 +219,18 @@ export class Device {
 
   /** Copies a range back. Waits for the GPU; throws what went wrong on the way. */
   async read(view: BufferView): Promise<ArrayBuffer> {
-    const bytes = Math.ceil(view.bytes / 4) * 4;
-    const kept = this.staging.get(bytes) ?? [];
-    this.staging.set(bytes, kept);
-    let buffer = kept.pop();
-    if (!buffer) {
-      buffer = this.makeBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, label: 'readback' });
-    }
-    this.endPass();
-    this.openEncoder().copyBufferToBuffer(view.buffer.handle, view.offset, buffer, 0, bytes);
-    this.flush();
     try {
-      await buffer.mapAsync(GPUMapMode.READ);
+      const copy = await this.readback.read(Math.ceil(view.bytes / 4) * 4, (buffer) => {
+        this.endPass();
+        this.openEncoder().copyBufferToBuffer(view.buffer.handle, view.offset, buffer, 0, buffer.size);
+        this.flush();
+      });
+      await this.settle();
+      return copy.byteLength === view.bytes ? copy : copy.slice(0, view.bytes);
     } catch (error) {
       await this.settle();
       throw error;
     }
-    const copy = buffer.getMappedRange().slice(0, view.bytes);
-    buffer.unmap();
-    kept.push(buffer);
-    await this.settle();
-    return copy;
   }
 
   async readF32(tensor: Tensor): Promise<Float32Array> {
@@ -257,6 +246,7 @@ export class Device {
   /** Waits until the GPU has done everything; throws what went wrong. */
   async finish(): Promise<void> {
     this.flush();
+    this.uploaded = 0;
     await this.gpu.queue.onSubmittedWorkDone();
     await this.settle();
   }
@@ -297,7 +287,7 @@ export class Device {
   }
 
   private createBuffer(bytes: number): GpuBuffer {
-    const handle = this.makeBuffer({ size: bytes, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+    const handle = this.makeBuffer({ size: bytes, usage: BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC | BUFFER_USAGE.COPY_DST });
     return { id: this.nextId++, handle, bytes };
   }
 

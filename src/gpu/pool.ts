@@ -28,6 +28,8 @@ export interface MemoryReport {
   inUseBytes: number;
   /** Bytes of all buffers that exist, in use or kept for reuse. */
   reservedBytes: number;
+  /** The largest that has been. */
+  reservedPeakBytes: number;
 }
 
 /** Sizes are rounded up to an eighth of their power of two, so that sequence lengths close to each other share buffers (at most 12.5 % lost). */
@@ -48,6 +50,7 @@ export class Pool {
   private peakBytes = 0;
   private inUseBytes = 0;
   private reservedBytes = 0;
+  private reservedPeakBytes = 0;
 
   constructor(create: (bytes: number) => GpuBuffer, maxBufferBytes: number) {
     this.create = create;
@@ -71,7 +74,7 @@ export class Pool {
     } else {
       const size = Math.min(wanted, Math.max(this.maxBufferBytes, padded));
       buffer = this.create(size);
-      this.reservedBytes += size;
+      this.reserve(size);
     }
     this.count(label, padded);
     this.inUse.set(buffer.id, { buffer, label, bytes: padded });
@@ -103,13 +106,14 @@ export class Pool {
   trim(): void {
     for (const buffer of this.free) {
       buffer.handle.destroy();
-      this.reservedBytes -= buffer.bytes;
+      this.reserve(-buffer.bytes);
     }
     this.free = [];
   }
 
   resetPeak(): void {
     this.peakBytes = 0;
+    this.reservedPeakBytes = this.reservedBytes;
     this.peakByLabel = new Map(this.byLabel);
     this.notePeak();
   }
@@ -121,10 +125,18 @@ export class Pool {
       peakByLabel: Object.fromEntries(this.peakByLabel),
       inUseBytes: this.inUseBytes,
       reservedBytes: this.reservedBytes,
+      reservedPeakBytes: this.reservedPeakBytes,
     };
   }
 
-  private count(label: string, bytes: number): void {
+  /** Bytes of buffers that were made, or with a minus given back; the device tells of those that are not the pool's own. */
+  reserve(bytes: number): void {
+    this.reservedBytes += bytes;
+    this.reservedPeakBytes = Math.max(this.reservedPeakBytes, this.reservedBytes);
+  }
+
+  /** Bytes in use under a label, or with a minus no longer; public for what the device uses outside the pool. */
+  count(label: string, bytes: number): void {
     const now = (this.byLabel.get(label) ?? 0) + bytes;
     this.byLabel.set(label, now);
     this.inUseBytes += bytes;

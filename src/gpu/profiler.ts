@@ -2,6 +2,8 @@
  * Time per kernel from timestamp queries: one compute pass a dispatch while it is on, so it slows a step down and is off by default.
  */
 
+import { BUFFER_USAGE, MAP_READ_MODE } from './flags.ts';
+
 const MAX_QUERIES = 4096;
 
 export interface KernelTime {
@@ -23,7 +25,7 @@ export class Profiler {
     this.enabled = enabled;
     if (!enabled) return;
     this.queries = gpu.createQuerySet({ type: 'timestamp', count: MAX_QUERIES });
-    this.resolved = gpu.createBuffer({ size: MAX_QUERIES * 8, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
+    this.resolved = gpu.createBuffer({ size: MAX_QUERIES * 8, usage: BUFFER_USAGE.QUERY_RESOLVE | BUFFER_USAGE.COPY_SRC });
   }
 
   /** A pass whose start and end are timed; past MAX_QUERIES a submit the pass goes untimed. */
@@ -38,7 +40,7 @@ export class Profiler {
   resolve(encoder: GPUCommandEncoder): void {
     if (!this.queries || !this.resolved || this.labels.length === 0) return;
     const bytes = this.labels.length * 16;
-    const buffer = this.gpu.createBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const buffer = this.gpu.createBuffer({ size: bytes, usage: BUFFER_USAGE.MAP_READ | BUFFER_USAGE.COPY_DST });
     encoder.resolveQuerySet(this.queries, 0, this.labels.length * 2, this.resolved, 0);
     encoder.copyBufferToBuffer(this.resolved, 0, buffer, 0, bytes);
     this.pending.push({ labels: this.labels, buffer });
@@ -49,7 +51,7 @@ export class Profiler {
   async read(): Promise<KernelTime[]> {
     const times = new Map<string, KernelTime>();
     for (const { labels, buffer } of this.pending.splice(0)) {
-      await buffer.mapAsync(GPUMapMode.READ);
+      await buffer.mapAsync(MAP_READ_MODE);
       const stamps = new BigUint64Array(buffer.getMappedRange());
       labels.forEach((label, at) => {
         const entry = times.get(label) ?? { label, calls: 0, ms: 0 };

@@ -9,6 +9,7 @@ import type { Parameter } from '../ops/parameter.ts';
 import type { Tape } from '../ops/tape.ts';
 import type { Platform } from '../platform.ts';
 import type { KeyValueCache } from './keyValueCache.ts';
+import type { SampleRow } from './sampleRow.ts';
 import type { Stage } from './stages.ts';
 import type { Shape, Weights } from './weights.ts';
 
@@ -75,6 +76,8 @@ export interface ModelDescription {
   /** Canonical name of the embedding table, which a tied head is. */
   embedding: string;
   build(weights: Weights): Model;
+  /** A row with one picture, where the model sees pictures, for planning memory. */
+  sample(row: SampleRow): Example;
 }
 
 export const HEAD = 'lm_head.weight';

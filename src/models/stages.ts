@@ -1,7 +1,8 @@
 /**
  * A model is a chain of stages (patch embedding, blocks, merger, token embedding, blocks). Running it keeps the input of every stage that a
  * gradient must pass; going back, each stage is run again with a recording tape, differentiated, and its scratch released. That is gradient
- * checkpointing (Chen et al. 2016), and the normal way here. With `checkpointing` off the recording tapes of the forward pass are kept.
+ * checkpointing (Chen et al. 2016), and the normal way here. With `checkpointing` off the recording tapes of the forward pass are kept; with `keptStages`
+ * those of the last stages, which are differentiated first and so hold their memory for the shortest time. Results are the same to the bit.
  */
 import type { Device } from '../gpu/device.ts';
 import { Tensor } from '../gpu/tensor.ts';
@@ -21,6 +22,8 @@ export interface ChainOptions {
   grad: boolean;
   training: boolean;
   checkpointing: boolean;
+  /** With checkpointing: so many of the last stages are not run again. Default 0. */
+  keptStages?: number;
   random: RandomState;
   /** Sees the output of every stage (tests). */
   tap?: (name: string, output: Tensor) => Promise<void> | void;
@@ -49,12 +52,13 @@ export class StageChain {
   async run(stages: readonly Stage[], x: Tensor): Promise<Tensor> {
     let current = x;
     let needsGrad = false;
-    for (const stage of stages) {
+    const firstKept = this.options.checkpointing ? stages.length - (this.options.keptStages ?? 0) : 0;
+    for (const [at, stage] of stages.entries()) {
       const inputNeedsGrad: boolean = needsGrad;
       needsGrad = this.options.grad && (inputNeedsGrad || stage.trainable);
       current.requiresGrad = inputNeedsGrad;
-      const keepTape = needsGrad && !this.options.checkpointing;
-      const tape = this.tape(keepTape);
+      const keepTape = needsGrad && at >= firstKept;
+      const tape = this.tape(keepTape, keepTape ? 'kept stages' : 'scratch');
       const y = stage.forward(tape, current);
       tape.keep(y);
       if (keepTape) {
@@ -86,24 +90,29 @@ export class StageChain {
     // stage, which is the output of the stage before, outlives that stage's backward.
     let outlived = this.result;
     this.result = undefined;
+    const releaseOutlived = (): void => {
+      if (outlived) this.device.pool.release(outlived.view);
+      outlived = undefined;
+    };
     for (let entry = this.saved.pop(); entry; entry = this.saved.pop()) {
       const { stage, x, kept } = entry;
+      if (!kept) releaseOutlived(); // a new tape has nothing to do with it
       const tape = kept?.tape ?? this.tape(true);
       const y = kept?.y ?? stage.forward(tape, x);
       tape.backward(y, gradient);
       const dx = tape.takeGradient(x);
       tape.release();
       this.device.pool.release(gradient.view);
-      if (outlived) this.device.pool.release(outlived.view);
-      outlived = kept ? x : undefined;
-      if (!kept) this.device.pool.release(x.view);
+      releaseOutlived();
+      if (kept) outlived = x;
+      else this.device.pool.release(x.view);
       if (!dx) {
         if (x.requiresGrad) throw new Error(`stage ${stage.name} delivered no gradient for its input`);
         break;
       }
       gradient = dx;
     }
-    if (outlived) this.device.pool.release(outlived.view);
+    releaseOutlived();
   }
 
   /** Releases what a run that ended early still holds. */
@@ -116,7 +125,7 @@ export class StageChain {
     }
   }
 
-  private tape(grad: boolean): Tape {
-    return new Tape(this.device, { grad, training: this.options.training, random: this.options.random });
+  private tape(grad: boolean, label = 'scratch'): Tape {
+    return new Tape(this.device, { grad, training: this.options.training, random: this.options.random, label });
   }
 }

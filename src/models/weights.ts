@@ -64,23 +64,16 @@ export async function loadParameters(device: Device, folder: ModelFolder, shapes
   const total = [...shapes.keys()].reduce((sum, name) => sum + folder.info(name).bytes, 0);
   const loaded = new Map<string, Parameter>();
   let done = 0;
-  let sinceWait = 0;
   for (const [name, shape] of shapes) {
     const bytes = folder.info(name).bytes;
     const trained = options.trainable.get(name);
     if (trained) {
-      await fillTrained(folder, name, shape, options.fill);
+      if (!device.isDry) await fillTrained(device, folder, name, shape, options.fill);
       loaded.set(name, trained);
     } else {
       loaded.set(name, { name, tensor: await loadFrozen(device, folder, name, shape) });
     }
     done += bytes;
-    sinceWait += bytes;
-    // Uploads wait in staging memory until the queue has run.
-    if (sinceWait > 256 * 2 ** 20) {
-      await device.finish();
-      sinceWait = 0;
-    }
     options.onProgress?.(done, total);
   }
   await device.finish();
@@ -104,19 +97,16 @@ function checkStored(folder: ModelFolder, name: string, shape: Shape): void {
 async function loadFrozen(device: Device, folder: ModelFolder, name: string, shape: Shape): Promise<Tensor> {
   const { dtype, bytes } = folder.info(name);
   if (shape.length === 1) {
-    const values = toFloat32(await folder.readRaw(name), dtype as 'F32' | 'F16' | 'BF16', name);
-    return device.upload(values, shape, 'weights');
+    const vector = new Tensor(shape, 'f32', device.pool.acquire(shape[0]! * 4, 'weights'));
+    await device.fill(vector.view, vector.bytes, vector.bytes, async () => toFloat32(await folder.readRaw(name), dtype as 'F32' | 'F16' | 'BF16', name));
+    return vector;
   }
   const type = STORED_DTYPES[dtype]!;
   const rows = shape[0]!;
-  const rowBytes = (bytes / rows) | 0;
+  const rowBytes = bytes / rows;
   const parts = allocateRows(device, rows, rowBytes, 'weights');
-  for (const part of parts) {
-    const partBytes = part.rows * rowBytes;
-    for (let at = 0; at < partBytes; at += PIECE_BYTES) {
-      const piece = await folder.readRange(name, part.rowStart * rowBytes + at, Math.min(PIECE_BYTES, partBytes - at));
-      device.write(part.view, piece, at);
-    }
+  for (const { view, rowStart, rows: held } of parts) {
+    await device.fill(view, held * rowBytes, PIECE_BYTES, (at, length) => folder.readRange(name, rowStart * rowBytes + at, length));
   }
   return new Tensor([rows, shape.slice(1).reduce((a, b) => a * b, 1)], type, parts);
 }
@@ -135,7 +125,7 @@ export function allocateRows(device: Device, rows: number, rowBytes: number, lab
   return parts;
 }
 
-async function fillTrained(folder: ModelFolder, name: string, shape: Shape, fill: FillTrainable): Promise<void> {
+async function fillTrained(device: Device, folder: ModelFolder, name: string, shape: Shape, fill: FillTrainable): Promise<void> {
   const { dtype, bytes } = folder.info(name);
   const rows = shape[0]!;
   const rowBytes = bytes / rows;
@@ -144,5 +134,6 @@ async function fillTrained(folder: ModelFolder, name: string, shape: Shape, fill
     const count = Math.min(perPiece, rows - row);
     const raw = await folder.readRange(name, row * rowBytes, count * rowBytes);
     fill(name, row, toFloat32(raw, dtype as 'F32' | 'F16' | 'BF16', name));
+    await device.drain();
   }
 }

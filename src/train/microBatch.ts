@@ -16,6 +16,8 @@ export interface MicroBatchOptions {
   /** Dropout is active. */
   training: boolean;
   checkpointing: boolean;
+  /** With checkpointing: so many of the last stages are kept all the same, where there is room (src/train/memoryPlan.ts). Default 0. */
+  keptStages?: number;
   random: RandomState;
   /** Factor of every token's loss: 1 / (labelled tokens of the accumulated batch) for a token mean. */
   lossScale: number;

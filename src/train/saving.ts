@@ -22,6 +22,11 @@ export interface SavedCheckpoint {
 
 /** Bytes of values and moments that are copied for the background: the copy is held twice, by the GPU's driver and here. */
 const COPIED_AT_MOST = 2 * 2 ** 30;
+/** Whether a checkpoint is copied, so that training goes on while it is written. */
+export function isCopiedForSaving(arena: Session['arena']): boolean {
+  return arena.snapshotBytes <= COPIED_AT_MOST;
+}
+
 /** Saves that fail in a row, the last of which ends the run. */
 const FAILURES_AT_MOST = 2;
 
@@ -88,7 +93,7 @@ export class CheckpointSaver {
   async start(moment: Moment): Promise<void> {
     const { arena } = this.parts.session;
     moment.runState.catch(() => undefined); // told by the save
-    const isCopied = moment.isLast !== true && arena.snapshotBytes <= COPIED_AT_MOST;
+    const isCopied = moment.isLast !== true && isCopiedForSaving(arena);
     const state = isCopied ? arena.snapshot() : arena.live();
     const trainerState = structuredClone(moment.trainerState);
     await this.settle();

@@ -170,29 +170,41 @@ export async function openSession(platform: Platform, device: Device, options: S
     const initial = options.initAdapter === undefined ? undefined : await readAdapter(reading, options.initAdapter, folder.modelType);
     const fitted = initial && checkAdapterFits(initial, modulesFromParameters(allShapes(description)));
     const brought = initial && fitted ? await broughtWeights(folder, description, initial, fitted) : new Map<string, AdapterTensor>();
-    const plan = planTraining(description, finetuningOf(options, fitted));
-    const arena = new ParameterArena(
-      device,
-      [...plan.trained].map(([name, shape]) => ({ name, shape: storedShape(name, shape), decay: storedShape(name, shape).length > 1 })),
-      plan.config ? 'adapters' : 'weights',
-      options.isFrozen,
-    );
-    try {
-      const parameters = await loadAll(device, withWeights(folder, brought), description, plan, arena, options.onProgress);
-      const weights = new Weights(parameters, attachAdapters(plan, arena.parameters));
-      await startAdapter(device, plan, arena, parameters, initial, options.seed ?? 0);
-      return new Session({
-        device, platform, model: description.build(weights), processor, plan, arena, weights, brought,
-        baseModel: options.baseModel,
-        modelType: folder.modelType,
-        untiesConfig: description.untiesConfig ?? false,
-      });
-    } catch (error) {
-      arena.release();
-      throw error;
-    }
+    const finetuning = finetuningOf(options, fitted);
+    const opened = await openModel(device, withWeights(folder, brought), description, { ...options, finetuning, ...(initial && { initial }) });
+    return new Session({
+      device, platform, processor, brought, ...opened,
+      baseModel: options.baseModel,
+      modelType: folder.modelType,
+      untiesConfig: description.untiesConfig ?? false,
+    });
   } finally {
     await folder.close();
+  }
+}
+
+/** A model on the GPU with what trains on it. */
+export type OpenModel = Pick<Session, 'model' | 'plan' | 'arena'> & { weights: Weights };
+
+export type ModelOptions = Pick<SessionOptions, 'isFrozen' | 'seed' | 'onProgress'> & { finetuning: Finetuning; initial?: Adapter };
+
+/** The part of `openSession` that needs no files but those of the weights; of a dry device, only what these say of their tensors. */
+export async function openModel(device: Device, folder: ModelFolder, description: ModelDescription, options: ModelOptions): Promise<OpenModel> {
+  const plan = planTraining(description, options.finetuning);
+  const arena = new ParameterArena(
+    device,
+    [...plan.trained].map(([name, shape]) => ({ name, shape: storedShape(name, shape), decay: storedShape(name, shape).length > 1 })),
+    plan.config ? 'adapters' : 'weights',
+    options.isFrozen,
+  );
+  try {
+    const parameters = await loadAll(device, folder, description, plan, arena, options.onProgress);
+    const weights = new Weights(parameters, attachAdapters(plan, arena.parameters));
+    await startAdapter(device, plan, arena, parameters, options.initial, options.seed ?? 0);
+    return { model: description.build(weights), plan, arena, weights };
+  } catch (error) {
+    arena.release();
+    throw error;
   }
 }
 
@@ -268,10 +280,9 @@ async function startAdapter(
     return;
   }
   for (const { module } of plan.resolved?.lora ?? []) {
+    // lora_B starts at zero, which the arena holds already.
     const a = `${module}.lora_A.weight`;
-    arena.writeValues(a, initialLoraA(module, plan.trained.get(a)!, seed));
-    const b = `${module}.lora_B.weight`;
-    arena.writeValues(b, new Float32Array(plan.trained.get(b)!.reduce((x, y) => x * y, 1)));
+    if (!device.isDry) arena.writeValues(a, initialLoraA(module, plan.trained.get(a)!, seed));
     const magnitude = `${module}.lora_magnitude_vector`;
     if (plan.trained.has(magnitude)) {
       // Starts as the row norms of W, so that the first output is the base model's.

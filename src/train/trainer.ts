@@ -14,7 +14,8 @@ import { formatTrainerState, trainerState, TRAINER_STATE } from './checkpointFol
 import type { TrainerState } from './checkpointFolder.ts';
 import type { Evaluator } from './evaluator.ts';
 import { Ledger } from './ledger.ts';
-import { countLabels, runMicroBatch } from './microBatch.ts';
+import { logCapacity } from './memoryPlan.ts';
+import { countLabels } from './microBatch.ts';
 import { AdamW } from './optimizer.ts';
 import { isInside, loadBest, restoreCheckpoint } from './resume.ts';
 import type { OpenCheckpoint } from './resume.ts';
@@ -26,6 +27,8 @@ import type { SavedCheckpoint } from './saving.ts';
 import { epochAfter, learningRateAt, microBatchesOf, planSteps, warmupStepsOf } from './schedule.ts';
 import type { Schedule, SchedulerType, StepPlan } from './schedule.ts';
 import type { Session } from './session.ts';
+import { stepGradients } from './step.ts';
+import type { MicroBatch } from './step.ts';
 import type { WatchdogSettings } from './watchdog.ts';
 
 /** Rows to train on; `get` may be called for several rows at once and for a row again in every epoch. */
@@ -58,6 +61,8 @@ export interface TrainSettings extends BestModelSettings, WatchdogSettings {
   group_by_length?: boolean;
   seed: number;
   gradient_checkpointing: boolean;
+  /** So many of the last stages are kept in spite of gradient checkpointing, which changes no number. Default 0. */
+  keptStages?: number;
   logging_steps: number;
   save_steps: number;
   save_total_limit: number;
@@ -104,11 +109,6 @@ export interface TrainSurroundings {
   facts?: RunIdentity['facts'];
 }
 
-interface MicroBatch {
-  examples: Example[];
-  labels: number;
-}
-
 /** Steps that may wait in the GPU's queue: uploads wait in memory with them. */
 const STEPS_AHEAD = 2;
 
@@ -149,7 +149,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
     eps: settings.adam_epsilon,
     weightDecay: settings.weight_decay,
     maxGradNorm: settings.max_grad_norm,
-    logCapacity: Math.max(1024, settings.logging_steps),
+    logCapacity: logCapacity(settings.logging_steps),
   });
   const state = trainerState({
     ...checkpoint?.trainerState,
@@ -237,30 +237,14 @@ export async function train(session: Session, source: ExampleSource, settings: T
     if (checkpoint ? checkpoint.run.isEvaluationDue : (settings.eval_on_start ?? true) && settings.eval_strategy !== 'no') {
       if (!stop?.aborted && (await evaluate()) && settings.load_best_model_at_end) await save();
     }
-    steps: for (; step < plan.totalSteps && !stop?.aborted && !best.isOver; ) {
+    for (; step < plan.totalSteps && !stop?.aborted && !best.isOver; ) {
       const batches = await next;
       next = step + 1 < plan.totalSteps ? stepBatches(source, settings, plan, step + 1) : Promise.resolve([]);
       next.catch(() => undefined); // told where it is awaited
       const labels = batches.reduce((sum, batch) => sum + batch.labels, 0);
-      let stepTokens = 0;
-      arena.zeroGradients();
-      for (const [index, { examples, labels: own }] of batches.entries()) {
-        // A step may take minutes, and who stops a run waits: one that is half done is made anew when the run goes on.
-        if (stop?.aborted) break steps;
-        const scale = settings.loss_reduction === 'token' ? 1 / Math.max(1, labels) : 1 / (Math.max(1, own) * batches.length);
-        await runMicroBatch(device, session.model, examples, {
-          grad: true,
-          training: true,
-          checkpointing: settings.gradient_checkpointing,
-          random: { seed: settings.seed, step: step * settings.gradient_accumulation_steps + index },
-          lossScale: scale,
-          logScale: scale,
-          lossSum: optimizer.lossSum,
-        });
-        stepTokens += examples.reduce((sum, example) => sum + example.inputIds.length, 0);
-      }
-      // Gradients of a batch that found no memory are not those of its rows: nothing may be trained on them.
-      await device.confirm();
+      // A step may take minutes, and who stops a run waits: one that is half done is made anew when the run goes on.
+      const stepTokens = await stepGradients(session, optimizer, batches, step, settings, stop);
+      if (stepTokens === undefined) break;
       optimizer.step(learningRateAt(step, schedule));
       device.flush();
       step++;

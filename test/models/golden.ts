@@ -111,6 +111,10 @@ export interface BatchRunOptions {
   lossScale?: number;
   /** Default true. */
   checkpointing?: boolean;
+  /** Default 0. */
+  keptStages?: number;
+  /** Dropout; default false. */
+  training?: boolean;
   /** Keep the output of every stage. */
   taps?: boolean;
   /** Keep the logits of every position, not only of those that predict a label. */
@@ -144,8 +148,9 @@ export async function runBatch(session: Pick<Session, 'device' | 'model'>, examp
   let logits = new Float32Array(0);
   await runMicroBatch(device, model, examples, {
     grad: options.grad ?? false,
-    training: false,
+    training: options.training ?? false,
     checkpointing: options.checkpointing ?? true,
+    keptStages: options.keptStages ?? 0,
     random: { seed: 0, step: 0 },
     lossScale: options.lossScale ?? 1,
     lossSum,

@@ -14,6 +14,8 @@ import { BatchTables, concatPositions, embeddingStage, tokenRows } from '../batc
 import type { TokenRows } from '../batchTables.ts';
 import { HEAD } from '../model.ts';
 import type { DescribeOptions, Model, ModelDescription, PreparedBatch, PrepareOptions } from '../model.ts';
+import { sampleText, sampleTokens } from '../sampleRow.ts';
+import type { SampleRow } from '../sampleRow.ts';
 import type { Stage } from '../stages.ts';
 import type { Weights } from '../weights.ts';
 import { parseGemma3Config, parseGemma3TextConfig } from './config.ts';
@@ -32,10 +34,22 @@ const ALONE = 'model';
 export function describeGemma3(json: Json, source: string, options: DescribeOptions = {}): ModelDescription {
   const config = parseGemma3Config(json, source);
   const isBidirectional = options.imageAttention !== 'causal';
-  return describe(config, BESIDE_VISION, visionShapes(config), (weights) => {
+  const description = describe(config, BESIDE_VISION, visionShapes(config), (weights) => {
     const images = { config, tower: visionTower(weights, config.vision), isBidirectional };
     return new Gemma3Model('gemma3', config.text, BESIDE_VISION, weights, images);
   });
+  return { ...description, sample: (row) => sampleExample(row, config) };
+}
+
+function sampleExample(row: SampleRow, { vision, tokensPerSide, imageTokenId }: Gemma3Config): Example {
+  const side = vision.patchesPerSide;
+  const tokens = sampleTokens(row, { id: imageTokenId, features: tokensPerSide ** 2 });
+  return {
+    ...tokens,
+    positionIds: Int32Array.from(tokens.inputIds.keys()),
+    imageGrids: [[1, side, side]],
+    pixelValues: new Float32Array(vision.imageSize ** 2 * vision.channels),
+  };
 }
 
 export function describeGemma3Text(json: Json, source: string): ModelDescription {
@@ -51,7 +65,7 @@ function describe(
 ): ModelDescription {
   const shapes = new Map([...before, ...textShapes(text, prefix)]);
   if (!tieWordEmbeddings) shapes.set(HEAD, [text.vocabSize, text.hiddenSize]);
-  return { shapes, tiedHead: tieWordEmbeddings, embedding: `${prefix}.embed_tokens.weight`, build };
+  return { shapes, tiedHead: tieWordEmbeddings, embedding: `${prefix}.embed_tokens.weight`, build, sample: sampleText };
 }
 
 interface Images {

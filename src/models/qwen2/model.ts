@@ -10,6 +10,7 @@ import { HEAD } from '../model.ts';
 import type { Model, ModelDescription, PreparedBatch, PrepareOptions } from '../model.ts';
 import { ropeFrequencies, rotary } from '../rotary.ts';
 import type { Rotary } from '../rotary.ts';
+import { sampleText } from '../sampleRow.ts';
 import type { Weights } from '../weights.ts';
 import { parseQwen2Config } from './config.ts';
 import type { Qwen2Config } from './config.ts';
@@ -25,7 +26,7 @@ export function describeQwen2(json: Readonly<Record<string, unknown>>, source: s
   const { text, tieWordEmbeddings } = config;
   const shapes = new Map(textShapes(text, TEXT));
   if (!tieWordEmbeddings) shapes.set(HEAD, [text.vocabSize, text.hiddenSize]);
-  return { shapes, tiedHead: tieWordEmbeddings, embedding: `${EMBEDDING}.weight`, build: (weights) => new Qwen2Model(config, weights) };
+  return { shapes, tiedHead: tieWordEmbeddings, embedding: `${EMBEDDING}.weight`, build: (weights) => new Qwen2Model(config, weights), sample: sampleText };
 }
 
 class Qwen2Model implements Model {

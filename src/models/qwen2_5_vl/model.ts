@@ -1,5 +1,6 @@
 /** Qwen2.5-VL (Bai et al. 2025, arXiv:2502.13923) as a chain of stages: patch embedding, vision blocks, merger, token embedding, text layers. */
 import type { Example } from '../../data/example.ts';
+import { smartResize } from '../../data/image.ts';
 import type { Device } from '../../gpu/device.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
 import { segmentRanges } from '../../ops/attentionRanges.ts';
@@ -12,11 +13,13 @@ import type { Model, ModelDescription, PreparedBatch, PrepareOptions } from '../
 import { textAttention, textLayers, textShapes, textStages } from '../qwen2/text.ts';
 import type { TextContext, TextLayer } from '../qwen2/text.ts';
 import type { Rotary } from '../rotary.ts';
+import { sampleTokens } from '../sampleRow.ts';
+import type { SampleRow } from '../sampleRow.ts';
 import type { Stage } from '../stages.ts';
 import type { Weights } from '../weights.ts';
-import { parseQwen2_5VLConfig } from './config.ts';
+import { DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, parseQwen2_5VLConfig } from './config.ts';
 import type { Qwen2_5VLConfig } from './config.ts';
-import { frameSeqlens, imageTokens, textRotary, visionRotary, windowOrder } from './positions.ts';
+import { frameSeqlens, imageTokens, mropePositions, textRotary, visionRotary, windowOrder } from './positions.ts';
 import { visionShapes, visionStages, visionTower } from './vision.ts';
 import type { VisionContext, VisionTower } from './vision.ts';
 
@@ -32,7 +35,18 @@ export function describeQwen2_5VL(json: Readonly<Record<string, unknown>>, sourc
     tiedHead: config.tieWordEmbeddings,
     embedding: `${TEXT}.embed_tokens.weight`,
     build: (weights) => new Qwen2_5VLModel(config, weights),
+    sample: (row) => sampleExample(row, config),
   };
+}
+
+function sampleExample(row: SampleRow, { vision, imageTokenId }: Qwen2_5VLConfig): Example {
+  const { patchSize, temporalPatchSize, spatialMergeSize, inChannels } = vision;
+  const { minPixels = DEFAULT_MIN_PIXELS, maxPixels = DEFAULT_MAX_PIXELS } = row;
+  const size = smartResize(row.height, row.width, { factor: patchSize * spatialMergeSize, minPixels, maxPixels });
+  const grid: [number, number, number] = [1, size.height / patchSize, size.width / patchSize];
+  const tokens = sampleTokens(row, { id: imageTokenId, features: imageTokens(grid, spatialMergeSize) });
+  const { positionIds } = mropePositions(tokens.inputIds, imageTokenId, [grid], spatialMergeSize);
+  return { ...tokens, positionIds, imageGrids: [grid], pixelValues: new Float32Array(size.height * size.width * inChannels * temporalPatchSize) };
 }
 
 class Qwen2_5VLModel implements Model {

@@ -14,13 +14,9 @@ import type { Tokenizer } from '../../data/tokenizer.ts';
 import { countOf, UserError } from '../../platform.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';
 import type { PixelBounds as PixelOverrides } from '../model.ts';
-import { parseQwen2_5VLConfig } from './config.ts';
+import { DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, parseQwen2_5VLConfig } from './config.ts';
 import type { Qwen2_5VLConfig } from './config.ts';
 import { imageTokens, mropePositions } from './positions.ts';
-
-/** Qwen2VLImageProcessor's own, where the folder states none. */
-const DEFAULT_MIN_PIXELS = 56 * 56;
-const DEFAULT_MAX_PIXELS = 28 * 28 * 1280;
 
 export class Qwen2_5VLProcessor implements Processor {
   readonly tokenizer: Tokenizer;

@@ -1,0 +1,48 @@
+/** Buffers through which the GPU's memory is read. Small ones are kept for the next read of their size; a snapshot's large ones go back at once. */
+import { BUFFER_USAGE, MAP_READ_MODE } from './flags.ts';
+import type { Pool } from './pool.ts';
+
+const KEPT_BYTES = 2 ** 20;
+
+export class Readback {
+  private readonly pool: Pool;
+  private readonly make: (descriptor: GPUBufferDescriptor) => GPUBuffer;
+  private readonly kept = new Map<number, GPUBuffer[]>();
+
+  constructor(pool: Pool, make: (descriptor: GPUBufferDescriptor) => GPUBuffer) {
+    this.pool = pool;
+    this.make = make;
+  }
+
+  /** `submit` puts a copy into the buffer, of a multiple of 4 bytes, into the queue. Returns what it then holds. */
+  async read(bytes: number, submit: (buffer: GPUBuffer) => void): Promise<ArrayBuffer> {
+    const buffer = this.kept.get(bytes)?.pop() ?? this.create(bytes);
+    this.pool.count('readback', bytes);
+    try {
+      submit(buffer);
+      await buffer.mapAsync(MAP_READ_MODE);
+      const copy = buffer.getMappedRange().slice(0);
+      buffer.unmap();
+      return copy;
+    } finally {
+      this.pool.count('readback', -bytes);
+      this.giveBack(buffer, bytes);
+    }
+  }
+
+  private create(bytes: number): GPUBuffer {
+    this.pool.reserve(bytes);
+    return this.make({ size: bytes, usage: BUFFER_USAGE.MAP_READ | BUFFER_USAGE.COPY_DST, label: 'readback' });
+  }
+
+  private giveBack(buffer: GPUBuffer, bytes: number): void {
+    if (bytes <= KEPT_BYTES && buffer.mapState === 'unmapped') {
+      const kept = this.kept.get(bytes) ?? [];
+      this.kept.set(bytes, kept);
+      kept.push(buffer);
+      return;
+    }
+    buffer.destroy();
+    this.pool.reserve(-bytes);
+  }
+}

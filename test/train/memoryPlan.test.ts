@@ -1,0 +1,119 @@
+/**
+ * The plan of a run's memory, made on a device that makes nothing, is the memory of the run: the peak by label to the byte, for every family and way to train.
+ * No tolerance. And what is kept where there is room changes no number.
+ */
+import { describe, expect, it } from 'vitest';
+import { nodePlatform } from '../../node/platform.ts';
+import type { Example } from '../../src/data/example.ts';
+import { Device } from '../../src/gpu/device.ts';
+import { loraConfig } from '../../src/io/peftConfig.ts';
+import { generateBatch } from '../../src/models/generate.ts';
+import { allOf } from '../../src/track/tracker.ts';
+import { RowEvaluator } from '../../src/train/evaluation.ts';
+import { fitMemory, planMemory } from '../../src/train/memoryPlan.ts';
+import type { PlannedRun } from '../../src/train/memoryPlan.ts';
+import { openSession } from '../../src/train/session.ts';
+import type { SessionOptions } from '../../src/train/session.ts';
+import { train } from '../../src/train/trainer.ts';
+import type { TrainSettings } from '../../src/train/trainer.ts';
+import { testDevice } from '../gpu/testDevice.ts';
+import { goldenPath } from '../io/goldenFolder.ts';
+import { readGradients, runBatch, withSession } from '../models/golden.ts';
+import { gemma } from '../models/gemma3/goldenExamples.ts';
+import type { GoldenModel } from '../models/goldenModel.ts';
+import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
+
+const settings: TrainSettings = {
+  run_name: 'plan', epoch: 1, max_steps: 2, per_device_train_batch_size: 2, gradient_accumulation_steps: 2, learning_rate: 1e-3, lr_scheduler_type: 'constant',
+  warmup_ratio: 0, warmup_steps: 0, max_grad_norm: 0.3, weight_decay: 0, adam_beta1: 0.9, adam_beta2: 0.999, adam_epsilon: 1e-8, loss_reduction: 'token',
+  shuffle: false, seed: 0, gradient_checkpointing: true, logging_steps: 1, save_steps: -1, save_total_limit: -1,
+};
+
+const lora = loraConfig({ target_modules: 'all-linear', lora_dropout: 0.1 });
+const WAYS: Record<string, { session: (model: GoldenModel) => Omit<SessionOptions, 'baseModel'>; run?: Partial<TrainSettings> }> = {
+  'LoRA, recomputed': { session: () => ({ finetuning: { kind: 'lora', config: lora } }) },
+  'LoRA, kept': { session: () => ({ finetuning: { kind: 'lora', config: lora } }), run: { gradient_checkpointing: false } },
+  'LoRA, two stages kept': { session: () => ({ finetuning: { kind: 'lora', config: lora } }), run: { keptStages: 2 } },
+  DoRA: { session: () => ({ finetuning: { kind: 'lora', config: { ...lora, use_dora: true } } }) },
+  'modules_to_save': { session: ({ name }) => ({ initAdapter: goldenPath('golden', name, 'lora', 'modules_to_save') }) },
+  'full, recomputed': { session: () => ({ finetuning: { kind: 'full' } }) },
+  'full, kept': { session: () => ({ finetuning: { kind: 'full' } }), run: { gradient_checkpointing: false } },
+};
+
+describe.each([qwen, gemma])('the memory of a run is planned to the byte: $name', (model) => {
+  const rows = async (): Promise<Example[]> => (await model.cases(['s10_twoimages', 's09_textonly'])).map((golden) => golden!.example);
+
+  it.each(Object.entries(WAYS))('%s', async (_, way) => {
+    const options: SessionOptions = { baseModel: model.baseModel, ...way.session(model) };
+    const run = { ...settings, ...way.run };
+    const examples = await rows();
+    const device = await testDevice();
+    const session = await openSession(nodePlatform, device, options);
+    const source = { length: 2, get: (index: number): Promise<Example> => Promise.resolve(examples[index]!) };
+    const evaluator = new RowEvaluator(source, { per_device_eval_batch_size: 2, eval_generate: 0, eval_max_new_tokens: 0, parser: 'robust', seed: 0 });
+    const { memory } = await train(session, source, { ...run, gradient_accumulation_steps: 2 }, { tracker: allOf([]), evaluator });
+
+    const dry = await openSession(nodePlatform, Device.dry(device.capabilities), options);
+    const plan = await planMemory(dry, { examples, settings: run, loggingSteps: 1, evaluation: { examples, prompts: [], maxNewTokens: 0 } });
+    expect(plan.atPeak).toEqual(memory.atPeak);
+    expect(plan.peakBytes).toBe(memory.peakBytes);
+    expect(plan.reservedPeakBytes).toBe(memory.reservedPeakBytes);
+    expect(memory.reservedPeakBytes).toBeGreaterThanOrEqual(memory.peakBytes);
+  });
+
+  it('an answer, with its key/value cache', async () => {
+    const examples = await rows();
+    const options: SessionOptions = { baseModel: model.baseModel, finetuning: { kind: 'none' }, isFrozen: true };
+    const device = await testDevice();
+    const peaks = [];
+    for (const one of [device, Device.dry(device.capabilities)]) {
+      const session = await openSession(nodePlatform, one, options);
+      one.pool.resetPeak();
+      await generateBatch(one, session.model, examples, { maxNewTokens: 70, endIds: [] });
+      const { atPeak, peakBytes, reservedPeakBytes } = one.pool.report();
+      peaks.push({ atPeak, peakBytes, reservedPeakBytes });
+    }
+    expect(peaks[0]!.atPeak['key/value cache']).toBeGreaterThan(0);
+    expect(peaks[1]).toEqual(peaks[0]);
+  });
+});
+
+describe.each([qwen, gemma])('what is kept where there is room: $name', (model) => {
+  const options: SessionOptions = { baseModel: model.baseModel, finetuning: { kind: 'lora', config: lora } };
+
+  it('as many stages as fit, and none where all are run again', async () => {
+    const [golden] = await model.cases(['s10_twoimages']);
+    const run: PlannedRun = { examples: [golden!.example], settings: { gradient_checkpointing: true }, loggingSteps: 1 };
+    const { capabilities } = await testDevice();
+    const session = await openSession(nodePlatform, Device.dry(capabilities), options);
+    const bytesOf = ({ peakBytes }: { peakBytes: number }): number => peakBytes;
+    const peakFor = async (keptStages: number): Promise<number> => bytesOf(await planMemory(session, { ...run, settings: { ...run.settings, keptStages } }));
+    const none = await peakFor(0);
+    let kept = 1;
+    while ((await peakFor(kept)) === (await peakFor(kept - 1))) kept++;
+    const more = await peakFor(kept);
+    expect(more).toBeGreaterThan(none);
+    expect((await fitMemory(session, run, more - 1, bytesOf))?.keptStages).toBe(kept - 1);
+    expect((await fitMemory(session, run, more, bytesOf))!.keptStages).toBeGreaterThanOrEqual(kept);
+    expect(await fitMemory(session, run, none - 1, bytesOf)).toBeUndefined();
+    const all = await fitMemory(session, run, Infinity, bytesOf);
+    expect(all!.plan.peakBytes).toBe(await peakFor(Infinity));
+    expect(all!.plan.peakBytes).toBe(bytesOf(await planMemory(session, { ...run, settings: { gradient_checkpointing: false } })));
+  });
+
+  it('gradients to the bit, however many are kept', async () => {
+    const [golden] = await model.cases(['s10_twoimages']);
+    const device = await testDevice();
+    await withSession(device, options, async (session) => {
+      let first: Map<string, Float32Array> | undefined;
+      for (const keptStages of [0, 1, 3, 100]) {
+        session.arena.zeroGradients();
+        await runBatch(session, [golden!.example], { grad: true, training: true, keptStages });
+        const gradients = await readGradients(session);
+        first ??= gradients;
+        for (const [name, gradient] of gradients) expect(gradient, `${name}, ${keptStages} kept`).toEqual(first.get(name));
+      }
+      expect([...first!.values()].some((gradient) => gradient.some((value) => value !== 0))).toBe(true);
+    });
+  });
+});
