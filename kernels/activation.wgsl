@@ -2,14 +2,16 @@
 // uses: activation
 const WG: u32 = 256u;
 const ACTIVATION: u32 = 0u;
-// check: ACTIVATION=1
-// check: ACTIVATION=2
+// vec4f where every extent is a multiple of 4
+alias Cell = f32;
+// check: ACTIVATION=1 Cell=vec4f
+// check: ACTIVATION=2 Cell=vec4f
 // check: ACTIVATION=3
 
 struct Params { size: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<Cell>;
+@group(0) @binding(2) var<storage, read_write> y: array<Cell>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {

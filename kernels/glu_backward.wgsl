@@ -2,15 +2,17 @@
 // uses: activation
 const WG: u32 = 256u;
 const ACTIVATION: u32 = 0u;
-// check: ACTIVATION=1
+// vec4f where every extent is a multiple of 4
+alias Cell = f32;
+// check: ACTIVATION=1 Cell=vec4f
 
 struct Params { size: u32, accumulate_gate: u32, accumulate_up: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> gate: array<f32>;
-@group(0) @binding(2) var<storage, read> up: array<f32>;
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dgate: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dup: array<f32>;
+@group(0) @binding(1) var<storage, read> gate: array<Cell>;
+@group(0) @binding(2) var<storage, read> up: array<Cell>;
+@group(0) @binding(3) var<storage, read> dy: array<Cell>;
+@group(0) @binding(4) var<storage, read_write> dgate: array<Cell>;
+@group(0) @binding(5) var<storage, read_write> dup: array<Cell>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {

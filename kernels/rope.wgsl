@@ -1,13 +1,16 @@
 // Rotary position embedding, transformers' rotate_half: elements i and i + D/2 of a head are one pair, turned by its angle.
 // The backward is the same turn the other way: `direction` is 1 forward and -1 backward. One invocation a pair.
 const WG: u32 = 256u;
+// vec4f where every extent is a multiple of 4
+alias Cell = f32;
+// check: Cell=vec4f
 
 struct Params { pairs: u32, heads: u32, half_size: u32, direction: f32, accumulate: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> cos_table: array<f32>;
-@group(0) @binding(3) var<storage, read> sin_table: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<Cell>;
+@group(0) @binding(2) var<storage, read> cos_table: array<Cell>;
+@group(0) @binding(3) var<storage, read> sin_table: array<Cell>;
+@group(0) @binding(4) var<storage, read_write> y: array<Cell>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {

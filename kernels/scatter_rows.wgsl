@@ -1,11 +1,14 @@
 // Row rows[start + i] of y = row i of x (count, size); the others stay. No row is named twice, so nothing races.
 const WG: u32 = 256u;
+// vec4f where every extent is a multiple of 4
+alias Cell = f32;
+// check: Cell=vec4f
 
 struct Params { start: u32, count: u32, size: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<Cell>;
 @group(0) @binding(2) var<storage, read> rows: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<Cell>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {

@@ -1,16 +1,19 @@
 // y = Σ over parts of x (parts, size), or y += it: the second pass of a product whose long dimension was cut in ranges.
 const WG: u32 = 256u;
+// vec4f where every extent is a multiple of 4
+alias Cell = f32;
+// check: Cell=vec4f
 
 struct Params { size: u32, parts: u32, accumulate: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<Cell>;
+@group(0) @binding(2) var<storage, read_write> y: array<Cell>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (wid.x + wid.y * groups.x) * WG + lane;
   if (i >= p.size) { return; }
-  var total = 0.0;
+  var total = Cell();
   for (var part = 0u; part < p.parts; part++) { total += x[part * p.size + i]; }
   if (p.accumulate == 1u) { total += y[i]; }
   y[i] = total;

@@ -8,6 +8,7 @@ import { Tensor } from '../gpu/tensor.ts';
 import type { AttentionRanges } from '../ops/attention.ts';
 import { decodeRanges } from '../ops/attentionRanges.ts';
 import type { CachedSequence } from '../ops/attentionRanges.ts';
+import { cellGroups, cellsOf } from '../ops/cells.ts';
 import type { Tape } from '../ops/tape.ts';
 
 const LABEL = 'key/value cache';
@@ -81,7 +82,9 @@ export class KeyValueCache {
     }
     const append = (cached: BufferView, fresh: Tensor): Tensor => {
       const all = new Tensor([total, KV, D], 'f32', cached);
-      t.dispatch(t.kernel('scatter_rows'), { x: fresh, rows, y: all }, { start: 0, count: T, size: KV * D }, Math.ceil((T * KV * D) / 256));
+      const cells = cellsOf(KV * D);
+      const range = { start: 0, count: T, size: (KV * D) / cells.width };
+      t.dispatch(t.kernel('scatter_rows', cells.spec), { x: fresh, rows, y: all }, range, cellGroups(cells, T * KV * D));
       return all;
     };
     return { k: append(entry.k, k), v: append(entry.v, v) };

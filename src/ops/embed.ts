@@ -5,6 +5,7 @@
  */
 import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import { cellGroups, cellsOf } from './cells.ts';
 import type { Parameter } from './parameter.ts';
 import type { Tape } from './tape.ts';
 import { storageOf } from './storage.ts';
@@ -68,13 +69,16 @@ export function embed(t: Tape, ids: Tensor, table: Parameter, { image, groups, s
 
   const y = t.alloc([tokens, size]);
   const workgroups = Math.ceil((tokens * size) / 256);
+  const cells = cellsOf(size);
+  const featureParams = { tokens, size: size / cells.width, features };
+  const featureGroups = cellGroups(cells, tokens * size);
   const kernel = t.kernel('embed', { table: storageOf(table.tensor) });
   for (const { view, rowStart, rows } of table.tensor.parts) {
     const params = { tokens, size, row_start: rowStart, part_rows: rows, table_rows: tableRows, scale };
     t.dispatch(kernel, { ids, table: view, y }, params, workgroups);
   }
   if (image) {
-    t.dispatch(t.kernel('embed_features'), { slots: image.slots, features: image.features, y }, { tokens, size, features }, workgroups);
+    t.dispatch(t.kernel('embed_features', cells.spec), { slots: image.slots, features: image.features, y }, featureParams, featureGroups);
   }
   t.record(y, (image?.features.requiresGrad ?? false) || table.grad !== undefined, (dy) => {
     const dfeatures = image && t.gradient(image.features);
@@ -82,7 +86,7 @@ export function embed(t: Tape, ids: Tensor, table: Parameter, { image, groups, s
       const { tensor, accumulate } = dfeatures;
       if (accumulate === 0) t.device.clear(tensor.view);
       const bindings = { slots: image.slots, dy, dfeatures: tensor };
-      t.dispatch(t.kernel('embed_features_backward'), bindings, { tokens, size, features, accumulate }, workgroups);
+      t.dispatch(t.kernel('embed_features_backward', cells.spec), bindings, { ...featureParams, accumulate }, featureGroups);
     }
     if (!table.grad || !groups) return;
     const { uniqueIds, offsets, positions } = groups;

@@ -2,14 +2,16 @@
 import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { ACTIVATION_CODES } from './activation.ts';
+import { cellGroups, cellsOf } from './cells.ts';
 import type { Tape } from './tape.ts';
 
 /** gate and up (T, F), two tensors; returns (T, F). Qwen's is 'silu', Gemma's 'gelu_tanh'. */
 export function glu(t: Tape, gate: Tensor, up: Tensor, act: 'silu' | 'gelu_tanh'): Tensor {
   assertShape(up, gate.shape, 'glu, up');
-  const spec = { ACTIVATION: ACTIVATION_CODES[act] };
-  const size = gate.size;
-  const groups = Math.ceil(size / 256);
+  const cells = cellsOf(gate.size);
+  const spec = { ...cells.spec, ACTIVATION: ACTIVATION_CODES[act] };
+  const size = gate.size / cells.width;
+  const groups = cellGroups(cells, gate.size);
   const y = t.alloc(gate.shape);
   t.dispatch(t.kernel('glu', spec), { gate, up, y }, { size }, groups);
   t.record(y, gate.requiresGrad || up.requiresGrad, (dy) => {

@@ -4,6 +4,7 @@
  * turned into gradients while its logits are there, so nothing is computed twice (the idea of TRL's chunked cross entropy).
  */
 import { assertShape, Tensor } from '../gpu/tensor.ts';
+import { cellGroups, cellsOf } from './cells.ts';
 import { matmulNN, matmulNT, matmulTN } from './matmul.ts';
 import type { Parameter } from './parameter.ts';
 import type { Tape } from './tape.ts';
@@ -65,13 +66,14 @@ export function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets: Loss
     const gathered = t.alloc([chunkRows, size]);
     const dgathered = dhidden && t.alloc([chunkRows, size]);
     const spec = { GRADIENT: needsGrad, SOFTCAP: Boolean(softcap) };
+    const cells = cellsOf(size);
     for (let start = 0; start < count; start += chunkRows) {
       const n = Math.min(chunkRows, count - start);
       const logits = new Tensor([n, vocabulary], 'f32', logitsView);
       const h = new Tensor([n, size], 'f32', gathered.view);
-      const range = { start, count: n, size };
-      const groups = Math.ceil((n * size) / 256);
-      t.dispatch(t.kernel('gather_rows'), { x: hidden, rows, y: h }, range, groups);
+      const range = { start, count: n, size: size / cells.width };
+      const groups = cellGroups(cells, n * size);
+      t.dispatch(t.kernel('gather_rows', cells.spec), { x: hidden, rows, y: h }, range, groups);
       matmulNT(device, h, weight, logits);
       t.dispatch(
         t.kernel('cross_entropy', spec),
@@ -82,7 +84,7 @@ export function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets: Loss
       if (dhidden && dgathered) {
         const dh = new Tensor([n, size], 'f32', dgathered.view);
         matmulNN(device, logits, weight, dh);
-        t.dispatch(t.kernel('scatter_rows'), { x: dh, rows, y: dhidden }, range, groups);
+        t.dispatch(t.kernel('scatter_rows', cells.spec), { x: dh, rows, y: dhidden }, range, groups);
       }
       if (t.grad && head.grad) matmulTN(device, logits, h, head.grad);
     }
@@ -107,7 +109,11 @@ export function headLogits(t: Tape, hidden: Tensor, head: Parameter, rows?: Tens
   const logits = t.alloc([count, vocabulary]);
   if (count === 0) return logits;
   const h = rows ? t.alloc([count, size]) : hidden;
-  if (rows) t.dispatch(t.kernel('gather_rows'), { x: hidden, rows, y: h }, { start: 0, count, size }, Math.ceil((count * size) / 256));
+  if (rows) {
+    const cells = cellsOf(size);
+    const range = { start: 0, count, size: size / cells.width };
+    t.dispatch(t.kernel('gather_rows', cells.spec), { x: hidden, rows, y: h }, range, cellGroups(cells, count * size));
+  }
   matmulNT(t.device, h, head.tensor, logits);
   if (softcap) {
     t.dispatch(t.kernel('cross_entropy_softcap'), { x: logits }, { size: logits.size, cap: softcap }, Math.ceil(logits.size / 256));

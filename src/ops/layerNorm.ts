@@ -1,6 +1,7 @@
 /** Layer normalisation (Ba et al. 2016) as PyTorch's nn.LayerNorm: SigLIP's norm. */
 import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import { plansOf } from '../tune/plans.ts';
 import { addColumnSums } from './bias.ts';
 import type { Parameter } from './parameter.ts';
 import type { Tape } from './tape.ts';
@@ -17,7 +18,9 @@ export function layerNorm(t: Tape, x: Tensor, weight: Parameter, bias: Parameter
   const rstd = t.alloc([rows]);
   const storage = { weight: storageOf(weight.tensor) };
   const bindings = { x, weight: weight.tensor, bias: bias.tensor, y, mean, rstd };
-  t.dispatch(t.kernel('layer_norm', { ...storage, bias: storageOf(bias.tensor) }), bindings, { rows, size, eps }, rows);
+  const plans = plansOf(t.device);
+  const forward = plans.rows({ kernel: 'layer_norm', rows, size });
+  t.dispatch(t.kernel(forward.kernel, { ...forward.spec, ...storage, bias: storageOf(bias.tensor) }), bindings, { rows, size, eps }, forward.groups);
   t.record(y, x.requiresGrad || weight.grad !== undefined || bias.grad !== undefined, (dy) => {
     if (weight.grad) {
       t.dispatch(t.kernel('layer_norm_weight_backward'), { x, dy, mean, rstd, dweight: weight.grad }, { rows, size }, Math.ceil(size / 64));
@@ -26,7 +29,8 @@ export function layerNorm(t: Tape, x: Tensor, weight: Parameter, bias: Parameter
     const dx = t.gradient(x);
     if (dx) {
       const backward = { x, weight: weight.tensor, dy, mean, rstd, dx: dx.tensor };
-      t.dispatch(t.kernel('layer_norm_backward', storage), backward, { rows, size, accumulate: dx.accumulate }, rows);
+      const plan = plans.rows({ kernel: 'layer_norm_backward', rows, size });
+      t.dispatch(t.kernel(plan.kernel, { ...plan.spec, ...storage }), backward, { rows, size, accumulate: dx.accumulate }, plan.groups);
     }
     t.free(mean);
     t.free(rstd);

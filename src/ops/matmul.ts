@@ -9,6 +9,7 @@ import type { Tensor, TensorPart } from '../gpu/tensor.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { plansOf } from '../tune/plans.ts';
+import { cellGroups, cellsOf } from './cells.ts';
 import { storageOf } from './storage.ts';
 
 /** A dropout mask by counter: element i is dropped when the hash of (seed, stream, step, i), over 2³², is below the rate (kernels/lib/rng.wgsl). */
@@ -87,8 +88,9 @@ function inParts(
   }
   const partial = device.pool.acquire(size * parts * 4, 'scratch');
   dispatch(partial, 0);
-  const params = { size, parts, accumulate: accumulate ? 1 : 0 };
-  device.dispatch(device.kernel('matmul/sum_parts'), { x: partial, y }, params, Math.ceil(size / 256));
+  const cells = cellsOf(size);
+  const params = { size: size / cells.width, parts, accumulate: accumulate ? 1 : 0 };
+  device.dispatch(device.kernel('matmul/sum_parts', cells.spec), { x: partial, y }, params, cellGroups(cells, size));
   device.pool.release(partial);
 }
 

@@ -1,6 +1,7 @@
 /** RMSNorm (Zhang & Sennrich 2019), the formula of transformers' Qwen2RMSNorm, and with `weightOffset` 1 of Gemma3RMSNorm. */
 import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import { plansOf } from '../tune/plans.ts';
 import type { Parameter } from './parameter.ts';
 import type { Tape } from './tape.ts';
 import { storageOf } from './storage.ts';
@@ -13,7 +14,9 @@ export function rmsNorm(t: Tape, x: Tensor, weight: Parameter, eps: number, weig
   const y = t.alloc(x.shape);
   const rstd = t.alloc([rows]);
   const spec = { weight: storageOf(weight.tensor), WEIGHT_OFFSET: weightOffset };
-  t.dispatch(t.kernel('rms_norm', spec), { x, weight: weight.tensor, y, rstd }, { rows, size, eps }, rows);
+  const plans = plansOf(t.device);
+  const forward = plans.rows({ kernel: 'rms_norm', rows, size });
+  t.dispatch(t.kernel(forward.kernel, { ...forward.spec, ...spec }), { x, weight: weight.tensor, y, rstd }, { rows, size, eps }, forward.groups);
   t.record(y, x.requiresGrad || weight.grad !== undefined, (dy) => {
     if (weight.grad) {
       t.dispatch(t.kernel('rms_norm_weight_backward'), { x, dy, rstd, dweight: weight.grad }, { rows, size }, Math.ceil(size / 64));
@@ -21,7 +24,8 @@ export function rmsNorm(t: Tape, x: Tensor, weight: Parameter, eps: number, weig
     const dx = t.gradient(x);
     if (dx) {
       const bindings = { x, weight: weight.tensor, dy, rstd, dx: dx.tensor };
-      t.dispatch(t.kernel('rms_norm_backward', spec), bindings, { rows, size, accumulate: dx.accumulate }, rows);
+      const plan = plans.rows({ kernel: 'rms_norm_backward', rows, size });
+      t.dispatch(t.kernel(plan.kernel, { ...plan.spec, ...spec }), bindings, { rows, size, accumulate: dx.accumulate }, plan.groups);
     }
     t.free(rstd);
   });

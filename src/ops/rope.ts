@@ -1,6 +1,7 @@
 /** Rotary position embedding (Su et al. 2021) with the pairing of transformers' `rotate_half`; the model makes the tables, M-RoPE included. */
 import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import { cellGroups, cellsOf } from './cells.ts';
 import type { GradientTarget, Tape } from './tape.ts';
 
 /** Cosine and sine of every position's angles, f32 (T, D/2) each; constants. */
@@ -17,10 +18,11 @@ export function rope(t: Tape, x: Tensor, { cos, sin }: RopeTables): Tensor {
   }
   assertShape(cos, [tokens, size / 2], 'rope, cos');
   assertShape(sin, [tokens, size / 2], 'rope, sin');
-  const pairs = x.size / 2;
+  const cells = cellsOf(size / 2);
+  const pairs = x.size / 2 / cells.width;
   const turn = (from: Tensor, { tensor, accumulate }: GradientTarget, direction: 1 | -1): void => {
-    const params = { pairs, heads, half_size: size / 2, direction, accumulate };
-    t.dispatch(t.kernel('rope'), { x: from, cos_table: cos, sin_table: sin, y: tensor }, params, Math.ceil(pairs / 256));
+    const params = { pairs, heads, half_size: size / 2 / cells.width, direction, accumulate };
+    t.dispatch(t.kernel('rope', cells.spec), { x: from, cos_table: cos, sin_table: sin, y: tensor }, params, cellGroups(cells, x.size / 2));
   };
   const y = t.alloc(x.shape);
   turn(x, { tensor: y, accumulate: 0 }, 1);

@@ -7,6 +7,7 @@
 import type { Device, Kernel } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { Tensor } from '../gpu/tensor.ts';
+import { cellGroups, cellsOf } from './cells.ts';
 import type { DType } from '../gpu/tensor.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
 
@@ -135,7 +136,8 @@ export class Tape {
     const present = this.gradients.get(x);
     if (present) {
       const target = this.gradient(x)!;
-      this.dispatch(this.kernel('add_in_place'), { y: target.tensor, x: dy }, { size: x.size }, Math.ceil(x.size / 256));
+      const cells = cellsOf(x.size);
+      this.dispatch(this.kernel('add_in_place', cells.spec), { y: target.tensor, x: dy }, { size: x.size / cells.width }, cellGroups(cells, x.size));
       return;
     }
     const shares = this.shares.get(dy.view.buffer.id);

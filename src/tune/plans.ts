@@ -5,11 +5,14 @@ import { planAttention } from './attention.ts';
 import type { AttentionConfiguration, AttentionPlan, AttentionProblem } from './attention.ts';
 import { planProduct } from './product.ts';
 import type { ProductConfiguration, ProductPlan, ProductProblem } from './product.ts';
+import { planRows } from './rows.ts';
+import type { RowsConfiguration, RowsPlan, RowsProblem } from './rows.ts';
 
 /** Configurations to take instead of the policy's; undefined leaves a problem to it. */
 export interface ForcedPlans {
   product?: (problem: ProductProblem) => ProductConfiguration | undefined;
   attention?: (problem: AttentionProblem) => AttentionConfiguration | undefined;
+  rows?: (problem: RowsProblem) => RowsConfiguration | undefined;
 }
 
 export class Plans {
@@ -31,6 +34,10 @@ export class Plans {
 
   attention(problem: AttentionProblem): AttentionPlan {
     return planAttention(this.capabilities, problem, this.forced.attention?.(problem));
+  }
+
+  rows(problem: RowsProblem): RowsPlan {
+    return planRows(this.capabilities, problem, this.forced.rows?.(problem));
   }
 }
 
