@@ -16,6 +16,7 @@ import { provideTimeLimit } from '../src/io/timeLimit.ts';
 import type { AtomicFile, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { nativeFiles } from './nativeFiles.ts';
+import { makeDawnPatient } from './patientDawn.ts';
 import { quietly } from './quietDawn.ts';
 import { openNetwork } from './network/network.ts';
 import { loadSharp, sharpDecoder } from './sharpPictures.ts';
@@ -75,6 +76,7 @@ async function openGpu(): Promise<GPU> {
   });
   Object.assign(globalThis, webgpu.globals);
   const flags = dawnFlags(process.env['VERNIER_DAWN_FLAGS']);
+  if (name === 'node') makeDawnPatient();
   try {
     const opened = name === 'node' ? await quietly(() => started(webgpu.create(flags))) : webgpu.create(flags);
     gpuReference ??= opened; // somebody else may have opened one meanwhile
