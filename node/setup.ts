@@ -45,13 +45,13 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
   }
   const gpu = await checkGpu(nodePlatform);
   releaseGpu();
-  const model = await checkModel(nodePlatform, hub, options);
+  const model = await checkModel(nodePlatform, hub, options, gpu.capabilities);
   const findings: Finding[] = [
     checkRuntime(),
     ...gpu.findings,
     ...model.findings,
     ...(await checkAdapter(nodePlatform, hub, options)),
-    ...(await checkMemory(model.need, gpu.capabilities)),
+    ...(await checkMemory(model.plan, options, gpu.capabilities)),
     ...(await checkDisk(nodePlatform, hub, options, model)),
     ...(await checkData(nodePlatform, hub, options)),
     ...(await checkHub(nodePlatform, hub, options)),

@@ -7,7 +7,7 @@ import { Device } from '../src/gpu/device.ts';
 import { trainProgram } from '../src/options.ts';
 import type { ParsedOptions } from '../src/options.ts';
 import { countOf } from '../src/platform.ts';
-import { countText } from '../src/track/console.ts';
+import { bytesText, countText } from '../src/track/console.ts';
 import type { Terminal } from '../src/track/console.ts';
 import type { Tracker } from '../src/track/tracker.ts';
 import { boughtBy, boughtText } from '../src/train/beforeAfter.ts';
@@ -16,18 +16,20 @@ import { train } from '../src/train/trainer.ts';
 import { main, processSurroundings } from './cli.ts';
 import { checkOutput, clearOutput, inOutputFolder } from './outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
-import { finetuning, resolveBaseModel } from './train/baseModel.ts';
+import { resolveBaseModel } from './train/baseModel.ts';
 import type { RunContext } from './train/context.ts';
 import { checkEvaluation, openEvaluator } from './train/evaluation.ts';
 import { exportRows, prepareBesideExport } from './train/exportRows.ts';
 import { fetchInputs } from './train/hubInputs.ts';
+import { keptText, planRun, sessionOptions, tellPlan } from './train/memory.ts';
 import { mergeOnly, openPublisher } from './train/publish.ts';
 import type { Publisher } from './train/publish.ts';
 import { beginInPlace, findResume } from './train/resume.ts';
 import type { Resume } from './train/resume.ts';
-import { findRows, isStopped, openRows } from './train/rows.ts';
+import { findRows, isStopped } from './train/rows.ts';
 import type { FoundRows } from './train/rows.ts';
 import { prepareRows } from './train/taskRows.ts';
+import { tooLarge } from './train/tooLarge.ts';
 import { openTrackers } from './train/trackers.ts';
 
 async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
@@ -41,10 +43,23 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
   if (options.export_jsonl !== null && !(await exportRows(context, base))) return;
   if (options.process_dataset_only) return options.export_jsonl === null ? prepareRows(context, base) : prepareBesideExport(context, base);
 
+  if (options.dry_run) return dryRun(context, base);
+
   const note = (text: string): void => terminal.write(`${text}\n`);
   await inOutputFolder({ platform: nodePlatform, stop, say: note }, context.options.output_dir, '--output_dir', (held) =>
     trainIn({ ...context, ...held }, base),
   );
+}
+
+/** `--dry_run`. */
+async function dryRun(context: RunContext, base: string): Promise<void> {
+  const rows = await findRows(context, base);
+  if (rows === undefined) return;
+  const opened = await Promise.resolve(context.platform.gpu()).then((gpu) => Device.create(gpu)).catch(() => undefined); // no GPU is needed
+  const capabilities = opened?.capabilities;
+  opened?.destroy();
+  releaseGpu();
+  await tellPlan(context, base, rows, capabilities);
 }
 
 /** In the run's folder, which is ours alone. */
@@ -70,22 +85,16 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
   try {
     const { capabilities } = device;
     say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}`);
-    const session = await openSession(platform, device, {
-      baseModel: parts.base,
-      ...(options.init_adapter === null ? { finetuning: finetuning(options) } : { initAdapter: options.init_adapter }),
-      seed: options.seed,
-      ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
-      ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
-      imageAttention: options.image_attention,
-      stop,
-    });
+    const { rows, fit, excess } = await planRun(context, parts.base, parts.rows, capabilities);
+    if (excess) throw await tooLarge(options, excess);
+    say(`Memory: ${bytesText(fit.plan.reservedPeakBytes)} by the plan. ${keptText(fit, options)}`);
+    const session = await openSession(platform, device, { ...sessionOptions(options, parts.base), stop });
     for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
-    const rows = await openRows(context, parts.rows, session);
     // The console's own table says it.
     if (!options.report_to.includes('console')) say(`${countOf(rows.train.length, 'row')}; ${countText(session.trainableCount)} values train.`);
     if (isStopped(context)) return;
     const evaluator = openEvaluator(context, rows);
-    const result = await train(session, rows.train, options, {
+    const result = await train(session, rows.train, { ...options, keptStages: fit.keptStages }, {
       tracker,
       stop,
       outputDir: out,

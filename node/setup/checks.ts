@@ -12,8 +12,6 @@ import type { HubSettings } from '../../src/hub/settings.ts';
 import { openSnapshot } from '../../src/hub/snapshot.ts';
 import { whoAmI } from '../../src/hub/upload.ts';
 import { readJsonObject } from '../../src/io/modelFolder.ts';
-import { modelFamily } from '../../src/models/families.ts';
-import { planTraining } from '../../src/models/lora.ts';
 import type { Options } from '../../src/options.ts';
 import { joinPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
@@ -22,11 +20,13 @@ import type { Terminal } from '../../src/track/console.ts';
 import { VIEWER } from '../../src/track/wandb/queries.ts';
 import { WandbClient } from '../../src/track/wandb/client.ts';
 import { wandbSettings } from '../../src/track/wandb/settings.ts';
+import { memoryTable } from '../../src/train/memoryText.ts';
 import { warnOnce } from '../tellOnce.ts';
-import { finetuning } from '../train/baseModel.ts';
+import { gpuMemory } from '../gpuMemory.ts';
+import { limitOf } from '../train/memory.ts';
 import type { Finding } from './finding.ts';
-import { estimateMemory, gpuMemory } from './memory.ts';
-import type { MemoryNeed } from './memory.ts';
+import { planSetup } from './plan.ts';
+import type { SetupPlan } from './plan.ts';
 
 const words = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -56,12 +56,13 @@ export async function checkGpu(platform: Platform): Promise<{ findings: Finding[
 
 export interface CheckedModel {
   findings: Finding[];
-  need?: MemoryNeed;
+  plan?: SetupPlan;
   /** Still to be fetched. */
   downloadBytes: number;
 }
 
-export async function checkModel(platform: Platform, hub: HubSettings, options: Options): Promise<CheckedModel> {
+/** @param device that the plan of memory is made for, where there is one */
+export async function checkModel(platform: Platform, hub: HubSettings, options: Options, device: Capabilities | undefined): Promise<CheckedModel> {
   const base = options.base_model_hf;
   if (base === null) {
     const fix = 'Give --base_model_hf, a folder or a hub id as google/medgemma-4b-it; memory and disk are then checked for it.';
@@ -71,16 +72,9 @@ export async function checkModel(platform: Platform, hub: HubSettings, options: 
     const { dir, downloadBytes, where } = (await platform.isDirectory(base)) ? { dir: base, downloadBytes: 0, where: 'a folder' } : await lookUp(platform, hub, base);
     const source = joinPath(dir, 'config.json');
     const config = await readJsonObject(platform, source, 'every model folder has one');
-    const description = modelFamily(String(config['model_type']), source).describe(config, source);
-    const plan = planTraining(description, finetuning(options));
-    const need = estimateMemory(description, plan, config, {
-      batch: options.per_device_train_batch_size,
-      maxPixels: options.max_pixels,
-      isCheckpointed: options.gradient_checkpointing,
-    });
-    const parameters = [...description.shapes.values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
-    const text = `${base}: ${String(config['model_type'])}, ${countText(parameters)} parameters, ${countText(need.trainedValues)} values train; ${where}`;
-    return { findings: [{ state: 'good', about: 'Model', text }], need, downloadBytes };
+    const plan = await planSetup(platform, { dir, config, isWhole: downloadBytes === 0 }, options, device);
+    const text = `${base}: ${String(config['model_type'])}, ${countText(plan.parameters)} parameters, ${countText(plan.trainedValues)} values train; ${where}`;
+    return { findings: [{ state: 'good', about: 'Model', text }], plan, downloadBytes };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { findings: [{ state: 'missing', about: 'Model', text: `${base} cannot be used`, fix: error.message }], downloadBytes: 0 };
@@ -129,28 +123,24 @@ async function lookUp(platform: Platform, hub: HubSettings, base: string): Promi
   return { dir: snapshot.dir, downloadBytes, where };
 }
 
-export async function checkMemory(need: MemoryNeed | undefined, device: Capabilities | undefined): Promise<Finding[]> {
-  if (need === undefined) return [];
-  const parts = `weights ${bytesText(need.weightBytes)} + training ${bytesText(need.trainedBytes)} + activations ${bytesText(need.activationBytes)}`;
-  const text = `about ${bytesText(need.totalBytes)} for ${need.assumption} (${parts})`;
-  const found: Finding[] = [];
+export async function checkMemory(plan: SetupPlan | undefined, options: Options, device: Capabilities | undefined): Promise<Finding[]> {
+  if (plan === undefined) return [];
+  const about = 'Memory';
+  const text = `${bytesText(plan.neededBytes)} by the plan for ${plan.assumption}:\n${memoryTable(plan.memory)}`;
+  const limit = await limitOf(options, device);
+  const there = Number.isFinite(limit.bytes) || device === undefined ? limit : ((await gpuMemory(device)) ?? limit);
+  if (!Number.isFinite(there.bytes)) return [{ state: 'good', about, text: `${text}\n  The system does not tell how much the GPU has.` }];
+  const state = plan.neededBytes > there.bytes ? 'missing' : plan.neededBytes > there.bytes * 0.85 ? 'warning' : 'good';
   const fix = 'Lower --per_device_train_batch_size (and raise --gradient_accumulation_steps), --max_pixels or --lora_r, leave --modules_to_save empty, or take a smaller model.';
-  const there = device === undefined ? undefined : await gpuMemory(device);
-  if (there === undefined) found.push({ state: 'good', about: 'Memory', text: `${text}; the system does not tell how much the GPU has` });
-  else {
-    const isTooMuch = need.totalBytes > there.bytes;
-    const isTight = need.totalBytes > there.bytes * 0.85;
-    const state = isTooMuch ? 'missing' : isTight ? 'warning' : 'good';
-    found.push({ state, about: 'Memory', text: `${text}; there are ${bytesText(there.bytes)} (${there.source})`, ...(state !== 'good' && { fix: `${bytesText(need.totalBytes)} of ${bytesText(there.bytes)} are needed. ${fix}` }) });
-  }
-  return found;
+  const found = `${bytesText(plan.neededBytes)} of ${bytesText(there.bytes)} are needed. ${fix}`;
+  return [{ state, about, text: `${text}\n  There are ${bytesText(there.bytes)} (${there.source}).`, ...(state !== 'good' && { fix: found }) }];
 }
 
-export async function checkDisk(platform: Platform, hub: HubSettings, options: Options, { need, downloadBytes }: CheckedModel): Promise<Finding[]> {
+export async function checkDisk(platform: Platform, hub: HubSettings, options: Options, { plan, downloadBytes }: CheckedModel): Promise<Finding[]> {
   const kept = options.save_total_limit > 0 ? options.save_total_limit : 10;
   // Values and both moments; the merged model in f32.
-  const checkpointBytes = (need?.trainedValues ?? 0) * 12 * (kept + 1);
-  const mergedBytes = need !== undefined && (options.merge_model || options.push_merged_model) ? need.weightBytes * 2 : 0;
+  const checkpointBytes = (plan?.trainedValues ?? 0) * 12 * (kept + 1);
+  const mergedBytes = plan !== undefined && (options.merge_model || options.push_merged_model) ? plan.parameters * 4 : 0;
   const places: [string, string | undefined, number][] = [
     ['the cache (HF_HOME)', hub.cacheDir, downloadBytes],
     ['--output_dir', options.output_dir, checkpointBytes + mergedBytes],

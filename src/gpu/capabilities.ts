@@ -81,3 +81,18 @@ export function capabilitiesOf(adapter: GPUAdapter, features: readonly GPUFeatur
 export function subgroupSizeOf({ subgroups }: Capabilities): number | undefined {
   return subgroups && subgroups.min === subgroups.max && subgroups.min > 0 ? subgroups.min : undefined;
 }
+
+/** A GPU of a common kind, for plans where there is none. */
+export const COMMON_GPU: Capabilities = {
+  vendor: '',
+  architecture: '',
+  description: 'a GPU of a common kind',
+  kind: 'hardware',
+  f16: true,
+  subgroups: { min: 32, max: 32 },
+  subgroupMatrices: [],
+  timestamps: false,
+  maxBindingBytes: 2 ** 31 - 256,
+  maxBufferBytes: 2 ** 31,
+  workgroupMemoryBytes: 32768,
+};

@@ -57,9 +57,12 @@ export class Pool {
     this.maxBufferBytes = maxBufferBytes;
   }
 
-  /** A buffer of at least `bytes`; its old content is undefined, so a kernel must write every element it or a later one reads. */
-  acquire(bytes: number, label: string): BufferView {
-    const wanted = sizeClass(bytes);
+  /**
+   * A buffer of at least `bytes`; its old content is undefined, so a kernel must write every element it or a later one reads.
+   * @param isLasting it is held as long as the model is: its size is not rounded up for reuse
+   */
+  acquire(bytes: number, label: string, isLasting = false): BufferView {
+    const wanted = isLasting ? Math.ceil(Math.max(bytes, 256) / 256) * 256 : sizeClass(bytes);
     let found = -1;
     for (let at = 0; at < this.free.length; at++) {
       const buffer = this.free[at]!;

@@ -97,7 +97,7 @@ function checkStored(folder: ModelFolder, name: string, shape: Shape): void {
 async function loadFrozen(device: Device, folder: ModelFolder, name: string, shape: Shape): Promise<Tensor> {
   const { dtype, bytes } = folder.info(name);
   if (shape.length === 1) {
-    const vector = new Tensor(shape, 'f32', device.pool.acquire(shape[0]! * 4, 'weights'));
+    const vector = new Tensor(shape, 'f32', device.pool.acquire(shape[0]! * 4, 'weights', true));
     await device.fill(vector.view, vector.bytes, vector.bytes, async () => toFloat32(await folder.readRaw(name), dtype as 'F32' | 'F16' | 'BF16', name));
     return vector;
   }
@@ -120,7 +120,7 @@ export function allocateRows(device: Device, rows: number, rowBytes: number, lab
   const parts: TensorPart[] = [];
   for (let rowStart = 0; rowStart < rows; rowStart += perPart) {
     const held = Math.min(perPart, rows - rowStart);
-    parts.push({ view: device.pool.acquire(held * rowBytes, label), rowStart, rows: held });
+    parts.push({ view: device.pool.acquire(held * rowBytes, label, true), rowStart, rows: held });
   }
   return parts;
 }

@@ -91,6 +91,16 @@ export const trainingOptions = {
     help: 'Keep only the input of each block and run the block again in the backward pass, the normal way here; false keeps more and computes less. (medvision_bm: false.)',
   },
 
+  gpu_memory_limit: {
+    group: 'Batches and memory', type: 'number', default: null, above: 0,
+    help: 'GiB of GPU memory that the run may take. Blocks are kept instead of being run again as far as they fit; a run that cannot fit is refused before anything is ' +
+      'loaded. Unset: WebGPU does not tell how much there is, and nothing is kept; with a software GPU half of the free memory is used.',
+  },
+  dry_run: {
+    group: 'Batches and memory', type: 'boolean', default: false,
+    help: 'Tell how much memory the run takes, by label, and end: nothing is loaded, computed or written, and no GPU is needed.',
+  },
+
   output_dir: {
     group: 'Output', type: 'string', default: 'outputs/{run_name}', place: 'path', aliases: ['lora_checkpoint_dir'],
     help: 'Folder for the adapter, its checkpoint-N folders, and the log; {run_name} is filled in.',

@@ -64,31 +64,36 @@ export function logCapacity(loggingSteps: number): number {
   return Math.max(1024, loggingSteps);
 }
 
+/** A plan that fits, and how many stages of how many keep their tapes in it. */
+export interface Fit {
+  plan: MemoryPlan;
+  keptStages: number;
+  stages: number;
+}
+
 /**
- * The most stages whose tapes may be kept so that the plan stays within `limit` bytes, and the plan for them; undefined where it does not fit even with none.
- * @param bytesOf what is compared with the limit
+ * The plan with as many stages kept as `room` bytes allow. It may exceed it with none kept: that is for the caller to see.
+ * @param bytesOf what is compared with the room
  */
-export async function fitMemory(
-  session: PlannedModel,
-  run: PlannedRun,
-  limit: number,
-  bytesOf: (plan: MemoryPlan) => number,
-): Promise<{ keptStages: number; plan: MemoryPlan } | undefined> {
-  const planFor = (keptStages: number): Promise<MemoryPlan> => {
-    session.device.trim(); // what one plan leaves for reuse is nothing to the next
-    return planMemory(session, { ...run, settings: { ...run.settings, keptStages } });
+export async function fitMemory(model: PlannedModel, run: PlannedRun, room: number, bytesOf: (plan: MemoryPlan) => number): Promise<Fit> {
+  const stages = countStages(model, run.examples);
+  const planFor = (keptStages: number, { evaluation, ...training }: PlannedRun): Promise<MemoryPlan> => {
+    model.device.trim(); // what one plan leaves for reuse is nothing to the next
+    return planMemory(model, { ...training, settings: { ...run.settings, keptStages }, ...(evaluation && { evaluation }) });
   };
-  let best = { keptStages: 0, plan: await planFor(0) };
-  if (bytesOf(best.plan) > limit) return undefined;
-  if (!run.settings.gradient_checkpointing) return best;
-  let tooMany = countStages(session, run.examples) + 1;
-  while (tooMany - best.keptStages > 1) {
-    const keptStages = (tooMany + best.keptStages) >> 1;
-    const plan = await planFor(keptStages);
-    if (bytesOf(plan) <= limit) best = { keptStages, plan };
-    else tooMany = keptStages;
+  let keptStages = 0;
+  if (run.settings.gradient_checkpointing) {
+    const { evaluation: _, ...training } = run;
+    let tooMany = stages + 1;
+    while (tooMany - keptStages > 1) {
+      const middle = (tooMany + keptStages) >> 1;
+      if (bytesOf(await planFor(middle, training)) <= room) keptStages = middle;
+      else tooMany = middle;
+    }
   }
-  return best;
+  let plan = await planFor(keptStages, run);
+  while (keptStages > 0 && bytesOf(plan) > room) plan = await planFor(--keptStages, run); // what an evaluation leaves for reuse may fit training badly
+  return { plan, keptStages, stages };
 }
 
 function countStages({ device, model }: PlannedModel, examples: readonly Example[]): number {

@@ -78,7 +78,7 @@ export class ParameterArena {
     const { pieces, arenas } = layOut(specs, device.maxBindingBytes);
     this.arenas = arenas.map(({ decay, bytes }) => {
       const range = (name: string): BufferView => {
-        const view = device.pool.acquire(bytes, name);
+        const view = device.pool.acquire(bytes, name, true);
         device.clear(view);
         return view;
       };

@@ -132,6 +132,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
   const checkpoint = around.resume?.checkpoint;
   const firstStep = checkpoint?.step ?? 0;
   const identity = outputDir === undefined && !checkpoint ? undefined : await runIdentity(session, source, settings, around.facts ?? {});
+  const { keptStages: _, ...facts } = settings;
   const notes: string[] = [];
   const leftOut = around.leftOut && { rows_left_out: around.leftOut.rows };
   if (checkpoint && identity) {
@@ -222,7 +223,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
       totalSteps: plan.totalSteps,
       firstStep,
       facts: { rows: source.length, ...leftOut, trainable: session.trainableCount, steps: plan.totalSteps },
-      config: { ...settings },
+      config: facts,
       ...(around.resume && { resumed: { state: checkpoint?.run.trackers ?? {}, history: state.log_history.map((row) => ({ ...row }) as Row) } }),
     });
     isStarted = true;

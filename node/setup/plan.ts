@@ -1,0 +1,76 @@
+/** The memory of the run that is asked about, planned from the model's configuration: neither weights nor rows need be here yet. */
+import { COMMON_GPU } from '../../src/gpu/capabilities.ts';
+import type { Capabilities } from '../../src/gpu/capabilities.ts';
+import { Device } from '../../src/gpu/device.ts';
+import { describedFolder } from '../../src/io/describedFolder.ts';
+import { openModelFolder } from '../../src/io/modelFolder.ts';
+import { elementCount } from '../../src/io/safetensors.ts';
+import { modelFamily } from '../../src/models/families.ts';
+import { withHeadOf } from '../../src/models/head.ts';
+import type { Options } from '../../src/options.ts';
+import { joinPath } from '../../src/platform.ts';
+import type { Platform } from '../../src/platform.ts';
+import { fitMemory } from '../../src/train/memoryPlan.ts';
+import type { MemoryPlan } from '../../src/train/memoryPlan.ts';
+import { neededBytes } from '../../src/train/memoryText.ts';
+import { openModel } from '../../src/train/session.ts';
+import { finetuning } from '../train/baseModel.ts';
+import { limitOf } from '../train/memory.ts';
+
+export interface SetupPlan {
+  memory: MemoryPlan;
+  neededBytes: number;
+  /** All values of the model, and those that train. */
+  parameters: number;
+  trainedValues: number;
+  /** What the plan is for, in words. */
+  assumption: string;
+}
+
+/** A row of MedVision: a slice, the text around it, and the answer. */
+const ROW = { height: 512, width: 512, textTokens: 350, learnt: 40 };
+
+/**
+ * @param isWhole all files of the model are here
+ * @throws UserError for a model that cannot be used
+ */
+export async function planSetup(
+  platform: Platform,
+  { dir, config, isWhole }: { dir: string; config: Readonly<Record<string, unknown>>; isWhole: boolean },
+  options: Options,
+  capabilities: Capabilities = COMMON_GPU,
+): Promise<SetupPlan> {
+  const source = joinPath(dir, 'config.json');
+  const described = modelFamily(String(config['model_type']), source).describe(config, source, { imageAttention: options.image_attention });
+  const hasWeights = isWhole && (await platform.listDir(dir)).some((name) => name.endsWith('.safetensors'));
+  const folder = hasWeights ? await openModelFolder(platform, dir) : describedFolder(dir, config, described.shapes);
+  try {
+    const description = hasWeights ? await withHeadOf(folder, described) : described;
+    const device = Device.dry(capabilities);
+    const model = await openModel(device, folder, description, { finetuning: finetuning(options) });
+    const row = description.sample({
+      ...ROW,
+      ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+      ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
+    });
+    const batch = options.per_device_train_batch_size;
+    const run = {
+      examples: Array.from({ length: batch }, () => row),
+      settings: { gradient_checkpointing: options.gradient_checkpointing },
+      loggingSteps: options.logging_steps,
+    };
+    const bytesOf = (plan: MemoryPlan): number => neededBytes(plan, capabilities.kind === 'software');
+    const { room } = await limitOf(options, capabilities);
+    const { plan } = await fitMemory({ device, ...model }, run, room, bytesOf);
+    const count = (shapes: Iterable<readonly number[]>): number => [...shapes].reduce((sum, shape) => sum + elementCount(shape), 0);
+    return {
+      memory: plan,
+      neededBytes: bytesOf(plan),
+      parameters: count(description.shapes.values()),
+      trainedValues: count(model.plan.trained.values()),
+      assumption: `${batch} ${batch === 1 ? 'row' : 'rows'} of a ${ROW.width}×${ROW.height} slice and ${ROW.textTokens} tokens at a time`,
+    };
+  } finally {
+    await folder.close();
+  }
+}

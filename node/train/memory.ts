@@ -1,0 +1,124 @@
+/**
+ * The memory of a run before anything of it is loaded: planned on a dry device with the longest rows there are, held against what the run may take, and used to
+ * decide how many blocks are kept. What is too much is refused with the options that bring it under.
+ */
+import { COMMON_GPU } from '../../src/gpu/capabilities.ts';
+import type { Capabilities } from '../../src/gpu/capabilities.ts';
+import { Device } from '../../src/gpu/device.ts';
+import type { Example } from '../../src/data/example.ts';
+import type { Options } from '../../src/options.ts';
+import { fitMemory, planMemory } from '../../src/train/memoryPlan.ts';
+import type { Fit, MemoryPlan, PlannedRun } from '../../src/train/memoryPlan.ts';
+import { memoryTable, neededBytes } from '../../src/train/memoryText.ts';
+import type { MeasuredSource } from '../../src/train/rowOrder.ts';
+import { openSession } from '../../src/train/session.ts';
+import type { Session, SessionOptions } from '../../src/train/session.ts';
+import { gpuMemory } from '../gpuMemory.ts';
+import { finetuning } from './baseModel.ts';
+import type { RunContext } from './context.ts';
+import { tooLarge } from './tooLarge.ts';
+import type { Excess } from './tooLarge.ts';
+import { openRows } from './rows.ts';
+import type { FoundRows, OpenRows } from './rows.ts';
+
+export function sessionOptions(options: Options, base: string): SessionOptions {
+  return {
+    baseModel: base,
+    ...(options.init_adapter === null ? { finetuning: finetuning(options) } : { initAdapter: options.init_adapter }),
+    seed: options.seed,
+    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
+    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+    imageAttention: options.image_attention,
+  };
+}
+
+/** The run's rows, opened, and its memory. */
+export interface PlannedRows {
+  rows: OpenRows;
+  fit: Fit;
+  /** Where it is more than the run may take. */
+  excess?: Excess;
+}
+
+export async function planRun(context: RunContext, base: string, found: FoundRows, capabilities: Capabilities): Promise<PlannedRows> {
+  const { platform, options, stop } = context;
+  const session = await openSession(platform, Device.dry(capabilities), { ...sessionOptions(options, base), stop });
+  const rows = await openRows(context, found, session);
+  try {
+    const run = await largestBatches(rows, options, session);
+    const bytesOf = (plan: MemoryPlan): number => neededBytes(plan, capabilities.kind === 'software');
+    const { room, ...limit } = await limitOf(options, capabilities);
+    const fit = await fitMemory(session, run, room, bytesOf);
+    const needed = bytesOf(fit.plan);
+    if (needed <= limit.bytes) return { rows, fit };
+    const bytesWith = async (changed: Options): Promise<number> => {
+      const other = await openSession(platform, Device.dry(capabilities), { ...sessionOptions(changed, base), stop });
+      const examples = run.examples.slice(0, changed.per_device_train_batch_size);
+      return bytesOf(await planMemory(other, { ...run, examples, settings: changed }));
+    };
+    return { rows, fit, excess: { needed, ...limit, bytesWith } };
+  } catch (error) {
+    await rows.close();
+    throw error;
+  }
+}
+
+/**
+ * `--dry_run`: the plan as a table. `capabilities` of the GPU that is there, if one is.
+ * @throws UserError where the run does not fit into what it may take
+ */
+export async function tellPlan(context: RunContext, base: string, found: FoundRows, capabilities: Capabilities = COMMON_GPU): Promise<void> {
+  const { rows, fit, excess } = await planRun(context, base, found, capabilities);
+  await rows.close();
+  const size = Math.min(context.options.per_device_train_batch_size, rows.train.length);
+  context.terminal.write(
+    `Memory that the run takes on ${capabilities.description}, with ${size === 1 ? 'the longest row' : `the ${size} longest rows`} as a micro-batch:\n` +
+      `${memoryTable(fit.plan)}\n${keptText(fit, context.options)}\n`,
+  );
+  if (excess) throw await tooLarge(context.options, excess);
+}
+
+export function keptText({ keptStages, stages }: Fit, options: Options): string {
+  if (!options.gradient_checkpointing) return `All ${stages} stages of the model are kept for the backward pass.`;
+  if (keptStages === 0) return `All ${stages} stages of the model are run again in the backward pass.`;
+  return `${keptStages} of the ${stages} stages of the model are kept for the backward pass, as there is room; the others are run again.`;
+}
+
+/** `room`: what kept stages may fill. Infinite `bytes` where nobody knows how much there is. */
+export async function limitOf({ gpu_memory_limit: limit }: Options, capabilities?: Capabilities): Promise<{ bytes: number; room: number; source: string }> {
+  if (limit !== null) return { bytes: limit * 2 ** 30, room: limit * 2 ** 30, source: '--gpu_memory_limit' };
+  const free = capabilities?.kind === 'software' ? await gpuMemory(capabilities) : undefined;
+  // The machine needs some of its memory for other things; running stages again only costs time.
+  return free ? { bytes: free.bytes, room: free.bytes / 2, source: free.source } : { bytes: Infinity, room: 0, source: '' };
+}
+
+async function largestBatches({ train, validation }: OpenRows, options: Options, { processor }: Session): Promise<PlannedRun> {
+  const isAnswered = options.eval_generate > 0 && processor.endOfTurnIds.length > 0;
+  const asked = validation?.ask && isAnswered ? { ...validation, get: validation.ask } : undefined;
+  const size = options.per_device_eval_batch_size;
+  return {
+    examples: await longest(train, options.per_device_train_batch_size),
+    settings: { gradient_checkpointing: options.gradient_checkpointing },
+    loggingSteps: options.logging_steps,
+    ...(validation && options.eval_strategy !== 'no' && {
+      evaluation: {
+        examples: await longest(validation, size),
+        prompts: asked ? await longest(asked, size) : [],
+        maxNewTokens: options.eval_max_new_tokens,
+      },
+    }),
+  };
+}
+
+/** Rows looked at for each that is taken: their lengths are rough before they are made. */
+const CANDIDATES = 2;
+
+/** The `count` longest rows, by tokens and pixels. */
+async function longest(source: MeasuredSource, count: number): Promise<Example[]> {
+  const lengths = await source.lengths?.();
+  const order = Array.from({ length: source.length }, (_, index) => index);
+  if (lengths) order.sort((a, b) => lengths[b]! - lengths[a]! || a - b);
+  const examples = await Promise.all(order.slice(0, count * CANDIDATES).map((index) => source.get(index)));
+  const weight = ({ inputIds, pixelValues }: Example): number => inputIds.length + pixelValues.length / 1024;
+  return examples.sort((a, b) => weight(b) - weight(a)).slice(0, count);
+}
