@@ -24,7 +24,7 @@ fn sum4(a: vec4f) -> f32 { return (a.x + a.y) + (a.z + a.w); }
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let tiles = (p.queries + TM - 1u) / TM;
-  let id = wid.x + wid.y * groups.x;
+  let id = p.first_group + wid.x + wid.y * groups.x;
   if (id >= tiles * p.heads) { return; }
   // Under a causal mask the last tiles see the most keys: they start first.
   let first = (tiles - 1u - id / p.heads) * TM;

@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
   let tiles = (p.queries + QUERIES - 1u) / QUERIES;
   let blocks = select(p.blocks, BLOCKS, UNROLL);
   let slices = select(p.slices, SLICE, UNROLL);
-  let id = wid.x + wid.y * groups.x;
+  let id = p.first_group + wid.x + wid.y * groups.x;
   if (id >= tiles * p.heads) { return; }
   // Under a causal mask the last tiles see the most keys: they start first.
   let first = (tiles - 1u - id / p.heads) * QUERIES;

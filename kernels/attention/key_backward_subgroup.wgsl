@@ -28,7 +28,7 @@ fn dy_rows(query: u32, end: u32, head: u32, d: u32) -> mat4x4f {
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let tiles = (p.keys + TM - 1u) / TM;
-  let id = wid.x + wid.y * groups.x;
+  let id = p.first_group + wid.x + wid.y * groups.x;
   if (id >= tiles * p.kv_heads) { return; }
   let first = (id / p.kv_heads) * TM;
   let kv_head = id % p.kv_heads;

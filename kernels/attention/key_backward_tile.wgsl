@@ -45,7 +45,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
   let tiles = (p.keys + KEYS - 1u) / KEYS;
   let blocks = select(p.blocks, BLOCKS, UNROLL);
   let slices = select(p.slices, SLICE, UNROLL);
-  let id = wid.x + wid.y * groups.x;
+  let id = p.first_group + wid.x + wid.y * groups.x;
   if (id >= tiles * p.kv_heads) { return; }
   let first = (id / p.kv_heads) * KEYS;
   let kv_head = id % p.kv_heads;

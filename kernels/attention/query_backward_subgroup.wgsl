@@ -11,7 +11,7 @@ alias Cell = vec4<f32>;
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let tiles = (p.queries + TM - 1u) / TM;
-  let id = wid.x + wid.y * groups.x;
+  let id = p.first_group + wid.x + wid.y * groups.x;
   if (id >= tiles * p.heads) { return; }
   let first = (tiles - 1u - id / p.heads) * TM;
   let head = id % p.heads;

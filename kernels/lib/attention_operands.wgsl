@@ -1,5 +1,5 @@
 // Operands of attention, whichever way the sums are made. `Cell` is the kernel's.
-struct Params { blocks: u32, slices: u32, queries: u32, heads: u32, kv_heads: u32, scale: f32 }
+struct Params { first_group: u32, blocks: u32, slices: u32, queries: u32, heads: u32, kv_heads: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<Cell>;
 @group(0) @binding(2) var<storage, read> k: array<Cell>;

@@ -1,6 +1,6 @@
 // Operands and result of y = scale · ((a · a_scale) w + low_a low_w), whichever way the sums are made: see matmul/nn_tile.wgsl.
 struct Params {
-  m: u32, n: u32, k: u32, chunk: u32, a_stride: u32, column: u32, depth: u32,
+  m: u32, n: u32, k: u32, chunk: u32, a_stride: u32, column: u32, depth: u32, first_group: u32,
   rank: u32, a_scale_offset: f32, scale: f32, accumulate: u32, seed: u32, stream: u32, step: u32, rate: f32,
 }
 @group(0) @binding(0) var<uniform> p: Params;

@@ -1,6 +1,6 @@
 // Operands and result of y = scale · (a wᵀ · column_scale + low_a low_wᵀ + bias), whichever way the sums are made: see matmul/nt_tile.wgsl.
 struct Params {
-  m: u32, n: u32, k: u32, chunk: u32, y_stride: u32, column: u32, depth: u32,
+  m: u32, n: u32, k: u32, chunk: u32, y_stride: u32, column: u32, depth: u32, first_group: u32,
   rank: u32, has_bias: u32, has_column_scale: u32, column_scale_offset: f32, scale: f32, accumulate: u32,
   seed: u32, stream: u32, step: u32, rate: f32,
 }

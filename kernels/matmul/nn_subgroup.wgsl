@@ -20,7 +20,7 @@ fn mask_sums(m0: u32, n: u32) {
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   open_w();
   let m0 = wid.x * TM;
-  let n = (wid.y * SUBGROUP + lane) * 4u;
+  let n = ((p.first_group + wid.y) * SUBGROUP + lane) * 4u;
   if (MASK != 0u) { mask_key = counter_key(p.seed, p.stream, p.step); }
   let begin = wid.z * p.chunk;
   // One loop for both sums (half the code to compile): first the low-rank one, which may have to be masked alone.

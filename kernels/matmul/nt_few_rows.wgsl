@@ -14,7 +14,7 @@ alias W_UNIT = f32;
 // check: ROWS=4 WIDE=true
 
 struct Params {
-  m: u32, n: u32, k: u32, y_stride: u32, column: u32,
+  m: u32, n: u32, k: u32, y_stride: u32, column: u32, first_group: u32,
   rank: u32, has_bias: u32, has_column_scale: u32, column_scale_offset: f32, scale: f32, accumulate: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -35,7 +35,7 @@ fn w_four(n: u32, k: u32) -> vec4f { return in_row(four_of_w(n * p.k + k), k); }
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   open_w();
-  let n0 = (wid.x + wid.y * groups.x) * OUTPUTS;
+  let n0 = (p.first_group + wid.x + wid.y * groups.x) * OUTPUTS;
   if (n0 >= p.n) { return; }
   var sums: array<f32, OUTPUTS * ROWS>;
   for (var k = lane * 4u; k < p.k; k += WG * 4u) {

@@ -32,7 +32,7 @@ fn scale_columns(n0: u32, lane: u32) {
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   open_w();
   let m0 = wid.x * BM;
-  let n0 = wid.y * BN;
+  let n0 = (p.first_group + wid.y) * BN;
   if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }
   let begin = wid.z * p.chunk;
   // One loop for both sums (half the code to compile): first the long one, then the low-rank one.

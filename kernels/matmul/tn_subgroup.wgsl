@@ -22,7 +22,7 @@ fn a_one(t: u32, m: u32) -> f32 {
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let m0 = wid.x * TM;
-  let n = (wid.y * SUBGROUP + lane) * 4u;
+  let n = ((p.first_group + wid.y) * SUBGROUP + lane) * 4u;
   if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }
   let end = min(p.t, (wid.z + 1u) * p.chunk);
   for (var t = wid.z * p.chunk; t < end; t += 4u) {

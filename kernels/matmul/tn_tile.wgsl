@@ -29,7 +29,7 @@ fn a_four(t: u32, m: u32) -> vec4f {
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let m0 = wid.x * BM;
-  let n0 = wid.y * BN;
+  let n0 = (p.first_group + wid.y) * BN;
   if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }
   let end = min(p.t, (wid.z + 1u) * p.chunk);
   for (var k0 = wid.z * p.chunk; k0 < end; k0 += BK) {

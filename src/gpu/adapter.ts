@@ -11,6 +11,8 @@ export interface DeviceOptions {
   without?: readonly OptionalFeature[];
   /** Time every kernel with timestamp queries. */
   profile?: boolean;
+  /** Milliseconds of GPU time that a submit may take, default 100 (pacing.ts); 0: any. */
+  submitMs?: number;
 }
 
 /** The adapter's device with its features on and its limits raised. Throws a UserError where there is no adapter. */

@@ -8,9 +8,11 @@ import type { DeviceOptions } from './adapter.ts';
 import type { Capabilities } from './capabilities.ts';
 import { dryGpu } from './dryGpu.ts';
 import { BUFFER_USAGE } from './flags.ts';
-import { compileKernel, kernelLabel, SLOT_BYTES } from './kernel.ts';
+import { compileKernel, kernelLabel } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import type { Specialisation } from './kernelSource.ts';
+import { Pacing, SUBMIT_MS } from './pacing.ts';
+import { ParamRing } from './paramRing.ts';
 import { Pool } from './pool.ts';
 import type { BufferView, GpuBuffer } from './pool.ts';
 import { Profiler } from './profiler.ts';
@@ -29,7 +31,6 @@ export interface DeviceCounters {
   bindGroupsCreated: number;
 }
 
-const RING_SLOTS = 8192;
 const MAX_GROUPS = 65535;
 const MAX_BIND_GROUPS = 65536;
 /** Bytes handed to the queue between two waits: uploads lie in memory twice until it has run. */
@@ -43,16 +44,14 @@ export class Device {
   readonly maxBindingBytes: number;
   readonly pool: Pool;
   readonly profiler: Profiler;
+  readonly pacing: Pacing;
   readonly counters: DeviceCounters = { submits: 0, dispatches: 0, buffersCreated: 0, bindGroupsCreated: 0 };
 
   private nextId = 1;
   private readonly kernels = new Map<string, Kernel>();
   private readonly bindGroups = new Map<string, GPUBindGroup>();
   private readonly readback: Readback;
-  private readonly ring: GPUBuffer;
-  private readonly ringData = new ArrayBuffer(SLOT_BYTES * RING_SLOTS);
-  private readonly ringView = new DataView(this.ringData);
-  private ringUsed = 0;
+  private readonly ring: ParamRing;
   private uploaded = 0;
   private encoder: GPUCommandEncoder | undefined;
   private pass: GPUComputePassEncoder | undefined;
@@ -65,7 +64,7 @@ export class Device {
   private readonly checks = new Set<Promise<void>>();
   private destroyed = false;
 
-  private constructor(gpu: GPUDevice, capabilities: Capabilities, { profile = false, isDry = false }) {
+  private constructor(gpu: GPUDevice, capabilities: Capabilities, { profile = false, submitMs = SUBMIT_MS, isDry = false }: DeviceOptions & { isDry?: boolean }) {
     this.gpu = gpu;
     this.isDry = isDry;
     this.capabilities = capabilities;
@@ -73,9 +72,10 @@ export class Device {
     this.pool = new Pool((bytes) => this.createBuffer(bytes), capabilities.maxBufferBytes);
     this.readback = new Readback(this.pool, (descriptor) => this.makeBuffer(descriptor));
     this.profiler = new Profiler(gpu, profile && capabilities.timestamps);
-    this.ring = gpu.createBuffer({ size: SLOT_BYTES * RING_SLOTS, usage: BUFFER_USAGE.UNIFORM | BUFFER_USAGE.COPY_DST, label: 'params' });
-    this.pool.reserve(SLOT_BYTES * RING_SLOTS);
-    this.pool.count('kernel parameters', SLOT_BYTES * RING_SLOTS);
+    this.pacing = new Pacing(submitMs, capabilities.kind);
+    this.ring = new ParamRing(gpu);
+    this.pool.reserve(this.ring.buffer.size);
+    this.pool.count('kernel parameters', this.ring.buffer.size);
     void gpu.lost.then((info) => {
       if (this.destroyed) return;
       this.hasGone = true;
@@ -96,7 +96,7 @@ export class Device {
 
   /** A device that makes nothing: the same pool and the same steps as on an adapter of this kind, without one, and zeros in whatever is read. */
   static dry(capabilities: Capabilities): Device {
-    return new Device(dryGpu(), capabilities, { isDry: true });
+    return new Device(dryGpu(), capabilities, { isDry: true, submitMs: 0 });
   }
 
   /** The compiled kernel `kernels/<name>.wgsl` with this specialisation; compiled once per device. */
@@ -118,25 +118,16 @@ export class Device {
   /**
    * Adds one dispatch to the command stream. `bindings` names every storage array of the kernel, `params` every field of its Params.
    * `groups` may exceed the limit of one dimension: x is folded into y, and the kernel takes `wid.x + wid.y * groupsX` where the
-   * excess is cut by its own bounds check.
+   * excess is cut by its own bounds check. Where a kernel has `p.first_group`, which is set here, a dispatch too long for a submit is made in several.
+   * @param operations floating-point operations, where they are what takes time and not the workgroups
    */
   dispatch(
     kernel: Kernel,
     bindings: Readonly<Record<string, Tensor | BufferView>>,
     params: Readonly<Record<string, number>>,
     groups: number | readonly [number, number?, number?],
+    operations = 0,
   ): void {
-    if (this.ringUsed === RING_SLOTS) this.flush();
-    const slot = this.ringUsed++ * SLOT_BYTES;
-    let at = slot;
-    for (const field of kernel.interface.params) {
-      const value = params[field.name];
-      if (value === undefined) throw new Error(`kernel '${kernel.label}': parameter '${field.name}' is not set`);
-      if (field.type === 'f32') this.ringView.setFloat32(at, value, true);
-      else if (field.type === 'u32') this.ringView.setUint32(at, value, true);
-      else this.ringView.setInt32(at, value, true);
-      at += 4;
-    }
     const [x, y = 1, z = 1] = typeof groups === 'number' ? foldGroups(groups) : groups;
     if (x > MAX_GROUPS || y > MAX_GROUPS || z > MAX_GROUPS) {
       throw new UserError(
@@ -146,10 +137,36 @@ export class Device {
     }
     if (x * y * z === 0) return;
     const group = this.bindGroup(kernel, bindings);
+    const { pacing } = this;
+    const assumedMs = pacing.assume(x * y * z, operations);
+    const count = typeof groups === 'number' ? groups : y;
+    const pieces = kernel.interface.isDivisible ? pacing.pieces(kernel.id, assumedMs, count, MAX_GROUPS) : 1;
+    if (pieces === 1) {
+      this.encode(kernel, group, params, 0, [x, y, z], assumedMs);
+      return;
+    }
+    const most = Math.ceil(count / pieces);
+    for (let first = 0; first < count; first += most) {
+      const own = Math.min(most, count - first);
+      this.encode(kernel, group, params, first, typeof groups === 'number' ? [own, 1, 1] : [x, own, z], (assumedMs * own) / count);
+    }
+  }
+
+  private encode(
+    kernel: Kernel,
+    group: GPUBindGroup,
+    params: Readonly<Record<string, number>>,
+    first: number,
+    groups: readonly [number, number, number],
+    assumedMs: number,
+  ): void {
+    if (this.ring.isFull || this.pacing.isFull(kernel.id, assumedMs)) this.flush();
+    this.pacing.add(kernel.id, assumedMs);
+    const slot = this.ring.put(kernel.label, kernel.interface.params, params, first);
     const pass = this.profiler.enabled ? this.timedPass(kernel.label) : this.openPass();
     pass.setPipeline(kernel.pipeline);
     pass.setBindGroup(0, group, [slot]);
-    pass.dispatchWorkgroups(x, y, z);
+    pass.dispatchWorkgroups(...groups);
     if (this.profiler.enabled) {
       pass.end();
       this.pass = undefined;
@@ -210,11 +227,11 @@ export class Device {
     if (!this.encoder) return;
     this.endPass();
     this.profiler.resolve(this.encoder);
-    this.gpu.queue.writeBuffer(this.ring, 0, this.ringData, 0, this.ringUsed * SLOT_BYTES);
+    this.ring.upload();
     this.gpu.queue.submit([this.encoder.finish()]);
+    this.pacing.submitted(() => this.gpu.queue.onSubmittedWorkDone());
     this.counters.submits++;
     this.encoder = undefined;
-    this.ringUsed = 0;
   }
 
   /** Copies a range back. Waits for the GPU; throws what went wrong on the way. */
@@ -264,7 +281,8 @@ export class Device {
   async recover(): Promise<boolean> {
     if (this.isOutOfMemory && !this.hasGone) {
       this.encoder = this.pass = undefined;
-      this.ringUsed = 0;
+      this.ring.drop();
+      this.pacing.drop();
       await this.gpu.queue.onSubmittedWorkDone(); // what still follows from the error is heard of before
       await Promise.all([...this.checks]);
       this.isOutOfMemory = false;
@@ -331,7 +349,7 @@ export class Device {
       layout: kernel.layout,
       label: kernel.label,
       entries: [
-        { binding: 0, resource: { buffer: this.ring, size: kernel.paramBytes } },
+        { binding: 0, resource: { buffer: this.ring.buffer, size: kernel.paramBytes } },
         ...views.map((view, at) => ({
           binding: kernel.interface.storage[at]!.index,
           resource: { buffer: view.buffer.handle, offset: view.offset, size: Math.ceil(view.bytes / 4) * 4 },

@@ -28,6 +28,8 @@ export interface StorageBinding {
 export interface KernelInterface {
   params: ParamField[];
   storage: StorageBinding[];
+  /** It adds `p.first_group` to its workgroup's number (to y, where it is dispatched over x, y and z), so that a dispatch may be made in several. */
+  isDivisible: boolean;
 }
 
 const SPECIALISED_LINE = /^(const\s+(\w+)\s*:\s*(u32|i32|f32|bool)\s*=\s*|alias\s+(\w+)\s*=\s*)([^;]+);/;
@@ -113,7 +115,7 @@ export function parseInterface(name: string, source: string): KernelInterface {
     storage.push({ index: Number(match[1]), writable: match[2] === 'read_write', name: match[3]! });
   }
   if (params.length === 0) throw new Error(`kernel '${name}': no struct Params`);
-  return { params, storage };
+  return { params, storage, isDivisible: /\bp\.first_group\b/.test(source.replace(/\/\/.*$/gm, '')) };
 }
 
 /** WGSL with line numbers, for messages about a compile error. */

@@ -6,7 +6,7 @@ import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import type { AttentionRanges } from '../ops/attention.ts';
-import { decodeRanges } from '../ops/attentionRanges.ts';
+import { countPairs, decodeRanges } from '../ops/attentionRanges.ts';
 import type { CachedSequence } from '../ops/attentionRanges.ts';
 import { cellGroups, cellsOf } from '../ops/cells.ts';
 import type { Tape } from '../ops/tape.ts';
@@ -64,6 +64,7 @@ export class KeyValueCache {
     return {
       queryRanges: this.device.upload(table, [table.length / 2, 2], 'batch'),
       keyRanges: this.device.upload(new Uint32Array(2), [1, 2], 'batch'), // for the backward pass, which there is none of
+      pairs: countPairs(table),
       isApart: fresh.length > 1 && fresh.every((sequence) => sequence.fresh === 1),
     };
   }

@@ -71,6 +71,7 @@ export class StageChain {
         } else this.device.pool.release(current.view);
       }
       if (this.options.tap) await this.options.tap(stage.name, y);
+      await this.device.pacing.turn();
       current = y;
     }
     if (this.saved.at(-1)?.kept) {
@@ -84,7 +85,7 @@ export class StageChain {
   }
 
   /** Adds the gradients of all trainable parameters for `dy`, the gradient of `run`'s result; takes over `dy`. */
-  backward(dy: Tensor): void {
+  async backward(dy: Tensor): Promise<void> {
     let gradient = dy;
     // A kept tape frees its output by the id of its buffer, so that one may not be anyone else's before the tape is done: the input of a
     // stage, which is the output of the stage before, outlives that stage's backward.
@@ -111,6 +112,7 @@ export class StageChain {
         break;
       }
       gradient = dx;
+      await this.device.pacing.turn();
     }
     releaseOutlived();
   }

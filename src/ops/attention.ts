@@ -5,7 +5,7 @@
 import type { Device } from '../gpu/device.ts';
 import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { keyRangesOf } from './attentionRanges.ts';
+import { countPairs, keyRangesOf } from './attentionRanges.ts';
 import type { RangeTable } from './attentionRanges.ts';
 import { plansOf } from '../tune/plans.ts';
 import type { Tape } from './tape.ts';
@@ -16,6 +16,8 @@ export interface AttentionRanges {
   queryRanges: Tensor;
   /** (S, 2) u32, both columns non-decreasing */
   keyRanges: Tensor;
+  /** Of a query and a key that it may see: what the work is measured by. */
+  pairs: number;
   /** Every query is of another row, as when a batch generates: what one sees is of no use to its neighbour. */
   isApart?: boolean;
 }
@@ -33,6 +35,7 @@ export function uploadRanges(device: Device, queryRanges: RangeTable, keyCount: 
   return {
     queryRanges: device.upload(queryRanges, [queryRanges.length / 2, 2], label),
     keyRanges: device.upload(keyRanges, [keyCount, 2], label),
+    pairs: countPairs(queryRanges),
   };
 }
 
@@ -64,6 +67,8 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   // (T, H, 3): largest score, log of the denominator relative to it, delta
   const stats = t.alloc(needsGrad ? [queries, heads, 3] : [1]);
   const params = { queries, heads, kv_heads: kvHeads, scale };
+  /** Of one product of all rows that see each other; forward there are two, backward three for the queries and four for the keys. */
+  const operations = 2 * ranges.pairs * heads * headSize;
   const isDecoding = queries <= DECODE_QUERIES || ranges.isApart === true;
   const plans = plansOf(device);
   const spec = { D: headSize, SOFTCAP: softcap, Cell: headSize % 4 === 0 ? 'vec4<f32>' : 'f32' };
@@ -73,6 +78,7 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
     { q, k, v, ranges: ranges.queryRanges, y, stats },
     { ...params, ...forward.loops },
     Math.ceil(queries / forward.rows) * heads,
+    2 * operations,
   );
   if (!needsGrad) {
     t.free(stats);
@@ -90,6 +96,7 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
         { q, k, v, dy, stats, ranges: ranges.queryRanges, dq: dq.tensor },
         { ...params, ...plan.loops, accumulate: dq.accumulate },
         Math.ceil(queries / plan.rows) * heads,
+        3 * operations,
       );
     }
     const dk = t.gradient(k);
@@ -102,6 +109,7 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
         { q, k, v, dy, stats, ranges: ranges.keyRanges, dk: (dk?.tensor ?? unwanted)!, dv: (dv?.tensor ?? unwanted)! },
         { ...params, ...plan.loops, keys, key_rows: keyRows, accumulate_k: dk?.accumulate ?? 0, accumulate_v: dv?.accumulate ?? 0 },
         Math.ceil(keys / plan.rows) * kvHeads,
+        4 * operations,
       );
       if (unwanted) t.free(unwanted);
     }

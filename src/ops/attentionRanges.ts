@@ -112,3 +112,10 @@ export function keyRangesOf(queryRanges: RangeTable, keyCount: number): RangeTab
   }
   return table;
 }
+
+/** Pairs of a query and a key that it sees. */
+export function countPairs(queryRanges: RangeTable): number {
+  let pairs = 0;
+  for (let i = 0; i < queryRanges.length; i += 2) pairs += queryRanges[i + 1]! - queryRanges[i]!;
+  return pairs;
+}

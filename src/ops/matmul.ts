@@ -147,6 +147,7 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           ...dropout,
         },
         plan.groups,
+        2 * m * part.rows * (k + rank),
       );
     });
   }
@@ -201,6 +202,7 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
           rate: dropout.rate,
         },
         plan.groups,
+        2 * m * n * (part.rows + rank),
       );
     });
   });
@@ -241,6 +243,7 @@ export function matmulTN(device: Device, a: Tensor, b: Tensor, c: Tensor, option
           ...dropout,
         },
         plan.groups,
+        2 * part.rows * n * rows,
       );
     });
   }

@@ -97,8 +97,9 @@ export class Tape {
     bindings: Readonly<Record<string, Tensor | BufferView>>,
     params: Readonly<Record<string, number>>,
     groups: number | readonly [number, number?, number?],
+    operations?: number,
   ): void {
-    this.device.dispatch(kernel, bindings, params, groups);
+    this.device.dispatch(kernel, bindings, params, groups, operations);
   }
 
   /**

@@ -79,7 +79,7 @@ export async function runMicroBatch(device: Device, model: Model, examples: read
   device.pool.release(hidden.view);
   // Two submits: the GPU starts on the first half while the second is still being encoded.
   device.flush();
-  if (gradient) chain.backward(gradient);
+  if (gradient) await chain.backward(gradient);
   chain.release();
   for (const table of [...batch.tables, targets.rows, targets.labels]) device.pool.release(table.view);
   device.flush();

@@ -125,7 +125,7 @@ async function block(b: Bench): Promise<void> {
     device.pool.release(y.view);
     const gradient = device.pool.acquire(T * 2048 * 4, 'scratch');
     device.copy(dy.view, gradient);
-    chain.backward(new Tensor([T, 2048], 'f32', gradient));
+    await chain.backward(new Tensor([T, 2048], 'f32', gradient));
   });
   release(device, dy, batch.input, ...batch.tables, ...tensors);
   arena.release();
