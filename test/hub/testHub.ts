@@ -66,8 +66,10 @@ export class TestHub {
   readonly objects = new Map<string, Buffer>();
   readonly requests: LoggedRequest[] = [];
   faults: PlannedFault[] = [];
-  /** Set to refuse everything, as an unplugged cable. */
+  /** Set to refuse everything, as an unplugged cable; what is answered late is then not carried out. */
   isDown = false;
+  /** Requests that came, or were due, while it was down. */
+  refused = 0;
   /** Commits in the order they were made: "id title". */
   readonly commitLog: string[] = [];
   private readonly parts = new Map<string, Map<number, Buffer>>();
@@ -143,7 +145,11 @@ export class TestHub {
   private answer(origin: 'hub' | 'cdn', request: IncomingMessage, response: ServerResponse): void {
     const chunks: Buffer[] = [];
     const { method = 'GET', url = '/' } = request;
-    if (this.isDown) return void request.socket.destroy();
+    const refuse = (): void => {
+      this.refused++;
+      request.socket.destroy();
+    };
+    if (this.isDown) return refuse();
     const planned = this.faults.find(({ on, times = 1 }) => times > 0 && on.test(`${method} ${url}`));
     if (planned !== undefined) planned.times = (planned.times ?? 1) - 1;
     const fault = planned?.fault;
@@ -162,6 +168,7 @@ export class TestHub {
         return;
       }
       const route = (): void => {
+        if (this.isDown) return refuse();
         try {
           this.route(origin, method, new URL(url, this.endpoint), headers, body, new Answer(response, method, headers, fault));
         } catch (error) {
