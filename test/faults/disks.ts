@@ -32,7 +32,7 @@ export function refusal(dir: string): string | undefined {
 export interface Disk {
   /** Makes it refuse what is written. */
   strike(): void;
-  /** As an administrator would; what it held unwritten is lost. */
+  /** As an administrator would. */
   repair(): void;
   remove(): void;
 }
@@ -70,6 +70,8 @@ export function readOnlyDisk(dir: string, image: string): Disk {
   let isStruck = false;
   return {
     strike() {
+      // Else the lock's own text is lost as well, and whoever comes next watches it for 75 s.
+      must('sync', '-f', dir);
       writeFileSync(`/sys/fs/ext4/${basename(must('findmnt', '-no', 'SOURCE', dir))}/trigger_fs_error`, 'of the fault matrix');
       isStruck = true;
     },

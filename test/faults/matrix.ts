@@ -168,8 +168,8 @@ function report(): string {
     '# Every way a run ends, in every phase', '',
     `\`node test/faults/run.mjs\`, one run, on commit ${commit}, ${cpus().length} cores and a software GPU, Node ${process.versions.node}: ${table.length - wrong} of ${table.length} cells as they should be. Told are what`,
     'shows that the fault was real; the end; seconds from the fault to the end of the process (of a run that goes on in spite of it, to its own end); the checkpoints that were left, each checked',
-    'against its checksums; what the same command made of it. The full disk is a tmpfs without a free byte, the read-only one an ext4 that met an error: what is open cannot be written either, and what',
-    'was not yet on the disk is lost. A lost GPU is a destroyed device; memory that a GPU lacks is injected, at the next buffer that is made.',
+    'against its checksums; what the same command made of it. The full disk is a tmpfs without a free byte, the read-only one an ext4 that met an error: what is open cannot be written either.',
+    'A lost GPU is a destroyed device; memory that a GPU lacks is injected, at the next buffer that is made.',
     '', '| phase × fault | proof | end | seconds | checkpoints | afterwards |', '|---|---|---|---|---|---|', ...lines,
   ].join('\n')}\n`;
 }
