@@ -77,13 +77,18 @@ export function readOnlyDisk(dir: string, image: string): Disk {
     },
     repair() {
       if (!isStruck) return;
-      must('umount', dir);
-      // 1: it had errors, which are mended.
-      const { status } = spawnSync('e2fsck', ['-fy', image]);
-      if (status !== 0 && status !== 1) throw new Error(`e2fsck ${image}: ${status}`);
-      mount();
+      // On a busy machine the system has been seen to mount it read-only once more.
+      for (let tried = 1; isStruck; tried++) {
+        must('umount', dir);
+        // 1: it had errors, which are mended.
+        const { status } = spawnSync('e2fsck', ['-fy', image]);
+        if (status !== 0 && status !== 1) throw new Error(`e2fsck ${image}: ${status}`);
+        mount();
+        const code = refusal(dir);
+        isStruck = code !== undefined;
+        if (isStruck && tried === 3) throw new Error(`${image} stays as it is: ${code}`);
+      }
       rmSync(join(dir, 'lost+found'), { recursive: true, force: true });
-      isStruck = false;
     },
     remove() {
       must('umount', dir);

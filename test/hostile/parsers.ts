@@ -1,7 +1,4 @@
 /** Every reader of what strangers give: its hostile inputs, and what is done with one as the programs do it. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import sharp from 'sharp';
@@ -30,35 +27,15 @@ import { loadProcessor } from '../../src/models/processor.ts';
 import { parseFor } from '../../src/options/program.ts';
 import { trainProgram } from '../../src/options.ts';
 import { UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
 import { readRunState } from '../../src/train/runState.ts';
 import { WandbClient, WandbUnavailable } from '../../src/track/wandb/client.ts';
 import { memoryPlatform } from '../io/memoryPlatform.ts';
 import { niftiFile } from '../data/niftiFile.ts';
 import { hostileBytes, hostileJson, hostileText, hostileValue } from './cases.ts';
-
-export interface Parser<Input = unknown> {
-  name: string;
-  input: fc.Arbitrary<Input>;
-  /** Ends, or throws a UserError. */
-  read(input: Input): Promise<void>;
-  /** Of 1000; slower readers get fewer. */
-  share?: number;
-}
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const file = (path: string): Uint8Array => new Uint8Array(readFileSync(join(root, path)));
-const json = (path: string): unknown => JSON.parse(readFileSync(join(root, path), 'utf8'));
-const parser = <Input>(name: string, input: fc.Arbitrary<Input>, read: (input: Input) => Promise<void>, share = 1): Parser => ({ name, input, read: read as Parser['read'], share });
-
-function platformOf(files: Readonly<Record<string, Uint8Array>>): Platform {
-  const memory = memoryPlatform();
-  for (const [path, bytes] of Object.entries(files)) {
-    memory.files.set(path, bytes);
-    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) memory.folders.add(path.slice(0, at));
-  }
-  return memory;
-}
+import { file, json, parser, platformOf } from './parser.ts';
+import type { Parser } from './parser.ts';
+import { PICTURE_PARSERS } from './pictureParsers.ts';
+import { RUN_PARSERS } from './runParsers.ts';
 
 // ---- rows -----------------------------------------------------------------------------------------------------------------------------
 
@@ -286,4 +263,6 @@ export const PARSERS: readonly Parser[] = [
     if (typeof answers === 'object' && answers !== null) await talkToHub(answers);
   }),
   parser('W&B answers', fc.record({ status: fc.constantFrom(200, 200, 200, 204, 302, 400, 401, 404, 429, 500), body: hostileValue(WANDB) }), talkToWandb),
+  ...PICTURE_PARSERS,
+  ...RUN_PARSERS,
 ];
