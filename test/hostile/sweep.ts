@@ -44,6 +44,7 @@ async function sweep(name: string): Promise<void> {
   }
 }
 
+process.once('disconnect', () => process.exit(1));
 // As the programs have it, shorter: a pattern that never ends is told within the two seconds.
 provideTimeLimit((_, work) => limited(1000, work));
 if (wanted === undefined) console.log(PARSERS.map(({ name }) => name).join('\n'));
