@@ -7,6 +7,11 @@ import { fullDisk, readOnlyDisk, refusal } from './disks.ts';
 import type { Disk } from './disks.ts';
 import type { FaultyEnd } from './faultyProcess.ts';
 
+/** A run that has ended, and whether the phase that was to be hit was over by then. */
+export interface Struck extends FaultyEnd {
+  isOver: boolean;
+}
+
 export interface Proof {
   /** It befell the run, and while there was something for it to hit. */
   isReal: boolean;
@@ -27,6 +32,8 @@ export interface Disaster {
   disk?: (dir: string, image: string) => Disk;
   /** For inject.mjs; default "tell". */
   does?: string;
+  /** At which of the point's calls, by phase, where it could strike no longer at the one that the others take. */
+  nth?: Readonly<Record<string, number>>;
   /** Names of phases where it means something; default all. */
   in?: RegExp;
   /** Milliseconds between a first signal and a second: the next is tried where the process was gone before the second. */
@@ -35,7 +42,7 @@ export interface Disaster {
   /** Before the job is gone on with. */
   undo?: (around: Omit<Around, 'child'>) => void;
   /** Of a run that has ended. */
-  proof: (ended: FaultyEnd) => Proof;
+  proof: (ended: Struck) => Proof;
   /** A run may come to its end in spite of it. */
   isSurvived?: true;
 }
@@ -136,13 +143,16 @@ const truncating: Disaster = {
   proof: (ended) => endedBy(ended, 'its second half is gone'),
 };
 
-function injected(name: string, does: string, phases: RegExp): Disaster {
+function injected(name: string, does: string, phases: RegExp, nth: Disaster['nth'] = {}): Disaster {
   return {
     name,
     does,
     in: phases,
-    proof({ struckAfter }) {
-      return struckAfter === undefined ? { isReal: false, words: 'never met the program' } : { isReal: true, words: `injected, met ${struckAfter.toFixed(1)} s after` };
+    nth,
+    proof({ struckAfter, isOver }) {
+      if (struckAfter === undefined) return { isReal: false, words: 'never met the program' };
+      const words = `injected, met ${struckAfter.toFixed(1)} s after`;
+      return isOver ? { isReal: false, words: `${words}, when training was over` } : { isReal: true, words };
     },
   };
 }
@@ -182,7 +192,8 @@ export function disastersOf(hub: TestHub, wandb: WandbServer): readonly Disaster
     vanishing(),
     truncating,
     injected('lost GPU', 'lose-gpu', /loading|compile|training|saving|evaluating/),
-    injected('no GPU memory', 'no-gpu-memory', /loading|compile|training|saving$|evaluating/),
+    // Of the later steps on prepared rows none makes a buffer.
+    injected('no GPU memory', 'no-gpu-memory', /loading|compile|training|saving$|evaluating/, { 'training on prepared rows': 2 }),
     wandbFault(wandb, 'W&B down', 'drop'),
     wandbFault(wandb, 'W&B hanging', 'hang'),
     {

@@ -91,10 +91,11 @@ interface Struck {
 async function strike(point: Point, disaster: Disaster, between: number, around: Omit<Around, 'child'>): Promise<Struck> {
   const act = (child: Around['child']): void => disaster.act?.({ ...around, child }, between);
   const isAtHub = point.at.startsWith('hub ');
-  const fault: Fault = { at: isAtHub ? 'never' : point.at, nth: point.nth, does: disaster.does ?? 'tell', within: `${around.dir}/` };
+  const fault: Fault = { at: isAtHub ? 'never' : point.at, nth: disaster.nth?.[point.phase] ?? point.nth, does: disaster.does ?? 'tell', within: `${around.dir}/` };
   const ended = await start(jobs[point.job]!, around.dir, { fault, act, ...(isAtHub && { when: hubIsAt(point) }) });
   hub.faults = [];
-  return { ended, proof: ended.wasMet ? disaster.proof(ended) : { isReal: false, words: 'the point was not reached' } };
+  const isOver = /^training|in training/.test(point.phase) && existsSync(join(around.dir, 'out/checkpoint-8'));
+  return { ended, proof: ended.wasMet ? disaster.proof({ ...ended, isOver }) : { isReal: false, words: 'the point was not reached' } };
 }
 
 async function cell(point: Point, disaster: Disaster, between: readonly number[] = disaster.between ?? [0]): Promise<Figures> {

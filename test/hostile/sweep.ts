@@ -44,9 +44,11 @@ async function sweep(name: string): Promise<void> {
   }
 }
 
-process.once('disconnect', () => process.exit(1));
+const leave = (): never => process.exit(1);
+process.once('disconnect', leave); // its parent is gone
 // As the programs have it, shorter: a pattern that never ends is told within the two seconds.
 provideTimeLimit((_, work) => limited(1000, work));
 if (wanted === undefined) console.log(PARSERS.map(({ name }) => name).join('\n'));
 else await sweep(wanted);
+process.off('disconnect', leave);
 process.disconnect?.();
