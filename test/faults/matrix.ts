@@ -30,11 +30,11 @@ const DISASTERS = disastersOf(hub, wandb);
 
 /** The commit is begun, and takes a while. */
 function hubIsAt({ at, nth }: Point): () => boolean {
-  const pattern = new RegExp(at.slice('hub '.length));
+  const title = new RegExp(at.slice('hub '.length));
   hub.repos.delete('model/team/faults');
-  hub.faults = [{ on: pattern, fault: { kind: 'late', ms: 1500 }, times: 99 }];
+  hub.faults = [{ on: /\/commit\//, fault: { kind: 'late', ms: 1500 }, times: 99 }];
   const before = hub.requests.length;
-  return () => hub.requests.slice(before).filter(({ method, url }) => pattern.test(`${method} ${url}`)).length >= nth;
+  return () => hub.requests.slice(before).filter((request) => request.title !== undefined && title.test(request.title)).length >= nth;
 }
 
 const environment = (): Record<string, string> => ({

@@ -41,6 +41,8 @@ export interface LoggedRequest {
   origin: 'hub' | 'cdn';
   headers: Record<string, string>;
   bodyBytes: number;
+  /** Of a commit: its title. */
+  title?: string;
 }
 
 export interface TestHubOptions {
@@ -161,7 +163,8 @@ export class TestHub {
     request.on('end', () => {
       const body = Buffer.concat(chunks);
       const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
-      this.requests.push({ method, url, origin, headers, bodyBytes: body.length });
+      const title = /\/commit\//.test(url) ? /"summary":"([^"]*)"/.exec(body.subarray(0, 2000).toString())?.[1] : undefined;
+      this.requests.push({ method, url, origin, headers, bodyBytes: body.length, ...(title !== undefined && { title }) });
       if (method !== 'GET' && fault?.kind === 'drop') return void request.socket.destroy();
       if (fault?.kind === 'status') {
         response.writeHead(fault.status, fault.headers).end('{"error":"a fault of the test"}');
