@@ -229,8 +229,30 @@ function fileMode(isPrivate = false): number {
   return isPrivate ? 0o600 : 0o666;
 }
 
+/**
+ * Node says ENOENT of a folder that cannot be made with those on the way to it, whatever the reason (a disk that is read-only). Made one after
+ * another, the system says why.
+ */
+async function makeFolders(folder: string): Promise<void> {
+  try {
+    await fs.mkdir(folder, { recursive: true });
+  } catch (cause) {
+    if (errorCode(cause) !== 'ENOENT') throw cause;
+    await makeOneByOne(path.resolve(folder));
+  }
+}
+
+async function makeOneByOne(folder: string): Promise<void> {
+  const above = path.dirname(folder);
+  const isThere = await fs.stat(above).then(() => true, () => false);
+  if (!isThere && above !== folder) await makeOneByOne(above);
+  await fs.mkdir(folder).catch(async (cause: unknown) => {
+    if (errorCode(cause) !== 'EEXIST' || !(await fs.stat(folder)).isDirectory()) throw cause;
+  });
+}
+
 async function makeDir(folder: string, { isPrivate }: MakeOptions = {}): Promise<void> {
-  await fs.mkdir(isPrivate ? path.dirname(path.resolve(folder)) : folder, { recursive: true });
+  await makeFolders(isPrivate ? path.dirname(path.resolve(folder)) : folder);
   if (!isPrivate) return;
   try {
     await fs.mkdir(folder, { mode: 0o700 });

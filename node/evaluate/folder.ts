@@ -8,7 +8,8 @@ import type { AnswerMode } from '../../src/data/medvision/answers.ts';
 import type { SummaryFile } from '../../src/data/medvision/summaries.ts';
 import { identityDifferences } from '../../src/data/prepared/identity.ts';
 import type { Identity } from '../../src/data/prepared/identity.ts';
-import { readJsonFile, asObject } from '../../src/data/jsonFile.ts';
+import { isIdentity } from '../../src/data/prepared/manifest.ts';
+import { readJsonFile } from '../../src/data/jsonFile.ts';
 import { joinPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 
@@ -83,8 +84,8 @@ export class EvaluationFolder {
     const path = this.at(MANIFEST);
     if (!(await this.platform.exists(path)) || (await this.platform.isDirectory(path))) return undefined;
     const manifest = await readJsonFile(this.platform, path).catch(() => undefined); // not JSON, so not ours
-    const identity = asObject(manifest?.['identity']);
-    return manifest?.['format'] === 1 && identity !== undefined ? { identity: identity as unknown as Identity } : undefined;
+    const identity = manifest?.['identity'];
+    return manifest?.['format'] === 1 && isIdentity(identity) ? { identity } : undefined;
   }
 
   private async clear(): Promise<void> {

@@ -75,7 +75,8 @@ const CLOSE_OBJECT = 125;
 /** A value for a message, cut where it is long. */
 export function shownJson(value: unknown, most = 200): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value);
+  // Whole numbers of 64 bits, as Parquet has them, are none of JSON's, and of what is no value at all it makes nothing.
+  const text = (JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? String(item) : item)) as string | undefined) ?? `a ${typeof value}`;
   return text.length > most ? `${text.slice(0, most - 3)}…` : text;
 }
 

@@ -20,7 +20,7 @@ export interface FaultyRun {
   flags: Flags;
   env?: Readonly<Record<string, string>>;
   fault?: Fault;
-  /** In place of `fault`: the point of the fault is where this becomes true; the process does not stand still then. */
+  /** In place of the call that `fault` names: the point of the fault is where this becomes true; the process does not stand still then. */
   when?: () => boolean;
   /** While the process stands still at the point of the fault. */
   act?: (child: ChildProcess) => void;
@@ -35,6 +35,10 @@ export interface FaultyEnd extends Ended {
   /** From the fault (or what `act` returned from) to the end of the process; NaN where it was not met. */
   seconds: number;
   isHung: boolean;
+  /** From the point of the fault until what inject.mjs does met the program; undefined where it never did. */
+  struckAfter?: number;
+  /** Calls after the point of the fault that make, write or rename files of the fault's `within`. */
+  changes: number;
 }
 
 const NO_HUB: Readonly<Record<string, string>> = { HF_HUB_OFFLINE: '1', HF_HOME: join(tmpdir(), 'vernier-no-hub') };
@@ -48,7 +52,7 @@ export function runFaulty({ program, flags, env = NO_HUB, fault, when, act, limi
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
     env: { ...inherited, ...env, ...(fault && { VERNIER_FAULT: JSON.stringify(fault) }) },
   });
-  const ended: FaultyEnd = { code: null, signal: null, output: '', error: '', wasMet: false, seconds: NaN, isHung: false };
+  const ended: FaultyEnd = { code: null, signal: null, output: '', error: '', wasMet: false, seconds: NaN, isHung: false, changes: 0 };
   const [, stdout, stderr, told, answer] = child.stdio as [null, Readable, Readable, Readable, Writable];
   stdout.on('data', (text: Buffer) => (ended.output += text.toString()));
   stderr.on('data', (text: Buffer) => (ended.error += text.toString()));
@@ -59,9 +63,14 @@ export function runFaulty({ program, flags, env = NO_HUB, fault, when, act, limi
     metAt = performance.now();
     act?.(child);
   };
-  told.on('data', () => {
-    meet();
-    answer.write('.');
+  told.on('data', (text: Buffer) => {
+    for (const word of text.toString().split('\n')) {
+      if (word === 'changed' && ended.wasMet) ended.changes++;
+      if (word === 'struck') ended.struckAfter = (performance.now() - metAt) / 1000;
+      if (word !== 'fault') continue;
+      meet();
+      answer.write('.');
+    }
   });
   const watch = setInterval(() => {
     if (when?.() !== true) return;

@@ -13,6 +13,7 @@ import * as webgpu from 'webgpu';
 /**
  * `at`: "file open|mkdir|rename|appendFile <regex of the path>", "gpu <method>" · `nth`: which of these calls, 1 the first ·
  * `does`: "tell" (the test acts), "lose-gpu", "no-gpu-memory", or a code as ENOSPC that calls on files of `within` (a regex) end with from then on.
+ * Told are: "fault" at that call; "struck" where what is done here has met the program; "changed" for each call that makes, writes or renames a file of `within`.
  */
 const fault = JSON.parse(process.env.VERNIER_FAULT ?? 'null');
 if (fault !== null && isMainThread) arm(fault);
@@ -25,21 +26,32 @@ function arm({ at, nth = 1, does, within = '' }) {
   const devices = [];
   let memory = false;
 
+  let isStruck = false;
+  function strike() {
+    if (!isStruck) tell('struck');
+    isStruck = true;
+  }
+
   /** At the call that is meant, before it is made. */
   function meet() {
     if (hasCome || ++seen < nth) return;
     hasCome = true;
-    tell(`fault ${Date.now()}`);
+    tell('fault');
     if (does === 'tell') awaitAnswer();
-    else if (does === 'lose-gpu') for (const device of devices) device.destroy();
-    else if (does === 'no-gpu-memory') memory = true;
+    else if (does === 'lose-gpu') {
+      for (const device of devices) device.destroy();
+      if (devices.length > 0) strike();
+    } else if (does === 'no-gpu-memory') memory = true;
   }
 
   for (const method of ['open', 'mkdir', 'rename', 'appendFile', 'rm']) {
     const real = fs[method];
     fs[method] = function (path, ...others) {
       if (kind === 'file' && name === method && pattern.test(String(path))) meet();
-      const isHit = hasCome && /^E[A-Z]+$/.test(does) && new RegExp(within).test(String(path)) && changes(method, others[0]) && !(method === 'rm' && does !== 'EROFS');
+      const isChange = new RegExp(within).test(String(path)) && changes(method, others[0]);
+      if (isChange) tell('changed');
+      const isHit = hasCome && /^E[A-Z]+$/.test(does) && isChange && !(method === 'rm' && does !== 'EROFS');
+      if (isHit) strike();
       if (isHit) return Promise.reject(Object.assign(new Error(`${does}: injected, ${method} '${path}'`), { code: does }));
       return real.call(fs, path, ...others);
     };
@@ -70,6 +82,7 @@ function arm({ at, nth = 1, does, within = '' }) {
   /** One buffer that there is no memory for: an invalid one, as Dawn gives, and the error in the scope around it. */
   function withoutMemory(device, real, given) {
     memory = false;
+    strike();
     device.pushErrorScope('validation');
     const invalid = real.call(device, { ...given[0], usage: 0 });
     void popErrorScope.call(device);

@@ -18,7 +18,7 @@ export interface Job {
   input: string;
 }
 
-/** Where in a job a fault comes: `at` as for inject.mjs, or "hub <regex of method and address>", a request that the hub is about to carry out. */
+/** Where in a job a fault comes: `at` as for inject.mjs, or "hub <regex of its title>", a commit that the hub is about to make. */
 export interface Point {
   phase: string;
   job: string;
@@ -126,6 +126,6 @@ export const POINTS: readonly Point[] = [
   { phase: 'tracking', job: 'tracked', at: 'file appendFile trainer_log', nth: 5 },
   { phase: 'evaluating', job: 'evaluate', at: 'file appendFile samples', nth: 2 },
   { phase: 'merging', job: 'merge', at: 'file open merged.*model\\.safetensors', nth: 1 },
-  { phase: 'pushing a checkpoint', job: 'pushed', at: 'hub POST .*/commit/', nth: 1 },
-  { phase: 'pushing the result', job: 'pushed', at: 'hub POST .*/commit/', nth: 2 },
+  { phase: 'pushing a checkpoint', job: 'pushed', at: 'hub ^Step', nth: 1 },
+  { phase: 'pushing the result', job: 'pushed', at: 'hub ^Result', nth: 1 },
 ];

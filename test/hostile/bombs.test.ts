@@ -6,7 +6,8 @@ import { openRowFile } from '../../src/data/conversations/rowFile.ts';
 import { crc32 } from '../../src/data/crc32.ts';
 import { readJsonFile } from '../../src/data/jsonFile.ts';
 import { PixelGate, rowPixels } from '../../src/data/pictures/pixelGate.ts';
-import { duplicateKey, parseJson } from '../../src/io/parseJson.ts';
+import { rowFromColumns } from '../../src/data/prepared/row.ts';
+import { duplicateKey, parseJson, shownJson } from '../../src/io/parseJson.ts';
 import { parseLoraConfig } from '../../src/io/peftConfig.ts';
 import { openSafetensors } from '../../src/io/safetensors.ts';
 import { modelFamily } from '../../src/models/families.ts';
@@ -59,6 +60,14 @@ describe('JSON', () => {
     expect(duplicateKey(`{"${'\\n'.repeat(10e6)}": 1}`)).toBeUndefined();
     expect(duplicateKey('{"a": {"b": 1, "b": 2}, "c\\u0061" : "b", "ca"\n\t: 2}')).toBe('ca');
   });
+});
+
+test('what JSON has no words for is shown in a message all the same', async () => {
+  expect(shownJson({ big: 2n ** 63n, list: [1n] })).toBe('{"big":"9223372036854775808","list":["1"]}');
+  expect(shownJson([].values)).toBe('a function');
+  // As a Parquet file has it whose numbers have 64 bits.
+  const columns = { values: [1], task_type: 't', task: 't', plan_split: 's', dataset: 'D', case_id: 'c', image_file: 'i', slice_dim: 2n };
+  expect(await refusal(() => rowFromColumns(columns, 'a.parquet, row 3'))).toMatch(/^a\.parquet, row 3: column slice_dim: a whole number expected, "2" found/);
 });
 
 describe('recipes', () => {

@@ -1,7 +1,4 @@
 /** Every reader of what strangers give: its hostile inputs, and what is done with one as the programs do it. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import sharp from 'sharp';
@@ -30,35 +27,15 @@ import { loadProcessor } from '../../src/models/processor.ts';
 import { parseFor } from '../../src/options/program.ts';
 import { trainProgram } from '../../src/options.ts';
 import { UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
 import { readRunState } from '../../src/train/runState.ts';
 import { WandbClient, WandbUnavailable } from '../../src/track/wandb/client.ts';
 import { memoryPlatform } from '../io/memoryPlatform.ts';
 import { niftiFile } from '../data/niftiFile.ts';
 import { hostileBytes, hostileJson, hostileText, hostileValue } from './cases.ts';
-
-export interface Parser<Input = unknown> {
-  name: string;
-  input: fc.Arbitrary<Input>;
-  /** Ends, or throws a UserError. */
-  read(input: Input): Promise<void>;
-  /** Of 1000; slower readers get fewer. */
-  share?: number;
-}
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const file = (path: string): Uint8Array => new Uint8Array(readFileSync(join(root, path)));
-const json = (path: string): unknown => JSON.parse(readFileSync(join(root, path), 'utf8'));
-const parser = <Input>(name: string, input: fc.Arbitrary<Input>, read: (input: Input) => Promise<void>, share = 1): Parser => ({ name, input, read: read as Parser['read'], share });
-
-function platformOf(files: Readonly<Record<string, Uint8Array>>): Platform {
-  const memory = memoryPlatform();
-  for (const [path, bytes] of Object.entries(files)) {
-    memory.files.set(path, bytes);
-    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) memory.folders.add(path.slice(0, at));
-  }
-  return memory;
-}
+import { file, json, parser, platformOf } from './parser.ts';
+import type { Parser } from './parser.ts';
+import { PICTURE_PARSERS } from './pictureParsers.ts';
+import { RUN_PARSERS } from './runParsers.ts';
 
 // ---- rows -----------------------------------------------------------------------------------------------------------------------------
 
@@ -246,7 +223,7 @@ async function talkToWandb({ status, body }: { status: number; body: unknown }):
 export const PARSERS: readonly Parser[] = [
   parser('rows: JSON lines', fc.array(fc.oneof(...ROWS.map(hostileJson)), { minLength: 1, maxLength: 4 }).map((lines) => new Uint8Array(Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')])))), (bytes) => readRows('rows.jsonl', bytes)),
   parser('rows: a JSON array', hostileJson(ROWS), (bytes) => readRows('rows.json', bytes)),
-  parser('rows: Parquet', fc.oneof(...parquets.map((name) => hostileBytes(file(`test/golden/rows/${name}.parquet`)))), (bytes) => readRows('rows.parquet', bytes), 0.5),
+  parser('rows: Parquet', fc.oneof(...parquets.map((name) => hostileBytes(file(`test/golden/rows/${name}.parquet`)))), (bytes) => readRows('rows.parquet', bytes)),
   parser('config.json', fc.oneof(...BASES.map((base) => hostileJson(json(`${base}/config.json`)))), describeModel),
   ...TEXTS.map((name) => {
     const input = BASES.map((base) => fc.tuple(fc.constant(base), name.endsWith('.json') ? hostileJson(json(`${base}/${name}`)) : hostileText(Buffer.from(file(`${base}/${name}`)).toString())));
@@ -272,7 +249,7 @@ export const PARSERS: readonly Parser[] = [
   parser('gzip', hostileBytes(new Uint8Array(Buffer.concat([gzipSync(nifti.subarray(0, 900)), gzipSync('second')]))), async (bytes) => {
     for await (const chunk of fileChunks(platformOf({ 'a.gz': bytes }), 'a.gz')) void chunk;
   }),
-  ...pictures.map(([name, bytes]) => parser(`pictures: ${name}`, hostileBytes(bytes), async (changed) => void (await nodePlatform.decodeImage(changed, `a picture (${name})`)), 0.5)),
+  ...pictures.map(([name, bytes]) => parser(`pictures: ${name}`, hostileBytes(bytes), async (changed) => void (await nodePlatform.decodeImage(changed, `a picture (${name})`)))),
   parser('plans', hostileJson(PLAN), readPlan),
   parser('task lists', hostileJson(LIST), async (bytes) => void (await readTaskList(platformOf({ 'list.json': bytes }), 'list.json'))),
   parser('prepared manifests', hostileJson(MANIFEST), async (bytes) => {
@@ -284,6 +261,8 @@ export const PARSERS: readonly Parser[] = [
   parser('recipes', hostileText(RECIPE), async (bytes) => void parseFor(trainProgram, { base_model_hf: 'x' }, readRecipe(new TextDecoder().decode(bytes), 'r.yaml'), {})),
   parser('hub answers', hostileValue(HUB) as fc.Arbitrary<typeof HUB>, async (answers) => {
     if (typeof answers === 'object' && answers !== null) await talkToHub(answers);
-  }, 0.3),
+  }),
   parser('W&B answers', fc.record({ status: fc.constantFrom(200, 200, 200, 204, 302, 400, 401, 404, 429, 500), body: hostileValue(WANDB) }), talkToWandb),
+  ...PICTURE_PARSERS,
+  ...RUN_PARSERS,
 ];

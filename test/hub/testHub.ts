@@ -41,6 +41,8 @@ export interface LoggedRequest {
   origin: 'hub' | 'cdn';
   headers: Record<string, string>;
   bodyBytes: number;
+  /** Of a commit: its title. */
+  title?: string;
 }
 
 export interface TestHubOptions {
@@ -66,8 +68,10 @@ export class TestHub {
   readonly objects = new Map<string, Buffer>();
   readonly requests: LoggedRequest[] = [];
   faults: PlannedFault[] = [];
-  /** Set to refuse everything, as an unplugged cable. */
+  /** Set to refuse everything, as an unplugged cable; what is answered late is then not carried out. */
   isDown = false;
+  /** Requests that came, or were due, while it was down. */
+  refused = 0;
   /** Commits in the order they were made: "id title". */
   readonly commitLog: string[] = [];
   private readonly parts = new Map<string, Map<number, Buffer>>();
@@ -143,7 +147,11 @@ export class TestHub {
   private answer(origin: 'hub' | 'cdn', request: IncomingMessage, response: ServerResponse): void {
     const chunks: Buffer[] = [];
     const { method = 'GET', url = '/' } = request;
-    if (this.isDown) return void request.socket.destroy();
+    const refuse = (): void => {
+      this.refused++;
+      request.socket.destroy();
+    };
+    if (this.isDown) return refuse();
     const planned = this.faults.find(({ on, times = 1 }) => times > 0 && on.test(`${method} ${url}`));
     if (planned !== undefined) planned.times = (planned.times ?? 1) - 1;
     const fault = planned?.fault;
@@ -155,13 +163,15 @@ export class TestHub {
     request.on('end', () => {
       const body = Buffer.concat(chunks);
       const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
-      this.requests.push({ method, url, origin, headers, bodyBytes: body.length });
+      const title = /\/commit\//.test(url) ? /"summary":"([^"]*)"/.exec(body.subarray(0, 2000).toString())?.[1] : undefined;
+      this.requests.push({ method, url, origin, headers, bodyBytes: body.length, ...(title !== undefined && { title }) });
       if (method !== 'GET' && fault?.kind === 'drop') return void request.socket.destroy();
       if (fault?.kind === 'status') {
         response.writeHead(fault.status, fault.headers).end('{"error":"a fault of the test"}');
         return;
       }
       const route = (): void => {
+        if (this.isDown) return refuse();
         try {
           this.route(origin, method, new URL(url, this.endpoint), headers, body, new Answer(response, method, headers, fault));
         } catch (error) {

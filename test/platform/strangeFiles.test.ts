@@ -1,6 +1,8 @@
 /** Paths that lead to something else than a regular file, and what the system may say of a path: words at once, never a hang or a bare error. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import fs from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { createServer } from 'node:net';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,6 +51,26 @@ describe.skipIf(process.platform === 'win32')('what is no regular file', () => {
 });
 
 describe('what the system says', () => {
+  test('of a folder on a read-only disk, of which Node says ENOENT where it makes those on the way too', async () => {
+    const { mkdir } = fs;
+    fs.mkdir = ((path: string, options?: { recursive?: boolean }) =>
+      Promise.reject(Object.assign(new Error(`mkdir '${path}'`), { code: options?.recursive === true ? 'ENOENT' : 'EROFS' }))) as typeof mkdir;
+    syncBuiltinESMExports();
+    try {
+      for (const isPrivate of [false, true]) {
+        expect(await failure(nodePlatform.makeDir(join(dir, 'new', 'newer'), { isPrivate }))).toMatch(/^Cannot create the folder .*newer: the file system is read-only\./);
+      }
+    } finally {
+      fs.mkdir = mkdir;
+      syncBuiltinESMExports();
+    }
+  });
+
+  test('nothing, of folders that are made with those on the way', async () => {
+    await Promise.all([1, 2, 3].map(() => nodePlatform.makeDir(join(dir, 'one', 'two', 'three'))));
+    expect(await nodePlatform.isDirectory(join(dir, 'one', 'two', 'three'))).toBe(true);
+  });
+
   test('a name that is too long, links in a circle, a NUL', async () => {
     symlinkSync('circle', join(dir, 'circle'));
     writeFileSync(join(dir, 'file'), '');

@@ -28,7 +28,10 @@ export class RowIndex {
     if (block === undefined) return;
     block.starts[at] = start;
     block.lengths[at] = end - start;
-    if (block.lines === undefined && line !== block.firstLine + at) block.lines = Uint32Array.from({ length: BLOCK_ROWS }, (_, i) => block.firstLine + i);
+    if (block.lines === undefined && line !== block.firstLine + at) {
+      block.lines = new Uint32Array(BLOCK_ROWS);
+      for (let i = 0; i < at; i++) block.lines[i] = block.firstLine + i;
+    }
     if (block.lines !== undefined) block.lines[at] = line;
   }
 

@@ -1,0 +1,81 @@
+/**
+ * A hundred thousand hostile inputs through every reader (parsers.ts), each reader in a process of its own: that none hangs for two seconds, none ends with an error that is no UserError, and
+ * none takes 300 MB beside what it began with. Outside of CI, since it takes an hour or two: node test/hostile/sweep.mjs
+ *   VERNIER_HOSTILE_CASES=1000   fewer
+ *   node test/hostile/sweep.mjs --table   RESULTS.md of what is kept, and nothing is run
+ *   node test/hostile/sweep.mjs rows   readers whose names have the word; without words RESULTS.md beside this file is written
+ * Results are kept in dist/hostile-sweep.jsonl, each with its commit, and good ones are not asked for again: a sweep that was broken off goes on where it was. Remove the file to begin anew.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
+
+const CASES = Number(process.env.VERNIER_HOSTILE_CASES ?? 100_000);
+/** Without a word from the process for so long, a case hangs. */
+const SILENCE_MS = 120_000;
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const outDir = join(root, 'dist', `hostile-${process.pid}`);
+const kept = join(root, 'dist/hostile-sweep.jsonl');
+const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout.trim();
+const commit = `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain', '--untracked-files=no', '--', 'src', 'node', 'test/hostile') === '' ? '' : '+'}`;
+const isTable = process.argv.includes('--table');
+const words = process.argv.slice(2).filter((word) => word !== '--table');
+
+/** @returns what the process told last, with `error` where it did not come to its end */
+function run(name) {
+  const child = spawn(process.execPath, [join(outDir, 'sweep.mjs'), name, String(CASES)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  return new Promise((resolve) => {
+    let last = { done: 0 };
+    const silence = setTimeout(() => {
+      last.error = `no word for ${SILENCE_MS / 1000} s after ${last.done} cases: a hang`;
+      child.kill('SIGKILL');
+    }, SILENCE_MS);
+    child.on('message', (message) => {
+      last = message;
+      silence.refresh();
+    });
+    child.on('close', (code, signal) => {
+      clearTimeout(silence);
+      resolve(code === 0 ? last : { error: `ended with ${signal ?? code}`, ...last });
+    });
+  });
+}
+
+const isGood = ({ error, slowestMs, moreMb, refused }) => error === undefined && slowestMs < 2000 && moreMb < 300 && refused > 0;
+const line = ({ name, commit: of, done = 0, refused = '', slowestMs = '', moreMb = '', error }) => `| ${name} | ${of} | ${done} | ${refused} | ${slowestMs} | ${moreMb} | ${error ?? ''} |`;
+
+try {
+  const entry = fileURLToPath(new URL('sweep.ts', import.meta.url));
+  await build({ configFile: false, root, logLevel: 'error', build: { ssr: entry, outDir, emptyOutDir: true, rollupOptions: { output: { entryFileNames: 'sweep.mjs' } } } });
+  const { stdout, status, stderr } = spawnSync(process.execPath, [join(outDir, 'sweep.mjs')], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
+  mkdirSync(join(root, 'dist'), { recursive: true });
+  const before = existsSync(kept) ? readFileSync(kept, 'utf8').trim().split('\n').filter(Boolean).map((text) => JSON.parse(text)) : [];
+  const names = stdout.trim().split('\n').filter((name) => words.length === 0 || words.some((word) => name.includes(word)));
+  const results = [];
+  for (const name of names) {
+    const known = before.findLast((one) => one.name === name && one.asked === CASES && isGood(one));
+    const result = known ?? { name, commit, asked: CASES, ...(isTable ? { error: 'not run' } : await run(name)) };
+    results.push(result);
+    if (!known && !isTable) appendFileSync(kept, `${JSON.stringify(result)}\n`);
+    console.log(`${isGood(result) ? 'ok  ' : 'FAIL'} ${line(result)}`);
+  }
+  const good = results.filter(isGood).length;
+  console.log(`${good} of ${results.length} readers are as they should be.`);
+  if (good < results.length && !isTable) process.exitCode = 1;
+  if (words.length === 0) {
+    const text = [
+      '# Hostile inputs through every reader', '',
+      `\`node test/hostile/sweep.mjs\`, Node ${process.versions.node}, busy machine: ${good} of ${results.length} readers as they should be. Cases are drawn by fast-check (cases.ts); those of a model`,
+      'folder are six files of one loader and share their number. Refused are those that ended with a UserError; an error that is none, two seconds for one case, or 300 MB beside what the process had',
+      'before the first case would fail.', '',
+      '| reader | commit | cases | refused | slowest, ms | MB more at most | wrong |', '|---|---|---|---|---|---|---|', ...results.map(line),
+    ];
+    writeFileSync(fileURLToPath(new URL('RESULTS.md', import.meta.url)), `${text.join('\n')}\n`);
+  }
+} finally {
+  rmSync(outDir, { recursive: true, force: true });
+}
