@@ -108,6 +108,8 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
   if (options.min_pixels !== null && options.max_pixels !== null && options.min_pixels > options.max_pixels)
     throw new UserError(`--min_pixels ${options.min_pixels} is above --max_pixels ${options.max_pixels}; swap them or drop one.`);
 
+  if (options.finetune === 'full' && (options.offload === 'weights' || options.offload === 'all'))
+    notes.push(`--offload ${options.offload}: with --finetune full no weight is frozen; ${options.offload === 'all' ? 'only the optimizer is offloaded' : 'nothing is offloaded'}.`);
   const lora = LORA_ONLY.filter((name) => given.has(name));
   if (options.finetune === 'full') {
     if (options.init_adapter !== null)

@@ -47,7 +47,7 @@ export async function planSetup(
   try {
     const description = hasWeights ? await withHeadOf(folder, described) : described;
     const device = Device.dry(capabilities);
-    const model = await openModel(device, folder, description, { finetuning: finetuning(options) });
+    const model = await openModel(device, folder, description, { finetuning: finetuning(options), offload: options.offload });
     const row = description.sample({
       ...ROW,
       ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),

@@ -26,6 +26,7 @@ export function sessionOptions(options: Options, base: string): SessionOptions {
     baseModel: base,
     ...(options.init_adapter === null ? { finetuning: finetuning(options) } : { initAdapter: options.init_adapter }),
     seed: options.seed,
+    offload: options.offload,
     ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
     ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
     imageAttention: options.image_attention,

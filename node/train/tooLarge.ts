@@ -25,8 +25,13 @@ function waysOf(options: Options): Change[][] {
     const says = `--per_device_train_batch_size ${rows} --gradient_accumulation_steps ${Math.ceil((size * accumulation) / rows)}`;
     batches.push({ says, options: { per_device_train_batch_size: rows } });
   }
+  const offloaded: Change[] = [];
+  const add = (offload: Options['offload']): number => offloaded.push({ says: `--offload ${offload}`, options: { offload } });
+  if (options.offload === 'none') add('optimizer');
+  if (options.offload !== 'weights' && options.offload !== 'all' && options.finetune === 'lora') add('weights');
+  if (options.offload !== 'all' && options.finetune === 'lora') add('all');
   const recomputed: Change[] = options.gradient_checkpointing ? [] : [{ says: '--gradient_checkpointing true', options: { gradient_checkpointing: true } }];
-  return [recomputed, batches].filter((way) => way.length > 0);
+  return [recomputed, batches, offloaded].filter((way) => way.length > 0);
 }
 
 export async function tooLarge(options: Options, { needed, bytes, source, bytesWith }: Excess): Promise<UserError> {

@@ -14,6 +14,8 @@ export interface Stage {
   name: string;
   /** Some parameter of the stage trains. */
   trainable: boolean;
+  /** Waits for the stage's weights, where they do not stay on the GPU, and sends for those of the stage after it (src/models/streamedWeights.ts). */
+  arrive?(next: string | undefined): Promise<void>;
   forward(t: Tape, x: Tensor): Tensor;
 }
 
@@ -57,6 +59,7 @@ export class StageChain {
       const inputNeedsGrad: boolean = needsGrad;
       needsGrad = this.options.grad && (inputNeedsGrad || stage.trainable);
       current.requiresGrad = inputNeedsGrad;
+      await stage.arrive?.(stages[at + 1]?.name);
       const keepTape = needsGrad && at >= firstKept;
       const tape = this.tape(keepTape, keepTape ? 'kept stages' : 'scratch');
       const y = stage.forward(tape, current);
@@ -97,6 +100,7 @@ export class StageChain {
     };
     for (let entry = this.saved.pop(); entry; entry = this.saved.pop()) {
       const { stage, x, kept } = entry;
+      await stage.arrive?.(this.saved.at(-1)?.stage.name);
       if (!kept) releaseOutlived(); // a new tape has nothing to do with it
       const tape = kept?.tape ?? this.tape(true);
       const y = kept?.y ?? stage.forward(tape, x);

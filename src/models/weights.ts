@@ -10,6 +10,8 @@ import type { ModelFolder } from '../io/modelFolder.ts';
 import { toFloat32 } from '../io/safetensors.ts';
 import type { LinearLayer, LoraAdapter, Parameter } from '../ops/parameter.ts';
 import { UserError } from '../platform.ts';
+import { nowhere } from './streamedWeights.ts';
+import type { StreamedWeights } from './streamedWeights.ts';
 
 export type Shape = readonly number[];
 
@@ -39,8 +41,9 @@ export class Weights {
     return { ...layer, ...(bias && { bias }), ...(lora && { lora }) };
   }
 
-  release(device: Device): void {
-    const tensors = new Set([...this.parameters.values()].filter(({ grad }) => !grad).map(({ tensor }) => tensor));
+  /** @param streamed has the views of its weights itself */
+  release(device: Device, streamed?: StreamedWeights): void {
+    const tensors = new Set([...this.parameters.values()].filter(({ grad, name }) => !grad && !streamed?.has(name)).map(({ tensor }) => tensor));
     for (const tensor of tensors) for (const part of tensor.parts) device.pool.release(part.view);
   }
 }
@@ -52,6 +55,8 @@ export interface LoadOptions {
   /** Allocated parameters with gradients, by name. */
   trainable: ReadonlyMap<string, Parameter>;
   fill: FillTrainable;
+  /** Takes the matrices that `isStreamed`; the folder stays open as long as it is used. */
+  streamed?: { weights: StreamedWeights; isStreamed: (name: string) => boolean };
   onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
@@ -71,7 +76,9 @@ export async function loadParameters(device: Device, folder: ModelFolder, shapes
       if (!device.isDry) await fillTrained(device, folder, name, shape, options.fill);
       loaded.set(name, trained);
     } else {
-      loaded.set(name, { name, tensor: await loadFrozen(device, folder, name, shape) });
+      const isStreamed = shape.length > 1 && options.streamed?.isStreamed(name);
+      const tensor = isStreamed ? describeStreamed(device, folder, name, shape, options.streamed!.weights) : await loadFrozen(device, folder, name, shape);
+      loaded.set(name, { name, tensor });
     }
     done += bytes;
     options.onProgress?.(done, total);
@@ -111,18 +118,34 @@ async function loadFrozen(device: Device, folder: ModelFolder, name: string, sha
   return new Tensor([rows, shape.slice(1).reduce((a, b) => a * b, 1)], type, parts);
 }
 
+/** The weight in the file: parts that lie nowhere on the GPU until they are streamed there. */
+function describeStreamed(device: Device, folder: ModelFolder, name: string, shape: Shape, streamed: StreamedWeights): Tensor {
+  const { dtype, bytes } = folder.info(name);
+  const rows = shape[0]!;
+  const rowBytes = bytes / rows;
+  const parts = splitRows(device, rows, rowBytes).map((run): TensorPart => ({ ...run, view: nowhere(run.rows * rowBytes) }));
+  const host = parts.map((part) => ({
+    part,
+    bytes: part.view.bytes,
+    read: (at: number, length: number) => folder.readRange(name, part.rowStart * rowBytes + at, length),
+  }));
+  streamed.add(name, host);
+  return new Tensor([rows, shape.slice(1).reduce((a, b) => a * b, 1)], STORED_DTYPES[dtype]!, parts);
+}
+
 /** Ranges for `rows` rows, as few as the adapter's binding limit allows. */
 export function allocateRows(device: Device, rows: number, rowBytes: number, label: string): TensorPart[] {
+  return splitRows(device, rows, rowBytes).map((run) => ({ ...run, view: device.pool.acquire(run.rows * rowBytes, label, true) }));
+}
+
+function splitRows(device: Device, rows: number, rowBytes: number): Omit<TensorPart, 'view'>[] {
   const most = Math.floor(device.maxBindingBytes / rowBytes);
   if (most < 1) throw new UserError(`One row of a weight is ${rowBytes} bytes; this adapter binds at most ${device.maxBindingBytes} at once.`);
   const count = Math.ceil(rows / most);
   const perPart = Math.ceil(rows / count);
-  const parts: TensorPart[] = [];
-  for (let rowStart = 0; rowStart < rows; rowStart += perPart) {
-    const held = Math.min(perPart, rows - rowStart);
-    parts.push({ view: device.pool.acquire(held * rowBytes, label, true), rowStart, rows: held });
-  }
-  return parts;
+  const runs: Omit<TensorPart, 'view'>[] = [];
+  for (let rowStart = 0; rowStart < rows; rowStart += perPart) runs.push({ rowStart, rows: Math.min(perPart, rows - rowStart) });
+  return runs;
 }
 
 async function fillTrained(device: Device, folder: ModelFolder, name: string, shape: Shape, fill: FillTrainable): Promise<void> {

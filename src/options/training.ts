@@ -91,6 +91,11 @@ export const trainingOptions = {
     help: 'Keep only the input of each block and run the block again in the backward pass, the normal way here; false keeps more and computes less. (medvision_bm: false.)',
   },
 
+  offload: {
+    group: 'Batches and memory', type: 'enum', default: 'none', choices: ['none', 'weights', 'optimizer', 'all'],
+    help: "For models larger than the GPU, with the same results: weights: the frozen weights stay in their files (or in the machine's memory) and pass through the GPU block " +
+      "by block, for every micro-batch twice; optimizer: AdamW's moments stay in the machine's memory and pass through at every step.",
+  },
   gpu_memory_limit: {
     group: 'Batches and memory', type: 'number', default: null, above: 0,
     help: 'GiB of GPU memory that the run may take. Blocks are kept instead of being run again as far as they fit; a run that cannot fit is refused before anything is ' +

@@ -53,6 +53,7 @@ export async function planMemory(session: PlannedModel, { examples, settings, lo
   const step = { gradient_accumulation_steps: 2, loss_reduction: 'token' as const, seed: 0, ...settings };
   await stepGradients(session, optimizer, [batch, batch], 0, step);
   optimizer.step(0);
+  await optimizer.settle();
   await optimizer.readLog(1, 1);
   await device.finish();
   optimizer.release();

@@ -4,6 +4,7 @@
  * wants to know of a step lies in a ring of rows that is read late (`readLog`), so that the CPU never waits between steps.
  */
 import type { Device } from '../gpu/device.ts';
+import type { BufferView } from '../gpu/pool.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import type { ParameterArena } from './parameterArena.ts';
 
@@ -59,6 +60,7 @@ export class AdamW {
   private readonly log: Tensor;
   private readonly partials: Tensor;
   private stepsDone = 0;
+  private updating: Promise<void> = Promise.resolve();
 
   constructor(device: Device, arena: ParameterArena, options: AdamWOptions = {}) {
     this.device = device;
@@ -76,7 +78,7 @@ export class AdamW {
     return this.stepsDone;
   }
 
-  /** One update from the gradients in the arena, which are left as they are. */
+  /** One update from the gradients in the arena, which are left as they are. With moments in host memory it is done when `settle` is. */
   step(lr: number): void {
     const { beta1, beta2, eps, weightDecay, maxGradNorm, logCapacity } = this.options;
     const { device, partials, state } = this;
@@ -94,16 +96,27 @@ export class AdamW {
       { count: first, row: this.stepsDone % logCapacity, max_norm: maxGradNorm, ...complements },
       1,
     );
-    for (const { bytes, decay, values, gradients, m, v } of this.arena.arenas) {
-      const vectors = bytes / 16;
-      const shrink = decay ? 1 - lr * weightDecay : 1;
-      device.dispatch(
-        device.kernel('adamw'),
-        { state, gradients, values, m, v },
-        { vectors, lr, shrink, eps, ...complements },
-        Math.ceil(vectors / 256),
-      );
-    }
+    const update = (at: number, views: Record<'gradients' | 'values' | 'm' | 'v', BufferView>): void => {
+      const vectors = views.values.bytes / 16;
+      const shrink = this.arena.arenas[at]!.decay ? 1 - lr * weightDecay : 1;
+      device.dispatch(device.kernel('adamw'), { state, ...views }, { vectors, lr, shrink, eps, ...complements }, Math.ceil(vectors / 256));
+    };
+    this.arena.arenas.forEach(({ values, gradients, moments }, at) => {
+      if (moments) update(at, { gradients, values, ...moments });
+    });
+    const { hostMoments } = this.arena;
+    if (!hostMoments) return;
+    this.updating = hostMoments.through(({ arena, offset, m, v }) => {
+      const { values, gradients } = this.arena.arenas[arena]!;
+      const piece = (whole: BufferView): BufferView => ({ buffer: whole.buffer, offset: whole.offset + offset, bytes: m.bytes });
+      update(arena, { gradients: piece(gradients), values: piece(values), m, v });
+    });
+    this.updating.catch(() => undefined); // told by `settle`
+  }
+
+  /** Waits for moments that are in host memory, which `step` has sent through the GPU; values and gradients may not be touched before. */
+  async settle(): Promise<void> {
+    await this.updating;
   }
 
   /** The log of steps `from` to `to`, both included. Waits for the GPU to reach the last `step` call. */

@@ -10,6 +10,7 @@ import { Tensor } from '../gpu/tensor.ts';
 import type { TensorPart } from '../gpu/tensor.ts';
 import type { Parameter } from '../ops/parameter.ts';
 import { UserError } from '../platform.ts';
+import { HostMoments } from './hostMoments.ts';
 
 const ALIGNMENT = 256;
 
@@ -21,16 +22,28 @@ export interface ParameterSpec {
   decay: boolean;
 }
 
-/** Four ranges of `bytes` bytes (a multiple of 256) with the same layout. */
+/** Ranges of `bytes` bytes (a multiple of 256) with the same layout. */
 export interface Arena {
   readonly decay: boolean;
   readonly bytes: number;
   readonly values: BufferView;
   readonly gradients: BufferView;
-  /** First moment: running mean of the gradient. */
-  readonly m: BufferView;
-  /** Second moment: running mean of its square. */
-  readonly v: BufferView;
+  /** Absent where the moments are in host memory. */
+  readonly moments?: {
+    /** First moment: running mean of the gradient. */
+    readonly m: BufferView;
+    /** Second moment: running mean of its square. */
+    readonly v: BufferView;
+  };
+}
+
+export interface ArenaOptions {
+  /** What the values count as in the memory report ('adapters', or 'weights' where a whole model is trained). Default: adapters. */
+  label?: 'adapters' | 'weights';
+  /** The values are only read: there is no room for gradients and moments (all ranges are the values'). */
+  isFrozen?: boolean;
+  /** The moments are in host memory and pass through the GPU in pieces. */
+  hasHostMoments?: boolean;
 }
 
 export interface Moments {
@@ -55,8 +68,9 @@ interface Piece {
 
 interface Slot {
   spec: ParameterSpec;
-  m: Tensor;
-  v: Tensor;
+  pieces: Piece[];
+  /** Where the moments are on the GPU. */
+  moments?: Record<'m' | 'v', Tensor>;
 }
 
 export class ParameterArena {
@@ -67,15 +81,14 @@ export class ParameterArena {
   private readonly slots = new Map<string, Slot>();
 
   private readonly isFrozen: boolean;
+  /** Where the moments are not on the GPU. */
+  readonly hostMoments: HostMoments | undefined;
 
-  /**
-   * `label`: what the values count as in the memory report ('adapters', or 'weights' where a whole model is trained). `isFrozen`: the values are only read, and there
-   * is no room for gradients and moments (all four ranges are the values').
-   */
-  constructor(device: Device, specs: readonly ParameterSpec[], label: 'adapters' | 'weights' = 'adapters', isFrozen = false) {
+  constructor(device: Device, specs: readonly ParameterSpec[], { label = 'adapters', isFrozen = false, hasHostMoments = false }: ArenaOptions = {}) {
     this.device = device;
     this.isFrozen = isFrozen;
     const { pieces, arenas } = layOut(specs, device.maxBindingBytes);
+    const isHosted = hasHostMoments && !isFrozen;
     this.arenas = arenas.map(({ decay, bytes }) => {
       const range = (name: string): BufferView => {
         const view = device.pool.acquire(bytes, name, true);
@@ -83,15 +96,19 @@ export class ParameterArena {
         return view;
       };
       const values = range(label);
-      if (isFrozen) return { decay, bytes, values, gradients: values, m: values, v: values };
-      return { decay, bytes, values, gradients: range('gradients'), m: range('optimizer'), v: range('optimizer') };
+      if (isFrozen) return { decay, bytes, values, gradients: values, moments: { m: values, v: values } };
+      const gradients = range('gradients');
+      return isHosted ? { decay, bytes, values, gradients } : { decay, bytes, values, gradients, moments: { m: range('optimizer'), v: range('optimizer') } };
     });
+    this.hostMoments = isHosted ? new HostMoments(device, arenas.map(({ bytes }) => bytes)) : undefined;
     const parameters = new Map<string, Parameter & { grad: Tensor }>();
     specs.forEach((spec, at) => {
       if (parameters.has(spec.name)) throw new Error(`parameter '${spec.name}' is listed twice`);
-      const tensor = (of: 'values' | 'gradients' | 'm' | 'v'): Tensor => new Tensor(spec.shape, 'f32', this.parts(spec, pieces[at]!, of));
-      parameters.set(spec.name, { name: spec.name, tensor: tensor('values'), grad: tensor('gradients') });
-      this.slots.set(spec.name, { spec, m: tensor('m'), v: tensor('v') });
+      const own = pieces[at]!;
+      const tensor = (of: (arena: Arena) => BufferView): Tensor => new Tensor(spec.shape, 'f32', this.parts(spec, own, of));
+      parameters.set(spec.name, { name: spec.name, tensor: tensor(({ values }) => values), grad: tensor(({ gradients }) => gradients) });
+      const moments = isHosted ? undefined : { m: tensor((arena) => arena.moments!.m), v: tensor((arena) => arena.moments!.v) };
+      this.slots.set(spec.name, { spec, pieces: own, ...(moments && { moments }) });
     });
     this.parameters = parameters;
   }
@@ -131,14 +148,32 @@ export class ParameterArena {
 
   /** AdamW's moments of a parameter, in the parameter's shape. */
   async readMoments(name: string): Promise<Moments> {
-    const slot = this.slot(name);
-    return { m: await this.device.readF32(slot.m), v: await this.device.readF32(slot.v) };
+    return { m: await this.moment(name, 'm'), v: await this.moment(name, 'v') };
   }
 
   writeMoments(name: string, moments: Moments): void {
+    for (const [of, what] of [['m', 'first moment'], ['v', 'second moment']] as const) {
+      const slot = this.slot(name);
+      if (slot.moments) this.write(name, what, slot.moments[of], moments[of]);
+      else {
+        this.checkSize(name, what, moments[of]);
+        for (const [host, from] of this.onHost(slot, of)) host.set(moments[of].subarray(from, from + host.length));
+      }
+    }
+  }
+
+  private async moment(name: string, of: 'm' | 'v'): Promise<Float32Array> {
     const slot = this.slot(name);
-    this.write(name, 'first moment', slot.m, moments.m);
-    this.write(name, 'second moment', slot.v, moments.v);
+    if (slot.moments) return this.device.readF32(slot.moments[of]);
+    const whole = new Float32Array(this.parameter(name).tensor.size);
+    for (const [host, from] of this.onHost(slot, of)) whole.set(host, from);
+    return whole;
+  }
+
+  /** The runs of a parameter's moment in host memory, and the first value of each. */
+  private onHost({ spec, pieces }: Slot, of: 'm' | 'v', arrays = this.hostMoments![of]): [Float32Array, number][] {
+    const rowSize = bytesPerRow(spec) / 4;
+    return pieces.map(({ arena, offset, rowStart, rows }) => [arrays[arena]!.subarray(offset / 4, offset / 4 + rows * rowSize), rowStart * rowSize]);
   }
 
   /** Bytes that `snapshot` copies. */
@@ -151,25 +186,24 @@ export class ParameterArena {
    * once; whoever asks waits for them.
    */
   snapshot(): TrainedState {
-    const copies = this.arenas.map((arena) => {
+    const { hostMoments } = this;
+    const copies = this.arenas.map(({ values, moments }, at) => {
       const read = (view: BufferView): Promise<ArrayBuffer> => {
         const bytes = this.device.read(view);
         bytes.catch(() => undefined); // told to whoever asks; a save that failed earlier asks no more
         return bytes;
       };
-      return { values: read(arena.values), m: read(arena.m), v: read(arena.v) };
+      const moment = (of: 'm' | 'v'): Promise<ArrayBuffer> => (moments ? read(moments[of]) : Promise.resolve(hostMoments![of][at]!.slice().buffer));
+      return { values: read(values), m: moment('m'), v: moment('v') };
     });
     const gather = async (name: string, of: 'values' | 'm' | 'v'): Promise<Float32Array> => {
       const { tensor } = this.parameter(name);
-      const pieces: Float32Array[] = [];
-      for (const { view, rows } of tensor.parts) {
-        const at = this.arenas.findIndex(({ values }) => values.buffer.id === view.buffer.id);
-        pieces.push(new Float32Array(await copies[at]![of], view.offset - this.arenas[at]!.values.offset, rows * tensor.rowSize));
-      }
-      if (pieces.length === 1) return pieces[0]!;
+      const runs: Float32Array[] = [];
+      for (const { arena, offset, rows } of this.slot(name).pieces) runs.push(new Float32Array(await copies[arena]![of], offset, rows * tensor.rowSize));
+      if (runs.length === 1) return runs[0]!;
       const whole = new Float32Array(tensor.size);
       tensor.parts.forEach(({ rowStart }, index) => {
-        whole.set(pieces[index]!, rowStart * tensor.rowSize);
+        whole.set(runs[index]!, rowStart * tensor.rowSize);
       });
       return whole;
     };
@@ -178,12 +212,15 @@ export class ParameterArena {
 
   /** The same read from the GPU when asked for: for what is too large to copy, while nothing trains. */
   live(): TrainedState {
-    return { values: (name) => this.readValues(name), moment: (name, of) => this.device.readF32(this.slot(name)[of]) };
+    return { values: (name) => this.readValues(name), moment: (name, of) => this.moment(name, of) };
   }
 
   /** Gives the buffers back to the pool; the parameters are unusable after that. */
   release(): void {
-    for (const { values, gradients, m, v } of this.arenas) for (const view of new Set([values, gradients, m, v])) this.device.pool.release(view);
+    for (const { values, gradients, moments } of this.arenas) {
+      for (const view of new Set([values, gradients, ...(moments ? [moments.m, moments.v] : [])])) this.device.pool.release(view);
+    }
+    this.hostMoments?.release();
   }
 
   private parameter(name: string): Parameter & { grad: Tensor } {
@@ -198,23 +235,27 @@ export class ParameterArena {
     return slot;
   }
 
+  private checkSize(name: string, what: string, values: Float32Array): void {
+    const { tensor } = this.parameter(name);
+    if (values.length === tensor.size) return;
+    throw new UserError(
+      `'${name}': ${what} of shape (${tensor.shape.join(', ')}) expected, that is ${tensor.size} numbers, found ${values.length}. ` +
+        'The file was made for another model or another --lora_r.',
+    );
+  }
+
   private write(name: string, what: string, tensor: Tensor, values: Float32Array): void {
-    if (values.length !== tensor.size) {
-      throw new UserError(
-        `'${name}': ${what} of shape (${tensor.shape.join(', ')}) expected, that is ${tensor.size} numbers, found ${values.length}. ` +
-          'The file was made for another model or another --lora_r.',
-      );
-    }
+    this.checkSize(name, what, values);
     for (const part of tensor.parts) {
       const from = part.rowStart * tensor.rowSize;
       this.device.write(part.view, values.subarray(from, from + part.rows * tensor.rowSize));
     }
   }
 
-  private parts(spec: ParameterSpec, pieces: readonly Piece[], of: 'values' | 'gradients' | 'm' | 'v'): TensorPart[] {
+  private parts(spec: ParameterSpec, pieces: readonly Piece[], of: (arena: Arena) => BufferView): TensorPart[] {
     const rowBytes = bytesPerRow(spec);
     return pieces.map((piece) => {
-      const whole = this.arenas[piece.arena]![of];
+      const whole = of(this.arenas[piece.arena]!);
       const view = { buffer: whole.buffer, offset: whole.offset + piece.offset, bytes: piece.rows * rowBytes };
       return { view, rowStart: piece.rowStart, rows: piece.rows };
     });

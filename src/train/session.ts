@@ -20,6 +20,7 @@ import { allShapes, attachAdapters, initialLoraA, planTraining } from '../models
 import type { Finetuning, TrainingPlan } from '../models/lora.ts';
 import { HEAD } from '../models/model.ts';
 import type { ImageAttention, Model, ModelDescription } from '../models/model.ts';
+import { StreamedWeights } from '../models/streamedWeights.ts';
 import { loadParameters, Weights } from '../models/weights.ts';
 import { doraNorm } from '../ops/dora.ts';
 import type { Parameter } from '../ops/parameter.ts';
@@ -40,6 +41,8 @@ export interface SessionOptions {
   initAdapter?: string;
   /** The model is asked and not trained: no memory is set aside for gradients and the optimizer. */
   isFrozen?: boolean;
+  /** Frozen weights of blocks do not stay on the GPU, AdamW's moments do not, or neither: for models larger than it. Default: none. */
+  offload?: Offload;
   seed?: number;
   minPixels?: number;
   maxPixels?: number;
@@ -50,8 +53,13 @@ export interface SessionOptions {
   stop?: AbortSignal;
 }
 
+export type Offload = 'none' | 'weights' | 'optimizer' | 'all';
+
 type SessionParts = Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType'> & {
   weights: Weights;
+  streamed?: StreamedWeights;
+  /** Closes what streamed weights are read from. */
+  closeFolder?: () => Promise<void>;
   brought: ReadonlyMap<string, AdapterTensor>;
   untiesConfig: boolean;
 };
@@ -67,6 +75,8 @@ export class Session {
   /** Hugging Face's model_type. */
   readonly modelType: string;
   private readonly weights: Weights;
+  private readonly streamed: StreamedWeights | undefined;
+  private readonly closeFolder: (() => Promise<void>) | undefined;
   /** Frozen weights that came with the adapter and go with it. */
   private readonly brought: ReadonlyMap<string, AdapterTensor>;
   /** The configuration ties a head that stands alone. */
@@ -82,6 +92,8 @@ export class Session {
     this.baseModel = parts.baseModel;
     this.modelType = parts.modelType;
     this.weights = parts.weights;
+    this.streamed = parts.streamed;
+    this.closeFolder = parts.closeFolder;
     this.brought = parts.brought;
     this.untiesConfig = parts.untiesConfig;
   }
@@ -148,15 +160,20 @@ export class Session {
   }
 
   close(): void {
-    this.weights.release(this.device);
+    this.weights.release(this.device, this.streamed);
+    this.streamed?.release();
     this.arena.release();
+    void this.closeFolder?.();
   }
 }
 
 /** @throws UserError for a folder, configuration or adapter that cannot be used; the reason of `stop` */
 export async function openSession(platform: Platform, device: Device, options: SessionOptions): Promise<Session> {
   const reading = options.stop ? readingUntil(platform, options.stop) : platform;
-  const folder = await openModelFolder(reading, options.baseModel);
+  // What is read all along is also read to end a step that has begun when the run is stopped.
+  const isStreaming = options.offload === 'weights' || options.offload === 'all';
+  const folder = await openModelFolder(isStreaming ? platform : reading, options.baseModel);
+  let isKeptOpen = false;
   try {
     const family = modelFamily(folder.modelType, joinPath(options.baseModel, 'config.json'));
     const described = family.describe(folder.config, joinPath(options.baseModel, 'config.json'), {
@@ -172,21 +189,23 @@ export async function openSession(platform: Platform, device: Device, options: S
     const brought = initial && fitted ? await broughtWeights(folder, description, initial, fitted) : new Map<string, AdapterTensor>();
     const finetuning = finetuningOf(options, fitted);
     const opened = await openModel(device, withWeights(folder, brought), description, { ...options, finetuning, ...(initial && { initial }) });
+    isKeptOpen = opened.streamed !== undefined;
     return new Session({
       device, platform, processor, brought, ...opened,
+      ...(isKeptOpen && { closeFolder: () => folder.close() }),
       baseModel: options.baseModel,
       modelType: folder.modelType,
       untiesConfig: description.untiesConfig ?? false,
     });
   } finally {
-    await folder.close();
+    if (!isKeptOpen) await folder.close();
   }
 }
 
 /** A model on the GPU with what trains on it. */
-export type OpenModel = Pick<Session, 'model' | 'plan' | 'arena'> & { weights: Weights };
+export type OpenModel = Pick<Session, 'model' | 'plan' | 'arena'> & { weights: Weights; streamed?: StreamedWeights };
 
-export type ModelOptions = Pick<SessionOptions, 'isFrozen' | 'seed' | 'onProgress'> & { finetuning: Finetuning; initial?: Adapter };
+export type ModelOptions = Pick<SessionOptions, 'isFrozen' | 'offload' | 'seed' | 'onProgress'> & { finetuning: Finetuning; initial?: Adapter };
 
 /** The part of `openSession` that needs no files but those of the weights; of a dry device, only what these say of their tensors. */
 export async function openModel(device: Device, folder: ModelFolder, description: ModelDescription, options: ModelOptions): Promise<OpenModel> {
@@ -194,15 +213,22 @@ export async function openModel(device: Device, folder: ModelFolder, description
   const arena = new ParameterArena(
     device,
     [...plan.trained].map(([name, shape]) => ({ name, shape: storedShape(name, shape), decay: storedShape(name, shape).length > 1 })),
-    plan.config ? 'adapters' : 'weights',
-    options.isFrozen,
+    {
+      label: plan.config ? 'adapters' : 'weights',
+      isFrozen: options.isFrozen ?? false,
+      hasHostMoments: options.offload === 'optimizer' || options.offload === 'all',
+    },
   );
+  const isStreaming = (options.offload === 'weights' || options.offload === 'all') && options.finetuning.kind !== 'full';
+  const streamed = isStreaming ? new StreamedWeights(device) : undefined;
   try {
-    const parameters = await loadAll(device, folder, description, plan, arena, options.onProgress);
+    const parameters = await loadAll(device, folder, description, plan, arena, { ...options, streamed });
     const weights = new Weights(parameters, attachAdapters(plan, arena.parameters));
-    await startAdapter(device, plan, arena, parameters, options.initial, options.seed ?? 0);
-    return { model: description.build(weights), plan, arena, weights };
+    await startAdapter(device, plan, arena, parameters, { ...options, streamed });
+    const model = description.build(weights);
+    return { model: streamed?.model(model) ?? model, plan, arena, weights, ...(streamed && { streamed }) };
   } catch (error) {
+    streamed?.release();
     arena.release();
     throw error;
   }
@@ -231,7 +257,7 @@ async function loadAll(
   description: ModelDescription,
   plan: TrainingPlan,
   arena: ParameterArena,
-  onProgress: SessionOptions['onProgress'],
+  { onProgress, streamed }: Pick<SessionOptions, 'onProgress'> & { streamed: StreamedWeights | undefined },
 ): Promise<Map<string, Parameter>> {
   // A tied table that is trained beside its frozen twin (PEFT's modules_to_save unties the two) is read once for each.
   const trainsTable = plan.trained.has(description.embedding);
@@ -241,6 +267,7 @@ async function loadAll(
     fill: (name, rowStart, values) => {
       arena.writeRows(name, rowStart, values);
     },
+    ...(streamed && { streamed: { weights: streamed, isStreamed: (name) => name !== description.embedding && name !== HEAD } }),
     ...(onProgress && { onProgress }),
   });
   if (!description.tiedHead) return parameters;
@@ -272,8 +299,7 @@ async function startAdapter(
   plan: TrainingPlan,
   arena: ParameterArena,
   parameters: ReadonlyMap<string, Parameter>,
-  initial: Adapter | undefined,
-  seed: number,
+  { initial, seed = 0, streamed }: Pick<ModelOptions, 'initial' | 'seed'> & { streamed: StreamedWeights | undefined },
 ): Promise<void> {
   if (initial) {
     for (const [name, { data }] of initial.tensors) if (plan.trained.has(name)) arena.writeValues(name, data);
@@ -288,6 +314,8 @@ async function startAdapter(
       // Starts as the row norms of W, so that the first output is the base model's.
       const weight = parameters.get(`${module}.weight`);
       if (!weight) throw new UserError(`DoRA on ${module}, which has no weight`);
+      streamed?.makeRoom([weight.name]);
+      await streamed?.arrive(weight.name);
       const norms = doraNorm(device, weight.tensor);
       arena.writeValues(magnitude, await device.readF32(norms));
       device.pool.release(norms.view);

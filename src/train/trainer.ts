@@ -247,6 +247,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
       const stepTokens = await stepGradients(session, optimizer, batches, step, settings, stop);
       if (stepTokens === undefined) break;
       optimizer.step(learningRateAt(step, schedule));
+      await optimizer.settle();
       device.flush();
       step++;
       tokens += stepTokens;

@@ -191,7 +191,7 @@ describe('setup', () => {
     const flags = { base_model_hf: 'org/tiny', data_dir: 'org/MedMini', init_adapter: 'org/adapter', tasks_list_json_path_AD: LIST, per_device_train_batch_size: 1 };
     const ended = await run({ ...flags, lora_checkpoint_dir: at('out-setup') }, {}, 'setup');
     expect(ended.code).toBe(0);
-    for (const part of [/✓ Model +org\/tiny: qwen2_5_vl, \d+k parameters.* to fetch from/, /Memory +about [\d.]+ MiB for 1 row/, /hub data set org\/MedMini/, /✓ Adapter +hub adapter org\/adapter at/, /HF_TOKEN is of tester/, /Ready to train\./]) {
+    for (const part of [/✓ Model +org\/tiny: qwen2_5_vl, \d+k parameters.* to fetch from/, /Memory +[\d.]+ MiB by the plan for 1 row/, /hub data set org\/MedMini/, /✓ Adapter +hub adapter org\/adapter at/, /HF_TOKEN is of tester/, /Ready to train\./]) {
       expect(ended.output).toMatch(part);
     }
     expect(readdirSync(join(home, 'hub/models--org--tiny/blobs')).length).toBe(1);

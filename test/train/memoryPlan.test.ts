@@ -36,6 +36,12 @@ const WAYS: Record<string, { session: (model: GoldenModel) => Omit<SessionOption
   'LoRA, two stages kept': { session: () => ({ finetuning: { kind: 'lora', config: lora } }), run: { keptStages: 2 } },
   DoRA: { session: () => ({ finetuning: { kind: 'lora', config: { ...lora, use_dora: true } } }) },
   'modules_to_save': { session: ({ name }) => ({ initAdapter: goldenPath('golden', name, 'lora', 'modules_to_save') }) },
+  'LoRA, weights offloaded': { session: () => ({ finetuning: { kind: 'lora', config: lora }, offload: 'weights' }) },
+  'DoRA, all offloaded, kept': {
+    session: () => ({ finetuning: { kind: 'lora', config: { ...lora, use_dora: true } }, offload: 'all' }),
+    run: { gradient_checkpointing: false },
+  },
+  'full, optimizer offloaded': { session: () => ({ finetuning: { kind: 'full' }, offload: 'optimizer' }) },
   'full, recomputed': { session: () => ({ finetuning: { kind: 'full' } }) },
   'full, kept': { session: () => ({ finetuning: { kind: 'full' } }), run: { gradient_checkpointing: false } },
 };

@@ -1,0 +1,92 @@
+/** What does not stay on the GPU gives the same run, to the bit: losses, norms, adapters and moments over ten steps, and those of a run that was broken off and resumed. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nodePlatform } from '../../node/platform.ts';
+import type { Example } from '../../src/data/example.ts';
+import type { Device } from '../../src/gpu/device.ts';
+import { loraConfig } from '../../src/io/peftConfig.ts';
+import { generateBatch } from '../../src/models/generate.ts';
+import { allOf } from '../../src/track/tracker.ts';
+import type { Tracker } from '../../src/track/tracker.ts';
+import { newestCheckpoint } from '../../src/train/resume.ts';
+import { openSession } from '../../src/train/session.ts';
+import type { Offload, SessionOptions } from '../../src/train/session.ts';
+import { train } from '../../src/train/trainer.ts';
+import type { TrainSettings } from '../../src/train/trainer.ts';
+import { testDevice } from '../gpu/testDevice.ts';
+import { gemma } from '../models/gemma3/goldenExamples.ts';
+import type { GoldenModel } from '../models/goldenModel.ts';
+import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
+
+const STEPS = 10;
+const settings: TrainSettings = {
+  run_name: 'offload', epoch: 1, max_steps: STEPS, per_device_train_batch_size: 1, gradient_accumulation_steps: 2, learning_rate: 2e-3, lr_scheduler_type: 'cosine',
+  warmup_ratio: 0.1, warmup_steps: 0, max_grad_norm: 0.5, weight_decay: 0.01, adam_beta1: 0.9, adam_beta2: 0.99, adam_epsilon: 1e-8, loss_reduction: 'token',
+  shuffle: true, seed: 5, gradient_checkpointing: true, logging_steps: 1, save_steps: 4, save_total_limit: -1,
+};
+
+const scratch = mkdtempSync(join(tmpdir(), 'vernier-offload-'));
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+let device: Device;
+beforeAll(async () => {
+  device = await testDevice();
+});
+
+const lora = (more: object = {}): SessionOptions['finetuning'] => ({ kind: 'lora', config: loraConfig({ r: 4, lora_dropout: 0.1, target_modules: 'all-linear', ...more }) });
+
+interface Outcome {
+  history: unknown[];
+  files: Buffer[];
+  answer: number[];
+}
+
+/** @param stopAt the step after which a first process ends, and a second goes on from its checkpoint */
+async function run(model: GoldenModel, name: string, options: Omit<SessionOptions, 'baseModel'>, stopAt?: { step: number; then: Offload }): Promise<Outcome> {
+  const examples = (await model.cases(['s09_textonly', 's10_twoimages', 's09_textonly'])).map((golden) => golden!.example);
+  const source = { length: 3, get: (index: number): Promise<Example> => Promise.resolve(examples[index]!), fingerprint: () => Promise.resolve('rows') };
+  const outputDir = join(scratch, model.name, name);
+  const session = await openSession(nodePlatform, device, { baseModel: model.baseModel, ...options });
+  const stop = new AbortController();
+  const stopper: Tracker = { ...allOf([]), progress: ({ step }) => { if (step === stopAt?.step) stop.abort(); } };
+  let { state } = await train(session, source, settings, { tracker: stopper, outputDir, stop: stop.signal });
+  let open = session;
+  if (stopAt) {
+    session.close();
+    open = await openSession(nodePlatform, device, { baseModel: model.baseModel, ...options, offload: stopAt.then });
+    const checkpoint = await newestCheckpoint(nodePlatform, outputDir, () => undefined);
+    ({ state } = await train(open, source, settings, { tracker: allOf([]), outputDir, resume: { checkpoint: checkpoint! } }));
+  }
+  const last = join(outputDir, `checkpoint-${STEPS}`);
+  const weights = open.plan.config ? 'adapter_model.safetensors' : 'model.safetensors';
+  const files = [weights, 'optimizer.safetensors'].map((file) => readFileSync(join(last, file)));
+  const [answer] = await generateBatch(device, open.model, [examples[1]!], { maxNewTokens: 5, endIds: [] });
+  open.close();
+  return { history: state.log_history.map(({ loss, grad_norm }) => ({ loss, grad_norm })), files, answer: answer!.ids };
+}
+
+describe.each([qwen, gemma])('a run with what it needs elsewhere is the run with all of it here: $name', (model) => {
+  it('an adapter: weights, optimizer, all; broken off and resumed', async () => {
+    const held = device.pool.report().inUseBytes;
+    const plain = await run(model, 'plain', { finetuning: lora() });
+    expect(plain.history).toHaveLength(STEPS);
+    expect(plain.history[0]).not.toEqual(plain.history[9]);
+    for (const offload of ['weights', 'optimizer', 'all'] as const) expect(await run(model, offload, { finetuning: lora(), offload }), offload).toEqual(plain);
+    expect(await run(model, 'resumed', { finetuning: lora(), offload: 'all' }, { step: 5, then: 'all' }), 'resumed').toEqual(plain);
+    expect(await run(model, 'changed', { finetuning: lora(), offload: 'all' }, { step: 5, then: 'none' }), 'resumed without').toEqual(plain);
+    expect(device.pool.report().inUseBytes).toBe(held);
+  });
+
+  it('DoRA, whose norms need the weights too', async () => {
+    const finetuning = lora({ use_dora: true });
+    expect(await run(model, 'dora-all', { finetuning, offload: 'all' })).toEqual(await run(model, 'dora', { finetuning }));
+  });
+
+  it('every weight: moments elsewhere', async () => {
+    expect(await run(model, 'full-all', { finetuning: { kind: 'full' }, offload: 'all' })).toEqual(await run(model, 'full', { finetuning: { kind: 'full' } }));
+  });
+});
