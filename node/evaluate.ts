@@ -10,7 +10,6 @@ import { summaryFiles } from '../src/data/medvision/summaries.ts';
 import { PictureWarnings } from '../src/data/pictures/warnings.ts';
 import { sha256Hex } from '../src/data/prepared/identity.ts';
 import type { Identity } from '../src/data/prepared/identity.ts';
-import { Device } from '../src/gpu/device.ts';
 import { publicName } from '../src/hub/origin.ts';
 import { evaluateProgram } from '../src/options/evaluate.ts';
 import type { ParsedEvaluateOptions } from '../src/options/evaluate.ts';
@@ -28,6 +27,7 @@ import { EvaluationFolder, SAMPLES } from './evaluate/folder.ts';
 import { rescore } from './evaluate/rescore.ts';
 import { describeSource, findRows, rowsFingerprint } from './evaluate/rows.ts';
 import type { PendingRow, PendingRows } from './evaluate/rows.ts';
+import { openDevice } from './gpuDevice.ts';
 import { inOutputFolder } from './outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
 import { openRowModel } from './train/checking.ts';
@@ -121,7 +121,7 @@ async function onGpu(
   rows: Map<number, ScoredRow>,
 ): Promise<Record<string, unknown> | undefined> {
   const { platform, options, say } = context;
-  const device = await Device.create(await platform.gpu());
+  const device = await openDevice(platform, options.submit_ms);
   try {
     const { capabilities } = device;
     say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}`);

@@ -23,6 +23,12 @@ function whole(least: number): (text: string) => number {
   };
 }
 
+function milliseconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0) throw new InvalidArgumentError('A number from 0 is expected.');
+  return value;
+}
+
 requirePermissions(); // commander looks at the environment
 const command = new Command('npm start --')
   .description('Fine-tunes a tiny vision-language model with LoRA on three small MRI volumes, and compares its answers before and after.')
@@ -32,9 +38,10 @@ const command = new Command('npm start --')
   .option('--output_dir <dir>', 'folder for the adapter, the log and report.html (default: outputs/quickstart; outputs/quickstart-NAME with --recipe NAME)')
   .addOption(new Option('--out <dir>', 'its name before').hideHelp())
   .option('--seed <n>', 'seed of the adapter, the order of the rows and the choice of questions', whole(0), DEFAULTS.seed)
+  .option('--submit_ms <n>', 'milliseconds that the GPU may be at one piece of work, 0: no limit (default: 100 on Windows and macOS, 500 elsewhere)', milliseconds)
   .allowExcessArguments(false)
   .parse(process.argv);
-const options = command.opts<{ recipe: string; steps?: number; batch?: number; output_dir?: string; out?: string; seed: number }>();
+const options = command.opts<{ recipe: string; steps?: number; batch?: number; output_dir?: string; out?: string; seed: number; submit_ms?: number }>();
 
 const around = processSurroundings(nodePlatform);
 const stop = new AbortController();
@@ -53,6 +60,7 @@ try {
     steps: options.steps ?? chosen.steps,
     batchSize: options.batch ?? chosen.batchSize,
     seed: options.seed,
+    ...(options.submit_ms !== undefined && { submitMs: options.submit_ms }),
   };
   await quickstart(nodePlatform, settings, around.stdout, stop.signal);
   process.exit(stop.signal.aborted ? EXIT.stopped : EXIT.done);

@@ -3,7 +3,6 @@
  * src/options.ts; `--help` lists them. The phases are in node/train/.
  */
 import process from 'node:process';
-import { Device } from '../src/gpu/device.ts';
 import { trainProgram } from '../src/options.ts';
 import type { ParsedOptions } from '../src/options.ts';
 import { countOf } from '../src/platform.ts';
@@ -14,6 +13,7 @@ import { boughtBy, boughtText } from '../src/train/beforeAfter.ts';
 import { openSession } from '../src/train/session.ts';
 import { train } from '../src/train/trainer.ts';
 import { main, processSurroundings } from './cli.ts';
+import { openDevice } from './gpuDevice.ts';
 import { checkOutput, clearOutput, inOutputFolder } from './outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
 import { resolveBaseModel } from './train/baseModel.ts';
@@ -55,7 +55,7 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
 async function dryRun(context: RunContext, base: string): Promise<void> {
   const rows = await findRows(context, base);
   if (rows === undefined) return;
-  const opened = await Promise.resolve(context.platform.gpu()).then((gpu) => Device.create(gpu)).catch(() => undefined); // no GPU is needed
+  const opened = await openDevice(context.platform, context.options.submit_ms).catch(() => undefined); // no GPU is needed
   const capabilities = opened?.capabilities;
   opened?.destroy();
   releaseGpu();
@@ -81,7 +81,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
   const { platform, options, stop, say } = context;
   const { tracker, publisher, resume } = parts;
   const out = options.output_dir;
-  const device = await Device.create(await platform.gpu());
+  const device = await openDevice(platform, options.submit_ms);
   try {
     const { capabilities } = device;
     say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}`);

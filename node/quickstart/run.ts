@@ -2,7 +2,6 @@
  * The main job on the embedded sample, from volumes to report: ask the tiny base about held-out slices, fine-tune a LoRA adapter, ask again, and
  * leave the adapter, the log and report.html. A function of its settings, so that a test runs it with a few steps.
  */
-import { Device } from '../../src/gpu/device.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import { countOf, joinPath, lastName, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
@@ -18,6 +17,7 @@ import { openModelFolder } from '../../src/io/modelFolder.ts';
 import { CLEAR_LINE } from '../../src/track/printable.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
+import { openDevice } from '../gpuDevice.ts';
 import { askAll, compare, figureText } from './answers.ts';
 import type { Answer, ComparisonRow } from './answers.ts';
 import { heldOutQuestions, SampleData, trainingRows } from './questions.ts';
@@ -34,6 +34,8 @@ export interface QuickstartSettings {
   batchSize: number;
   learningRate: number;
   seed: number;
+  /** As --submit_ms of training. */
+  submitMs?: number;
   /** Questions of each kind, at most. */
   questions: { box: number; metric: number; ellipse: number };
 }
@@ -85,7 +87,7 @@ export async function quickstart(platform: Platform, settings: QuickstartSetting
   };
   await checkOwnFolder(platform, settings.out);
   await platform.makeDir(settings.out);
-  const device = await Device.create(await platform.gpu());
+  const device = await openDevice(platform, settings.submitMs ?? null);
   try {
     const config = loraConfig({ r: 16, lora_alpha: 32, target_modules: 'all-linear' });
     const session = await openSession(platform, device, { baseModel: settings.base, finetuning: { kind: 'lora', config }, seed: settings.seed });

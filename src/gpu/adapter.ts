@@ -2,6 +2,8 @@
 import { UserError } from '../platform.ts';
 import { capabilitiesOf, featuresOf } from './capabilities.ts';
 import type { Capabilities, OptionalFeature } from './capabilities.ts';
+import { SUBMIT_MS } from './pacing.ts';
+import type { Pacing } from './pacing.ts';
 
 export interface DeviceOptions {
   powerPreference?: GPUPowerPreference;
@@ -51,10 +53,26 @@ export function outOfMemory(bytes: number | undefined, memory: { reservedBytes: 
   );
 }
 
-export function deviceLost({ reason, message }: GPUDeviceLostInfo): UserError {
+/** Submits that a system or a browser may end a device for. */
+const TOO_LONG_MS = 1500;
+
+/**
+ * @param pace what the device's pacing knew when it heard of the loss
+ */
+export function deviceLost({ reason, message }: GPUDeviceLostInfo, { limitMs, underWayMs }: Pick<Pacing, 'limitMs' | 'underWayMs'>): UserError {
+  const what = `The GPU device was lost (${reason}): ${message || 'no reason given'}.`;
+  const now = limitMs === 0 ? 'there is no limit now' : `it is ${limitMs} now`;
+  const shorter = `--submit_ms ${limitMs === 0 ? SUBMIT_MS : Math.max(1, Math.floor(limitMs / 4))} (${now})`;
+  if (underWayMs >= TOO_LONG_MS || /hung|hang|time[d-]? ?out|tdr|watchdog/i.test(message)) {
+    const sofar = underWayMs >= TOO_LONG_MS ? `, of which the last had been under way for ${(underWayMs / 1000).toFixed(1)} s` : '';
+    return new UserError(
+      `${what} The system takes a GPU away from work that does not let others have their turn${sofar}: give ${shorter}, ` +
+        'and if that is not enough, --per_device_train_batch_size 1 and a smaller --max_pixels.',
+    );
+  }
   return new UserError(
-    `The GPU device was lost (${reason}): ${message || 'no reason given'}. Usual causes: the driver reset after a kernel ran too long, or memory ran out. ` +
-      'If it comes again, try --per_device_train_batch_size 1 and a smaller --max_pixels.',
+    `${what} Usual causes: the driver was reset or updated, by this program's work or by another's, the computer slept, or memory ran out. ` +
+      `If it comes again, try ${shorter}, --per_device_train_batch_size 1 and a smaller --max_pixels.`,
   );
 }
 

@@ -8,6 +8,7 @@ import type { DeviceOptions } from './adapter.ts';
 import type { Capabilities } from './capabilities.ts';
 import { dryGpu } from './dryGpu.ts';
 import { BUFFER_USAGE } from './flags.ts';
+import { gridOf, MAX_GROUPS } from './grid.ts';
 import { compileKernel, kernelLabel } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import type { Specialisation } from './kernelSource.ts';
@@ -31,7 +32,6 @@ export interface DeviceCounters {
   bindGroupsCreated: number;
 }
 
-const MAX_GROUPS = 65535;
 const MAX_BIND_GROUPS = 65536;
 /** Bytes handed to the queue between two waits: uploads lie in memory twice until it has run. */
 const UPLOAD_BYTES = 256 * 2 ** 20;
@@ -79,7 +79,7 @@ export class Device {
     void gpu.lost.then((info) => {
       if (this.destroyed) return;
       this.hasGone = true;
-      this.failure ??= deviceLost(info);
+      this.failure ??= deviceLost(info, this.pacing);
     });
     gpu.addEventListener('uncapturederror', (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
@@ -128,13 +128,7 @@ export class Device {
     groups: number | readonly [number, number?, number?],
     operations = 0,
   ): void {
-    const [x, y = 1, z = 1] = typeof groups === 'number' ? foldGroups(groups) : groups;
-    if (x > MAX_GROUPS || y > MAX_GROUPS || z > MAX_GROUPS) {
-      throw new UserError(
-        `kernel '${kernel.label}' needs ${x}×${y}×${z} workgroups and WebGPU allows ${MAX_GROUPS} a dimension: the batch is too large; ` +
-          'lower --per_device_train_batch_size or --max_pixels.',
-      );
-    }
+    const [x, y, z] = gridOf(kernel.label, groups);
     if (x * y * z === 0) return;
     const group = this.bindGroup(kernel, bindings);
     const { pacing } = this;
@@ -268,6 +262,11 @@ export class Device {
     await this.settle();
   }
 
+  /** It is gone, with all that was on it. */
+  get isLost(): boolean {
+    return this.hasGone;
+  }
+
   /** Waits until it is known whether all buffers and kernels that were asked for exist, which does not wait for the GPU; throws where not. */
   async confirm(): Promise<void> {
     if (this.checks.size > 0) await this.settle();
@@ -396,10 +395,4 @@ export class Device {
     if (this.checks.size === 0) this.failure ??= this.consequence;
     if (this.failure) throw this.failure;
   }
-}
-
-function foldGroups(count: number): readonly [number, number] {
-  if (count <= MAX_GROUPS) return [count, 1];
-  const rows = Math.ceil(count / MAX_GROUPS);
-  return [Math.ceil(count / rows), rows];
 }

@@ -6,7 +6,7 @@ import { hubOptions } from './hub.ts';
 import type { OptionsOf, Parsed, Program } from './program.ts';
 import { trainingOptions } from './training.ts';
 
-const { config, base_model_hf, image_attention } = trainingOptions;
+const { config, base_model_hf, image_attention, submit_ms } = trainingOptions;
 const {
   check_data, on_bad_row, min_pixels, max_pixels, sixteen_bit, dataloader_num_workers, data_dir,
   tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL, planner_version,
@@ -51,6 +51,7 @@ const definitions = {
   val_sample_limit, val_sample_limit_per_task, val_sample_limit_task_AD, val_sample_limit_task_Detection, val_sample_limit_task_TL,
   seed: { ...trainingOptions.seed, help: 'Seed of the split, for --eval_split validation.' },
   per_device_eval_batch_size: { ...per_device_eval_batch_size, help: 'Answers that are written at a time.' },
+  submit_ms,
   max_new_tokens: {
     group: 'Evaluation', type: 'integer', default: 1024, min: 1, aliases: ['eval_max_new_tokens'],
     help: "Length at which an answer is cut off; 1024 is medvision_bm's. Decoding is greedy.",

@@ -90,6 +90,11 @@ export const trainingOptions = {
     group: 'Batches and memory', type: 'boolean', default: true,
     help: 'Keep only the input of each block and run the block again in the backward pass, the normal way here; false keeps more and computes less. (medvision_bm: false.)',
   },
+  submit_ms: {
+    group: 'Batches and memory', type: 'number', default: null, min: 0,
+    help: 'Milliseconds that the GPU may be at one piece of work before others, such as the screen, get their turn; results are the same. Lower it where the desktop ' +
+      'stutters or the GPU is taken away for taking too long. 0: no limit. Unset: 100 on Windows and macOS, 500 elsewhere.',
+  },
 
   offload: {
     group: 'Batches and memory', type: 'enum', default: 'none', choices: ['none', 'weights', 'optimizer', 'all'],

@@ -58,6 +58,11 @@ export interface TrainedState {
   moment(name: string, of: 'm' | 'v'): Promise<Float32Array>;
 }
 
+export interface Snapshot extends TrainedState {
+  /** Resolves when all of it is here, and needs the GPU no more. */
+  arrived: Promise<unknown>;
+}
+
 /** A run of whole rows and where it lies. */
 interface Piece {
   arena: number;
@@ -185,7 +190,7 @@ export class ParameterArena {
    * Values and moments as they are after everything dispatched so far. The copies are part of the GPU's command stream, so the next steps may be dispatched at
    * once; whoever asks waits for them.
    */
-  snapshot(): TrainedState {
+  snapshot(): Snapshot {
     const { hostMoments } = this;
     const copies = this.arenas.map(({ values, moments }, at) => {
       const read = (view: BufferView): Promise<ArrayBuffer> => {
@@ -207,7 +212,9 @@ export class ParameterArena {
       });
       return whole;
     };
-    return { values: (name) => gather(name, 'values'), moment: gather };
+    const arrived = Promise.all(copies.flatMap(({ values, m, v }) => [values, m, v]));
+    arrived.catch(() => undefined);
+    return { values: (name) => gather(name, 'values'), moment: gather, arrived };
   }
 
   /** The same read from the GPU when asked for: for what is too large to copy, while nothing trains. */

@@ -102,3 +102,28 @@ export async function loadBest(session: Session, state: TrainerState, runDir: st
   await tracker.event('info', `The result is the best model: ${dir}, with ${String(state.best_metric)}.`);
   return true;
 }
+
+/** What an error leaves of a run. */
+export interface SavedSoFar {
+  /** The last checkpoint. */
+  path: string | undefined;
+  savedStep: number | undefined;
+  /** Steps made, of which the GPU may not have come to the last. */
+  step: number;
+  outputDir: string | undefined;
+  /** The GPU is gone. */
+  isLost: boolean;
+}
+
+/** What the user can go on from, behind the words of an error. */
+export function withWayOn(error: unknown, { path, savedStep = 0, step, outputDir, isLost }: SavedSoFar): unknown {
+  if (!(error instanceof UserError)) return error;
+  if (path === undefined) {
+    if (!isLost || outputDir === undefined) return error;
+    return new UserError(`${error.message}\nNo step is saved yet: the same command with --resume_from_checkpoint true begins from the start.`, { cause: error });
+  }
+  const from = outputDir === undefined || isInside(path, outputDir) ? 'true' : path;
+  const goOn = `when the cause is mended, the same command with --resume_from_checkpoint ${from} goes on from there as if nothing had happened.`;
+  const again = step > savedStep ? ` What came after it, up to step ${step}, is made again.` : '';
+  return new UserError(`${error.message}\nThe run up to step ${savedStep} is saved in ${path}; ${goOn}${again}`, { cause: error });
+}

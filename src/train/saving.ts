@@ -8,6 +8,7 @@ import { joinPath, UserError } from '../platform.ts';
 import { checkpointName, saveCheckpoint } from './checkpointFolder.ts';
 import type { TrainerState } from './checkpointFolder.ts';
 import { OPTIMIZER_STATE, writeMomentsFile } from './momentsFile.ts';
+import type { TrainedState } from './parameterArena.ts';
 import { formatRunState, RUN_STATE } from './runState.ts';
 import type { RunState } from './runState.ts';
 import type { Session } from './session.ts';
@@ -48,6 +49,8 @@ export interface Moment {
   /** The rest of the run's state, whose reading from the GPU has begun. */
   runState: Promise<RunState>;
   isBest: boolean;
+  /** Where values and moments are read from; absent: the GPU as it is now. */
+  state?: TrainedState;
   /** Nothing is trained after it: it is neither copied nor written in the background, and must not fail. */
   isLast?: boolean;
 }
@@ -94,7 +97,7 @@ export class CheckpointSaver {
     const { arena } = this.parts.session;
     moment.runState.catch(() => undefined); // told by the save
     const isCopied = moment.isLast !== true && isCopiedForSaving(arena);
-    const state = isCopied ? arena.snapshot() : arena.live();
+    const state = moment.state ?? (isCopied ? arena.snapshot() : arena.live());
     const trainerState = structuredClone(moment.trainerState);
     await this.settle();
     this.lastStep = moment.step;
@@ -120,7 +123,7 @@ export class CheckpointSaver {
     else await this.parts.warn(`${error.message} Training goes on, and the next save tries again; if that one fails too, the run ends.`);
   }
 
-  private async write({ step, trainerState, runState, isBest }: Moment, state: ReturnType<Session['arena']['snapshot']>): Promise<void> {
+  private async write({ step, trainerState, runState, isBest }: Moment, state: TrainedState): Promise<void> {
     const { session, outputDir, saveTotalLimit, onSaved, warn } = this.parts;
     const { inUse } = this;
     const run = await runState;

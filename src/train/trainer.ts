@@ -13,17 +13,18 @@ import type { BestModelSettings } from './bestModel.ts';
 import { formatTrainerState, trainerState, TRAINER_STATE } from './checkpointFolder.ts';
 import type { TrainerState } from './checkpointFolder.ts';
 import type { Evaluator } from './evaluator.ts';
+import { COPY_EVERY_MS, HostCopies } from './hostCopies.ts';
 import { Ledger } from './ledger.ts';
 import { logCapacity } from './memoryPlan.ts';
 import { countLabels } from './microBatch.ts';
 import { AdamW } from './optimizer.ts';
-import { isInside, loadBest, restoreCheckpoint } from './resume.ts';
+import { isInside, loadBest, restoreCheckpoint, withWayOn } from './resume.ts';
 import type { OpenCheckpoint } from './resume.ts';
 import { rowOrder } from './rowOrder.ts';
 import { adapterIdentity, changedSettings, checkSameRun, modelFingerprint } from './runIdentity.ts';
 import type { RunIdentity, RunSettings } from './runIdentity.ts';
 import { CheckpointSaver } from './saving.ts';
-import type { SavedCheckpoint } from './saving.ts';
+import type { Moment, SavedCheckpoint } from './saving.ts';
 import { epochAfter, learningRateAt, microBatchesOf, planSteps, warmupStepsOf } from './schedule.ts';
 import type { Schedule, SchedulerType, StepPlan } from './schedule.ts';
 import type { Session } from './session.ts';
@@ -107,6 +108,8 @@ export interface TrainSurroundings {
   leftOut?: LeftOut;
   /** Options beside the settings that decide what a row is; a resumed run must have the same. */
   facts?: RunIdentity['facts'];
+  /** Milliseconds without a checkpoint after which what trains is copied into this machine's memory, in case the GPU is lost. Default: a minute. */
+  copyEveryMs?: number;
 }
 
 /** Steps that may wait in the GPU's queue: uploads wait in memory with them. */
@@ -164,10 +167,15 @@ export async function train(session: Session, source: ExampleSource, settings: T
   const ledger = new Ledger(state, optimizer, tracker, settings, checkpoint?.run);
   const best = new BestModel(settings, state, checkpoint?.run.best);
   const warn = (text: string): Promise<void> => tracker.event('warning', text);
+  const onSaved = (saved: SavedCheckpoint): Promise<void> | undefined => {
+    copies?.isSaved(saved.step);
+    return around.onSaved?.(saved);
+  };
   const saver =
     outputDir === undefined
       ? undefined
-      : new CheckpointSaver({ session, outputDir, saveTotalLimit: settings.save_total_limit, onSaved: around.onSaved, warn, onFailed: (at) => best.wasNotSaved(at) });
+      : new CheckpointSaver({ session, outputDir, saveTotalLimit: settings.save_total_limit, onSaved, warn, onFailed: (at) => best.wasNotSaved(at) });
+  const copies = saver && new HostCopies(arena, around.copyEveryMs ?? COPY_EVERY_MS);
   const startedAt = Date.now();
   let tokens = 0;
   let step = firstStep;
@@ -184,10 +192,8 @@ export async function train(session: Session, source: ExampleSource, settings: T
     await ledger.logEvaluation(row);
     return best.see(row, step);
   };
-  const save = async ({ isLast = false } = {}): Promise<void> => {
-    if (!saver || !identity || step === 0) return;
-    await saver.settle(); // what the save before has met decides which is the best of those saved
-    const isBest = best.willSave(step, withoutHome(saver.pathOf(step), session.platform.env('HOME')));
+  /** All that a checkpoint of now holds; reading it from the GPU begins here, but for values and moments. */
+  const now = (identity: RunIdentity, isBest: boolean): Moment => {
     const epoch = microBatchesOf(step, plan, settings.gradient_accumulation_steps);
     const fixed = {
       step,
@@ -199,21 +205,30 @@ export async function train(session: Session, source: ExampleSource, settings: T
       trackers: tracker.state?.() ?? {},
     };
     const runState = Promise.all([ledger.saved(), optimizer.readState()]).then(([figures, read]) => ({ ...fixed, ...figures, optimizer: read }));
-    await saver.start({ step, trainerState: state, runState, isBest, isLast });
+    return { step, trainerState: state, runState, isBest };
+  };
+  const save = async ({ isLast = false } = {}): Promise<void> => {
+    if (!saver || !identity || step === 0) return;
+    await saver.settle(); // what the save before has met decides which is the best of those saved
+    copies?.putOff();
+    const isBest = best.willSave(step, withoutHome(saver.pathOf(step), session.platform.env('HOME')));
+    await saver.start({ ...now(identity, isBest), isLast });
   };
   /**
-   * An error that ends the run costs none of the steps that were made, unless the GPU is gone, or what it holds cannot be trusted; those that the watchdog has judged
-   * are not kept. Returns the error with what is saved.
+   * An error that ends the run costs none of the steps that were made, unless the GPU is gone (then those since the last copy), or what it holds cannot be trusted; those that
+   * the watchdog has judged are not kept. Returns the error with what is saved.
    */
   const saveBefore = async (error: unknown): Promise<unknown> => {
     try {
       await saver?.settle().catch(() => undefined); // the first error is the one to report, here and below
       const isReadable = (await device.recover()) && isStarted && step > firstStep && error !== ledger.end;
       if (isReadable && saver?.lastStep !== step) await save({ isLast: true });
+      const copy = device.isLost ? await copies?.newest() : undefined;
+      if (copy && copy.step > (saver?.completeStep ?? firstStep)) await saver?.start({ ...copy, isLast: true });
     } catch {
       // What was saved before stands.
     }
-    return error === ledger.end ? error : withCheckpoint(error, saver?.checkpoint ?? checkpoint?.dir, saver?.completeStep ?? checkpoint?.step);
+    return error === ledger.end ? error : withWayOn(error, { path: saver?.checkpoint ?? checkpoint?.dir, savedStep: saver?.completeStep ?? checkpoint?.step, step, outputDir, isLost: device.isLost });
   };
 
   try {
@@ -266,6 +281,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
       const isNewBest = isEvaluationDue() && !stop?.aborted && (await evaluate());
       const isSaveDue = (settings.save_steps > 0 && step % settings.save_steps === 0) || (isNewBest && settings.load_best_model_at_end === true);
       if (isSaveDue && !isLast) await save();
+      else if (!isLast && copies?.isDue && identity) copies.take(now(identity, false));
     }
     const outcome = step < plan.totalSteps && !best.isOver ? 'stopped' : 'finished';
     if (best.isOver) await tracker.event('info', stoppedEarly(best, state, settings));
@@ -339,13 +355,6 @@ function runSettings(settings: TrainSettings, schedule: Schedule, device: Device
 function stoppedEarly(best: BestModel, state: TrainerState, settings: TrainSettings): string {
   const since = `${best.metric} has not improved in ${settings.early_stopping_patience} evaluations`;
   return `Stopped early at step ${state.global_step}: ${since}; the best was ${state.best_metric} at step ${state.best_global_step}.`;
-}
-
-/** What the user can go on from, behind the words of an error. */
-function withCheckpoint(error: unknown, checkpoint: string | undefined, step: number | undefined): unknown {
-  if (!(error instanceof UserError) || checkpoint === undefined) return error;
-  const goOn = 'when the cause is mended, the same command with --resume_from_checkpoint true goes on from there as if nothing had happened.';
-  return new UserError(`${error.message}\nThe run up to step ${step} is saved in ${checkpoint}; ${goOn}`, { cause: error });
 }
 
 /** The result at the root of the run's folder. All of it is written beside before any file is moved there, so that a full disk leaves no half of it. */
