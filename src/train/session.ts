@@ -11,6 +11,7 @@ import type { ModelFolder } from '../io/modelFolder.ts';
 import { checkAdapterFits, openAdapter, readAdapter, writeAdapter } from '../io/peft.ts';
 import type { Adapter, AdapterTensor, AdapterTensorSource, FittedAdapter } from '../io/peft.ts';
 import { modulesFromParameters } from '../io/peftTargets.ts';
+import type { Nf4Weight } from '../io/quantization/nf4Weight.ts';
 import { openSafetensors, toFloat32, writeSafetensors } from '../io/safetensors.ts';
 import { readingUntil } from '../io/stoppablePlatform.ts';
 import { modelFamily } from '../models/families.ts';
@@ -19,6 +20,8 @@ import { withHeadOf } from '../models/head.ts';
 import { allShapes, attachAdapters, initialLoraA, planTraining } from '../models/lora.ts';
 import type { Finetuning, TrainingPlan } from '../models/lora.ts';
 import { HEAD } from '../models/model.ts';
+import { heldQuantized, readStored } from '../models/quantization.ts';
+import type { HeldQuantized, Quantization } from '../models/quantization.ts';
 import type { ImageAttention, Model, ModelDescription } from '../models/model.ts';
 import { loadParameters, Weights } from '../models/weights.ts';
 import { doraNorm } from '../ops/dora.ts';
@@ -45,12 +48,14 @@ export interface SessionOptions {
   maxPixels?: number;
   /** What the tokens of an image see of each other, where the family leaves a choice. */
   imageAttention?: ImageAttention;
+  /** What of the frozen weights is held in fewer bits; default: what the folder holds so. */
+  quantization?: Quantization;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   /** Ends the opening, with its reason. */
   stop?: AbortSignal;
 }
 
-type SessionParts = Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType'> & {
+type SessionParts = Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType' | 'quantizedCount'> & {
   weights: Weights;
   brought: ReadonlyMap<string, AdapterTensor>;
   untiesConfig: boolean;
@@ -66,6 +71,8 @@ export class Session {
   readonly baseModel: string;
   /** Hugging Face's model_type. */
   readonly modelType: string;
+  /** Weights held in 4 bits. */
+  readonly quantizedCount: number;
   private readonly weights: Weights;
   /** Frozen weights that came with the adapter and go with it. */
   private readonly brought: ReadonlyMap<string, AdapterTensor>;
@@ -84,6 +91,7 @@ export class Session {
     this.weights = parts.weights;
     this.brought = parts.brought;
     this.untiesConfig = parts.untiesConfig;
+    this.quantizedCount = parts.quantizedCount;
   }
 
   /** Number of values that train. */
@@ -162,16 +170,18 @@ export async function openSession(platform: Platform, device: Device, options: S
     const described = family.describe(folder.config, joinPath(options.baseModel, 'config.json'), {
       ...(options.imageAttention && { imageAttention: options.imageAttention }),
     });
-    const description = await withHeadOf(folder, described);
+    const { stored, floats } = await readStored(folder);
+    const description = await withHeadOf(floats, described);
     const processor = await family.processor(platform, options.baseModel, {
       ...(options.minPixels !== undefined && { minPixels: options.minPixels }),
       ...(options.maxPixels !== undefined && { maxPixels: options.maxPixels }),
     });
     const initial = options.initAdapter === undefined ? undefined : await readAdapter(reading, options.initAdapter, folder.modelType);
     const fitted = initial && checkAdapterFits(initial, modulesFromParameters(allShapes(description)));
-    const brought = initial && fitted ? await broughtWeights(folder, description, initial, fitted) : new Map<string, AdapterTensor>();
+    const brought = initial && fitted ? await broughtWeights(floats, description, initial, fitted) : new Map<string, AdapterTensor>();
     const finetuning = finetuningOf(options, fitted);
-    const opened = await openModel(device, withWeights(folder, brought), description, { ...options, finetuning, ...(initial && { initial }) });
+    const quantized = new Map([...stored].filter(([name]) => !brought.has(name)));
+    const opened = await openModel(device, withWeights(floats, brought), description, { ...options, finetuning, stored: quantized, ...(initial && { initial }) });
     return new Session({
       device, platform, processor, brought, ...opened,
       baseModel: options.baseModel,
@@ -184,13 +194,19 @@ export async function openSession(platform: Platform, device: Device, options: S
 }
 
 /** A model on the GPU with what trains on it. */
-export type OpenModel = Pick<Session, 'model' | 'plan' | 'arena'> & { weights: Weights };
+export type OpenModel = Pick<Session, 'model' | 'plan' | 'arena' | 'quantizedCount'> & { weights: Weights };
 
-export type ModelOptions = Pick<SessionOptions, 'isFrozen' | 'seed' | 'onProgress'> & { finetuning: Finetuning; initial?: Adapter };
+export type ModelOptions = Pick<SessionOptions, 'isFrozen' | 'seed' | 'onProgress' | 'quantization'> & {
+  finetuning: Finetuning;
+  initial?: Adapter;
+  /** Weights that the files hold in NF4 (`folder` has them as floats). */
+  stored?: ReadonlyMap<string, Nf4Weight>;
+};
 
 /** The part of `openSession` that needs no files but those of the weights; of a dry device, only what these say of their tensors. */
 export async function openModel(device: Device, folder: ModelFolder, description: ModelDescription, options: ModelOptions): Promise<OpenModel> {
   const plan = planTraining(description, options.finetuning);
+  const quantized = heldQuantized(folder, options.stored ?? new Map(), description, new Set(plan.trained.keys()), options.quantization);
   const arena = new ParameterArena(
     device,
     [...plan.trained].map(([name, shape]) => ({ name, shape: storedShape(name, shape), decay: storedShape(name, shape).length > 1 })),
@@ -198,10 +214,10 @@ export async function openModel(device: Device, folder: ModelFolder, description
     options.isFrozen,
   );
   try {
-    const parameters = await loadAll(device, folder, description, plan, arena, options.onProgress);
+    const parameters = await loadAll(device, folder, description, plan, arena, quantized, options.onProgress);
     const weights = new Weights(parameters, attachAdapters(plan, arena.parameters));
     await startAdapter(device, plan, arena, parameters, options.initial, options.seed ?? 0);
-    return { model: description.build(weights), plan, arena, weights };
+    return { model: description.build(weights), plan, arena, weights, quantizedCount: quantized.nf4.size };
   } catch (error) {
     arena.release();
     throw error;
@@ -231,6 +247,7 @@ async function loadAll(
   description: ModelDescription,
   plan: TrainingPlan,
   arena: ParameterArena,
+  quantized: HeldQuantized,
   onProgress: SessionOptions['onProgress'],
 ): Promise<Map<string, Parameter>> {
   // A tied table that is trained beside its frozen twin (PEFT's modules_to_save unties the two) is read once for each.
@@ -241,6 +258,7 @@ async function loadAll(
     fill: (name, rowStart, values) => {
       arena.writeRows(name, rowStart, values);
     },
+    quantized,
     ...(onProgress && { onProgress }),
   });
   if (!description.tiedHead) return parameters;

@@ -5,7 +5,7 @@
 import { f32ToBf16, f32ToF16, bf16ToF32, f16ToF32 } from '../halfFloat.ts';
 import type { ModelFolder } from '../modelFolder.ts';
 import { elementBytes, elementCount } from '../safetensors.ts';
-import { quantizeScales, restoredScales } from './doubleQuantization.ts';
+import { NESTED_BLOCK, quantizeScales, restoredScales } from './doubleQuantization.ts';
 import type { BlockScales } from './doubleQuantization.ts';
 import { isFloat, NF4_BLOCK, NF4_VALUES, Nf4Quantizer } from './nf4.ts';
 import type { FloatDtype } from './nf4.ts';
@@ -14,6 +14,8 @@ export interface Nf4Weight {
   readonly name: string;
   readonly shape: readonly number[];
   readonly blockSize: number;
+  /** Blocks whose scales share a scale of their own; none: scales are float32. */
+  readonly nestedBlock: number | 'none';
   /** Precision that bitsandbytes gives the values back in: that of the weight before it was quantised. */
   readonly precision: FloatDtype;
   /** Bytes read for the codes of the whole weight. */
@@ -45,6 +47,7 @@ export class QuantizedWeight implements Nf4Weight {
   readonly name: string;
   readonly shape: readonly number[];
   readonly blockSize = NF4_BLOCK;
+  readonly nestedBlock = NESTED_BLOCK;
   readonly precision: FloatDtype;
   readonly sourceBytes: number;
   private readonly folder: ModelFolder;

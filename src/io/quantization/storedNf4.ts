@@ -54,6 +54,7 @@ class StoredNf4 implements Nf4Weight {
   readonly name: string;
   readonly shape: readonly number[];
   readonly blockSize: number;
+  readonly nestedBlock: number | 'none';
   readonly precision: FloatDtype;
   readonly sourceBytes: number;
   private readonly folder: ModelFolder;
@@ -66,6 +67,7 @@ class StoredNf4 implements Nf4Weight {
     this.state = state;
     this.shape = state.shape;
     this.blockSize = state.blockSize;
+    this.nestedBlock = state.nested?.blockSize ?? 'none';
     this.precision = state.precision;
     this.sourceBytes = Math.ceil(count / 2);
     this.fail = fail;
