@@ -9,26 +9,26 @@ const LEVELS = 4;
 
 export function torchMean(values: Float32Array): number {
   const { fround } = Math;
-  const vectors = Math.floor(values.length / LANES);
-  const lanes = rowSum(values, vectors);
+  // Fewer than a vector are interleaved one by one.
+  const lanes = values.length < LANES ? 1 : LANES;
+  const vectors = Math.floor(values.length / lanes);
   let sum = 0;
-  for (let i = vectors * LANES; i < values.length; i++) sum = fround(sum + values[i]!);
-  for (const lane of lanes) sum = fround(sum + lane);
+  for (let i = vectors * lanes; i < values.length; i++) sum = fround(sum + values[i]!);
+  for (const lane of rowSum(values, vectors, lanes)) sum = fround(sum + lane);
   return fround(sum / values.length);
 }
 
-/** The sum of `vectors` vectors of 8, lane by lane. */
-function rowSum(values: Float32Array, vectors: number): Float32Array {
+/** (lanes): the sum of `vectors` vectors. */
+function rowSum(values: Float32Array, vectors: number, lanes: number): Float32Array {
   const whole = Math.floor(vectors / ROWS);
-  const width = ROWS * LANES;
-  const sums = cascade(values, whole, width);
+  const sums = cascade(values, whole, ROWS * lanes);
   for (let vector = whole * ROWS; vector < vectors; vector++) {
-    for (let lane = 0; lane < LANES; lane++) sums[lane] = sums[lane]! + values[vector * LANES + lane]!;
+    for (let lane = 0; lane < lanes; lane++) sums[lane] = sums[lane]! + values[vector * lanes + lane]!;
   }
   for (let row = 1; row < ROWS; row++) {
-    for (let lane = 0; lane < LANES; lane++) sums[lane] = sums[lane]! + sums[row * LANES + lane]!;
+    for (let lane = 0; lane < lanes; lane++) sums[lane] = sums[lane]! + sums[row * lanes + lane]!;
   }
-  return sums.subarray(0, LANES);
+  return sums.subarray(0, lanes);
 }
 
 /** (width): the column sums of values (size, width). Stores to float32 arrays round. */
