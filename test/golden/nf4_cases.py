@@ -83,7 +83,7 @@ def measure(model, adapter):
         loss.backward()
         total += loss.item()
         logits.append(picked.detach())
-    grads = {name.replace(".default", ""): p.grad for name, p in model.named_parameters() if p.requires_grad}
+    grads = {name.replace(".default", "").replace("magnitude_vector.weight", "magnitude_vector"): p.grad for name, p in model.named_parameters() if p.requires_grad}
     norm = torch.sqrt(sum((grad.double() ** 2).sum() for grad in grads.values())).item()
     return dict(loss=total, grad_norm=norm), {f"{adapter}.logits": torch.cat(logits)} | {f"{adapter}.{name}": grad for name, grad in grads.items()}
 
