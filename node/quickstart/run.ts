@@ -34,6 +34,7 @@ export interface QuickstartSettings {
   batchSize: number;
   learningRate: number;
   seed: number;
+  quantization: 'none' | 'nf4';
   /** Questions of each kind, at most. */
   questions: { box: number; metric: number; ellipse: number };
 }
@@ -45,6 +46,7 @@ export const DEFAULTS: Omit<QuickstartSettings, 'architecture' | 'base' | 'sampl
   batchSize: 4,
   learningRate: 4e-3,
   seed: 1,
+  quantization: 'none',
   questions: { box: 20, metric: 9, ellipse: 4 },
 };
 
@@ -88,7 +90,8 @@ export async function quickstart(platform: Platform, settings: QuickstartSetting
   const device = await Device.create(await platform.gpu());
   try {
     const config = loraConfig({ r: 16, lora_alpha: 32, target_modules: 'all-linear' });
-    const session = await openSession(platform, device, { baseModel: settings.base, finetuning: { kind: 'lora', config }, seed: settings.seed });
+    const quantization = { weights: settings.quantization, skipModules: ['lm_head'], embedding: 'none' } as const;
+    const session = await openSession(platform, device, { baseModel: settings.base, finetuning: { kind: 'lora', config }, seed: settings.seed, quantization });
     try {
       return await withSession(session, settings, terminal, say, stop, startedAt);
     } finally {

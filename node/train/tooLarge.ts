@@ -26,7 +26,8 @@ function waysOf(options: Options): Change[][] {
     batches.push({ says, options: { per_device_train_batch_size: rows } });
   }
   const recomputed: Change[] = options.gradient_checkpointing ? [] : [{ says: '--gradient_checkpointing true', options: { gradient_checkpointing: true } }];
-  return [recomputed, batches].filter((way) => way.length > 0);
+  const quantised: Change[] = options.quantization === 'none' && options.finetune === 'lora' ? [{ says: '--quantization nf4', options: { quantization: 'nf4' } }] : [];
+  return [recomputed, batches, quantised].filter((way) => way.length > 0);
 }
 
 export async function tooLarge(options: Options, { needed, bytes, source, bytesWith }: Excess): Promise<UserError> {
