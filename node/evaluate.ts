@@ -13,6 +13,7 @@ import type { Identity } from '../src/data/prepared/identity.ts';
 import { publicName } from '../src/hub/origin.ts';
 import { evaluateProgram } from '../src/options/evaluate.ts';
 import type { ParsedEvaluateOptions } from '../src/options/evaluate.ts';
+import { quantizationOf } from '../src/options/quantization.ts';
 import { countOf, joinPath, lastName } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { allOf } from '../src/track/tracker.ts';
@@ -107,8 +108,10 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
     max_pixels: options.max_pixels,
     intensity: options.intensity,
     image_attention: options.image_attention,
-    // Folders from before this option say nothing of it.
+    // Folders from before these options say nothing of them.
     ...(options.sixteen_bit !== 'clip' && { sixteen_bit: options.sixteen_bit }),
+    ...(options.quantization !== 'none' && { quantization: options.quantization, quantization_skip_modules: [...options.quantization_skip_modules].sort().join(',') }),
+    ...(options.quantize_embedding !== 'none' && { quantize_embedding: options.quantize_embedding }),
   };
 }
 
@@ -129,6 +132,7 @@ async function onGpu(
       baseModel: base,
       ...(adapter === null ? { finetuning: { kind: 'none' } } : { initAdapter: adapter, isFrozen: true }),
       imageAttention: options.image_attention,
+      quantization: quantizationOf(options),
       ...pixels(context),
       stop: context.stop,
     });

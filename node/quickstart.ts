@@ -35,13 +35,23 @@ const command = new Command('npm start --')
   .option('--recipe <name>', `what is trained: ${RECIPE_NAMES.join(' or ')}`, DEFAULT_RECIPE)
   .option('--steps <n>', "training steps (default: the recipe's)", whole(1))
   .option('--batch <n>', "rows in a step (default: the recipe's)", whole(1))
+  .addOption(new Option('--quantization <kind>', 'how the frozen weights are held on the GPU').choices(['none', 'nf4']).default('none'))
   .option('--output_dir <dir>', 'folder for the adapter, the log and report.html (default: outputs/quickstart; outputs/quickstart-NAME with --recipe NAME)')
   .addOption(new Option('--out <dir>', 'its name before').hideHelp())
   .option('--seed <n>', 'seed of the adapter, the order of the rows and the choice of questions', whole(0), DEFAULTS.seed)
   .option('--submit_ms <n>', 'milliseconds that the GPU may be at one piece of work, 0: no limit (default: 100 on Windows and macOS, 500 elsewhere)', milliseconds)
   .allowExcessArguments(false)
   .parse(process.argv);
-const options = command.opts<{ recipe: string; steps?: number; batch?: number; output_dir?: string; out?: string; seed: number; submit_ms?: number }>();
+const options = command.opts<{
+  recipe: string;
+  steps?: number;
+  batch?: number;
+  output_dir?: string;
+  out?: string;
+  seed: number;
+  submit_ms?: number;
+  quantization: 'none' | 'nf4';
+}>();
 
 const around = processSurroundings(nodePlatform);
 const stop = new AbortController();
@@ -61,6 +71,7 @@ try {
     batchSize: options.batch ?? chosen.batchSize,
     seed: options.seed,
     ...(options.submit_ms !== undefined && { submitMs: options.submit_ms }),
+    quantization: options.quantization,
   };
   await quickstart(nodePlatform, settings, around.stdout, stop.signal);
   process.exit(stop.signal.aborted ? EXIT.stopped : EXIT.done);

@@ -5,6 +5,7 @@
 import process from 'node:process';
 import { trainProgram } from '../src/options.ts';
 import type { ParsedOptions } from '../src/options.ts';
+import { quantizationFacts } from '../src/options/quantization.ts';
 import { countOf } from '../src/platform.ts';
 import { bytesText, countText } from '../src/track/console.ts';
 import type { Terminal } from '../src/track/console.ts';
@@ -89,6 +90,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
     if (excess) throw await tooLarge(options, excess);
     say(`Memory: ${bytesText(fit.plan.reservedPeakBytes)} by the plan. ${keptText(fit, options)}`);
     const session = await openSession(platform, device, { ...sessionOptions(options, parts.base), stop });
+    if (session.quantizedCount > 0) say(`${countOf(session.quantizedCount, 'weight')} held in 4 bits (NF4).`);
     for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
     // The console's own table says it.
     if (!options.report_to.includes('console')) say(`${countOf(rows.train.length, 'row')}; ${countText(session.trainableCount)} values train.`);
@@ -99,7 +101,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
       stop,
       outputDir: out,
       begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(platform, out)),
-      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, sixteen_bit: options.sixteen_bit, image_attention: options.image_attention, quantization: options.quantization },
+      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, sixteen_bit: options.sixteen_bit, image_attention: options.image_attention, ...quantizationFacts(options) },
       ...(resume && { resume }),
       onSaved: (saved) => publisher.onSaved(saved),
       ...(evaluator && { evaluator }),

@@ -146,7 +146,6 @@ describe('values', () => {
   });
 
   it.each([
-    ['quantization', 'nf4', '--quantization none'],
     ['compute_dtype', 'f16', 'leave it at auto'],
     ['report_to', 'all', 'one by one'],
   ])('refuses what is not built, saying what works: --%s %s', (name, text, words) => {
@@ -261,6 +260,6 @@ describe('help', () => {
     const flat = help.replace(/\s+/g, ' ');
     expect(flat).toContain('--learning_rate X Highest learning rate of the schedule. (default 0.0002; at least 0)');
     expect(flat).toContain('also --num_train_epochs');
-    expect(flat).toContain('(default none; nf4: not yet)');
+    expect(flat).toContain('(default console,jsonl; all: not yet)');
   });
 });

@@ -36,6 +36,7 @@ export interface QuickstartSettings {
   seed: number;
   /** As --submit_ms of training. */
   submitMs?: number;
+  quantization: 'none' | 'nf4';
   /** Questions of each kind, at most. */
   questions: { box: number; metric: number; ellipse: number };
 }
@@ -47,6 +48,7 @@ export const DEFAULTS: Omit<QuickstartSettings, 'architecture' | 'base' | 'sampl
   batchSize: 4,
   learningRate: 4e-3,
   seed: 1,
+  quantization: 'none',
   questions: { box: 20, metric: 9, ellipse: 4 },
 };
 
@@ -90,7 +92,8 @@ export async function quickstart(platform: Platform, settings: QuickstartSetting
   const device = await openDevice(platform, settings.submitMs ?? null);
   try {
     const config = loraConfig({ r: 16, lora_alpha: 32, target_modules: 'all-linear' });
-    const session = await openSession(platform, device, { baseModel: settings.base, finetuning: { kind: 'lora', config }, seed: settings.seed });
+    const quantization = { weights: settings.quantization, skipModules: ['lm_head'], embedding: 'none' } as const;
+    const session = await openSession(platform, device, { baseModel: settings.base, finetuning: { kind: 'lora', config }, seed: settings.seed, quantization });
     try {
       return await withSession(session, settings, terminal, say, stop, startedAt);
     } finally {

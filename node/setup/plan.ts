@@ -4,10 +4,14 @@ import type { Capabilities } from '../../src/gpu/capabilities.ts';
 import { Device } from '../../src/gpu/device.ts';
 import { describedFolder } from '../../src/io/describedFolder.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
+import { bitsandbytesConfig } from '../../src/io/quantization/bitsandbytesConfig.ts';
 import { elementCount } from '../../src/io/safetensors.ts';
 import { modelFamily } from '../../src/models/families.ts';
 import { withHeadOf } from '../../src/models/head.ts';
+import { readStored } from '../../src/models/quantization.ts';
+import type { Quantization } from '../../src/models/quantization.ts';
 import type { Options } from '../../src/options.ts';
+import { quantizationOf } from '../../src/options/quantization.ts';
 import { joinPath } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { fitMemory } from '../../src/train/memoryPlan.ts';
@@ -25,6 +29,13 @@ export interface SetupPlan {
   trainedValues: number;
   /** What the plan is for, in words. */
   assumption: string;
+}
+
+/** Weights that are not here, and that bitsandbytes has quantised, are planned as those that are quantised while loading. */
+function quantizationFor(config: Readonly<Record<string, unknown>>, source: string, options: Options): Quantization {
+  const there = bitsandbytesConfig(config, source);
+  const asked = quantizationOf(options);
+  return there ? { ...asked, weights: 'nf4', skipModules: there.skipModules ?? asked.skipModules } : asked;
 }
 
 /** A row of MedVision: a slice, the text around it, and the answer. */
@@ -45,9 +56,15 @@ export async function planSetup(
   const hasWeights = isWhole && (await platform.listDir(dir)).some((name) => name.endsWith('.safetensors'));
   const folder = hasWeights ? await openModelFolder(platform, dir) : describedFolder(dir, config, described.shapes);
   try {
-    const description = hasWeights ? await withHeadOf(folder, described) : described;
+    const { stored, floats } = await readStored(folder);
+    const description = hasWeights ? await withHeadOf(floats, described) : described;
     const device = Device.dry(capabilities);
-    const model = await openModel(device, folder, description, { finetuning: finetuning(options), offload: options.offload });
+    const model = await openModel(device, floats, description, {
+      finetuning: finetuning(options),
+      offload: options.offload,
+      stored,
+      quantization: quantizationFor(config, source, options),
+    });
     const row = description.sample({
       ...ROW,
       ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),

@@ -7,6 +7,7 @@ import type { Capabilities } from '../../src/gpu/capabilities.ts';
 import { Device } from '../../src/gpu/device.ts';
 import type { Example } from '../../src/data/example.ts';
 import type { Options } from '../../src/options.ts';
+import { quantizationOf } from '../../src/options/quantization.ts';
 import { fitMemory, planMemory } from '../../src/train/memoryPlan.ts';
 import type { Fit, MemoryPlan, PlannedRun } from '../../src/train/memoryPlan.ts';
 import { memoryTable, neededBytes } from '../../src/train/memoryText.ts';
@@ -30,6 +31,7 @@ export function sessionOptions(options: Options, base: string): SessionOptions {
     ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
     ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
     imageAttention: options.image_attention,
+    quantization: quantizationOf(options),
   };
 }
 

@@ -31,7 +31,8 @@ export async function mergeInto({ platform, options, stop, say, terminal }: RunC
       out,
       dtype: options.merged_dtype,
       overwrite: options.overwrite,
-      trainedOnNf4: options.quantization === 'nf4',
+      ...(options.quantization === 'nf4' && { trainedOnNf4: true }),
+      ...(options.merge_base === 'dequantised' && { dequantised: { skipModules: options.quantization_skip_modules } }),
       stop,
       say: (text) => terminal.write(`${text}\n`),
       onProgress(done, total) {

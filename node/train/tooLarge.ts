@@ -31,7 +31,8 @@ function waysOf(options: Options): Change[][] {
   if (options.offload !== 'weights' && options.offload !== 'all' && options.finetune === 'lora') add('weights');
   if (options.offload !== 'all' && options.finetune === 'lora') add('all');
   const recomputed: Change[] = options.gradient_checkpointing ? [] : [{ says: '--gradient_checkpointing true', options: { gradient_checkpointing: true } }];
-  return [recomputed, batches, offloaded].filter((way) => way.length > 0);
+  const quantised: Change[] = options.quantization === 'none' && options.finetune === 'lora' ? [{ says: '--quantization nf4', options: { quantization: 'nf4' } }] : [];
+  return [recomputed, batches, quantised, offloaded].filter((way) => way.length > 0);
 }
 
 export async function tooLarge(options: Options, { needed, bytes, source, bytesWith }: Excess): Promise<UserError> {

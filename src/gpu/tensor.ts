@@ -4,9 +4,16 @@
  */
 import type { BufferView } from './pool.ts';
 
-export type DType = 'f32' | 'f16' | 'bf16' | 'u32' | 'i32';
+export type PlainDType = 'f32' | 'f16' | 'bf16' | 'u32' | 'i32';
+/** Quantised weights, whose every part is codes and scales in one buffer (packedLayout.ts). */
+export type PackedDType = 'nf4' | 'int8';
+export type DType = PlainDType | PackedDType;
 
-export const BYTES_PER_ELEMENT: Record<DType, number> = { f32: 4, f16: 2, bf16: 2, u32: 4, i32: 4 };
+export const BYTES_PER_ELEMENT: Record<PlainDType, number> = { f32: 4, f16: 2, bf16: 2, u32: 4, i32: 4 };
+
+export function isPacked(dtype: DType): dtype is PackedDType {
+  return dtype === 'nf4' || dtype === 'int8';
+}
 
 /** A run of whole rows of a tensor in one buffer range. */
 export interface TensorPart {
@@ -19,12 +26,15 @@ export class Tensor {
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly parts: readonly TensorPart[];
+  /** The dtype that holds every value exactly: of a quantised weight, what it may be unpacked to. */
+  readonly exactIn: PlainDType;
   /** True when a backward pass must deliver a gradient for this tensor; set by the tape. */
   requiresGrad = false;
 
-  constructor(shape: readonly number[], dtype: DType, storage: BufferView | readonly TensorPart[]) {
+  constructor(shape: readonly number[], dtype: DType, storage: BufferView | readonly TensorPart[], exactIn?: PlainDType) {
     this.shape = shape;
     this.dtype = dtype;
+    this.exactIn = exactIn ?? (isPacked(dtype) ? 'f32' : dtype);
     this.parts = 'buffer' in storage ? [{ view: storage, rowStart: 0, rows: shape[0] ?? 1 }] : storage;
   }
 
@@ -32,8 +42,9 @@ export class Tensor {
     return this.shape.reduce((product, extent) => product * extent, 1);
   }
 
-  /** Bytes of the values, without padding. */
+  /** Bytes of the values, without padding; of a quantised weight, of its parts. */
   get bytes(): number {
+    if (isPacked(this.dtype)) return this.parts.reduce((sum, { view }) => sum + view.bytes, 0);
     return this.size * BYTES_PER_ELEMENT[this.dtype];
   }
 

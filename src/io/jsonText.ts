@@ -17,6 +17,17 @@ export function withJsonMember(text: string, path: readonly string[], value: boo
   return text;
 }
 
+/** The text without a member of the outermost object. */
+export function withoutJsonMember(text: string, key: string): string {
+  const found = membersOf(text, text.indexOf('{')).get(key);
+  if (found === undefined) return text;
+  const name = JSON.stringify(key);
+  const start = text.lastIndexOf(name, found.start - 1);
+  const after = /^\s*,\s*/.exec(text.slice(found.end));
+  if (after) return text.slice(0, start) + text.slice(found.end + after[0].length);
+  return text.slice(0, start).replace(/,?\s*$/, '') + text.slice(found.end);
+}
+
 /** As the first member, indented as the one that was first. */
 function insertMember(text: string, open: number, member: string): string {
   const space = /^\s*/.exec(text.slice(open + 1))![0];

@@ -6,6 +6,7 @@
 import { joinPath, lastName, UserError, type Platform } from '../platform.ts';
 import { copyCompanionFiles, statedAsFloat32, statedAsUntied } from './companionFiles.ts';
 import { f32ToBf16, f32ToF16 } from './halfFloat.ts';
+import { withoutJsonMember } from './jsonText.ts';
 import { mergeRows, type LowRankUpdate } from './mergeWeights.ts';
 import { readJsonObject, WEIGHTS_INDEX, type ModelFolder } from './modelFolder.ts';
 import { canonicalName, respell, type Spelling } from './names.ts';
@@ -64,6 +65,7 @@ interface MergedTensor {
 
 /**
  * Writes the merged model to `dir`, whole or not at all; what is at `dir` is replaced.
+ * @param base weights that are held in 4 bits appear in it as floats (quantization/dequantizedFolder.ts)
  * @throws UserError where base and adapter do not fit each other, a file is damaged, or a merged value is not finite
  */
 export async function writeMerged(
@@ -120,11 +122,6 @@ export async function isMergedFolder(platform: Platform, dir: string): Promise<b
 
 /** Config, weights and the tensors that merging touches must agree before anything is written. */
 function checkBase(base: ModelFolder, layout: BaseLayout): void {
-  if (base.config['quantization_config'] !== undefined) {
-    throw new UserError(
-      `${base.dir} is a quantised checkpoint (config.json has quantization_config); an adapter is merged into the original model: give its folder as --base_model_hf`,
-    );
-  }
   for (const [name, shape] of layout.shapes) {
     if (!base.has(name)) throw new UserError(`${base.dir}: the weights have no tensor ${name}, which config.json calls for; download the model again, whole`);
     const found = base.info(name).shape;
@@ -164,8 +161,10 @@ function planShards(
   const spelling = spellings.find((one) => respell(base.modelType, tableIsHead ? HEAD : layout.embedding, one) === table) ?? 'current';
   const spelled = (name: string): string => respell(base.modelType, name, spelling);
   const shards = base.files.map((file) =>
-    [...file.tensors].flatMap(([stored, info]) => {
+    [...file.tensors.keys()].flatMap((stored) => {
       const name = canonicalName(base.modelType, stored);
+      if (!base.has(name)) return []; // belongs to a weight that was in 4 bits
+      const info = base.info(name);
       if (!untied || name !== HEAD) return [tensor(name, stored, name, info)];
       // Some checkpoints hold a copy of a tied head, which loading passes over.
       return tableIsHead ? [tensor(layout.embedding, spelled(layout.embedding), layout.embedding, info)] : [];
@@ -238,7 +237,8 @@ function fileName(path: string): string {
 }
 
 function mergedConfig(text: string, hasOwnHead: boolean, dtype: MergedDtype): string {
-  const out = dtype === 'f32' ? statedAsFloat32(text) : text;
+  const plain = withoutJsonMember(text, 'quantization_config');
+  const out = dtype === 'f32' ? statedAsFloat32(plain) : plain;
   return hasOwnHead ? statedAsUntied(out) : out;
 }
 

@@ -1,5 +1,6 @@
 /** The model families by Hugging Face `model_type`. A new one is a folder beside this file and a line here. */
 import { ownValue } from '../io/ownValue.ts';
+import { bitsandbytesConfig } from '../io/quantization/bitsandbytesConfig.ts';
 import { UserError } from '../platform.ts';
 import { Fields } from './configFields.ts';
 import { describeGemma3, describeGemma3Text } from './gemma3/model.ts';
@@ -33,17 +34,18 @@ export function modelFamily(modelType: string, source: string): ModelFamily {
 
 /** Keys of any model's configuration under which transformers computes something else. */
 const OTHER_COMPUTATION: Readonly<Record<string, string>> = {
-  quantization_config: 'nothing: quantised checkpoints are not read. Give the original model as the base',
+  quantization_config: 'nothing: of quantised checkpoints only bitsandbytes\' NF4 is read, which says so at the top of config.json. Give the original model as the base',
   compression_config: 'nothing: compressed checkpoints are not read. Give the original model as the base',
   per_layer_config: 'nothing: layers that differ from each other are not computed',
 };
 
 function refuseOtherComputation(config: Readonly<Record<string, unknown>>, source: string): void {
   const root = new Fields(config, source, '');
+  bitsandbytesConfig(config, source); // throws for what is not computed
   for (const fields of [root, root.section('text_config'), root.section('vision_config')]) {
     for (const [key, expected] of Object.entries(OTHER_COMPUTATION)) {
       const found = fields?.section(key);
-      if (fields && found && !found.isEmpty) throw fields.wrong(key, found.json, expected);
+      if (fields && found && !found.isEmpty && !(fields === root && key === 'quantization_config')) throw fields.wrong(key, found.json, expected);
     }
   }
 }

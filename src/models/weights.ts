@@ -1,6 +1,6 @@
 /**
- * A model's parameters on the GPU. Frozen matrices keep the checkpoint's precision (f32, f16, bf16) and are split between rows where they are
- * larger than the adapter binds; vectors (norms, biases) become f32, which is exact. Parameters that train come from outside, already
+ * A model's parameters on the GPU. Frozen matrices keep the checkpoint's precision (f32, f16, bf16), unless they are held quantised, and are split
+ * between rows where they are larger than the adapter binds; vectors (norms, biases) become f32, which is exact. Parameters that train come from outside, already
  * allocated in f32 with their gradients, and only get their values here. Bytes stream from the files in pieces: no tensor is ever whole in RAM.
  */
 import type { Device } from '../gpu/device.ts';
@@ -10,6 +10,8 @@ import type { ModelFolder } from '../io/modelFolder.ts';
 import { toFloat32 } from '../io/safetensors.ts';
 import type { LinearLayer, LoraAdapter, Parameter } from '../ops/parameter.ts';
 import { UserError } from '../platform.ts';
+import type { HeldQuantized } from './quantization.ts';
+import { streamNf4, uploadInt8, uploadNf4 } from './quantizedWeights.ts';
 import { nowhere } from './streamedWeights.ts';
 import type { StreamedWeights } from './streamedWeights.ts';
 
@@ -57,6 +59,8 @@ export interface LoadOptions {
   fill: FillTrainable;
   /** Takes the matrices that `isStreamed`; the folder stays open as long as it is used. */
   streamed?: { weights: StreamedWeights; isStreamed: (name: string) => boolean };
+  /** What is held quantised; default: nothing. */
+  quantized?: HeldQuantized;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
@@ -77,7 +81,9 @@ export async function loadParameters(device: Device, folder: ModelFolder, shapes
       loaded.set(name, trained);
     } else {
       const isStreamed = shape.length > 1 && options.streamed?.isStreamed(name);
-      const tensor = isStreamed ? describeStreamed(device, folder, name, shape, options.streamed!.weights) : await loadFrozen(device, folder, name, shape);
+      const tensor = isStreamed
+        ? await openStreamed(device, folder, name, shape, options.streamed!.weights, options.quantized)
+        : await loadFrozen(device, folder, name, shape, options.quantized);
       loaded.set(name, { name, tensor });
     }
     done += bytes;
@@ -94,14 +100,17 @@ function checkStored(folder: ModelFolder, name: string, shape: Shape): void {
   const { dtype, shape: stored } = folder.info(name);
   const where = `${folder.dir}: tensor '${folder.storedName(name)}'`;
   if (STORED_DTYPES[dtype] === undefined) {
-    throw new UserError(`${where} is ${dtype}; F32, F16 or BF16 was expected. A quantised checkpoint is not read: give the original model.`);
+    throw new UserError(`${where} is ${dtype}; F32, F16 or BF16 was expected. Of quantised checkpoints only bitsandbytes' NF4 is read: give the original model.`);
   }
   if (stored.length !== shape.length || stored.some((extent, at) => extent !== shape[at])) {
     throw new UserError(`${where} has shape [${stored.join(', ')}], config.json calls for [${shape.join(', ')}]. Config and weights are of different models.`);
   }
 }
 
-async function loadFrozen(device: Device, folder: ModelFolder, name: string, shape: Shape): Promise<Tensor> {
+async function loadFrozen(device: Device, folder: ModelFolder, name: string, shape: Shape, quantized?: HeldQuantized): Promise<Tensor> {
+  const weight = quantized?.nf4.get(name);
+  if (weight) return uploadNf4(device, weight);
+  if (quantized?.int8.has(name)) return uploadInt8(device, folder, name);
   const { dtype, bytes } = folder.info(name);
   if (shape.length === 1) {
     const vector = new Tensor(shape, 'f32', device.pool.acquire(shape[0]! * 4, 'weights', true));
@@ -118,8 +127,17 @@ async function loadFrozen(device: Device, folder: ModelFolder, name: string, sha
   return new Tensor([rows, shape.slice(1).reduce((a, b) => a * b, 1)], type, parts);
 }
 
-/** The weight in the file: parts that lie nowhere on the GPU until they are streamed there. */
-function describeStreamed(device: Device, folder: ModelFolder, name: string, shape: Shape, streamed: StreamedWeights): Tensor {
+/** The weight in the file, or quantised in host memory: parts that lie nowhere on the GPU until they are streamed there. */
+async function openStreamed(
+  device: Device,
+  folder: ModelFolder,
+  name: string,
+  shape: Shape,
+  streamed: StreamedWeights,
+  quantized?: HeldQuantized,
+): Promise<Tensor> {
+  const weight = quantized?.nf4.get(name);
+  if (weight) return streamNf4(device, name, weight, streamed);
   const { dtype, bytes } = folder.info(name);
   const rows = shape[0]!;
   const rowBytes = bytes / rows;

@@ -1,5 +1,5 @@
 /**
- * The three matrix products of training, as dispatches without a tape: y = a·wᵀ, y = a·w and c += aᵀ·b. `w` may be f32, f16 or bf16 and,
+ * The three matrix products of training, as dispatches without a tape: y = a·wᵀ, y = a·w and c += aᵀ·b. `w` may be f32, f16, bf16 or quantised and,
  * where it is larger than the adapter binds, split between rows; activations and gradients are f32. How the sums are made is a plan of
  * src/tune; where it cuts a long sum, a second pass adds the parts.
  */
@@ -10,7 +10,7 @@ import type { Specialisation } from '../gpu/kernelSource.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { plansOf } from '../tune/plans.ts';
 import { cellGroups, cellsOf } from './cells.ts';
-import { storageOf } from './storage.ts';
+import { weightRuns } from './weightRuns.ts';
 
 /** A dropout mask by counter: element i is dropped when the hash of (seed, stream, step, i), over 2³², is below the rate (kernels/lib/rng.wgsl). */
 export interface DropoutMask {
@@ -111,44 +111,47 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
     assertShape(lowRank.w, [n, rank], 'matmulNT, lowRank.w');
   }
   const plans = plansOf(device);
-  const isPlain = !bias && !columnScale && !lowRank && w.parts.length === 1;
+  const runs = weightRuns(device, w);
+  const isPlain = !bias && !columnScale && !lowRank && runs.length === 1;
   const hasDropout = dropout.rate > 0;
-  for (const part of w.parts) {
-    const plan = plans.product({ form: 'nt', m, n: part.rows, k, storage: w.dtype, isPlain, hasDropout });
+  for (const run of runs) {
+    const plan = plans.product({ form: 'nt', m, n: run.rows, k, storage: run.storage, isPlain, hasDropout });
     const masked: Specialisation = plan.configuration.algorithm === 'few_rows' ? {} : { DROPOUT: hasDropout };
-    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...masked, WIDE: isWide(k), w: storageOf(w) });
-    inParts(device, plan.parts, y.view, m * n, accumulate, (target, add) => {
-      const unused = a.view;
-      device.dispatch(
-        kernel,
-        {
-          a,
-          w: part.view,
-          y: target,
-          low_a: lowRank?.a ?? unused,
-          low_w: lowRank?.w ?? unused,
-          bias: bias ?? unused,
-          column_scale: columnScale?.tensor ?? unused,
-        },
-        {
-          m,
-          n: part.rows,
-          k,
-          chunk: plan.chunk,
-          y_stride: n,
-          column: part.rowStart,
-          depth: plan.depth,
-          rank,
-          has_bias: bias ? 1 : 0,
-          has_column_scale: columnScale ? 1 : 0,
-          column_scale_offset: columnScale?.offset ?? 0,
-          scale: options.scale ?? 1,
-          accumulate: add,
-          ...dropout,
-        },
-        plan.groups,
-        2 * m * part.rows * (k + rank),
-      );
+    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...masked, WIDE: isWide(k), w: run.storage });
+    run.bind((weights) => {
+      inParts(device, plan.parts, y.view, m * n, accumulate, (target, add) => {
+        const unused = a.view;
+        device.dispatch(
+          kernel,
+          {
+            a,
+            w: weights,
+            y: target,
+            low_a: lowRank?.a ?? unused,
+            low_w: lowRank?.w ?? unused,
+            bias: bias ?? unused,
+            column_scale: columnScale?.tensor ?? unused,
+          },
+          {
+            m,
+            n: run.rows,
+            k,
+            chunk: plan.chunk,
+            y_stride: n,
+            column: run.rowStart,
+            depth: plan.depth,
+            rank,
+            has_bias: bias ? 1 : 0,
+            has_column_scale: columnScale ? 1 : 0,
+            column_scale_offset: columnScale?.offset ?? 0,
+            scale: options.scale ?? 1,
+            accumulate: add,
+            ...dropout,
+          },
+          plan.groups,
+          2 * m * run.rows * (k + rank),
+        );
+      });
     });
   }
 }
@@ -169,41 +172,43 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   }
   const plans = plansOf(device);
   const masked = dropout.rate > 0;
+  const runs = weightRuns(device, w);
   const spec = {
     MASK: !masked ? 0 : dropout.over === 'lowRank' ? 1 : 2,
     HAS_A_SCALE: aScale !== undefined,
-    WIDE: isWide(k, n, ...w.parts.map((part) => part.rowStart)),
-    w: storageOf(w),
+    WIDE: isWide(k, n, ...runs.map(({ rowStart }) => rowStart)),
   };
-  const isPlain = !lowRank && !masked && w.parts.length === 1;
-  w.parts.forEach((part, at) => {
-    const plan = plans.product({ form: 'nn', m, n, k: part.rows, storage: w.dtype, isPlain, hasDropout: masked });
-    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...spec });
-    inParts(device, plan.parts, y.view, m * n, accumulate || at > 0, (target, add) => {
-      const unused = a.view;
-      device.dispatch(
-        kernel,
-        { a, w: part.view, y: target, low_a: lowRank?.a ?? unused, low_w: lowRank?.w ?? unused, a_scale: aScale?.tensor ?? unused },
-        {
-          m,
-          n,
-          k: part.rows,
-          chunk: plan.chunk,
-          a_stride: k,
-          column: part.rowStart,
-          depth: plan.depth,
-          rank: at === 0 ? rank : 0,
-          a_scale_offset: aScale?.offset ?? 0,
-          scale: options.scale ?? 1,
-          accumulate: add,
-          seed: dropout.seed,
-          stream: dropout.stream,
-          step: dropout.step,
-          rate: dropout.rate,
-        },
-        plan.groups,
-        2 * m * n * (part.rows + rank),
-      );
+  const isPlain = !lowRank && !masked && runs.length === 1;
+  runs.forEach((run, at) => {
+    const plan = plans.product({ form: 'nn', m, n, k: run.rows, storage: run.storage, isPlain, hasDropout: masked });
+    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...spec, w: run.storage });
+    run.bind((weights) => {
+      inParts(device, plan.parts, y.view, m * n, accumulate || at > 0, (target, add) => {
+        const unused = a.view;
+        device.dispatch(
+          kernel,
+          { a, w: weights, y: target, low_a: lowRank?.a ?? unused, low_w: lowRank?.w ?? unused, a_scale: aScale?.tensor ?? unused },
+          {
+            m,
+            n,
+            k: run.rows,
+            chunk: plan.chunk,
+            a_stride: k,
+            column: run.rowStart,
+            depth: plan.depth,
+            rank: at === 0 ? rank : 0,
+            a_scale_offset: aScale?.offset ?? 0,
+            scale: options.scale ?? 1,
+            accumulate: add,
+            seed: dropout.seed,
+            stream: dropout.stream,
+            step: dropout.step,
+            rate: dropout.rate,
+          },
+          plan.groups,
+          2 * m * n * (run.rows + rank),
+        );
+      });
     });
   });
 }

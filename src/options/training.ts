@@ -17,8 +17,18 @@ export const trainingOptions = {
   finetune: { group: 'Model', type: 'enum', default: 'lora', choices: ['lora', 'full'], help: 'Train a LoRA adapter, or every weight of the model.' },
   quantization: {
     group: 'Model', type: 'enum', default: 'none', choices: ['none', 'nf4'],
-    refusedChoices: { nf4: 'NF4 is not built yet: --quantization none keeps the weights in the precision of the checkpoint (a bf16 folder takes 2 bytes a weight).' },
-    help: 'How frozen weights are held on the GPU. medvision_bm always takes nf4.',
+    help: 'How frozen linear layers are held on the GPU. none: in the precision of the checkpoint. nf4: in 4 bits with double quantisation, quantised while loading bit for bit ' +
+      'as bitsandbytes does, a quarter of the memory of bf16. A folder that bitsandbytes has quantised to NF4 is held as it is. medvision_bm always takes nf4.',
+  },
+  quantization_skip_modules: {
+    group: 'Model', type: 'list', default: ['lm_head'],
+    help: "With --quantization nf4: modules that keep their precision, by whole parts of their names (bitsandbytes' llm_int8_skip_modules), as lm_head,visual. A head that is " +
+      'tied to the embedding, and modules that train as a whole, keep it anyway.',
+  },
+  quantize_embedding: {
+    group: 'Model', type: 'enum', default: 'none', choices: ['none', 'int8'],
+    help: 'int8: the embedding table, and the head where it is tied to it, in bytes with a scale a row: half the memory of bf16, each value within 1/254 of the largest of its row. ' +
+      'Not where the table trains.',
   },
   compute_dtype: {
     group: 'Model', type: 'enum', default: 'auto', choices: ['auto', 'f32', 'f16'],
@@ -180,6 +190,12 @@ export const trainingOptions = {
   merged_model_dir: {
     group: 'Merging and sharing', type: 'string', default: null, place: 'path',
     help: 'Folder of the merged model; {run_name} is filled in. Where it is not given: that of --output_dir with _merged behind it.',
+  },
+  merge_base: {
+    group: 'Merging and sharing', type: 'enum', default: 'original', choices: ['original', 'dequantised'],
+    help: 'What the adapter of a run with --quantization nf4 is merged into. original: the full-precision weights, as is usual; the merged model answers a little otherwise than ' +
+      'the one that was trained, whose adapter learnt beside rounded weights. dequantised: the values of the 4-bit weights, which is exactly the model that was trained, and no ' +
+      'longer the original where nothing was learnt. A folder that is quantised has no others.',
   },
   merged_dtype: {
     group: 'Merging and sharing', type: 'enum', default: 'f32', choices: ['f32', 'base'],

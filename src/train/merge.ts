@@ -8,8 +8,10 @@ import { openModelFolder, readJsonObject } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
 import { openAdapter } from '../io/peft.ts';
 import type { OpenAdapter } from '../io/peft.ts';
+import { dequantizedFolder } from '../io/quantization/dequantizedFolder.ts';
 import { modelFamily } from '../models/families.ts';
 import { withHeadOf } from '../models/head.ts';
+import { heldQuantized, readStored } from '../models/quantization.ts';
 import { joinPath, parentPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { LOG_FILE } from '../track/jsonl.ts';
@@ -27,6 +29,8 @@ export interface MergeOptions extends MergeSettings {
   overwrite?: boolean;
   /** Where the caller knows that the adapter was trained on NF4 weights; found in the run's own record otherwise. */
   trainedOnNf4?: boolean;
+  /** Merge into the values that the base has in NF4, which is exactly what was trained, in place of its own. */
+  dequantised?: { skipModules: readonly string[] };
 }
 
 export interface MergeResult extends MergedFolder {
@@ -40,12 +44,17 @@ export async function mergeAdapter(platform: Platform, options: MergeOptions): P
   const base = await openModelFolder(platform, baseModel);
   try {
     const source = joinPath(baseModel, 'config.json');
-    const layout = await withHeadOf(base, modelFamily(base.modelType, source).describe(base.config, source));
+    const { stored, floats } = await readStored(base);
+    const layout = await withHeadOf(floats, modelFamily(base.modelType, source).describe(base.config, source));
     const adapter = await openAdapter(platform, adapterDir, base.modelType);
     try {
       await refuseRetrained(platform, base, adapter);
-      const merged = await writeMerged(platform, base, adapter, layout, out, options);
-      return { ...merged, warnings: await warningsFor(platform, base, adapter, options) };
+      const skipModules = options.dequantised?.skipModules ?? [];
+      const { nf4 } = heldQuantized(floats, stored, layout, new Set(), { weights: options.dequantised ? 'nf4' : 'none', skipModules, embedding: 'none' });
+      // What the folder holds in 4 bits is seen as floats by now.
+      const from = stored.size > 0 ? floats : dequantizedFolder(floats, nf4);
+      const merged = await writeMerged(platform, from, adapter, layout, out, options);
+      return { ...merged, warnings: await warningsFor(platform, base, adapter, { ...options, isStoredNf4: stored.size > 0 }) };
     } finally {
       await adapter.close();
     }
@@ -84,16 +93,29 @@ async function refuseRetrained(platform: Platform, base: ModelFolder, { config, 
   );
 }
 
-async function warningsFor(platform: Platform, base: ModelFolder, adapter: OpenAdapter, { trainedOnNf4 }: MergeOptions): Promise<string[]> {
+async function warningsFor(
+  platform: Platform,
+  base: ModelFolder,
+  adapter: OpenAdapter,
+  { trainedOnNf4, dequantised, isStoredNf4 }: MergeOptions & { isStoredNf4: boolean },
+): Promise<string[]> {
   const warnings: string[] = [];
   const madeFor = adapter.config.base_model_name_or_path;
   if (madeFor !== null && modelName(madeFor) !== modelName(base.dir)) {
     warnings.push(`The adapter was trained on ${madeFor} and is merged into ${base.dir}: the shapes fit, make sure that the weights are the same.`);
   }
-  if (trainedOnNf4 || (await recordedNf4(platform, adapter))) {
+  const isNf4 = trainedOnNf4 === true || (await recordedNf4(platform, adapter));
+  if (isStoredNf4) {
+    warnings.push(
+      `${base.dir} holds its weights in 4 bits, and the adapter is merged into their values: what rounding to 4 bits lost is not there. Where the original model is at hand, ` +
+        'merging into that (--base_model_hf) is what is usually meant.',
+    );
+  } else if (dequantised && !isNf4) {
+    warnings.push(`Nothing says that the adapter was trained on NF4 (4-bit) weights, and it is merged into those of ${base.dir}. --merge_base original merges it into the weights as they are.`);
+  } else if (!dequantised && isNf4) {
     warnings.push(
       `The adapter was trained on NF4 (4-bit) weights of ${madeFor ?? 'its base'}, and is merged into the full-precision weights of ${base.dir}: the merged model ` +
-        'answers a little differently from the one that was trained. Evaluate it before use, or load the base in NF4 with the adapter beside it.',
+        'answers a little differently from the one that was trained. Evaluate it before use; --merge_base dequantised gives exactly the model that was trained.',
     );
   }
   return warnings;

@@ -11,6 +11,7 @@ import type { ModelFolder } from '../io/modelFolder.ts';
 import { checkAdapterFits, openAdapter, readAdapter, writeAdapter } from '../io/peft.ts';
 import type { Adapter, AdapterTensor, AdapterTensorSource, FittedAdapter } from '../io/peft.ts';
 import { modulesFromParameters } from '../io/peftTargets.ts';
+import type { Nf4Weight } from '../io/quantization/nf4Weight.ts';
 import { openSafetensors, toFloat32, writeSafetensors } from '../io/safetensors.ts';
 import { readingUntil } from '../io/stoppablePlatform.ts';
 import { modelFamily } from '../models/families.ts';
@@ -19,6 +20,8 @@ import { withHeadOf } from '../models/head.ts';
 import { allShapes, attachAdapters, initialLoraA, planTraining } from '../models/lora.ts';
 import type { Finetuning, TrainingPlan } from '../models/lora.ts';
 import { HEAD } from '../models/model.ts';
+import { heldQuantized, readStored } from '../models/quantization.ts';
+import type { HeldQuantized, Quantization } from '../models/quantization.ts';
 import type { ImageAttention, Model, ModelDescription } from '../models/model.ts';
 import { StreamedWeights } from '../models/streamedWeights.ts';
 import { loadParameters, Weights } from '../models/weights.ts';
@@ -48,6 +51,8 @@ export interface SessionOptions {
   maxPixels?: number;
   /** What the tokens of an image see of each other, where the family leaves a choice. */
   imageAttention?: ImageAttention;
+  /** What of the frozen weights is held in fewer bits; default: what the folder holds so. */
+  quantization?: Quantization;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   /** Ends the opening, with its reason. */
   stop?: AbortSignal;
@@ -55,7 +60,7 @@ export interface SessionOptions {
 
 export type Offload = 'none' | 'weights' | 'optimizer' | 'all';
 
-type SessionParts = Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType'> & {
+type SessionParts = Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType' | 'quantizedCount'> & {
   weights: Weights;
   streamed?: StreamedWeights;
   /** Closes what streamed weights are read from. */
@@ -74,6 +79,8 @@ export class Session {
   readonly baseModel: string;
   /** Hugging Face's model_type. */
   readonly modelType: string;
+  /** Weights held in 4 bits. */
+  readonly quantizedCount: number;
   private readonly weights: Weights;
   private readonly streamed: StreamedWeights | undefined;
   private readonly closeFolder: (() => Promise<void>) | undefined;
@@ -96,6 +103,7 @@ export class Session {
     this.closeFolder = parts.closeFolder;
     this.brought = parts.brought;
     this.untiesConfig = parts.untiesConfig;
+    this.quantizedCount = parts.quantizedCount;
   }
 
   /** Number of values that train. */
@@ -179,16 +187,18 @@ export async function openSession(platform: Platform, device: Device, options: S
     const described = family.describe(folder.config, joinPath(options.baseModel, 'config.json'), {
       ...(options.imageAttention && { imageAttention: options.imageAttention }),
     });
-    const description = await withHeadOf(folder, described);
+    const { stored, floats } = await readStored(folder);
+    const description = await withHeadOf(floats, described);
     const processor = await family.processor(platform, options.baseModel, {
       ...(options.minPixels !== undefined && { minPixels: options.minPixels }),
       ...(options.maxPixels !== undefined && { maxPixels: options.maxPixels }),
     });
     const initial = options.initAdapter === undefined ? undefined : await readAdapter(reading, options.initAdapter, folder.modelType);
     const fitted = initial && checkAdapterFits(initial, modulesFromParameters(allShapes(description)));
-    const brought = initial && fitted ? await broughtWeights(folder, description, initial, fitted) : new Map<string, AdapterTensor>();
+    const brought = initial && fitted ? await broughtWeights(floats, description, initial, fitted) : new Map<string, AdapterTensor>();
     const finetuning = finetuningOf(options, fitted);
-    const opened = await openModel(device, withWeights(folder, brought), description, { ...options, finetuning, ...(initial && { initial }) });
+    const quantized = new Map([...stored].filter(([name]) => !brought.has(name)));
+    const opened = await openModel(device, withWeights(floats, brought), description, { ...options, finetuning, stored: quantized, ...(initial && { initial }) });
     isKeptOpen = opened.streamed !== undefined;
     return new Session({
       device, platform, processor, brought, ...opened,
@@ -203,13 +213,19 @@ export async function openSession(platform: Platform, device: Device, options: S
 }
 
 /** A model on the GPU with what trains on it. */
-export type OpenModel = Pick<Session, 'model' | 'plan' | 'arena'> & { weights: Weights; streamed?: StreamedWeights };
+export type OpenModel = Pick<Session, 'model' | 'plan' | 'arena' | 'quantizedCount'> & { weights: Weights; streamed?: StreamedWeights };
 
-export type ModelOptions = Pick<SessionOptions, 'isFrozen' | 'offload' | 'seed' | 'onProgress'> & { finetuning: Finetuning; initial?: Adapter };
+export type ModelOptions = Pick<SessionOptions, 'isFrozen' | 'offload' | 'seed' | 'onProgress' | 'quantization'> & {
+  finetuning: Finetuning;
+  initial?: Adapter;
+  /** Weights that the files hold in NF4 (`folder` has them as floats). */
+  stored?: ReadonlyMap<string, Nf4Weight>;
+};
 
 /** The part of `openSession` that needs no files but those of the weights; of a dry device, only what these say of their tensors. */
 export async function openModel(device: Device, folder: ModelFolder, description: ModelDescription, options: ModelOptions): Promise<OpenModel> {
   const plan = planTraining(description, options.finetuning);
+  const quantized = heldQuantized(folder, options.stored ?? new Map(), description, new Set(plan.trained.keys()), options.quantization);
   const arena = new ParameterArena(
     device,
     [...plan.trained].map(([name, shape]) => ({ name, shape: storedShape(name, shape), decay: storedShape(name, shape).length > 1 })),
@@ -222,11 +238,11 @@ export async function openModel(device: Device, folder: ModelFolder, description
   const isStreaming = (options.offload === 'weights' || options.offload === 'all') && options.finetuning.kind !== 'full';
   const streamed = isStreaming ? new StreamedWeights(device) : undefined;
   try {
-    const parameters = await loadAll(device, folder, description, plan, arena, { ...options, streamed });
+    const parameters = await loadAll(device, folder, description, plan, arena, { ...options, streamed, quantized });
     const weights = new Weights(parameters, attachAdapters(plan, arena.parameters));
     await startAdapter(device, plan, arena, parameters, { ...options, streamed });
     const model = description.build(weights);
-    return { model: streamed?.model(model) ?? model, plan, arena, weights, ...(streamed && { streamed }) };
+    return { model: streamed?.model(model) ?? model, plan, arena, weights, quantizedCount: quantized.nf4.size, ...(streamed && { streamed }) };
   } catch (error) {
     streamed?.release();
     arena.release();
@@ -257,7 +273,7 @@ async function loadAll(
   description: ModelDescription,
   plan: TrainingPlan,
   arena: ParameterArena,
-  { onProgress, streamed }: Pick<SessionOptions, 'onProgress'> & { streamed: StreamedWeights | undefined },
+  { onProgress, streamed, quantized }: Pick<SessionOptions, 'onProgress'> & { streamed: StreamedWeights | undefined; quantized: HeldQuantized },
 ): Promise<Map<string, Parameter>> {
   // A tied table that is trained beside its frozen twin (PEFT's modules_to_save unties the two) is read once for each.
   const trainsTable = plan.trained.has(description.embedding);
@@ -268,6 +284,7 @@ async function loadAll(
       arena.writeRows(name, rowStart, values);
     },
     ...(streamed && { streamed: { weights: streamed, isStreamed: (name) => name !== description.embedding && name !== HEAD } }),
+    quantized,
     ...(onProgress && { onProgress }),
   });
   if (!description.tiedHead) return parameters;

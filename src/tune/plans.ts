@@ -1,18 +1,22 @@
 /** The plans of one device: what its ops ask for, with what a test or a measurement chose before what the policy would. */
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Device } from '../gpu/device.ts';
+import type { DType } from '../gpu/tensor.ts';
 import { planAttention } from './attention.ts';
 import type { AttentionConfiguration, AttentionPlan, AttentionProblem } from './attention.ts';
 import { planProduct } from './product.ts';
 import type { ProductConfiguration, ProductPlan, ProductProblem } from './product.ts';
 import { planRows } from './rows.ts';
 import type { RowsConfiguration, RowsPlan, RowsProblem } from './rows.ts';
+import { unpacksWeight } from './unpacking.ts';
 
 /** Configurations to take instead of the policy's; undefined leaves a problem to it. */
 export interface ForcedPlans {
   product?: (problem: ProductProblem) => ProductConfiguration | undefined;
   attention?: (problem: AttentionProblem) => AttentionConfiguration | undefined;
   rows?: (problem: RowsProblem) => RowsConfiguration | undefined;
+  /** Whether a weight of that storage is unpacked before it is multiplied. */
+  unpacking?: (storage: DType) => boolean | undefined;
 }
 
 export class Plans {
@@ -30,6 +34,10 @@ export class Plans {
 
   product(problem: ProductProblem): ProductPlan {
     return planProduct(this.capabilities, problem, this.forced.product?.(problem));
+  }
+
+  unpacking(storage: DType): boolean {
+    return this.forced.unpacking?.(storage) ?? unpacksWeight(this.capabilities, storage);
   }
 
   attention(problem: AttentionProblem): AttentionPlan {

@@ -321,13 +321,6 @@ describe('refused, with nothing left behind', () => {
     await expectRefusal(setting, /no space is left/);
   });
 
-  it('a quantised base', async () => {
-    const setting = await prepared();
-    const config = JSON.parse(new TextDecoder().decode(setting.platform.files.get('/base/config.json'))) as Record<string, unknown>;
-    await setting.platform.writeFile('/base/config.json', JSON.stringify({ ...config, quantization_config: { load_in_4bit: true } }));
-    await expectRefusal(setting, /is a quantised checkpoint .* merged into the original model/);
-  });
-
   it('a whole model in place of an adapter, an adapter in place of a base', async () => {
     const { platform, base } = await prepared();
     await expect(merge(platform, base, base, '/new')).rejects.toThrow(/is a whole model, as full fine-tuning leaves it, not an adapter/);

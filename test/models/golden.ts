@@ -30,8 +30,12 @@ export interface GoldenTensor {
 }
 
 /** Every tensor of a file below the golden folder. */
-export async function goldenTensors(...parts: string[]): Promise<Map<string, GoldenTensor>> {
-  const file = await openSafetensors(nodePlatform, goldenPath(...parts));
+export function goldenTensors(...parts: string[]): Promise<Map<string, GoldenTensor>> {
+  return tensorsOf(goldenPath(...parts));
+}
+
+export async function tensorsOf(path: string): Promise<Map<string, GoldenTensor>> {
+  const file = await openSafetensors(nodePlatform, path);
   try {
     const tensors = new Map<string, GoldenTensor>();
     for (const [name, { dtype, shape }] of file.tensors) {

@@ -25,7 +25,7 @@ it('learns, asks before and after, and leaves adapter, log and report', async ()
   const out = join(scratch, 'out');
   let said = '';
   const terminal = { write: (text: string): void => void (said += text), isTty: false, columns: 120 };
-  const settings = { architecture: 'Qwen2.5-VL', base, sample, out, steps: 8, batchSize: 2, learningRate: 3e-3, seed: 1, questions: { box: 2, metric: 2, ellipse: 1 } };
+  const settings = { architecture: 'Qwen2.5-VL', base, sample, out, steps: 8, batchSize: 2, learningRate: 3e-3, seed: 1, quantization: 'none', questions: { box: 2, metric: 2, ellipse: 1 } } as const;
   const { losses, comparison, report } = await quickstart(platform, settings, terminal, new AbortController().signal);
 
   expect(losses.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);

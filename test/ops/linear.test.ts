@@ -13,6 +13,7 @@ import { Tape } from '../../src/ops/tape.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 import { checkOp, randomOperand } from './gradientCheck.ts';
 import type { OpCase, Operand } from './gradientCheck.ts';
+import { nf4Values, uploadedNf4 } from './quantized.ts';
 
 let device: Device;
 beforeAll(async () => {
@@ -23,6 +24,8 @@ const SCALING = 1.75;
 const STREAM = 0x9e3779b9;
 const RANDOM = { seed: 42, step: 5 };
 
+type Storage = 'f16' | 'bf16' | 'nf4';
+
 interface Shape {
   T: number;
   into: number;
@@ -30,7 +33,7 @@ interface Shape {
   R: number;
   dropout: number;
   /** Weight dtype; the reference multiplies by the rounded values. */
-  half?: 'f16' | 'bf16';
+  half?: Storage;
 }
 
 /** y by PEFT's LoraLayer and DoraLinearVariant. `norms` freezes DoRA's row norms, which get no gradient. */
@@ -84,6 +87,7 @@ function linearCase(shape: Shape, parts: readonly Part[], options: { trainWeight
   const weight = randomOperand(shapes.w, seeds.w);
   if (shape.half === 'f16') weight.data = f16ToF32(f32ToF16(weight.data));
   if (shape.half === 'bf16') weight.data = bf16ToF32(f32ToBf16(weight.data));
+  if (shape.half === 'nf4') weight.data = nf4Values(weight.data, { precision: 'BF16' });
   const w64 = Float64Array.from(weight.data);
   const norms = parts.includes('m') ? rowNorms({ w: weight.data, A: operands.A.data, B: operands.B.data }, shape) : undefined;
   return {
@@ -108,6 +112,7 @@ function layerOf(shape: Shape, p: Record<string, Parameter>, weight: Parameter):
 
 /** The frozen weight of `linearCase`, in runs of `rowsEach` rows. */
 function frozenWeight(on: Device, { into, out, half }: Shape, rowsEach = out): Tensor {
+  if (half === 'nf4') throw new Error('uploadedNf4 makes these');
   const { data } = randomOperand([out, into], 2);
   const bits = half === 'f16' ? f32ToF16(data) : half === 'bf16' ? f32ToBf16(data) : data;
   const parts: TensorPart[] = [];
@@ -121,7 +126,10 @@ function frozenWeight(on: Device, { into, out, half }: Shape, rowsEach = out): T
 }
 
 async function checkFrozen(on: Device, shape: Shape, parts: readonly Part[], rowsEach?: number): Promise<void> {
-  const frozen = frozenWeight(on, shape, rowsEach);
+  const frozen =
+    shape.half === 'nf4'
+      ? await uploadedNf4(on, randomOperand([shape.out, shape.into], 2).data, [shape.out, shape.into], { precision: 'BF16' })
+      : frozenWeight(on, shape, rowsEach);
   await checkOp(on, linearCase(shape, parts, { frozen }));
   for (const part of frozen.parts) on.pool.release(part.view);
 }
@@ -132,21 +140,21 @@ const shapes = fc.record({
   out: fc.oneof(fc.integer({ min: 1, max: 12 }).map((quarter) => 4 * quarter), fc.integer({ min: 1, max: 70 })),
   R: fc.constantFrom(1, 3, 4, 8, 18),
   dropout: fc.constantFrom(0, 0.3),
-  half: fc.constantFrom<'f16' | 'bf16' | undefined>(undefined, 'f16', 'bf16'),
+  half: fc.constantFrom<Storage | undefined>(undefined, 'f16', 'bf16', 'nf4', 'nf4'),
 });
 
 describe('linear', () => {
   it('with LoRA, dropout and bias over a frozen weight of any dtype', async () => {
     await fc.assert(
       fc.asyncProperty(shapes, fc.boolean(), (shape, hasBias) => checkFrozen(device, shape, hasBias ? ['b', 'A', 'B'] : ['A', 'B'])),
-      { numRuns: 12 },
+      { numRuns: 16 },
     );
   });
 
   it('with DoRA, whose dropout also reaches the base product', async () => {
     await fc.assert(
       fc.asyncProperty(shapes, fc.boolean(), (shape, hasBias) => checkFrozen(device, shape, hasBias ? ['b', 'A', 'B', 'm'] : ['A', 'B', 'm'])),
-      { numRuns: 10 },
+      { numRuns: 14 },
     );
   });
 
@@ -158,7 +166,7 @@ describe('linear', () => {
 
   it('with a weight split over several buffers', async () => {
     const splitting = await testDevice({ maxBindingBytes: 4096 });
-    for (const half of [undefined, 'bf16'] as const) {
+    for (const half of [undefined, 'bf16', 'nf4'] as const) {
       const shape: Shape = { T: 9, into: 40, out: 48, R: 4, dropout: 0.5, ...(half ? { half } : {}) };
       await checkFrozen(splitting, shape, ['b', 'A', 'B'], 20);
       await checkFrozen(splitting, shape, ['b', 'A', 'B', 'm'], 22);

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { counterHash } from '../../src/data/random.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { BYTES_PER_ELEMENT, Tensor } from '../../src/gpu/tensor.ts';
-import type { DType, TensorPart } from '../../src/gpu/tensor.ts';
+import type { TensorPart } from '../../src/gpu/tensor.ts';
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/io/halfFloat.ts';
 import { matmulNN, matmulNT, matmulTN } from '../../src/ops/matmul.ts';
 import { testDevice } from '../gpu/testDevice.ts';
@@ -20,7 +20,7 @@ function upload(on: Device, shape: [number, number], seed: number, dtype: Weight
   const parts: TensorPart[] = [];
   for (let rowStart = 0; rowStart < shape[0]; rowStart += rowsEach) {
     const rows = Math.min(rowsEach, shape[0] - rowStart);
-    const view = on.pool.acquire(rows * shape[1] * BYTES_PER_ELEMENT[dtype as DType], 'test');
+    const view = on.pool.acquire(rows * shape[1] * BYTES_PER_ELEMENT[dtype], 'test');
     on.write(view, bits.subarray(rowStart * shape[1], (rowStart + rows) * shape[1]));
     parts.push({ view, rowStart, rows });
   }
