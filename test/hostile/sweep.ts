@@ -29,6 +29,8 @@ async function sweep(name: string): Promise<void> {
     }
     const now = performance.now();
     told.done++;
+    // Servers that are none answer without a turn of the loop, in which alone the runtime lets go of the timers of what is done.
+    if (told.done % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
     told.slowestMs = Math.max(told.slowestMs, Math.round(now - startedAt));
     if (now - toldAt > 1000) {
       toldAt = now;
