@@ -44,8 +44,9 @@ function run(name) {
   });
 }
 
-const isGood = ({ error, slowestMs, moreMb, refused }) => error === undefined && slowestMs < 2000 && moreMb < 300 && refused > 0;
-const line = ({ name, commit: of, done = 0, refused = '', slowestMs = '', moreMb = '', error }) => `| ${name} | ${of} | ${done} | ${refused} | ${slowestMs} | ${moreMb} | ${error ?? ''} |`;
+/** Of a busy machine a case may wait long for its turn; what it does itself is its CPU time, and what it waits for is seen in the other. */
+const isGood = ({ error, slowestMs, cpuMs = slowestMs, moreMb, refused }) => error === undefined && cpuMs < 2000 && slowestMs < 10_000 && moreMb < 300 && refused > 0;
+const line = ({ name, commit: of, done = 0, refused = '', slowestMs = '', cpuMs = '', moreMb = '', error }) => `| ${name} | ${of} | ${done} | ${refused} | ${slowestMs} | ${cpuMs} | ${moreMb} | ${error ?? ''} |`;
 
 try {
   const entry = fileURLToPath(new URL('sweep.ts', import.meta.url));
@@ -72,9 +73,9 @@ try {
     const text = [
       '# Hostile inputs through every reader', '',
       `\`node test/hostile/sweep.mjs\`, Node ${process.versions.node}, busy machine: ${good} of ${results.length} readers as they should be, ${whole} of them in 10^5 cases or more. Cases are drawn by`,
-      'fast-check (cases.ts); those of a model folder are six files of one loader and share their number. Refused are those that ended with a UserError; an error that is none, two seconds for one case, or 300 MB beside what the process had',
-      'before the first case would fail.', '',
-      '| reader | commit | cases | refused | slowest, ms | MB more at most | wrong |', '|---|---|---|---|---|---|---|', ...results.map(line),
+      'fast-check (cases.ts); those of a model folder are six files of one loader and share their number. Refused are those that ended with a UserError; an error that is none, two seconds of CPU (ten of the clock) for one case, or 300 MB beside what the process had',
+      'before the first case would fail. Those that were not run here had their thousand cases in corpus.test.ts.', '',
+      '| reader | commit | cases | refused | slowest, ms | most CPU, ms | MB more at most | wrong |', '|---|---|---|---|---|---|---|---|', ...results.map(line),
     ];
     writeFileSync(fileURLToPath(new URL('RESULTS.md', import.meta.url)), `${text.join('\n')}\n`);
   }

@@ -11,7 +11,7 @@ const [wanted, cases = '1000'] = process.argv.slice(2);
 async function sweep(name: string): Promise<void> {
   const parser = PARSERS.find((one) => one.name === name)!;
   const before = process.memoryUsage.rss();
-  const told = { done: 0, refused: 0, slowestMs: 0, moreMb: 0 };
+  const told = { done: 0, refused: 0, slowestMs: 0, cpuMs: 0, moreMb: 0 };
   const tell = (more: object = {}): void => {
     // maxRSS is in KiB, and counts what was between two looks too.
     told.moreMb = Math.round(Math.max(0, process.resourceUsage().maxRSS * 1024 - before) / 2 ** 20);
@@ -20,6 +20,7 @@ async function sweep(name: string): Promise<void> {
   let toldAt = 0;
   const property = fc.asyncProperty(parser.input, async (value) => {
     const startedAt = performance.now();
+    const cpu = process.cpuUsage();
     try {
       await parser.read(value);
     } catch (error) {
@@ -28,6 +29,8 @@ async function sweep(name: string): Promise<void> {
       told.refused++;
     }
     const now = performance.now();
+    const { user, system } = process.cpuUsage(cpu);
+    told.cpuMs = Math.max(told.cpuMs, Math.round((user + system) / 1000));
     told.done++;
     // Servers that are none answer without a turn of the loop, in which alone the runtime lets go of the timers of what is done.
     if (told.done % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
