@@ -6,6 +6,7 @@
 import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { TensorPart } from '../gpu/tensor.ts';
+import type { TableElsewhere } from '../ops/parameter.ts';
 import type { Model, PreparedBatch } from './model.ts';
 
 const PIECE_BYTES = 16 * 2 ** 20;
@@ -48,6 +49,7 @@ export function nowhere(bytes: number): BufferView {
 export class StreamedWeights {
   private readonly device: Device;
   private readonly held = new Map<string, HostPart[]>();
+  private readonly tables = new Map<string, string[]>();
   private readonly groups = new Map<string, Group | undefined>();
   private readonly slots: readonly Slot[] = [0, 1].map(() => ({ group: undefined, ready: Promise.resolve(), idle: Promise.resolve() }));
   /** Of each slot. */
@@ -64,15 +66,29 @@ export class StreamedWeights {
     this.held.set(name, parts);
   }
 
+  /** An embedding or head: its parts come one at a time, or single rows of it. */
+  addTable(name: string, parts: HostPart[], row: TableElsewhere['row']): TableElsewhere {
+    const key = (part: number): string => `${name}#${part}`;
+    parts.forEach((part, at) => this.held.set(key(at), [part]));
+    this.tables.set(name, parts.map((_, at) => key(at)));
+    return { row, arrive: (part) => this.arrive(key(part), part + 1 < parts.length ? key(part + 1) : undefined) };
+  }
+
   has(name: string): boolean {
-    return this.held.has(name);
+    return this.held.has(name) || this.tables.has(name);
   }
 
   /** The model with its stages bringing their weights along. */
   model(model: Model): Model {
     const stagesOf = (batch: PreparedBatch): PreparedBatch => {
-      this.makeRoom(batch.stages.map(({ name }) => name));
-      const stages = batch.stages.map((stage) => ({ ...stage, arrive: (next: string | undefined) => this.arrive(stage.name, next) }));
+      this.makeRoom([...batch.stages.map(({ name }) => name), ...(this.tables.get(model.head.name) ?? [])]);
+      const stages = batch.stages.map((stage) => ({
+        ...stage,
+        arrive: async (next: string | undefined): Promise<void> => {
+          await stage.arrive?.(next);
+          await this.arrive(stage.name, next);
+        },
+      }));
       return { ...batch, stages };
     };
     return {
