@@ -61,6 +61,7 @@ describe.each([qwen, gemma])('the memory of a run is planned to the byte: $name'
 
     const dry = await openSession(nodePlatform, Device.dry(device.capabilities), options);
     const plan = await planMemory(dry, { examples, settings: run, loggingSteps: 1, evaluation: { examples, prompts: [], maxNewTokens: 0 } });
+    for (const opened of [session, dry]) opened.close();
     expect(plan.atPeak).toEqual(memory.atPeak);
     expect(plan.peakBytes).toBe(memory.peakBytes);
     expect(plan.reservedPeakBytes).toBe(memory.reservedPeakBytes);
