@@ -97,6 +97,11 @@ describe.each([qwen, gemma])('a run with what it needs elsewhere is the run with
     expect(await run(model, 'narrow-again', { finetuning: lora(), offload: 'weights' }), 'other rows give other figures').not.toEqual(plain);
   });
 
+  it('over weights in 4 bits', async () => {
+    const options = { finetuning: lora(), quantization: { weights: 'nf4', skipModules: [], embedding: 'none' } } as const;
+    expect(await run(model, 'nf4-all', { ...options, offload: 'all' })).toEqual(await run(model, 'nf4', options));
+  });
+
   it('DoRA, whose norms need the weights too', async () => {
     const finetuning = lora({ use_dora: true });
     expect(await run(model, 'dora-all', { finetuning, offload: 'all' })).toEqual(await run(model, 'dora', { finetuning }));
