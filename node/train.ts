@@ -22,7 +22,7 @@ import type { RunContext } from './train/context.ts';
 import { checkEvaluation, openEvaluator } from './train/evaluation.ts';
 import { exportRows, prepareBesideExport } from './train/exportRows.ts';
 import { fetchInputs } from './train/hubInputs.ts';
-import { keptText, planRun, sessionOptions, tellPlan } from './train/memory.ts';
+import { keptText, limitMemory, planRun, sessionOptions, tellPlan } from './train/memory.ts';
 import { mergeOnly, openPublisher } from './train/publish.ts';
 import type { Publisher } from './train/publish.ts';
 import { beginInPlace, findResume } from './train/resume.ts';
@@ -89,6 +89,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
     const { rows, fit, excess } = await planRun(context, parts.base, parts.rows, capabilities);
     if (excess) throw await tooLarge(options, excess);
     say(`Memory: ${bytesText(fit.plan.reservedPeakBytes)} by the plan. ${keptText(fit, options)}`);
+    limitMemory(device, options);
     const session = await openSession(platform, device, { ...sessionOptions(options, parts.base), stop });
     if (session.quantizedCount > 0) say(`${countOf(session.quantizedCount, 'weight')} held in 4 bits (NF4).`);
     for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);

@@ -35,6 +35,17 @@ export function sessionOptions(options: Options, base: string): SessionOptions {
   };
 }
 
+function dryDevice(capabilities: Capabilities, options: Options): Device {
+  const device = Device.dry(capabilities);
+  limitMemory(device, options);
+  return device;
+}
+
+/** `--gpu_memory_limit`: what is free for reuse is given back before more is held. */
+export function limitMemory(device: Device, { gpu_memory_limit: limit }: Options): void {
+  if (limit !== null) device.pool.limitBytes = limit * 2 ** 30;
+}
+
 /** The run's rows, opened, and its memory. */
 export interface PlannedRows {
   rows: OpenRows;
@@ -45,7 +56,7 @@ export interface PlannedRows {
 
 export async function planRun(context: RunContext, base: string, found: FoundRows, capabilities: Capabilities): Promise<PlannedRows> {
   const { platform, options, stop } = context;
-  const session = await openSession(platform, Device.dry(capabilities), { ...sessionOptions(options, base), stop });
+  const session = await openSession(platform, dryDevice(capabilities, options), { ...sessionOptions(options, base), stop });
   const rows = await openRows(context, found, session);
   try {
     const run = await largestBatches(rows, options, session);
@@ -55,14 +66,18 @@ export async function planRun(context: RunContext, base: string, found: FoundRow
     const needed = bytesOf(fit.plan);
     if (needed <= limit.bytes) return { rows, fit };
     const bytesWith = async (changed: Options): Promise<number> => {
-      const other = await openSession(platform, Device.dry(capabilities), { ...sessionOptions(changed, base), stop });
+      const other = await openSession(platform, dryDevice(capabilities, options), { ...sessionOptions(changed, base), stop });
       const examples = run.examples.slice(0, changed.per_device_train_batch_size);
-      return bytesOf(await planMemory(other, { ...run, examples, settings: changed }));
+      const plan = await planMemory(other, { ...run, examples, settings: changed });
+      other.close();
+      return bytesOf(plan);
     };
     return { rows, fit, excess: { needed, ...limit, bytesWith } };
   } catch (error) {
     await rows.close();
     throw error;
+  } finally {
+    session.close();
   }
 }
 

@@ -69,7 +69,10 @@ export class Device {
     this.isDry = isDry;
     this.capabilities = capabilities;
     this.maxBindingBytes = capabilities.maxBindingBytes;
-    this.pool = new Pool((bytes) => this.createBuffer(bytes), capabilities.maxBufferBytes);
+    this.pool = new Pool((bytes) => this.createBuffer(bytes), capabilities.maxBufferBytes, () => {
+      this.flush();
+      this.bindGroups.clear();
+    });
     this.readback = new Readback(this.pool, (descriptor) => this.makeBuffer(descriptor));
     this.profiler = new Profiler(gpu, profile && capabilities.timestamps);
     this.pacing = new Pacing(submitMs, capabilities.kind);
@@ -196,8 +199,7 @@ export class Device {
 
   /** Fills a range from pieces of at most `pieceBytes` bytes that are read when their turn comes; a dry device reads none. */
   async fill(view: BufferView, bytes: number, pieceBytes: number, read: (at: number, length: number) => Promise<ArrayBufferView>): Promise<void> {
-    if (this.isDry) return;
-    for (let at = 0; at < bytes; at += pieceBytes) {
+    for (let at = 0; at < bytes && !this.isDry; at += pieceBytes) {
       this.write(view, await read(at, Math.min(pieceBytes, bytes - at)), at);
       await this.drain();
     }
@@ -236,11 +238,9 @@ export class Device {
         this.openEncoder().copyBufferToBuffer(view.buffer.handle, view.offset, buffer, 0, buffer.size);
         this.flush();
       });
-      await this.settle();
       return copy.byteLength === view.bytes ? copy : copy.slice(0, view.bytes);
-    } catch (error) {
+    } finally {
       await this.settle();
-      throw error;
     }
   }
 
@@ -291,10 +291,8 @@ export class Device {
     return !this.hasGone && this.failure === undefined && this.consequence === undefined;
   }
 
-  /** Drops cached bind groups, so that buffers may be destroyed (`pool.trim`). */
+  /** Gives all memory that is not in use back to the system. */
   trim(): void {
-    this.flush();
-    this.bindGroups.clear();
     this.pool.trim();
   }
 
@@ -304,8 +302,7 @@ export class Device {
   }
 
   private createBuffer(bytes: number): GpuBuffer {
-    const handle = this.makeBuffer({ size: bytes, usage: BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC | BUFFER_USAGE.COPY_DST });
-    return { id: this.nextId++, handle, bytes };
+    return { id: this.nextId++, handle: this.makeBuffer({ size: bytes, usage: BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC | BUFFER_USAGE.COPY_DST }), bytes };
   }
 
   /** It is there at once, and heard of later where there is no memory for it. */

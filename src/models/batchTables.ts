@@ -4,14 +4,14 @@
  */
 import type { Example } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
-import type { Tensor } from '../gpu/tensor.ts';
+import { Tensor } from '../gpu/tensor.ts';
 import { uploadRanges } from '../ops/attention.ts';
 import type { AttentionRanges } from '../ops/attention.ts';
 import { blockCausalRanges } from '../ops/attentionRanges.ts';
 import type { RangeTable } from '../ops/attentionRanges.ts';
 import { embed, groupByToken } from '../ops/embed.ts';
 import type { TokenGroups } from '../ops/embed.ts';
-import type { Parameter } from '../ops/parameter.ts';
+import type { Parameter, TableElsewhere } from '../ops/parameter.ts';
 import type { RopeTables } from '../ops/rope.ts';
 import { joinArrays } from '../io/joinArrays.ts';
 import { UserError } from '../platform.ts';
@@ -65,6 +65,23 @@ export class BatchTables {
     return this.device.upload(pixels, [patches, pixels.length / patches], 'batch');
   }
 
+  /** Of a table that is elsewhere, the rows that the text tokens of a batch ask for; `arrive` brings them. */
+  rowsOf({ name, tensor }: Parameter, { ids, slots }: TokenRows, { row }: TableElsewhere): { ids: Int32Array; table: Parameter; arrive: () => Promise<void> } {
+    const wanted = [...new Set(ids.filter((_, t) => slots[t]! < 0))];
+    if (wanted.length === 0) wanted.push(0);
+    const place = new Map(wanted.map((id, at) => [id, at]));
+    const view = this.device.pool.acquire((wanted.length * tensor.bytes) / tensor.shape[0]!, 'batch');
+    const own = new Tensor([wanted.length, tensor.rowSize], tensor.dtype, view);
+    this.tables.push(own);
+    let arriving: Promise<void> | undefined;
+    const bytes = own.bytes / wanted.length;
+    return {
+      ids: ids.map((id) => place.get(id) ?? 0), // an image's are never looked up
+      table: { name, tensor: own },
+      arrive: () => (arriving ??= this.device.fill(view, own.bytes, bytes, (at) => row(wanted[at / bytes]!))),
+    };
+  }
+
   /** The embedding stage takes the features as its input; without images it takes one row that no token points at. */
   noFeatures(size: number): Tensor {
     return this.device.upload(new Float32Array(size), [1, size], 'batch');
@@ -111,7 +128,8 @@ export interface EmbeddingOptions {
 
 /** Image features (N, C) → hidden states (T, C). */
 export function embeddingStage(name: string, tables: BatchTables, rows: TokenRows, embedding: Parameter, { grad, scale = 1 }: EmbeddingOptions): Stage {
-  const { ids, slots } = rows;
+  const { slots } = rows;
+  const { ids, table, arrive } = embedding.elsewhere ? tables.rowsOf(embedding, rows, embedding.elsewhere) : { ids: rows.ids, table: embedding };
   const idsTensor = tables.upload(Uint32Array.from(ids), [ids.length]);
   const slotsTensor = tables.upload(slots, [ids.length]);
   const groups = embedding.grad && grad ? groupByToken(ids, slots) : undefined;
@@ -119,7 +137,8 @@ export function embeddingStage(name: string, tables: BatchTables, rows: TokenRow
   return {
     name,
     trainable: embedding.grad !== undefined,
-    forward: (t, x) => embed(t, idsTensor, embedding, { image: { features: x, slots: slotsTensor }, scale, ...(uploaded && { groups: uploaded }) }),
+    ...(arrive && { arrive }),
+    forward: (t, x) => embed(t, idsTensor, table, { image: { features: x, slots: slotsTensor }, scale, ...(uploaded && { groups: uploaded }) }),
   };
 }
 

@@ -120,7 +120,7 @@ async function nextTokens(device: Device, model: Model, examples: readonly Examp
   const ends = Uint32Array.from(examples, ({ inputIds }) => (end += inputIds.length) - 1);
   const last = device.upload(ends, [ends.length], 'batch');
   const t = new Tape(device);
-  const ids = argmax(t, headLogits(t, model.finalNorm(t, hidden), model.head, last, model.logitSoftcap));
+  const ids = argmax(t, await headLogits(t, model.finalNorm(t, hidden), model.head, last, model.logitSoftcap));
   const tokens = new Uint32Array(await device.read({ ...ids.view, bytes: 4 * ends.length }));
   t.release();
   device.pool.release(hidden.view);

@@ -6,6 +6,7 @@
 import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { TensorPart } from '../gpu/tensor.ts';
+import type { TableElsewhere } from '../ops/parameter.ts';
 import type { Model, PreparedBatch } from './model.ts';
 
 const PIECE_BYTES = 16 * 2 ** 20;
@@ -28,6 +29,8 @@ interface Group {
 
 interface Slot {
   group: string | undefined;
+  /** Counts what has been sent for: an upload that is no longer wanted ends. */
+  turn: number;
   /** The weights have been handed to the queue. */
   ready: Promise<void>;
   /** The GPU is done with what lay here before. */
@@ -48,8 +51,9 @@ export function nowhere(bytes: number): BufferView {
 export class StreamedWeights {
   private readonly device: Device;
   private readonly held = new Map<string, HostPart[]>();
+  private readonly tables = new Map<string, string[]>();
   private readonly groups = new Map<string, Group | undefined>();
-  private readonly slots: readonly Slot[] = [0, 1].map(() => ({ group: undefined, ready: Promise.resolve(), idle: Promise.resolve() }));
+  private readonly slots: readonly Slot[] = [0, 1].map(() => ({ group: undefined, turn: 0, ready: Promise.resolve(), idle: Promise.resolve() }));
   /** Of each slot. */
   private buffers: BufferView[][] = [[], []];
   private current: Slot | undefined;
@@ -64,15 +68,29 @@ export class StreamedWeights {
     this.held.set(name, parts);
   }
 
+  /** An embedding or head: its parts come one at a time, or single rows of it. */
+  addTable(name: string, parts: HostPart[], row: TableElsewhere['row']): TableElsewhere {
+    const key = (part: number): string => `part ${part} of ${name}`; // the name of no stage, and in none
+    parts.forEach((part, at) => this.held.set(key(at), [part]));
+    this.tables.set(name, parts.map((_, at) => key(at)));
+    return { row, arrive: (part) => this.arrive(key(part), part + 1 < parts.length ? key(part + 1) : undefined) };
+  }
+
   has(name: string): boolean {
-    return this.held.has(name);
+    return this.held.has(name) || this.tables.has(name);
   }
 
   /** The model with its stages bringing their weights along. */
   model(model: Model): Model {
     const stagesOf = (batch: PreparedBatch): PreparedBatch => {
-      this.makeRoom(batch.stages.map(({ name }) => name));
-      const stages = batch.stages.map((stage) => ({ ...stage, arrive: (next: string | undefined) => this.arrive(stage.name, next) }));
+      this.makeRoom([...batch.stages.map(({ name }) => name), ...(this.tables.get(model.head.name) ?? [])]);
+      const stages = batch.stages.map((stage) => ({
+        ...stage,
+        arrive: async (next: string | undefined): Promise<void> => {
+          await stage.arrive?.(next);
+          await this.arrive(stage.name, next);
+        },
+      }));
       return { ...batch, stages };
     };
     return {
@@ -91,13 +109,11 @@ export class StreamedWeights {
     const needed: number[] = [];
     for (const key of keys) this.groupOf(key)?.bytes.forEach((bytes, at) => (needed[at] = Math.max(needed[at] ?? 0, bytes)));
     if (needed.every((bytes, at) => bytes <= (this.buffers[0]![at]?.bytes ?? 0))) return;
-    // What is on its way to the old buffers is not looked at any more, and the queue takes its commands in order.
     this.buffers = this.buffers.map((slot) => {
       for (const view of slot) pool.release(view);
       return needed.map((bytes, at) => pool.acquire(Math.max(bytes, slot[at]?.bytes ?? 0), 'weights', true));
     });
-    for (const slot of this.slots) slot.group = undefined;
-    this.current = undefined;
+    this.empty();
     this.countStaging(this.buffers[0]!.reduce((sum, { bytes }) => sum + bytes, 0));
   }
 
@@ -116,6 +132,7 @@ export class StreamedWeights {
   }
 
   release(): void {
+    this.empty();
     for (const view of this.buffers.flat()) this.device.pool.release(view);
     this.buffers = [[], []];
     this.countStaging(0);
@@ -127,13 +144,29 @@ export class StreamedWeights {
     const slot = this.slots[at]!;
     const buffers = this.buffers[at]!;
     slot.group = key;
+    const turn = ++slot.turn;
     const places = this.groupOf(key)!.places.map((place) => ({ ...place.host, view: { buffer: buffers[place.buffer]!.buffer, offset: place.offset, bytes: place.host.bytes } }));
     for (const { part, view } of places) part.view = view;
     slot.ready = slot.idle.then(async () => {
-      for (const { view, bytes, read } of places) await this.device.fill(view, bytes, PIECE_BYTES, read);
+      for (const { view, bytes, read } of places) {
+        await this.device.fill(view, bytes, PIECE_BYTES, async (at, length) => {
+          const piece = await read(at, length);
+          if (slot.turn !== turn) throw new Error(`${key} is no longer wanted on the GPU`);
+          return piece;
+        });
+      }
     });
     slot.ready.catch(() => undefined); // told to whoever waits for it
     return slot;
+  }
+
+  /** What is on its way ends; what has been handed to the queue is ahead of all that follows. */
+  private empty(): void {
+    for (const slot of this.slots) {
+      slot.group = undefined;
+      slot.turn++;
+    }
+    this.current = undefined;
   }
 
   /** Weights of the module `key`, or the one of that name; undefined where none is streamed. */

@@ -19,6 +19,7 @@ export type Shape = readonly number[];
 
 const STORED_DTYPES: Readonly<Record<string, DType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 const PIECE_BYTES = 16 * 2 ** 20;
+const TABLE_PART_BYTES = 64 * 2 ** 20;
 
 /** Parameters by canonical name and linear layers by module name; a model is built from one of these. */
 export class Weights {
@@ -57,8 +58,10 @@ export interface LoadOptions {
   /** Allocated parameters with gradients, by name. */
   trainable: ReadonlyMap<string, Parameter>;
   fill: FillTrainable;
-  /** Takes the matrices that `isStreamed`; the folder stays open as long as it is used. */
-  streamed?: { weights: StreamedWeights; isStreamed: (name: string) => boolean };
+  /** Takes all frozen matrices but quantised tables; the folder stays open as long as it is used. */
+  streamed?: StreamedWeights;
+  /** Embedding and head: in parts of 64 MiB at most, whether streamed or not, so that sums are the same either way. */
+  tables?: readonly string[];
   /** What is held quantised; default: nothing. */
   quantized?: HeldQuantized;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
@@ -80,11 +83,7 @@ export async function loadParameters(device: Device, folder: ModelFolder, shapes
       if (!device.isDry) await fillTrained(device, folder, name, shape, options.fill);
       loaded.set(name, trained);
     } else {
-      const isStreamed = shape.length > 1 && options.streamed?.isStreamed(name);
-      const tensor = isStreamed
-        ? await openStreamed(device, folder, name, shape, options.streamed!.weights, options.quantized)
-        : await loadFrozen(device, folder, name, shape, options.quantized);
-      loaded.set(name, { name, tensor });
+      loaded.set(name, await frozenParameter(device, folder, name, shape, options));
     }
     done += bytes;
     options.onProgress?.(done, total);
@@ -107,10 +106,19 @@ function checkStored(folder: ModelFolder, name: string, shape: Shape): void {
   }
 }
 
-async function loadFrozen(device: Device, folder: ModelFolder, name: string, shape: Shape, quantized?: HeldQuantized): Promise<Tensor> {
-  const weight = quantized?.nf4.get(name);
-  if (weight) return uploadNf4(device, weight);
-  if (quantized?.int8.has(name)) return uploadInt8(device, folder, name);
+async function frozenParameter(device: Device, folder: ModelFolder, name: string, shape: Shape, { streamed, tables, quantized }: LoadOptions): Promise<Parameter> {
+  const isTable = tables?.includes(name) === true;
+  const most = isTable ? TABLE_PART_BYTES : undefined;
+  const nf4 = quantized?.nf4.get(name);
+  const isPacked = nf4 !== undefined || quantized?.int8.has(name) === true;
+  if (streamed && shape.length > 1 && !(isTable && isPacked)) {
+    return nf4 ? { name, tensor: await streamNf4(device, name, nf4, streamed) } : streamedParameter(device, folder, name, shape, streamed, most);
+  }
+  if (nf4) return { name, tensor: await uploadNf4(device, nf4) };
+  return { name, tensor: isPacked ? await uploadInt8(device, folder, name) : await loadFrozen(device, folder, name, shape, most) };
+}
+
+async function loadFrozen(device: Device, folder: ModelFolder, name: string, shape: Shape, most?: number): Promise<Tensor> {
   const { dtype, bytes } = folder.info(name);
   if (shape.length === 1) {
     const vector = new Tensor(shape, 'f32', device.pool.acquire(shape[0]! * 4, 'weights', true));
@@ -120,44 +128,37 @@ async function loadFrozen(device: Device, folder: ModelFolder, name: string, sha
   const type = STORED_DTYPES[dtype]!;
   const rows = shape[0]!;
   const rowBytes = bytes / rows;
-  const parts = allocateRows(device, rows, rowBytes, 'weights');
+  const parts = allocateRows(device, rows, rowBytes, 'weights', most);
   for (const { view, rowStart, rows: held } of parts) {
     await device.fill(view, held * rowBytes, PIECE_BYTES, (at, length) => folder.readRange(name, rowStart * rowBytes + at, length));
   }
   return new Tensor([rows, shape.slice(1).reduce((a, b) => a * b, 1)], type, parts);
 }
 
-/** The weight in the file, or quantised in host memory: parts that lie nowhere on the GPU until they are streamed there. */
-async function openStreamed(
-  device: Device,
-  folder: ModelFolder,
-  name: string,
-  shape: Shape,
-  streamed: StreamedWeights,
-  quantized?: HeldQuantized,
-): Promise<Tensor> {
-  const weight = quantized?.nf4.get(name);
-  if (weight) return streamNf4(device, name, weight, streamed);
+/** The weight in the file: parts that lie nowhere on the GPU until they are streamed there. @param most bytes of a part; given for a table */
+function streamedParameter(device: Device, folder: ModelFolder, name: string, shape: Shape, streamed: StreamedWeights, most?: number): Parameter {
   const { dtype, bytes } = folder.info(name);
   const rows = shape[0]!;
   const rowBytes = bytes / rows;
-  const parts = splitRows(device, rows, rowBytes).map((run): TensorPart => ({ ...run, view: nowhere(run.rows * rowBytes) }));
+  const parts = splitRows(device, rows, rowBytes, most).map((run): TensorPart => ({ ...run, view: nowhere(run.rows * rowBytes) }));
+  const tensor = new Tensor([rows, shape.slice(1).reduce((a, b) => a * b, 1)], STORED_DTYPES[dtype]!, parts);
   const host = parts.map((part) => ({
     part,
     bytes: part.view.bytes,
     read: (at: number, length: number) => folder.readRange(name, part.rowStart * rowBytes + at, length),
   }));
+  if (most !== undefined) return { name, tensor, elsewhere: streamed.addTable(name, host, (row) => folder.readRange(name, row * rowBytes, rowBytes)) };
   streamed.add(name, host);
-  return new Tensor([rows, shape.slice(1).reduce((a, b) => a * b, 1)], STORED_DTYPES[dtype]!, parts);
+  return { name, tensor };
 }
 
 /** Ranges for `rows` rows, as few as the adapter's binding limit allows. */
-export function allocateRows(device: Device, rows: number, rowBytes: number, label: string): TensorPart[] {
-  return splitRows(device, rows, rowBytes).map((run) => ({ ...run, view: device.pool.acquire(run.rows * rowBytes, label, true) }));
+export function allocateRows(device: Device, rows: number, rowBytes: number, label: string, most?: number): TensorPart[] {
+  return splitRows(device, rows, rowBytes, most).map((run) => ({ ...run, view: device.pool.acquire(run.rows * rowBytes, label, true) }));
 }
 
-function splitRows(device: Device, rows: number, rowBytes: number): Omit<TensorPart, 'view'>[] {
-  const most = Math.floor(device.maxBindingBytes / rowBytes);
+function splitRows(device: Device, rows: number, rowBytes: number, mostBytes = Infinity): Omit<TensorPart, 'view'>[] {
+  const most = Math.floor(Math.min(device.maxBindingBytes, Math.max(mostBytes, rowBytes)) / rowBytes);
   if (most < 1) throw new UserError(`One row of a weight is ${rowBytes} bytes; this adapter binds at most ${device.maxBindingBytes} at once.`);
   const count = Math.ceil(rows / most);
   const perPart = Math.ceil(rows / count);

@@ -17,6 +17,10 @@ export function activation(t: Tape, x: Tensor, name: Activation): Tensor {
   const y = t.alloc(x.shape);
   t.dispatch(t.kernel('activation', spec), { x, y }, { size }, groups);
   t.record(y, x.requiresGrad, (dy) => {
+    if (t.inherit(x, dy)) {
+      t.dispatch(t.kernel('activation_backward', { ...spec, IN_PLACE: true }), { x, dy: x, dx: dy }, { size, accumulate: 0 }, groups);
+      return;
+    }
     const dx = t.gradient(x);
     if (dx) t.dispatch(t.kernel('activation_backward', spec), { x, dy, dx: dx.tensor }, { size, accumulate: dx.accumulate }, groups);
   });

@@ -114,6 +114,6 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
       if (unwanted) t.free(unwanted);
     }
     t.free(stats);
-  });
+  }, { readsOutputs: true });
   return y;
 }

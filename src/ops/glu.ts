@@ -17,6 +17,13 @@ export function glu(t: Tape, gate: Tensor, up: Tensor, act: 'silu' | 'gelu_tanh'
   t.record(y, gate.requiresGrad || up.requiresGrad, (dy) => {
     // One of the two may need no gradient (LoRA on up_proj alone, first block): the kernel then writes it to scratch.
     const toGate = t.gradient(gate);
+    if (t.inherit(up, dy)) {
+      const dgate = toGate?.tensor ?? t.alloc(gate.shape);
+      const params = { size, accumulate_gate: toGate?.accumulate ?? 0, accumulate_up: 0 };
+      t.dispatch(t.kernel('glu_backward', { ...spec, IN_PLACE: true }), { gate, up, dy: gate, dgate, dup: dy }, params, groups);
+      if (!toGate) t.free(dgate);
+      return;
+    }
     const toUp = t.gradient(up);
     const dgate = toGate?.tensor ?? t.alloc(gate.shape);
     const dup = toUp?.tensor ?? t.alloc(up.shape);

@@ -41,7 +41,7 @@ const CHUNK_BYTES = 64 * 2 ** 20;
  * computed here and now, of exactly this value: the gradient that `t.backward` is given for it is not looked at, so it must be the end
  * of the graph. A head's gradient is added to as soon as this is called.
  */
-export function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets: LossTargets, options: HeadLossOptions): Tensor {
+export async function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets: LossTargets, options: HeadLossOptions): Promise<Tensor> {
   const { device } = t;
   const weight = head.tensor;
   const vocabulary = weight.shape[0]!;
@@ -74,7 +74,7 @@ export function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets: Loss
       const range = { start, count: n, size: size / cells.width };
       const groups = cellGroups(cells, n * size);
       t.dispatch(t.kernel('gather_rows', cells.spec), { x: hidden, rows, y: h }, range, groups);
-      matmulNT(device, h, weight, logits);
+      await byPart(head, (part) => matmulNT(device, h, weight, logits, part));
       t.dispatch(
         t.kernel('cross_entropy', spec),
         { labels, logits, nll, correct },
@@ -83,7 +83,7 @@ export function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets: Loss
       );
       if (dhidden && dgathered) {
         const dh = new Tensor([n, size], 'f32', dgathered.view);
-        matmulNN(device, logits, weight, dh);
+        await byPart(head, (part) => matmulNN(device, logits, weight, dh, part));
         t.dispatch(t.kernel('scatter_rows', cells.spec), { x: dh, rows, y: dhidden }, range, groups);
       }
       if (t.grad && head.grad) matmulTN(device, logits, h, head.grad);
@@ -101,7 +101,7 @@ export function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets: Loss
 }
 
 /** (n, V) f32 logits of the positions `rows` (n) of hidden (T, C), or of all; not differentiable, for generation and tests. */
-export function headLogits(t: Tape, hidden: Tensor, head: Parameter, rows?: Tensor, softcap?: number): Tensor {
+export async function headLogits(t: Tape, hidden: Tensor, head: Parameter, rows?: Tensor, softcap?: number): Promise<Tensor> {
   const vocabulary = head.tensor.shape[0]!;
   const size = head.tensor.rowSize;
   assertShape(hidden, [hidden.shape[0]!, size], `hidden states for ${head.name}`);
@@ -114,12 +114,24 @@ export function headLogits(t: Tape, hidden: Tensor, head: Parameter, rows?: Tens
     const range = { start: 0, count, size: size / cells.width };
     t.dispatch(t.kernel('gather_rows', cells.spec), { x: hidden, rows, y: h }, range, cellGroups(cells, count * size));
   }
-  matmulNT(t.device, h, head.tensor, logits);
+  await byPart(head, (part) => matmulNT(t.device, h, head.tensor, logits, part));
   if (softcap) {
     t.dispatch(t.kernel('cross_entropy_softcap'), { x: logits }, { size: logits.size, cap: softcap }, Math.ceil(logits.size / 256));
   }
   if (rows) t.free(h);
   return logits;
+}
+
+/** A product with the head: at once, or where its parts do not stay on the GPU, with one after the other. */
+async function byPart({ tensor, elsewhere }: Parameter, product: (part: { part?: number }) => void): Promise<void> {
+  if (!elsewhere) {
+    product({});
+    return;
+  }
+  for (const part of tensor.parts.keys()) {
+    await elsewhere.arrive(part);
+    product({ part });
+  }
 }
 
 /** Rows of a chunk: as many as fit, the chunks of a batch as equal as can be. */

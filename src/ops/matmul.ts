@@ -46,6 +46,8 @@ export interface MatmulNTOptions {
   lowRank?: LowRank;
   /** (N) factors of a·wᵀ (not of the low-rank term and the bias). */
   columnScale?: ScaleVector;
+  /** Of w, the only part that is multiplied now. */
+  part?: number;
 }
 
 export interface MatmulNNOptions {
@@ -56,6 +58,8 @@ export interface MatmulNNOptions {
   dropout?: DropoutMask & { over: 'lowRank' | 'all' };
   /** (K) factors of a's columns. */
   aScale?: ScaleVector;
+  /** Of w, the only part that is multiplied now; the first writes y, those after it add. */
+  part?: number;
 }
 
 export interface MatmulTNOptions {
@@ -115,6 +119,7 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   const isPlain = !bias && !columnScale && !lowRank && runs.length === 1;
   const hasDropout = dropout.rate > 0;
   for (const run of runs) {
+    if (options.part !== undefined && options.part !== run.part) continue;
     const plan = plans.product({ form: 'nt', m, n: run.rows, k, storage: run.storage, isPlain, hasDropout });
     const masked: Specialisation = plan.configuration.algorithm === 'few_rows' ? {} : { DROPOUT: hasDropout };
     const kernel = device.kernel(plan.kernel, { ...plan.spec, ...masked, WIDE: isWide(k), w: run.storage });
@@ -180,6 +185,7 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   };
   const isPlain = !lowRank && !masked && runs.length === 1;
   runs.forEach((run, at) => {
+    if (options.part !== undefined && options.part !== run.part) return;
     const plan = plans.product({ form: 'nn', m, n, k: run.rows, storage: run.storage, isPlain, hasDropout: masked });
     const kernel = device.kernel(plan.kernel, { ...plan.spec, ...spec, w: run.storage });
     run.bind((weights) => {

@@ -7,6 +7,15 @@ export interface Parameter {
   tensor: Tensor;
   /** f32, same shape; backward passes add to it. */
   grad?: Tensor;
+  /** Set for a table (embedding, head) that does not stay on the GPU (src/models/streamedWeights.ts). */
+  elsewhere?: TableElsewhere;
+}
+
+export interface TableElsewhere {
+  /** Waits until this part of the tensor, and no other, can be used. */
+  arrive(part: number): Promise<void>;
+  /** The bytes of a row. */
+  row(row: number): Promise<Uint8Array>;
 }
 
 /** y = xWᵀ + b + s·(drop(x)Aᵀ)Bᵀ; with a magnitude, DoRA (PEFT's LoraLayer). */

@@ -36,6 +36,8 @@ export interface GradientTarget {
 
 interface Node {
   outputs: Tensor[];
+  /** The backward reads the outputs. */
+  readsOutputs: boolean;
   backward: (...dys: Tensor[]) => void;
 }
 
@@ -104,13 +106,13 @@ export class Tape {
 
   /**
    * Records an op. `needsGrad` is true when an input requires a gradient or a parameter of the op is trainable. `backward` gets the
-   * gradients of the outputs, in order (zeros where nothing downstream used one), and may overwrite them.
+   * gradients of the outputs, in order (zeros where nothing downstream used one). Only where it says so (`readsOutputs`) are the outputs themselves there still.
    */
-  record(outputs: Tensor | Tensor[], needsGrad: boolean, backward: (...dys: Tensor[]) => void): void {
+  record(outputs: Tensor | Tensor[], needsGrad: boolean, backward: (...dys: Tensor[]) => void, { readsOutputs = false } = {}): void {
     if (!this.grad || !needsGrad) return;
     const list = Array.isArray(outputs) ? outputs : [outputs];
     for (const output of list) output.requiresGrad = true;
-    this.nodes.push({ outputs: list, backward });
+    this.nodes.push({ outputs: list, readsOutputs, backward });
   }
 
   /** Where the gradient of `x` is to be written; undefined when nobody wants it. */
@@ -152,6 +154,13 @@ export class Tape {
     this.gradients.set(x, new Tensor(x.shape, 'f32', dy.view));
   }
 
+  /** True where the gradient of `x` may be written over `dy`, which nobody else needs; `dy` is then the gradient of `x`. */
+  inherit(x: Tensor, dy: Tensor): boolean {
+    if (!x.requiresGrad || this.gradients.has(x) || this.shares.get(dy.view.buffer.id) !== 1) return false;
+    this.passGradient(x, dy);
+    return true;
+  }
+
   /** `x` with another shape, same range. */
   reshape(x: Tensor, shape: readonly number[]): Tensor {
     const y = new Tensor(shape, x.dtype, x.view);
@@ -171,6 +180,7 @@ export class Tape {
     else this.zeros(y);
     for (let node = this.nodes.pop(); node; node = this.nodes.pop()) {
       const present = node.outputs.map((output) => this.gradients.get(output));
+      if (!node.readsOutputs) for (const output of node.outputs) this.free(output);
       if (present.some((gradient) => gradient !== undefined)) {
         node.backward(...node.outputs.map((output, at) => present[at] ?? this.zeros(output)));
       }
@@ -180,7 +190,7 @@ export class Tape {
           this.gradients.delete(output);
           this.free(gradient);
         }
-        this.free(output);
+        if (node.readsOutputs) this.free(output);
       }
     }
   }

@@ -10,6 +10,8 @@ import { plansOf } from '../tune/plans.ts';
 import { storageOf } from './storage.ts';
 
 export interface WeightRun {
+  /** The part of the weight that it is of. */
+  part: number;
   rowStart: number;
   rows: number;
   /** How the kernel is to read it. */
@@ -26,8 +28,8 @@ const PRECISIONS: Partial<Record<PlainDType, number>> = { f32: 0, f16: 1, bf16: 
 export function weightRuns(device: Device, weight: Tensor): WeightRun[] {
   const storage = storageOf(weight);
   if (!plansOf(device).unpacking(storage)) {
-    return weight.parts.map(({ view, rowStart, rows }) => ({
-      rowStart, rows, storage,
+    return weight.parts.map(({ view, rowStart, rows }, part) => ({
+      part, rowStart, rows, storage,
       bind: (use) => {
         use(view);
       },
@@ -36,10 +38,10 @@ export function weightRuns(device: Device, weight: Tensor): WeightRun[] {
   const rowBytes = weight.rowSize * BYTES_PER_ELEMENT[weight.exactIn];
   const most = Math.max(1, Math.floor(Math.min(UNPACKED_BYTES, device.maxBindingBytes) / rowBytes));
   const step = most > 4 ? most - (most % 4) : most;
-  return weight.parts.flatMap((part) =>
+  return weight.parts.flatMap((part, at) =>
     Array.from({ length: Math.ceil(part.rows / step) }, (_, i): WeightRun => {
       const rows = Math.min(step, part.rows - i * step);
-      return { rowStart: part.rowStart + i * step, rows, storage: weight.exactIn, bind: unpacked(device, weight, part, i * step, rows) };
+      return { part: at, rowStart: part.rowStart + i * step, rows, storage: weight.exactIn, bind: unpacked(device, weight, part, i * step, rows) };
     }),
   );
 }

@@ -50,11 +50,14 @@ export async function planMemory(session: PlannedModel, { examples, settings, lo
     await generateBatch(device, session.model, evaluation.prompts, { maxNewTokens: evaluation.maxNewTokens, endIds: [] });
   }
   const batch = { examples, labels: examples.reduce((sum, example) => sum + countLabels(example), 0) };
-  const step = { gradient_accumulation_steps: 2, loss_reduction: 'token' as const, seed: 0, ...settings };
-  await stepGradients(session, optimizer, [batch, batch], 0, step);
-  optimizer.step(0);
-  await optimizer.settle();
-  await optimizer.readLog(1, 1);
+  const planned = { gradient_accumulation_steps: 2, loss_reduction: 'token' as const, seed: 0, ...settings };
+  // In the second step lies what the first has left for reuse.
+  for (const [step, batches] of [[batch, batch], [batch]].entries()) {
+    await stepGradients(session, optimizer, batches, step, planned);
+    optimizer.step(0);
+    await optimizer.settle();
+    await optimizer.readLog(step + 1, step + 1);
+  }
   await device.finish();
   optimizer.release();
   return { ...device.pool.report(), savingBytes: isCopiedForSaving(arena) ? arena.snapshotBytes : 0 };

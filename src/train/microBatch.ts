@@ -63,7 +63,7 @@ export async function runMicroBatch(device: Device, model: Model, examples: read
   const t = new Tape(device, { grad: options.grad, training: options.training, random: options.random });
   const normed = model.finalNorm(t, hidden);
   if (options.tap) await options.tap('final_norm', normed);
-  const loss = headLoss(t, normed, model.head, targets, {
+  const loss = await headLoss(t, normed, model.head, targets, {
     lossScale: options.lossScale,
     lossSum: options.lossSum,
     logScale: options.logScale ?? 1,

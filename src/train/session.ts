@@ -283,7 +283,8 @@ async function loadAll(
     fill: (name, rowStart, values) => {
       arena.writeRows(name, rowStart, values);
     },
-    ...(streamed && { streamed: { weights: streamed, isStreamed: (name) => name !== description.embedding && name !== HEAD } }),
+    tables: [description.embedding, HEAD],
+    ...(streamed && { streamed }),
     quantized,
     ...(onProgress && { onProgress }),
   });

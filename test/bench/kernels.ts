@@ -196,9 +196,9 @@ export async function head(b: Bench): Promise<void> {
   const labels = device.upload(Uint32Array.from({ length: count }, (_, i) => (i * 7919) % V), [count], 'batch');
   const lossSum = randomTensor(device, [2], 3);
   hidden.requiresGrad = true;
-  await time(b, 'head', `head and cross entropy with gradient, ${count} tokens, C ${C}, V ${V}, bf16`, 'GFLOP/s', 4 * count * C * V, () => {
+  await time(b, 'head', `head and cross entropy with gradient, ${count} tokens, C ${C}, V ${V}, bf16`, 'GFLOP/s', 4 * count * C * V, async () => {
     const t = new Tape(device, { grad: true });
-    t.backward(headLoss(t, hidden, parameter, { count, rows, labels }, { lossScale: 1 / count, lossSum }));
+    t.backward(await headLoss(t, hidden, parameter, { count, rows, labels }, { lossScale: 1 / count, lossSum }));
     t.release();
   });
   release(device, hidden, parameter.tensor, rows, labels, lossSum);

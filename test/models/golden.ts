@@ -172,7 +172,7 @@ export async function runBatch(session: Pick<Session, 'device' | 'model'>, examp
 
 async function readLogits(device: Device, session: Pick<Session, 'model'>, normed: Tensor, rows: Tensor | undefined): Promise<Float32Array<ArrayBuffer>> {
   const t = new Tape(device);
-  const logits = Float32Array.from(await device.readF32(headLogits(t, normed, session.model.head, rows, session.model.logitSoftcap)));
+  const logits = Float32Array.from(await device.readF32(await headLogits(t, normed, session.model.head, rows, session.model.logitSoftcap)));
   t.release();
   return logits;
 }

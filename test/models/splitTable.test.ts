@@ -34,7 +34,7 @@ it('an embedding of 36 MB, the head too, on an adapter that binds 32 MiB', async
     const hidden = embed(t, words, weight);
     expect(await on.readF32(hidden)).toEqual(Float32Array.from([...ids].flatMap((id) => [...table.subarray(id * C, (id + 1) * C)])));
     hidden.requiresGrad = true;
-    t.backward(headLoss(t, hidden, weight, { count: 2, rows, labels }, { lossScale: 0.5, lossSum }));
+    t.backward(await headLoss(t, hidden, weight, { count: 2, rows, labels }, { lossScale: 0.5, lossSum }));
     const [loss] = await on.readF32(lossSum);
     const gradient = t.takeGradient(hidden)!;
     results.push({ parts: parts.length, loss: loss!, gradient: await on.readF32(gradient) });

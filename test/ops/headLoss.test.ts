@@ -132,7 +132,7 @@ async function check(c: Case): Promise<void> {
   const lossSum = on.upload(Float32Array.of(0.5, 2), [2], 'test');
   const nll = on.upload(new Float32Array(c.labelled), [c.labelled], 'test');
   const head = { name: 'lm_head.weight', tensor, ...(c.trainable ? { grad } : {}) };
-  const loss = headLoss(t, hidden, head, { rows, labels, count: c.labelled }, {
+  const loss = await headLoss(t, hidden, head, { rows, labels, count: c.labelled }, {
     lossScale: p.lossScale,
     lossSum,
     nll,
@@ -241,11 +241,11 @@ describe('headLoss', () => {
     const targets = { rows: device.upload(p.rows, [5], 'test'), labels: device.upload(p.labels, [5], 'test'), count: 5 };
     const lossSum = device.upload(new Float32Array(2), [2], 'test');
     const t = new Tape(device, { grad: true });
-    const once = headLoss(t, hidden, head, targets, { lossScale: p.lossScale, lossSum });
-    const twice = headLoss(t, hidden, head, targets, { lossScale: p.lossScale, lossSum });
+    const once = await headLoss(t, hidden, head, targets, { lossScale: p.lossScale, lossSum });
+    const twice = await headLoss(t, hidden, head, targets, { lossScale: p.lossScale, lossSum });
     t.backward(once, once);
     const evaluation = new Tape(device);
-    headLoss(evaluation, hidden, head, targets, { lossScale: 1, lossSum });
+    await headLoss(evaluation, hidden, head, targets, { lossScale: 1, lossSum });
     expect(twice.requiresGrad).toBe(true);
     const expected = reference(p.hidden, p.weight, p, c);
     const total = expected.nll.reduce((sum, value) => sum + value, 0);
@@ -262,7 +262,7 @@ describe('headLoss', () => {
       const targets = { rows: device.upload(Uint32Array.of(0, 1), [2], 'test'), labels: device.upload(Uint32Array.of(1, 2), [2], 'test'), count: 2 };
       const lossSum = device.upload(new Float32Array(2), [2], 'test');
       const t = new Tape(device);
-      headLoss(t, hidden, head, targets, { lossScale: 1, lossSum, ...(softcap === undefined ? {} : { softcap }) });
+      await headLoss(t, hidden, head, targets, { lossScale: 1, lossSum, ...(softcap === undefined ? {} : { softcap }) });
       expect((await device.readF32(lossSum))[0]).toBeNaN();
       t.release();
     }
@@ -279,7 +279,7 @@ describe('headLoss', () => {
     const lossSum = own.upload(new Float32Array(2), [2], 'test');
     const once = async (): Promise<void> => {
       const t = new Tape(own, { grad: true });
-      const loss = headLoss(t, hidden, head, targets, { lossScale: 1, lossSum, chunkBytes: 50_000 });
+      const loss = await headLoss(t, hidden, head, targets, { lossScale: 1, lossSum, chunkBytes: 50_000 });
       t.backward(loss, loss);
       own.pool.release(t.takeGradient(hidden)!.view);
       t.release();
@@ -302,9 +302,9 @@ describe('headLogits', () => {
     const hidden = device.upload(p.hidden, [11, 11], 'test');
     const head = { name: 'lm_head.weight', tensor: device.upload(p.weight, [75, 11], 'test') };
     const expected = reference(p.hidden, p.weight, p, c).logits;
-    const some = headLogits(t, hidden, head, device.upload(p.rows, [6], 'test'), softcap);
+    const some = await headLogits(t, hidden, head, device.upload(p.rows, [6], 'test'), softcap);
     expectClose(await device.readF32(some), expected, 2e-6 * largest(expected), 'rows');
-    const all = await device.readF32(headLogits(t, hidden, head, undefined, softcap));
+    const all = await device.readF32(await headLogits(t, hidden, head, undefined, softcap));
     p.rows.forEach((row, i) => {
       expectClose(all.subarray(row * 75, (row + 1) * 75), expected.subarray(i * 75, (i + 1) * 75), 2e-6 * largest(expected), `row ${row}`);
     });

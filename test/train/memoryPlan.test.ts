@@ -8,6 +8,7 @@ import type { Example } from '../../src/data/example.ts';
 import { Device } from '../../src/gpu/device.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import { generateBatch } from '../../src/models/generate.ts';
+import type { Quantization } from '../../src/models/quantization.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import { RowEvaluator } from '../../src/train/evaluation.ts';
 import { fitMemory, planMemory } from '../../src/train/memoryPlan.ts';
@@ -30,6 +31,7 @@ const settings: TrainSettings = {
 };
 
 const lora = loraConfig({ target_modules: 'all-linear', lora_dropout: 0.1 });
+const NF4: Quantization = { weights: 'nf4', skipModules: [], embedding: 'none' };
 const WAYS: Record<string, { session: (model: GoldenModel) => Omit<SessionOptions, 'baseModel'>; run?: Partial<TrainSettings> }> = {
   'LoRA, recomputed': { session: () => ({ finetuning: { kind: 'lora', config: lora } }) },
   'LoRA, kept': { session: () => ({ finetuning: { kind: 'lora', config: lora } }), run: { gradient_checkpointing: false } },
@@ -41,6 +43,12 @@ const WAYS: Record<string, { session: (model: GoldenModel) => Omit<SessionOption
     session: () => ({ finetuning: { kind: 'lora', config: { ...lora, use_dora: true } }, offload: 'all' }),
     run: { gradient_checkpointing: false },
   },
+  'LoRA over NF4': { session: () => ({ finetuning: { kind: 'lora', config: lora }, quantization: NF4 }) },
+  'LoRA over NF4 and a table of bytes, kept': {
+    session: () => ({ finetuning: { kind: 'lora', config: lora }, quantization: { ...NF4, embedding: 'int8' } }),
+    run: { gradient_checkpointing: false },
+  },
+  'LoRA over NF4, all offloaded': { session: () => ({ finetuning: { kind: 'lora', config: lora }, quantization: NF4, offload: 'all' }) },
   'full, optimizer offloaded': { session: () => ({ finetuning: { kind: 'full' }, offload: 'optimizer' }) },
   'full, recomputed': { session: () => ({ finetuning: { kind: 'full' } }) },
   'full, kept': { session: () => ({ finetuning: { kind: 'full' } }), run: { gradient_checkpointing: false } },
@@ -61,6 +69,7 @@ describe.each([qwen, gemma])('the memory of a run is planned to the byte: $name'
 
     const dry = await openSession(nodePlatform, Device.dry(device.capabilities), options);
     const plan = await planMemory(dry, { examples, settings: run, loggingSteps: 1, evaluation: { examples, prompts: [], maxNewTokens: 0 } });
+    for (const opened of [session, dry]) opened.close();
     expect(plan.atPeak).toEqual(memory.atPeak);
     expect(plan.peakBytes).toBe(memory.peakBytes);
     expect(plan.reservedPeakBytes).toBe(memory.reservedPeakBytes);
