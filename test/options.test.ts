@@ -27,7 +27,7 @@ describe('defaults', () => {
       lora_r: 16, lora_alpha: 16, lora_dropout: 0.05, target_modules: ['all-linear'], modules_to_save: [], learning_rate: 2e-4, lr_scheduler_type: 'linear',
       warmup_ratio: 0.03, max_grad_norm: 0.3, weight_decay: 0, epoch: 1, max_steps: -1, per_device_train_batch_size: 20, gradient_accumulation_steps: 2,
       save_steps: 1000, logging_steps: 50, save_total_limit: 10, mask: 'completion', loss_reduction: 'token', finetune: 'lora', quantization: 'none',
-      gradient_checkpointing: true, report_to: ['console', 'jsonl'], val_sample_limit: 100, train_sample_limit: -1, shuffle: true, seed: 1024, min_pixels: null,
+      gradient_checkpointing: true, report_to: ['console', 'jsonl'], val_sample_limit: 100, train_sample_limit: -1, shuffle: true, seed: 1024, min_pixels: null, submit_ms: null,
     });
     expect(options.output_dir).toBe('outputs/sft');
     expect(notes).toEqual([]);
@@ -105,6 +105,8 @@ describe('values', () => {
     ['learning_rate', '2e-4', 2e-4],
     ['learning_rate', '.5', 0.5],
     ['epoch', '0.3', 0.3],
+    ['submit_ms', '0', 0],
+    ['submit_ms', '12.5', 12.5],
     ['max_steps', '-1', -1],
     ['train_sample_limit', '5500', 5500],
     ['shuffle', 'false', false],
@@ -135,6 +137,7 @@ describe('values', () => {
     ['lora_dropout', '1', 'at least 0 and below 1'],
     ['warmup_ratio', '3', 'from 0 to 1'],
     ['epoch', '0', 'above 0'],
+    ['submit_ms', '-1', '--submit_ms is out of range: it takes a number, at least 0'],
     ['shuffle', 'yes', '--shuffle is true or false, found "yes". Write --shuffle true or --shuffle false.'],
     ['lr_scheduler_type', 'cosin', 'found "cosin". Did you mean cosine?'],
     ['mask', 'all', 'one of completion, reference'],

@@ -15,6 +15,8 @@ import { trainingSteps } from './model.ts';
 import { comparisonLine, figureLine, markdown } from './report.ts';
 import type { Comparison, Figure } from './report.ts';
 
+/** As programs have it on Linux (node/gpuDevice.ts). */
+const SUBMIT_MS = 500;
 const USAGE = `npm run bench -- [options]
   --size auto|small|large   shapes; auto takes small ones on a software GPU (default auto)
   --only NAMES              some of jax,matmul,linear,generation,attention,memory,head,step,extras; separated by commas
@@ -53,7 +55,7 @@ async function main(): Promise<number> {
     return values.help ? 0 : 1;
   }
   const gpu = await nodePlatform.gpu();
-  const device = await Device.create(gpu, { powerPreference: values.power === 'low-power' ? 'low-power' : 'high-performance' });
+  const device = await Device.create(gpu, { powerPreference: values.power === 'low-power' ? 'low-power' : 'high-performance', submitMs: SUBMIT_MS });
   const { description, kind } = device.capabilities;
   const isSoftware = kind === 'software';
   const isLarge = values.size === 'large' || (values.size === 'auto' && !isSoftware);
