@@ -21,6 +21,8 @@ import { RowEvaluator } from '../src/train/evaluation.ts';
 import { modelFingerprint } from '../src/train/runIdentity.ts';
 import { openSession } from '../src/train/session.ts';
 import type { Session } from '../src/train/session.ts';
+import { chooseCompute } from '../src/tune/compute.ts';
+import { plansOf } from '../src/tune/plans.ts';
 import { main, processSurroundings } from './cli.ts';
 import { answerRows } from './evaluate/answering.ts';
 import type { EvaluateContext } from './evaluate/context.ts';
@@ -109,6 +111,7 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
     intensity: options.intensity,
     image_attention: options.image_attention,
     // Folders from before these options say nothing of them.
+    ...(options.compute_dtype !== 'auto' && { compute_dtype: options.compute_dtype }),
     ...(options.sixteen_bit !== 'clip' && { sixteen_bit: options.sixteen_bit }),
     ...(options.quantization !== 'none' && { quantization: options.quantization, quantization_skip_modules: [...options.quantization_skip_modules].sort().join(',') }),
     ...(options.quantize_embedding !== 'none' && { quantize_embedding: options.quantize_embedding }),
@@ -127,7 +130,9 @@ async function onGpu(
   const device = await openDevice(platform, options.submit_ms);
   try {
     const { capabilities } = device;
-    say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}`);
+    const computing = chooseCompute(capabilities, options.compute_dtype);
+    plansOf(device).compute = computing.dtype;
+    say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
     const session = await openSession(platform, device, {
       baseModel: base,
       ...(adapter === null ? { finetuning: { kind: 'none' } } : { initAdapter: adapter, isFrozen: true }),

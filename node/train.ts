@@ -13,6 +13,8 @@ import type { Tracker } from '../src/track/tracker.ts';
 import { boughtBy, boughtText } from '../src/train/beforeAfter.ts';
 import { openSession } from '../src/train/session.ts';
 import { train } from '../src/train/trainer.ts';
+import { chooseCompute } from '../src/tune/compute.ts';
+import { plansOf } from '../src/tune/plans.ts';
 import { main, processSurroundings } from './cli.ts';
 import { openDevice } from './gpuDevice.ts';
 import { checkOutput, clearOutput, inOutputFolder } from './outputFolder.ts';
@@ -85,7 +87,9 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
   const device = await openDevice(platform, options.submit_ms);
   try {
     const { capabilities } = device;
-    say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}`);
+    const computing = chooseCompute(capabilities, options.compute_dtype);
+    plansOf(device).compute = computing.dtype;
+    say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
     const { rows, fit, excess } = await planRun(context, parts.base, parts.rows, capabilities);
     if (excess) throw await tooLarge(options, excess);
     say(`Memory: ${bytesText(fit.plan.reservedPeakBytes)} by the plan. ${keptText(fit, options)}`);
@@ -102,7 +106,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
       stop,
       outputDir: out,
       begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(platform, out)),
-      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, sixteen_bit: options.sixteen_bit, image_attention: options.image_attention, ...quantizationFacts(options) },
+      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, sixteen_bit: options.sixteen_bit, image_attention: options.image_attention, ...quantizationFacts(options), compute_dtype: computing.dtype, saved_inputs: options.saved_inputs },
       ...(resume && { resume }),
       onSaved: (saved) => publisher.onSaved(saved),
       ...(evaluator && { evaluator }),

@@ -149,7 +149,6 @@ describe('values', () => {
   });
 
   it.each([
-    ['compute_dtype', 'f16', 'leave it at auto'],
     ['report_to', 'all', 'one by one'],
   ])('refuses what is not built, saying what works: --%s %s', (name, text, words) => {
     const message = refusal(() => parse({ [name]: text }));

@@ -12,6 +12,8 @@ import { shortRunSettings } from '../src/train/shortRun.ts';
 import { openSession } from '../src/train/session.ts';
 import type { Session } from '../src/train/session.ts';
 import { train } from '../src/train/trainer.ts';
+import { chooseCompute } from '../src/tune/compute.ts';
+import { plansOf } from '../src/tune/plans.ts';
 import { drawCurve } from './curve.ts';
 import { pickedFiles } from './mountedFiles.ts';
 import { OWN_BASE, OWN_SAMPLE, ownFiles } from './ownFiles.ts';
@@ -80,12 +82,14 @@ function picture({ width, height, data }: DecodedImage): HTMLCanvasElement {
 
 async function openDevice(): Promise<Device> {
   const device = await Device.create(await platform.gpu());
+  const computing = chooseCompute(device.capabilities, 'auto');
+  plansOf(device).compute = computing.dtype;
   const { description, vendor, architecture, kind, f16, subgroups, maxBindingBytes } = device.capabilities;
   const names = [vendor, architecture, description].filter((name) => name !== '' && name !== 'unknown adapter');
   const optional = [f16 ? 'f16' : 'no f16', subgroups ? 'subgroups' : 'no subgroups'].join(', ');
   show(
     'adapter',
-    `${names.join(' · ') || 'an adapter that does not say its name'}${kind === 'software' ? ' (software: slow)' : ''}; ${optional}; binds up to ${bytesText(maxBindingBytes)}`,
+    `${names.join(' · ') || 'an adapter that does not say its name'}${kind === 'software' ? ' (software: slow)' : ''}; ${optional}; binds up to ${bytesText(maxBindingBytes)}; computes in ${computing.words}`,
   );
   return device;
 }

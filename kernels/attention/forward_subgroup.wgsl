@@ -1,13 +1,18 @@
 // attention/forward_tile (same bindings, same meaning) without workgroup memory or barriers, for a software GPU: lib/subgroup_product.wgsl, and its
 // mirror image for weights times values. A workgroup takes 8 queries of one head and walks over tiles of 32 keys.
 // enable: subgroups
-// uses: attention_operands, softcap, attention_cells, attention_subgroup, subgroup_product
+// uses: attention_operands, softcap, attention_cells, attention_stored_keys, attention_subgroup, subgroup_product
+// load: k, v
 const D: u32 = 64u;
 const SOFTCAP: f32 = 0.0;
 const KEEP_STATS: bool = true;
 // vec4<f32>, or f32 where D is no multiple of 4
 alias Cell = vec4<f32>;
-// check: D=128 SOFTCAP=50 KEEP_STATS=false
+// WIDE: D is a multiple of 4, so that four elements of k and v are one load.
+const WIDE: bool = false;
+alias K_UNIT = f32;
+alias V_UNIT = f32;
+// check: D=128 SOFTCAP=50 KEEP_STATS=false WIDE=true k=f16 v=f16
 // check: D=17 Cell=f32
 
 const MASKED: f32 = -3.0e38;

@@ -4,7 +4,8 @@
 // subgroup. Large heads are cut into PARTS slices of the head dimension, one an invocation; partial scores then meet in `exchange`.
 // stats (T, H, 3), for the backward: the largest score, the log of the softmax denominator relative to it (their sum, the log-sum-exp, would lose
 // digits where scores are large), and delta, which delta.wgsl writes.
-// uses: attention_operands, softcap, attention_cells
+// uses: attention_operands, softcap, attention_cells, attention_stored_keys
+// load: k, v
 const D: u32 = 64u;
 const PARTS: u32 = 1u;
 const QUERIES: u32 = 64u;
@@ -17,7 +18,11 @@ const KEEP_STATS: bool = true;
 const UNROLL: bool = true;
 // vec4<f32>, or f32 where D is no multiple of 4
 alias Cell = vec4<f32>;
-// check: D=128 PARTS=2 KEYS=16 SOFTCAP=50 KEEP_STATS=false
+// WIDE: D is a multiple of 4, so that four elements of k and v are one load.
+const WIDE: bool = false;
+alias K_UNIT = f32;
+alias V_UNIT = f32;
+// check: D=128 PARTS=2 KEYS=16 SOFTCAP=50 KEEP_STATS=false WIDE=true k=f16 v=f16
 // check: D=17 KEYS=32 OWN=4 UNROLL=false Cell=f32
 
 const LANES: u32 = QUERIES / OWN;

@@ -1,6 +1,6 @@
 // attention/key_backward_tile (same bindings, same meaning), laid out as forward_subgroup.wgsl with keys and queries in each other's place.
 // enable: subgroups
-// uses: attention_key_backward_operands, softcap, attention_cells, attention_score_gradient, attention_subgroup, subgroup_product
+// uses: attention_key_backward_operands, softcap, attention_cells, attention_keys, attention_score_gradient, attention_subgroup, subgroup_product
 const D: u32 = 64u;
 const SOFTCAP: f32 = 0.0;
 // vec4<f32>, or f32 where D is no multiple of 4

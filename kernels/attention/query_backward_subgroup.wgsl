@@ -1,6 +1,6 @@
 // attention/query_backward_tile (same bindings, same meaning), laid out as forward_subgroup.wgsl.
 // enable: subgroups
-// uses: attention_query_backward_operands, softcap, attention_cells, attention_score_gradient, attention_subgroup, subgroup_product
+// uses: attention_query_backward_operands, softcap, attention_cells, attention_keys, attention_score_gradient, attention_subgroup, subgroup_product
 const D: u32 = 64u;
 const SOFTCAP: f32 = 0.0;
 // vec4<f32>, or f32 where D is no multiple of 4

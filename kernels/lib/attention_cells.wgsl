@@ -1,4 +1,4 @@
-// Rows of q, k and v (array<Cell>) in vectors of four, zero past the head size D; ROW vectors are a row in workgroup memory.
+// Rows of q (array<Cell>) in vectors of four, zero past the head size D; ROW vectors are a row in workgroup memory.
 fn scalar(c: Cell) -> f32 { return vec4f(c).x; }
 
 // Elements past the head size read as zero.
@@ -11,16 +11,4 @@ fn q_cell(row: u32, d: u32) -> vec4f {
   if (D % 4u == 0u) { return trimmed(vec4f(q[row * (D / 4u) + d]), d); }
   let i = row * D + 4u * d;
   return trimmed(vec4f(scalar(q[i]), scalar(q[i + 1u]), scalar(q[i + 2u]), scalar(q[i + 3u])), d);
-}
-
-fn k_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(k[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
-  return trimmed(vec4f(scalar(k[i]), scalar(k[i + 1u]), scalar(k[i + 2u]), scalar(k[i + 3u])), d);
-}
-
-fn v_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(v[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
-  return trimmed(vec4f(scalar(v[i]), scalar(v[i + 1u]), scalar(v[i + 2u]), scalar(v[i + 3u])), d);
 }

@@ -17,6 +17,8 @@ import { openModelFolder } from '../../src/io/modelFolder.ts';
 import { CLEAR_LINE } from '../../src/track/printable.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
+import { chooseCompute } from '../../src/tune/compute.ts';
+import { plansOf } from '../../src/tune/plans.ts';
 import { openDevice } from '../gpuDevice.ts';
 import { askAll, compare, figureText } from './answers.ts';
 import type { Answer, ComparisonRow } from './answers.ts';
@@ -90,6 +92,7 @@ export async function quickstart(platform: Platform, settings: QuickstartSetting
   await checkOwnFolder(platform, settings.out);
   await platform.makeDir(settings.out);
   const device = await openDevice(platform, settings.submitMs ?? null);
+  plansOf(device).compute = chooseCompute(device.capabilities, 'auto').dtype;
   try {
     const config = loraConfig({ r: 16, lora_alpha: 32, target_modules: 'all-linear' });
     const quantization = { weights: settings.quantization, skipModules: ['lm_head'], embedding: 'none' } as const;

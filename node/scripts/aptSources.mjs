@@ -53,14 +53,25 @@ function parseOneLine(text) {
   });
 }
 
+/** @param {SourceFile[]} files */
+function usableEntries(files) {
+  const entries = files.flatMap(({ path, text }) => (path.endsWith('.sources') ? parseDeb822(text) : parseOneLine(text)).map((entry) => ({ path, ...entry })));
+  return entries.filter((entry) => entry.enabled && entry.types.includes('deb'));
+}
+
+/** Where this machine takes the packages of `release` from. @param {SourceFile[]} files @param {string} release @returns {string | undefined} */
+export function archiveUri(files, release) {
+  const lines = usableEntries(files).find((entry) => entry.suites.includes(release))?.lines ?? [];
+  return /^URIs:\s*(\S+)/im.exec(lines.join('\n'))?.[1];
+}
+
 /**
  * @param {SourceFile[]} files every source file of apt but our own @param {string} release e.g. bookworm
  * @returns {{kind: 'present', path: string} | {kind: 'derived', path: string, text: string} | {kind: 'none'}} `present`: some file already
  * offers backports; `derived`: the text of a file that would, and the file that it was derived from.
  */
 export function backportsSource(files, release) {
-  const entries = files.flatMap(({ path, text }) => (path.endsWith('.sources') ? parseDeb822(text) : parseOneLine(text)).map((entry) => ({ path, ...entry })));
-  const usable = entries.filter((entry) => entry.enabled && entry.types.includes('deb'));
+  const usable = usableEntries(files);
   const present = usable.find((entry) => entry.suites.includes(`${release}-backports`));
   if (present) return { kind: 'present', path: present.path };
   const base = usable.find((entry) => entry.suites.includes(release));

@@ -73,7 +73,7 @@ export async function planSetup(
     const batch = options.per_device_train_batch_size;
     const run = {
       examples: Array.from({ length: batch }, () => row),
-      settings: { gradient_checkpointing: options.gradient_checkpointing },
+      settings: { gradient_checkpointing: options.gradient_checkpointing, saved_inputs: options.saved_inputs },
       loggingSteps: options.logging_steps,
     };
     const bytesOf = (plan: MemoryPlan): number => neededBytes(plan, capabilities.kind === 'software');

@@ -14,6 +14,8 @@ import { memoryTable, neededBytes } from '../../src/train/memoryText.ts';
 import type { MeasuredSource } from '../../src/train/rowOrder.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session, SessionOptions } from '../../src/train/session.ts';
+import { chooseCompute } from '../../src/tune/compute.ts';
+import { plansOf } from '../../src/tune/plans.ts';
 import { gpuMemory } from '../gpuMemory.ts';
 import { finetuning } from './baseModel.ts';
 import type { RunContext } from './context.ts';
@@ -35,15 +37,18 @@ export function sessionOptions(options: Options, base: string): SessionOptions {
   };
 }
 
-function dryDevice(capabilities: Capabilities, options: Options): Device {
-  const device = Device.dry(capabilities);
-  limitMemory(device, options);
-  return device;
-}
-
 /** `--gpu_memory_limit`: what is free for reuse is given back before more is held. */
 export function limitMemory(device: Device, { gpu_memory_limit: limit }: Options): void {
   if (limit !== null) device.pool.limitBytes = limit * 2 ** 30;
+}
+
+/** A device that makes nothing and would compute as the run does. What is asked of a GPU that is not here is taken to be there. */
+function plannedDevice(capabilities: Capabilities, options: Options): Device {
+  const { compute_dtype } = options;
+  const device = Device.dry(capabilities);
+  plansOf(device).compute = compute_dtype === 'auto' ? chooseCompute(capabilities, compute_dtype).dtype : compute_dtype;
+  limitMemory(device, options);
+  return device;
 }
 
 /** The run's rows, opened, and its memory. */
@@ -56,7 +61,7 @@ export interface PlannedRows {
 
 export async function planRun(context: RunContext, base: string, found: FoundRows, capabilities: Capabilities): Promise<PlannedRows> {
   const { platform, options, stop } = context;
-  const session = await openSession(platform, dryDevice(capabilities, options), { ...sessionOptions(options, base), stop });
+  const session = await openSession(platform, plannedDevice(capabilities, options), { ...sessionOptions(options, base), stop });
   const rows = await openRows(context, found, session);
   try {
     const run = await largestBatches(rows, options, session);
@@ -66,7 +71,7 @@ export async function planRun(context: RunContext, base: string, found: FoundRow
     const needed = bytesOf(fit.plan);
     if (needed <= limit.bytes) return { rows, fit };
     const bytesWith = async (changed: Options): Promise<number> => {
-      const other = await openSession(platform, dryDevice(capabilities, options), { ...sessionOptions(changed, base), stop });
+      const other = await openSession(platform, plannedDevice(capabilities, changed), { ...sessionOptions(changed, base), stop });
       const examples = run.examples.slice(0, changed.per_device_train_batch_size);
       const plan = await planMemory(other, { ...run, examples, settings: changed });
       other.close();
@@ -116,7 +121,7 @@ async function largestBatches({ train, validation }: OpenRows, options: Options,
   const size = options.per_device_eval_batch_size;
   return {
     examples: await longest(train, options.per_device_train_batch_size),
-    settings: { gradient_checkpointing: options.gradient_checkpointing },
+    settings: { gradient_checkpointing: options.gradient_checkpointing, saved_inputs: options.saved_inputs },
     loggingSteps: options.logging_steps,
     ...(validation && options.eval_strategy !== 'no' && {
       evaluation: {

@@ -1,6 +1,7 @@
 /**
  * Keys and values of the tokens already seen, per layer, for generation. A cache serves a batch of sequences of unequal length: each has a run of rows of
- * its own in one buffer a layer, with room behind it, so that a step that adds a token to every sequence binds the same buffers as the step before.
+ * its own in one buffer a layer, with room behind it, so that a step that adds a token to every sequence binds the same buffers as the step before. Where
+ * the device computes in f16 they are kept in it: half the memory, and half of what a token's attention reads.
  */
 import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
@@ -9,6 +10,7 @@ import type { AttentionRanges } from '../ops/attention.ts';
 import { countPairs, decodeRanges } from '../ops/attentionRanges.ts';
 import type { CachedSequence } from '../ops/attentionRanges.ts';
 import { cellGroups, cellsOf } from '../ops/cells.ts';
+import { plansOf } from '../tune/plans.ts';
 import type { Tape } from '../ops/tape.ts';
 
 const LABEL = 'key/value cache';
@@ -25,12 +27,14 @@ interface Sequence {
 export class KeyValueCache {
   private readonly device: Device;
   private readonly sequences: Sequence[];
-  private readonly layers = new Map<number, { k: BufferView; v: BufferView; rowBytes: number }>();
+  private readonly dtype: 'f32' | 'f16';
+  private readonly layers = new Map<number, { k: BufferView; v: BufferView; rowBytes: number; dtype: 'f32' | 'f16' }>();
   private step: { sequences: readonly Sequence[]; fresh: CachedSequence[]; rows: Tensor } | undefined;
 
   /** @param rooms rows (tokens) of each sequence that there is room for at first */
   constructor(device: Device, rooms: readonly number[]) {
     this.device = device;
+    this.dtype = plansOf(device).compute;
     this.sequences = rooms.map((room) => ({ start: 0, room, held: 0 }));
     placeInOrder(this.sequences);
   }
@@ -77,12 +81,19 @@ export class KeyValueCache {
     const total = this.rowCount();
     let entry = this.layers.get(layer);
     if (!entry) {
-      const rowBytes = KV * D * 4;
-      entry = { k: this.acquire(total * rowBytes), v: this.acquire(total * rowBytes), rowBytes };
+      // 16-bit values lie two in a word.
+      const isHalf = this.dtype === 'f16' && (KV * D) % 2 === 0;
+      const rowBytes = KV * D * (isHalf ? 2 : 4);
+      entry = { k: this.acquire(total * rowBytes), v: this.acquire(total * rowBytes), rowBytes, dtype: isHalf ? 'f16' : 'f32' };
       this.layers.set(layer, entry);
     }
+    const { dtype } = entry;
     const append = (cached: BufferView, fresh: Tensor): Tensor => {
-      const all = new Tensor([total, KV, D], 'f32', cached);
+      const all = new Tensor([total, KV, D], dtype, cached);
+      if (dtype === 'f16') {
+        t.dispatch(t.kernel('scatter_rows_f16'), { x: fresh, rows, y: all }, { start: 0, count: T, size: KV * D }, Math.ceil((T * KV * D) / 512));
+        return all;
+      }
       const cells = cellsOf(KV * D);
       const range = { start: 0, count: T, size: (KV * D) / cells.width };
       t.dispatch(t.kernel('scatter_rows', cells.spec), { x: fresh, rows, y: all }, range, cellGroups(cells, T * KV * D));

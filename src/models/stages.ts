@@ -8,6 +8,8 @@ import type { Device } from '../gpu/device.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import { Tape } from '../ops/tape.ts';
 import type { RandomState } from '../ops/tape.ts';
+import { restoreInput, saveInput } from './savedInput.ts';
+import type { SavedInputs } from './savedInput.ts';
 
 export interface Stage {
   /** The Hugging Face module this computes, for reports and taps. */
@@ -26,6 +28,8 @@ export interface ChainOptions {
   checkpointing: boolean;
   /** With checkpointing: so many of the last stages are not run again. Default 0. */
   keptStages?: number;
+  /** How the inputs of stages that are run again are kept. In bf16 no tape is kept, so that results do not depend on how much memory there is. Default f32. */
+  savedInputs?: SavedInputs;
   random: RandomState;
   /** Sees the output of every stage (tests). */
   tap?: (name: string, output: Tensor) => Promise<void> | void;
@@ -54,7 +58,8 @@ export class StageChain {
   async run(stages: readonly Stage[], x: Tensor): Promise<Tensor> {
     let current = x;
     let needsGrad = false;
-    const firstKept = this.options.checkpointing ? stages.length - (this.options.keptStages ?? 0) : 0;
+    const { checkpointing, keptStages = 0, savedInputs = 'f32' } = this.options;
+    const firstKept = checkpointing ? stages.length - (savedInputs === 'f32' ? keptStages : 0) : 0;
     for (const [at, stage] of stages.entries()) {
       const inputNeedsGrad: boolean = needsGrad;
       needsGrad = this.options.grad && (inputNeedsGrad || stage.trainable);
@@ -69,8 +74,7 @@ export class StageChain {
       } else {
         tape.release();
         if (needsGrad) {
-          this.device.pool.relabel(current.view, 'saved inputs');
-          this.saved.push({ stage, x: current });
+          this.saved.push({ stage, x: saveInput(this.device, current, savedInputs) });
         } else this.device.pool.release(current.view);
       }
       if (this.options.tap) await this.options.tap(stage.name, y);
@@ -99,9 +103,10 @@ export class StageChain {
       outlived = undefined;
     };
     for (let entry = this.saved.pop(); entry; entry = this.saved.pop()) {
-      const { stage, x, kept } = entry;
+      const { stage, kept } = entry;
       await stage.arrive?.(this.saved.at(-1)?.stage.name);
       if (!kept) releaseOutlived(); // a new tape has nothing to do with it
+      const x = restoreInput(this.device, entry.x);
       const tape = kept?.tape ?? this.tape(true);
       const y = kept?.y ?? stage.forward(tape, x);
       tape.backward(y, gradient);

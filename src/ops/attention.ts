@@ -8,6 +8,7 @@ import type { Tensor } from '../gpu/tensor.ts';
 import { countPairs, keyRangesOf } from './attentionRanges.ts';
 import type { RangeTable } from './attentionRanges.ts';
 import { plansOf } from '../tune/plans.ts';
+import { storageOf } from './storage.ts';
 import type { Tape } from './tape.ts';
 
 /** For every query row the interval [start, end) of key rows it may see, and for every key row the interval of queries that see it. */
@@ -43,7 +44,7 @@ export function uploadRanges(device: Device, queryRanges: RangeTable, keyCount: 
 const DECODE_QUERIES = 4;
 
 /**
- * q (T, H, D), k and v (S', KV, D) with S' ≥ S: rows past the S of `ranges` are unused capacity of a cache. Query head h reads key head
+ * q (T, H, D), k and v (S', KV, D), of which only a cache's may be f16, with S' ≥ S: rows past the S of `ranges` are unused capacity of a cache. Query head h reads key head
  * h / (H/KV). Returns (T, H, D); a query that sees no key gets zeros. D from 1 to 256.
  */
 export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: AttentionRanges, options: AttentionOptions): Tensor {
@@ -58,11 +59,12 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   if (k === v) throw new Error('attention: k and v must be two tensors, their gradients are written together');
   if (keyRows > keys) throw new Error(`attention: ranges over ${keyRows} keys, found k ${k.describe()}`);
   if (heads % kvHeads !== 0) throw new Error(`attention: ${heads} query heads do not divide into ${kvHeads} key heads`);
+  const needsGrad = t.grad && (q.requiresGrad || k.requiresGrad || v.requiresGrad);
+  if (needsGrad && (k.dtype !== 'f32' || v.dtype !== 'f32')) throw new Error(`attention: gradients of k ${k.describe()} and v ${v.describe()}, expected f32`);
   if (headSize < 1 || headSize > 256) throw new Error(`attention: expected a head size from 1 to 256, found ${headSize}`);
 
   const { scale, softcap = 0 } = options;
   const { device } = t;
-  const needsGrad = t.grad && (q.requiresGrad || k.requiresGrad || v.requiresGrad);
   const y = t.alloc([queries, heads, headSize]);
   // (T, H, 3): largest score, log of the denominator relative to it, delta
   const stats = t.alloc(needsGrad ? [queries, heads, 3] : [1]);
@@ -71,10 +73,12 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   const operations = 2 * ranges.pairs * heads * headSize;
   const isDecoding = queries <= DECODE_QUERIES || ranges.isApart === true;
   const plans = plansOf(device);
-  const spec = { D: headSize, SOFTCAP: softcap, Cell: headSize % 4 === 0 ? 'vec4<f32>' : 'f32' };
+  const isWide = headSize % 4 === 0;
+  const spec = { D: headSize, SOFTCAP: softcap, Cell: isWide ? 'vec4<f32>' : 'f32' };
+  const stored = { WIDE: isWide, k: storageOf(k), v: storageOf(v) };
   const forward = plans.attention({ pass: 'forward', headSize, isDecoding });
   t.dispatch(
-    t.kernel(forward.kernel, { ...spec, ...forward.spec, KEEP_STATS: needsGrad }),
+    t.kernel(forward.kernel, { ...spec, ...forward.spec, ...stored, KEEP_STATS: needsGrad }),
     { q, k, v, ranges: ranges.queryRanges, y, stats },
     { ...params, ...forward.loops },
     Math.ceil(queries / forward.rows) * heads,

@@ -6,7 +6,7 @@ import { hubOptions } from './hub.ts';
 import type { OptionsOf, Parsed, Program } from './program.ts';
 import { trainingOptions } from './training.ts';
 
-const { config, base_model_hf, image_attention, submit_ms, quantization, quantization_skip_modules, quantize_embedding } = trainingOptions;
+const { config, base_model_hf, compute_dtype, image_attention, submit_ms, quantization, quantization_skip_modules, quantize_embedding } = trainingOptions;
 const {
   check_data, on_bad_row, min_pixels, max_pixels, sixteen_bit, dataloader_num_workers, data_dir,
   tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL, planner_version,
@@ -24,7 +24,7 @@ const definitions = {
     group: 'Model', type: 'string', default: null, aliases: ['adapter', 'init_adapter'],
     help: 'PEFT adapter on it: the folder of a run or of one of its checkpoints, or a hub id. Unset: the model alone.',
   },
-  image_attention, quantization, quantization_skip_modules, quantize_embedding,
+  image_attention, compute_dtype, quantization, quantization_skip_modules, quantize_embedding,
   eval_file: {
     group: 'Data', type: 'string', default: null, aliases: ['val_file', 'test_file'],
     help: 'Conversations, as dist/train.js takes them for --train_file: the last answer of each is what the model is asked for. Rows with a "task" (AD, Detection, TL ' +

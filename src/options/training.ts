@@ -32,8 +32,8 @@ export const trainingOptions = {
   },
   compute_dtype: {
     group: 'Model', type: 'enum', default: 'auto', choices: ['auto', 'f32', 'f16'],
-    refusedChoices: { f16: 'f16 arithmetic is not built yet: leave it at auto, which is f32; f16 and bf16 checkpoints keep their 2 bytes a weight either way.' },
-    help: 'Arithmetic inside the large kernels. auto is f32 today.',
+    help: 'What operands of products and attention are rounded to; sums, the residual stream, statistics, gradients of what trains and AdamW are f32 throughout. ' +
+      'auto: f16 on a GPU with tensor cores that WebGPU can use (subgroup matrices), else f32; the run says which.',
   },
   image_attention: {
     group: 'Model', type: 'enum', default: 'bidirectional', choices: ['bidirectional', 'causal'],
@@ -119,6 +119,11 @@ export const trainingOptions = {
   dry_run: {
     group: 'Batches and memory', type: 'boolean', default: false,
     help: 'Tell how much memory the run takes, by label, and end: nothing is loaded, computed or written, and no GPU is needed.',
+  },
+
+  saved_inputs: {
+    group: 'Batches and memory', type: 'enum', default: 'f32', choices: ['f32', 'bf16'],
+    help: 'How the inputs of blocks that are run again in the backward pass are kept. bf16: half the memory; what is run again starts from values rounded to 8 bits.',
   },
 
   output_dir: {

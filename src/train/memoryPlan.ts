@@ -17,7 +17,7 @@ import type { StepSettings } from './step.ts';
 export interface PlannedRun {
   /** The largest micro-batch. */
   examples: readonly Example[];
-  settings: Pick<StepSettings, 'gradient_checkpointing' | 'keptStages'>;
+  settings: Pick<StepSettings, 'gradient_checkpointing' | 'keptStages' | 'saved_inputs'>;
   /** Steps between two rows of figures. */
   loggingSteps: number;
   /** The largest batches of an evaluation, where there is one. */
@@ -86,7 +86,8 @@ export async function fitMemory(model: PlannedModel, run: PlannedRun, room: numb
     return planMemory(model, { ...training, settings: { ...run.settings, keptStages }, ...(evaluation && { evaluation }) });
   };
   let keptStages = 0;
-  if (run.settings.gradient_checkpointing) {
+  // Inputs kept in bf16 keep no stage (src/models/stages.ts).
+  if (run.settings.gradient_checkpointing && run.settings.saved_inputs !== 'bf16') {
     const { evaluation: _, ...training } = run;
     let tooMany = stages + 1;
     while (tooMany - keptStages > 1) {

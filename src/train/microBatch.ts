@@ -4,6 +4,7 @@ import { IGNORE_INDEX } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import type { Model } from '../models/model.ts';
+import type { SavedInputs } from '../models/savedInput.ts';
 import { StageChain } from '../models/stages.ts';
 import { headLoss } from '../ops/headLoss.ts';
 import type { LossTargets } from '../ops/headLoss.ts';
@@ -18,6 +19,8 @@ export interface MicroBatchOptions {
   checkpointing: boolean;
   /** With checkpointing: so many of the last stages are kept all the same, where there is room (src/train/memoryPlan.ts). Default 0. */
   keptStages?: number;
+  /** Default f32. */
+  savedInputs?: SavedInputs;
   random: RandomState;
   /** Factor of every token's loss: 1 / (labelled tokens of the accumulated batch) for a token mean. */
   lossScale: number;

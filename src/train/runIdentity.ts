@@ -71,7 +71,7 @@ export function adapterIdentity(config: LoraConfig): Record<string, unknown> {
 }
 
 /** What runs did before there was an option. */
-const BEFORE_CHOICE: RunIdentity['facts'] = { sixteen_bit: 'clip', quantize_embedding: 'none' };
+const BEFORE_CHOICE: RunIdentity['facts'] = { sixteen_bit: 'clip', quantize_embedding: 'none', compute_dtype: 'f32', saved_inputs: 'f32' };
 
 const AS_BEFORE = 'Give what it was, or begin a new run (another --output_dir; --init_adapter with the checkpoint starts from its weights).';
 

@@ -1,5 +1,6 @@
 /** The gradients of one optimizer step: its micro-batches one after the other, each weighed as `loss_reduction` says. */
 import type { Example } from '../data/example.ts';
+import type { SavedInputs } from '../models/savedInput.ts';
 import { runMicroBatch } from './microBatch.ts';
 import type { AdamW } from './optimizer.ts';
 import type { Session } from './session.ts';
@@ -17,6 +18,8 @@ export interface StepSettings {
   gradient_checkpointing: boolean;
   /** So many of the last stages are kept in spite of gradient checkpointing. Default 0. */
   keptStages?: number;
+  /** Default f32. */
+  saved_inputs?: SavedInputs;
 }
 
 /** @param step of the run, from 0, for dropout. @returns the tokens that went through the model; undefined where `stop` came between two micro-batches */
@@ -39,6 +42,7 @@ export async function stepGradients(
       training: true,
       checkpointing: settings.gradient_checkpointing,
       keptStages: settings.keptStages ?? 0,
+      savedInputs: settings.saved_inputs ?? 'f32',
       random: { seed: settings.seed, step: step * settings.gradient_accumulation_steps + index },
       lossScale: scale,
       logScale: scale,

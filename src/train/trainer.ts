@@ -6,6 +6,7 @@ import type { Example } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
 import { temporaryName } from '../io/temporaryNames.ts';
+import type { SavedInputs } from '../models/savedInput.ts';
 import { joinPath, UserError, withoutHome } from '../platform.ts';
 import type { Row, Tracker } from '../track/tracker.ts';
 import { BestModel } from './bestModel.ts';
@@ -64,6 +65,7 @@ export interface TrainSettings extends BestModelSettings, WatchdogSettings {
   gradient_checkpointing: boolean;
   /** So many of the last stages are kept in spite of gradient checkpointing, which changes no number. Default 0. */
   keptStages?: number;
+  saved_inputs?: SavedInputs;
   logging_steps: number;
   save_steps: number;
   save_total_limit: number;

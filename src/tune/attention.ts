@@ -6,6 +6,8 @@
 import { subgroupSizeOf } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
+import { matrixUnitsOf, refusedUnits } from './subgroupMatrix.ts';
+import type { ComputeDtype, MatrixUnits } from './subgroupMatrix.ts';
 
 export type AttentionPass = 'forward' | 'query_backward' | 'key_backward';
 
@@ -15,6 +17,8 @@ export interface AttentionProblem {
   headSize: number;
   /** Forward for a query or two of each row, as in generation. */
   isDecoding: boolean;
+  /** How far operands may be rounded. */
+  compute: ComputeDtype;
 }
 
 /** Keys (of key_backward: queries) staged in workgroup memory. */
@@ -37,7 +41,14 @@ export interface AttentionSubgroupConfiguration {
   algorithm: 'subgroup';
 }
 
-export type AttentionConfiguration = AttentionTileConfiguration | AttentionSubgroupConfiguration;
+/** Tensor cores: f16 tiles of 32×32 in workgroup memory, sums in f32. */
+export interface AttentionSubgroupMatrixConfiguration extends MatrixUnits {
+  algorithm: 'subgroup_matrix';
+  /** Loops stay rolled, for a compiler that is slow on long code. */
+  COMPACT: boolean;
+}
+
+export type AttentionConfiguration = AttentionTileConfiguration | AttentionSubgroupConfiguration | AttentionSubgroupMatrixConfiguration;
 
 export interface AttentionPlan {
   configuration: AttentionConfiguration;
@@ -53,6 +64,8 @@ export interface AttentionPlan {
 const WORKGROUP_MEMORY = 16384;
 /** SUBGROUP of kernels/lib/subgroup_product.wgsl. */
 const SUBGROUP = 8;
+/** TILE of kernels/lib/attention_matrix.wgsl. */
+const MATRIX_ROWS = 32;
 
 /** The plan for one pass; with `configuration`, in that way. Throws where the GPU does not allow it. */
 export function planAttention(
@@ -66,6 +79,10 @@ export function planAttention(
   const kernel = `attention/${pass}_${configuration.algorithm}`;
   if (configuration.algorithm === 'subgroup') {
     return { configuration, kernel, spec: {}, loops: { blocks: SUBGROUP, slices: Math.ceil(headSize / 4) }, rows: SUBGROUP };
+  }
+  if (configuration.algorithm === 'subgroup_matrix') {
+    const { algorithm: _, ...spec } = configuration;
+    return { configuration, kernel, spec: { ...spec }, loops: { blocks: 1, slices: Math.ceil(headSize / 4) }, rows: MATRIX_ROWS };
   }
   const { parts, rows, own, staged, unroll } = configuration;
   const [ownRows, stagedRows] = pass === 'key_backward' ? ['KEYS', 'QUERIES'] : ['QUERIES', 'KEYS'];
@@ -81,13 +98,16 @@ export function planAttention(
 /** Why this GPU does not allow a configuration; undefined where it does. */
 export function refusedAttention(capabilities: Capabilities, configuration: AttentionConfiguration): string | undefined {
   if (configuration.algorithm === 'tile') return undefined;
+  if (configuration.algorithm === 'subgroup_matrix') return refusedUnits(capabilities, configuration);
   const size = subgroupSizeOf(capabilities);
   return size === SUBGROUP ? undefined : `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
 }
 
 /** A software GPU with subgroups does without workgroup memory, whose barriers cost it more than they save (test/bench/RESULTS.md). */
-export function chooseAttention(capabilities: Capabilities, { pass, headSize, isDecoding }: AttentionProblem): AttentionConfiguration {
+export function chooseAttention(capabilities: Capabilities, { pass, headSize, isDecoding, compute }: AttentionProblem): AttentionConfiguration {
   const isSoftware = capabilities.kind === 'software';
+  const units = compute === 'f16' && !isDecoding ? matrixUnitsOf(capabilities) : undefined;
+  if (units) return { algorithm: 'subgroup_matrix', ...units, COMPACT: isSoftware };
   if (isSoftware && !isDecoding && subgroupSizeOf(capabilities) === SUBGROUP) return { algorithm: 'subgroup' };
   const tiling = isDecoding ? decodeTiling(isSoftware, headSize) : pass === 'forward' ? tilingOf(isSoftware, headSize, 64, 1) : tilingOf(isSoftware, headSize, 32, 2);
   return { algorithm: 'tile', ...tiling, unroll: !isSoftware };

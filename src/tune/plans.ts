@@ -8,6 +8,7 @@ import { planProduct } from './product.ts';
 import type { ProductConfiguration, ProductPlan, ProductProblem } from './product.ts';
 import { planRows } from './rows.ts';
 import type { RowsConfiguration, RowsPlan, RowsProblem } from './rows.ts';
+import type { ComputeDtype } from './subgroupMatrix.ts';
 import { unpacksWeight } from './unpacking.ts';
 
 /** Configurations to take instead of the policy's; undefined leaves a problem to it. */
@@ -22,6 +23,8 @@ export interface ForcedPlans {
 export class Plans {
   private readonly capabilities: Capabilities;
   private forced: ForcedPlans = {};
+  /** How far operands of products and attention may be rounded from now on: an option of the run (src/tune/compute.ts). */
+  compute: ComputeDtype = 'f32';
 
   constructor(capabilities: Capabilities) {
     this.capabilities = capabilities;
@@ -32,7 +35,8 @@ export class Plans {
     this.forced = forced;
   }
 
-  product(problem: ProductProblem): ProductPlan {
+  product(asked: Omit<ProductProblem, 'compute'>): ProductPlan {
+    const problem = { ...asked, compute: this.compute };
     return planProduct(this.capabilities, problem, this.forced.product?.(problem));
   }
 
@@ -40,7 +44,8 @@ export class Plans {
     return this.forced.unpacking?.(storage) ?? unpacksWeight(this.capabilities, storage);
   }
 
-  attention(problem: AttentionProblem): AttentionPlan {
+  attention(asked: Omit<AttentionProblem, 'compute'>): AttentionPlan {
+    const problem = { ...asked, compute: this.compute };
     return planAttention(this.capabilities, problem, this.forced.attention?.(problem));
   }
 

@@ -5,6 +5,8 @@
 import { subgroupSizeOf } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
+import { matrixUnitsOf, refusedUnits } from './subgroupMatrix.ts';
+import type { ComputeDtype, MatrixUnits } from './subgroupMatrix.ts';
 
 /** nt: a·wᵀ, nn: a·w, tn: aᵀ·b, the three products of training. */
 export type ProductForm = 'nt' | 'nn' | 'tn';
@@ -21,6 +23,8 @@ export interface ProductProblem {
   isPlain: boolean;
   /** An operand or the result is masked by dropout. */
   hasDropout: boolean;
+  /** How far operands may be rounded. */
+  compute: ComputeDtype;
 }
 
 /** Tiles of both operands in workgroup memory: BM×BN of the result to a workgroup, TM×TN to an invocation, BK terms a step. */
@@ -48,7 +52,17 @@ export interface FewRowsConfiguration {
   ROWS: 1 | 4;
 }
 
-export type ProductConfiguration = TileConfiguration | SubgroupConfiguration | FewRowsConfiguration;
+/** Tensor cores: f16 tiles in workgroup memory, BM×BN sums in f32 to four subgroups, BK terms a step. */
+export interface SubgroupMatrixConfiguration extends MatrixUnits {
+  algorithm: 'subgroup_matrix';
+  BM: number;
+  BN: number;
+  BK: number;
+  /** Loops stay rolled, for a compiler that is slow on long code. */
+  COMPACT: boolean;
+}
+
+export type ProductConfiguration = TileConfiguration | SubgroupConfiguration | FewRowsConfiguration | SubgroupMatrixConfiguration;
 
 export interface ProductPlan {
   configuration: ProductConfiguration;
@@ -98,6 +112,10 @@ export function planProduct(
       const { BM, BN, BK, TM, TN, COMPACT } = configuration;
       return { configuration, kernel, spec: { BM, BN, BK, TM, TN, COMPACT }, depth: BK, ...cutSum(capabilities, problem, BM, BN, BK) };
     }
+    case 'subgroup_matrix': {
+      const { algorithm: _, ...spec } = configuration;
+      return { configuration, kernel, spec: { ...spec, SPLIT: isSplit(problem) }, depth: 1, ...cutSum(capabilities, problem, spec.BM, spec.BN, spec.BK) };
+    }
   }
 }
 
@@ -117,7 +135,31 @@ export function refusedProduct(capabilities: Capabilities, problem: ProductProbl
       const { workgroupMemoryBytes } = capabilities;
       return bytes > workgroupMemoryBytes ? `it needs ${bytes} bytes of workgroup memory, and this GPU has ${workgroupMemoryBytes}` : undefined;
     }
+    case 'subgroup_matrix':
+      return refusedUnits(capabilities, configuration) ?? refusedMatrixTile(capabilities, problem, configuration);
   }
+}
+
+/** A weight in f32 is staged in two halves of f16, which between them have all its digits; activations and gradients are rounded. */
+function isSplit({ form, storage }: ProductProblem): boolean {
+  return form !== 'tn' && storage === 'f32';
+}
+
+function refusedMatrixTile({ workgroupMemoryBytes }: Capabilities, problem: ProductProblem, configuration: SubgroupMatrixConfiguration): string | undefined {
+  const { M, N, K, BM, BN, BK } = configuration;
+  if (BM % (2 * M) !== 0 || BN % (2 * N) !== 0 || BK % K !== 0 || BM % 4 !== 0 || BN % 4 !== 0 || BK % 4 !== 0) {
+    return `a tile of ${BM}×${BN}×${BK} is not two by two quarters of ${M}×${N}×${K}`;
+  }
+  const bytes = matrixTileBytes(problem, configuration);
+  return bytes > workgroupMemoryBytes ? `it needs ${bytes} bytes of workgroup memory, and this GPU has ${workgroupMemoryBytes}` : undefined;
+}
+
+/** As kernels/lib/matrix_product.wgsl declares them: the tiles in f16 with rows eight elements longer, a fragment of each subgroup, two counters. */
+function matrixTileBytes(problem: ProductProblem, { M, N, BM, BN, BK }: SubgroupMatrixConfiguration): number {
+  const { form } = problem;
+  const a = form === 'tn' ? BK * (BM + 8) : BM * (BK + 8);
+  const b = form === 'nt' ? BN * (BK + 8) : BK * (BN + 8);
+  return 2 * (a + (isSplit(problem) ? 2 * b : b)) + 4 * 4 * M * N + 8;
 }
 
 /**
@@ -126,6 +168,8 @@ export function refusedProduct(capabilities: Capabilities, problem: ProductProbl
  */
 export function chooseProduct(capabilities: Capabilities, problem: ProductProblem): ProductConfiguration {
   const { form, m, hasDropout } = problem;
+  const units = problem.compute === 'f16' && m > FEW_ROWS ? matrixUnitsOf(capabilities) : undefined;
+  if (units) return chooseMatrixTile(capabilities, problem, units);
   if (capabilities.kind === 'software' && subgroupSizeOf(capabilities) === SUBGROUP) {
     return { algorithm: 'subgroup', TM: m <= SUBGROUP ? SUBGROUP : 2 * SUBGROUP };
   }
@@ -154,6 +198,21 @@ function chooseTile({ kind, workgroupMemoryBytes }: Capabilities, { m, n }: Prod
   if (m <= 32 || n <= 32) return tile(32, 32, 4, 4);
   if (isSoftware && n > 64 && workgroupMemoryBytes >= WIDE_TILE_BYTES) return tile(64, 128, 8, 16);
   return tile(64, 64, 8, 8);
+}
+
+/** The narrow ones are for LoRA's ranks and for few rows; a software GPU only shows that they are right. */
+function chooseMatrixTile({ kind }: Capabilities, problem: ProductProblem, units: MatrixUnits): SubgroupMatrixConfiguration {
+  const { m, n } = problem;
+  const tile = (BM: number, BN: number, BK: number): SubgroupMatrixConfiguration => ({
+    algorithm: 'subgroup_matrix',
+    ...units,
+    BM,
+    BN,
+    BK,
+    COMPACT: kind === 'software',
+  });
+  if (kind === 'software') return tile(32, 32, 16);
+  return tile(m <= 32 ? 32 : 64, n <= 32 ? 32 : 64, isSplit(problem) ? 16 : 32);
 }
 
 /**

@@ -17,10 +17,11 @@ const folder = resolve(process.argv[2] ?? fileURLToPath(new URL('../../kernels',
 const loader = fileURLToPath(new URL('../../src/gpu/kernelSource.ts', import.meta.url));
 const { composeSource, parseInterface, numberedSource } = (await runnerImport(loader, { configFile: false, logLevel: 'error' })).module;
 
-const gpu = create(['backend=null']);
+// Subgroup matrices are a draft that Dawn keeps behind this toggle.
+const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
 // Held by the global object: Dawn crashes when the instance is garbage collected before its devices.
 Object.assign(globalThis, globals, { gpu });
-const FEATURES = ['shader-f16', 'subgroups'];
+const FEATURES = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'];
 const adapter = await gpu.requestAdapter();
 const missing = FEATURES.filter((feature) => !adapter.features.has(feature));
 if (missing.length > 0) throw new Error(`Dawn's null backend lacks ${missing.join(', ')}; update the webgpu package`);

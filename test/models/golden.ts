@@ -10,6 +10,7 @@ import type { Example } from '../../src/data/example.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { Tensor } from '../../src/gpu/tensor.ts';
 import { openSafetensors, toFloat32 } from '../../src/io/safetensors.ts';
+import type { SavedInputs } from '../../src/models/savedInput.ts';
 import { headLogits } from '../../src/ops/headLoss.ts';
 import { Tape } from '../../src/ops/tape.ts';
 import { lossTargets, runMicroBatch } from '../../src/train/microBatch.ts';
@@ -117,6 +118,8 @@ export interface BatchRunOptions {
   checkpointing?: boolean;
   /** Default 0. */
   keptStages?: number;
+  /** Default f32. */
+  savedInputs?: SavedInputs;
   /** Dropout; default false. */
   training?: boolean;
   /** Keep the output of every stage. */
@@ -155,6 +158,7 @@ export async function runBatch(session: Pick<Session, 'device' | 'model'>, examp
     training: options.training ?? false,
     checkpointing: options.checkpointing ?? true,
     keptStages: options.keptStages ?? 0,
+    savedInputs: options.savedInputs ?? 'f32',
     random: { seed: 0, step: 0 },
     lossScale: options.lossScale ?? 1,
     lossSum,

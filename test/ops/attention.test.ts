@@ -9,6 +9,8 @@ import { Tape } from '../../src/ops/tape.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 import { chooseAttention } from '../../src/tune/attention.ts';
 import { plansOf } from '../../src/tune/plans.ts';
+import { anyRanges, attentionOperands, attentionReference } from './attentionReference.ts';
+import type { AttentionShape } from './attentionReference.ts';
 import { checkOp, randomOperand } from './gradientCheck.ts';
 import type { OpCase, Operand } from './gradientCheck.ts';
 
@@ -25,76 +27,19 @@ beforeAll(async () => {
   plansOf(cut).force({ attention: (problem) => ({ ...chooseAttention({ ...cut.capabilities, kind: 'hardware' }, problem), unroll: false }) });
 });
 
-interface Shape {
-  T: number;
-  S: number;
-  H: number;
-  KV: number;
-  D: number;
-}
-
-type Values = Float64Array;
-
-function reference(q: Values, k: Values, v: Values, { T, H, KV, D }: Shape, table: RangeTable, scale: number, softcap = 0): Values {
-  const y = new Float64Array(T * H * D);
-  for (let i = 0; i < T; i++) {
-    for (let h = 0; h < H; h++) {
-      const qAt = (i * H + h) * D;
-      const kvHead = Math.floor(h / (H / KV));
-      const scores: number[] = [];
-      for (let j = table[2 * i]!; j < table[2 * i + 1]!; j++) {
-        let dot = 0;
-        for (let d = 0; d < D; d++) dot += q[qAt + d]! * k[(j * KV + kvHead) * D + d]!;
-        scores.push(softcap > 0 ? softcap * Math.tanh((dot * scale) / softcap) : dot * scale);
-      }
-      const largest = Math.max(...scores);
-      const weights = scores.map((s) => Math.exp(s - largest));
-      const total = weights.reduce((a, b) => a + b, 0);
-      weights.forEach((weight, at) => {
-        const j = table[2 * i]! + at;
-        for (let d = 0; d < D; d++) y[qAt + d]! += (weight / total) * v[(j * KV + kvHead) * D + d]!;
-      });
-    }
-  }
-  return y;
-}
-
-function operands({ T, S, H, KV, D }: Shape): Record<string, Operand> {
-  return { q: randomOperand([T, H, D], 1, 2), k: randomOperand([S, KV, D], 2, 2), v: randomOperand([S, KV, D], 3) };
-}
-
-async function check(on: Device, shape: Shape, table: RangeTable, softcap = 0, rest: Partial<OpCase> = {}): Promise<void> {
+async function check(on: Device, shape: AttentionShape, table: RangeTable, softcap = 0, rest: Partial<OpCase> = {}): Promise<void> {
   const scale = shape.D ** -0.5;
   const ranges = uploadRanges(on, table, shape.S, 'test');
   await checkOp(on, {
-    inputs: operands(shape),
+    inputs: attentionOperands(shape),
     run: (t, { q, k, v }) => attention(t, q!, k!, v!, ranges, { scale, softcap }),
-    reference: ({ q, k, v }) => reference(q!, k!, v!, shape, table, scale, softcap),
+    reference: ({ q, k, v }) => attentionReference(q!, k!, v!, shape, table, scale, softcap),
     probes: 12,
     ...rest,
   });
   on.pool.release(ranges.queryRanges.view);
   on.pool.release(ranges.keyRanges.view);
 }
-
-/**
- * Monotone intervals: some queries see nothing, at the start and at the end; the others see at least a third of the keys. (Where a query sees
- * one key alone, its gradient is exactly zero and a relative error means nothing.)
- */
-const anyRanges = fc
-  .record({ T: fc.integer({ min: 4, max: 90 }), S: fc.integer({ min: 6, max: 90 }), seed: fc.array(fc.nat(999), { minLength: 180, maxLength: 180 }) })
-  .map(({ T, S, seed }) => {
-    const third = Math.floor(S / 3);
-    const ascending = (from: number): number[] =>
-      seed.slice(from, from + T).map((n) => n % (third + 1)).sort((a, b) => a - b);
-    const starts = ascending(0);
-    const ends = ascending(90).map((n) => S - third + n);
-    const table = Uint32Array.from(starts.flatMap((start, i) => [start, ends[i]!]));
-    const blind = Math.floor(T / 4);
-    for (let i = 0; i < blind; i++) table.set([0, 0], 2 * i);
-    for (let i = T - blind; i < T; i++) table.set([S, S], 2 * i);
-    return { T, S, table };
-  });
 
 describe('attention', () => {
   it('equals float64 for any shape and intervals, forward and gradients', async () => {
@@ -125,7 +70,7 @@ describe('attention', () => {
 
   it('passes a single token through', async () => {
     const t = new Tape(device);
-    const { q, k, v } = operands({ T: 1, S: 1, H: 4, KV: 2, D: 16 });
+    const { q, k, v } = attentionOperands({ T: 1, S: 1, H: 4, KV: 2, D: 16 });
     const [qt, kt, vt] = [q!, k!, v!].map((x) => device.upload(x.data, x.shape, 'test'));
     const y = await device.readF32(attention(t, qt!, kt!, vt!, uploadRanges(device, causalRanges([1]), 1, 'test'), { scale: 0.25 }));
     for (let h = 0; h < 4; h++) expect([...y.subarray(16 * h, 16 * h + 16)]).toEqual([...v!.data.subarray(16 * (h >> 1), 16 * (h >> 1) + 16)]);
@@ -149,7 +94,7 @@ describe('attention', () => {
       },
       reference: ({ x }) => {
         const twice = x!.map((value) => 2 * value);
-        return reference(twice, twice, x!, shape, table, 0.3).map((value, i) => value + twice[i]!);
+        return attentionReference(twice, twice, x!, shape, table, 0.3).map((value, i) => value + twice[i]!);
       },
     });
   });
@@ -166,7 +111,7 @@ describe('attention', () => {
   it('reads only the used rows of a longer cache: what lies behind them may be NaN', async () => {
     const shape = { T: 2, S: 70, H: 4, KV: 2, D: 16 };
     const table = decodeRanges([{ start: 0, past: 68, fresh: 2 }]);
-    const { q, k, v } = operands(shape);
+    const { q, k, v } = attentionOperands(shape);
     const padded = (x: Operand): Float32Array => {
       const data = new Float32Array(100 * 2 * 16).fill(NaN);
       data.set(x.data);
@@ -177,7 +122,7 @@ describe('attention', () => {
     const cache = [k!, v!].map((x) => device.upload(padded(x), [100, 2, 16], 'test'));
     const y = attention(t, device.upload(q!.data, q!.shape, 'test'), cache[0]!, cache[1]!, ranges, { scale: 0.25 });
     const [q64, k64, v64] = [q!, k!, v!].map((x) => Float64Array.from(x.data));
-    const expected = reference(q64!, k64!, v64!, shape, table, 0.25);
+    const expected = attentionReference(q64!, k64!, v64!, shape, table, 0.25);
     const actual = await device.readF32(y);
     expect(Math.max(...actual.map((value, i) => Math.abs(value - expected[i]!)))).toBeLessThan(2e-6);
     t.release();
@@ -195,7 +140,7 @@ describe('attention', () => {
     await checkOp(device, {
       inputs: { q: large(1, false), k: large(2, true), v: randomOperand([40, 1, 16], 3) },
       run: (t, { q, k, v }) => attention(t, q!, k!, v!, ranges, { scale: 1 }),
-      reference: ({ q, k, v }) => reference(q!, k!, v!, shape, table, 1),
+      reference: ({ q, k, v }) => attentionReference(q!, k!, v!, shape, table, 1),
       // Gradients of scores are sums that cancel to 1e-7; the components of 100 multiply what remains.
       gradientTolerance: 1e-4,
     });

@@ -3,46 +3,11 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { counterHash } from '../../src/data/random.ts';
 import type { Device } from '../../src/gpu/device.ts';
-import { BYTES_PER_ELEMENT, Tensor } from '../../src/gpu/tensor.ts';
-import type { TensorPart } from '../../src/gpu/tensor.ts';
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/io/halfFloat.ts';
+import { Tensor } from '../../src/gpu/tensor.ts';
 import { matmulNN, matmulNT, matmulTN } from '../../src/ops/matmul.ts';
 import { testDevice } from '../gpu/testDevice.ts';
-import { randomOperand } from './gradientCheck.ts';
-
-type WeightType = 'f32' | 'f16' | 'bf16';
-
-/** Values as the dtype holds them, and the tensor with them on `on`, its rows cut into runs of at most `rowsEach`. */
-function upload(on: Device, shape: [number, number], seed: number, dtype: WeightType = 'f32', rowsEach = shape[0]): { tensor: Tensor; values: Float32Array } {
-  const exact = randomOperand(shape, seed).data;
-  const bits = dtype === 'f32' ? exact : dtype === 'f16' ? f32ToF16(exact) : f32ToBf16(exact);
-  const values = bits instanceof Float32Array ? bits : dtype === 'f16' ? f16ToF32(bits) : bf16ToF32(bits);
-  const parts: TensorPart[] = [];
-  for (let rowStart = 0; rowStart < shape[0]; rowStart += rowsEach) {
-    const rows = Math.min(rowsEach, shape[0] - rowStart);
-    const view = on.pool.acquire(rows * shape[1] * BYTES_PER_ELEMENT[dtype], 'test');
-    on.write(view, bits.subarray(rowStart * shape[1], (rowStart + rows) * shape[1]));
-    parts.push({ view, rowStart, rows });
-  }
-  return { tensor: new Tensor(shape, dtype, parts), values };
-}
-
-function release(on: Device, ...tensors: Tensor[]): void {
-  for (const tensor of tensors) for (const part of tensor.parts) on.pool.release(part.view);
-}
-
-/** Σ_i left(i)·right(i) for every (row, column). */
-function product(m: number, n: number, k: number, left: (row: number, i: number) => number, right: (column: number, i: number) => number): Float64Array {
-  const out = new Float64Array(m * n);
-  for (let row = 0; row < m; row++) {
-    for (let column = 0; column < n; column++) {
-      let sum = 0;
-      for (let i = 0; i < k; i++) sum += left(row, i) * right(column, i);
-      out[row * n + column] = sum;
-    }
-  }
-  return out;
-}
+import { product, release, upload } from './productOperands.ts';
+import type { WeightType } from './productOperands.ts';
 
 /**
  * float32 sums of k products of random signs: the partial sums walk to about √k/3, each rounding is up to 2⁻²⁴ of them, and k such errors add up

@@ -36,6 +36,7 @@ const WAYS: Record<string, { session: (model: GoldenModel) => Omit<SessionOption
   'LoRA, recomputed': { session: () => ({ finetuning: { kind: 'lora', config: lora } }) },
   'LoRA, kept': { session: () => ({ finetuning: { kind: 'lora', config: lora } }), run: { gradient_checkpointing: false } },
   'LoRA, two stages kept': { session: () => ({ finetuning: { kind: 'lora', config: lora } }), run: { keptStages: 2 } },
+  'LoRA, saved inputs in bf16': { session: () => ({ finetuning: { kind: 'lora', config: lora } }), run: { saved_inputs: 'bf16' } },
   DoRA: { session: () => ({ finetuning: { kind: 'lora', config: { ...lora, use_dora: true } } }) },
   'modules_to_save': { session: ({ name }) => ({ initAdapter: goldenPath('golden', name, 'lora', 'modules_to_save') }) },
   'LoRA, weights offloaded': { session: () => ({ finetuning: { kind: 'lora', config: lora }, offload: 'weights' }) },

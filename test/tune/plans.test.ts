@@ -19,7 +19,7 @@ const hardware: Capabilities = {
   workgroupMemoryBytes: 16384,
 };
 const software: Capabilities = { ...hardware, kind: 'software', workgroupMemoryBytes: 32768, subgroups: { min: 8, max: 8 } };
-const problem: ProductProblem = { form: 'nt', m: 512, n: 512, k: 2048, storage: 'bf16', isPlain: true, hasDropout: false };
+const problem: ProductProblem = { form: 'nt', m: 512, n: 512, k: 2048, storage: 'bf16', isPlain: true, hasDropout: false, compute: 'f32' };
 
 describe('planProduct', () => {
   it.each([
@@ -65,13 +65,13 @@ describe('planAttention', () => {
     ['the CPU with subgroups of 8', software, false, 'attention/forward_subgroup'],
     ['the CPU, when it generates', software, true, 'attention/forward_tile'],
   ])('%s', (_, capabilities, isDecoding, kernel) => {
-    expect(planAttention(capabilities, { pass: 'forward', headSize: 128, isDecoding }).kernel).toBe(kernel);
+    expect(planAttention(capabilities, { pass: 'forward', headSize: 128, isDecoding, compute: 'f32' }).kernel).toBe(kernel);
   });
 
   it('keeps to the workgroup memory of every GPU, whatever the head size', () => {
     for (const pass of ['forward', 'query_backward', 'key_backward'] as const) {
       for (let headSize = 1; headSize <= 256; headSize++) {
-        const { configuration } = planAttention(hardware, { pass, headSize, isDecoding: false });
+        const { configuration } = planAttention(hardware, { pass, headSize, isDecoding: false, compute: 'f32' });
         if (configuration.algorithm !== 'tile') throw new Error('a graphics card without subgroups takes tiles');
         const { parts, rows, staged } = configuration;
         const tiles = pass === 'forward' ? 1 : 2;
@@ -82,7 +82,7 @@ describe('planAttention', () => {
   });
 
   it('refuses in words what the GPU lacks', () => {
-    const asked = { pass: 'forward', headSize: 64, isDecoding: false } as const;
+    const asked = { pass: 'forward', headSize: 64, isDecoding: false, compute: 'f32' } as const;
     expect(() => planAttention(hardware, asked, { algorithm: 'subgroup' })).toThrow(/forward by 'subgroup': it needs subgroups of 8/);
   });
 });

@@ -2,53 +2,28 @@
  * Whether the goldens would notice: with a causal mask, another RoPE base, window or score scale they must fail. The masks themselves against the
  * reference's. And Gemma 3's known growth of the residual: activations a hundred times larger give the same logits and gradients.
  */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nodePlatform } from '../../../node/platform.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../../../src/gpu/device.ts';
-import { f32ToBf16, f32ToF16 } from '../../../src/io/halfFloat.ts';
 import { loraConfig } from '../../../src/io/peftConfig.ts';
-import { writeSafetensors } from '../../../src/io/safetensors.ts';
 import { imageBlocks } from '../../../src/models/gemma3/model.ts';
 import { blockCausalRanges } from '../../../src/ops/attentionRanges.ts';
-import { countLabels } from '../../../src/train/microBatch.ts';
 import type { SessionOptions } from '../../../src/train/session.ts';
 import { testDevice } from '../../gpu/testDevice.ts';
-import { Bounds, goldenTensors, readGradients, runBatch, withSession } from '../golden.ts';
+import { Bounds, goldenTensors, runBatch, withSession } from '../golden.ts';
 import type { GoldenTensor } from '../golden.ts';
 import { floats, integers } from '../goldenModel.ts';
 import { gemma } from './goldenExamples.ts';
+import { changed, differentiate, expectNear, folderOf, grown } from './largeActivations.ts';
 
 const bounds = new Bounds(gemma.name);
 const finetuning = { kind: 'lora', config: loraConfig({ target_modules: ['q_proj'] }) } as const;
 const SOFT = 699;
 const WINDOW = 32;
-const folders: string[] = [];
 let device: Device;
 
 beforeAll(async () => {
   device = await testDevice();
 });
-
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true });
-});
-
-interface Config extends Record<string, unknown> {
-  text_config: Record<string, unknown>;
-}
-
-/** gemma3-tiny with another config.json. */
-function changed(change: (config: Config) => void): string {
-  const folder = mkdtempSync(`${tmpdir()}/gemma3-`);
-  folders.push(folder);
-  cpSync(gemma.baseModel, folder, { recursive: true });
-  const config = JSON.parse(readFileSync(`${folder}/config.json`, 'utf8')) as Config;
-  change(config);
-  writeFileSync(`${folder}/config.json`, JSON.stringify(config));
-  return folder;
-}
 
 describe('masks are the reference’s, every entry', () => {
   function expectMask(mask: GoldenTensor, row: number, rows: number[], slots: Int32Array, window?: number): void {
@@ -119,63 +94,15 @@ describe('the goldens notice', () => {
 });
 
 describe('activations a hundred times larger', () => {
-  /** A power of two, so that every weight type holds the product exactly. */
-  const FACTOR = 128;
-
-  /**
-   * The same function in larger numbers: embeddings, image features, values and the middle of the feed-forward grow, the norms after attention and
-   * feed-forward let the residual grow along, and the norms before them take it back. The head keeps its size.
-   */
-  function grown(name: string, values: Float32Array): Float32Array {
-    if (/(embed_tokens|v_proj|up_proj)\.weight$|mm_input_projection_weight$/.test(name) && !name.includes('vision_tower')) return values.map((value) => value * FACTOR);
-    if (/post_(attention|feedforward)_layernorm\.weight$/.test(name)) return values.map((value) => (1 + value) * FACTOR - 1);
-    return values;
-  }
-
-  function bytesOf(values: Float32Array, dtype: 'F32' | 'F16' | 'BF16'): Uint8Array {
-    const stored = dtype === 'F32' ? values.slice() : dtype === 'F16' ? f32ToF16(values) : f32ToBf16(values);
-    return new Uint8Array(stored.buffer);
-  }
-
-  async function folderOf(dtype: 'F32' | 'F16' | 'BF16', grow: (name: string, values: Float32Array) => Float32Array): Promise<string> {
-    const folder = changed((config) => Object.assign(config, { tie_word_embeddings: false }));
-    const stored = await goldenTensors('models', gemma.name, 'model.safetensors');
-    const table = stored.get('language_model.model.embed_tokens.weight')!;
-    const all = [...stored].map(([name, { shape }]) => ({ name, shape, values: grow(name, floats(stored, name)) }));
-    all.push({ name: 'language_model.lm_head.weight', shape: table.shape, values: table.data as Float32Array });
-    const entries = all.map(({ name, shape, values }) => ({ name, shape, dtype, data: bytesOf(values, dtype) }));
-    await writeSafetensors(nodePlatform, `${folder}/model.safetensors`, entries);
-    return folder;
-  }
-
-  async function differentiate(baseModel: string): Promise<{ largest: number; logits: Float32Array; gradients: Map<string, Float32Array> }> {
-    const { example } = await gemma.case('s00_single');
-    return withSession(device, { baseModel, finetuning: { kind: 'lora', config: loraConfig({ target_modules: ['q_proj', 'k_proj', 'gate_proj'], exclude_modules: '.*vision.*' }) } }, async (session) => {
-      session.arena.zeroGradients();
-      const run = await runBatch(session, [example], { grad: true, lossScale: 1 / countLabels(example), taps: true });
-      const largest = run.taps.get('model.language_model.layers.5')!.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-      // lora_B is zero, and so is the gradient of lora_A.
-      const gradients = new Map([...(await readGradients(session))].filter(([name]) => name.includes('lora_B')));
-      return { largest, logits: run.logits, gradients };
-    });
-  }
-
   it.each([
     // What is left of the norms' epsilon, which no longer counts; and the grown norms' weights, rounded to 8 or 11 bits.
     ['F32', 1e-3],
     ['F16', 2e-2],
     ['BF16', 1e-1],
   ] as const)('%s weights: the logits and gradients of the plain ones', async (dtype, bound) => {
-    const plain = await differentiate(await folderOf(dtype, (_, values) => values));
-    const large = await differentiate(await folderOf(dtype, grown));
+    const plain = await differentiate(device, await folderOf(dtype, (_, values) => values));
+    const large = await differentiate(device, await folderOf(dtype, grown));
     expect(large.largest).toBeGreaterThan(100 * plain.largest);
-    const near = (label: string, found: Float32Array, wanted: Float32Array): void => {
-      const size = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-      const error = wanted.reduce((most, value, i) => Math.max(most, Number.isFinite(found[i]!) ? Math.abs(value - found[i]!) : Infinity), 0);
-      expect(error / size, label).toBeLessThanOrEqual(bound);
-    };
-    near('logits', large.logits, plain.logits);
-    expect(plain.gradients.size).toBe(18);
-    for (const [name, gradient] of plain.gradients) near(name, large.gradients.get(name)!, gradient);
+    expectNear(large, plain, bound);
   });
 });

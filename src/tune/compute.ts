@@ -1,0 +1,40 @@
+/** How far a run rounds the operands of its products and attention: what is asked for, what the GPU has, and the words for both. */
+import type { Capabilities } from '../gpu/capabilities.ts';
+import { UserError } from '../platform.ts';
+import { matrixUnitsOf } from './subgroupMatrix.ts';
+import type { ComputeDtype } from './subgroupMatrix.ts';
+
+export type ComputeChoice = 'auto' | ComputeDtype;
+
+export interface Computing {
+  dtype: ComputeDtype;
+  /** What was chosen and why, in a sentence's part. */
+  words: string;
+}
+
+/**
+ * auto takes f16 where tensor cores gain by it, which a software GPU never does.
+ * @throws UserError where f16 is asked for and the GPU has no tensor cores for it
+ */
+export function chooseCompute(capabilities: Capabilities, asked: ComputeChoice): Computing {
+  if (asked === 'f32') return { dtype: 'f32', words: 'f32, as asked' };
+  const units = matrixUnitsOf(capabilities);
+  const shape = units && `${units.M}×${units.N}×${units.K}`;
+  if (asked === 'f16') {
+    if (units) return { dtype: 'f16', words: `f16 on subgroup matrices of ${shape}, sums in f32, as asked` };
+    throw new UserError(
+      `--compute_dtype f16: expected a GPU with subgroup matrices of f16 into f32 (16×16×16, 8×16×16 or 8×8×8), found ${lacking(capabilities)} on ` +
+        `${capabilities.description}. Leave it at auto, which takes f32 here.`,
+    );
+  }
+  if (!units) return { dtype: 'f32', words: `f32 (${lacking(capabilities)})` };
+  if (capabilities.kind === 'software') return { dtype: 'f32', words: 'f32 (on a software GPU f16 is slower)' };
+  return { dtype: 'f16', words: `f16 on subgroup matrices of ${shape}, sums in f32` };
+}
+
+function lacking({ f16, subgroups, subgroupMatrices }: Capabilities): string {
+  if (!f16) return 'no f16';
+  if (!subgroups) return 'no subgroups';
+  if (subgroupMatrices.length === 0) return 'no subgroup matrices';
+  return `subgroup matrices of ${subgroupMatrices.map(({ m, n, k, operand, result }) => `${m}×${n}×${k} ${operand}→${result}`).join(', ')} with subgroups of up to ${subgroups.max}`;
+}

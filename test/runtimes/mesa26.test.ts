@@ -1,0 +1,25 @@
+/**
+ * The tests of tensor cores on a software GPU that has them: they skip themselves where the GPU at hand has none, so here they run again in a root with
+ * Mesa 26 (mesa26.mjs), where this machine can make one. CI can; elsewhere the test says what is missing.
+ */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { matrixUnitsOf } from '../../src/tune/subgroupMatrix.ts';
+import { testDevice } from '../gpu/testDevice.ts';
+
+const script = fileURLToPath(new URL('./mesa26.mjs', import.meta.url));
+const FILES = ['test/ops/matmulHalf.test.ts', 'test/ops/attentionHalf.test.ts'];
+const NOT_POSSIBLE = 77;
+
+test('tensor cores, on the software GPU of Mesa 26', { timeout: 1_800_000 }, async ({ skip }) => {
+  const { capabilities } = await testDevice();
+  if (matrixUnitsOf(capabilities) !== undefined) skip('the GPU here has subgroup matrices: these tests run by themselves');
+  const run = spawnSync(process.execPath, [script, 'vitest', 'run', ...FILES, '--reporter=json'], { encoding: 'utf8', env: { ...process.env, VITEST: undefined } });
+  if (run.status === NOT_POSSIBLE) skip(run.stderr.trim());
+  const report = JSON.parse(run.stdout.slice(run.stdout.indexOf('{'))) as { numPassedTests: number; numFailedTests: number; testResults: { message: string; assertionResults: { status: string; title: string; failureMessages: string[] }[] }[] };
+  const failures = report.testResults.flatMap(({ message, assertionResults }) => [message, ...assertionResults.flatMap((one) => one.failureMessages)]).filter((text) => text !== '');
+  expect(failures.join('\n\n') + (run.status === 0 ? '' : run.stderr)).toBe('');
+  // They may not have skipped themselves there as well.
+  expect(report.numPassedTests).toBeGreaterThan(10);
+});
