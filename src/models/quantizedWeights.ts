@@ -5,18 +5,18 @@
 import type { Device } from '../gpu/device.ts';
 import { int8Head, int8Layout, nf4Head, nf4Layout } from '../gpu/packedLayout.ts';
 import type { Nf4Layout, Rounding } from '../gpu/packedLayout.ts';
-import type { BufferView } from '../gpu/pool.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import type { PlainDType, TensorPart } from '../gpu/tensor.ts';
 import { readValues } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
 import { quantizeRows } from '../io/quantization/int8.ts';
 import type { FloatDtype } from '../io/quantization/nf4.ts';
-import { codeRuns } from '../io/quantization/nf4Weight.ts';
+import type { BlockScales } from '../io/quantization/doubleQuantization.ts';
+import { codeRuns, QuantizedWeight } from '../io/quantization/nf4Weight.ts';
 import type { Nf4Weight } from '../io/quantization/nf4Weight.ts';
 import { UserError } from '../platform.ts';
 import { nowhere } from './streamedWeights.ts';
-import type { StreamedWeights } from './streamedWeights.ts';
+import type { HostPart } from './streamedWeights.ts';
 
 const ROUNDINGS: Record<FloatDtype, Rounding> = { F32: 'none', F16: 'f16', BF16: 'bf16' };
 const EXACT_IN: Record<FloatDtype, PlainDType> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
@@ -33,69 +33,80 @@ interface Nf4Part {
   rows: number;
 }
 
-/** (rows, everything else) nf4. */
-export async function uploadNf4(device: Device, weight: Nf4Weight): Promise<Tensor> {
-  const parts = nf4Parts(device, weight).map((part) => ({ ...part, view: device.pool.acquire(part.layout.bytes, 'weights', true) }));
-  if (!device.isDry) {
-    await writeNf4(weight, parts, async ({ view }, bytes, at) => {
-      device.write(view, bytes, at);
-      await device.drain();
-    });
-  }
-  return nf4Tensor(weight, parts);
-}
-
-/** The same, quantised in host memory: its parts lie nowhere on the GPU until they are streamed there. */
-export async function streamNf4(device: Device, name: string, weight: Nf4Weight, streamed: StreamedWeights): Promise<Tensor> {
-  const parts = nf4Parts(device, weight).map((part) => ({
-    ...part,
-    view: nowhere(part.layout.bytes),
-    packed: new Uint8Array(device.isDry ? 0 : part.layout.bytes),
-  }));
-  if (!device.isDry) {
-    await writeNf4(weight, parts, ({ packed }, bytes, at) => {
-      packed.set(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), at);
-    });
-  }
-  const tensor = nf4Tensor(weight, parts);
-  const host = parts.map(({ layout, packed }, at) => ({
-    part: tensor.parts[at]!,
-    bytes: layout.bytes,
-    read: (from: number, length: number) => Promise.resolve(packed.subarray(from, from + length)),
-  }));
-  streamed.add(name, host);
-  return tensor;
-}
-
+/** How a weight is cut and laid out. */
 function nf4Parts(device: Device, weight: Nf4Weight): Nf4Part[] {
   const [rows, size] = matrixShape(weight);
   const nestedBlock = weight.nestedBlock === 'none' ? undefined : weight.nestedBlock;
   const layoutOf = (rowStart: number, count: number): Nf4Layout => nf4Layout(rowStart * size, count * size, weight.blockSize, nestedBlock);
-  return splitRows(device, rows, (count) => layoutOf(ROW_STEP, count).bytes + PHASE_BYTES).map((run) => ({ ...run, layout: layoutOf(run.rowStart, run.rows) }));
+  const runs = splitRows(device, rows, (count) => layoutOf(ROW_STEP, count).bytes + PHASE_BYTES);
+  return runs.map((run) => ({ ...run, layout: layoutOf(run.rowStart, run.rows) }));
 }
 
-function nf4Tensor(weight: Nf4Weight, parts: readonly (Nf4Part & { view: BufferView })[]): Tensor {
-  const held = parts.map(({ view, rowStart, rows }): TensorPart => ({ view, rowStart, rows }));
-  return new Tensor(matrixShape(weight), 'nf4', held, EXACT_IN[weight.precision]);
-}
-
-function matrixShape({ shape }: Nf4Weight): [number, number] {
+function matrixShape({ shape }: Nf4Weight): [rows: number, size: number] {
   return [shape[0]!, shape.slice(1).reduce((a, b) => a * b, 1)];
 }
 
-/** Codes in runs as they are made, then the header and scales of every part. */
-async function writeNf4<P extends Nf4Part>(weight: Nf4Weight, parts: readonly P[], write: (part: P, bytes: Uint8Array | Uint32Array, at: number) => Promise<void> | void): Promise<void> {
+function headsOf(parts: readonly Nf4Part[], scales: BlockScales, weight: Nf4Weight): Uint8Array[] {
+  const held = scales.kind === 'single' ? scales.absmax : scales;
+  return parts.map(({ layout }) => new Uint8Array(nf4Head(layout, held, ROUNDINGS[weight.precision]).buffer));
+}
+
+/** (rows, everything else) nf4. */
+export async function uploadNf4(device: Device, weight: Nf4Weight): Promise<Tensor> {
+  const parts = nf4Parts(device, weight);
+  const held = parts.map(({ layout, rowStart, rows }): TensorPart => ({ view: device.pool.acquire(layout.bytes, 'weights', true), rowStart, rows }));
+  const tensor = new Tensor(matrixShape(weight), 'nf4', held, EXACT_IN[weight.precision]);
+  if (device.isDry) return tensor;
   for await (const { firstBlock, codes } of codeRuns(weight)) {
     const start = (firstBlock * weight.blockSize) / 2;
-    for (const part of parts) {
-      const { firstCodeByte, codeBytes, codeWord } = part.layout;
-      const from = Math.max(start, firstCodeByte);
-      const to = Math.min(start + codes.byteLength, firstCodeByte + codeBytes);
-      if (from < to) await write(part, codes.subarray(from - start, to - start), codeWord * 4 + from - firstCodeByte);
+    for (const [i, { layout }] of parts.entries()) {
+      const from = Math.max(start, layout.firstCodeByte);
+      const to = Math.min(start + codes.byteLength, layout.firstCodeByte + layout.codeBytes);
+      if (from < to) device.write(held[i]!.view, codes.subarray(from - start, to - start), layout.codeWord * 4 + from - layout.firstCodeByte);
     }
+    await device.drain();
   }
-  const scales = await weight.scales();
-  for (const part of parts) await write(part, nf4Head(part.layout, scales.kind === 'single' ? scales.absmax : scales, ROUNDINGS[weight.precision]), 0);
+  headsOf(parts, await weight.scales(), weight).forEach((head, i) => {
+    device.write(held[i]!.view, head);
+  });
+  return tensor;
+}
+
+/** The weight on its way to the GPU again and again: what is quantised here stays in host memory, what is stored so in its file. */
+export async function streamNf4(device: Device, weight: Nf4Weight): Promise<{ tensor: Tensor; hosts: HostPart[] }> {
+  const parts = nf4Parts(device, weight);
+  const held = parts.map(({ layout, rowStart, rows }): TensorPart => ({ view: nowhere(layout.bytes), rowStart, rows }));
+  const tensor = new Tensor(matrixShape(weight), 'nf4', held, EXACT_IN[weight.precision]);
+  const codes = device.isDry ? undefined : await codeReader(weight);
+  const heads = device.isDry ? [] : headsOf(parts, await weight.scales(), weight);
+  const hosts = parts.map(({ layout }, i): HostPart => ({
+    part: held[i]!,
+    bytes: layout.bytes,
+    async read(at, length) {
+      const piece = new Uint8Array(length);
+      const head = heads[i]!;
+      piece.set(head.subarray(at, at + length));
+      const from = Math.max(at, head.byteLength);
+      if (from < at + length) piece.set(await codes!(layout.firstCodeByte + from - head.byteLength, at + length - from), from - at);
+      return piece;
+    },
+  }));
+  return { tensor, hosts };
+}
+
+/** Bytes of the codes from a multiple of 4 on; there may be fewer at the end. */
+async function codeReader(weight: Nf4Weight): Promise<(start: number, length: number) => Promise<Uint8Array>> {
+  const blockBytes = weight.blockSize / 2;
+  if (weight instanceof QuantizedWeight) {
+    const all = new Uint8Array(Math.ceil(matrixShape(weight).reduce((a, b) => a * b, 1) / 2));
+    for await (const { firstBlock, codes } of codeRuns(weight)) all.set(codes, firstBlock * blockBytes);
+    return (start, length) => Promise.resolve(all.subarray(start, start + length));
+  }
+  return async (start, length) => {
+    const firstBlock = Math.floor(start / blockBytes);
+    const codes = await weight.codes(firstBlock, Math.ceil((start + length) / blockBytes) - firstBlock);
+    return codes.subarray(start - firstBlock * blockBytes, start - firstBlock * blockBytes + length);
+  };
 }
 
 /** A float table of the folder, (V, C), as int8. */

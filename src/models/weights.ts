@@ -112,7 +112,10 @@ async function frozenParameter(device: Device, folder: ModelFolder, name: string
   const nf4 = quantized?.nf4.get(name);
   const isPacked = nf4 !== undefined || quantized?.int8.has(name) === true;
   if (streamed && shape.length > 1 && !(isTable && isPacked)) {
-    return nf4 ? { name, tensor: await streamNf4(device, name, nf4, streamed) } : streamedParameter(device, folder, name, shape, streamed, most);
+    if (nf4 === undefined) return streamedParameter(device, folder, name, shape, streamed, most);
+    const { tensor, hosts } = await streamNf4(device, nf4);
+    streamed.add(name, hosts);
+    return { name, tensor };
   }
   if (nf4) return { name, tensor: await uploadNf4(device, nf4) };
   return { name, tensor: isPacked ? await uploadInt8(device, folder, name) : await loadFrozen(device, folder, name, shape, most) };

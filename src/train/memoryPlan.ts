@@ -32,28 +32,22 @@ export interface MemoryPlan extends MemoryReport {
 /** As much of a session as a plan needs, on a dry device. */
 export type PlannedModel = Pick<Session, 'device' | 'model' | 'arena'>;
 
+const MOST_ROUNDS = 4;
+
 /** The model is left as it was. */
 export async function planMemory(session: PlannedModel, { examples, settings, loggingSteps, evaluation }: PlannedRun): Promise<MemoryPlan> {
   const { device, arena } = session;
   if (!device.isDry) throw new Error('memory is planned on a dry device');
   device.pool.resetPeak();
   const optimizer = new AdamW(device, arena, { logCapacity: logCapacity(loggingSteps) });
-  if (evaluation) {
-    const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'batch'));
-    await runMicroBatch(device, session.model, evaluation.examples, {
-      grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 }, lossScale: 1, lossSum,
-    });
-    const read = device.readF32(lossSum);
-    device.pool.release(lossSum.view);
-    await read;
-    // What is read back is zeros, which might end an answer: none does, so that the cache grows as far as it may.
-    await generateBatch(device, session.model, evaluation.prompts, { maxNewTokens: evaluation.maxNewTokens, endIds: [] });
-  }
   const batch = { examples, labels: examples.reduce((sum, example) => sum + countLabels(example), 0) };
   const planned = { gradient_accumulation_steps: 2, loss_reduction: 'token' as const, seed: 0, ...settings };
-  // In the second step lies what the first has left for reuse.
-  for (const [step, batches] of [[batch, batch], [batch]].entries()) {
-    await stepGradients(session, optimizer, batches, step, planned);
+  // What an evaluation or a step leaves for reuse may not fit the other: the run has all its buffers when both have come to need no more. Where a limit makes
+  // buffers come and go, they never do.
+  for (let step = 0, before = -1; step < MOST_ROUNDS && before < device.counters.buffersCreated; step++) {
+    before = device.counters.buffersCreated;
+    if (evaluation) await evaluate(session, evaluation);
+    await stepGradients(session, optimizer, step === 0 ? [batch, batch] : [batch], step, planned);
     optimizer.step(0);
     await optimizer.settle();
     await optimizer.readLog(step + 1, step + 1);
@@ -61,6 +55,18 @@ export async function planMemory(session: PlannedModel, { examples, settings, lo
   await device.finish();
   optimizer.release();
   return { ...device.pool.report(), savingBytes: isCopiedForSaving(arena) ? arena.snapshotBytes : 0 };
+}
+
+async function evaluate({ device, model }: PlannedModel, { examples, prompts, maxNewTokens }: NonNullable<PlannedRun['evaluation']>): Promise<void> {
+  const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'batch'));
+  await runMicroBatch(device, model, examples, {
+    grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 }, lossScale: 1, lossSum,
+  });
+  const read = device.readF32(lossSum);
+  device.pool.release(lossSum.view);
+  await read;
+  // What is read back is zeros, which might end an answer: none does, so that the cache grows as far as it may.
+  await generateBatch(device, model, prompts, { maxNewTokens, endIds: [] });
 }
 
 /** Steps that the optimizer's ring of figures holds. */

@@ -50,6 +50,7 @@ const WAYS: Record<string, { session: (model: GoldenModel) => Omit<SessionOption
     run: { gradient_checkpointing: false },
   },
   'LoRA over NF4, all offloaded': { session: () => ({ finetuning: { kind: 'lora', config: lora }, quantization: NF4, offload: 'all' }) },
+  'DoRA over NF4, all offloaded': { session: () => ({ finetuning: { kind: 'lora', config: { ...lora, use_dora: true } }, offload: 'all', quantization: NF4 }) },
   'full, optimizer offloaded': { session: () => ({ finetuning: { kind: 'full' }, offload: 'optimizer' }) },
   'full, recomputed': { session: () => ({ finetuning: { kind: 'full' } }) },
   'full, kept': { session: () => ({ finetuning: { kind: 'full' } }), run: { gradient_checkpointing: false } },

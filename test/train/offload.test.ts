@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import type { Example } from '../../src/data/example.ts';
@@ -17,6 +18,7 @@ import type { Offload, SessionOptions } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
 import type { TrainSettings } from '../../src/train/trainer.ts';
 import { testDevice } from '../gpu/testDevice.ts';
+import { goldenPath } from '../io/goldenFolder.ts';
 import { gemma } from '../models/gemma3/goldenExamples.ts';
 import type { GoldenModel } from '../models/goldenModel.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
@@ -27,6 +29,8 @@ const settings: TrainSettings = {
   warmup_ratio: 0.1, warmup_steps: 0, max_grad_norm: 0.5, weight_decay: 0.01, adam_beta1: 0.9, adam_beta2: 0.99, adam_epsilon: 1e-8, loss_reduction: 'token',
   shuffle: true, seed: 5, gradient_checkpointing: true, logging_steps: 1, save_steps: 4, save_total_limit: -1,
 };
+
+const own = (name: string): string => fileURLToPath(new URL(`../golden/nf4/${name}`, import.meta.url));
 
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-offload-'));
 afterAll(() => {
@@ -49,7 +53,7 @@ interface Outcome {
 
 /** @param stopAt the step after which a first process ends, and a second goes on from its checkpoint */
 async function run(
-  model: GoldenModel,
+  model: Pick<GoldenModel, 'name' | 'baseModel' | 'cases'>,
   name: string,
   options: Omit<SessionOptions, 'baseModel'>,
   { stopAt, on = device, ids = ['s09_textonly', 's10_twoimages', 's09_textonly'] }: { stopAt?: { step: number; then: Offload }; on?: Device; ids?: string[] } = {},
@@ -105,6 +109,14 @@ describe.each([qwen, gemma])('a run with what it needs elsewhere is the run with
   it('DoRA, whose norms need the weights too', async () => {
     const finetuning = lora({ use_dora: true });
     expect(await run(model, 'dora-all', { finetuning, offload: 'all' })).toEqual(await run(model, 'dora', { finetuning }));
+  });
+
+  it('NF4, quantised while loading and stored so', async () => {
+    const quantization = { weights: 'nf4', skipModules: ['lm_head'], embedding: 'none' } as const;
+    expect(await run(model, 'nf4-all', { finetuning: lora(), quantization, offload: 'all' })).toEqual(await run(model, 'nf4', { finetuning: lora(), quantization }));
+    const stored = { ...model, baseModel: model === qwen ? goldenPath('models', `${qwen.name}-bnb-4bit`) : own('gemma3-tiny-bnb-4bit'), cases: model.cases.bind(model) };
+    const examples = await run(stored, 'stored', { finetuning: lora() });
+    expect(await run(stored, 'stored-weights', { finetuning: lora(), offload: 'weights' })).toEqual(examples);
   });
 
   it('every weight: moments elsewhere', async () => {
