@@ -16,6 +16,7 @@ import { provideTimeLimit } from '../src/io/timeLimit.ts';
 import type { AtomicFile, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { nativeFiles } from './nativeFiles.ts';
+import { letDawnRest } from './dawnTicks.ts';
 import { quietly } from './quietDawn.ts';
 import { openNetwork } from './network/network.ts';
 import { loadSharp, sharpDecoder } from './sharpPictures.ts';
@@ -67,6 +68,7 @@ async function openGpu(): Promise<GPU> {
     gpuReference = own;
     return own;
   }
+  if (name === 'node') letDawnRest();
   const webgpu = await import('webgpu').catch((cause: unknown) => {
     throw new UserError(
       `WebGPU: the package "webgpu" (Dawn) could not be loaded on ${process.platform}-${process.arch}: ${reason(cause)}. ` +

@@ -7,20 +7,29 @@ fn trimmed(x: vec4f, d: u32) -> vec4f {
   return select(vec4f(), x, 4u * d + vec4u(0u, 1u, 2u, 3u) < vec4u(D));
 }
 
-fn q_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(q[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
+// Where a row begins, in cells.
+fn row_start(row: u32) -> u32 { return row * select(D, D / 4u, D % 4u == 0u); }
+
+fn q_at(start: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(q[start + d]), d); }
+  let i = start + 4u * d;
   return trimmed(vec4f(scalar(q[i]), scalar(q[i + 1u]), scalar(q[i + 2u]), scalar(q[i + 3u])), d);
 }
 
-fn k_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(k[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
+fn q_cell(row: u32, d: u32) -> vec4f { return q_at(row_start(row), d); }
+
+fn k_at(start: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(k[start + d]), d); }
+  let i = start + 4u * d;
   return trimmed(vec4f(scalar(k[i]), scalar(k[i + 1u]), scalar(k[i + 2u]), scalar(k[i + 3u])), d);
 }
 
-fn v_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(v[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
+fn k_cell(row: u32, d: u32) -> vec4f { return k_at(row_start(row), d); }
+
+fn v_at(start: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(v[start + d]), d); }
+  let i = start + 4u * d;
   return trimmed(vec4f(scalar(v[i]), scalar(v[i + 1u]), scalar(v[i + 2u]), scalar(v[i + 3u])), d);
 }
+
+fn v_cell(row: u32, d: u32) -> vec4f { return v_at(row_start(row), d); }

@@ -9,6 +9,7 @@ import type { Tensor, TensorPart } from '../gpu/tensor.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { plansOf } from '../tune/plans.ts';
+import type { ProductPlan } from '../tune/product.ts';
 import { cellGroups, cellsOf } from './cells.ts';
 import { storageOf } from './storage.ts';
 
@@ -94,6 +95,13 @@ function inParts(
   device.pool.release(partial);
 }
 
+/** How a kernel that is compiled for its low-rank term takes it; others take any rank, none included. */
+function lowRankOf({ configuration }: ProductPlan, rank: number, wide: boolean): Specialisation {
+  if (configuration.algorithm !== 'subgroup') return {};
+  if (rank === 0) return { LOW: 0 };
+  return wide ? { LOW: 2, LOW_UNIT: 'vec4f' } : { LOW: 1 };
+}
+
 /** y (M, N) = scale·(a·wᵀ·columnScale + low-rank + bias); a (M, K) f32, w (N, K). */
 export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, options: MatmulNTOptions = {}): void {
   const n = w.shape[0]!;
@@ -116,7 +124,8 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   for (const part of w.parts) {
     const plan = plans.product({ form: 'nt', m, n: part.rows, k, storage: w.dtype, isPlain, hasDropout });
     const masked: Specialisation = plan.configuration.algorithm === 'few_rows' ? {} : { DROPOUT: hasDropout };
-    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...masked, WIDE: isWide(k), w: storageOf(w) });
+    const low = lowRankOf(plan, rank, isWide(rank));
+    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...masked, ...low, WIDE: isWide(k), w: storageOf(w) });
     inParts(device, plan.parts, y.view, m * n, accumulate, (target, add) => {
       const unused = a.view;
       device.dispatch(
@@ -177,7 +186,8 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   const isPlain = !lowRank && !masked && w.parts.length === 1;
   w.parts.forEach((part, at) => {
     const plan = plans.product({ form: 'nn', m, n, k: part.rows, storage: w.dtype, isPlain, hasDropout: masked });
-    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...spec });
+    const low = lowRankOf(plan, at === 0 ? rank : 0, isWide(rank, n));
+    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...spec, ...low });
     inParts(device, plan.parts, y.view, m * n, accumulate || at > 0, (target, add) => {
       const unused = a.view;
       device.dispatch(

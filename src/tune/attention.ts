@@ -32,9 +32,11 @@ export interface AttentionTileConfiguration {
   unroll: boolean;
 }
 
-/** Without workgroup memory and barriers: a subgroup has a row a lane. */
+/** Without workgroup memory and barriers: a subgroup of SUBGROUP lanes has TM rows, one to four a lane. */
 export interface AttentionSubgroupConfiguration {
   algorithm: 'subgroup';
+  SUBGROUP: number;
+  TM: number;
 }
 
 export type AttentionConfiguration = AttentionTileConfiguration | AttentionSubgroupConfiguration;
@@ -51,8 +53,6 @@ export interface AttentionPlan {
 }
 
 const WORKGROUP_MEMORY = 16384;
-/** SUBGROUP of kernels/lib/subgroup_product.wgsl. */
-const SUBGROUP = 8;
 
 /** The plan for one pass; with `configuration`, in that way. Throws where the GPU does not allow it. */
 export function planAttention(
@@ -65,7 +65,8 @@ export function planAttention(
   const { pass, headSize } = problem;
   const kernel = `attention/${pass}_${configuration.algorithm}`;
   if (configuration.algorithm === 'subgroup') {
-    return { configuration, kernel, spec: {}, loops: { blocks: SUBGROUP, slices: Math.ceil(headSize / 4) }, rows: SUBGROUP };
+    const { SUBGROUP, TM } = configuration;
+    return { configuration, kernel, spec: { SUBGROUP, TM }, loops: { blocks: SUBGROUP, slices: Math.ceil(headSize / 4) }, rows: TM };
   }
   const { parts, rows, own, staged, unroll } = configuration;
   const [ownRows, stagedRows] = pass === 'key_backward' ? ['KEYS', 'QUERIES'] : ['QUERIES', 'KEYS'];
@@ -81,14 +82,17 @@ export function planAttention(
 /** Why this GPU does not allow a configuration; undefined where it does. */
 export function refusedAttention(capabilities: Capabilities, configuration: AttentionConfiguration): string | undefined {
   if (configuration.algorithm === 'tile') return undefined;
+  const { SUBGROUP, TM } = configuration;
   const size = subgroupSizeOf(capabilities);
-  return size === SUBGROUP ? undefined : `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
+  if (size !== SUBGROUP) return `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
+  return TM % SUBGROUP === 0 && TM <= 4 * SUBGROUP ? undefined : `expected one to four times ${SUBGROUP} rows, found ${TM}`;
 }
 
 /** A software GPU with subgroups does without workgroup memory, whose barriers cost it more than they save (test/bench/RESULTS.md). */
 export function chooseAttention(capabilities: Capabilities, { pass, headSize, isDecoding }: AttentionProblem): AttentionConfiguration {
   const isSoftware = capabilities.kind === 'software';
-  if (isSoftware && !isDecoding && subgroupSizeOf(capabilities) === SUBGROUP) return { algorithm: 'subgroup' };
+  const SUBGROUP = subgroupSizeOf(capabilities);
+  if (isSoftware && !isDecoding && SUBGROUP !== undefined && SUBGROUP >= 8) return { algorithm: 'subgroup', SUBGROUP, TM: SUBGROUP === 8 ? 16 : SUBGROUP };
   const tiling = isDecoding ? decodeTiling(isSoftware, headSize) : pass === 'forward' ? tilingOf(isSoftware, headSize, 64, 1) : tilingOf(isSoftware, headSize, 32, 2);
   return { algorithm: 'tile', ...tiling, unroll: !isSoftware };
 }
