@@ -7,8 +7,13 @@ fn trimmed(x: vec4f, d: u32) -> vec4f {
   return select(vec4f(), x, 4u * d + vec4u(0u, 1u, 2u, 3u) < vec4u(D));
 }
 
-fn q_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(q[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
+// Where a row begins, in cells.
+fn row_start(row: u32) -> u32 { return row * select(D, D / 4u, D % 4u == 0u); }
+
+fn q_at(start: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(q[start + d]), d); }
+  let i = start + 4u * d;
   return trimmed(vec4f(scalar(q[i]), scalar(q[i + 1u]), scalar(q[i + 2u]), scalar(q[i + 3u])), d);
 }
+
+fn q_cell(row: u32, d: u32) -> vec4f { return q_at(row_start(row), d); }

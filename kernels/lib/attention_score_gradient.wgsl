@@ -1,9 +1,11 @@
 // What both backward kernels of attention compute again of a score: its probability from the saved statistics, and its gradient.
-fn dy_cell(row: u32, d: u32) -> vec4f {
-  if (D % 4u == 0u) { return trimmed(vec4f(dy[row * (D / 4u) + d]), d); }
-  let i = row * D + 4u * d;
+fn dy_at(start: u32, d: u32) -> vec4f {
+  if (D % 4u == 0u) { return trimmed(vec4f(dy[start + d]), d); }
+  let i = start + 4u * d;
   return trimmed(vec4f(scalar(dy[i]), scalar(dy[i + 1u]), scalar(dy[i + 2u]), scalar(dy[i + 3u])), d);
 }
+
+fn dy_cell(row: u32, d: u32) -> vec4f { return dy_at(row_start(row), d); }
 
 // From raw dot products q·k and dy·v to the probabilities and the gradient of q·k times scale.
 fn probability(dots: vec4f, largest: vec4f, log_total: vec4f, seen: vec4<bool>) -> vec4f {

@@ -12,5 +12,5 @@ fn in_row(four: vec4f, k: u32) -> vec4f {
 fn low_a_four(m: u32, k: u32) -> vec4f {
   if (m >= p.m) { return vec4f(); }
   let i = m * p.rank + k;
-  return within(vec4f(low_a[i], low_a[i + 1u], low_a[i + 2u], low_a[i + 3u]), k, p.rank);
+  return within(vec4f(vec4f(low_a[i]).x, vec4f(low_a[i + 1u]).x, vec4f(low_a[i + 2u]).x, vec4f(low_a[i + 3u]).x), k, p.rank);
 }

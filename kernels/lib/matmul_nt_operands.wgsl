@@ -8,8 +8,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> a: array<A_UNIT>;
 @group(0) @binding(2) var<storage, read> w: array<W_UNIT>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read> low_a: array<f32>;
-@group(0) @binding(5) var<storage, read> low_w: array<f32>;
+@group(0) @binding(4) var<storage, read> low_a: array<LOW_UNIT>;
+@group(0) @binding(5) var<storage, read> low_w: array<LOW_UNIT>;
 @group(0) @binding(6) var<storage, read> bias: array<f32>;
 @group(0) @binding(7) var<storage, read> column_scale: array<f32>;
 var<private> mask_key: u32;
@@ -35,7 +35,7 @@ fn w_four(is_low: bool, n: u32, k: u32) -> vec4f {
 fn low_w_four(n: u32, k: u32) -> vec4f {
   if (n >= p.n) { return vec4f(); }
   let i = (p.column + n) * p.rank + k;
-  return within(vec4f(low_w[i], low_w[i + 1u], low_w[i + 2u], low_w[i + 3u]), k, p.rank);
+  return within(vec4f(vec4f(low_w[i]).x, vec4f(low_w[i + 1u]).x, vec4f(low_w[i + 2u]).x, vec4f(low_w[i + 3u]).x), k, p.rank);
 }
 
 fn column_factors(n: u32) -> vec4f {
@@ -51,4 +51,15 @@ fn store(part: u32, m: u32, n: u32, sum: f32) {
   let at = (part * p.m + m) * p.y_stride + p.column + n;
   if (p.accumulate == 1u) { value += y[at]; }
   y[at] = value;
+}
+
+// The four results that follow one another from `at`, column n, on; those past the last column are not there.
+fn store_four(at: u32, n: u32, four: vec4f) {
+  var value = four;
+  let end = p.n;
+  if (p.accumulate == 1u) { value += vec4f(y[at], y[at + 1u], y[at + 2u], y[at + 3u]); }
+  if (n < end) { y[at] = value.x; }
+  if (n + 1u < end) { y[at + 1u] = value.y; }
+  if (n + 2u < end) { y[at + 2u] = value.z; }
+  if (n + 3u < end) { y[at + 3u] = value.w; }
 }

@@ -30,3 +30,15 @@ fn store(part: u32, m: u32, n: u32, sum: f32) {
   if (p.accumulate == 1u) { value += c[at]; }
   c[at] = value;
 }
+
+// The four results that follow one another from `at`, column n, on; those past the last column are not there.
+fn store_four(at: u32, m: u32, n: u32, four: vec4f) {
+  var value = four;
+  if (p.has_row_scale == 1u) { value *= row_scale[p.column + m] + p.row_scale_offset; }
+  let end = p.n;
+  if (p.accumulate == 1u) { value += vec4f(c[at], c[at + 1u], c[at + 2u], c[at + 3u]); }
+  if (n < end) { c[at] = value.x; }
+  if (n + 1u < end) { c[at + 1u] = value.y; }
+  if (n + 2u < end) { c[at + 2u] = value.z; }
+  if (n + 3u < end) { c[at + 3u] = value.w; }
+}

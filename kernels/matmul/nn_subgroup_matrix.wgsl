@@ -19,6 +19,7 @@ const HAS_A_SCALE: bool = false;
 // WIDE: rows of a and of w are multiples of 4, so that four elements are one load.
 const WIDE: bool = false;
 alias A_UNIT = f32;
+alias LOW_UNIT = f32;
 alias W_UNIT = f32;
 // check: M=8 N=16 K=16 WIDE=true w=bf16 MASK=1
 // check: M=8 N=8 K=8 SUBGROUP=64 w=f16 MASK=2 HAS_A_SCALE=true

@@ -18,6 +18,7 @@ const DROPOUT: bool = false;
 // WIDE: K is a multiple of 4, so that four elements are one load.
 const WIDE: bool = false;
 alias A_UNIT = f32;
+alias LOW_UNIT = f32;
 alias W_UNIT = f32;
 // check: M=8 N=16 K=16 WIDE=true w=bf16 DROPOUT=true
 // check: M=8 N=8 K=8 SUBGROUP=64 w=f16

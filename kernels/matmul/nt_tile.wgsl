@@ -14,6 +14,7 @@ const DROPOUT: bool = false;
 // WIDE: K is a multiple of 4, so that four elements are one load.
 const WIDE: bool = false;
 alias A_UNIT = f32;
+alias LOW_UNIT = f32;
 alias W_UNIT = f32;
 // check: COMPACT=true WIDE=true w=bf16
 // check: WIDE=true DROPOUT=true

@@ -9,6 +9,7 @@ import type { Tensor, TensorPart } from '../gpu/tensor.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { plansOf } from '../tune/plans.ts';
+import type { ProductPlan } from '../tune/product.ts';
 import { cellGroups, cellsOf } from './cells.ts';
 import { weightRuns } from './weightRuns.ts';
 
@@ -98,6 +99,13 @@ function inParts(
   device.pool.release(partial);
 }
 
+/** How a kernel that is compiled for its low-rank term takes it; others take any rank, none included. */
+function lowRankOf({ configuration }: ProductPlan, rank: number, wide: boolean): Specialisation {
+  if (configuration.algorithm !== 'subgroup') return {};
+  if (rank === 0) return { LOW: 0 };
+  return wide ? { LOW: 2, LOW_UNIT: 'vec4f' } : { LOW: 1 };
+}
+
 /** y (M, N) = scale·(a·wᵀ·columnScale + low-rank + bias); a (M, K) f32, w (N, K). */
 export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, options: MatmulNTOptions = {}): void {
   const n = w.shape[0]!;
@@ -122,7 +130,8 @@ export function matmulNT(device: Device, a: Tensor, w: Tensor, y: Tensor, option
     if (options.part !== undefined && options.part !== run.part) continue;
     const plan = plans.product({ form: 'nt', m, n: run.rows, k, storage: run.storage, isPlain, hasDropout });
     const masked: Specialisation = plan.configuration.algorithm === 'few_rows' ? {} : { DROPOUT: hasDropout };
-    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...masked, WIDE: isWide(k), w: run.storage });
+    const low = lowRankOf(plan, rank, isWide(rank));
+    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...masked, ...low, WIDE: isWide(k), w: run.storage });
     run.bind((weights) => {
       inParts(device, plan.parts, y.view, m * n, accumulate, (target, add) => {
         const unused = a.view;
@@ -187,7 +196,8 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   runs.forEach((run, at) => {
     if (options.part !== undefined && options.part !== run.part) return;
     const plan = plans.product({ form: 'nn', m, n, k: run.rows, storage: run.storage, isPlain, hasDropout: masked });
-    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...spec, w: run.storage });
+    const low = lowRankOf(plan, at === 0 ? rank : 0, isWide(rank, n));
+    const kernel = device.kernel(plan.kernel, { ...plan.spec, ...spec, ...low, w: run.storage });
     run.bind((weights) => {
       inParts(device, plan.parts, y.view, m * n, accumulate || at > 0, (target, add) => {
         const unused = a.view;

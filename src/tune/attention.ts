@@ -36,9 +36,11 @@ export interface AttentionTileConfiguration {
   unroll: boolean;
 }
 
-/** Without workgroup memory and barriers: a subgroup has a row a lane. */
+/** Without workgroup memory and barriers: a subgroup of SUBGROUP lanes has TM rows, one to four a lane. */
 export interface AttentionSubgroupConfiguration {
   algorithm: 'subgroup';
+  SUBGROUP: number;
+  TM: number;
 }
 
 /** Tensor cores: f16 tiles of 32×32 in workgroup memory, sums in f32. */
@@ -62,8 +64,6 @@ export interface AttentionPlan {
 }
 
 const WORKGROUP_MEMORY = 16384;
-/** SUBGROUP of kernels/lib/subgroup_product.wgsl. */
-const SUBGROUP = 8;
 /** TILE of kernels/lib/attention_matrix.wgsl. */
 const MATRIX_ROWS = 32;
 
@@ -78,7 +78,8 @@ export function planAttention(
   const { pass, headSize } = problem;
   const kernel = `attention/${pass}_${configuration.algorithm}`;
   if (configuration.algorithm === 'subgroup') {
-    return { configuration, kernel, spec: {}, loops: { blocks: SUBGROUP, slices: Math.ceil(headSize / 4) }, rows: SUBGROUP };
+    const { SUBGROUP, TM } = configuration;
+    return { configuration, kernel, spec: { SUBGROUP, TM }, loops: { blocks: SUBGROUP, slices: Math.ceil(headSize / 4) }, rows: TM };
   }
   if (configuration.algorithm === 'subgroup_matrix') {
     const { algorithm: _, ...spec } = configuration;
@@ -99,8 +100,10 @@ export function planAttention(
 export function refusedAttention(capabilities: Capabilities, configuration: AttentionConfiguration): string | undefined {
   if (configuration.algorithm === 'tile') return undefined;
   if (configuration.algorithm === 'subgroup_matrix') return refusedUnits(capabilities, configuration);
+  const { SUBGROUP, TM } = configuration;
   const size = subgroupSizeOf(capabilities);
-  return size === SUBGROUP ? undefined : `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
+  if (size !== SUBGROUP) return `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
+  return TM % SUBGROUP === 0 && TM <= 4 * SUBGROUP ? undefined : `expected one to four times ${SUBGROUP} rows, found ${TM}`;
 }
 
 /** A software GPU with subgroups does without workgroup memory, whose barriers cost it more than they save (test/bench/RESULTS.md). */
@@ -108,7 +111,8 @@ export function chooseAttention(capabilities: Capabilities, { pass, headSize, is
   const isSoftware = capabilities.kind === 'software';
   const units = compute === 'f16' && !isDecoding ? matrixUnitsOf(capabilities) : undefined;
   if (units) return { algorithm: 'subgroup_matrix', ...units, COMPACT: isSoftware };
-  if (isSoftware && !isDecoding && subgroupSizeOf(capabilities) === SUBGROUP) return { algorithm: 'subgroup' };
+  const SUBGROUP = subgroupSizeOf(capabilities);
+  if (isSoftware && !isDecoding && SUBGROUP !== undefined && SUBGROUP >= 8) return { algorithm: 'subgroup', SUBGROUP, TM: SUBGROUP === 8 ? 16 : SUBGROUP };
   const tiling = isDecoding ? decodeTiling(isSoftware, headSize) : pass === 'forward' ? tilingOf(isSoftware, headSize, 64, 1) : tilingOf(isSoftware, headSize, 32, 2);
   return { algorithm: 'tile', ...tiling, unroll: !isSoftware };
 }

@@ -40,9 +40,10 @@ export interface TileConfiguration {
   COMPACT: boolean;
 }
 
-/** No workgroup memory and no barriers: a subgroup has TM rows and 4 columns a lane. */
+/** No workgroup memory and no barriers: a subgroup of SUBGROUP lanes has TM rows, a multiple of SUBGROUP, and 4 columns a lane. */
 export interface SubgroupConfiguration {
   algorithm: 'subgroup';
+  SUBGROUP: number;
   TM: number;
 }
 
@@ -79,8 +80,6 @@ export interface ProductPlan {
   chunk: number;
 }
 
-/** SUBGROUP of kernels/lib/subgroup_product.wgsl. */
-const SUBGROUP = 8;
 /** OUTPUTS of kernels/matmul/nt_few_rows.wgsl. */
 const FEW_ROWS_OUTPUTS = 4;
 /** Up to this many rows a·wᵀ is a pass over w without tiles. */
@@ -105,8 +104,8 @@ export function planProduct(
       return { configuration, kernel, spec: { ROWS }, groups: Math.ceil(problem.n / FEW_ROWS_OUTPUTS), depth: 1, parts: 1, chunk: problem.k };
     }
     case 'subgroup': {
-      const { TM } = configuration;
-      return { configuration, kernel, spec: { TM }, depth: 1, ...cutSum(capabilities, problem, TM, 4 * SUBGROUP, 4) };
+      const { SUBGROUP, TM } = configuration;
+      return { configuration, kernel, spec: { SUBGROUP, TM }, depth: 1, ...cutSum(capabilities, problem, TM, 4 * SUBGROUP, 4) };
     }
     case 'tile': {
       const { BM, BN, BK, TM, TN, COMPACT } = configuration;
@@ -126,8 +125,10 @@ export function refusedProduct(capabilities: Capabilities, problem: ProductProbl
       if (problem.form !== 'nt' || problem.hasDropout) return 'it makes a·wᵀ without dropout only';
       return problem.m > configuration.ROWS ? `expected at most ${configuration.ROWS} rows, found ${problem.m}` : undefined;
     case 'subgroup': {
+      const { SUBGROUP, TM } = configuration;
       const size = subgroupSizeOf(capabilities);
-      return size === SUBGROUP ? undefined : `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
+      if (size !== SUBGROUP) return `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
+      return TM % SUBGROUP === 0 && TM <= 4 * SUBGROUP ? undefined : `expected one to four times ${SUBGROUP} rows, found ${TM}`;
     }
     case 'tile': {
       const { BM, BN, BK } = configuration;
@@ -170,8 +171,9 @@ export function chooseProduct(capabilities: Capabilities, problem: ProductProble
   const { form, m, hasDropout } = problem;
   const units = problem.compute === 'f16' && m > FEW_ROWS ? matrixUnitsOf(capabilities) : undefined;
   if (units) return chooseMatrixTile(capabilities, problem, units);
-  if (capabilities.kind === 'software' && subgroupSizeOf(capabilities) === SUBGROUP) {
-    return { algorithm: 'subgroup', TM: m <= SUBGROUP ? SUBGROUP : 2 * SUBGROUP };
+  const SUBGROUP = subgroupSizeOf(capabilities);
+  if (capabilities.kind === 'software' && SUBGROUP !== undefined && SUBGROUP >= 8) {
+    return { algorithm: 'subgroup', SUBGROUP, TM: m <= SUBGROUP ? SUBGROUP : 2 * SUBGROUP };
   }
   if (form === 'nt' && m <= FEW_ROWS && !hasDropout) return { algorithm: 'few_rows', ROWS: m === 1 ? 1 : FEW_ROWS };
   return chooseTile(capabilities, problem);

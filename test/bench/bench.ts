@@ -12,6 +12,7 @@ import { extras } from './extras.ts';
 import { attentions, fewRows, head, linears, matmuls, memoryPasses, optimizer } from './kernels.ts';
 import type { Bench } from './kernels.ts';
 import { trainingSteps } from './model.ts';
+import { besidePyTorch } from './pytorch.ts';
 import { comparisonLine, figureLine, markdown } from './report.ts';
 import type { Comparison, Figure } from './report.ts';
 
@@ -19,7 +20,7 @@ import type { Comparison, Figure } from './report.ts';
 const SUBMIT_MS = 500;
 const USAGE = `npm run bench -- [options]
   --size auto|small|large   shapes; auto takes small ones on a software GPU (default auto)
-  --only NAMES              some of jax,matmul,linear,generation,attention,memory,head,step,extras; separated by commas
+  --only NAMES              some of jax,matmul,linear,generation,attention,memory,head,step,extras,pytorch; separated by commas (pytorch only where it is named)
   --json FILE               the figures as JSON
   --markdown FILE           the figures as the tables of test/bench/RESULTS.md
   --power low-power|high-performance   which GPU to ask for (default high-performance)
@@ -34,6 +35,7 @@ const GROUPS: Record<string, readonly ((b: Bench) => Promise<void>)[]> = {
   head: [head],
   step: [trainingSteps],
   extras: [extras],
+  pytorch: [besidePyTorch],
 };
 
 async function main(): Promise<number> {
@@ -48,7 +50,7 @@ async function main(): Promise<number> {
     },
   });
   const names = ['jax', ...Object.keys(GROUPS)];
-  const only = values.only?.split(',') ?? names;
+  const only = values.only?.split(',') ?? names.filter((name) => name !== 'pytorch');
   const wrong = only.find((name) => !names.includes(name));
   if (values.help || wrong !== undefined || !['auto', 'small', 'large'].includes(values.size)) {
     process.stdout.write(wrong === undefined ? USAGE : `--only ${wrong} is not known.\n${USAGE}`);

@@ -13,6 +13,8 @@ if (rest[0] === 'records') {
   if (runProgram(process.execPath, [vite, 'build', '--mode', 'node', '--logLevel', 'warn']) !== 0) fail('the build failed; the message is above.');
   process.exit(runProgram(process.execPath, [join(root, 'test/bench/records.mjs'), ...rest.slice(1)]));
 }
+/** `npm run bench -- pytorch` is short for `-- --only pytorch`. */
+if (rest[0] === 'pytorch') rest.unshift('--only');
 const withoutGpu = { images: 'benchImages.js', checking: 'benchChecking.js', rows: 'benchRows.js' }[rest[0]];
 if (withoutGpu === undefined) {
   const { ensureGpu } = await import('../../node/scripts/ensureGpu.mjs');

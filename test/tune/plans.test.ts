@@ -52,7 +52,7 @@ describe('planProduct', () => {
   });
 
   it('refuses in words what the GPU or the problem does not allow', () => {
-    expect(() => planProduct(hardware, problem, { algorithm: 'subgroup', TM: 8 })).toThrow(/nt by 'subgroup': it needs subgroups of 8.*promises no size/);
+    expect(() => planProduct(hardware, problem, { algorithm: 'subgroup', SUBGROUP: 8, TM: 8 })).toThrow(/nt by 'subgroup': it needs subgroups of 8.*promises no size/);
     expect(() => planProduct(hardware, problem, { algorithm: 'few_rows', ROWS: 4 })).toThrow(/expected at most 4 rows, found 512/);
     const huge = { algorithm: 'tile', BM: 128, BN: 128, BK: 32, TM: 8, TN: 8, COMPACT: false } as const;
     expect(() => planProduct(hardware, problem, huge)).toThrow(/needs 32768 bytes of workgroup memory, and this GPU has 16384/);
@@ -83,6 +83,6 @@ describe('planAttention', () => {
 
   it('refuses in words what the GPU lacks', () => {
     const asked = { pass: 'forward', headSize: 64, isDecoding: false, compute: 'f32' } as const;
-    expect(() => planAttention(hardware, asked, { algorithm: 'subgroup' })).toThrow(/forward by 'subgroup': it needs subgroups of 8/);
+    expect(() => planAttention(hardware, asked, { algorithm: 'subgroup', SUBGROUP: 8, TM: 16 })).toThrow(/forward by 'subgroup': it needs subgroups of 8/);
   });
 });
