@@ -30,10 +30,6 @@ function waysOf(options: Options): Change[][] {
   if (options.offload === 'none') add('optimizer');
   if (options.offload !== 'weights' && options.offload !== 'all' && options.finetune === 'lora') add('weights');
   if (options.offload !== 'all' && options.finetune === 'lora') add('all');
-  const quantized: Change[] = [];
-  if (options.finetune === 'lora') {
-    if (options.quantization === 'none') quantized.push({ says: '--quantization nf4', options: { quantization: 'nf4' } });
-  }
   const recomputed: Change[] = options.gradient_checkpointing ? [] : [{ says: '--gradient_checkpointing true', options: { gradient_checkpointing: true } }];
   const rounded: Change[] = options.saved_inputs === 'bf16' ? [] : [{ says: '--saved_inputs bf16', options: { saved_inputs: 'bf16', gradient_checkpointing: true } }];
   const quantised: Change[] = options.quantization === 'none' && options.finetune === 'lora' ? [{ says: '--quantization nf4', options: { quantization: 'nf4' } }] : [];

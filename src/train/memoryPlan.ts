@@ -20,6 +20,8 @@ export interface PlannedRun {
   settings: Pick<StepSettings, 'gradient_checkpointing' | 'keptStages' | 'saved_inputs'>;
   /** Steps between two rows of figures. */
   loggingSteps: number;
+  /** One micro-batch stands for the run: enough to see what a setting changes. */
+  isRough?: boolean;
   /** The largest batches of an evaluation, where there is one. */
   evaluation?: { examples: readonly Example[]; prompts: readonly Example[]; maxNewTokens: number };
 }
@@ -35,7 +37,7 @@ export type PlannedModel = Pick<Session, 'device' | 'model' | 'arena'>;
 const MOST_ROUNDS = 4;
 
 /** The model is left as it was. */
-export async function planMemory(session: PlannedModel, { examples, settings, loggingSteps, evaluation }: PlannedRun): Promise<MemoryPlan> {
+export async function planMemory(session: PlannedModel, { examples, settings, loggingSteps, isRough, evaluation }: PlannedRun): Promise<MemoryPlan> {
   const { device, arena } = session;
   if (!device.isDry) throw new Error('memory is planned on a dry device');
   device.pool.resetPeak();
@@ -44,7 +46,7 @@ export async function planMemory(session: PlannedModel, { examples, settings, lo
   const planned = { gradient_accumulation_steps: 2, loss_reduction: 'token' as const, seed: 0, ...settings };
   // What an evaluation or a step leaves for reuse may not fit the other: the run has all its buffers when both have come to need no more. Where a limit makes
   // buffers come and go, they never do.
-  for (let step = 0, before = -1; step < MOST_ROUNDS && before < device.counters.buffersCreated; step++) {
+  for (let step = 0, before = -1; step < (isRough ? 1 : MOST_ROUNDS) && before < device.counters.buffersCreated; step++) {
     before = device.counters.buffersCreated;
     if (evaluation) await evaluate(session, evaluation);
     await stepGradients(session, optimizer, step === 0 ? [batch, batch] : [batch], step, planned);
@@ -93,8 +95,9 @@ export async function fitMemory(model: PlannedModel, run: PlannedRun, room: numb
   };
   let keptStages = 0;
   // Inputs kept in bf16 keep no stage (src/models/stages.ts).
-  if (run.settings.gradient_checkpointing && run.settings.saved_inputs !== 'bf16') {
-    const { evaluation: _, ...training } = run;
+  if (run.settings.gradient_checkpointing && run.settings.saved_inputs !== 'bf16' && room > 0) {
+    const { evaluation: _, ...rest } = run;
+    const training = { ...rest, isRough: true };
     let tooMany = stages + 1;
     while (tooMany - keptStages > 1) {
       const middle = (tooMany + keptStages) >> 1;
