@@ -129,10 +129,12 @@ fn store_right(factor: f32, lane: u32) {
   }
 }
 
-fn quarter_of(lane: u32, size: u32) -> u32 { return lane / size % 4u; }
+// Of an invocation's subgroup; those past the fourth have none.
+fn quarter_of(lane: u32, size: u32) -> u32 { return lane / size; }
 
 // sums += left · rightᵀ: scores of rows against rows.
 fn multiply_transposed(sums: ptr<function, Sums>, quarter: u32) {
+  if (quarter >= 4u) { return; }
   let m = quarter / 2u * HALF;
   let n = quarter % 2u * HALF;
   for (var k = 0u; k < rolled(TILE); k += K) {
@@ -147,6 +149,7 @@ fn multiply_transposed(sums: ptr<function, Sums>, quarter: u32) {
 
 // heads of this chunk += left · right: rows of weights times rows of an operand.
 fn multiply_into(heads: ptr<function, Heads>, chunk: u32, quarter: u32) {
+  if (quarter >= 4u) { return; }
   let m = quarter / 2u * HALF;
   let n = quarter % 2u * HALF;
   for (var k = 0u; k < rolled(TILE); k += K) {
@@ -172,11 +175,13 @@ fn scale_heads(heads: ptr<function, Heads>, factor: f32) {
 
 // All of a product's sums into `scores`, row by row; a barrier follows.
 fn put_scores(sums: ptr<function, Sums>, quarter: u32) {
+  if (quarter >= 4u) { return; }
   let at = quarter / 2u * HALF * SCORE_STRIDE + quarter % 2u * HALF;
   for (var f = 0u; f < rolled(FM * FN); f++) { subgroupMatrixStore<row_major>(&scores, at + f / FN * M * SCORE_STRIDE + f % FN * N, sums[f], SCORE_STRIDE); }
 }
 
 fn put_chunk(heads: ptr<function, Heads>, chunk: u32, quarter: u32) {
+  if (quarter >= 4u) { return; }
   let at = quarter / 2u * HALF * SCORE_STRIDE + quarter % 2u * HALF;
   for (var f = 0u; f < rolled(FM * FN); f++) {
     subgroupMatrixStore<row_major>(&scores, at + f / FN * M * SCORE_STRIDE + f % FN * N, heads[chunk * FM * FN + f], SCORE_STRIDE);
@@ -184,6 +189,7 @@ fn put_chunk(heads: ptr<function, Heads>, chunk: u32, quarter: u32) {
 }
 
 fn take_chunk(heads: ptr<function, Heads>, chunk: u32, quarter: u32) {
+  if (quarter >= 4u) { return; }
   let at = quarter / 2u * HALF * SCORE_STRIDE + quarter % 2u * HALF;
   for (var f = 0u; f < rolled(FM * FN); f++) {
     heads[chunk * FM * FN + f] = subgroupMatrixLoad<Result, row_major>(&scores, at + f / FN * M * SCORE_STRIDE + f % FN * N, SCORE_STRIDE);

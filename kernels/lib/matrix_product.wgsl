@@ -126,11 +126,12 @@ fn store_tiles(lane: u32) {
   }
 }
 
-// Of an invocation's subgroup: which of the four quarters of the tile is its own.
-fn quarter_of(lane: u32, size: u32) -> u32 { return lane / size % 4u; }
+// Of an invocation's subgroup: which of the four quarters of the tile is its own. Subgroups past the fourth have none.
+fn quarter_of(lane: u32, size: u32) -> u32 { return lane / size; }
 
 // sums += tile_a · tile_b, between two barriers.
 fn multiply_tiles(sums: ptr<function, Sums>, quarter: u32) {
+  if (quarter >= 4u) { return; }
   let m = quarter / 2u * (BM / 2u);
   let n = quarter % 2u * (BN / 2u);
   for (var k = 0u; k < rolled(BK); k += K) {
@@ -156,11 +157,11 @@ fn scale_sums(sums: ptr<function, Sums>, factor: f32) {
 
 // The f-th fragment of every subgroup into `fragments`, and back.
 fn put_fragments(sums: ptr<function, Sums>, f: u32, quarter: u32) {
-  subgroupMatrixStore<row_major>(&fragments, quarter * M * N, sums[f], N);
+  if (quarter < 4u) { subgroupMatrixStore<row_major>(&fragments, quarter * M * N, sums[f], N); }
 }
 
 fn take_fragments(sums: ptr<function, Sums>, f: u32, quarter: u32) {
-  sums[f] = subgroupMatrixLoad<Result, row_major>(&fragments, quarter * M * N, N);
+  if (quarter < 4u) { sums[f] = subgroupMatrixLoad<Result, row_major>(&fragments, quarter * M * N, N); }
 }
 
 // Row and column within the tile of element e of `fragments`.

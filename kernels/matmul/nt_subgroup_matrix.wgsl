@@ -22,6 +22,7 @@ alias LOW_UNIT = f32;
 alias W_UNIT = f32;
 // check: M=8 N=16 K=16 WIDE=true w=bf16 DROPOUT=true
 // check: M=8 N=8 K=8 SUBGROUP=64 w=f16
+// check: WIDE=true w=nf4
 // check: BM=16 BN=128 BK=16 M=8 N=8 K=8 COMPACT=true SPLIT=true
 
 const A_BY_ROWS = true;

@@ -11,7 +11,9 @@ import { plansOf } from '../../src/tune/plans.ts';
 import type { SubgroupMatrixConfiguration } from '../../src/tune/product.ts';
 import { matrixUnitsOf } from '../../src/tune/subgroupMatrix.ts';
 import { testDevice } from '../gpu/testDevice.ts';
+import { randomOperand } from './gradientCheck.ts';
 import { product, release, upload } from './productOperands.ts';
+import { nf4Values, uploadedNf4 } from './quantized.ts';
 
 const device = await testDevice();
 const splitting = await testDevice({ maxBindingBytes: 4096 });
@@ -252,5 +254,28 @@ describe.skipIf(units === undefined)(`products on tensor cores (${units ? 'here'
     const [up, along] = [(row: number, i: number): number => a.values[i * k + row]!, (column: number, i: number): number => b.values[i * n + column]! * kept(i * n + column)];
     expectWithin(await device.readF32(c.tensor), product(k, n, m, up, along), product(k, n, m, magnitude(up), magnitude(along)), m, 2, 2);
     release(device, a.tensor, w.tensor, v.tensor, y.tensor, low.a.tensor, low.w.tensor, b.tensor, c.tensor);
+  });
+
+  it('weights in NF4 are multiplied as their values are, which bf16 holds', { timeout: 600_000 }, async () => {
+    take(0);
+    // Read by the kernel itself, as where a product keeps tiles.
+    const forced: SubgroupMatrixConfiguration = { algorithm: 'subgroup_matrix', ...units!, BM: 32, BN: 32, BK: 16, COMPACT: true };
+    plansOf(device).force({ product: () => forced, unpacking: () => false });
+    for (const [n, k, precision] of [[45, 83, 'BF16'], [64, 128, 'BF16'], [33, 64, 'F32']] as const) {
+      const m = 37;
+      const { data } = randomOperand([n, k], 2);
+      const values = nf4Values(data, { precision });
+      const w = await uploadedNf4(device, data, [n, k], { precision });
+      const [x, g] = [upload(device, [m, k], 1), upload(device, [m, n], 3)];
+      const [y, dx] = [upload(device, [m, n], 4), upload(device, [m, k], 5)];
+      matmulNT(device, x.tensor, w, y.tensor);
+      matmulNN(device, g.tensor, w, dx.tensor);
+      const roundings = precision === 'BF16' ? 1 : 2;
+      const [left, right] = [(row: number, i: number): number => x.values[row * k + i]!, (column: number, i: number): number => values[column * k + i]!];
+      expectWithin(await device.readF32(y.tensor), product(m, n, k, left, right), product(m, n, k, magnitude(left), magnitude(right)), k, roundings);
+      const [up, down] = [(row: number, i: number): number => g.values[row * n + i]!, (column: number, i: number): number => values[i * k + column]!];
+      expectWithin(await device.readF32(dx.tensor), product(m, k, n, up, down), product(m, k, n, magnitude(up), magnitude(down)), n, roundings);
+      release(device, x.tensor, g.tensor, y.tensor, dx.tensor, w);
+    }
   });
 });

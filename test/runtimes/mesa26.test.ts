@@ -9,7 +9,7 @@ import { matrixUnitsOf } from '../../src/tune/subgroupMatrix.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 
 const script = fileURLToPath(new URL('./mesa26.mjs', import.meta.url));
-const FILES = ['test/ops/matmulHalf.test.ts', 'test/ops/attentionHalf.test.ts'];
+const FILES = ['test/ops/matmulHalf.test.ts', 'test/ops/attentionHalf.test.ts', 'test/train/halfRuns.test.ts'];
 const NOT_POSSIBLE = 77;
 
 test('tensor cores, on the software GPU of Mesa 26', { timeout: 1_800_000 }, async ({ skip }) => {

@@ -259,6 +259,8 @@ describe('another run is refused', () => {
     ['mask', { around: { facts: { mask: 'reference' } } }, [/--mask was "completion", now it is "reference"/]],
     // The run before knows no such option, as one of an older version.
     ['deep greys', { around: { facts: { mask: 'completion', sixteen_bit: 'window' } } }, [/--sixteen_bit was "clip", now it is "window"/]],
+    ['half precision', { around: { facts: { mask: 'completion', compute_dtype: 'f16' } } }, [/--compute_dtype was "f32", now it is "f16"/]],
+    ['inputs kept in half', { around: { facts: { mask: 'completion', saved_inputs: 'bf16' } } }, [/--saved_inputs was "f32", now it is "bf16"/]],
     ['rank and targets', { finetuning: lora({ r: 4, target_modules: ['q_proj'] }) }, [/--r was 2, now it is 4/, /--target_modules was/]],
     ['dropout', { finetuning: lora({ lora_dropout: 0 }) }, [/--lora_dropout was 0.2, now it is 0/]],
     ['kind', { finetuning: { kind: 'full' } }, [/--finetune was "lora", now it is "full"/]],
