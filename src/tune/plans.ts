@@ -1,14 +1,20 @@
-/** The plans of one device: what its ops ask for, with what a test or a measurement chose before what the policy would. */
+/**
+ * The plans of one device: what its ops ask for. What a test or a measurement forces comes before what was chosen for the run (src/tune/choices.ts), and
+ * that before what the policy would take.
+ */
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Device } from '../gpu/device.ts';
 import type { DType } from '../gpu/tensor.ts';
-import { planAttention } from './attention.ts';
+import { planAttention, refusedAttention } from './attention.ts';
 import type { AttentionConfiguration, AttentionPlan, AttentionProblem } from './attention.ts';
-import { planProduct } from './product.ts';
+import { NO_CHOICES } from './choices.ts';
+import type { Choices } from './choices.ts';
+import { planProduct, refusedProduct } from './product.ts';
 import type { ProductConfiguration, ProductPlan, ProductProblem } from './product.ts';
 import { planRows } from './rows.ts';
 import type { RowsConfiguration, RowsPlan, RowsProblem } from './rows.ts';
 import { unpacksWeight } from './unpacking.ts';
+import { classOf } from './shapeClass.ts';
 
 /** Configurations to take instead of the policy's; undefined leaves a problem to it. */
 export interface ForcedPlans {
@@ -19,9 +25,24 @@ export interface ForcedPlans {
   unpacking?: (storage: DType) => boolean | undefined;
 }
 
+/** A problem that was asked for, the largest of its class, and how often its class was. */
+export interface Asked<Problem> {
+  problem: Problem;
+  times: number;
+}
+
+/** By shape class. */
+export interface AskedPlans {
+  product: Map<string, Asked<ProductProblem>>;
+  attention: Map<string, Asked<AttentionProblem>>;
+}
+
 export class Plans {
   private readonly capabilities: Capabilities;
   private forced: ForcedPlans = {};
+  private asked: AskedPlans | undefined;
+  private products = new Map<string, ProductConfiguration>();
+  private attentions = new Map<string, AttentionConfiguration>();
 
   constructor(capabilities: Capabilities) {
     this.capabilities = capabilities;
@@ -32,8 +53,27 @@ export class Plans {
     this.forced = forced;
   }
 
+  /** From now on, for the problems of these classes that allow it; `NO_CHOICES` leaves everything to the policy. */
+  choose({ product, attention }: Choices = NO_CHOICES): void {
+    this.products = new Map(product.map(({ problem, configuration }) => [classOf(problem), configuration]));
+    this.attentions = new Map(attention.map(({ problem, configuration }) => [classOf(problem), configuration]));
+  }
+
+  /** Notes what is asked for while `work` runs. */
+  async asking(work: () => Promise<void>): Promise<AskedPlans> {
+    const asked: AskedPlans = { product: new Map(), attention: new Map() };
+    this.asked = asked;
+    try {
+      await work();
+    } finally {
+      this.asked = undefined;
+    }
+    return asked;
+  }
+
   product(problem: ProductProblem): ProductPlan {
-    return planProduct(this.capabilities, problem, this.forced.product?.(problem));
+    if (this.asked) note(this.asked.product, problem, ({ m, n, k }) => m * n * k);
+    return planProduct(this.capabilities, problem, this.forced.product?.(problem) ?? this.chosenProduct(problem));
   }
 
   unpacking(storage: DType): boolean {
@@ -41,12 +81,32 @@ export class Plans {
   }
 
   attention(problem: AttentionProblem): AttentionPlan {
-    return planAttention(this.capabilities, problem, this.forced.attention?.(problem));
+    if (this.asked) note(this.asked.attention, problem, ({ extent }) => (extent ? extent.queries * extent.span : 0));
+    return planAttention(this.capabilities, problem, this.forced.attention?.(problem) ?? this.chosenAttention(problem));
   }
 
   rows(problem: RowsProblem): RowsPlan {
     return planRows(this.capabilities, problem, this.forced.rows?.(problem));
   }
+
+  private chosenProduct(problem: ProductProblem): ProductConfiguration | undefined {
+    if (this.products.size === 0) return undefined;
+    const chosen = this.products.get(classOf(problem));
+    return chosen && refusedProduct(this.capabilities, problem, chosen) === undefined ? chosen : undefined;
+  }
+
+  private chosenAttention(problem: AttentionProblem): AttentionConfiguration | undefined {
+    if (this.attentions.size === 0) return undefined;
+    const chosen = this.attentions.get(classOf(problem));
+    return chosen && refusedAttention(this.capabilities, problem, chosen) === undefined ? chosen : undefined;
+  }
+}
+
+function note<Problem extends ProductProblem | AttentionProblem>(asked: Map<string, Asked<Problem>>, problem: Problem, sizeOf: (problem: Problem) => number): void {
+  const name = classOf(problem);
+  const known = asked.get(name);
+  const isLarger = known === undefined || sizeOf(problem) > sizeOf(known.problem);
+  asked.set(name, { problem: isLarger ? problem : known.problem, times: (known?.times ?? 0) + 1 });
 }
 
 const plansByDevice = new WeakMap<Device, Plans>();

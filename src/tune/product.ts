@@ -67,6 +67,8 @@ export interface ProductPlan {
 
 /** SUBGROUP of kernels/lib/subgroup_product.wgsl. */
 const SUBGROUP = 8;
+/** Invocations in a workgroup, on every WebGPU device. */
+const MAX_INVOCATIONS = 256;
 /** OUTPUTS of kernels/matmul/nt_few_rows.wgsl. */
 const FEW_ROWS_OUTPUTS = 4;
 /** Up to this many rows a·wᵀ is a pass over w without tiles. */
@@ -112,7 +114,9 @@ export function refusedProduct(capabilities: Capabilities, problem: ProductProbl
       return size === SUBGROUP ? undefined : `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
     }
     case 'tile': {
-      const { BM, BN, BK } = configuration;
+      const { BM, BN, BK, TM, TN } = configuration;
+      const invocations = (BM / TM) * (BN / TN);
+      if (invocations > MAX_INVOCATIONS) return `it needs ${invocations} invocations in a workgroup, and WebGPU allows ${MAX_INVOCATIONS}`;
       const bytes = BK * (BM + BN) * 4;
       const { workgroupMemoryBytes } = capabilities;
       return bytes > workgroupMemoryBytes ? `it needs ${bytes} bytes of workgroup memory, and this GPU has ${workgroupMemoryBytes}` : undefined;
