@@ -5,12 +5,16 @@
 import type { Capabilities } from '../../src/gpu/capabilities.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
+import { nf4Layout } from '../../src/gpu/packedLayout.ts';
 import { bf16ToF32, f16ToF32 } from '../../src/io/halfFloat.ts';
+import { NESTED_BLOCK, restoredScales } from '../../src/io/quantization/doubleQuantization.ts';
+import { NF4_BLOCK } from '../../src/io/quantization/nf4.ts';
+import { dequantize } from '../../src/io/quantization/nf4Weight.ts';
 import { attention, uploadRanges } from '../../src/ops/attention.ts';
 import { blockCausalRanges } from '../../src/ops/attentionRanges.ts';
 import { matmulNN, matmulNT, matmulTN } from '../../src/ops/matmul.ts';
 import { Tape } from '../../src/ops/tape.ts';
-import { randomTensor, randomWeight, releaseTensors, WEIGHT_STORAGES } from '../../src/train/tuning/randomTensor.ts';
+import { randomScales, randomTensor, randomWeight, releaseTensors, WEIGHT_STORAGES } from '../../src/train/tuning/randomTensor.ts';
 import { attentionBound, productBound } from '../../src/train/tuning/trials.ts';
 import { refusedAttention } from '../../src/tune/attention.ts';
 import type { AttentionConfiguration, AttentionPass } from '../../src/tune/attention.ts';
@@ -223,11 +227,15 @@ function relative(found: Float32Array, wanted: Float64Array): number {
   return worst(found, wanted) / wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
-/** Of a matrix on the GPU, in whatever it is stored. */
+/** Of a matrix on the GPU, in whatever it is stored, decoded here. */
 async function valuesOf(device: Device, tensor: Tensor): Promise<Float32Array> {
-  if (tensor.dtype === 'f32') return device.readF32(tensor);
-  const bits = new Uint16Array(await device.read(tensor.view)).subarray(0, tensor.size);
-  if (tensor.dtype === 'bf16') return bf16ToF32(bits);
-  if (tensor.dtype === 'f16') return f16ToF32(bits);
-  throw new Error(`values of ${tensor.describe()} are not read here`);
+  const { dtype, size } = tensor;
+  if (dtype === 'f32') return device.readF32(tensor);
+  const raw = await device.read(tensor.view);
+  if (dtype === 'bf16') return bf16ToF32(new Uint16Array(raw).subarray(0, size));
+  if (dtype === 'f16') return f16ToF32(new Uint16Array(raw).subarray(0, size));
+  if (dtype !== 'nf4') throw new Error(`values of ${tensor.describe()} are not read here`);
+  const codes = new Uint8Array(raw, nf4Layout(0, size, NF4_BLOCK, NESTED_BLOCK).codeWord * 4);
+  const scales = randomScales(Math.ceil(size / NF4_BLOCK), Math.sqrt(3 / tensor.rowSize));
+  return dequantize(codes, size, 0, restoredScales({ kind: 'double', ...scales }), { blockSize: NF4_BLOCK, precision: 'BF16' });
 }

@@ -3,6 +3,7 @@ import type { Example } from '../../src/data/example.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
+import { modulesFromParameters } from '../../src/io/peftTargets.ts';
 import { modelFamily } from '../../src/models/families.ts';
 import { attachAdapters, initialLoraA, planTraining } from '../../src/models/lora.ts';
 import { HEAD } from '../../src/models/model.ts';
@@ -39,6 +40,9 @@ export async function randomModel(device: Device, config: Json, { storage, isSha
   const type = String(config['model_type']);
   const description = modelFamily(type, type).describe(config, type);
   const plan = planTraining(description, { kind: 'lora', config: loraConfig({ r: 16, lora_alpha: 32, target_modules: targets }) });
+  const linears = new Set(modulesFromParameters(description.shapes).filter(({ kind }) => kind === 'linear').map(({ name }) => `${name}.weight`));
+  // As bitsandbytes and PEFT have it, tables, convolutions and the head stay in the checkpoint's precision.
+  const isQuantized = (name: string): boolean => linears.has(name) && name !== HEAD && name !== description.embedding;
   const tensors: Tensor[] = [];
   const shared = new Map<string, Tensor>();
   const parameters = new Map<string, Parameter>();
@@ -47,9 +51,10 @@ export async function randomModel(device: Device, config: Json, { storage, isSha
     const matrix = shape.length === 1 ? shape : [shape[0]!, shape.slice(1).reduce((x, y) => x * y, 1)];
     frozen += matrix.reduce((x, y) => x * y, 1);
     // An embedding table is read row by row and is also the head; a frozen vector is a norm or a bias.
-    const key = matrix.join('×');
+    const held = storage === 'nf4' && !isQuantized(name) ? 'bf16' : storage;
+    const key = `${matrix.join('×')} ${held}`;
     const known = isShared ? shared.get(key) : undefined;
-    const tensor = known ?? (matrix.length === 1 ? randomTensor(device, matrix, tensors.length + 1) : randomWeight(device, matrix, tensors.length + 1, storage));
+    const tensor = known ?? (matrix.length === 1 ? randomTensor(device, matrix, tensors.length + 1) : randomWeight(device, matrix, tensors.length + 1, held));
     if (!tensor) {
       releaseTensors(device, ...tensors);
       return undefined;

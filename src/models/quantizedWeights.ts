@@ -27,22 +27,31 @@ const ROW_STEP = 64;
 /** A run of rows that begins within a block has a scale, and within a nested block another, more than one that begins with it. */
 const PHASE_BYTES = 32;
 
-interface Nf4Part {
+export interface Nf4Part {
   layout: Nf4Layout;
   rowStart: number;
   rows: number;
 }
 
+/** What of a weight decides how it lies. */
+export type Nf4Shape = Pick<Nf4Weight, 'shape' | 'blockSize' | 'nestedBlock' | 'precision'>;
+
+/** Room for a weight, (rows, everything else) nf4, which somebody fills: its parts and where everything lies in them. */
+export function roomForNf4(device: Device, weight: Nf4Shape): { tensor: Tensor; parts: (Nf4Part & { view: BufferView })[] } {
+  const parts = nf4Parts(device, weight).map((part) => ({ ...part, view: device.pool.acquire(part.layout.bytes, 'weights', true) }));
+  return { tensor: nf4Tensor(weight, parts), parts };
+}
+
 /** (rows, everything else) nf4. */
 export async function uploadNf4(device: Device, weight: Nf4Weight): Promise<Tensor> {
-  const parts = nf4Parts(device, weight).map((part) => ({ ...part, view: device.pool.acquire(part.layout.bytes, 'weights', true) }));
+  const { tensor, parts } = roomForNf4(device, weight);
   if (!device.isDry) {
     await writeNf4(weight, parts, async ({ view }, bytes, at) => {
       device.write(view, bytes, at);
       await device.drain();
     });
   }
-  return nf4Tensor(weight, parts);
+  return tensor;
 }
 
 /** The same, quantised in host memory: its parts lie nowhere on the GPU until they are streamed there. */
@@ -67,19 +76,19 @@ export async function streamNf4(device: Device, name: string, weight: Nf4Weight,
   return tensor;
 }
 
-function nf4Parts(device: Device, weight: Nf4Weight): Nf4Part[] {
+function nf4Parts(device: Device, weight: Nf4Shape): Nf4Part[] {
   const [rows, size] = matrixShape(weight);
   const nestedBlock = weight.nestedBlock === 'none' ? undefined : weight.nestedBlock;
   const layoutOf = (rowStart: number, count: number): Nf4Layout => nf4Layout(rowStart * size, count * size, weight.blockSize, nestedBlock);
   return splitRows(device, rows, (count) => layoutOf(ROW_STEP, count).bytes + PHASE_BYTES).map((run) => ({ ...run, layout: layoutOf(run.rowStart, run.rows) }));
 }
 
-function nf4Tensor(weight: Nf4Weight, parts: readonly (Nf4Part & { view: BufferView })[]): Tensor {
+function nf4Tensor(weight: Nf4Shape, parts: readonly (Nf4Part & { view: BufferView })[]): Tensor {
   const held = parts.map(({ view, rowStart, rows }): TensorPart => ({ view, rowStart, rows }));
   return new Tensor(matrixShape(weight), 'nf4', held, EXACT_IN[weight.precision]);
 }
 
-function matrixShape({ shape }: Nf4Weight): [number, number] {
+function matrixShape({ shape }: Nf4Shape): [number, number] {
   return [shape[0]!, shape.slice(1).reduce((a, b) => a * b, 1)];
 }
 
