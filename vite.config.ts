@@ -1,6 +1,6 @@
 /// <reference types="vitest/config" />
 /**
- * Builds of one core, chosen by `--mode`: `node` (the command lines in dist/), `bench` (dist/bench.js, for `npm run bench`), `library`
+ * Builds of one core, chosen by `--mode`: `node` (the command lines in dist/), `bench` (dist/benchSpeed.js and others, for `npm run bench`), `library`
  * (dist/vernier.js, runtime-agnostic, for Deno, Bun and bundlers) and `web` (the page in dist/web). WGSL is inlined by
  * `import.meta.glob(…?raw)` in src/gpu/kernelSources.ts.
  */
@@ -11,12 +11,12 @@ import { defineConfig } from 'vite';
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** The command lines: node/<name>.ts becomes dist/<name>.js. */
-const PROGRAMS = ['train', 'evaluate', 'inspect', 'setup', 'quickstart', 'prepareBase'];
+const PROGRAMS = ['train', 'evaluate', 'inspect', 'setup', 'quickstart', 'prepareBase', 'bench'];
 const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${name}.ts`)] as const).filter(([, path]) => existsSync(path)));
 /** The thread that the programs start: dist/dataWorker.js. */
 programs['dataWorker'] = at('./node/workers/dataWorker.ts');
 
-const BENCHES = { bench: 'bench', benchImages: 'images', benchChecking: 'checking', benchRows: 'rows' };
+const BENCHES = { benchSpeed: 'bench', benchImages: 'images', benchChecking: 'checking', benchRows: 'rows' };
 const benches = Object.fromEntries(Object.entries(BENCHES).map(([name, file]) => [name, at(`./test/bench/${file}.ts`)]));
 
 export default defineConfig(({ mode }) => ({

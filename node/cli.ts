@@ -1,6 +1,6 @@
 /**
  * The command line: argv and a YAML recipe into options, and the frame around a run: help, messages, exit codes, Ctrl-C. Its own short loop over
- * argv, because every flag has exactly one value, a repeated flag is a mistake, and a misspelt one gets the nearest name of the definitions.
+ * argv, because every flag has exactly one value (but for the few that ask for something else to be done), a repeated flag is a mistake, and a misspelt one gets the nearest name of the definitions.
  */
 import { parseDocument } from 'yaml';
 import type { Document } from 'yaml';
@@ -44,6 +44,10 @@ export function readFlags(argv: readonly string[], definitions: Definitions): Re
     const values: string[] = [];
     while (i + 1 < argv.length && !argv[i + 1]?.startsWith('--') && (values.length === 0 || option.definition.type === 'list')) values.push(argv[++i] ?? '');
     if (values.length === 0) {
+      if (option.definition.type === 'boolean' && option.definition.bare) {
+        flags[name] = 'true';
+        continue;
+      }
       const dashes = option.definition.type === 'string' ? `, or --${name}=VALUE where the value begins with --` : '';
       const fix = option.definition.type === 'boolean' ? `Write --${name} true or --${name} false.` : `Write --${name} VALUE${dashes}.`;
       throw new UserError(`--${name} needs a value. ${fix}`);

@@ -319,9 +319,21 @@ async function checkWritable(file: string): Promise<void> {
   if (info !== undefined) checkRegular(info, 'write', file);
 }
 
+async function webgpuVersion(): Promise<string> {
+  if (name === 'deno') return `Deno ${(globalThis as unknown as { Deno: { version: { deno: string } } }).Deno.version.deno}`;
+  const toggles = process.env['VERNIER_DAWN_FLAGS'] ?? '';
+  try {
+    const manifest = await fs.readFile(new URL('package.json', import.meta.resolve('webgpu')), 'utf8');
+    return ['Dawn of webgpu', (JSON.parse(manifest) as { version: string }).version, toggles].join(' ').trim();
+  } catch {
+    return `Dawn ${toggles}`.trim();
+  }
+}
+
 export const nodePlatform: Platform = {
   name,
   gpu: openGpu,
+  webgpuVersion,
   env: (variable) => process.env[variable],
 
   exists: async (file) => (await stat(file)) !== undefined,

@@ -6,8 +6,7 @@
 import process from 'node:process';
 import type { HubSettings } from '../src/hub/settings.ts';
 import { definitions } from '../src/options.ts';
-import type { Options, ParsedOptions } from '../src/options.ts';
-import type { Program } from '../src/options/program.ts';
+import type { Definitions, OptionsOf, Parsed, Program } from '../src/options/program.ts';
 import { UserError } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { EXIT, main, processSurroundings } from './cli.ts';
@@ -15,17 +14,25 @@ import { nodePlatform, releaseGpu } from './platform.ts';
 import { checkAdapter, checkData, checkDisk, checkGpu, checkHub, checkMemory, checkModel, checkRuntime, checkWandb } from './setup/checks.ts';
 import type { Finding } from './setup/finding.ts';
 import { report } from './setup/finding.ts';
+import { printPlans } from './setup/plans.ts';
 import { hubOf } from './train/hubInputs.ts';
 
-const setupProgram: Program<Options> = {
+const setupDefinitions = {
+  ...definitions,
+  plans: { group: 'Measuring', type: 'boolean', default: false, bare: true, help: 'Print the kernels that were measured to be the fastest on this GPU, and nothing else.' },
+} as const satisfies Definitions;
+type SetupOptions = OptionsOf<typeof setupDefinitions>;
+
+const setupProgram: Program<SetupOptions> = {
   intro: [
     'Checks what training needs and says what is missing, the most important first. Nothing is trained.',
     '',
     'Usage: node dist/setup.js --data_dir ./Data [--base_model_hf MODEL] [--name value …]',
     '       node dist/setup.js --config recipe.yaml',
+    '       node dist/setup.js --plans',
     'The flags are those of node dist/train.js; give those of the run that is planned.',
   ],
-  definitions,
+  definitions: setupDefinitions,
   check(options) {
     options.output_dir = options.output_dir.replaceAll('{run_name}', options.run_name);
     return [];
@@ -34,7 +41,8 @@ const setupProgram: Program<Options> = {
 
 let isReady = true;
 
-async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
+async function run({ options }: Parsed<SetupOptions>, stop: AbortSignal, terminal: Terminal): Promise<void> {
+  if (options.plans) return printPlans(nodePlatform, terminal);
   let hub: HubSettings;
   try {
     const settings = await hubOf({ platform: nodePlatform, terminal });

@@ -134,6 +134,8 @@ export interface Platform {
   readonly name: 'node' | 'deno' | 'bun' | 'browser';
   /** The WebGPU entry point; throws an Error that says what to install where there is none. */
   gpu(): Promise<GPU>;
+  /** What implements WebGPU, with its version; absent where nothing tells. */
+  webgpuVersion?(): Promise<string>;
   env(name: string): string | undefined;
 
   exists(path: string): Promise<boolean>;
@@ -211,6 +213,12 @@ export function joinPath(...parts: string[]): string {
     else out = out.replace(/\/+$/, '') + '/' + part;
   }
   return out;
+}
+
+/** A folder of ours in the user's cache folder, by the rules of the system; undefined where there is none, as in a browser. */
+export function cacheFolder({ env }: Pick<Platform, 'env'>, name: string): string | undefined {
+  const base = env('XDG_CACHE_HOME') ?? env('LOCALAPPDATA') ?? (env('HOME') === undefined ? undefined : joinPath(env('HOME') ?? '', '.cache'));
+  return base === undefined || base === '' ? undefined : joinPath(base, 'vernier', name);
 }
 
 export function parentPath(path: string): string {

@@ -55,6 +55,7 @@ export function browserPlatform(mounts: MountedFiles): Platform {
   return {
     name: 'browser',
     gpu: openGpu,
+    webgpuVersion: () => Promise.resolve(navigator.userAgent),
     env: () => undefined,
 
     async exists(path) {

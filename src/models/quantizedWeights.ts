@@ -5,6 +5,7 @@
 import type { Device } from '../gpu/device.ts';
 import { int8Head, int8Layout, nf4Head, nf4Layout } from '../gpu/packedLayout.ts';
 import type { Nf4Layout, Rounding } from '../gpu/packedLayout.ts';
+import type { BufferView } from '../gpu/pool.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import type { PlainDType, TensorPart } from '../gpu/tensor.ts';
 import { readValues } from '../io/modelFolder.ts';
@@ -27,14 +28,24 @@ const ROW_STEP = 64;
 /** A run of rows that begins within a block has a scale, and within a nested block another, more than one that begins with it. */
 const PHASE_BYTES = 32;
 
-interface Nf4Part {
+export interface Nf4Part {
   layout: Nf4Layout;
   rowStart: number;
   rows: number;
 }
 
+/** What of a weight decides how it lies. */
+export type Nf4Shape = Pick<Nf4Weight, 'shape' | 'blockSize' | 'nestedBlock' | 'precision'>;
+
+/** Room for a weight, (rows, everything else) nf4, which somebody fills: its parts and where everything lies in them. */
+export function roomForNf4(device: Device, weight: Nf4Shape): { tensor: Tensor; parts: (Nf4Part & { view: BufferView })[] } {
+  const parts = nf4Parts(device, weight).map((part) => ({ ...part, view: device.pool.acquire(part.layout.bytes, 'weights', true) }));
+  const held = parts.map(({ view, rowStart, rows }): TensorPart => ({ view, rowStart, rows }));
+  return { tensor: new Tensor(matrixShape(weight), 'nf4', held, EXACT_IN[weight.precision]), parts };
+}
+
 /** How a weight is cut and laid out. */
-function nf4Parts(device: Device, weight: Nf4Weight): Nf4Part[] {
+function nf4Parts(device: Device, weight: Nf4Shape): Nf4Part[] {
   const [rows, size] = matrixShape(weight);
   const nestedBlock = weight.nestedBlock === 'none' ? undefined : weight.nestedBlock;
   const layoutOf = (rowStart: number, count: number): Nf4Layout => nf4Layout(rowStart * size, count * size, weight.blockSize, nestedBlock);
@@ -42,7 +53,7 @@ function nf4Parts(device: Device, weight: Nf4Weight): Nf4Part[] {
   return runs.map((run) => ({ ...run, layout: layoutOf(run.rowStart, run.rows) }));
 }
 
-function matrixShape({ shape }: Nf4Weight): [rows: number, size: number] {
+function matrixShape({ shape }: Nf4Shape): [rows: number, size: number] {
   return [shape[0]!, shape.slice(1).reduce((a, b) => a * b, 1)];
 }
 
@@ -53,21 +64,19 @@ function headsOf(parts: readonly Nf4Part[], scales: BlockScales, weight: Nf4Weig
 
 /** (rows, everything else) nf4. */
 export async function uploadNf4(device: Device, weight: Nf4Weight): Promise<Tensor> {
-  const parts = nf4Parts(device, weight);
-  const held = parts.map(({ layout, rowStart, rows }): TensorPart => ({ view: device.pool.acquire(layout.bytes, 'weights', true), rowStart, rows }));
-  const tensor = new Tensor(matrixShape(weight), 'nf4', held, EXACT_IN[weight.precision]);
+  const { tensor, parts } = roomForNf4(device, weight);
   if (device.isDry) return tensor;
   for await (const { firstBlock, codes } of codeRuns(weight)) {
     const start = (firstBlock * weight.blockSize) / 2;
-    for (const [i, { layout }] of parts.entries()) {
+    for (const { layout, view } of parts) {
       const from = Math.max(start, layout.firstCodeByte);
       const to = Math.min(start + codes.byteLength, layout.firstCodeByte + layout.codeBytes);
-      if (from < to) device.write(held[i]!.view, codes.subarray(from - start, to - start), layout.codeWord * 4 + from - layout.firstCodeByte);
+      if (from < to) device.write(view, codes.subarray(from - start, to - start), layout.codeWord * 4 + from - layout.firstCodeByte);
     }
     await device.drain();
   }
   headsOf(parts, await weight.scales(), weight).forEach((head, i) => {
-    device.write(held[i]!.view, head);
+    device.write(parts[i]!.view, head);
   });
   return tensor;
 }

@@ -21,6 +21,8 @@ export interface AttentionRanges {
   pairs: number;
   /** Every query is of another row, as when a batch generates: what one sees is of no use to its neighbour. */
   isApart?: boolean;
+  /** Keys that a query sees, on average: what a measurement of plans goes by. */
+  span?: number;
 }
 
 export interface AttentionOptions {
@@ -33,7 +35,11 @@ export interface AttentionOptions {
 /** The tables on the GPU, counted under `label`; the caller gives their views back to the pool. `keyCount` is S. */
 export function uploadRanges(device: Device, queryRanges: RangeTable, keyCount: number, label: string): AttentionRanges {
   const keyRanges = keyRangesOf(queryRanges, keyCount);
+  const queries = Math.max(1, queryRanges.length / 2);
+  let pairs = 0;
+  for (let i = 0; i < queryRanges.length; i += 2) pairs += queryRanges[i + 1]! - queryRanges[i]!;
   return {
+    span: Math.round(pairs / queries),
     queryRanges: device.upload(queryRanges, [queryRanges.length / 2, 2], label),
     keyRanges: device.upload(keyRanges, [keyCount, 2], label),
     pairs: countPairs(queryRanges),
@@ -73,10 +79,11 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   const operations = 2 * ranges.pairs * heads * headSize;
   const isDecoding = queries <= DECODE_QUERIES || ranges.isApart === true;
   const plans = plansOf(device);
+  const extent = { queries, heads, kvHeads, span: ranges.span ?? keyRows };
   const isWide = headSize % 4 === 0;
   const spec = { D: headSize, SOFTCAP: softcap, Cell: isWide ? 'vec4<f32>' : 'f32' };
   const stored = { WIDE: isWide, k: storageOf(k), v: storageOf(v) };
-  const forward = plans.attention({ pass: 'forward', headSize, isDecoding });
+  const forward = plans.attention({ pass: 'forward', headSize, isDecoding, extent });
   t.dispatch(
     t.kernel(forward.kernel, { ...spec, ...forward.spec, ...stored, KEEP_STATS: needsGrad }),
     { q, k, v, ranges: ranges.queryRanges, y, stats },
@@ -94,7 +101,7 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
     t.dispatch(t.kernel('attention/delta'), { y, dy, stats }, { rows, size: headSize }, Math.ceil(rows / 64));
     const dq = t.gradient(q);
     if (dq) {
-      const plan = plans.attention({ pass: 'query_backward', headSize, isDecoding: false });
+      const plan = plans.attention({ pass: 'query_backward', headSize, isDecoding: false, extent });
       t.dispatch(
         t.kernel(plan.kernel, { ...spec, ...plan.spec }),
         { q, k, v, dy, stats, ranges: ranges.queryRanges, dq: dq.tensor },
@@ -107,7 +114,7 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
     const dv = t.gradient(v);
     if (dk || dv) {
       const unwanted = dk && dv ? undefined : t.alloc(k.shape);
-      const plan = plans.attention({ pass: 'key_backward', headSize, isDecoding: false });
+      const plan = plans.attention({ pass: 'key_backward', headSize, isDecoding: false, extent });
       t.dispatch(
         t.kernel(plan.kernel, { ...spec, ...plan.spec }),
         { q, k, v, dy, stats, ranges: ranges.keyRanges, dk: (dk?.tensor ?? unwanted)!, dv: (dv?.tensor ?? unwanted)! },

@@ -4,7 +4,7 @@
  */
 
 export const GROUPS = [
-  'Model', 'Data', 'Task lists', 'LoRA', 'Optimisation', 'Batches and memory', 'Output', 'Evaluation', 'Merging and sharing', 'Accepted, without effect',
+  'Model', 'Data', 'Task lists', 'LoRA', 'Optimisation', 'Batches and memory', 'Measuring', 'Output', 'Evaluation', 'Merging and sharing', 'Accepted, without effect',
 ] as const;
 export type Group = (typeof GROUPS)[number];
 
@@ -31,7 +31,12 @@ export interface Bounds {
 /** A default of null means that the option is unset: its value is null until somebody gives one. */
 export type Definition = Described &
   (
-    | { readonly type: 'boolean'; readonly default: boolean | null }
+    | {
+        readonly type: 'boolean';
+        readonly default: boolean | null;
+        /** The flag alone says true: it asks for something else to be done. */
+        readonly bare?: true;
+      }
     | ({ readonly type: 'integer' | 'number'; readonly default: number | null } & Bounds)
     | {
         readonly type: 'string';

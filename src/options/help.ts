@@ -26,7 +26,7 @@ export function helpOf({ intro, definitions }: Pick<Program<unknown>, 'intro' | 
 function valueText(definition: Definition): string {
   switch (definition.type) {
     case 'boolean':
-      return 'true|false';
+      return definition.bare ? '' : 'true|false';
     case 'integer':
       return 'N';
     case 'number':

@@ -120,6 +120,11 @@ export const trainingOptions = {
     group: 'Batches and memory', type: 'boolean', default: false,
     help: 'Tell how much memory the run takes, by label, and end: nothing is loaded, computed or written, and no GPU is needed.',
   },
+  tune: {
+    group: 'Measuring', type: 'enum', default: 'auto', choices: ['auto', 'off', 'full'],
+    help: 'Which kernel computes a product or attention: auto measures a few for each shape before the first step (on a GPU, at most 10 s; what an earlier start has measured is ' +
+      'known), full measures everything anew, off leaves it to a rule. A run that is resumed keeps its kernels. `node dist/setup.js --plans` shows what is known.',
+  },
 
   saved_inputs: {
     group: 'Batches and memory', type: 'enum', default: 'f32', choices: ['f32', 'bf16'],

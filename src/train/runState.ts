@@ -9,6 +9,7 @@ import { toJsonNumber } from './figures.ts';
 import type { StepFigures } from './figures.ts';
 import type { OptimizerState } from './optimizer.ts';
 import type { RunIdentity, RunSettings } from './runIdentity.ts';
+import type { RunPlans } from './tuning/runPlans.ts';
 
 export const RUN_STATE = 'vernier_state.json';
 const FORMAT = 1;
@@ -43,6 +44,8 @@ export interface RunState {
   sampler: { epoch: number; microBatch: number };
   /** What each tracker needs to go on: ids, never secrets. */
   trackers: Readonly<Record<string, unknown>>;
+  /** How products and attention are computed, and on what. Absent in what versions saved that had no choice. */
+  plans?: RunPlans;
 }
 
 /** Pretty JSON; numbers that JSON lacks are words. */

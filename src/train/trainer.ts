@@ -31,6 +31,8 @@ import type { Schedule, SchedulerType, StepPlan } from './schedule.ts';
 import type { Session } from './session.ts';
 import { stepGradients } from './step.ts';
 import type { MicroBatch } from './step.ts';
+import { planRun } from './tuning/runPlans.ts';
+import type { RunPlans, TuneMode } from './tuning/runPlans.ts';
 import type { WatchdogSettings } from './watchdog.ts';
 
 /** Rows to train on; `get` may be called for several rows at once and for a row again in every epoch. */
@@ -66,6 +68,8 @@ export interface TrainSettings extends BestModelSettings, WatchdogSettings {
   /** So many of the last stages are kept in spite of gradient checkpointing, which changes no number. Default 0. */
   keptStages?: number;
   saved_inputs?: SavedInputs;
+  /** Whether the plans of products and attention are measured before the first step. Default off. */
+  tune?: TuneMode;
   logging_steps: number;
   save_steps: number;
   save_total_limit: number;
@@ -183,6 +187,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
   let step = firstStep;
   let evaluatedAt: number | undefined;
   let isStarted = false;
+  let runPlans: RunPlans | undefined;
   const inFlight: Promise<undefined>[] = [];
 
   const isEvaluationDue = (): boolean => evaluator !== undefined && evaluatedAt !== step && evaluationFallsOn(step, settings, plan);
@@ -205,6 +210,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
       isEvaluationDue: isEvaluationDue(),
       sampler: { epoch: epoch.epoch, microBatch: epoch.first },
       trackers: tracker.state?.() ?? {},
+      ...(runPlans && { plans: runPlans }),
     };
     const runState = Promise.all([ledger.saved(), optimizer.readState()]).then(([figures, read]) => ({ ...fixed, ...figures, optimizer: read }));
     return { step, trainerState: state, runState, isBest };
@@ -250,8 +256,8 @@ export async function train(session: Session, source: ExampleSource, settings: T
     if (plan.totalSteps <= schedule.warmupSteps && schedule.scheduler !== 'constant') {
       await warn(`${plan.totalSteps === 1 ? 'The only step is' : `All ${plan.totalSteps} steps are`} warm-up, the first at learning rate 0; lower --warmup_ratio or train longer.`);
     }
+    runPlans = await planRun(session, { settings, batches: await next, tracker, checkpoint: checkpoint?.run, stop });
     device.pool.resetPeak();
-
     if (checkpoint ? checkpoint.run.isEvaluationDue : (settings.eval_on_start ?? true) && settings.eval_strategy !== 'no') {
       if (!stop?.aborted && (await evaluate()) && settings.load_best_model_at_end) await save();
     }

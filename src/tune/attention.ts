@@ -19,6 +19,19 @@ export interface AttentionProblem {
   isDecoding: boolean;
   /** How far operands may be rounded. */
   compute: ComputeDtype;
+  /** What the policy does not ask and a measurement does. */
+  extent?: AttentionExtent;
+}
+
+export interface AttentionExtent {
+  /** T of all rows of a batch. */
+  queries: number;
+  /** H */
+  heads: number;
+  /** KV */
+  kvHeads: number;
+  /** Keys that a query sees, on average. */
+  span: number;
 }
 
 /** Keys (of key_backward: queries) staged in workgroup memory. */
@@ -66,6 +79,8 @@ export interface AttentionPlan {
 const WORKGROUP_MEMORY = 16384;
 /** TILE of kernels/lib/attention_matrix.wgsl. */
 const MATRIX_ROWS = 32;
+/** Invocations in a workgroup, on every WebGPU device. */
+const MAX_INVOCATIONS = 256;
 
 /** The plan for one pass; with `configuration`, in that way. Throws where the GPU does not allow it. */
 export function planAttention(
@@ -73,7 +88,7 @@ export function planAttention(
   problem: AttentionProblem,
   configuration: AttentionConfiguration = chooseAttention(capabilities, problem),
 ): AttentionPlan {
-  const refusal = refusedAttention(capabilities, configuration);
+  const refusal = refusedAttention(capabilities, problem, configuration);
   if (refusal !== undefined) throw new Error(`attention ${problem.pass} by '${configuration.algorithm}': ${refusal}`);
   const { pass, headSize } = problem;
   const kernel = `attention/${pass}_${configuration.algorithm}`;
@@ -97,8 +112,15 @@ export function planAttention(
 }
 
 /** Why this GPU does not allow a configuration; undefined where it does. */
-export function refusedAttention(capabilities: Capabilities, configuration: AttentionConfiguration): string | undefined {
-  if (configuration.algorithm === 'tile') return undefined;
+export function refusedAttention(capabilities: Capabilities, problem: AttentionProblem, configuration: AttentionConfiguration): string | undefined {
+  if (configuration.algorithm === 'tile') {
+    const { parts, rows, own } = configuration;
+    const invocations = (rows / own) * parts;
+    if (invocations > MAX_INVOCATIONS) return `it needs ${invocations} invocations in a workgroup, and WebGPU allows ${MAX_INVOCATIONS}`;
+    const bytes = tileBytes(problem, configuration);
+    const { workgroupMemoryBytes } = capabilities;
+    return bytes > workgroupMemoryBytes ? `it needs ${bytes} bytes of workgroup memory, and this GPU has ${workgroupMemoryBytes}` : undefined;
+  }
   if (configuration.algorithm === 'subgroup_matrix') return refusedUnits(capabilities, configuration);
   const { SUBGROUP, TM } = configuration;
   const size = subgroupSizeOf(capabilities);
@@ -119,6 +141,15 @@ export function chooseAttention(capabilities: Capabilities, { pass, headSize, is
 
 type Tiling = Pick<AttentionTileConfiguration, 'parts' | 'rows' | 'own' | 'staged'>;
 
+/** Workgroup memory of the tiles: what is staged of each tensor, and partial products that the parts of a head exchange. */
+function tileBytes({ pass, headSize }: AttentionProblem, { parts, rows, staged }: Tiling): number {
+  return (pass === 'forward' ? 1 : 2) * stagedBytes(headSize, parts, rows, staged);
+}
+
+function stagedBytes(headSize: number, parts: number, rows: number, staged: number): number {
+  return staged * 16 * parts * Math.ceil(headSize / (4 * parts)) + (parts > 1 ? parts * rows * staged * 4 : 16);
+}
+
 /**
  * A GPU keeps at most `sliceElements` of a head in an invocation's registers. The software GPU has none to run out of: one
  * part, and four rows an invocation, which measured 2.4 times one row. `tiles` tensors are staged, and as many partial products exchanged.
@@ -134,8 +165,7 @@ function decodeTiling(isSoftware: boolean, headSize: number): Tiling {
 }
 
 function stagedTiling(headSize: number, parts: number, rows: number, own: number, tiles: number): Tiling {
-  const rowBytes = 16 * parts * Math.ceil(headSize / (4 * parts));
-  const fits = (staged: number): boolean => tiles * (staged * rowBytes + (parts > 1 ? parts * rows * staged * 4 : 16)) <= WORKGROUP_MEMORY;
+  const fits = (staged: number): boolean => tiles * stagedBytes(headSize, parts, rows, staged) <= WORKGROUP_MEMORY;
   let staged = 32;
   while (staged > 4 && !fits(staged)) staged -= 4;
   return { parts, rows, own, staged };

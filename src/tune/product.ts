@@ -80,6 +80,8 @@ export interface ProductPlan {
   chunk: number;
 }
 
+/** Invocations in a workgroup, on every WebGPU device. */
+const MAX_INVOCATIONS = 256;
 /** OUTPUTS of kernels/matmul/nt_few_rows.wgsl. */
 const FEW_ROWS_OUTPUTS = 4;
 /** Up to this many rows a·wᵀ is a pass over w without tiles. */
@@ -131,7 +133,9 @@ export function refusedProduct(capabilities: Capabilities, problem: ProductProbl
       return TM % SUBGROUP === 0 && TM <= 4 * SUBGROUP ? undefined : `expected one to four times ${SUBGROUP} rows, found ${TM}`;
     }
     case 'tile': {
-      const { BM, BN, BK } = configuration;
+      const { BM, BN, BK, TM, TN } = configuration;
+      const invocations = (BM / TM) * (BN / TN);
+      if (invocations > MAX_INVOCATIONS) return `it needs ${invocations} invocations in a workgroup, and WebGPU allows ${MAX_INVOCATIONS}`;
       const bytes = BK * (BM + BN) * 4;
       const { workgroupMemoryBytes } = capabilities;
       return bytes > workgroupMemoryBytes ? `it needs ${bytes} bytes of workgroup memory, and this GPU has ${workgroupMemoryBytes}` : undefined;

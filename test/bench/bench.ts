@@ -1,5 +1,5 @@
 /**
- * The benchmark (dist/bench.js, run by `npm run bench`): speed of the kernels, of training steps, and the same work in jax-js in the same run.
+ * The benchmark (dist/benchSpeed.js, run by `npm run bench`): speed of the kernels, of training steps, and the same work in jax-js in the same run.
  * Figures belong in test/bench/RESULTS.md; `--markdown` writes its tables.
  */
 import { writeFile } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { compareWithJax } from './comparison.ts';
 import { extras } from './extras.ts';
 import { attentions, fewRows, head, linears, matmuls, memoryPasses, optimizer } from './kernels.ts';
 import type { Bench } from './kernels.ts';
-import { trainingSteps } from './model.ts';
+import { allTrainingSteps } from './model.ts';
 import { besidePyTorch } from './pytorch.ts';
 import { comparisonLine, figureLine, markdown } from './report.ts';
 import type { Comparison, Figure } from './report.ts';
@@ -33,7 +33,7 @@ const GROUPS: Record<string, readonly ((b: Bench) => Promise<void>)[]> = {
   attention: [attentions],
   memory: [memoryPasses, optimizer],
   head: [head],
-  step: [trainingSteps],
+  step: [allTrainingSteps],
   extras: [extras],
   pytorch: [besidePyTorch],
 };

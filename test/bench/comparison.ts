@@ -6,8 +6,8 @@ import { jaxBlock, jaxMatmul, openJax } from './jax.ts';
 import type { JaxWork } from './jax.ts';
 import { randomValues, release } from './randomTensors.ts';
 import type { Comparison } from './report.ts';
-import { medianMs } from './timing.ts';
-import type { Patience } from './timing.ts';
+import { medianMs } from '../../src/tune/timing.ts';
+import type { Patience } from '../../src/tune/timing.ts';
 
 type Results = Map<string, Float32Array>;
 

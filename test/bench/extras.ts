@@ -24,7 +24,7 @@ import type { TrainSettings, TrainSurroundings } from '../../src/train/trainer.t
 import { TestHub } from '../hub/testHub.ts';
 import { WandbServer } from '../track/wandbServer.ts';
 import type { Bench } from './kernels.ts';
-import { median } from './timing.ts';
+import { median } from '../../src/tune/timing.ts';
 
 interface Extra {
   name: string;

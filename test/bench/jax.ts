@@ -6,7 +6,7 @@ import type * as JaxModule from '@jax-js/jax';
 import type { Array as JaxArray } from '@jax-js/jax';
 import { EPS, LINEARS, SCALING } from './block.ts';
 import type { BlockValues, LinearName } from './block.ts';
-import type { Work } from './timing.ts';
+import type { Work } from '../../src/tune/timing.ts';
 
 type Jax = typeof JaxModule;
 type Adapters = Record<string, { a: JaxArray; b: JaxArray }>;

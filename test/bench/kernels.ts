@@ -13,8 +13,8 @@ import { Tape } from '../../src/ops/tape.ts';
 import { AdamW } from '../../src/train/optimizer.ts';
 import { ParameterArena } from '../../src/train/parameterArena.ts';
 import { randomTensor, release } from './randomTensors.ts';
-import { medianMs } from './timing.ts';
-import type { Patience } from './timing.ts';
+import { medianMs } from '../../src/tune/timing.ts';
+import type { Patience } from '../../src/tune/timing.ts';
 import type { Figure } from './report.ts';
 
 export interface Bench {

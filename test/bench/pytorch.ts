@@ -18,7 +18,7 @@ import { AdamW } from '../../src/train/optimizer.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
 import type { Bench } from './kernels.ts';
-import { median } from './timing.ts';
+import { median } from '../../src/tune/timing.ts';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const BASE = at('../node/base');

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: builds test/bench/bench.ts into dist/bench.js and runs it on the adapter that is there. Arguments go on
- * (`npm run bench -- --help`). dist/bench.js needs node_modules/webgpu, and for the comparison node_modules/@jax-js/jax; nothing else.
+ * `npm run bench`: builds test/bench/bench.ts into dist/benchSpeed.js and runs it on the adapter that is there. Arguments go on
+ * (`npm run bench -- --help`). dist/benchSpeed.js needs node_modules/webgpu, and for the comparison node_modules/@jax-js/jax; nothing else.
  */
 import { join } from 'node:path';
 import { ensurePackages, fail, root, runProgram, splitYes } from '../../node/scripts/steps.mjs';
@@ -22,5 +22,5 @@ if (withoutGpu === undefined) {
 }
 const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
 if (runProgram(process.execPath, [vite, 'build', '--mode', 'bench', '--logLevel', 'warn']) !== 0) fail('the build failed; the message is above.');
-const program = withoutGpu === undefined ? [join(root, 'dist', 'bench.js'), ...rest] : [join(root, 'dist', withoutGpu), ...(rest[0] === 'rows' ? [] : [root]), ...rest.slice(1)];
+const program = withoutGpu === undefined ? [join(root, 'dist', 'benchSpeed.js'), ...rest] : [join(root, 'dist', withoutGpu), ...(rest[0] === 'rows' ? [] : [root]), ...rest.slice(1)];
 process.exit(runProgram(process.execPath, program));

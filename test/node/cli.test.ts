@@ -29,6 +29,12 @@ describe('readFlags', () => {
     });
   });
 
+  it('takes a flag that asks for something else by itself, and with a value', () => {
+    const bare = { ...definitions, plans: { group: 'Measuring', type: 'boolean', default: false, bare: true, help: '' } } as const;
+    for (const argv of [['--plans'], ['--plans', '--epoch', '1'], ['--plans=true'], ['--plans', 'true']]) expect(readFlags(argv, bare)).toMatchObject({ plans: 'true' });
+    expect(readFlags(['--plans', 'false'], bare)).toEqual({ plans: 'false' });
+  });
+
   it.each([
     [['--shuffle'], '--shuffle needs a value. Write --shuffle true or --shuffle false.'],
     [['--shuffle', '--epoch', '1'], '--shuffle needs a value'],

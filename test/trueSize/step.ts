@@ -8,7 +8,7 @@ import { loraConfig } from '../../src/io/peftConfig.ts';
 import { openSafetensors, toFloat32 } from '../../src/io/safetensors.ts';
 import { countLabels, runMicroBatch } from '../../src/train/microBatch.ts';
 import { openSession } from '../../src/train/session.ts';
-import { cutPatches } from '../models/gemma3/goldenExamples.ts';
+import { cutPatches } from '../../node/bench/cutPatches.ts';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { loss: { type: 'boolean' } } });
 const [baseModel, caseFile] = positionals;

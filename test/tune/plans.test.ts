@@ -6,21 +6,8 @@ import { chooseCompute } from '../../src/tune/compute.ts';
 import { planProduct, refusedProduct } from '../../src/tune/product.ts';
 import type { ProductProblem } from '../../src/tune/product.ts';
 import { matrixUnitsOf } from '../../src/tune/subgroupMatrix.ts';
+import { hardware, software } from './capabilities.ts';
 
-const hardware: Capabilities = {
-  vendor: 'any',
-  architecture: '',
-  description: 'a graphics card',
-  kind: 'hardware',
-  f16: false,
-  subgroups: undefined,
-  subgroupMatrices: [],
-  timestamps: false,
-  maxBindingBytes: 128 * 2 ** 20,
-  maxBufferBytes: 256 * 2 ** 20,
-  workgroupMemoryBytes: 16384,
-};
-const software: Capabilities = { ...hardware, kind: 'software', workgroupMemoryBytes: 32768, subgroups: { min: 8, max: 8 } };
 const problem: ProductProblem = { form: 'nt', m: 512, n: 512, k: 2048, storage: 'bf16', isPlain: true, hasDropout: false, compute: 'f32' };
 
 describe('planProduct', () => {

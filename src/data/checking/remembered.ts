@@ -5,7 +5,7 @@
  * further change. Only good pictures are recorded.
  */
 import type { FileLook, Platform } from '../../platform.ts';
-import { joinPath, parentPath } from '../../platform.ts';
+import { cacheFolder, joinPath, parentPath } from '../../platform.ts';
 
 export interface KnownPicture {
   width: number;
@@ -41,7 +41,7 @@ export class RememberedPictures {
    */
   static async open(platform: Platform, rows: string, now: () => number = Date.now): Promise<RememberedPictures | undefined> {
     const { native } = platform;
-    const folder = cacheFolder(platform);
+    const folder = cacheFolder(platform, 'checked');
     if (native === undefined || folder === undefined) return undefined;
     const hash = native.hash('sha256');
     hash.update(new TextEncoder().encode(await native.realPath(rows)));
@@ -91,11 +91,4 @@ export class RememberedPictures {
     hash?.update(new TextEncoder().encode(`${path}\n${stamp}`));
     return hash?.hex().slice(0, 32) ?? '';
   }
-}
-
-/** The user's cache folder, by the rules of the system. */
-function cacheFolder(platform: Platform): string | undefined {
-  const { env } = platform;
-  const base = env('XDG_CACHE_HOME') ?? env('LOCALAPPDATA') ?? (env('HOME') === undefined ? undefined : joinPath(env('HOME') ?? '', '.cache'));
-  return base === undefined || base === '' ? undefined : joinPath(base, 'vernier', 'checked');
 }

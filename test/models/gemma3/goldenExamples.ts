@@ -1,5 +1,5 @@
 /** Gemma 3's golden cases: the reference stores whole images, (N, 3, H, W), where the processor gives patches. */
-import type { Example } from '../../../src/data/example.ts';
+import { cutPatches } from '../../../node/bench/cutPatches.ts';
 import { floats, GoldenModel } from '../goldenModel.ts';
 
 export const gemma = new GoldenModel({
@@ -12,26 +12,3 @@ export const gemma = new GoldenModel({
     return cutPatches(floats(tensors, 'pixel_values'), { images, channels, side, patch: 14 });
   },
 });
-
-/** (images, channels, side, side) → (patches, channels · patch · patch). */
-export function cutPatches(
-  pixels: Float32Array,
-  { images, channels, side, patch }: { images: number; channels: number; side: number; patch: number },
-): Pick<Example, 'pixelValues' | 'imageGrids'> {
-  const n = side / patch;
-  const pixelValues = new Float32Array(pixels.length);
-  let at = 0;
-  for (let image = 0; image < images; image++) {
-    for (let place = 0; place < n * n; place++) {
-      const [top, left] = [Math.floor(place / n) * patch, (place % n) * patch];
-      for (let channel = 0; channel < channels; channel++) {
-        for (let y = 0; y < patch; y++) {
-          const from = ((image * channels + channel) * side + top + y) * side + left;
-          pixelValues.set(pixels.subarray(from, from + patch), at);
-          at += patch;
-        }
-      }
-    }
-  }
-  return { pixelValues, imageGrids: Array.from({ length: images }, () => [1, n, n]) };
-}

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { cutPatches } from '../../../node/bench/cutPatches.ts';
 import { nodePlatform } from '../../../node/platform.ts';
 import type { Example } from '../../../src/data/example.ts';
 import type { Device } from '../../../src/gpu/device.ts';
@@ -16,7 +17,7 @@ import { generate } from '../../../src/models/generate.ts';
 import { countLabels } from '../../../src/train/microBatch.ts';
 import { testDevice } from '../../gpu/testDevice.ts';
 import { norm, readGradients, runBatch, withSession } from '../golden.ts';
-import { cutPatches, gemma } from './goldenExamples.ts';
+import { gemma } from './goldenExamples.ts';
 
 const folder = fileURLToPath(new URL('../../golden/gemma3', import.meta.url));
 let device: Device;

@@ -24,24 +24,25 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-async function sample(work: Work, repeats: number): Promise<number> {
-  const start = performance.now();
+/** ms of one run, over so many between two waits. */
+export async function sampleMs(work: Work, repeats: number, now: () => number = () => performance.now()): Promise<number> {
+  const start = now();
   for (let i = 0; i < repeats; i++) await work.run();
   await work.finish();
-  return (performance.now() - start) / repeats;
+  return (now() - start) / repeats;
 }
 
 /** Median ms of one run of each, in turns. The first runs (compilation, first buffers) do not count. */
 export async function medianMs(works: readonly Work[], patience: Patience): Promise<number[]> {
   const repeats: number[] = [];
   for (const work of works) {
-    await sample(work, 1);
-    const once = await sample(work, 1);
+    await sampleMs(work, 1);
+    const once = await sampleMs(work, 1);
     repeats.push(Math.max(1, Math.min(patience.repeats, Math.round(patience.sampleMs / once))));
   }
   const samples = works.map((): number[] => []);
   for (let turn = 0; turn < patience.samples; turn++) {
-    for (const [at, work] of works.entries()) samples[at]!.push(await sample(work, repeats[at]!));
+    for (const [at, work] of works.entries()) samples[at]!.push(await sampleMs(work, repeats[at]!));
   }
   return samples.map(median);
 }
