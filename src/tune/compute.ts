@@ -36,5 +36,6 @@ function lacking({ f16, subgroups, subgroupMatrices }: Capabilities): string {
   if (!f16) return 'no f16';
   if (!subgroups) return 'no subgroups';
   if (subgroupMatrices.length === 0) return 'no subgroup matrices';
-  return `subgroup matrices of ${subgroupMatrices.map(({ m, n, k, operand, result }) => `${m}×${n}×${k} ${operand}→${result}`).join(', ')} with subgroups of up to ${subgroups.max}`;
+  const offered = subgroupMatrices.map(({ m, n, k, operand, result }) => `${m}×${n}×${k} ${operand}→${result}`).join(', ');
+  return `subgroup matrices of ${offered} with subgroups of up to ${subgroups.max}`;
 }

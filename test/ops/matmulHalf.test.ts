@@ -198,7 +198,8 @@ describe.skipIf(units === undefined)(`products on tensor cores (${units ? 'here'
       const lowRight = (column: number, i: number): number => low.w.values[column * 3 + i]!;
       const sum = (one: Float64Array, other: Float64Array, shift: (i: number) => number): Float64Array => one.map((value, i) => value + other[i]! + shift(i));
       const expected = sum(product(m, n, k, left, right), product(m, n, 3, lowLeft, lowRight), (i) => bias.values[i % n]!);
-      const magnitudes = sum(product(m, n, k, magnitude(left), magnitude(right)), product(m, n, 3, magnitude(lowLeft), magnitude(lowRight)), (i) => Math.abs(bias.values[i % n]!));
+      const lowSize = product(m, n, 3, magnitude(lowLeft), magnitude(lowRight));
+      const magnitudes = sum(product(m, n, k, magnitude(left), magnitude(right)), lowSize, (i) => Math.abs(bias.values[i % n]!));
       const got = await splitting.readF32(y.tensor);
       // A low-rank factor is split where w is.
       expectWithin(got, expected, magnitudes, k + 3, dtype === 'f32' ? 1 : 2, 3);
@@ -207,14 +208,16 @@ describe.skipIf(units === undefined)(`products on tensor cores (${units ? 'here'
       const dy = (row: number, i: number): number => got[row * n + i]!;
       const back = (column: number, i: number): number => w.values[i * k + column]! / 100;
       const plus = (values: Float64Array, of: (value: number) => number): Float64Array => values.map((value, i) => value + of(dx.values[i]!));
-      expectWithin(await splitting.readF32(dx.tensor), plus(product(m, k, n, dy, back), Number), plus(product(m, k, n, magnitude(dy), magnitude(back)), Math.abs), n, 1, 1);
+      const backSize = plus(product(m, k, n, magnitude(dy), magnitude(back)), Math.abs);
+      expectWithin(await splitting.readF32(dx.tensor), plus(product(m, k, n, dy, back), Number), backSize, n, 1, 1);
 
       if (dtype === 'f32') {
         matmulTN(splitting, y.tensor, a.tensor, w.tensor, { scale: 0.01 });
         const outer = (row: number, i: number): number => got[i * n + row]!;
         const inner = (column: number, i: number): number => a.values[i * k + column]! / 100;
         const onto = (values: Float64Array, of: (value: number) => number): Float64Array => values.map((value, i) => value + of(w.values[i]!));
-        expectWithin(await splitting.readF32(w.tensor), onto(product(n, k, m, outer, inner), Number), onto(product(n, k, m, magnitude(outer), magnitude(inner)), Math.abs), m, 2, 1);
+        const size = onto(product(n, k, m, magnitude(outer), magnitude(inner)), Math.abs);
+        expectWithin(await splitting.readF32(w.tensor), onto(product(n, k, m, outer, inner), Number), size, m, 2, 1);
       }
       release(splitting, a.tensor, w.tensor, y.tensor, dx.tensor, low.a.tensor, low.w.tensor, bias.tensor);
     }
@@ -251,7 +254,8 @@ describe.skipIf(units === undefined)(`products on tensor cores (${units ? 'here'
     const b = upload(device, [m, n], 8);
     const c = upload(device, [k, n], 9);
     matmulTN(device, a.tensor, b.tensor, c.tensor, { dropout: mask, accumulate: false });
-    const [up, along] = [(row: number, i: number): number => a.values[i * k + row]!, (column: number, i: number): number => b.values[i * n + column]! * kept(i * n + column)];
+    const up = (row: number, i: number): number => a.values[i * k + row]!;
+    const along = (column: number, i: number): number => b.values[i * n + column]! * kept(i * n + column);
     expectWithin(await device.readF32(c.tensor), product(k, n, m, up, along), product(k, n, m, magnitude(up), magnitude(along)), m, 2, 2);
     release(device, a.tensor, w.tensor, v.tensor, y.tensor, low.a.tensor, low.w.tensor, b.tensor, c.tensor);
   });

@@ -12,13 +12,20 @@ const script = fileURLToPath(new URL('./mesa26.mjs', import.meta.url));
 const FILES = ['test/ops/matmulHalf.test.ts', 'test/ops/attentionHalf.test.ts', 'test/train/halfRuns.test.ts'];
 const NOT_POSSIBLE = 77;
 
+/** What vitest reports as JSON, as far as it is looked at. */
+interface Report {
+  numPassedTests: number;
+  testResults: { message: string; assertionResults: { failureMessages: string[] }[] }[];
+}
+
 test('tensor cores, on the software GPU of Mesa 26', { timeout: 1_800_000 }, async ({ skip }) => {
   const { capabilities } = await testDevice();
   if (matrixUnitsOf(capabilities) !== undefined) skip('the GPU here has subgroup matrices: these tests run by themselves');
   const run = spawnSync(process.execPath, [script, 'vitest', 'run', ...FILES, '--reporter=json'], { encoding: 'utf8', env: { ...process.env, VITEST: undefined } });
   if (run.status === NOT_POSSIBLE) skip(run.stderr.trim());
-  const report = JSON.parse(run.stdout.slice(run.stdout.indexOf('{'))) as { numPassedTests: number; numFailedTests: number; testResults: { message: string; assertionResults: { status: string; title: string; failureMessages: string[] }[] }[] };
-  const failures = report.testResults.flatMap(({ message, assertionResults }) => [message, ...assertionResults.flatMap((one) => one.failureMessages)]).filter((text) => text !== '');
+  const report = JSON.parse(run.stdout.slice(run.stdout.indexOf('{'), run.stdout.lastIndexOf('}') + 1)) as Report;
+  const said = report.testResults.flatMap(({ message, assertionResults }) => [message, ...assertionResults.flatMap((one) => one.failureMessages)]);
+  const failures = said.filter((text) => text !== '');
   expect(failures.join('\n\n') + (run.status === 0 ? '' : run.stderr)).toBe('');
   // They may not have skipped themselves there as well.
   expect(report.numPassedTests).toBeGreaterThan(10);
