@@ -95,6 +95,33 @@ describe.each([qwen, gemma])('the memory of a run is planned to the byte: $name'
   });
 });
 
+describe('a limit on what the pool holds', () => {
+  it('is kept by giving back what is unused, with the same run and the planned memory', async () => {
+    const options: SessionOptions = { baseModel: qwen.baseModel, finetuning: { kind: 'lora', config: lora } };
+    const examples = (await qwen.cases(['s10_twoimages', 's09_textonly'])).map((golden) => golden!.example);
+    const source = { length: 2, get: (index: number): Promise<Example> => Promise.resolve(examples[index]!) };
+    const runs = [];
+    let limitBytes = Infinity;
+    for (let turn = 0; turn < 2; turn++) {
+      const device = await testDevice();
+      device.pool.limitBytes = limitBytes;
+      const session = await openSession(nodePlatform, device, options);
+      const { memory, state } = await train(session, source, { ...settings, max_steps: 4 }, { tracker: allOf([]) });
+      const dryDevice = Device.dry(device.capabilities);
+      dryDevice.pool.limitBytes = limitBytes;
+      const plan = await planMemory(await openSession(nodePlatform, dryDevice, options), { examples, settings, loggingSteps: 1 });
+      expect({ ...plan.atPeak }).toEqual(memory.atPeak);
+      expect(plan.reservedPeakBytes).toBe(memory.reservedPeakBytes);
+      limitBytes = (memory.peakBytes + memory.reservedPeakBytes) / 2;
+      runs.push({ memory, figures: state.log_history.map(({ loss, grad_norm }) => [loss, grad_norm]) });
+    }
+    const [free, limited] = runs as [(typeof runs)[0], (typeof runs)[0]];
+    expect(limited.figures).toEqual(free.figures);
+    expect(limited.memory.peakBytes).toBe(free.memory.peakBytes);
+    expect(limited.memory.reservedPeakBytes).toBeLessThan(free.memory.reservedPeakBytes);
+  });
+});
+
 describe.each([qwen, gemma])('what is kept where there is room: $name', (model) => {
   const options: SessionOptions = { baseModel: model.baseModel, finetuning: { kind: 'lora', config: lora } };
 
