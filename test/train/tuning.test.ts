@@ -123,7 +123,7 @@ describe('measurePlans', () => {
     expect(productCandidates(lying, problem).map(({ algorithm }) => algorithm)).toEqual(['few_rows', 'few_rows', 'subgroup', 'subgroup']);
     const { choices, leftOut } = await measurePlans(open, lying, asked(), { seconds: 60, isThorough: false, tell: (text) => void told.push(text) });
     expect(told).toHaveLength(2);
-    expect(told[0]).toMatch(/x·wᵀ 1×64×64 bf16: the plan subgroup TM 8 is left out: it does not run \(kernel 'matmul\/nt_subgroup.*does not compile/);
+    expect(told[0]).toMatch(/x·wᵀ 1×64×64 bf16: the plan subgroup SUBGROUP 8 TM 8 is left out: it does not run \(kernel 'matmul\/nt_subgroup.*does not compile/);
     expect(opened).toBe(3);
     expect(leftOut).toBe(0);
     expect(choices.product.map(({ configuration }) => configuration.algorithm)).toEqual(['few_rows']);
