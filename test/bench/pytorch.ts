@@ -67,9 +67,9 @@ function openPython(python: string, dir: string, checkpointing: boolean) {
   child.stderr.on('data', (text: Buffer) => (complaints += text.toString()));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async (): Promise<string> => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`${python} ended: ${complaints.slice(-2000)}`);
-    return value;
+    const line: IteratorResult<string> = await lines.next();
+    if (line.done === true) throw new Error(`${python} ended: ${complaints.slice(-2000)}`);
+    return line.value;
   };
   return {
     next,
