@@ -7,9 +7,11 @@ import { nodePlatform } from '../../node/platform.ts';
 import { bf16ToF32, f32ToBf16 } from '../../src/io/halfFloat.ts';
 import { bitsandbytesConfig } from '../../src/io/quantization/bitsandbytesConfig.ts';
 import { dynamicMap, quantizeScales } from '../../src/io/quantization/doubleQuantization.ts';
+import { codeOf, midpoints } from '../../src/io/quantization/boundaries.ts';
 import { dequantizeRows, quantizeRows } from '../../src/io/quantization/int8.ts';
 import { NF4_VALUES, Nf4Quantizer } from '../../src/io/quantization/nf4.ts';
 import type { FloatDtype } from '../../src/io/quantization/nf4.ts';
+import { nf4Simd } from '../../src/io/quantization/nf4Simd.ts';
 import { blockCount, codeRuns, DequantizedReader, QuantizedWeight } from '../../src/io/quantization/nf4Weight.ts';
 import { skipsModule } from '../../src/io/quantization/skipModules.ts';
 import { openStoredNf4, storedNf4Names } from '../../src/io/quantization/storedNf4.ts';
@@ -90,6 +92,29 @@ describe("bitsandbytes' arrays, to the bit", () => {
         expect(narrow.absmax).toEqual(wide.absmax);
       }),
       { numRuns: 200 },
+    );
+  });
+
+  it('the same codes with and without vectors of integers', () => {
+    const bounds = midpoints(NF4_VALUES);
+    const simd = nf4Simd(bounds);
+    expect(simd).toBeDefined();
+    const some = fc.array(fc.integer({ min: 0, max: 65535 }), { minLength: 64, maxLength: 64 });
+    fc.assert(
+      fc.property(fc.array(some, { minLength: 1, maxLength: 3 }), fc.integer({ min: 21, max: 239 }), (blocks, exponent) => {
+        // Magnitudes below the exponent, and the largest of it.
+        const halves = Uint16Array.from(blocks.flat(), (bits, i) => (i % 64 === 17 ? (exponent << 7) | (bits & 0x807f) : (bits & 0x807f) | ((exponent - ((bits >> 7) & 7)) << 7)));
+        const codes = new Uint8Array(halves.length / 2);
+        const largest = simd!.quantize(halves, codes);
+        const wanted = halves.map((bits, i) => {
+          const from = i - (i % 64);
+          const most = bf16ToF32(halves.slice(from, from + 64).map((one) => one & 0x7fff)).reduce((a, b) => Math.max(a, b));
+          return codeOf(Math.fround(bf16ToF32(Uint16Array.of(bits))[0]! * Math.fround(1 / most)), bounds);
+        });
+        expect([...codes].flatMap((byte) => [byte >> 4, byte & 15])).toEqual([...wanted]);
+        expect([...largest]).toEqual(blocks.map((_, block) => halves.subarray(64 * block, 64 * block + 64).reduce((most, bits) => Math.max(most, bits & 0x7fff), 0)));
+      }),
+      { numRuns: 150 },
     );
   });
 

@@ -2,7 +2,8 @@
  * Double quantisation: the largest magnitudes of NF4's blocks, less their mean, become bytes themselves, in blocks of 256 with one float32 each. A
  * byte is the nearest entry of bitsandbytes' "dynamic" map: a sign, an exponent to base ten of changing length, and a fraction in what bits remain.
  */
-import { codeOf, midpoints, SMALLEST_ABSMAX } from './nf4.ts';
+import { codesOf, knownCodes, midpoints } from './boundaries.ts';
+import { SMALLEST_ABSMAX } from './nf4.ts';
 import { torchMean } from './torchMean.ts';
 
 export const NESTED_BLOCK = 256;
@@ -52,25 +53,33 @@ function linspace(start: number, end: number, steps: number): Float32Array {
   return Float32Array.from({ length: steps }, (_, i) => (i < half ? fround(start) + step * i : fround(end) - step * (steps - i - 1)));
 }
 
+let lookup: { bounds: Float32Array; known: Uint16Array } | undefined;
+
 /** @param absmax (blocks) */
 export function quantizeScales(absmax: Float32Array): Extract<BlockScales, { kind: 'double' }> {
   const { fround } = Math;
   const map = dynamicMap();
-  const bounds = midpoints(map);
+  if (!lookup) {
+    const bounds = midpoints(map);
+    lookup = { bounds, known: knownCodes(bounds) };
+  }
   const offset = torchMean(absmax);
-  const bytes = new Uint8Array(absmax.length);
+  const scaled = new Float32Array(absmax.length);
   const nested = new Float32Array(Math.ceil(absmax.length / NESTED_BLOCK));
   for (let start = 0; start < absmax.length; start += NESTED_BLOCK) {
-    const centred = absmax.subarray(start, start + NESTED_BLOCK).map((value) => value - offset);
+    const end = Math.min(start + NESTED_BLOCK, absmax.length);
+    const isWhole = end - start === NESTED_BLOCK;
     let largest = 0;
-    for (const value of centred) largest = Math.max(largest, Math.abs(value));
+    for (let i = start; i < end; i++) {
+      scaled[i] = absmax[i]! - offset;
+      largest = Math.max(largest, Math.abs(scaled[i]!));
+    }
     const divisor = Math.max(largest, SMALLEST_ABSMAX);
-    const isWhole = centred.length === NESTED_BLOCK;
     nested[start / NESTED_BLOCK] = isWhole ? largest : divisor;
     const inverse = fround(1 / divisor);
-    centred.forEach((value, i) => (bytes[start + i] = codeOf(isWhole ? fround(value * inverse) : fround(value / divisor), bounds)));
+    for (let i = start; i < end; i++) scaled[i] = isWhole ? scaled[i]! * inverse : scaled[i]! / divisor;
   }
-  return { kind: 'double', bytes, nested, nestedBlock: NESTED_BLOCK, offset, map };
+  return { kind: 'double', bytes: codesOf(scaled, lookup.bounds, lookup.known), nested, nestedBlock: NESTED_BLOCK, offset, map };
 }
 
 /** (blocks) the largest magnitudes as they count in products, float32. */

@@ -9,6 +9,9 @@
 import { UserError } from '../../platform.ts';
 import type { Dtype } from '../safetensors.ts';
 import { bf16ToF32, f16ToF32 } from '../halfFloat.ts';
+import { codeOf, midpoints } from './boundaries.ts';
+import { nf4Simd } from './nf4Simd.ts';
+import type { Nf4Simd } from './nf4Simd.ts';
 
 /** The value of every code, ascending. */
 export const NF4_VALUES = Float32Array.of(
@@ -27,23 +30,6 @@ export function isFloat(dtype: Dtype): dtype is FloatDtype {
 /** bitsandbytes divides by no less, so that blocks of zeros stay zeros. */
 export const SMALLEST_ABSMAX = Math.fround(1e-38);
 
-/** The float32 between neighbours: a value up to it takes the lower code. */
-export function midpoints(ascending: Float32Array): Float32Array {
-  return Float32Array.from({ length: ascending.length - 1 }, (_, i) => Math.fround(ascending[i]! + ascending[i + 1]!) / 2);
-}
-
-/** How many boundaries lie below the value. */
-export function codeOf(value: number, bounds: Float32Array): number {
-  let low = 0;
-  let high = bounds.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (bounds[middle]! < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 const BOUNDS = midpoints(NF4_VALUES);
 
 /** [-1, 1] cut into fine cells: the code of every value in one, or MIXED where a boundary lies in it. A look is faster than a branch that nobody can foresee. */
@@ -59,6 +45,18 @@ const CELL_CODE = Uint8Array.from({ length: 2 * CELLS_PER_UNIT + 1 }, (_, cell) 
 const OCTAVES = 7;
 const ZERO_CODE = 7;
 let bf16Codes: Uint8Array | undefined;
+
+/** Whether the table holds for a largest magnitude of this exponent: neither a value that counts nor the reciprocal leaves the normal numbers. */
+function isLookedUp(exponent: number): boolean {
+  return exponent >= 20 && exponent <= 240;
+}
+
+let vectors: { simd: Nf4Simd | undefined } | undefined;
+
+function simdCodes(): Nf4Simd | undefined {
+  vectors ??= { simd: nf4Simd(BOUNDS) };
+  return vectors.simd;
+}
 
 /** By (fraction of the block's largest magnitude, sign, magnitude in units of bits above OCTAVES below it): the code. */
 function makeBf16Codes(): Uint8Array {
@@ -128,6 +126,8 @@ export class Nf4Quantizer {
   }
 
   private pushBf16(halves: Uint16Array, codes: Uint8Array): void {
+    const simd = this.blockSize === NF4_BLOCK ? simdCodes() : undefined;
+    if (simd) return this.pushVectors(simd, halves, codes);
     const table = (bf16Codes ??= makeBf16Codes());
     const { blockSize, absmax } = this;
     const first = this.firstBlock;
@@ -142,8 +142,7 @@ export class Nf4Quantizer {
         most = magnitude > most ? magnitude : most;
       }
       const exponent = most >> 7;
-      // The table holds for every exponent where neither a value that counts nor the reciprocal leaves the normal numbers.
-      if (exponent < 20 || exponent > 240) {
+      if (!isLookedUp(exponent)) {
         this.pushValues(bf16ToF32(halves.subarray(at, end)), at, codes);
         continue;
       }
@@ -160,6 +159,18 @@ export class Nf4Quantizer {
         codes[i >> 1] = (high << 4) | table[row | ((two >> 5) & 1024) | (b > 0 ? b : 0)]!;
       }
     }
+    if (whole < halves.length) this.pushRest(bf16ToF32(halves.subarray(whole)), whole, codes);
+  }
+
+  /** As pushBf16. */
+  private pushVectors(simd: Nf4Simd, halves: Uint16Array, codes: Uint8Array): void {
+    const { blockSize } = this;
+    const whole = halves.length - (halves.length % blockSize);
+    const largest = simd.quantize(halves.subarray(0, whole), codes);
+    this.absmax.set(bf16ToF32(largest), this.firstBlock);
+    largest.forEach((most, block) => {
+      if (!isLookedUp(most >> 7)) this.pushValues(bf16ToF32(halves.subarray(block * blockSize, (block + 1) * blockSize)), block * blockSize, codes);
+    });
     if (whole < halves.length) this.pushRest(bf16ToF32(halves.subarray(whole)), whole, codes);
   }
 
