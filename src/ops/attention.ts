@@ -72,8 +72,6 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   const { scale, softcap = 0 } = options;
   const { device } = t;
   const y = t.alloc([queries, heads, headSize]);
-  // (T, H, 3): largest score, log of the denominator relative to it, delta
-  const stats = t.alloc(needsGrad ? [queries, heads, 3] : [1]);
   const params = { queries, heads, kv_heads: kvHeads, scale };
   /** Of one product of all rows that see each other; forward there are two, backward three for the queries and four for the keys. */
   const operations = 2 * ranges.pairs * heads * headSize;
@@ -84,8 +82,11 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   const spec = { D: headSize, SOFTCAP: softcap, Cell: isWide ? 'vec4<f32>' : 'f32' };
   const stored = { WIDE: isWide, k: storageOf(k), v: storageOf(v) };
   const forward = plans.attention({ pass: 'forward', headSize, isDecoding, extent });
+  const keepsStats = needsGrad || forward.alwaysKeepsStats;
+  // (T, H, 3): largest score, log of the denominator relative to it, delta
+  const stats = t.alloc(keepsStats ? [queries, heads, 3] : [1]);
   t.dispatch(
-    t.kernel(forward.kernel, { ...spec, ...forward.spec, ...stored, KEEP_STATS: needsGrad }),
+    t.kernel(forward.kernel, { ...spec, ...forward.spec, ...stored, KEEP_STATS: keepsStats }),
     { q, k, v, ranges: ranges.queryRanges, y, stats },
     { ...params, ...forward.loops },
     Math.ceil(queries / forward.rows) * heads,

@@ -74,6 +74,8 @@ export interface AttentionPlan {
   loops: { blocks: number; slices: number };
   /** Rows of a workgroup: queries, or of key_backward keys. */
   rows: number;
+  /** The forward keeps its statistics where no gradient needs them, too: one kernel for both, where kernels take seconds to compile. */
+  alwaysKeepsStats: boolean;
 }
 
 const WORKGROUP_MEMORY = 16384;
@@ -94,11 +96,13 @@ export function planAttention(
   const kernel = `attention/${pass}_${configuration.algorithm}`;
   if (configuration.algorithm === 'subgroup') {
     const { SUBGROUP, TM } = configuration;
-    return { configuration, kernel, spec: { SUBGROUP, TM }, loops: { blocks: SUBGROUP, slices: Math.ceil(headSize / 4) }, rows: TM };
+    const loops = { blocks: SUBGROUP, slices: Math.ceil(headSize / 4) };
+    return { configuration, kernel, spec: { SUBGROUP, TM }, loops, rows: TM, alwaysKeepsStats: true };
   }
   if (configuration.algorithm === 'subgroup_matrix') {
     const { algorithm: _, ...spec } = configuration;
-    return { configuration, kernel, spec: { ...spec }, loops: { blocks: 1, slices: Math.ceil(headSize / 4) }, rows: MATRIX_ROWS };
+    const loops = { blocks: 1, slices: Math.ceil(headSize / 4) };
+    return { configuration, kernel, spec: { ...spec }, loops, rows: MATRIX_ROWS, alwaysKeepsStats: false };
   }
   const { parts, rows, own, staged, unroll } = configuration;
   const [ownRows, stagedRows] = pass === 'key_backward' ? ['KEYS', 'QUERIES'] : ['QUERIES', 'KEYS'];
@@ -108,6 +112,7 @@ export function planAttention(
     spec: { UNROLL: unroll, PARTS: parts, OWN: own, [ownRows!]: rows, [stagedRows!]: staged },
     loops: { blocks: staged / 4, slices: Math.ceil(headSize / (4 * parts)) },
     rows,
+    alwaysKeepsStats: false,
   };
 }
 
