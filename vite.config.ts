@@ -16,7 +16,7 @@ const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${n
 /** The thread that the programs start: dist/dataWorker.js. */
 programs['dataWorker'] = at('./node/workers/dataWorker.ts');
 
-const BENCHES = { benchSpeed: 'bench', benchImages: 'images', benchChecking: 'checking', benchRows: 'rows' };
+const BENCHES = { benchSpeed: 'bench', benchImages: 'images', benchChecking: 'checking', benchRows: 'rows', benchLoading: 'loading' };
 const benches = Object.fromEntries(Object.entries(BENCHES).map(([name, file]) => [name, at(`./test/bench/${file}.ts`)]));
 
 export default defineConfig(({ mode }) => ({

@@ -32,7 +32,8 @@ function waysOf(options: Options): Change[][] {
   if (options.offload !== 'all' && options.finetune === 'lora') add('all');
   const recomputed: Change[] = options.gradient_checkpointing ? [] : [{ says: '--gradient_checkpointing true', options: { gradient_checkpointing: true } }];
   const rounded: Change[] = options.saved_inputs === 'bf16' ? [] : [{ says: '--saved_inputs bf16', options: { saved_inputs: 'bf16', gradient_checkpointing: true } }];
-  const quantised: Change[] = options.quantization === 'none' && options.finetune === 'lora' ? [{ says: '--quantization nf4', options: { quantization: 'nf4' } }] : [];
+  const isQuantisable = options.quantization === 'none' && options.finetune === 'lora';
+  const quantised: Change[] = isQuantisable ? [{ says: '--quantization nf4', options: { quantization: 'nf4' } }] : [];
   return [recomputed, batches, rounded, quantised, offloaded].filter((way) => way.length > 0);
 }
 

@@ -15,6 +15,7 @@ if (rest[0] === 'records') {
 }
 /** `npm run bench -- pytorch` is short for `-- --only pytorch`. */
 if (rest[0] === 'pytorch') rest.unshift('--only');
+/** `npm run bench -- loading [GB]` measures loading with and without quantisation, on the adapter that is there. */
 const withoutGpu = { images: 'benchImages.js', checking: 'benchChecking.js', rows: 'benchRows.js' }[rest[0]];
 if (withoutGpu === undefined) {
   const { ensureGpu } = await import('../../node/scripts/ensureGpu.mjs');
@@ -22,5 +23,6 @@ if (withoutGpu === undefined) {
 }
 const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
 if (runProgram(process.execPath, [vite, 'build', '--mode', 'bench', '--logLevel', 'warn']) !== 0) fail('the build failed; the message is above.');
-const program = withoutGpu === undefined ? [join(root, 'dist', 'benchSpeed.js'), ...rest] : [join(root, 'dist', withoutGpu), ...(rest[0] === 'rows' ? [] : [root]), ...rest.slice(1)];
+const bench = rest[0] === 'loading' ? [join(root, 'dist', 'benchLoading.js'), ...rest.slice(1)] : [join(root, 'dist', 'benchSpeed.js'), ...rest];
+const program = withoutGpu === undefined ? bench : [join(root, 'dist', withoutGpu), ...(rest[0] === 'rows' ? [] : [root]), ...rest.slice(1)];
 process.exit(runProgram(process.execPath, program));
