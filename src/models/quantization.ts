@@ -1,7 +1,8 @@
 /**
- * Which weights of a model are held quantised. What the folder holds in NF4 stays so. `--quantization nf4` quantises, as transformers with bitsandbytes does, every
- * linear module but those that are skipped; embeddings, convolutions, norms and biases stay as they are, and so does a head that is the embedding. A module that
- * trains as a whole (modules_to_save) keeps full precision: its values come from the folder, of a quantised folder dequantised. PEFT refuses to train a quantised one.
+ * Which weights of a model are held quantised. What the folder holds in NF4 stays so. `--quantization nf4` quantises, as transformers with
+ * bitsandbytes does, every linear module but those that are skipped; embeddings, convolutions, norms and biases stay as they are, and so
+ * does a head that is the embedding. A module that trains as a whole (modules_to_save) keeps full precision: its values come from the
+ * folder, of a quantised folder dequantised. PEFT refuses to train a quantised one.
  */
 import { bitsandbytesConfig } from '../io/quantization/bitsandbytesConfig.ts';
 import { dequantizedFolder } from '../io/quantization/dequantizedFolder.ts';
@@ -58,10 +59,15 @@ export function heldQuantized(
 ): HeldQuantized {
   const trainsAll = [...description.shapes.keys()].every((name) => trained.has(name));
   if (trainsAll && weights !== 'none') {
-    throw new UserError('--quantization nf4 holds frozen weights in 4 bits, and --finetune full freezes none. Train an adapter (--finetune lora), or leave --quantization at none.');
+    throw new UserError(
+      '--quantization nf4 holds frozen weights in 4 bits, and --finetune full freezes none. Train an adapter (--finetune lora), or leave ' +
+        '--quantization at none.',
+    );
   }
   if (trainsAll && stored.size > 0) {
-    throw new UserError(`${floats.dir} holds weights in 4 bits, which --finetune full cannot train. Give the original model, or train an adapter (--finetune lora).`);
+    throw new UserError(
+      `${floats.dir} holds weights in 4 bits, which --finetune full cannot train. Give the original model, or train an adapter (--finetune lora).`,
+    );
   }
   const nf4 = new Map([...stored].filter(([name]) => description.shapes.has(name) && !trained.has(name)));
   // A folder that is quantised has made its choice.
@@ -71,7 +77,8 @@ export function heldQuantized(
     const isSkipped = skipsModule(skipModules, [...modules.map(({ name }) => name), OUTPUT_HEAD], floats.modelType);
     for (const { name, kind } of modules) {
       const weight = `${name}.weight`;
-      if (kind === 'linear' && weight !== description.embedding && !isSkipped(name) && !trained.has(weight)) nf4.set(weight, new QuantizedWeight(floats, weight));
+      if (kind !== 'linear' || weight === description.embedding || isSkipped(name) || trained.has(weight)) continue;
+      nf4.set(weight, new QuantizedWeight(floats, weight));
     }
   }
   if (embedding === 'int8' && trained.has(description.embedding)) {

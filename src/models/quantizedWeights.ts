@@ -1,6 +1,6 @@
 /**
- * Quantised weights on the GPU: NF4 for linear layers, int8 rows for the embedding table. Codes pass through in pieces; a weight larger than the adapter binds is
- * cut between rows, each part with the scales of its own blocks (src/gpu/packedLayout.ts).
+ * Quantised weights on the GPU: NF4 for linear layers, int8 rows for the embedding table. Codes pass through in pieces; a weight larger
+ * than the adapter binds is cut between rows, each part with the scales of its own blocks (src/gpu/packedLayout.ts).
  */
 import type { Device } from '../gpu/device.ts';
 import { int8Head, int8Layout, nf4Head, nf4Layout } from '../gpu/packedLayout.ts';

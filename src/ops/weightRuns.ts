@@ -1,6 +1,6 @@
 /**
- * A weight as products read it: the parts that it lies in, or, of a quantised one that is unpacked first (src/tune/unpacking.ts), runs of rows in scratch, one after
- * the other, so that it is never unpacked as a whole.
+ * A weight as products read it: the parts that it lies in, or, of a quantised one that is unpacked first (src/tune/unpacking.ts), runs of
+ * rows in scratch, one after the other, so that it is never unpacked as a whole.
  */
 import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';

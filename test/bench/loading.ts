@@ -1,7 +1,8 @@
 /**
- * What loading costs beside reading: `npm run bench -- loading [GB]` (2 where nothing is said) makes a folder of that many GB of random bf16 matrices, and reads
- * it, loads it as it is, and loads it quantised to NF4, in turns, so that the machine's other work meets all alike. Told are MB/s of the file (wall, and of the
- * main thread's CPU), and the largest memory of the process beyond what lies in GPU buffers, which a software GPU has in the same memory.
+ * What loading costs beside reading: `npm run bench -- loading [GB]` (2 where nothing is said) makes a folder of that many GB of random
+ * bf16 matrices, and reads it, loads it as it is, and loads it quantised to NF4, in turns, so that the machine's other work meets all
+ * alike. Told are MB/s of the file (wall, and of the main thread's CPU), and the largest memory of the process beyond what lies in GPU
+ * buffers, which a software GPU has in the same memory.
  */
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

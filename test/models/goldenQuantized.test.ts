@@ -1,6 +1,7 @@
 /**
- * Models over NF4 weights against transformers and PEFT over the dequantised ones: quantised while loading and read from bitsandbytes' folders, Qwen2.5-VL (the
- * golden set) and Gemma 3 (test/golden/nf4, made by nf4_cases.py). Bounds are ten times the noise of float32, as everywhere.
+ * Models over NF4 weights against transformers and PEFT over the dequantised ones: quantised while loading and read from bitsandbytes'
+ * folders, Qwen2.5-VL (the golden set) and Gemma 3 (test/golden/nf4, made by nf4_cases.py). Bounds are ten times the noise of float32, as
+ * everywhere.
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * Products and norms over NF4 and int8 weights against float64 over the values that the codes stand for: odd shapes, blocks that straddle rows, weights cut into
- * parts within a block, every precision, and both ways to read a weight (from its codes, or unpacked first).
+ * Products and norms over NF4 and int8 weights against float64 over the values that the codes stand for: odd shapes, blocks that straddle
+ * rows, weights cut into parts within a block, every precision, and both ways to read a weight (from its codes, or unpacked first).
  */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';

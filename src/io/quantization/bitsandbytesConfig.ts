@@ -1,6 +1,6 @@
 /**
- * A `quantization_config` of config.json, and what of it is computed here: bitsandbytes' NF4. The arrays themselves say what is quantised (storedNf4.ts); the
- * configuration says how they were made.
+ * A `quantization_config` of config.json, and what of it is computed here: bitsandbytes' NF4. The arrays themselves say what is quantised
+ * (storedNf4.ts); the configuration says how they were made.
  */
 import { UserError } from '../../platform.ts';
 import { shownJson } from '../parseJson.ts';

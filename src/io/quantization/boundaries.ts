@@ -1,4 +1,7 @@
-/** Rounding to the nearest of ascending values, as bitsandbytes does it: between two neighbours lies a boundary, and a value on it goes down. */
+/**
+ * Rounding to the nearest of ascending values, as bitsandbytes does it: between two neighbours lies a boundary, and a value on it goes
+ * down.
+ */
 
 /** The float32 between neighbours: a value up to it takes the lower code. */
 export function midpoints(ascending: Float32Array): Float32Array {
@@ -30,7 +33,10 @@ export function codesOf(values: Float32Array, bounds: Float32Array, known: Uint1
 
 const UNKNOWN = 256;
 
-/** By the upper 16 bits of a float32: the code of all values with these, or UNKNOWN where a boundary lies between them. For at most 256 codes. */
+/**
+ * By the upper 16 bits of a float32: the code of all values with these, or UNKNOWN where a boundary lies between them. For at most 256
+ * codes.
+ */
 export function knownCodes(bounds: Float32Array): Uint16Array {
   const ends = new Uint32Array(2);
   const values = new Float32Array(ends.buffer);

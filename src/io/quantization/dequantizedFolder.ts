@@ -1,6 +1,7 @@
 /**
- * A model folder of which some weights are NF4 (stored so, or as they would be quantised), seen as the folder of floats that products over those weights see: each
- * has the precision that bitsandbytes gives it back in, and what lies beside it is not there. Whoever reads values needs no word for quantisation.
+ * A model folder of which some weights are NF4 (stored so, or as they would be quantised), seen as the folder of floats that products over
+ * those weights see: each has the precision that bitsandbytes gives it back in, and what lies beside it is not there. Whoever reads values
+ * needs no word for quantisation.
  */
 import { f32ToBf16, f32ToF16 } from '../halfFloat.ts';
 import type { ModelFolder } from '../modelFolder.ts';

@@ -1,6 +1,7 @@
 /**
- * Double quantisation: the largest magnitudes of NF4's blocks, less their mean, become bytes themselves, in blocks of 256 with one float32 each. A
- * byte is the nearest entry of bitsandbytes' "dynamic" map: a sign, an exponent to base ten of changing length, and a fraction in what bits remain.
+ * Double quantisation: the largest magnitudes of NF4's blocks, less their mean, become bytes themselves, in blocks of 256 with one float32
+ * each. A byte is the nearest entry of bitsandbytes' "dynamic" map: a sign, an exponent to base ten of changing length, and a fraction in
+ * what bits remain.
  */
 import { codesOf, knownCodes, midpoints } from './boundaries.ts';
 import { SMALLEST_ABSMAX } from './nf4.ts';

@@ -1,6 +1,7 @@
 /**
- * Bytes for an embedding table, for which NF4 is too coarse: every row is divided by its largest magnitude and rounded to −127…127, a scale (f32) a row. A value
- * is the byte times the scale, one rounding in float32; it is at most half a step, 1/254 of the row's largest value, from what it was.
+ * Bytes for an embedding table, for which NF4 is too coarse: every row is divided by its largest magnitude and rounded to −127…127, a scale
+ * (f32) a row. A value is the byte times the scale, one rounding in float32; it is at most half a step, 1/254 of the row's largest value,
+ * from what it was.
  */
 export interface Int8Rows {
   /** (rows · size) */

@@ -1,10 +1,10 @@
 /**
- * NF4 (Dettmers et al. 2023, QLoRA) as bitsandbytes 0.50 makes it: values in row-major blocks of 64, each divided by its largest magnitude and
- * rounded to the nearest of 16 quantiles of a normal distribution, two codes a byte, the first in the high half. Every bit follows bitsandbytes'
- * arithmetic in float32, whatever the precision of the source: a whole block is multiplied by the reciprocal of its largest magnitude, a last block
- * that is cut short is divided by it, and what lies on a boundary takes the lower code. A tensor is given in runs of blocks, so it need never be whole
- * in memory. Codes are looked up: by the bits of a bf16 value, and
- * for the others by the product's place on a fine grid, unless a boundary is near.
+ * NF4 (Dettmers et al. 2023, QLoRA) as bitsandbytes 0.50 makes it: values in row-major blocks of 64, each divided by its largest magnitude
+ * and rounded to the nearest of 16 quantiles of a normal distribution, two codes a byte, the first in the high half. Every bit follows
+ * bitsandbytes' arithmetic in float32, whatever the precision of the source: a whole block is multiplied by the reciprocal of its largest
+ * magnitude, a last block that is cut short is divided by it, and what lies on a boundary takes the lower code. A tensor is given in runs
+ * of blocks, so it need never be whole in memory. Codes are looked up: by the bits of a bf16 value, and for the others by the product's
+ * place on a fine grid, unless a boundary is near.
  */
 import { UserError } from '../../platform.ts';
 import type { Dtype } from '../safetensors.ts';
@@ -32,7 +32,10 @@ export const SMALLEST_ABSMAX = Math.fround(1e-38);
 
 const BOUNDS = midpoints(NF4_VALUES);
 
-/** [-1, 1] cut into fine cells: the code of every value in one, or MIXED where a boundary lies in it. A look is faster than a branch that nobody can foresee. */
+/**
+ * [-1, 1] cut into fine cells: the code of every value in one, or MIXED where a boundary lies in it. A look is faster than a branch that
+ * nobody can foresee.
+ */
 const CELLS_PER_UNIT = 1024;
 const MIXED = 16;
 const CELL_CODE = Uint8Array.from({ length: 2 * CELLS_PER_UNIT + 1 }, (_, cell) => {
@@ -46,7 +49,10 @@ const OCTAVES = 7;
 const ZERO_CODE = 7;
 let bf16Codes: Uint8Array | undefined;
 
-/** Whether the table holds for a largest magnitude of this exponent: neither a value that counts nor the reciprocal leaves the normal numbers. */
+/**
+ * Whether the table holds for a largest magnitude of this exponent: neither a value that counts nor the reciprocal leaves the normal
+ * numbers.
+ */
 function isLookedUp(exponent: number): boolean {
   return exponent >= 20 && exponent <= 240;
 }
@@ -111,7 +117,9 @@ export class Nf4Quantizer {
     const aligned = raw.byteOffset % size === 0 ? raw : raw.slice();
     const length = raw.byteLength / size;
     const end = firstBlock * this.blockSize + length;
-    if (end > this.count || (length % this.blockSize !== 0 && end < this.count)) throw new Error(`${this.label}: a run of ${length} values is cut within a block`);
+    if (end > this.count || (length % this.blockSize !== 0 && end < this.count)) {
+      throw new Error(`${this.label}: a run of ${length} values is cut within a block`);
+    }
     this.firstBlock = firstBlock;
     const codes = new Uint8Array(Math.ceil(length / 2));
     if (this.dtype === 'F32') this.pushValues(new Float32Array(aligned.buffer, aligned.byteOffset, length), 0, codes);
@@ -215,7 +223,9 @@ export class Nf4Quantizer {
         place = i;
       }
     }
-    if (most >= 0x7f800000) throw new UserError(`${this.label} has a value that is not a finite number; the weights are damaged: download the model again.`);
+    if (most >= 0x7f800000) {
+      throw new UserError(`${this.label} has a value that is not a finite number; the weights are damaged: download the model again.`);
+    }
     return (this.absmax[this.firstBlock + (at + start) / this.blockSize] = Math.abs(values[place]!));
   }
 }

@@ -1,7 +1,8 @@
 /**
- * The codes of bf16 values, eight at a time, in WebAssembly: an accelerator of nf4.ts, which makes the same codes without it and serves where a page forbids it.
- * Values are compared as integers (their bits, in the order of the values) with the fifteen boundaries of their block, which depend on the fraction of its
- * largest magnitude and are shifted by its exponent. The module is written here instruction by instruction: it is small, and needs no other tools.
+ * The codes of bf16 values, eight at a time, in WebAssembly: an accelerator of nf4.ts, which makes the same codes without it and serves
+ * where a page forbids it. Values are compared as integers (their bits, in the order of the values) with the fifteen boundaries of their
+ * block, which depend on the fraction of its largest magnitude and are shifted by its exponent. The module is written here instruction by
+ * instruction: it is small, and needs no other tools.
  */
 import { codeOf } from './boundaries.ts';
 
@@ -58,7 +59,9 @@ function bitsOf(value: number): number {
   return (new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16) - (127 << 7);
 }
 
-/** (128, 16): by the fraction of the largest magnitude, the largest key that does not lie above each boundary, less what the exponent adds. */
+/**
+ * (128, 16): by the fraction of the largest magnitude, the largest key that does not lie above each boundary, less what the exponent adds.
+ */
 function boundaryTable(bounds: Float32Array): Int16Array {
   const table = new Int16Array(128 * (ROW_BYTES / 2));
   for (let fraction = 0; fraction < 128; fraction++) {
@@ -75,7 +78,8 @@ function boundaryTable(bounds: Float32Array): Int16Array {
         if (isAbove(middle) === j < NEGATIVE) low = middle;
         else high = middle;
       }
-      // Below zero a value lies above while its magnitude is at most `low`: its key, −magnitude − 1, is more than −low − 2. Above zero from `high` on.
+      // Below zero a value lies above while its magnitude is at most `low`: its key, −magnitude − 1, is more than −low − 2.
+      // Above zero it does from `high` on.
       table[fraction * (ROW_BYTES / 2) + j] = j < NEGATIVE ? -low - 2 : high - 1;
     }
   }

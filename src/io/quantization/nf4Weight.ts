@@ -1,6 +1,6 @@
 /**
- * A weight in NF4, wherever it comes from: quantised while it is read, or stored so by bitsandbytes. Codes come in runs of blocks, so that no weight is ever whole in
- * memory; the blocks' scales, a hundredth of it, come whole.
+ * A weight in NF4, wherever it comes from: quantised while it is read, or stored so by bitsandbytes. Codes come in runs of blocks, so that
+ * no weight is ever whole in memory; the blocks' scales, a hundredth of it, come whole.
  */
 import { f32ToBf16, f32ToF16, bf16ToF32, f16ToF32 } from '../halfFloat.ts';
 import type { ModelFolder } from '../modelFolder.ts';
@@ -102,7 +102,13 @@ export class QuantizedWeight implements Nf4Weight {
  * The values of some blocks, as bitsandbytes gives them back: code times scale in float32, rounded to the weight's precision.
  * @param scales (blocks of the weight) restored; the blocks are those from `firstBlock` on
  */
-export function dequantize(codes: Uint8Array, count: number, firstBlock: number, scales: Float32Array, { blockSize, precision }: Pick<Nf4Weight, 'blockSize' | 'precision'>): Float32Array {
+export function dequantize(
+  codes: Uint8Array,
+  count: number,
+  firstBlock: number,
+  scales: Float32Array,
+  { blockSize, precision }: Pick<Nf4Weight, 'blockSize' | 'precision'>,
+): Float32Array {
   const values = new Float32Array(count);
   for (let start = 0, block = firstBlock; start < count; start += blockSize, block++) {
     const scale = scales[block]!;

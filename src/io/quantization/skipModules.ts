@@ -1,7 +1,8 @@
 /**
- * Which modules `--quantization_skip_modules` leaves as they are: bitsandbytes' `llm_int8_skip_modules`. A name is one or more whole parts of a module's path, in
- * any of the spellings that Hugging Face has given it: `lm_head`, `visual`, `vision_tower`, `layers.0`, `model.language_model.layers.3.mlp.down_proj`.
- * (transformers ≤ 4.5x looks anywhere in the path, later versions at its beginning and end; this takes in both, but no halves of words.)
+ * Which modules `--quantization_skip_modules` leaves as they are: bitsandbytes' `llm_int8_skip_modules`. A name is one or more whole parts
+ * of a module's path, in any of the spellings that Hugging Face has given it: `lm_head`, `visual`, `vision_tower`, `layers.0`,
+ * `model.language_model.layers.3.mlp.down_proj`. (transformers ≤ 4.5x looks anywhere in the path, later versions at its beginning and end;
+ * this takes in both, but no halves of words.)
  */
 import { UserError } from '../../platform.ts';
 import { canonicalName } from '../names.ts';

@@ -1,6 +1,6 @@
 /**
- * Weights that bitsandbytes has quantised and saved: beside `x.weight`, the packed codes, lie `x.weight.absmax`, `.quant_map`, the state as JSON in
- * `.quant_state.bitsandbytes__nf4`, and with double quantisation `.nested_absmax` and `.nested_quant_map`.
+ * Weights that bitsandbytes has quantised and saved: beside `x.weight`, the packed codes, lie `x.weight.absmax`, `.quant_map`, the state as
+ * JSON in `.quant_state.bitsandbytes__nf4`, and with double quantisation `.nested_absmax` and `.nested_quant_map`.
  */
 import { UserError } from '../../platform.ts';
 import type { ModelFolder } from '../modelFolder.ts';
@@ -37,8 +37,11 @@ interface State {
 /** @throws UserError for arrays that contradict each other, or are not NF4 */
 export async function openStoredNf4(folder: ModelFolder, name: string): Promise<Nf4Weight> {
   const where = `${folder.dir}: ${folder.has(name) ? folder.storedName(name) : name}`;
-  const fail = (what: string): UserError => new UserError(`${where}: ${what}. The quantised weights are damaged or of an unknown kind; download the model again, or give the original model.`);
-  if (folder.has(`${name}${STATE}fp4`)) throw new UserError(`${where} is quantised to fp4; only nf4 is computed. Give the original model, and --quantization nf4.`);
+  const advice = 'The quantised weights are damaged or of an unknown kind; download the model again, or give the original model.';
+  const fail = (what: string): UserError => new UserError(`${where}: ${what}. ${advice}`);
+  if (folder.has(`${name}${STATE}fp4`)) {
+    throw new UserError(`${where} is quantised to fp4; only nf4 is computed. Give the original model, and --quantization nf4.`);
+  }
   if (!folder.has(name)) throw fail('the quantisation of a weight is there and the weight is not');
   const state = parseState(await folder.readRaw(`${name}${STATE}nf4`), fail);
   const shape = state.shape;

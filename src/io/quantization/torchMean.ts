@@ -1,7 +1,7 @@
 /**
  * The mean of float32 values in torch's own order of additions (ATen's SumKernel on a CPU with AVX2, one thread): eight running sums of a
- * vector, in four interleaved rows, cascaded in levels so that no sum grows long. bitsandbytes' offset is such a mean, and its last bit decides
- * bytes further on.
+ * vector, in four interleaved rows, cascaded in levels so that no sum grows long. bitsandbytes' offset is such a mean, and its last bit
+ * decides bytes further on.
  */
 const LANES = 8;
 const ROWS = 4;
