@@ -4,8 +4,11 @@
  * label, which is how a run reports where its memory went.
  */
 
-/** A buffer is reused for what takes at least this part of it. Twice leaves 2 % more unused at the true shapes of 3B and 4B models, four times 1 %. */
-const MOST_TIMES = 3;
+/** How long a range is held. What comes and goes may lie in a buffer three times its size; what stays while much else comes and goes would waste it. */
+export type Hold = 'briefly' | 'long' | 'always';
+
+/** A buffer may be so many times as large as what is put into it. Twice or four times for `briefly` holds 1 % to 2 % more at the true shapes of 3B and 4B models. */
+const MOST_TIMES: Record<Hold, number> = { briefly: 3, long: 1.25, always: 1.125 };
 
 export interface GpuBuffer {
   readonly id: number;
@@ -68,14 +71,16 @@ export class Pool {
 
   /**
    * A buffer of at least `bytes`; its old content is undefined, so a kernel must write every element it or a later one reads.
-   * @param isLasting it is held as long as the model is: its size is not rounded up for reuse
+   * @param hold `always`: as long as the model is, so that the size is not rounded up for reuse
    */
-  acquire(bytes: number, label: string, isLasting = false): BufferView {
-    const wanted = isLasting ? Math.ceil(Math.max(bytes, 256) / 256) * 256 : sizeClass(bytes);
+  acquire(bytes: number, label: string, hold: Hold = 'briefly'): BufferView {
+    // Under a limit, what fits badly is given back before something is made that fits.
+    const times = this.limitBytes < Infinity ? Math.min(MOST_TIMES[hold], MOST_TIMES.long) : MOST_TIMES[hold];
+    const wanted = hold === 'always' ? Math.ceil(Math.max(bytes, 256) / 256) * 256 : sizeClass(bytes);
     let found = -1;
     for (let at = 0; at < this.free.length; at++) {
       const buffer = this.free[at]!;
-      if (buffer.bytes < wanted || buffer.bytes > wanted * MOST_TIMES) continue;
+      if (buffer.bytes < wanted || buffer.bytes > wanted * times) continue;
       const best = this.free[found];
       if (best === undefined || buffer.id < best.id) found = at;
     }

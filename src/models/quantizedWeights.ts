@@ -39,7 +39,7 @@ export type Nf4Shape = Pick<Nf4Weight, 'shape' | 'blockSize' | 'nestedBlock' | '
 
 /** Room for a weight, (rows, everything else) nf4, which somebody fills: its parts and where everything lies in them. */
 export function roomForNf4(device: Device, weight: Nf4Shape): { tensor: Tensor; parts: (Nf4Part & { view: BufferView })[] } {
-  const parts = nf4Parts(device, weight).map((part) => ({ ...part, view: device.pool.acquire(part.layout.bytes, 'weights', true) }));
+  const parts = nf4Parts(device, weight).map((part) => ({ ...part, view: device.pool.acquire(part.layout.bytes, 'weights', 'always') }));
   const held = parts.map(({ view, rowStart, rows }): TensorPart => ({ view, rowStart, rows }));
   return { tensor: new Tensor(matrixShape(weight), 'nf4', held, EXACT_IN[weight.precision]), parts };
 }
@@ -126,7 +126,7 @@ export async function uploadInt8(device: Device, folder: ModelFolder, name: stri
   const held: TensorPart[] = [];
   for (const { rowStart, rows: count } of parts) {
     const layout = int8Layout(count, size);
-    const view = device.pool.acquire(layout.bytes, 'weights', true);
+    const view = device.pool.acquire(layout.bytes, 'weights', 'always');
     held.push({ view, rowStart, rows: count });
     if (device.isDry) continue;
     const scales = new Float32Array(count);

@@ -16,7 +16,7 @@ export function saveInput(device: Device, x: Tensor, as: SavedInputs): Tensor {
     device.pool.relabel(x.view, LABEL);
     return x;
   }
-  const kept = new Tensor(x.shape, 'bf16', device.pool.acquire(4 * Math.ceil(x.size / 2), LABEL));
+  const kept = new Tensor(x.shape, 'bf16', device.pool.acquire(4 * Math.ceil(x.size / 2), LABEL, 'long'));
   kept.requiresGrad = x.requiresGrad;
   device.dispatch(device.kernel('round_bf16'), { x, y: kept }, { size: x.size }, Math.ceil(x.size / (2 * WG)));
   device.pool.release(x.view);

@@ -111,7 +111,7 @@ export class StreamedWeights {
     if (needed.every((bytes, at) => bytes <= (this.buffers[0]![at]?.bytes ?? 0))) return;
     this.buffers = this.buffers.map((slot) => {
       for (const view of slot) pool.release(view);
-      return needed.map((bytes, at) => pool.acquire(Math.max(bytes, slot[at]?.bytes ?? 0), 'weights', true));
+      return needed.map((bytes, at) => pool.acquire(Math.max(bytes, slot[at]?.bytes ?? 0), 'weights', 'always'));
     });
     this.empty();
     this.countStaging(this.buffers[0]!.reduce((sum, { bytes }) => sum + bytes, 0));

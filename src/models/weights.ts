@@ -124,7 +124,7 @@ async function frozenParameter(device: Device, folder: ModelFolder, name: string
 async function loadFrozen(device: Device, folder: ModelFolder, name: string, shape: Shape, most?: number): Promise<Tensor> {
   const { dtype, bytes } = folder.info(name);
   if (shape.length === 1) {
-    const vector = new Tensor(shape, 'f32', device.pool.acquire(shape[0]! * 4, 'weights', true));
+    const vector = new Tensor(shape, 'f32', device.pool.acquire(shape[0]! * 4, 'weights', 'always'));
     await device.fill(vector.view, vector.bytes, vector.bytes, async () => toFloat32(await folder.readRaw(name), dtype as 'F32' | 'F16' | 'BF16', name));
     return vector;
   }
@@ -157,7 +157,7 @@ function streamedParameter(device: Device, folder: ModelFolder, name: string, sh
 
 /** Ranges for `rows` rows, as few as the adapter's binding limit allows. */
 export function allocateRows(device: Device, rows: number, rowBytes: number, label: string, most?: number): TensorPart[] {
-  return splitRows(device, rows, rowBytes, most).map((run) => ({ ...run, view: device.pool.acquire(run.rows * rowBytes, label, true) }));
+  return splitRows(device, rows, rowBytes, most).map((run) => ({ ...run, view: device.pool.acquire(run.rows * rowBytes, label, 'always') }));
 }
 
 function splitRows(device: Device, rows: number, rowBytes: number, mostBytes = Infinity): Omit<TensorPart, 'view'>[] {

@@ -33,7 +33,7 @@ export class HostMoments {
     this.m = zeros();
     this.v = zeros();
     this.pieceBytes = Math.min(PIECE_BYTES, Math.max(256, ...arenaBytes));
-    const range = (): BufferView => device.pool.acquire(this.pieceBytes, 'optimizer', true);
+    const range = (): BufferView => device.pool.acquire(this.pieceBytes, 'optimizer', 'always');
     this.slots = [0, 1].map(() => ({ m: range(), v: range() }));
   }
 

@@ -96,7 +96,7 @@ export class ParameterArena {
     const isHosted = hasHostMoments && !isFrozen;
     this.arenas = arenas.map(({ decay, bytes }) => {
       const range = (name: string): BufferView => {
-        const view = device.pool.acquire(bytes, name, true);
+        const view = device.pool.acquire(bytes, name, 'always');
         device.clear(view);
         return view;
       };
