@@ -77,6 +77,9 @@ export function capabilitiesOf(adapter: GPUAdapter, features: readonly GPUFeatur
   };
 }
 
+/** The subgroups of a software GPU, its vector registers, for which kernels without workgroup memory are chosen: the size with which they have been run. */
+export const VECTOR_LANES = 8;
+
 /** The size of every subgroup; undefined without subgroups, or where the adapter may choose. */
 export function subgroupSizeOf({ subgroups }: Capabilities): number | undefined {
   return subgroups && subgroups.min === subgroups.max && subgroups.min > 0 ? subgroups.min : undefined;

@@ -3,7 +3,7 @@
  * kernels walk over tiles; how large a tile is and over how many invocations a head is cut depends on the head size, so that everything fits the
  * 16 KiB of workgroup memory that every GPU has.
  */
-import { subgroupSizeOf } from '../gpu/capabilities.ts';
+import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
 import { matrixUnitsOf, refusedUnits } from './subgroupMatrix.ts';
@@ -139,7 +139,7 @@ export function chooseAttention(capabilities: Capabilities, { pass, headSize, is
   const units = compute === 'f16' && !isDecoding ? matrixUnitsOf(capabilities) : undefined;
   if (units) return { algorithm: 'subgroup_matrix', ...units, COMPACT: isSoftware };
   const SUBGROUP = subgroupSizeOf(capabilities);
-  if (isSoftware && !isDecoding && SUBGROUP !== undefined && SUBGROUP >= 8) return { algorithm: 'subgroup', SUBGROUP, TM: SUBGROUP === 8 ? 16 : SUBGROUP };
+  if (isSoftware && !isDecoding && SUBGROUP === VECTOR_LANES) return { algorithm: 'subgroup', SUBGROUP, TM: 2 * SUBGROUP };
   const tiling = isDecoding ? decodeTiling(isSoftware, headSize) : pass === 'forward' ? tilingOf(isSoftware, headSize, 64, 1) : tilingOf(isSoftware, headSize, 32, 2);
   return { algorithm: 'tile', ...tiling, unroll: !isSoftware };
 }

@@ -2,7 +2,7 @@
  * How one product is made on one GPU: pure functions from what the GPU can do and the product's shape to a plan, which src/ops/matmul.ts
  * dispatches. An algorithm is a file in kernels/matmul; its configuration is the sizes that file takes.
  */
-import { subgroupSizeOf } from '../gpu/capabilities.ts';
+import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
 import { matrixUnitsOf, refusedUnits } from './subgroupMatrix.ts';
@@ -176,7 +176,7 @@ export function chooseProduct(capabilities: Capabilities, problem: ProductProble
   const units = problem.compute === 'f16' && m > FEW_ROWS ? matrixUnitsOf(capabilities) : undefined;
   if (units) return chooseMatrixTile(capabilities, problem, units);
   const SUBGROUP = subgroupSizeOf(capabilities);
-  if (capabilities.kind === 'software' && SUBGROUP !== undefined && SUBGROUP >= 8) {
+  if (capabilities.kind === 'software' && SUBGROUP === VECTOR_LANES) {
     return { algorithm: 'subgroup', SUBGROUP, TM: m <= SUBGROUP ? SUBGROUP : 2 * SUBGROUP };
   }
   if (form === 'nt' && m <= FEW_ROWS && !hasDropout) return { algorithm: 'few_rows', ROWS: m === 1 ? 1 : FEW_ROWS };

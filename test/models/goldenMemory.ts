@@ -30,7 +30,7 @@ export function memoryTests(model: GoldenModel, splits: readonly Split[]): void 
   let device: Device;
 
   beforeAll(async () => {
-    device = await testDevice();
+    device = await testDevice({ submitMs: 0 }); // submits are counted
   });
 
   describe('weights split over bindings', () => {
