@@ -15,20 +15,27 @@ function isNative(callback: unknown): boolean {
   return typeof callback === 'function' && Function.prototype.toString.call(callback).includes('[native code]');
 }
 
-/** `setImmediate` for native callbacks that ask for themselves again for as long as they wait. */
-export function patient(immediate: Immediate, now: () => number = () => performance.now()): Immediate {
+/**
+ * `setImmediate` for native callbacks that ask for themselves again for as long as they wait.
+ * @param instance Dawn's instance, where it is still there: it must outlive the callbacks that are on their way, or they call into freed memory
+ */
+export function patient(immediate: Immediate, now: () => number = () => performance.now(), instance: () => unknown = () => undefined): Immediate {
   let isAsked = false;
   let since = 0;
+  const kept = new Set<{ instance: unknown }>();
   return (callback, ...given) => {
     if (!isNative(callback)) return immediate(callback, ...given);
     // Asked for by itself: the wait goes on. By anyone else: one begins.
     if (!isAsked) since = now();
+    const hold = { instance: instance() };
+    kept.add(hold);
     const asked = (): void => {
       isAsked = true;
       try {
-        callback(...given);
+        callback(...given); // which asks again, and holds again, before this hold ends
       } finally {
         isAsked = false;
+        kept.delete(hold);
       }
     };
     return now() - since < PROMPT_MS ? immediate(asked) : setTimeout(asked, PAUSE_MS);
@@ -36,11 +43,19 @@ export function patient(immediate: Immediate, now: () => number = () => performa
 }
 
 let isPatient = false;
+/** Weak: whoever opened it lets go of it when it is to end (`releaseGpu`). */
+let opened: WeakRef<object> | undefined;
 
 /** From now on, in this process. */
 export function makeDawnPatient(): void {
   if (isPatient) return;
   isPatient = true;
   const { setImmediate: own } = globalThis;
-  globalThis.setImmediate = Object.defineProperties(patient(own as Immediate) as typeof own, Object.getOwnPropertyDescriptors(own)); // util.promisify's among them
+  const ours = patient(own as Immediate, () => performance.now(), () => opened?.deref());
+  globalThis.setImmediate = Object.defineProperties(ours as typeof own, Object.getOwnPropertyDescriptors(own)); // util.promisify's among them
+}
+
+/** The instance whose callbacks come late from now on. */
+export function outlives(instance: object): void {
+  opened = new WeakRef(instance);
 }

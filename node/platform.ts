@@ -16,7 +16,7 @@ import { provideTimeLimit } from '../src/io/timeLimit.ts';
 import type { AtomicFile, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { nativeFiles } from './nativeFiles.ts';
-import { makeDawnPatient } from './patientDawn.ts';
+import { makeDawnPatient, outlives } from './patientDawn.ts';
 import { quietly } from './quietDawn.ts';
 import { openNetwork } from './network/network.ts';
 import { loadSharp, sharpDecoder } from './sharpPictures.ts';
@@ -79,6 +79,7 @@ async function openGpu(): Promise<GPU> {
   if (name === 'node') makeDawnPatient();
   try {
     const opened = name === 'node' ? await quietly(() => started(webgpu.create(flags))) : webgpu.create(flags);
+    outlives(opened);
     gpuReference ??= opened; // somebody else may have opened one meanwhile
   } catch (cause) {
     throw new UserError(
