@@ -8,9 +8,10 @@ import { loraConfig } from '../../src/io/peftConfig.ts';
 import { openSafetensors, toFloat32 } from '../../src/io/safetensors.ts';
 import { countLabels, runMicroBatch } from '../../src/train/microBatch.ts';
 import { openSession } from '../../src/train/session.ts';
+import type { Offload } from '../../src/train/session.ts';
 import { cutPatches } from '../../node/bench/cutPatches.ts';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { loss: { type: 'boolean' } } });
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { loss: { type: 'boolean' }, nf4: { type: 'boolean' }, offload: { type: 'string', default: 'none' } } });
 const [baseModel, caseFile] = positionals;
 if (baseModel === undefined || caseFile === undefined) throw new Error('expected FOLDER CASE.safetensors');
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(3)} GiB`;
@@ -21,6 +22,8 @@ const opened = performance.now();
 const session = await openSession(nodePlatform, device, {
   baseModel,
   finetuning: { kind: 'lora', config: loraConfig({ r: 16, lora_alpha: 32, target_modules: 'all-linear' }) },
+  offload: values.offload as Offload,
+  ...(values.nf4 && { quantization: { weights: 'nf4', skipModules: ['lm_head'], embedding: 'none' } }),
 });
 console.log(`loaded in ${seconds(opened)}; ${gib(device.pool.report().inUseBytes)} on the GPU, host memory ${gib(process.resourceUsage().maxRSS * 1024)} at most`);
 
