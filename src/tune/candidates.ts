@@ -21,12 +21,13 @@ const tile =
   (BM: number, BN: number, BK: number, TM: number, TN: number): Offer<ProductProblem, ProductConfiguration> =>
   (capabilities) => (isVectorCpu(capabilities) ? undefined : { algorithm: 'tile', BM, BN, BK, TM, TN, COMPACT: capabilities.kind === 'software' });
 
-/** @param own rows of each lane */
+/** @param own rows of each lane; more than one is for registers as many as a CPU's */
 const rowsOfSubgroup =
   (own: number): Offer<ProductProblem, ProductConfiguration> =>
   (capabilities) => {
     const SUBGROUP = subgroupSizeOf(capabilities);
-    return SUBGROUP === undefined ? undefined : { algorithm: 'subgroup', SUBGROUP, TM: own * SUBGROUP };
+    if (SUBGROUP === undefined || (own > 1 && capabilities.kind === 'hardware')) return undefined;
+    return { algorithm: 'subgroup', SUBGROUP, TM: own * SUBGROUP };
   };
 
 /** Where the run lets operands be rounded to f16. */
