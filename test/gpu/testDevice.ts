@@ -12,7 +12,12 @@ export async function testDevice(options: DeviceOptions = {}): Promise<Device> {
   return device;
 }
 
-afterAll(() => {
+/** For a file that opens many: a process has only so many ranges of memory for the software GPU to map. */
+export function closeDevices(): void {
   for (const device of open.splice(0)) device.destroy();
+}
+
+afterAll(() => {
+  closeDevices();
   releaseGpu();
 });
