@@ -21,12 +21,15 @@ const tile =
   (BM: number, BN: number, BK: number, TM: number, TN: number): Offer<ProductProblem, ProductConfiguration> =>
   (capabilities) => (isVectorCpu(capabilities) ? undefined : { algorithm: 'tile', BM, BN, BK, TM, TN, COMPACT: capabilities.kind === 'software' });
 
-/** @param own rows of each lane; more than one is for registers as many as a CPU's */
+/** Every lane has four sums of each of TM rows: of more rows they do not stay in registers. */
+const MOST_ROWS = 32;
+
+/** @param own rows of each lane */
 const rowsOfSubgroup =
   (own: number): Offer<ProductProblem, ProductConfiguration> =>
   (capabilities) => {
     const SUBGROUP = subgroupSizeOf(capabilities);
-    if (SUBGROUP === undefined || (own > 1 && capabilities.kind === 'hardware')) return undefined;
+    if (SUBGROUP === undefined || own * SUBGROUP > MOST_ROWS) return undefined;
     return { algorithm: 'subgroup', SUBGROUP, TM: own * SUBGROUP };
   };
 
