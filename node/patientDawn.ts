@@ -51,7 +51,7 @@ export function makeDawnPatient(): void {
   if (isPatient) return;
   isPatient = true;
   const { setImmediate: own } = globalThis;
-  const ours = patient(own as Immediate, () => performance.now(), () => opened?.deref());
+  const ours = patient(own as Immediate, undefined, () => opened?.deref());
   globalThis.setImmediate = Object.defineProperties(ours as typeof own, Object.getOwnPropertyDescriptors(own)); // util.promisify's among them
 }
 

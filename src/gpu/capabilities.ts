@@ -77,6 +77,9 @@ export function capabilitiesOf(adapter: GPUAdapter, features: readonly GPUFeatur
   };
 }
 
+/** Invocations of a workgroup that every WebGPU device allows. */
+export const MAX_INVOCATIONS = 256;
+
 /** The subgroups of a software GPU, its vector registers, for which kernels without workgroup memory are chosen: the size with which they have been run. */
 export const VECTOR_LANES = 8;
 

@@ -40,8 +40,7 @@ export type Nf4Shape = Pick<Nf4Weight, 'shape' | 'blockSize' | 'nestedBlock' | '
 /** Room for a weight, (rows, everything else) nf4, which somebody fills: its parts and where everything lies in them. */
 export function roomForNf4(device: Device, weight: Nf4Shape): { tensor: Tensor; parts: (Nf4Part & { view: BufferView })[] } {
   const parts = nf4Parts(device, weight).map((part) => ({ ...part, view: device.pool.acquire(part.layout.bytes, 'weights', 'always') }));
-  const held = parts.map(({ view, rowStart, rows }): TensorPart => ({ view, rowStart, rows }));
-  return { tensor: new Tensor(matrixShape(weight), 'nf4', held, EXACT_IN[weight.precision]), parts };
+  return { tensor: nf4Tensor(weight, parts.map(({ view, rowStart, rows }) => ({ view, rowStart, rows }))), parts };
 }
 
 /** How a weight is cut and laid out. */
@@ -51,6 +50,10 @@ function nf4Parts(device: Device, weight: Nf4Shape): Nf4Part[] {
   const layoutOf = (rowStart: number, count: number): Nf4Layout => nf4Layout(rowStart * size, count * size, weight.blockSize, nestedBlock);
   const runs = splitRows(device, rows, (count) => layoutOf(ROW_STEP, count).bytes + PHASE_BYTES);
   return runs.map((run) => ({ ...run, layout: layoutOf(run.rowStart, run.rows) }));
+}
+
+function nf4Tensor(weight: Nf4Shape, parts: TensorPart[]): Tensor {
+  return new Tensor(matrixShape(weight), 'nf4', parts, EXACT_IN[weight.precision]);
 }
 
 function matrixShape({ shape }: Nf4Shape): [rows: number, size: number] {
@@ -85,7 +88,7 @@ export async function uploadNf4(device: Device, weight: Nf4Weight): Promise<Tens
 export async function streamNf4(device: Device, weight: Nf4Weight): Promise<{ tensor: Tensor; hosts: HostPart[] }> {
   const parts = nf4Parts(device, weight);
   const held = parts.map(({ layout, rowStart, rows }): TensorPart => ({ view: nowhere(layout.bytes), rowStart, rows }));
-  const tensor = new Tensor(matrixShape(weight), 'nf4', held, EXACT_IN[weight.precision]);
+  const tensor = nf4Tensor(weight, held);
   const codes = device.isDry ? undefined : await codeReader(weight);
   const heads = device.isDry ? [] : headsOf(parts, await weight.scales(), weight);
   const hosts = parts.map(({ layout }, i): HostPart => ({

@@ -21,8 +21,6 @@ export interface AttentionRanges {
   pairs: number;
   /** Every query is of another row, as when a batch generates: what one sees is of no use to its neighbour. */
   isApart?: boolean;
-  /** Keys that a query sees, on average: what a measurement of plans goes by. */
-  span?: number;
 }
 
 export interface AttentionOptions {
@@ -35,11 +33,7 @@ export interface AttentionOptions {
 /** The tables on the GPU, counted under `label`; the caller gives their views back to the pool. `keyCount` is S. */
 export function uploadRanges(device: Device, queryRanges: RangeTable, keyCount: number, label: string): AttentionRanges {
   const keyRanges = keyRangesOf(queryRanges, keyCount);
-  const queries = Math.max(1, queryRanges.length / 2);
-  let pairs = 0;
-  for (let i = 0; i < queryRanges.length; i += 2) pairs += queryRanges[i + 1]! - queryRanges[i]!;
   return {
-    span: Math.round(pairs / queries),
     queryRanges: device.upload(queryRanges, [queryRanges.length / 2, 2], label),
     keyRanges: device.upload(keyRanges, [keyCount, 2], label),
     pairs: countPairs(queryRanges),
@@ -77,7 +71,7 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   const operations = 2 * ranges.pairs * heads * headSize;
   const isDecoding = queries <= DECODE_QUERIES || ranges.isApart === true;
   const plans = plansOf(device);
-  const extent = { queries, heads, kvHeads, span: ranges.span ?? keyRows };
+  const extent = { queries, heads, kvHeads, span: Math.round(ranges.pairs / Math.max(1, queries)) };
   const isWide = headSize % 4 === 0;
   const spec = { D: headSize, SOFTCAP: softcap, Cell: isWide ? 'vec4<f32>' : 'f32' };
   const stored = { WIDE: isWide, k: storageOf(k), v: storageOf(v) };

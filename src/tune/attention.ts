@@ -6,7 +6,8 @@
 import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
-import { matrixUnitsOf, refusedUnits } from './subgroupMatrix.ts';
+import { refusedSubgroup, refusedWorkgroup } from './refusals.ts';
+import { refusedUnits, unitsFor } from './subgroupMatrix.ts';
 import type { ComputeDtype, MatrixUnits } from './subgroupMatrix.ts';
 
 export type AttentionPass = 'forward' | 'query_backward' | 'key_backward';
@@ -81,8 +82,6 @@ export interface AttentionPlan {
 const WORKGROUP_MEMORY = 16384;
 /** TILE of kernels/lib/attention_matrix.wgsl. */
 const MATRIX_ROWS = 32;
-/** Invocations in a workgroup, on every WebGPU device. */
-const MAX_INVOCATIONS = 256;
 
 /** The plan for one pass; with `configuration`, in that way. Throws where the GPU does not allow it. */
 export function planAttention(
@@ -120,23 +119,15 @@ export function planAttention(
 export function refusedAttention(capabilities: Capabilities, problem: AttentionProblem, configuration: AttentionConfiguration): string | undefined {
   if (configuration.algorithm === 'tile') {
     const { parts, rows, own } = configuration;
-    const invocations = (rows / own) * parts;
-    if (invocations > MAX_INVOCATIONS) return `it needs ${invocations} invocations in a workgroup, and WebGPU allows ${MAX_INVOCATIONS}`;
-    const bytes = tileBytes(problem, configuration);
-    const { workgroupMemoryBytes } = capabilities;
-    return bytes > workgroupMemoryBytes ? `it needs ${bytes} bytes of workgroup memory, and this GPU has ${workgroupMemoryBytes}` : undefined;
+    return refusedWorkgroup(capabilities, { invocations: (rows / own) * parts, bytes: tileBytes(problem, configuration) });
   }
-  if (configuration.algorithm === 'subgroup_matrix') return refusedUnits(capabilities, configuration);
-  const { SUBGROUP, TM } = configuration;
-  const size = subgroupSizeOf(capabilities);
-  if (size !== SUBGROUP) return `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
-  return TM % SUBGROUP === 0 && TM <= 4 * SUBGROUP ? undefined : `expected one to four times ${SUBGROUP} rows, found ${TM}`;
+  return configuration.algorithm === 'subgroup_matrix' ? refusedUnits(capabilities, configuration) : refusedSubgroup(capabilities, configuration);
 }
 
 /** A software GPU with subgroups does without workgroup memory, whose barriers cost it more than they save (test/bench/RESULTS.md). */
 export function chooseAttention(capabilities: Capabilities, { pass, headSize, isDecoding, compute }: AttentionProblem): AttentionConfiguration {
   const isSoftware = capabilities.kind === 'software';
-  const units = compute === 'f16' && !isDecoding ? matrixUnitsOf(capabilities) : undefined;
+  const units = isDecoding ? undefined : unitsFor(capabilities, compute);
   if (units) return { algorithm: 'subgroup_matrix', ...units, COMPACT: isSoftware };
   const SUBGROUP = subgroupSizeOf(capabilities);
   if (isSoftware && !isDecoding && SUBGROUP === VECTOR_LANES) return { algorithm: 'subgroup', SUBGROUP, TM: 2 * SUBGROUP };

@@ -8,7 +8,7 @@ import { chooseAttention, refusedAttention } from './attention.ts';
 import type { AttentionConfiguration, AttentionProblem } from './attention.ts';
 import { chooseProduct, refusedProduct } from './product.ts';
 import type { ProductConfiguration, ProductProblem, TileConfiguration } from './product.ts';
-import { matrixUnitsOf } from './subgroupMatrix.ts';
+import { matrixUnitsOf, unitsFor } from './subgroupMatrix.ts';
 import type { ComputeDtype } from './subgroupMatrix.ts';
 
 /** Undefined: nothing to measure on such a GPU. */
@@ -37,7 +37,7 @@ const rowsOfSubgroup =
 const matrixTile =
   (BM: number, BN: number, BK: number): Offer<ProductProblem, ProductConfiguration> =>
   (capabilities, { compute }) => {
-    const units = compute === 'f16' ? matrixUnitsOf(capabilities) : undefined;
+    const units = unitsFor(capabilities, compute);
     return units && { algorithm: 'subgroup_matrix', ...units, BM, BN, BK, COMPACT: capabilities.kind === 'software' };
   };
 
@@ -90,7 +90,7 @@ const ATTENTIONS: readonly Offer<AttentionProblem, AttentionConfiguration>[] = [
     return SUBGROUP === undefined ? undefined : { algorithm: 'subgroup', SUBGROUP, TM: SUBGROUP };
   },
   (capabilities, { compute }) => {
-    const units = compute === 'f16' ? matrixUnitsOf(capabilities) : undefined;
+    const units = unitsFor(capabilities, compute);
     return units && { algorithm: 'subgroup_matrix', ...units, COMPACT: capabilities.kind === 'software' };
   },
 ];

@@ -5,7 +5,8 @@
 import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
-import { matrixUnitsOf, refusedUnits } from './subgroupMatrix.ts';
+import { refusedSubgroup, refusedWorkgroup } from './refusals.ts';
+import { refusedUnits, unitsFor } from './subgroupMatrix.ts';
 import type { ComputeDtype, MatrixUnits } from './subgroupMatrix.ts';
 
 /** nt: a·wᵀ, nn: a·w, tn: aᵀ·b, the three products of training. */
@@ -80,8 +81,6 @@ export interface ProductPlan {
   chunk: number;
 }
 
-/** Invocations in a workgroup, on every WebGPU device. */
-const MAX_INVOCATIONS = 256;
 /** OUTPUTS of kernels/matmul/nt_few_rows.wgsl. */
 const FEW_ROWS_OUTPUTS = 4;
 /** Up to this many rows a·wᵀ is a pass over w without tiles. */
@@ -126,19 +125,11 @@ export function refusedProduct(capabilities: Capabilities, problem: ProductProbl
     case 'few_rows':
       if (problem.form !== 'nt' || problem.hasDropout) return 'it makes a·wᵀ without dropout only';
       return problem.m > configuration.ROWS ? `expected at most ${configuration.ROWS} rows, found ${problem.m}` : undefined;
-    case 'subgroup': {
-      const { SUBGROUP, TM } = configuration;
-      const size = subgroupSizeOf(capabilities);
-      if (size !== SUBGROUP) return `it needs subgroups of ${SUBGROUP}, and this GPU ${size === undefined ? 'promises no size' : `has ${size}`}`;
-      return TM % SUBGROUP === 0 && TM <= 4 * SUBGROUP ? undefined : `expected one to four times ${SUBGROUP} rows, found ${TM}`;
-    }
+    case 'subgroup':
+      return refusedSubgroup(capabilities, configuration);
     case 'tile': {
       const { BM, BN, BK, TM, TN } = configuration;
-      const invocations = (BM / TM) * (BN / TN);
-      if (invocations > MAX_INVOCATIONS) return `it needs ${invocations} invocations in a workgroup, and WebGPU allows ${MAX_INVOCATIONS}`;
-      const bytes = BK * (BM + BN) * 4;
-      const { workgroupMemoryBytes } = capabilities;
-      return bytes > workgroupMemoryBytes ? `it needs ${bytes} bytes of workgroup memory, and this GPU has ${workgroupMemoryBytes}` : undefined;
+      return refusedWorkgroup(capabilities, { invocations: (BM / TM) * (BN / TN), bytes: BK * (BM + BN) * 4 });
     }
     case 'subgroup_matrix':
       return refusedUnits(capabilities, configuration) ?? refusedMatrixTile(capabilities, problem, configuration);
@@ -150,13 +141,12 @@ function isSplit({ form, storage }: ProductProblem): boolean {
   return form !== 'tn' && storage === 'f32';
 }
 
-function refusedMatrixTile({ workgroupMemoryBytes }: Capabilities, problem: ProductProblem, configuration: SubgroupMatrixConfiguration): string | undefined {
+function refusedMatrixTile(capabilities: Capabilities, problem: ProductProblem, configuration: SubgroupMatrixConfiguration): string | undefined {
   const { M, N, K, BM, BN, BK } = configuration;
   if (BM % (2 * M) !== 0 || BN % (2 * N) !== 0 || BK % K !== 0 || BM % 4 !== 0 || BN % 4 !== 0 || BK % 4 !== 0) {
     return `a tile of ${BM}×${BN}×${BK} is not two by two quarters of ${M}×${N}×${K}`;
   }
-  const bytes = matrixTileBytes(problem, configuration);
-  return bytes > workgroupMemoryBytes ? `it needs ${bytes} bytes of workgroup memory, and this GPU has ${workgroupMemoryBytes}` : undefined;
+  return refusedWorkgroup(capabilities, { bytes: matrixTileBytes(problem, configuration) });
 }
 
 /** As kernels/lib/matrix_product.wgsl declares them: the tiles in f16 with rows eight elements longer, a fragment of each subgroup, two counters. */
@@ -173,7 +163,7 @@ function matrixTileBytes(problem: ProductProblem, { M, N, BM, BN, BK }: Subgroup
  */
 export function chooseProduct(capabilities: Capabilities, problem: ProductProblem): ProductConfiguration {
   const { form, m, hasDropout } = problem;
-  const units = problem.compute === 'f16' && m > FEW_ROWS ? matrixUnitsOf(capabilities) : undefined;
+  const units = m > FEW_ROWS ? unitsFor(capabilities, problem.compute) : undefined;
   if (units) return chooseMatrixTile(capabilities, problem, units);
   const SUBGROUP = subgroupSizeOf(capabilities);
   if (capabilities.kind === 'software' && SUBGROUP === VECTOR_LANES) {

@@ -1,4 +1,5 @@
 /** Which products of small matrices a GPU's tensor cores offer training, and what a kernel of kernels/…_subgroup_matrix.wgsl must know of them. */
+import { MAX_INVOCATIONS } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 
 /** f32: exact operands. f16: operands of products and attention are rounded to f16 where the plan gains by it; sums stay f32. */
@@ -18,17 +19,23 @@ const SHAPES = [
   [8, 16, 16],
   [8, 8, 8],
 ] as const;
-/** Invocations of a workgroup that every GPU allows; a kernel has four subgroups. */
-const MAX_INVOCATIONS = 256;
 
 /** The units that training can use: f16 operands and f32 sums, since f16 sums overflow. Undefined where there are none. */
 export function matrixUnitsOf(capabilities: Capabilities): MatrixUnits | undefined {
-  const { f16, subgroups, subgroupMatrices } = capabilities;
+  const { f16, subgroups } = capabilities;
+  // A kernel has four subgroups.
   if (!f16 || !subgroups || subgroups.max < 4 || 4 * subgroups.max > MAX_INVOCATIONS) return undefined;
-  const shape = SHAPES.find(([m, n, k]) =>
-    subgroupMatrices.some((one) => one.m === m && one.n === n && one.k === k && one.operand === 'f16' && one.result === 'f32'),
-  );
+  const shape = SHAPES.find((one) => offers(capabilities, one));
   return shape && { M: shape[0], N: shape[1], K: shape[2], SUBGROUP: subgroups.max };
+}
+
+/** The units for a run that rounds operands so far, where there are some. */
+export function unitsFor(capabilities: Capabilities, compute: ComputeDtype): MatrixUnits | undefined {
+  return compute === 'f16' ? matrixUnitsOf(capabilities) : undefined;
+}
+
+function offers({ subgroupMatrices }: Capabilities, [m, n, k]: readonly [number, number, number]): boolean {
+  return subgroupMatrices.some((one) => one.m === m && one.n === n && one.k === k && one.operand === 'f16' && one.result === 'f32');
 }
 
 /** Why a GPU does not have these units, in words; undefined where it does. SUBGROUP may be larger than its subgroups: the rest only helps to stage. */
@@ -39,8 +46,7 @@ export function refusedUnits(capabilities: Capabilities, { M, N, K, SUBGROUP }: 
   if (SUBGROUP < subgroups.max) return `it is for subgroups of at most ${SUBGROUP}, and this GPU's have up to ${subgroups.max}`;
   if (4 * SUBGROUP > MAX_INVOCATIONS) return `four subgroups of ${SUBGROUP} are more than the ${MAX_INVOCATIONS} invocations of a workgroup`;
   const wanted = `${M}×${N}×${K} of f16 into f32`;
-  const isThere = subgroupMatrices.some((one) => one.m === M && one.n === N && one.k === K && one.operand === 'f16' && one.result === 'f32');
-  if (isThere) return undefined;
+  if (offers(capabilities, [M, N, K])) return undefined;
   const offered = subgroupMatrices.map(({ m, n, k, operand, result }) => `${m}×${n}×${k} of ${operand} into ${result}`).join(', ');
   return `it needs subgroup matrices ${wanted}; this GPU offers ${offered || 'none'}`;
 }
