@@ -10,12 +10,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
+import { buildProgram } from '../buildProgram.mjs';
 import { ensureBuilt } from '../../node/scripts/steps.mjs';
 
 const [other, pairs = '4', steps = '24'] = process.argv.slice(2);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-costs-'));
+const built = fileURLToPath(new URL('../../dist/costs', import.meta.url));
 const probe = join(root, 'test/faults/costsProbe.mjs');
 
 function quickStart(checkout, flags = []) {
@@ -74,9 +75,8 @@ try {
     }
     for (const [which, all] of Object.entries(runs)) console.log(`${which}: CPU s mean ${mean(all.map(({ cpu }) => cpu)).toFixed(2)}, median ${median(all.map(({ cpu }) => cpu)).toFixed(2)}, least ${Math.min(...all.map(({ cpu }) => cpu)).toFixed(2)}`);
   } else {
-    const entry = fileURLToPath(new URL('costs.ts', import.meta.url));
-    await build({ configFile: false, root, logLevel: 'error', build: { ssr: entry, outDir: scratch, emptyOutDir: false, rollupOptions: { output: { entryFileNames: 'costs.mjs' } } } });
-    const { stdout } = spawnSync(process.execPath, [join(scratch, 'costs.mjs')], { encoding: 'utf8' });
+    const program = await buildProgram(new URL('costs.ts', import.meta.url), built);
+    const { stdout } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
     const { lock, thread, beat, limit } = JSON.parse(stdout);
     const { limits, cpu, wall } = quickStart(root);
     const beats = Math.ceil(wall / 5);
@@ -91,5 +91,5 @@ try {
     for (const [source, ms] of watched) console.log(`  ${ms.toFixed(1)} ms ${source}`);
   }
 } finally {
-  rmSync(scratch, { recursive: true, force: true });
+  for (const folder of [scratch, built]) rmSync(folder, { recursive: true, force: true });
 }

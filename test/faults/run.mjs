@@ -6,18 +6,14 @@
  */
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
 import { ensureBuilt } from '../../node/scripts/steps.mjs';
+import { buildProgram } from '../buildProgram.mjs';
 
 if (process.env.VERNIER_DIST === undefined) ensureBuilt(['node']);
-const root = fileURLToPath(new URL('../..', import.meta.url));
-// Two folders below the root, as the tests are: what they import finds its files from there.
-const outDir = join(root, 'dist/faults');
-const entry = fileURLToPath(new URL('matrix.ts', import.meta.url));
-await build({ configFile: false, root, logLevel: 'error', build: { ssr: entry, outDir, emptyOutDir: true, rollupOptions: { output: { entryFileNames: 'matrix.mjs' } } } });
-const { status } = spawnSync(process.execPath, [join(outDir, 'matrix.mjs'), ...process.argv.slice(2)], { stdio: 'inherit' });
+const outDir = fileURLToPath(new URL('../../dist/faults', import.meta.url));
+const program = await buildProgram(new URL('matrix.ts', import.meta.url), outDir);
+const { status } = spawnSync(process.execPath, [program, ...process.argv.slice(2)], { stdio: 'inherit' });
 rmSync(outDir, { recursive: true, force: true });
 process.exitCode = status ?? 1;

@@ -11,7 +11,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileS
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
+import { buildProgram } from '../buildProgram.mjs';
 
 const CASES = Number(process.env.VERNIER_HOSTILE_CASES ?? 100_000);
 /** Without a word from the process for so long, a case hangs. */
@@ -25,8 +25,8 @@ const isTable = process.argv.includes('--table');
 const words = process.argv.slice(2).filter((word) => word !== '--table');
 
 /** @returns what the process told last, with `error` where it did not come to its end */
-function run(name) {
-  const child = spawn(process.execPath, [join(outDir, 'sweep.mjs'), name, String(CASES)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+function run(program, name) {
+  const child = spawn(process.execPath, [program, name, String(CASES)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   return new Promise((resolve) => {
     let last = { done: 0 };
     const silence = setTimeout(() => {
@@ -49,9 +49,8 @@ const isGood = ({ error, slowestMs, cpuMs = slowestMs, moreMb, refused }) => err
 const line = ({ name, commit: of, done = 0, refused = '', slowestMs = '', cpuMs = '', moreMb = '', error }) => `| ${name} | ${of} | ${done} | ${refused} | ${slowestMs} | ${cpuMs} | ${moreMb} | ${error ?? ''} |`;
 
 try {
-  const entry = fileURLToPath(new URL('sweep.ts', import.meta.url));
-  await build({ configFile: false, root, logLevel: 'error', build: { ssr: entry, outDir, emptyOutDir: true, rollupOptions: { output: { entryFileNames: 'sweep.mjs' } } } });
-  const { stdout, status, stderr } = spawnSync(process.execPath, [join(outDir, 'sweep.mjs')], { encoding: 'utf8' });
+  const program = await buildProgram(new URL('sweep.ts', import.meta.url), outDir);
+  const { stdout, status, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr);
   mkdirSync(join(root, 'dist'), { recursive: true });
   const before = existsSync(kept) ? readFileSync(kept, 'utf8').trim().split('\n').filter(Boolean).map((text) => JSON.parse(text)) : [];
@@ -60,7 +59,7 @@ try {
   for (const name of names) {
     const good = before.filter((one) => one.name === name && isGood(one));
     const known = isTable ? good.toSorted((a, b) => a.done - b.done).at(-1) : good.findLast((one) => one.asked === CASES);
-    const result = known ?? { name, commit, asked: CASES, ...(isTable ? { error: 'not run' } : await run(name)) };
+    const result = known ?? { name, commit, asked: CASES, ...(isTable ? { error: 'not run' } : await run(program, name)) };
     results.push(result);
     if (!known && !isTable) appendFileSync(kept, `${JSON.stringify(result)}\n`);
     console.log(`${isGood(result) ? 'ok  ' : 'FAIL'} ${line(result)}`);

@@ -6,16 +6,12 @@
  */
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
+import { buildProgram } from '../buildProgram.mjs';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-// Two folders below the root, as the tests are: what they import finds its files from there.
-const outDir = join(root, 'dist/trueSize');
-const entry = fileURLToPath(new URL('step.ts', import.meta.url));
-await build({ configFile: false, root, logLevel: 'error', build: { ssr: entry, outDir, emptyOutDir: true, rollupOptions: { output: { entryFileNames: 'step.mjs' } } } });
-const { status } = spawnSync(process.execPath, [join(outDir, 'step.mjs'), ...process.argv.slice(2)], { stdio: 'inherit' });
+const outDir = fileURLToPath(new URL('../../dist/trueSize', import.meta.url));
+const program = await buildProgram(new URL('step.ts', import.meta.url), outDir);
+const { status } = spawnSync(process.execPath, [program, ...process.argv.slice(2)], { stdio: 'inherit' });
 rmSync(outDir, { recursive: true, force: true });
 process.exitCode = status ?? 1;

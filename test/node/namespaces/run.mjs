@@ -11,18 +11,16 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
+import { buildProgram } from '../../buildProgram.mjs';
 
 const TRIES = 100;
 const WAITERS = 8;
 const CLOCKS = [0, -90, 90, 3 * 86_400, -3 * 86_400];
 
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-namespaces-'));
-const entry = fileURLToPath(new URL('contender.ts', import.meta.url));
-const root = fileURLToPath(new URL('../../..', import.meta.url));
-await build({ configFile: false, root, logLevel: 'error', build: { ssr: entry, outDir: scratch, emptyOutDir: false, rollupOptions: { output: { entryFileNames: 'contender.mjs' } } } });
-// The packages that it does not use here are looked for where it lies.
-const program = join(scratch, 'contender.mjs');
+// Below the repository, where the packages are found that it imports.
+const built = fileURLToPath(new URL('../../../dist/namespaces', import.meta.url));
+const program = await buildProgram(new URL('contender.ts', import.meta.url), built);
 const [lock, notes] = [join(scratch, 'run.lock'), join(scratch, 'notes')];
 
 const children = new Set();
@@ -61,5 +59,5 @@ try {
   must(after.length === 2 * WAITERS && after.every(([, word], i) => word === (i % 2 === 0 ? 'enter' : 'leave')), `${count('leave')} of ${WAITERS} had it, one after another`);
 } finally {
   for (const child of children) child.kill('SIGKILL');
-  rmSync(scratch, { recursive: true, force: true });
+  for (const folder of [scratch, built]) rmSync(folder, { recursive: true, force: true });
 }
