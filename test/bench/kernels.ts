@@ -12,7 +12,7 @@ import { rope } from '../../src/ops/rope.ts';
 import { Tape } from '../../src/ops/tape.ts';
 import { AdamW } from '../../src/train/optimizer.ts';
 import { ParameterArena } from '../../src/train/parameterArena.ts';
-import { randomTensor, release } from './randomTensors.ts';
+import { randomTensor, randomWeight, release } from './randomTensors.ts';
 import { medianMs } from '../../src/tune/timing.ts';
 import type { Patience } from '../../src/tune/timing.ts';
 import type { Figure } from './report.ts';
@@ -26,41 +26,35 @@ export interface Bench {
 
 /** `work` is units of work in one run: floating-point operations, bytes or tokens. */
 export async function time(b: Bench, group: string, what: string, unit: Figure['unit'], work: number, run: () => void | Promise<void>): Promise<void> {
-  const [ms = NaN] = await medianMs([{ run, finish: () => b.device.finish() }], b.patience);
-  const perSecond = (work / ms) * 1000;
-  b.report({ group, what, ms, rate: unit === 'tokens/s' ? perSecond : perSecond / 1e9, unit });
+  await timeInTurns(b, group, unit, work, [{ what, run }]);
 }
+
+/** The same work in several ways, which take turns. */
+async function timeInTurns(b: Bench, group: string, unit: Figure['unit'], work: number, ways: readonly { what: string; run: () => void | Promise<void> }[]): Promise<void> {
+  const times = await medianMs(ways.map(({ run }) => ({ run, finish: () => b.device.finish() })), b.patience);
+  ways.forEach(({ what }, i) => {
+    const ms = times[i]!;
+    const perSecond = (work / ms) * 1000;
+    b.report({ group, what, ms, rate: unit === 'tokens/s' ? perSecond : perSecond / 1e9, unit });
+  });
+}
+
+const MATMUL_STORAGES = ['f32', 'bf16', 'nf4'] as const;
 
 export async function matmuls(b: Bench): Promise<void> {
   const { device } = b;
   const group = 'matmul';
-  const shapes: [number, number, number, ('f32' | 'bf16')[]][] = b.isLarge
-    ? [
-        [1024, 1024, 1024, ['f32', 'bf16']],
-        [1024, 2048, 2048, ['f32', 'bf16']],
-        [1024, 11008, 2048, ['f32', 'bf16']],
-        [1024, 2048, 11008, ['f32', 'bf16']],
-        [4096, 4096, 4096, ['f32', 'bf16']],
-      ]
-    : [
-        [1024, 1024, 1024, ['f32', 'bf16']],
-        [256, 704, 256, ['f32', 'bf16']],
-      ];
-  for (const [m, n, k, dtypes] of shapes) {
+  const shapes = b.isLarge
+    ? [[1024, 1024, 1024], [1024, 2048, 2048], [1024, 11008, 2048], [1024, 2048, 11008], [4096, 4096, 4096]] as const
+    : [[1024, 1024, 1024], [256, 704, 256]] as const;
+  for (const [m, n, k] of shapes) {
     const x = randomTensor(device, [m, k], 1);
     const dy = randomTensor(device, [m, n], 2);
-    for (const dtype of dtypes) {
-      const w = randomTensor(device, [n, k], 3, { dtype });
-      const flop = 2 * m * n * k;
-      const size = `${m}×${n}×${k}, weight ${dtype}`;
-      await time(b, group, `x·wᵀ  ${size}`, 'GFLOP/s', flop, () => {
-        matmulNT(device, x, w, dy);
-      });
-      await time(b, group, `dy·w  ${size}`, 'GFLOP/s', flop, () => {
-        matmulNN(device, dy, w, x);
-      });
-      release(device, w);
-    }
+    const weights = MATMUL_STORAGES.map((storage) => ({ size: `${m}×${n}×${k}, weight ${storage}`, w: randomWeight(device, [n, k], 3, storage)! }));
+    const flop = 2 * m * n * k;
+    await timeInTurns(b, group, 'GFLOP/s', flop, weights.map(({ size, w }) => ({ what: `x·wᵀ  ${size}`, run: () => { matmulNT(device, x, w, dy); } })));
+    await timeInTurns(b, group, 'GFLOP/s', flop, weights.map(({ size, w }) => ({ what: `dy·w  ${size}`, run: () => { matmulNN(device, dy, w, x); } })));
+    release(device, ...weights.map(({ w }) => w));
     const c = randomTensor(device, [n, k], 4);
     await time(b, group, `dyᵀ·x ${m}×${n}×${k}`, 'GFLOP/s', 2 * m * n * k, () => {
       matmulTN(device, dy, x, c);

@@ -1,5 +1,5 @@
 /** Random values of the processor, for what other libraries compute too; tensors that only have to be there are made on the GPU. */
-export { randomTensor, releaseTensors as release } from '../../src/train/tuning/randomTensor.ts';
+export { randomTensor, randomWeight, releaseTensors as release } from '../../src/train/tuning/randomTensor.ts';
 
 /** Uniform in ±bound. */
 export function randomValues(count: number, seed: number, bound = 1): Float32Array<ArrayBuffer> {

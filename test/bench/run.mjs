@@ -13,6 +13,11 @@ if (rest[0] === 'records') {
   if (runProgram(process.execPath, [vite, 'build', '--mode', 'node', '--logLevel', 'warn']) !== 0) fail('the build failed; the message is above.');
   process.exit(runProgram(process.execPath, [join(root, 'test/bench/records.mjs'), ...rest.slice(1)]));
 }
+if (rest[0] === 'against') {
+  const { against } = await import('./against.mjs');
+  against(rest.slice(1));
+  process.exit(0);
+}
 /** `npm run bench -- pytorch` is short for `-- --only pytorch`. */
 if (rest[0] === 'pytorch') rest.unshift('--only');
 /** `npm run bench -- loading [GB]` measures loading with and without quantisation, on the adapter that is there. */

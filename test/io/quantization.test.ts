@@ -118,6 +118,29 @@ describe("bitsandbytes' arrays, to the bit", () => {
     );
   });
 
+  it('every value under every largest magnitude, as vectors of integers', () => {
+    const bounds = midpoints(NF4_VALUES);
+    const simd = nf4Simd(bounds)!;
+    const wrong: string[] = [];
+    for (let fraction = 0; fraction < 128; fraction++) {
+      // 63 of the smaller magnitudes a block, both signs, over eleven octaves; then the largest.
+      const most = (127 << 7) | fraction;
+      const magnitudes = Array.from({ length: 11 * 128 }, (_, i) => most - i);
+      const all = [...magnitudes, 0, 1, ...[...magnitudes, 0, 1].map((bits) => bits | 0x8000)];
+      const halves = new Uint16Array(64 * Math.ceil(all.length / 63)).fill(most);
+      all.forEach((bits, i) => (halves[64 * Math.floor(i / 63) + (i % 63)] = bits));
+      const codes = new Uint8Array(halves.length / 2);
+      simd.quantize(halves, codes);
+      const values = bf16ToF32(halves);
+      const inverse = Math.fround(1 / (1 + fraction / 128));
+      values.forEach((value, i) => {
+        const code = i % 2 === 0 ? codes[i >> 1]! >> 4 : codes[i >> 1]! & 15;
+        if (code !== codeOf(Math.fround(value * inverse), bounds)) wrong.push(`${value} of ${1 + fraction / 128}: ${code}`);
+      });
+    }
+    expect(wrong).toEqual([]);
+  });
+
   it('says which weight has a value that is no number', () => {
     for (const bad of [NaN, Infinity]) {
       for (const precision of ['F32', 'F16', 'BF16'] as const) {

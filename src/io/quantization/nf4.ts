@@ -176,9 +176,10 @@ export class Nf4Quantizer {
     const whole = halves.length - (halves.length % blockSize);
     const largest = simd.quantize(halves.subarray(0, whole), codes);
     this.absmax.set(bf16ToF32(largest), this.firstBlock);
-    largest.forEach((most, block) => {
-      if (!isLookedUp(most >> 7)) this.pushValues(bf16ToF32(halves.subarray(block * blockSize, (block + 1) * blockSize)), block * blockSize, codes);
-    });
+    for (let block = 0; block < largest.length; block++) {
+      if (isLookedUp(largest[block]! >> 7)) continue;
+      this.pushValues(bf16ToF32(halves.subarray(block * blockSize, (block + 1) * blockSize)), block * blockSize, codes);
+    }
     if (whole < halves.length) this.pushRest(bf16ToF32(halves.subarray(whole)), whole, codes);
   }
 

@@ -1,7 +1,8 @@
 /**
- * The codes of bf16 values, eight at a time, in WebAssembly: an accelerator of nf4.ts, which makes the same codes without it and serves
- * where a page forbids it. Values are compared as integers (their bits, in the order of the values) with the fifteen boundaries of their
- * block, which depend on the fraction of its largest magnitude and are shifted by its exponent. The module is written here instruction by
+ * The codes of bf16 values, sixteen at a time, in WebAssembly: an accelerator of nf4.ts, which makes the same codes without it and serves
+ * where a page forbids it. What counts is how far the bits of a magnitude lie below those of its block's largest, and the largest's
+ * fraction. That distance is cut into sixteen cells of a quarter of an octave, the last of which has no end: no cell holds two boundaries,
+ * so a table by cell says the code at its beginning and where in it the next code begins. The module is written here instruction by
  * instruction: it is small, and needs no other tools.
  */
 import { codeOf } from './boundaries.ts';
@@ -9,10 +10,13 @@ import { codeOf } from './boundaries.ts';
 /** Values that are handed over at a time. */
 const CHUNK = 2 ** 19;
 const BLOCK = 64;
-const BOUNDARIES = 15;
-/** Boundaries below zero. */
-const NEGATIVE = 7;
-const ROW_BYTES = 32;
+const CELLS = 16;
+/** Bits of a magnitude that a cell spans: 2 to this power. */
+const CELL_SHIFT = 5;
+/** Of the last cell a place is told up to here; no boundary lies beyond (the last one, at 2^-4.7, is some 130 after the cell's beginning). */
+const LAST_PLACE = 255;
+/** Codes above and below zero, and where the next one begins. */
+const ROW_BYTES = 4 * CELLS;
 const SOURCE = 0;
 const CODES = CHUNK * 2;
 const LARGEST = CODES + CHUNK / 2;
@@ -38,7 +42,7 @@ export function nf4Simd(bounds: Float32Array): Nf4Simd | undefined {
     return undefined;
   }
   const { buffer } = exports.memory;
-  new Int16Array(buffer, TABLE, 128 * (ROW_BYTES / 2)).set(boundaryTable(bounds));
+  new Uint8Array(buffer, TABLE, 128 * ROW_BYTES).set(cellTable(bounds));
   return {
     quantize(halves, codes) {
       const largest = new Uint16Array(halves.length / BLOCK);
@@ -54,33 +58,33 @@ export function nf4Simd(bounds: Float32Array): Nf4Simd | undefined {
   };
 }
 
-/** Bits of a magnitude, for an exponent of zero. */
-function bitsOf(value: number): number {
-  return (new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16) - (127 << 7);
-}
-
 /**
- * (128, 16): by the fraction of the largest magnitude, the largest key that does not lie above each boundary, less what the exponent adds.
+ * (128, 4, 16), by the fraction of the largest magnitude: of magnitudes above zero the code at each cell's beginning and the place from
+ * which on it is one less; below zero the same of 15 − code.
  */
-function boundaryTable(bounds: Float32Array): Int16Array {
-  const table = new Int16Array(128 * (ROW_BYTES / 2));
+function cellTable(bounds: Float32Array): Uint8Array {
+  const table = new Uint8Array(128 * ROW_BYTES);
+  const bits = new Uint32Array(1);
+  const float = new Float32Array(bits.buffer);
   for (let fraction = 0; fraction < 128; fraction++) {
     const inverse = Math.fround(1 / (1 + fraction / 128));
-    for (let j = 0; j < BOUNDARIES; j++) {
-      // The magnitudes whose values lie above the boundary are found from both sides of it by halving.
-      const isAbove = (bits: number): boolean => {
-        const magnitude = new Float32Array(Uint32Array.of((bits + (127 << 7)) << 16).buffer)[0]!;
-        return codeOf(Math.fround((j < NEGATIVE ? -magnitude : magnitude) * inverse), bounds) > j;
+    for (const sign of [0, 1]) {
+      const codeAt = (distance: number): number => {
+        bits[0] = ((127 << 7) + fraction - distance) << 16;
+        const code = codeOf(Math.fround((sign === 0 ? float[0]! : -float[0]!) * inverse), bounds);
+        return sign === 0 ? code : 15 - code;
       };
-      let [low, high] = [bitsOf(2 ** -20), bitsOf(4)];
-      while (high - low > 1) {
-        const middle = (low + high) >> 1;
-        if (isAbove(middle) === j < NEGATIVE) low = middle;
-        else high = middle;
+      for (let cell = 0; cell < CELLS; cell++) {
+        const begin = cell << CELL_SHIFT;
+        const places = cell < CELLS - 1 ? 1 << CELL_SHIFT : LAST_PLACE;
+        const first = codeAt(begin);
+        let next = 0;
+        while (next < places && codeAt(begin + next) === first) next++;
+        if (codeAt(begin + places - 1) < first - 1) throw new Error('two boundaries in a cell');
+        const at = fraction * ROW_BYTES + sign * 2 * CELLS + cell;
+        table[at] = first;
+        table[at + CELLS] = next < places ? next : LAST_PLACE;
       }
-      // Below zero a value lies above while its magnitude is at most `low`: its key, −magnitude − 1, is more than −low − 2.
-      // Above zero it does from `high` on.
-      table[fraction * (ROW_BYTES / 2) + j] = j < NEGATIVE ? -low - 2 : high - 1;
     }
   }
   return table;
@@ -97,47 +101,63 @@ const set = (local: number): Code => [0x21, ...unsigned(local)];
 const tee = (local: number): Code => [0x22, ...unsigned(local)];
 const constant = (value: number): Code => [0x41, ...signed(value)];
 const load = (offset: number): Code => simd(0x00, 4, ...unsigned(offset));
-const loadSplat16 = (offset: number): Code => simd(0x08, 1, ...unsigned(offset));
+const store = (offset: number): Code => simd(0x0b, 4, ...unsigned(offset));
 const splat16 = simd(0x10);
-const [and, or, xor] = [simd(0x4e), simd(0x50), simd(0x51)];
-const [greater16, add16, sub16, max16] = [simd(0x31), simd(0x8e), simd(0x91), simd(0x99)];
+const [not, and, or, xor] = [simd(0x4d), simd(0x4e), simd(0x50), simd(0x51)];
+const [shiftLeft16, shiftRight16, sub16, min16, max16] = [simd(0x8b), simd(0x8d), simd(0x91), simd(0x97), simd(0x99)];
+const [narrowSigned, narrowUnsigned, swizzle, less8, greaterEqual8, add8] = [simd(0x65), simd(0x66), simd(0x0e), simd(0x25), simd(0x2c), simd(0x6e)];
 const shuffle = (lanes: Code): Code => simd(0x0d, ...lanes);
-const [I32_ADD, I32_SUB, I32_AND, I32_SHL, I32_SHR] = [0x6a, 0x6b, 0x71, 0x74, 0x76];
+const zero = simd(0x0c, ...new Array<number>(16).fill(0));
+const splatBytes = (value: number): Code => simd(0x0c, ...new Array<number>(16).fill(value));
+const [I32_ADD, I32_SUB, I32_AND, I32_SHL] = [0x6a, 0x6b, 0x71, 0x74];
 
-/** Locals: the parameter, what walks along, then vectors. */
+/** Locals: the parameter, what walks along, then vectors; two of some, for eight values each. */
 const [BLOCKS, FROM, TO, KEPT, MOST, ROW] = [0, 1, 2, 3, 4, 5];
-const [MAXIMUM, EXPONENT, KEY, SUM, MASK, FIRST_BOUNDARY] = [6, 7, 8, 9, 10, 11];
+const [MASK, LOW_BYTE, LAST_CELL, MAXIMUM, LARGEST_BITS] = [6, 7, 8, 9, 10];
+const [ABOVE, ABOVE_NEXT, BELOW, BELOW_NEXT] = [11, 12, 13, 14];
+const [DISTANCE, CELL, SIGN, PACKED] = [15, 17, 19, 20];
+const VECTORS = 22 - MASK;
 
 function moduleBytes(): Uint8Array<ArrayBuffer> {
   const vectors = Array.from({ length: BLOCK / 8 }, (_, i) => i);
-  const boundaries = Array.from({ length: BOUNDARIES }, (_, j) => j);
   // The largest of eight lanes: halves against halves.
   const fold = (bytes: number): Code => [
     ...get(MAXIMUM), ...get(MAXIMUM), ...get(MAXIMUM), ...shuffle(Array.from({ length: 16 }, (_, i) => (i + bytes) % 16)), ...max16, ...set(MAXIMUM),
   ];
+  // Distances of eight values and their cells; the places in them go where the distances were.
+  const place = (i: number, lane: number): Code => [
+    ...get(LARGEST_BITS), ...get(FROM), ...load(16 * i), ...get(MASK), ...and, ...sub16, ...tee(DISTANCE + lane),
+    ...constant(CELL_SHIFT), ...shiftRight16, ...get(LAST_CELL), ...min16, ...set(CELL + lane),
+    ...get(DISTANCE + lane), ...get(CELL + lane), ...constant(CELL_SHIFT), ...shiftLeft16, ...sub16, ...set(DISTANCE + lane),
+  ];
+  // What a table has for values of one sign; an index that is no cell gives zero.
+  const lookUp = (above: number, below: number): Code => [
+    ...get(above), ...get(CELL), ...get(SIGN), ...or, ...swizzle,
+    ...get(below), ...get(CELL), ...get(SIGN), ...not, ...or, ...swizzle, ...or,
+  ];
+  // Sixteen codes, two to a byte, the first in its high half, in the low bytes of eight lanes.
+  const sixteen = (i: number, packed: number): Code => [
+    ...place(i, 0), ...place(i + 1, 1),
+    ...get(FROM), ...load(16 * i), ...get(FROM), ...load(16 * (i + 1)), ...narrowSigned, ...zero, ...less8, ...set(SIGN),
+    ...get(CELL), ...get(CELL + 1), ...narrowUnsigned, ...set(CELL),
+    // A comparison that holds is −1.
+    ...lookUp(ABOVE, BELOW), ...get(DISTANCE), ...get(DISTANCE + 1), ...narrowUnsigned, ...lookUp(ABOVE_NEXT, BELOW_NEXT), ...greaterEqual8, ...add8,
+    ...get(SIGN), ...splatBytes(15), ...and, ...xor, ...tee(packed),
+    ...constant(4), ...shiftLeft16, ...get(packed), ...constant(8), ...shiftRight16, ...or, ...get(LOW_BYTE), ...and, ...set(packed),
+  ];
   const body: Code = [
     ...constant(SOURCE), ...set(FROM), ...constant(CODES), ...set(TO), ...constant(LARGEST), ...set(KEPT),
-    ...constant(0x7fff), ...splat16, ...set(MASK),
+    ...constant(0x7fff), ...splat16, ...set(MASK), ...constant(0xff), ...splat16, ...set(LOW_BYTE), ...constant(CELLS - 1), ...splat16, ...set(LAST_CELL),
     0x03, 0x40, // loop
     ...get(FROM), ...load(0), ...get(MASK), ...and, ...set(MAXIMUM),
     ...vectors.slice(1).flatMap((i) => [...get(MAXIMUM), ...get(FROM), ...load(16 * i), ...get(MASK), ...and, ...max16, ...set(MAXIMUM)]),
-    ...fold(8), ...fold(4), ...fold(2),
+    ...fold(8), ...fold(4), ...fold(2), ...get(MAXIMUM), ...set(LARGEST_BITS),
     ...get(KEPT), ...get(MAXIMUM), ...simd(0x19, 0), ...tee(MOST), 0x36, 2, 0, // i32.store
-    ...get(MOST), ...constant(127), I32_AND, ...constant(5), I32_SHL, ...set(ROW),
-    ...get(MOST), ...constant(7), I32_SHR, ...constant(7), I32_SHL, ...splat16, ...set(EXPONENT),
-    ...boundaries.flatMap((j) => [
-      ...get(ROW), ...loadSplat16(TABLE + 2 * j), ...get(EXPONENT), ...(j < NEGATIVE ? sub16 : add16), ...set(FIRST_BOUNDARY + j),
-    ]),
-    ...vectors.flatMap((i) => [
-      // Bits whose order as integers is that of the values.
-      ...get(FROM), ...load(16 * i), ...tee(KEY), ...get(KEY), ...constant(15), ...simd(0x8c), ...get(MASK), ...and, ...xor, ...set(KEY),
-      ...simd(0x0c, ...new Array<number>(16).fill(0)), ...set(SUM),
-      // A comparison that holds is −1.
-      ...boundaries.flatMap((j) => [...get(SUM), ...get(KEY), ...get(FIRST_BOUNDARY + j), ...greater16, ...sub16, ...set(SUM)]),
-      // Two codes to a byte, the first in its high half, and four such bytes together.
-      ...get(TO),
-      ...get(SUM), ...constant(4), ...simd(0xab), ...get(SUM), ...constant(16), ...simd(0xad), ...or, ...tee(SUM), ...get(SUM),
-      ...shuffle([0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12]), ...simd(0x5a, 2, ...unsigned(4 * i), 0),
+    ...get(MOST), ...constant(127), I32_AND, ...constant(Math.log2(ROW_BYTES)), I32_SHL, ...set(ROW),
+    ...[ABOVE, ABOVE_NEXT, BELOW, BELOW_NEXT].flatMap((local, i) => [...get(ROW), ...load(TABLE + i * CELLS), ...set(local)]),
+    ...[0, 1].flatMap((half) => [
+      ...sixteen(4 * half, PACKED), ...sixteen(4 * half + 2, PACKED + 1),
+      ...get(TO), ...get(PACKED), ...get(PACKED + 1), ...narrowUnsigned, ...store(16 * half),
     ]),
     ...get(FROM), ...constant(2 * BLOCK), I32_ADD, ...set(FROM),
     ...get(TO), ...constant(BLOCK / 2), I32_ADD, ...set(TO),
@@ -145,7 +165,7 @@ function moduleBytes(): Uint8Array<ArrayBuffer> {
     ...get(BLOCKS), ...constant(1), I32_SUB, ...tee(BLOCKS), 0x0d, 0, // br_if
     0x0b, 0x0b,
   ];
-  const locals: Code = [2, ...unsigned(5), 0x7f, ...unsigned(5 + BOUNDARIES), 0x7b];
+  const locals: Code = [2, ...unsigned(5), 0x7f, ...unsigned(VECTORS), 0x7b];
   const code = [...locals, ...body];
   const name = (text: string): Code => [text.length, ...new TextEncoder().encode(text)];
   return Uint8Array.from([

@@ -27,7 +27,7 @@ export interface Nf4Weight {
 }
 
 /** Source bytes of a run of blocks. */
-const RUN_BYTES = 2 ** 24;
+const RUN_BYTES = 2 ** 21;
 
 export function blockCount(weight: Pick<Nf4Weight, 'shape' | 'blockSize'>): number {
   return Math.ceil(elementCount(weight.shape) / weight.blockSize);
