@@ -138,6 +138,7 @@ async function onGpu(
       ...(adapter === null ? { finetuning: { kind: 'none' } } : { initAdapter: adapter, isFrozen: true }),
       imageAttention: options.image_attention,
       quantization: quantizationOf(options),
+      offload: options.offload,
       ...pixels(context),
       stop: context.stop,
     });

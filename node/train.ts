@@ -10,9 +10,11 @@ import { countOf } from '../src/platform.ts';
 import { bytesText, countText } from '../src/track/console.ts';
 import type { Terminal } from '../src/track/console.ts';
 import type { Tracker } from '../src/track/tracker.ts';
+import type { Device } from '../src/gpu/device.ts';
 import { boughtBy, boughtText } from '../src/train/beforeAfter.ts';
 import { openSession } from '../src/train/session.ts';
 import { train } from '../src/train/trainer.ts';
+import { expectedChoices } from '../src/train/tuning/runPlans.ts';
 import { chooseCompute } from '../src/tune/compute.ts';
 import { plansOf } from '../src/tune/plans.ts';
 import { main, processSurroundings } from './cli.ts';
@@ -24,7 +26,8 @@ import type { RunContext } from './train/context.ts';
 import { checkEvaluation, openEvaluator } from './train/evaluation.ts';
 import { exportRows, prepareBesideExport } from './train/exportRows.ts';
 import { fetchInputs } from './train/hubInputs.ts';
-import { keptText, limitMemory, planRun, sessionOptions, tellPlan } from './train/memory.ts';
+import { fitRun, keptText, limitMemory, sessionOptions, tellPlan } from './train/memory.ts';
+import type { PlannedGpu } from './train/memory.ts';
 import { mergeOnly, openPublisher } from './train/publish.ts';
 import type { Publisher } from './train/publish.ts';
 import { beginInPlace, findResume } from './train/resume.ts';
@@ -59,10 +62,14 @@ async function dryRun(context: RunContext, base: string): Promise<void> {
   const rows = await findRows(context, base);
   if (rows === undefined) return;
   const opened = await openDevice(context.platform, context.options.submit_ms).catch(() => undefined); // no GPU is needed
-  const capabilities = opened?.capabilities;
+  const gpu = opened && (await plannedGpu(context, opened));
   opened?.destroy();
   releaseGpu();
-  await tellPlan(context, base, rows, capabilities);
+  await tellPlan(context, base, rows, gpu);
+}
+
+async function plannedGpu({ platform, options }: RunContext, device: Device, resume?: Resume): Promise<PlannedGpu> {
+  return { capabilities: device.capabilities, choices: await expectedChoices(device, platform, options.tune, resume?.checkpoint?.run.plans) };
 }
 
 /** In the run's folder, which is ours alone. */
@@ -90,7 +97,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
     const computing = chooseCompute(capabilities, options.compute_dtype);
     plansOf(device).compute = computing.dtype;
     say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
-    const { rows, fit, excess } = await planRun(context, parts.base, parts.rows, capabilities);
+    const { rows, fit, excess } = await fitRun(context, parts.base, parts.rows, await plannedGpu(context, device, resume));
     if (excess) throw await tooLarge(options, excess);
     say(`Memory: ${bytesText(fit.plan.reservedPeakBytes)} by the plan. ${keptText(fit, options)}`);
     limitMemory(device, options);

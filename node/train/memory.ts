@@ -15,6 +15,7 @@ import type { MeasuredSource } from '../../src/train/rowOrder.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session, SessionOptions } from '../../src/train/session.ts';
 import { chooseCompute } from '../../src/tune/compute.ts';
+import type { Choices } from '../../src/tune/choices.ts';
 import { plansOf } from '../../src/tune/plans.ts';
 import { gpuMemory } from '../gpuMemory.ts';
 import { finetuning } from './baseModel.ts';
@@ -42,10 +43,18 @@ export function limitMemory(device: Device, { gpu_memory_limit: limit }: Options
   if (limit !== null) device.pool.limitBytes = limit * 2 ** 30;
 }
 
+/** The GPU that a run is planned for. */
+export interface PlannedGpu {
+  capabilities: Capabilities;
+  /** Which kernels it is known to take (src/train/tuning/runPlans.ts). */
+  choices?: Choices;
+}
+
 /** A device that makes nothing and would compute as the run does. What is asked of a GPU that is not here is taken to be there. */
-function plannedDevice(capabilities: Capabilities, options: Options): Device {
+function plannedDevice({ capabilities, choices }: PlannedGpu, options: Options): Device {
   const { compute_dtype } = options;
   const device = Device.dry(capabilities);
+  plansOf(device).choose(choices);
   plansOf(device).compute = compute_dtype === 'auto' ? chooseCompute(capabilities, compute_dtype).dtype : compute_dtype;
   limitMemory(device, options);
   return device;
@@ -59,9 +68,10 @@ export interface PlannedRows {
   excess?: Excess;
 }
 
-export async function planRun(context: RunContext, base: string, found: FoundRows, capabilities: Capabilities): Promise<PlannedRows> {
+export async function fitRun(context: RunContext, base: string, found: FoundRows, gpu: PlannedGpu): Promise<PlannedRows> {
   const { platform, options, stop } = context;
-  const session = await openSession(platform, plannedDevice(capabilities, options), { ...sessionOptions(options, base), stop });
+  const { capabilities } = gpu;
+  const session = await openSession(platform, plannedDevice(gpu, options), { ...sessionOptions(options, base), stop });
   const rows = await openRows(context, found, session);
   try {
     const run = await largestBatches(rows, options, session);
@@ -71,7 +81,7 @@ export async function planRun(context: RunContext, base: string, found: FoundRow
     const needed = bytesOf(fit.plan);
     if (needed <= limit.bytes) return { rows, fit };
     const bytesWith = async (changed: Options): Promise<number> => {
-      const other = await openSession(platform, plannedDevice(capabilities, changed), { ...sessionOptions(changed, base), stop });
+      const other = await openSession(platform, plannedDevice(gpu, changed), { ...sessionOptions(changed, base), stop });
       const examples = run.examples.slice(0, changed.per_device_train_batch_size);
       const plan = await planMemory(other, { ...run, examples, settings: changed });
       other.close();
@@ -87,11 +97,12 @@ export async function planRun(context: RunContext, base: string, found: FoundRow
 }
 
 /**
- * `--dry_run`: the plan as a table. `capabilities` of the GPU that is there, if one is.
+ * `--dry_run`: the plan as a table. `gpu`: the one that is there, if one is.
  * @throws UserError where the run does not fit into what it may take
  */
-export async function tellPlan(context: RunContext, base: string, found: FoundRows, capabilities: Capabilities = COMMON_GPU): Promise<void> {
-  const { rows, fit, excess } = await planRun(context, base, found, capabilities);
+export async function tellPlan(context: RunContext, base: string, found: FoundRows, gpu: PlannedGpu = { capabilities: COMMON_GPU }): Promise<void> {
+  const { capabilities } = gpu;
+  const { rows, fit, excess } = await fitRun(context, base, found, gpu);
   await rows.close();
   const size = Math.min(context.options.per_device_train_batch_size, rows.train.length);
   context.terminal.write(

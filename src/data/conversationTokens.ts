@@ -2,7 +2,7 @@
  * A conversation as token ids, and which of them carry a label: what the processors of all families share. A processor says what stands for an image in
  * the text; the template, the one <bos>, and the two label masks are the same for all.
  */
-import { timeFor, withinTime } from '../io/timeLimit.ts';
+import { KnownToEnd, timeFor } from '../io/timeLimit.ts';
 import { countOf, joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { assistantSpans, ChatTemplate, tokenRanges } from './chat.ts';
@@ -47,11 +47,15 @@ export function checkImageCount(conversation: Conversation, images: number): voi
   throw new UserError(`${conversationName(conversation)}: its messages have ${countOf(parts, 'image part')}, ${countOf(images, 'image')} ${images === 1 ? 'was' : 'were'} given. Give one for each part.`);
 }
 
+const known = new WeakMap<ConversationRules, KnownToEnd>();
+
 /** @throws UserError that names template and tokenizer where they do not come to an end */
 export function conversationTokens(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {
   const { tokenizer, template } = rules;
   const milliseconds = timeFor(textsOf(conversation.messages).reduce((sum, { length }) => sum + length, 0));
-  return withinTime(milliseconds, () => tokensOf(rules, conversation, options), () => new UserError(
+  const ended = known.get(rules) ?? new KnownToEnd();
+  known.set(rules, ended);
+  return ended.withinTime(JSON.stringify([conversation.messages, options]), milliseconds, () => tokensOf(rules, conversation, options), () => new UserError(
     `${conversationName(conversation)}: it has not become tokens in ${Math.ceil(milliseconds / 1000)} s: a pattern in ${tokenizer.source}, or a loop in ` +
       `${template.source}, does not come to an end. Take these files from their source.`,
   ));

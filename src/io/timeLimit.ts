@@ -38,6 +38,41 @@ export function withinTime<T>(milliseconds: number, work: () => T, failure: () =
 }
 
 /**
+ * Inputs that came to their end within a limit once, and need none again: a limit begins a thread, which costs a row that is made in every epoch more than
+ * checking it. Forgets everything where it would hold more than some millions of characters.
+ */
+export class KnownToEnd {
+  private readonly inputs = new Set<string>();
+  private characters = 0;
+
+  /** As the function `withinTime`, for work that does the same whenever `input` is the same. */
+  withinTime<T>(input: string, milliseconds: number, work: () => T, failure: () => Error): T {
+    if (this.inputs.has(input)) return unlimited(work);
+    const result = withinTime(milliseconds, work, failure);
+    if (this.characters + input.length > MOST_CHARACTERS) {
+      this.inputs.clear();
+      this.characters = 0;
+    }
+    this.characters += input.length;
+    this.inputs.add(input);
+    return result;
+  }
+}
+
+const MOST_CHARACTERS = 2 ** 23;
+
+/** Limits within `work` do not count. */
+function unlimited<T>(work: () => T): T {
+  const before = limit;
+  limit = undefined;
+  try {
+    return work();
+  } finally {
+    limit = before;
+  }
+}
+
+/**
  * Whether a group that is repeated without end holds a repetition or a choice, as `(a+)+` and `(a|aa)*`, or a text is asked for that was
  * found before: only then can the time grow with a power of the text's length. Says yes to some that are harmless, as `(\w+\.)*`.
  */

@@ -52,6 +52,11 @@ const definitions = {
   seed: { ...trainingOptions.seed, help: 'Seed of the split, for --eval_split validation.' },
   per_device_eval_batch_size: { ...per_device_eval_batch_size, help: 'Answers that are written at a time.' },
   submit_ms,
+  offload: {
+    group: 'Evaluation', type: 'enum', default: 'none', choices: ['none', 'weights'],
+    help: "For models larger than the GPU, with the same answers: the weights stay in their files (or in the machine's memory) and pass through the GPU block by block, " +
+      'once for every token, so that larger batches cost little more.',
+  },
   max_new_tokens: {
     group: 'Evaluation', type: 'integer', default: 1024, min: 1, aliases: ['eval_max_new_tokens'],
     help: "Length at which an answer is cut off; 1024 is medvision_bm's. Decoding is greedy.",

@@ -13,7 +13,9 @@ import { fileURLToPath } from 'node:url';
 import { buildProgram } from '../buildProgram.mjs';
 import { ensureBuilt } from '../../node/scripts/steps.mjs';
 
-const [other, pairs = '4', steps = '24'] = process.argv.slice(2);
+const [other, pairs = '4', asked = '24'] = process.argv.slice(2);
+/** Alone, a whole quick start. */
+const steps = other === undefined ? '240' : asked;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-costs-'));
 const built = fileURLToPath(new URL('../../dist/costs', import.meta.url));

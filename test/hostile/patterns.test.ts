@@ -6,7 +6,7 @@ import { conversationTokens } from '../../src/data/conversationTokens.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import { modulesFromParameters, resolveAdapter } from '../../src/io/peftTargets.ts';
-import { mayExplode, provideTimeLimit, TookTooLong, withinTime } from '../../src/io/timeLimit.ts';
+import { KnownToEnd, mayExplode, provideTimeLimit, TookTooLong, withinTime } from '../../src/io/timeLimit.ts';
 import { UserError } from '../../src/platform.ts';
 
 /** A second in place of every limit. */
@@ -22,6 +22,23 @@ test('work is interrupted in a loop and in a match, and its own errors and resul
   expect(() => limited(50, () => { for (;;); })).toThrow(TookTooLong); // prettier-ignore
   expect(() => limited(50, () => new RegExp(`^${EXPLOSIVE}`).test(`${'ab'.repeat(200)}c`))).toThrow(TookTooLong);
   expect(limited(1000, () => withinTime(1, () => 6, () => new Error('inner')))).toBe(6);
+});
+
+test('an input that came to its end is run without a limit from then on; one that did not is limited again', () => {
+  let limits = 0;
+  provideTimeLimit((milliseconds, work) => {
+    limits++;
+    return limited(milliseconds, work);
+  });
+  const known = new KnownToEnd();
+  const endless = (): never => { for (;;); }; // prettier-ignore
+  const within = <T>(input: string, work: () => T): T => known.withinTime(input, 50, work, () => new Error(`${input} does not end`));
+  for (let i = 0; i < 2; i++) expect(() => within('endless', endless)).toThrow('endless does not end');
+  expect(limits).toBe(2);
+  for (let i = 0; i < 3; i++) expect(within('short', () => withinTime(50, () => i, () => new Error('inner')))).toBe(i);
+  expect(limits).toBe(4); // the first time, that within it too
+  expect(() => within('short', () => { throw new RangeError('own'); })).toThrow(new RangeError('own')); // prettier-ignore
+  expect(() => within('other', endless)).toThrow('other does not end'); // limits hold again after an error
 });
 
 describe('target_modules and its kin', () => {

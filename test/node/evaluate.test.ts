@@ -106,6 +106,15 @@ describe('the sample', () => {
     expect(readFileSync(at('whole/summary_TL_task.txt'), 'utf8')).toMatch(/Weighted Average MAE: .*thalamus @ MR \(A\) .*\| 2/s);
   });
 
+  it('is answered the same with its weights in their files, in floats and in 4 bits', async () => {
+    const { code, error } = await evaluate({ ...lists, offload: 'weights', output_dir: at('offloaded') });
+    expect(code, error).toBe(0);
+    expect(readFileSync(at('offloaded/samples.jsonl'), 'utf8')).toBe(readFileSync(at('whole/samples.jsonl'), 'utf8'));
+    const inFourBits = { ...lists, limit: 1, quantization: 'nf4' };
+    for (const offload of ['none', 'weights']) expect((await evaluate({ ...inFourBits, offload, output_dir: at(`nf4-${offload}`) })).code).toBe(0);
+    expect(readFileSync(at('nf4-weights/samples.jsonl'), 'utf8')).toBe(readFileSync(at('nf4-none/samples.jsonl'), 'utf8'));
+  });
+
   it('is gone on with after a kill, a torn line and Ctrl-C, to the same bytes', async () => {
     const dir = at('killed');
     const path = join(dir, 'samples.jsonl');

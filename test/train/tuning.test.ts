@@ -17,9 +17,10 @@ import { shortRunSettings } from '../../src/train/shortRun.ts';
 import { train } from '../../src/train/trainer.ts';
 import type { TrainSettings, TrainSurroundings } from '../../src/train/trainer.ts';
 import { measurePlans } from '../../src/train/tuning/measurePlans.ts';
+import { expectedChoices } from '../../src/train/tuning/runPlans.ts';
 import type { TuneMode } from '../../src/train/tuning/runPlans.ts';
 import { attentionCandidates, productCandidates } from '../../src/tune/candidates.ts';
-import { readChoices } from '../../src/tune/choices.ts';
+import { NO_CHOICES, readChoices } from '../../src/tune/choices.ts';
 import { Plans, plansOf } from '../../src/tune/plans.ts';
 import type { AskedPlans } from '../../src/tune/plans.ts';
 import { classOf } from '../../src/tune/shapeClass.ts';
@@ -71,6 +72,14 @@ describe('the plans of a run', () => {
     const { key, choices } = checkpoint.run.plans!;
     expect(choices.product.length).toBeGreaterThan(5);
     expect(await readChoices(platform, key, device.capabilities, fail)).toEqual(choices);
+    // What a plan of memory takes them from, before anything is loaded.
+    const graphicsCard = Object.create(device, { capabilities: { value: { ...device.capabilities, kind: 'hardware' } } }) as Device;
+    expect(await expectedChoices(device, platform, 'auto', checkpoint.run.plans)).toEqual(choices);
+    const kept = await readChoices(platform, key, graphicsCard.capabilities, () => undefined);
+    expect(kept.product.length).toBeGreaterThan(0);
+    expect(await expectedChoices(graphicsCard, platform, 'auto', undefined)).toEqual(kept);
+    expect(await expectedChoices(graphicsCard, platform, 'off', undefined)).toBe(NO_CHOICES);
+    expect(await expectedChoices(device, platform, 'auto', undefined)).toBe(NO_CHOICES);
 
     expect((await run('again', 'full', { resume: { checkpoint } })).join()).not.toMatch(/Measured|Not as it would/);
     expect(weights('again').equals(weights('full'))).toBe(true);

@@ -5,6 +5,7 @@
 import type { Example } from '../../data/example.ts';
 import { Device } from '../../gpu/device.ts';
 import { countOf } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
 import type { Tracker } from '../../track/tracker.ts';
 import { isEmpty, keepChoices, mergedChoices, NO_CHOICES, readChoices, revivedChoices } from '../../tune/choices.ts';
 import type { Choice, Choices } from '../../tune/choices.ts';
@@ -63,6 +64,16 @@ async function resumedChoices(device: Device, tracker: PlanningOptions['tracker'
     );
   }
   return choices;
+}
+
+/**
+ * What a run on this device will begin with, as far as it is known before anything is measured: for its plan of memory, since products that are cut in parts
+ * take room for their parts' sums.
+ */
+export async function expectedChoices(device: Device, platform: Platform, mode: TuneMode | undefined, saved: RunPlans | undefined): Promise<Choices> {
+  if (saved !== undefined) return revivedChoices(saved.choices, device.capabilities)?.choices ?? NO_CHOICES;
+  if (mode !== 'auto' || device.capabilities.kind === 'software') return NO_CHOICES;
+  return readChoices(platform, await planKey(device, platform), device.capabilities, () => undefined); // told of when they are used
 }
 
 async function freshChoices(session: Session, options: PlanningOptions, key: PlanKey): Promise<Choices> {
