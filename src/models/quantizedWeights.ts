@@ -15,7 +15,7 @@ import type { FloatDtype } from '../io/quantization/nf4.ts';
 import type { BlockScales } from '../io/quantization/doubleQuantization.ts';
 import { codeRuns, QuantizedWeight } from '../io/quantization/nf4Weight.ts';
 import type { Nf4Weight } from '../io/quantization/nf4Weight.ts';
-import { UserError } from '../platform.ts';
+import { rowRuns } from './rowRuns.ts';
 import { nowhere } from './streamedWeights.ts';
 import type { HostPart } from './streamedWeights.ts';
 
@@ -25,6 +25,7 @@ const EXACT_IN: Record<FloatDtype, PlainDType> = { F32: 'f32', F16: 'f16', BF16:
 const PIECE_BYTES = 2 ** 22;
 /** Parts begin at multiples of this, so that a row of four columns never spans two. */
 const ROW_STEP = 64;
+const ROW_STEPS = [ROW_STEP, 4];
 /** A run of rows that begins within a block has a scale, and within a nested block another, more than one that begins with it. */
 const PHASE_BYTES = 32;
 
@@ -48,7 +49,7 @@ function nf4Parts(device: Device, weight: Nf4Shape): Nf4Part[] {
   const [rows, size] = matrixShape(weight);
   const nestedBlock = weight.nestedBlock === 'none' ? undefined : weight.nestedBlock;
   const layoutOf = (rowStart: number, count: number): Nf4Layout => nf4Layout(rowStart * size, count * size, weight.blockSize, nestedBlock);
-  const runs = splitRows(device, rows, (count) => layoutOf(ROW_STEP, count).bytes + PHASE_BYTES);
+  const runs = rowRuns(device, rows, (count) => layoutOf(ROW_STEP, count).bytes + PHASE_BYTES, { steps: ROW_STEPS });
   return runs.map((run) => ({ ...run, layout: layoutOf(run.rowStart, run.rows) }));
 }
 
@@ -124,7 +125,7 @@ async function codeReader(weight: Nf4Weight): Promise<(start: number, length: nu
 /** A float table of the folder, (V, C), as int8. */
 export async function uploadInt8(device: Device, folder: ModelFolder, name: string): Promise<Tensor> {
   const [rows, size] = folder.info(name).shape as [number, number];
-  const parts = splitRows(device, rows, (count) => int8Layout(count, size).bytes);
+  const parts = rowRuns(device, rows, (count) => int8Layout(count, size).bytes, { steps: ROW_STEPS });
   const perPiece = Math.max(4, Math.floor(PIECE_BYTES / (4 * size)) & ~3);
   const held: TensorPart[] = [];
   for (const { rowStart, rows: count } of parts) {
@@ -143,16 +144,4 @@ export async function uploadInt8(device: Device, folder: ModelFolder, name: stri
     await device.drain();
   }
   return new Tensor([rows, size], 'int8', held);
-}
-
-/** Runs of rows, as few as the adapter's binding limit allows. @param bytesOf of so many rows */
-function splitRows(device: Device, rows: number, bytesOf: (rows: number) => number): { rowStart: number; rows: number }[] {
-  const fits = (count: number): boolean => bytesOf(count) <= device.maxBindingBytes;
-  let count = 1;
-  while (Math.ceil(rows / count) > 1 && !fits(Math.ceil(rows / count))) count++;
-  let perPart = Math.ceil(rows / count);
-  if (count > 1 && perPart > ROW_STEP) perPart -= perPart % ROW_STEP;
-  else if (count > 1 && perPart > 4) perPart -= perPart % 4;
-  if (!fits(perPart)) throw new UserError(`One row of a weight is ${bytesOf(1)} bytes; this adapter binds at most ${device.maxBindingBytes} at once.`);
-  return Array.from({ length: Math.ceil(rows / perPart) }, (_, i) => ({ rowStart: i * perPart, rows: Math.min(perPart, rows - i * perPart) }));
 }

@@ -12,6 +12,7 @@ import type { LinearLayer, LoraAdapter, Parameter } from '../ops/parameter.ts';
 import { UserError } from '../platform.ts';
 import type { HeldQuantized } from './quantization.ts';
 import { streamNf4, uploadInt8, uploadNf4 } from './quantizedWeights.ts';
+import { rowRuns } from './rowRuns.ts';
 import { nowhere } from './streamedWeights.ts';
 import type { StreamedWeights } from './streamedWeights.ts';
 
@@ -143,7 +144,7 @@ function streamedParameter(device: Device, folder: ModelFolder, name: string, sh
   const { dtype, bytes } = folder.info(name);
   const rows = shape[0]!;
   const rowBytes = bytes / rows;
-  const parts = splitRows(device, rows, rowBytes, most).map((run): TensorPart => ({ ...run, view: nowhere(run.rows * rowBytes) }));
+  const parts = rowRuns(device, rows, (count) => count * rowBytes, { ...(most !== undefined && { mostBytes: most }) }).map((run): TensorPart => ({ ...run, view: nowhere(run.rows * rowBytes) }));
   const tensor = new Tensor([rows, shape.slice(1).reduce((a, b) => a * b, 1)], STORED_DTYPES[dtype]!, parts);
   const host = parts.map((part) => ({
     part,
@@ -157,17 +158,7 @@ function streamedParameter(device: Device, folder: ModelFolder, name: string, sh
 
 /** Ranges for `rows` rows, as few as the adapter's binding limit allows. */
 export function allocateRows(device: Device, rows: number, rowBytes: number, label: string, most?: number): TensorPart[] {
-  return splitRows(device, rows, rowBytes, most).map((run) => ({ ...run, view: device.pool.acquire(run.rows * rowBytes, label, 'always') }));
-}
-
-function splitRows(device: Device, rows: number, rowBytes: number, mostBytes = Infinity): Omit<TensorPart, 'view'>[] {
-  const most = Math.floor(Math.min(device.maxBindingBytes, Math.max(mostBytes, rowBytes)) / rowBytes);
-  if (most < 1) throw new UserError(`One row of a weight is ${rowBytes} bytes; this adapter binds at most ${device.maxBindingBytes} at once.`);
-  const count = Math.ceil(rows / most);
-  const perPart = Math.ceil(rows / count);
-  const runs: Omit<TensorPart, 'view'>[] = [];
-  for (let rowStart = 0; rowStart < rows; rowStart += perPart) runs.push({ rowStart, rows: Math.min(perPart, rows - rowStart) });
-  return runs;
+  return rowRuns(device, rows, (count) => count * rowBytes, { ...(most !== undefined && { mostBytes: most }) }).map((run) => ({ ...run, view: device.pool.acquire(run.rows * rowBytes, label, 'always') }));
 }
 
 async function fillTrained(device: Device, folder: ModelFolder, name: string, shape: Shape, fill: FillTrainable): Promise<void> {
