@@ -64,7 +64,7 @@ export async function runIn(runtime: Runtime, script: string, args: unknown = nu
     return runInBrowser(chromium, repository, path, args, timeoutMs);
   }
   const [program, ...flags] = commandLine(runtime);
-  const host = fileURLToPath(new URL('./hostNative.mjs', import.meta.url));
+  const host = join(repository, 'test/runtimes/hostNative.mjs');
   const child = spawn(program, [...flags, host, path, JSON.stringify(args)], { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let errors = '';
