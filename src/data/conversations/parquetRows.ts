@@ -3,10 +3,11 @@
  * together, in random order the pages that hold the one asked for (where the file has an index of its pages, as those of `datasets` have;
  * else its whole row group, of which the last few are kept).
  */
-import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import { parquetMetadataAsync } from 'hyparquet';
 import type { AsyncBuffer, Compressors, FileMetaData } from 'hyparquet';
 import { UserError } from '../../platform.ts';
 import { checkedRowGroups } from '../parquetMetadata.ts';
+import { readParquetRows } from '../parquetRead.ts';
 import type { RawRows } from './jsonRows.ts';
 import { lastNotAfter } from './rowBytes.ts';
 import type { RowBytes } from './rowBytes.ts';
@@ -101,9 +102,8 @@ class ParquetRows implements RawRows {
     // Without an index of its pages a row costs as much as its whole group.
     const [start, end] = hasPageIndex ? [index, Math.min(groupEnd, index + count)] : [groupStart, groupEnd];
     const rows = readable(this.path, async () => {
-      const found = await parquetReadObjects({
-        file: this.file, metadata: this.metadata, rowStart: start, rowEnd: end, utf8: false, geoparquet: false, compressors: this.compressors, useOffsetIndex: hasPageIndex,
-      });
+      const { file, metadata, compressors } = this;
+      const found = await readParquetRows({ file, metadata, rowStart: start, rowEnd: end, compressors, useOffsetIndex: hasPageIndex });
       return found.map(plain);
     });
     return { start, end, rows, bytes: rowBytes * (end - start), isGroup: !hasPageIndex };

@@ -2,10 +2,11 @@
  * One Parquet file of a prepared folder, written whole in memory and read by row. Row groups are small where they hold pictures, because training asks
  * for single rows in random order; pictures are dictionary-encoded, so the several questions about one slice, which are neighbours, share its PNG.
  */
-import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import { parquetMetadataAsync } from 'hyparquet';
 import type { AsyncBuffer, FileMetaData } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { checkedRowGroups } from '../parquetMetadata.ts';
+import { readParquetRows } from '../parquetRead.ts';
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import type { MedvisionSample } from '../medvision/sample.ts';
@@ -69,7 +70,7 @@ export class ShardReader {
   async column(path: string, name: string): Promise<unknown[]> {
     const metadata = await this.metadataOf(path);
     return readable(path, async () => {
-      const rows = await withFile(this.platform, path, (file) => parquetReadObjects({ file, metadata, columns: [name], utf8: false }));
+      const rows = await withFile(this.platform, path, (file) => readParquetRows({ file, metadata, columns: [name] }));
       return rows.map((row): unknown => row[name]);
     });
   }
@@ -79,7 +80,7 @@ export class ShardReader {
     const metadata = await this.metadataOf(path);
     return readable(path, async () => {
       const columns = COLUMN_NAMES.filter((name) => name !== 'image');
-      const rows = await withFile(this.platform, path, (file) => parquetReadObjects({ file, metadata, columns, utf8: false }));
+      const rows = await withFile(this.platform, path, (file) => readParquetRows({ file, metadata, columns }));
       return rows.map((row, i) => rowFromColumns(row, `${path}: row ${i}`).sample);
     });
   }
@@ -111,7 +112,7 @@ export class ShardReader {
     const metadata = await this.metadataOf(path);
     const reading = readable(path, async () => {
       const found = await withFile(this.platform, path, (file) =>
-        parquetReadObjects({ file, metadata, columns: [...COLUMN_NAMES], rowStart, rowEnd, utf8: false }),
+        readParquetRows({ file, metadata, columns: [...COLUMN_NAMES], rowStart, rowEnd }),
       );
       return found.map((row, i) => rowFromColumns(row, `${path}: row ${rowStart + i}`));
     });
