@@ -13,6 +13,7 @@ import { planKey } from '../src/tune/planKey.ts';
 import { main, processSurroundings, EXIT } from './cli.ts';
 import { benchParts } from './bench/benchParts.ts';
 import { runParts } from './bench/parts.ts';
+import { reportText } from './bench/reportFile.ts';
 import { summary } from './bench/summary.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
 
@@ -57,7 +58,8 @@ async function run({ options }: Parsed<BenchOptions>, stop: AbortSignal, termina
     const report = await runParts(parts, { seconds: options.minutes * 60, now: () => performance.now(), stop, say });
     say(`\n${summary(report, results)}`);
     if (options.json !== null) {
-      await writeFile(options.json, `${JSON.stringify({ format: 1, key, capabilities, size: results.scale, stopped: stop.aborted, ...report, pytorch: results.pytorch ?? null }, null, 1)}\n`);
+      const all = { format: 1, key, capabilities, size: results.scale, stopped: stop.aborted, ...report, pytorch: results.pytorch ?? null };
+      await writeFile(options.json, await reportText(nodePlatform, all));
       say(`All figures: ${options.json}`);
     }
     isGood = report.failures.length === 0;

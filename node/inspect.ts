@@ -6,6 +6,7 @@ import { publicName } from '../src/hub/origin.ts';
 import { checkReplaceable, OWN_PAGE } from '../src/io/foreignFiles.ts';
 import { loadProcessor } from '../src/models/processor.ts';
 import { countOf, lastName, parentPath, UserError } from '../src/platform.ts';
+import { withoutFolders } from '../src/track/localPaths.ts';
 import { preparedRows } from '../src/train/sources.ts';
 import { EXIT, processSurroundings } from './cli.ts';
 import { HELP, readArguments } from './inspect/arguments.ts';
@@ -14,6 +15,7 @@ import { gather } from './inspect/gather.ts';
 import { pageHtml } from './inspect/page.ts';
 import { nodePlatform } from './platform.ts';
 import { fetchInputs, modelFolder } from './train/hubInputs.ts';
+import { outgoingOf } from './train/outgoing.ts';
 import { findRows } from './train/rows.ts';
 import type { FoundRows } from './train/rows.ts';
 
@@ -45,8 +47,9 @@ async function inspect({ data, kind, out, samples, isOwnBase, command }: Inspect
   });
   const tasks = await gather(context, found, processor, samples, warnings);
   warnings.end();
+  const { folders } = await outgoingOf(nodePlatform, options);
   const notes = [
-    ...warned,
+    ...warned.map((text) => withoutFolders(text, folders)),
     ...(isOwnBase ? ['Tokens and image sizes are those of the quick start’s tiny model; --base_model_hf shows them as your model has them.'] : []),
     ...(kind === 'prepared' && found.dataDir === undefined ? ['Pixels are drawn square and landmarks left out: the volumes are not known. --data_dir names them.'] : []),
   ];

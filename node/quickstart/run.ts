@@ -20,6 +20,7 @@ import type { Session } from '../../src/train/session.ts';
 import { chooseCompute } from '../../src/tune/compute.ts';
 import { plansOf } from '../../src/tune/plans.ts';
 import { openDevice } from '../gpuDevice.ts';
+import { foldersAround } from '../train/outgoing.ts';
 import { askAll, compare, figureText } from './answers.ts';
 import type { Answer, ComparisonRow } from './answers.ts';
 import { heldOutQuestions, SampleData, trainingRows } from './questions.ts';
@@ -144,7 +145,8 @@ async function withSession(
   });
   const log = joinPath(settings.out, LOG_FILE);
   await platform.remove(log); // one run, one log
-  const tracker = allOf([new ConsoleTracker(terminal), outgoing(new JsonlTracker(platform, log), { folders: [], pictures: false }), seen]);
+  const folders = await foldersAround(platform, [settings.out, settings.base, settings.sample]);
+  const tracker = allOf([new ConsoleTracker(terminal), outgoing(new JsonlTracker(platform, log), { folders, pictures: false }), seen]);
   const { checkpoint: adapter, memory } = await trainAdapter(session, data, rows, settings, tracker, stop);
   const trainSeconds = seconds() - trainedAt;
   if (adapter === undefined) throw new UserError('The quick start was stopped before its first training step; no adapter was written.');

@@ -6,9 +6,19 @@ import { parentPath } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import type { Outgoing } from '../../src/track/outgoing.ts';
 
+/** Folders whose names stay here: the user's own, those that `paths` lie in or are, and what plans name below the folder of the data. */
+export async function foldersAround(platform: Pick<Platform, 'env' | 'isDirectory'>, paths: readonly string[]): Promise<string[]> {
+  const folders = ['HOME', 'USERPROFILE'].flatMap((name) => platform.env(name) ?? []).filter((folder) => folder.length > 1);
+  for (const path of paths) {
+    folders.push(parentPath(path));
+    if (await platform.isDirectory(path)) folders.push(path);
+  }
+  return [...folders, 'Datasets'];
+}
+
 export async function outgoingOf(platform: Platform, options: Options): Promise<Outgoing> {
   const config: Record<string, unknown> = { ...options };
-  const folders = ['HOME', 'USERPROFILE'].flatMap((name) => platform.env(name) ?? []).filter((folder) => folder.length > 1);
+  const paths: string[] = [];
   for (const [name, definition] of Object.entries<Definition>(definitions)) {
     const value = config[name];
     if (definition.type !== 'string' || definition.place === undefined) continue;
@@ -17,8 +27,7 @@ export async function outgoingOf(platform: Platform, options: Options): Promise<
     const isHere = definition.place === 'path' || (await platform.exists(value));
     if (!isHere || value === 'true' || value === 'false') continue;
     config[name] = publicName(value);
-    folders.push(parentPath(value));
-    if (await platform.isDirectory(value)) folders.push(value);
+    paths.push(value);
   }
-  return { config, folders, pictures: options.track_pictures };
+  return { config, folders: await foldersAround(platform, paths), pictures: options.track_pictures };
 }

@@ -7,8 +7,8 @@ import type { Definition } from './definition.ts';
 export const dataOptions = {
   train_file: {
     group: 'Data', type: 'string', default: null, place: 'path',
-    help: 'Conversations: JSON lines, a JSON array (both may be gzip) or Parquet, with rows as TRL, ShareGPT, LLaMA-Factory or ms-swift write them, {"messages":[…],"images":[…]} for one; ' +
-      'image paths are absolute or relative to the file.',
+    help: 'Conversations: JSON lines, a JSON array (both may be gzip) or Parquet, with rows as TRL, ShareGPT, LLaMA-Factory or ms-swift ' +
+      'write them, {"messages":[…],"images":[…]} for one; image paths are absolute or relative to the file.',
   },
   val_file: {
     group: 'Data', type: 'string', default: null, place: 'path',
@@ -21,14 +21,16 @@ export const dataOptions = {
   },
   check_data: {
     group: 'Data', type: 'enum', default: null, choices: ['headers', 'full', 'none'],
-    help: 'What is known of the rows of --train_file and --val_file before the first step. headers: form, labels, length, and of each picture that it is there, its format ' +
-      'and size. full: each picture is decoded as well. none: form alone. Unset: full for up to 512 pictures, else headers. Pictures that have not changed since are not ' +
-      'looked at again (their list is in the cache folder, ~/.cache/vernier/checked).',
+    help: 'What is known of the rows of --train_file and --val_file before the first step. headers: form, labels, length, and of each ' +
+      'picture that it is there, its format and size. full: each picture is decoded as well. none: form alone. Unset: full for up to 512 ' +
+      'pictures, else headers. Pictures that have not changed since are not looked at again (their list is in the cache folder, ' +
+      '~/.cache/vernier/checked).',
   },
   on_bad_row: {
     group: 'Data', type: 'enum', default: 'stop', choices: ['stop', 'skip'],
-    help: 'Rows that cannot be used (no known form, no picture, longer than the model’s max_position_embeddings, nothing to learn), found before the first step. stop: they ' +
-      'are listed and nothing is trained. skip: they are listed and left out. A picture that breaks later ends the run either way, after it is saved.',
+    help: 'Rows that cannot be used (no known form, no picture, longer than the model’s max_position_embeddings, nothing to learn), ' +
+      'found before the first step. stop: they are listed and nothing is trained. skip: they are listed and left out. A picture that ' +
+      'breaks later ends the run either way, after it is saved.',
   },
   shuffle: { group: 'Data', type: 'boolean', default: true, help: 'Draw the rows in a new order every epoch; false: in the order of the file.' },
   group_by_length: {
@@ -49,14 +51,15 @@ export const dataOptions = {
   },
   sixteen_bit: {
     group: 'Data', type: 'enum', default: 'clip', choices: ['clip', 'scale', 'window'],
-    help: 'Grey picture files of more than 8 bits, as X-rays are. clip: cut off at 255, as Pillow and so transformers does, with a warning. scale: 0 to 65535 (-32768 to ' +
-      '32767 where signed) become 0 to 255; 32-bit and floating-point ones from their least to their greatest value. window: from the 0.5th to the 99.5th percentile ' +
-      'of the picture. Colour keeps its high byte.',
+    help: 'Grey picture files of more than 8 bits, as X-rays are. clip: cut off at 255, as Pillow and so transformers does, with a ' +
+      'warning. scale: 0 to 65535 (-32768 to 32767 where signed) become 0 to 255; 32-bit and floating-point ones from their least to ' +
+      'their greatest value. window: from the 0.5th to the 99.5th percentile of the picture. Colour keeps its high byte.',
   },
 
   data_dir: {
     group: 'Task lists', type: 'string', default: null, place: 'path or hub id', env: 'MedVision_DATA_DIR',
-    help: 'MedVision data folder, the one with Datasets/ in it; or the hub data set ORG/NAME[@REVISION], of which what the tasks need is fetched. Required with task lists.',
+    help: 'MedVision data folder, the one with Datasets/ in it; or the hub data set ORG/NAME[@REVISION], of which what the tasks need is ' +
+      'fetched. Required with task lists.',
   },
   tasks_list_json_path_AD: {
     group: 'Task lists', type: 'string', default: null, place: 'path',
@@ -70,7 +73,8 @@ export const dataOptions = {
   },
   prompt_style: {
     group: 'Task lists', type: 'enum', default: 'corrected', choices: ['corrected', 'reference'],
-    help: "corrected: box edges with the last pixel, stated image size, one word a unit. reference: medvision_bm's prompts and targets to the character.",
+    help: "corrected: box edges with the last pixel, stated image size, one word a unit. reference: medvision_bm's prompts and targets " +
+      'to the character.',
   },
   export_jsonl: {
     group: 'Task lists', type: 'string', default: null, place: 'path',
@@ -91,9 +95,13 @@ export const dataOptions = {
   },
   mixing: {
     group: 'Task lists', type: 'enum', default: 'concatenate', choices: ['concatenate', 'balanced', 'temperature'],
-    help: 'How often tasks are seen. concatenate: every row once. balanced: all tasks alike. temperature: in proportion to size^(1/T). The number of rows stays.',
+    help: 'How often tasks are seen. concatenate: every row once. balanced: all tasks alike. temperature: in proportion to size^(1/T). ' +
+      'The number of rows stays.',
   },
-  mixing_temperature: { group: 'Task lists', type: 'number', default: 5, above: 0, help: 'T of --mixing temperature; 1: by size, large: all tasks alike.' },
+  mixing_temperature: {
+    group: 'Task lists', type: 'number', default: 5, above: 0,
+    help: 'T of --mixing temperature; 1: by size, large: all tasks alike.',
+  },
   train_sample_limit: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Training rows in all; -1: all of them.' },
   val_sample_limit: {
     group: 'Task lists', type: 'integer', default: 100, min: 0, all: true,
@@ -121,11 +129,13 @@ export const dataOptions = {
   val_sample_limit_task_TL: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Of tumour and lesion sizes alone.' },
   process_dataset_only: {
     group: 'Task lists', type: 'boolean', default: false,
-    help: 'Prepare the rows of the task lists in a folder and end. Needs no GPU, and of the base model only its configuration, tokenizer and processor.',
+    help: 'Prepare the rows of the task lists in a folder and end. Needs no GPU, and of the base model only its configuration, tokenizer ' +
+      'and processor.',
   },
   skip_process_dataset: {
     group: 'Task lists', type: 'boolean', default: false,
-    help: 'Train on the folder that was prepared with these settings; an error names each setting in which it differs. Volumes and plans need not be there.',
+    help: 'Train on the folder that was prepared with these settings; an error names each setting in which it differs. Volumes and plans ' +
+      'need not be there.',
   },
   prepared_ds_dir: {
     group: 'Task lists', type: 'string', default: null, place: 'path',
@@ -134,7 +144,8 @@ export const dataOptions = {
   },
   process_img: {
     group: 'Task lists', type: 'boolean', default: false,
-    help: 'Prepare the pictures as well: each slice as PNG inside the Parquet files. false: annotations only, slices are cut from the volumes during training.',
+    help: 'Prepare the pictures as well: each slice as PNG inside the Parquet files. false: annotations only, slices are cut from the ' +
+      'volumes during training.',
   },
   save_processed_img_to_disk: {
     group: 'Task lists', type: 'boolean', default: false,
@@ -147,28 +158,33 @@ export const dataOptions = {
 
   eval_steps: {
     group: 'Evaluation', type: 'integer', default: 50, min: 1,
-    help: 'Steps from one evaluation of the held-out rows (--val_file, --val_sample_limit) to the next: eval_loss and eval_mean_token_accuracy, and of task lists ' +
-      'also of each task, as eval_AD_loss, eval_Detection_loss, eval_TL_loss.',
+    help: 'Steps from one evaluation of the held-out rows (--val_file, --val_sample_limit) to the next: eval_loss and ' +
+      'eval_mean_token_accuracy, and of task lists also of each task, as eval_AD_loss, eval_Detection_loss, eval_TL_loss.',
   },
   per_device_eval_batch_size: {
     group: 'Evaluation', type: 'integer', default: 20, min: 1, help: 'Rows in a micro-batch of evaluation, and answers that are written at a time.',
   },
   eval_generate: {
     group: 'Evaluation', type: 'integer', default: 0, min: 0,
-    help: "Held-out rows of each task, always the same, that the model also answers at every evaluation. The answers are scored as MedVision's benchmark does: " +
-      'eval_AD_mae, _mre, _mre<0.1, _success_rate (TL alike), eval_Detection_iou, _f1, _precision, _recall, _iou>0.5, _mae, _success_rate. 0: none. ' +
-      'For task lists, and rows of --val_file that name a "task" (AD, Detection, TL). W&B and TensorBoard get pictures of up to four a task, the answer and the ' +
-      'truth drawn in or below; four rows of no task are answered for such pictures too.',
+    help: 'Held-out rows of each task, always the same, that the model also answers at every evaluation. The answers are scored as ' +
+      "MedVision's benchmark does: eval_AD_mae, _mre, _mre<0.1, _success_rate (TL alike), eval_Detection_iou, _f1, _precision, _recall, " +
+      '_iou>0.5, _mae, _success_rate. 0: none. For task lists, and rows of --val_file that name a "task" (AD, Detection, TL). W&B and ' +
+      'TensorBoard get pictures of up to four a task, the answer and the truth drawn in or below; four rows of no task are answered for ' +
+      'such pictures too.',
   },
   eval_max_new_tokens: {
     group: 'Evaluation', type: 'integer', default: 128, min: 1, help: 'Length at which such an answer is cut off; a right one has about 30 tokens.',
   },
 
-  use_flash_attention_2: noEffect('boolean', true, "attention is always a flash-style kernel, and it keeps Gemma3's image mask (--image_attention causal drops it)."),
+  use_flash_attention_2: noEffect(
+    'boolean', true,
+    "attention is always a flash-style kernel, and it keeps Gemma3's image mask (--image_attention causal drops it).",
+  ),
   num_workers_concat_datasets: noEffect('integer', 4, 'plans are streamed one after the other, each once for all of its tasks.'),
   dataloader_pin_memory: noEffect('boolean', true, 'WebGPU has no pinned memory to choose.'),
 } as const satisfies Record<string, Definition>;
 
 function noEffect<T extends 'boolean' | 'integer', D extends boolean | number>(type: T, value: D, why: string) {
-  return { group: 'Accepted, without effect', type, default: value, min: 0, note: `it has no effect here: ${why}`, help: `No effect: ${why}` } as const;
+  const [note, help] = [`it has no effect here: ${why}`, `No effect: ${why}`];
+  return { group: 'Accepted, without effect', type, default: value, min: 0, note, help } as const;
 }

@@ -4,7 +4,8 @@
  */
 
 export const GROUPS = [
-  'Model', 'Data', 'Task lists', 'LoRA', 'Optimisation', 'Batches and memory', 'Measuring', 'Output', 'Evaluation', 'Merging and sharing', 'Accepted, without effect',
+  'Model', 'Data', 'Task lists', 'LoRA', 'Optimisation', 'Batches and memory', 'Measuring', 'Output', 'Evaluation', 'Merging and sharing',
+  'Accepted, without effect',
 ] as const;
 export type Group = (typeof GROUPS)[number];
 
@@ -46,7 +47,12 @@ export type Definition = Described &
         /** It names a file or folder of this machine, or one or else a hub id: logs show its last part. */
         readonly place?: 'path' | 'path or hub id';
       }
-    | { readonly type: 'enum'; readonly default: string | null; readonly choices: readonly string[]; readonly refusedChoices?: Readonly<Record<string, string>> }
+    | {
+        readonly type: 'enum';
+        readonly default: string | null;
+        readonly choices: readonly string[];
+        readonly refusedChoices?: Readonly<Record<string, string>>;
+      }
     | {
         readonly type: 'list';
         readonly default: readonly string[];

@@ -6,7 +6,9 @@ import { hubOptions } from './hub.ts';
 import type { OptionsOf, Parsed, Program } from './program.ts';
 import { trainingOptions } from './training.ts';
 
-const { config, base_model_hf, compute_dtype, image_attention, submit_ms, quantization, quantization_skip_modules, quantize_embedding } = trainingOptions;
+const {
+  config, base_model_hf, compute_dtype, image_attention, submit_ms, quantization, quantization_skip_modules, quantize_embedding,
+} = trainingOptions;
 const {
   check_data, on_bad_row, min_pixels, max_pixels, sixteen_bit, dataloader_num_workers, data_dir,
   tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL, planner_version,
@@ -27,17 +29,18 @@ const definitions = {
   image_attention, compute_dtype, quantization, quantization_skip_modules, quantize_embedding,
   eval_file: {
     group: 'Data', type: 'string', default: null, aliases: ['val_file', 'test_file'],
-    help: 'Conversations, as dist/train.js takes them for --train_file: the last answer of each is what the model is asked for. Rows with a "task" (AD, Detection, TL ' +
-      'or a task name) are scored; of the others the loss is told.',
+    help: 'Conversations, as dist/train.js takes them for --train_file: the last answer of each is what the model is asked for. Rows ' +
+      'with a "task" (AD, Detection, TL or a task name) are scored; of the others the loss is told.',
   },
   samples: {
     group: 'Data', type: 'list', default: [],
-    help: 'Files of answers (samples.jsonl, or the <ts>_samples_<task>.jsonl of lmms-eval) to be read and scored again; nothing is generated and no GPU is needed.',
+    help: 'Files of answers (samples.jsonl, or the <ts>_samples_<task>.jsonl of lmms-eval) to be read and scored again; nothing is ' +
+      'generated and no GPU is needed.',
   },
   eval_split: {
     group: 'Data', type: 'enum', default: 'test', choices: ['test', 'validation', 'train'],
-    help: "Of task lists: the plans' test cases; the rows that training with the same lists, --split, limits and seed held out; or the plans' training cases. Of " +
-      '--prepared_ds_dir: validation or train.',
+    help: "Of task lists: the plans' test cases; the rows that training with the same lists, --split, limits and seed held out; or the " +
+      "plans' training cases. Of --prepared_ds_dir: validation or train.",
   },
   limit: {
     group: 'Data', type: 'integer', default: 1000, min: 1, all: true,
@@ -54,8 +57,8 @@ const definitions = {
   submit_ms,
   offload: {
     group: 'Evaluation', type: 'enum', default: 'none', choices: ['none', 'weights'],
-    help: "For models larger than the GPU, with the same answers: the weights stay in their files (or in the machine's memory) and pass through the GPU block by block, " +
-      'once for every token, so that larger batches cost little more.',
+    help: "For models larger than the GPU, with the same answers: the weights stay in their files (or in the machine's memory) and pass " +
+      'through the GPU block by block, once for every token, so that larger batches cost little more.',
   },
   max_new_tokens: {
     group: 'Evaluation', type: 'integer', default: 1024, min: 1, aliases: ['eval_max_new_tokens'],
@@ -63,8 +66,9 @@ const definitions = {
   },
   parser: {
     group: 'Evaluation', type: 'enum', default: 'robust', choices: ['robust', 'reference'],
-    help: 'How numbers are read out of an answer. robust: exponents, thousands separators, leading dots, ranges, units and remarks as people mean them, the first <answer> ' +
-      'block if there is one. reference: the last numbers as medvision_bm reads them, its arithmetic too.',
+    help: 'How numbers are read out of an answer. robust: exponents, thousands separators, leading dots, ranges, units and remarks as ' +
+      'people mean them, the first <answer> block if there is one. reference: the last numbers as medvision_bm reads them, its ' +
+      'arithmetic too.',
   },
   min_group_size: {
     group: 'Evaluation', type: 'integer', default: 50, min: 1,
@@ -74,7 +78,10 @@ const definitions = {
     group: 'Output', type: 'string', default: 'outputs/evaluation',
     help: 'Folder for samples.jsonl, the summaries and evaluation.json. An evaluation that was interrupted goes on there.',
   },
-  overwrite: { group: 'Output', type: 'boolean', default: false, help: 'Begin anew in a folder that holds another evaluation, or files of the same names that are of something else.' },
+  overwrite: {
+    group: 'Output', type: 'boolean', default: false,
+    help: 'Begin anew in a folder that holds another evaluation, or files of the same names that are of something else.',
+  },
 } as const satisfies Record<string, Definition>;
 
 export type EvaluateOptions = OptionsOf<typeof definitions>;
@@ -86,7 +93,8 @@ export const evaluateProgram: Program<EvaluateOptions> = {
   intro: [
     'Asks a base model, an adapter or a merged model for answers, and scores them as the MedVision benchmark does.',
     '',
-    'Usage: node dist/evaluate.js --base_model_hf DIR --lora_checkpoint_dir DIR --data_dir DATA --tasks_list_json_path_detect list.json [--name value …]',
+    'Usage: node dist/evaluate.js --base_model_hf DIR --lora_checkpoint_dir DIR --data_dir DATA --tasks_list_json_path_detect list.json ' +
+      '[--name value …]',
     '       node dist/evaluate.js --base_model_hf DIR --eval_file rows.jsonl',
     '       node dist/evaluate.js --samples outputs/evaluation/samples.jsonl --parser reference --output_dir scored_again',
     'Flags are written --name value or --name=value; --config names a YAML file with the same names.',
@@ -103,14 +111,19 @@ export const evaluateProgram: Program<EvaluateOptions> = {
     ];
     if (sources.length === 0)
       throw new UserError(
-        `Nothing to evaluate on: give --data_dir and one of ${TASK_LISTS.map((name) => `--${name}`).join(', ')}; or --prepared_ds_dir, --eval_file or --samples.`,
+        `Nothing to evaluate on: give --data_dir and one of ${TASK_LISTS.map((name) => `--${name}`).join(', ')}; ` +
+          'or --prepared_ds_dir, --eval_file or --samples.',
       );
     if (sources.length > 1) throw new UserError(`${sources.join(' and ')} are ${sources.length} sources of rows; give one of them.`);
     if (lists.length > 0 && options.data_dir === null) throw new UserError(`${sources[0] ?? ''} needs --data_dir, the folder that holds Datasets/.`);
     if (options.samples.length === 0 && options.base_model_hf === null)
-      throw new UserError('No model: give --base_model_hf a Hugging Face model folder (base or merged), and --lora_checkpoint_dir an adapter for it.');
+      throw new UserError(
+        'No model: give --base_model_hf a Hugging Face model folder (base or merged), and --lora_checkpoint_dir an adapter for it.',
+      );
     if (options.prepared_ds_dir !== null && options.eval_split === 'test')
-      throw new UserError('--prepared_ds_dir holds training and validation rows: say --eval_split validation (or train). Test cases are read with task lists.');
+      throw new UserError(
+        '--prepared_ds_dir holds training and validation rows: say --eval_split validation (or train). Test cases are read with task lists.',
+      );
     return options.samples.length > 0 && options.lora_checkpoint_dir !== null ? ['--lora_checkpoint_dir: no effect with --samples.'] : [];
   },
 };

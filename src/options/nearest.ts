@@ -2,8 +2,8 @@
 import { editDistance } from '../io/editDistance.ts';
 
 /**
- * The name with the least distance to `word`, the first of equals. Where even that is too far to be a slip of the finger: the shortest name that `word` is short
- * for ("out", "outdir" for output_dir), or that begins with the same word ("output_folder"); else undefined.
+ * The name with the least distance to `word`, the first of equals. Where even that is too far to be a slip of the finger: the shortest name
+ * that `word` is short for ("out", "outdir" for output_dir), or that begins with the same word ("output_folder"); else undefined.
  */
 export function nearestName(word: string, names: Iterable<string>): string | undefined {
   const plain = (text: string): string => text.toLowerCase().replaceAll('-', '_');

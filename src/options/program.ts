@@ -1,6 +1,6 @@
 /**
- * The options of one command line, and the way from what somebody said to typed, checked values. Each program has a table of definitions of its own; what
- * two programs share is one record in both tables.
+ * The options of one command line, and the way from what somebody said to typed, checked values. Each program has a table of definitions of
+ * its own; what two programs share is one record in both tables.
  */
 import { UserError } from '../platform.ts';
 import type { Definition, Value, ValueOf } from './definition.ts';
@@ -26,7 +26,9 @@ export interface Program<Options> {
 
 /** The option a name or an alias stands for. */
 export function optionOf(definitions: Definitions, name: string): { name: string; definition: Definition } | undefined {
-  for (const [own, definition] of Object.entries(definitions)) if (own === name || definition.aliases?.includes(name)) return { name: own, definition };
+  for (const [own, definition] of Object.entries(definitions)) {
+    if (own === name || definition.aliases?.includes(name)) return { name: own, definition };
+  }
   return undefined;
 }
 

@@ -6,39 +6,48 @@ import type { Definition } from './definition.ts';
 
 
 export const trainingOptions = {
-  config: { group: 'Model', type: 'string', default: null, place: 'path', aliases: ['recipe'], help: 'YAML file with these same names; flags override it.' },
+  config: {
+    group: 'Model', type: 'string', default: null, place: 'path', aliases: ['recipe'],
+    help: 'YAML file with these same names; flags override it.',
+  },
   run_name: { group: 'Model', type: 'string', default: 'sft', help: 'Name of the run, in logs and in the default output folder.' },
   base_model_hf: {
     group: 'Model', type: 'string', default: null, place: 'path or hub id', aliases: ['model_name_or_path'],
-    help: 'Base model: a Hugging Face model folder (config.json, *.safetensors, tokenizer.json), or a hub id, ORG/NAME or ORG/NAME@REVISION, which is fetched into the cache ' +
-      'that Python uses too. Required.',
+    help: 'Base model: a Hugging Face model folder (config.json, *.safetensors, tokenizer.json), or a hub id, ORG/NAME or ' +
+      'ORG/NAME@REVISION, which is fetched into the cache that Python uses too. Required.',
   },
-  init_adapter: { group: 'Model', type: 'string', default: null, place: 'path or hub id', help: 'PEFT adapter to go on from, a folder or a hub id; its own rank, alpha and targets hold.' },
+  init_adapter: {
+    group: 'Model', type: 'string', default: null, place: 'path or hub id',
+    help: 'PEFT adapter to go on from, a folder or a hub id; its own rank, alpha and targets hold.',
+  },
   finetune: { group: 'Model', type: 'enum', default: 'lora', choices: ['lora', 'full'], help: 'Train a LoRA adapter, or every weight of the model.' },
   quantization: {
     group: 'Model', type: 'enum', default: 'none', choices: ['none', 'nf4'],
-    help: 'How frozen linear layers are held on the GPU. none: in the precision of the checkpoint. nf4: in 4 bits with double quantisation, quantised while loading bit for bit ' +
-      'as bitsandbytes does, a quarter of the memory of bf16. A folder that bitsandbytes has quantised to NF4 is held as it is. medvision_bm always takes nf4.',
+    help: 'How frozen linear layers are held on the GPU. none: in the precision of the checkpoint. nf4: in 4 bits with double ' +
+      'quantisation, quantised while loading bit for bit as bitsandbytes does, a quarter of the memory of bf16. A folder that ' +
+      'bitsandbytes has quantised to NF4 is held as it is. medvision_bm always takes nf4.',
   },
   quantization_skip_modules: {
     group: 'Model', type: 'list', default: ['lm_head'],
-    help: "With --quantization nf4: modules that keep their precision, by whole parts of their names (bitsandbytes' llm_int8_skip_modules), as lm_head,visual. A head that is " +
-      'tied to the embedding, and modules that train as a whole, keep it anyway.',
+    help: "With --quantization nf4: modules that keep their precision, by whole parts of their names (bitsandbytes' " +
+      'llm_int8_skip_modules), as lm_head,visual. A head that is tied to the embedding, and modules that train as a whole, keep it ' +
+      'anyway.',
   },
   quantize_embedding: {
     group: 'Model', type: 'enum', default: 'none', choices: ['none', 'int8'],
-    help: 'int8: the embedding table, and the head where it is tied to it, in bytes with a scale a row: half the memory of bf16, each value within 1/254 of the largest of its row. ' +
-      'Not where the table trains.',
+    help: 'int8: the embedding table, and the head where it is tied to it, in bytes with a scale a row: half the memory of bf16, each ' +
+      'value within 1/254 of the largest of its row. Not where the table trains.',
   },
   compute_dtype: {
     group: 'Model', type: 'enum', default: 'auto', choices: ['auto', 'f32', 'f16'],
-    help: 'What operands of products and attention are rounded to; sums, the residual stream, statistics, gradients of what trains and AdamW are f32 throughout. ' +
-      'auto: f16 on a GPU with tensor cores that WebGPU can use (subgroup matrices), else f32; the run says which.',
+    help: 'What operands of products and attention are rounded to; sums, the residual stream, statistics, gradients of what trains and ' +
+      'AdamW are f32 throughout. auto: f16 on a GPU with tensor cores that WebGPU can use (subgroup matrices), else f32; the run says ' +
+      'which.',
   },
   image_attention: {
     group: 'Model', type: 'enum', default: 'bidirectional', choices: ['bidirectional', 'causal'],
-    help: 'Gemma 3: the tokens of an image see each other both ways, as the model was made; causal: only those before them, which is what medvision_bm trains ' +
-      'with FlashAttention-2. Of no effect on other models.',
+    help: 'Gemma 3: the tokens of an image see each other both ways, as the model was made; causal: only those before them, which is ' +
+      'what medvision_bm trains with FlashAttention-2. Of no effect on other models.',
   },
 
   lora_r: { group: 'LoRA', type: 'integer', default: 16, min: 1, max: 4096, help: 'Rank.' },
@@ -53,8 +62,8 @@ export const trainingOptions = {
   },
   modules_to_save: {
     group: 'LoRA', type: 'list', default: [],
-    help: 'Modules trained in full and saved with the adapter. medvision_bm trains lm_head,embed_tokens; the default here is none, because for a 3B model these two ' +
-      'alone take some 10 GB of GPU memory with their gradients and optimizer state.',
+    help: 'Modules trained in full and saved with the adapter. medvision_bm trains lm_head,embed_tokens; the default here is none, ' +
+      'because for a 3B model these two alone take some 10 GB of GPU memory with their gradients and optimizer state.',
   },
   use_rslora: { group: 'LoRA', type: 'boolean', default: false, help: 'Rank-stabilised scale, alpha / sqrt(r).' },
   use_dora: { group: 'LoRA', type: 'boolean', default: false, help: 'Weight-decomposed LoRA: direction and magnitude are learnt apart.' },
@@ -87,7 +96,8 @@ export const trainingOptions = {
   adam_epsilon: { group: 'Optimisation', type: 'number', default: 1e-8, above: 0, help: "AdamW's epsilon." },
   loss_reduction: {
     group: 'Optimisation', type: 'enum', default: 'token', choices: ['token', 'microbatch'],
-    help: 'token: mean over all labelled tokens of the accumulated batch. microbatch: mean of the means of the micro-batches, as medvision_bm has it for Qwen2.5-VL.',
+    help: 'token: mean over all labelled tokens of the accumulated batch. microbatch: mean of the means of the micro-batches, as ' +
+      'medvision_bm has it for Qwen2.5-VL.',
   },
   seed: {
     group: 'Optimisation', type: 'integer', default: 1024, min: 0, max: 4294967295,
@@ -98,23 +108,27 @@ export const trainingOptions = {
   gradient_accumulation_steps: { group: 'Batches and memory', type: 'integer', default: 2, min: 1, help: 'Micro-batches to one optimizer step.' },
   gradient_checkpointing: {
     group: 'Batches and memory', type: 'boolean', default: true,
-    help: 'Keep only the input of each block and run the block again in the backward pass, the normal way here; false keeps more and computes less. (medvision_bm: false.)',
+    help: 'Keep only the input of each block and run the block again in the backward pass, the normal way here; false keeps more and ' +
+      'computes less. (medvision_bm: false.)',
   },
   submit_ms: {
     group: 'Batches and memory', type: 'number', default: null, min: 0,
-    help: 'Milliseconds that the GPU may be at one piece of work before others, such as the screen, get their turn; results are the same. Lower it where the desktop ' +
-      'stutters or the GPU is taken away for taking too long. 0: no limit. Unset: 100 on Windows and macOS, 500 elsewhere.',
+    help: 'Milliseconds that the GPU may be at one piece of work before others, such as the screen, get their turn; results are the ' +
+      'same. Lower it where the desktop stutters or the GPU is taken away for taking too long. 0: no limit. Unset: 100 on Windows and ' +
+      'macOS, 500 elsewhere.',
   },
 
   offload: {
     group: 'Batches and memory', type: 'enum', default: 'none', choices: ['none', 'weights', 'optimizer', 'all'],
-    help: "For models larger than the GPU, with the same results: weights: the frozen weights stay in their files (or in the machine's memory) and pass through the GPU block " +
-      "by block, for every micro-batch twice; optimizer: AdamW's moments stay in the machine's memory and pass through at every step.",
+    help: "For models larger than the GPU, with the same results: weights: the frozen weights stay in their files (or in the machine's " +
+      "memory) and pass through the GPU block by block, for every micro-batch twice; optimizer: AdamW's moments stay in the machine's " +
+      'memory and pass through at every step.',
   },
   gpu_memory_limit: {
     group: 'Batches and memory', type: 'number', default: null, above: 0,
-    help: 'GiB of GPU memory that the run may take. Blocks are kept instead of being run again as far as they fit; a run that cannot fit is refused before anything is ' +
-      'loaded. Unset: WebGPU does not tell how much there is, and nothing is kept; with a software GPU half of the free memory is used.',
+    help: 'GiB of GPU memory that the run may take. Blocks are kept instead of being run again as far as they fit; a run that cannot fit ' +
+      'is refused before anything is loaded. Unset: WebGPU does not tell how much there is, and nothing is kept; with a software GPU ' +
+      'half of the free memory is used.',
   },
   dry_run: {
     group: 'Batches and memory', type: 'boolean', default: false,
@@ -122,13 +136,15 @@ export const trainingOptions = {
   },
   tune: {
     group: 'Measuring', type: 'enum', default: 'auto', choices: ['auto', 'off', 'full'],
-    help: 'Which kernel computes a product or attention: auto measures a few for each shape before the first step (on a GPU, at most 10 s; what an earlier start has measured is ' +
-      'known), full measures everything anew, off leaves it to a rule. A run that is resumed keeps its kernels. `node dist/setup.js --plans` shows what is known.',
+    help: 'Which kernel computes a product or attention: auto measures a few for each shape before the first step (on a GPU, at most 10 ' +
+      's; what an earlier start has measured is known), full measures everything anew, off leaves it to a rule. A run that is resumed ' +
+      'keeps its kernels. `node dist/setup.js --plans` shows what is known.',
   },
 
   saved_inputs: {
     group: 'Batches and memory', type: 'enum', default: 'f32', choices: ['f32', 'bf16'],
-    help: 'How the inputs of blocks that are run again in the backward pass are kept. bf16: half the memory; what is run again starts from values rounded to 8 bits.',
+    help: 'How the inputs of blocks that are run again in the backward pass are kept. bf16: half the memory; what is run again starts ' +
+      'from values rounded to 8 bits.',
   },
 
   output_dir: {
@@ -157,15 +173,18 @@ export const trainingOptions = {
   },
   resume_from_checkpoint: {
     group: 'Output', type: 'string', default: 'false', place: 'path', orBoolean: true,
-    help: 'true: go on from the newest whole checkpoint in the output folder (from the start where there is none yet), to the bit as if there had been no break. ' +
-      'Or a checkpoint folder to go on from. The same base, adapter, rows, seed and rows a step are needed.',
+    help: 'true: go on from the newest whole checkpoint in the output folder (from the start where there is none yet), to the bit as if ' +
+      'there had been no break. Or a checkpoint folder to go on from. The same base, adapter, rows, seed and rows a step are needed.',
   },
 
   eval_strategy: {
     group: 'Evaluation', type: 'enum', default: 'steps', choices: ['steps', 'epoch', 'no'],
     help: 'When held-out rows, where there are some, are evaluated: every --eval_steps, after each epoch, or never.',
   },
-  eval_on_start: { group: 'Evaluation', type: 'boolean', default: true, help: 'Evaluate before the first step too, so that a run says what it bought.' },
+  eval_on_start: {
+    group: 'Evaluation', type: 'boolean', default: true,
+    help: 'Evaluate before the first step too, so that a run says what it bought.',
+  },
   load_best_model_at_end: {
     group: 'Evaluation', type: 'boolean', default: false,
     help: 'The result is the best checkpoint by --metric_for_best_model, not the last; every evaluation that is the best so far is saved.',
@@ -195,7 +214,8 @@ export const trainingOptions = {
   },
   merge_only: {
     group: 'Merging and sharing', type: 'boolean', default: false,
-    help: 'Do not train: merge the adapter in --output_dir (its last checkpoint, where a run has not ended), or that of --init_adapter. Needs no GPU.',
+    help: 'Do not train: merge the adapter in --output_dir (its last checkpoint, where a run has not ended), or that of --init_adapter. ' +
+      'Needs no GPU.',
   },
   merged_model_dir: {
     group: 'Merging and sharing', type: 'string', default: null, place: 'path',
@@ -203,12 +223,14 @@ export const trainingOptions = {
   },
   merge_base: {
     group: 'Merging and sharing', type: 'enum', default: 'original', choices: ['original', 'dequantised'],
-    help: 'What the adapter of a run with --quantization nf4 is merged into. original: the full-precision weights, as is usual; the merged model answers a little otherwise than ' +
-      'the one that was trained, whose adapter learnt beside rounded weights. dequantised: the values of the 4-bit weights, which is exactly the model that was trained, and no ' +
-      'longer the original where nothing was learnt. A folder that is quantised has no others.',
+    help: 'What the adapter of a run with --quantization nf4 is merged into. original: the full-precision weights, as is usual; the ' +
+      'merged model answers a little otherwise than the one that was trained, whose adapter learnt beside rounded weights. dequantised: ' +
+      'the values of the 4-bit weights, which is exactly the model that was trained, and no longer the original where nothing was ' +
+      'learnt. A folder that is quantised has no others.',
   },
   merged_dtype: {
     group: 'Merging and sharing', type: 'enum', default: 'f32', choices: ['f32', 'base'],
-    help: 'Precision of the merged files: f32 answers as base and adapter do; base rounds every tensor once to the precision it has in the base (bf16: half the size).',
+    help: 'Precision of the merged files: f32 answers as base and adapter do; base rounds every tensor once to the precision it has in ' +
+      'the base (bf16: half the size).',
   },
 } as const satisfies Record<string, Definition>;

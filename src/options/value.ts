@@ -18,7 +18,8 @@ export function readValue(definition: Definition, said: unknown, where: string):
     case 'boolean': {
       const word = typeof said === 'boolean' ? String(said) : typeof said === 'string' ? said.trim().toLowerCase() : '';
       if (word === 'true' || word === 'false') return word === 'true';
-      throw new UserError(`${where} is true or false, found ${found}. Write ${where.startsWith('--') ? `${where} true or ${where} false` : 'true or false'}.`);
+      const right = where.startsWith('--') ? `${where} true or ${where} false` : 'true or false';
+      throw new UserError(`${where} is true or false, found ${found}. Write ${right}.`);
     }
     case 'integer':
     case 'number': {
@@ -48,7 +49,11 @@ export function readValue(definition: Definition, said: unknown, where: string):
   }
 }
 
-function readChoice(definition: { choices: readonly string[]; refusedChoices?: Readonly<Record<string, string>> }, word: string, where: string): string {
+function readChoice(
+  definition: { choices: readonly string[]; refusedChoices?: Readonly<Record<string, string>> },
+  word: string,
+  where: string,
+): string {
   if (!definition.choices.includes(word)) {
     const near = nearestName(word, definition.choices);
     throw new UserError(`${where} takes one of ${definition.choices.join(', ')}; found "${word}".${near ? ` Did you mean ${near}?` : ''}`);

@@ -4,6 +4,7 @@
  */
 import { UserError } from '../platform.ts';
 import type { Row } from '../track/tracker.ts';
+import { checkpointName } from './checkpointFolder.ts';
 import type { TrainerState } from './checkpointFolder.ts';
 import type { BestState } from './runState.ts';
 
@@ -70,12 +71,12 @@ export class BestModel {
     return isBest;
   }
 
-  /** Called as a checkpoint of `step` is about to be saved at `path`; true when it is the best of those saved. */
-  willSave(step: number, path: string): boolean {
+  /** Called as a checkpoint of `step` is about to be saved; true when it is the best of those saved. It is named without its folder, which may move, and tell of somebody. */
+  willSave(step: number): boolean {
     if (this.latest?.step !== step || !this.isBetter(this.latest.value, this.kept.savedMetric)) return false;
     this.before = { step, savedMetric: this.kept.savedMetric, path: this.state.best_model_checkpoint };
     this.kept = { ...this.kept, savedMetric: this.latest.value };
-    this.state.best_model_checkpoint = path;
+    this.state.best_model_checkpoint = checkpointName(step);
     return true;
   }
 

@@ -1,7 +1,7 @@
 /** Going on from a checkpoint: which one is whole, what it holds, and putting it back on the GPU. */
 import { joinPath, parentPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
-import { checkpointName, listCheckpoints, readTrainerState } from './checkpointFolder.ts';
+import { listCheckpoints, readTrainerState } from './checkpointFolder.ts';
 import type { Tracker } from '../track/tracker.ts';
 import type { TrainerState } from './checkpointFolder.ts';
 import { CHECKSUMS, damageIn } from './checksums.ts';
@@ -83,15 +83,18 @@ export async function restoreCheckpoint(session: Session, optimizer: AdamW, { di
   optimizer.writeState(run.optimizer);
 }
 
-/** Loads the best checkpoint of a run, where it is not what the GPU holds already. False when there is none, or it cannot be used, which is told. */
-export async function loadBest(session: Session, state: TrainerState, runDir: string, tracker: Tracker): Promise<boolean> {
-  const { best_model_checkpoint: path, best_global_step: step } = state;
-  if (path === null || step === null) {
+/**
+ * Loads the best checkpoint of a run, where it is not what the GPU holds already. False when there is none, or it cannot be used, which is told.
+ * @param resumed what the run went on from, perhaps in another folder
+ */
+export async function loadBest(session: Session, state: TrainerState, runDir: string, tracker: Tracker, resumed?: OpenCheckpoint): Promise<boolean> {
+  const { best_model_checkpoint: name } = state;
+  if (name === null) {
     await tracker.event('warning', '--load_best_model_at_end: no evaluation has named a best model; the last one is the result.');
     return false;
   }
-  const moved = joinPath(runDir, checkpointName(step));
-  const dir = (await session.platform.isDirectory(moved)) ? moved : path;
+  const own = joinPath(runDir, name);
+  const dir = resumed === undefined || (await session.platform.isDirectory(own)) ? own : await bestBefore(session.platform, resumed, name);
   try {
     await session.load((await openCheckpoint(session.platform, dir)).dir);
   } catch (error) {
@@ -101,6 +104,12 @@ export async function loadBest(session: Session, state: TrainerState, runDir: st
   }
   await tracker.event('info', `The result is the best model: ${dir}, with ${String(state.best_metric)}.`);
   return true;
+}
+
+/** The best checkpoint of the run before: beside the one that was gone on from, or where its state says, if that has a path (Hugging Face's, older ones). */
+async function bestBefore(platform: Platform, { dir, trainerState }: OpenCheckpoint, name: string): Promise<string> {
+  const beside = joinPath(parentPath(dir), name);
+  return (await platform.isDirectory(beside)) ? beside : (trainerState.best_model_checkpoint ?? beside);
 }
 
 /** What an error leaves of a run. */

@@ -136,7 +136,7 @@ export class CheckpointSaver {
       },
       ...(saveTotalLimit > 0 && { saveTotalLimit }),
       get protect() {
-        return new Set([...inUse, lastPart(trainerState.best_model_checkpoint ?? '')]);
+        return new Set([...inUse, trainerState.best_model_checkpoint ?? '']);
       },
     });
     this.newest = { path: written.path, step };
@@ -148,8 +148,4 @@ export class CheckpointSaver {
       .catch((error: unknown) => warn(`After ${name} was saved: ${error instanceof Error ? error.message : String(error)}`))
       .finally(() => inUse.delete(name));
   }
-}
-
-function lastPart(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }

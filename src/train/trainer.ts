@@ -7,7 +7,7 @@ import type { Device } from '../gpu/device.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
 import { temporaryName } from '../io/temporaryNames.ts';
 import type { SavedInputs } from '../models/savedInput.ts';
-import { joinPath, UserError, withoutHome } from '../platform.ts';
+import { joinPath, lastName, UserError } from '../platform.ts';
 import type { Row, Tracker } from '../track/tracker.ts';
 import { BestModel } from './bestModel.ts';
 import type { BestModelSettings } from './bestModel.ts';
@@ -161,8 +161,10 @@ export async function train(session: Session, source: ExampleSource, settings: T
     maxGradNorm: settings.max_grad_norm,
     logCapacity: logCapacity(settings.logging_steps),
   });
+  const bestBefore = checkpoint?.trainerState.best_model_checkpoint ?? null;
   const state = trainerState({
     ...checkpoint?.trainerState,
+    best_model_checkpoint: bestBefore === null ? null : lastName(bestBefore),
     max_steps: plan.totalSteps,
     num_train_epochs: Math.ceil(settings.epoch),
     logging_steps: settings.logging_steps,
@@ -219,7 +221,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
     if (!saver || !identity || step === 0) return;
     await saver.settle(); // what the save before has met decides which is the best of those saved
     copies?.putOff();
-    const isBest = best.willSave(step, withoutHome(saver.pathOf(step), session.platform.env('HOME')));
+    const isBest = best.willSave(step);
     await saver.start({ ...now(identity, isBest), isLast });
   };
   /**
@@ -297,7 +299,7 @@ export async function train(session: Session, source: ExampleSource, settings: T
     if (saver && outputDir !== undefined && step > 0) {
       await saver.settle();
       if (saver.lastStep !== step && !(step === firstStep && checkpoint && isInside(checkpoint.dir, outputDir))) await save({ isLast: true });
-      if (outcome === 'finished' && settings.load_best_model_at_end) isBestLoaded = await loadBest(session, state, outputDir, tracker);
+      if (outcome === 'finished' && settings.load_best_model_at_end) isBestLoaded = await loadBest(session, state, outputDir, tracker, checkpoint);
       await saveResult(session, outputDir, state, saver.checkpoint);
     }
     const last = saver?.checkpoint ?? checkpoint?.dir;

@@ -13,12 +13,9 @@ import { buildCommandLine, dist, goldenRows, modelCopy, runProgram } from '../no
 import type { Ended, Flags } from '../node/trainProcess.ts';
 import { WandbServer } from '../track/wandbServer.ts';
 import { folderOf, TOKEN } from './hubProcess.ts';
+import { found, KEY, PROXY, SECRETS } from './leakSearch.ts';
 import { TestHub } from './testHub.ts';
 
-const KEY = `local-${'89abcdef01'.repeat(4)}`;
-const PASSWORD = 'pr0xy/pass:word';
-const PROXY = `http://doctor:${encodeURIComponent(PASSWORD)}@proxy.clinic.example:3128`;
-const SECRETS = [TOKEN, KEY, Buffer.from(`api:${KEY}`).toString('base64'), Buffer.from(KEY).toString('base64').slice(0, 40), PASSWORD, encodeURIComponent(PASSWORD)];
 /** A user, a ward with a space, and two patients. */
 const NAMES = ['jane_doe', 'MUSTERMANN_ERIKA', 'ROE RICHARD', 'ward seven'];
 
@@ -66,18 +63,10 @@ function start(program: string, flags: Flags, more: Record<string, string> = {})
   return runProgram(program, flags, undefined, { ...env, ...more });
 }
 
-/** Where each of the words is, in names and contents; UTF-16 too. */
-function found(files: Record<string, Uint8Array | string>, words: readonly string[]): string[] {
-  return Object.entries(files).flatMap(([name, content]) => {
-    const bytes = Buffer.from(content as Uint8Array);
-    return words.filter((word) => name.includes(word) || bytes.includes(word) || bytes.includes(Buffer.from(word, 'utf16le'))).map((word) => `${word} in ${name}`);
-  });
-}
-
 const inFolder = (dir: string): Record<string, Buffer> => folderOf(dir);
 
-function expectNoSecret({ output, error }: Ended): void {
-  expect(found({ output, error }, SECRETS)).toEqual([]);
+async function expectNoSecret({ output, error }: Ended): Promise<void> {
+  expect(await found({ output, error }, SECRETS)).toEqual([]);
 }
 
 describe('nothing leaks', () => {
@@ -90,26 +79,26 @@ describe('nothing leaks', () => {
     };
     const ended = await start('train', flags);
     expect(ended.code, ended.error).toBe(0);
-    expectNoSecret(ended);
+    await expectNoSecret(ended);
     const files = { ...inFolder(out), ...inFolder(`${out}_merged`) };
     for (const name of ['trainer_log.jsonl', 'checkpoint-2/trainer_state.json', 'adapter_config.json', 'README.md']) expect(Object.keys(files)).toContain(name);
     for (const kind of [/\.wandb$/, /tfevents/, /media\/images\/.*png$/]) expect(Object.keys(files).some((name) => kind.test(name)), String(kind)).toBe(true);
-    expect(found(files, [...SECRETS, ...NAMES])).toEqual([]);
+    expect(await found(files, [...SECRETS, ...NAMES])).toEqual([]);
 
     const sent = Object.fromEntries([...hub.files('model', 'team/first')]);
     expect(Object.keys(sent)).toContain('adapter_config.json');
-    expect(found(sent, [...SECRETS, ...NAMES])).toEqual([]);
+    expect(await found(sent, [...SECRETS, ...NAMES])).toEqual([]);
     const [run] = [...wandb.runs.values()];
     expect(run!.history.length).toBeGreaterThan(1);
     expect([...run!.files.keys()].length).toBeGreaterThan(0);
-    expect(found(Object.fromEntries(wandb.requests.map(({ path, body }, i) => [`${i} ${path}`, body])), [...SECRETS, ...NAMES])).toEqual([]);
+    expect(await found(Object.fromEntries(wandb.requests.map(({ path, body }, i) => [`${i} ${path}`, body])), [...SECRETS, ...NAMES])).toEqual([]);
     // What tells runs apart is there.
     expect(JSON.stringify(run!.config)).toContain('"train_file":{"value":"train.jsonl"}');
 
     const resumed = await start('train', { ...flags, max_steps: 3, resume_from_checkpoint: true, merge_model: false });
     expect(resumed.code, resumed.error).toBe(0);
-    expectNoSecret(resumed);
-    expect(found({ ...inFolder(out), ...inFolder(`${out}_merged`) }, [...SECRETS, ...NAMES])).toEqual([]);
+    await expectNoSecret(resumed);
+    expect(await found({ ...inFolder(out), ...inFolder(`${out}_merged`) }, [...SECRETS, ...NAMES])).toEqual([]);
   }, 240_000);
 
   it('from an evaluation and a page, which are for their user alone', async () => {
@@ -118,8 +107,8 @@ describe('nothing leaks', () => {
       base_model_hf: join(home, 'models/tiny'), lora_checkpoint_dir: out, eval_file: join(data, 'held.jsonl'), output_dir: answers, max_new_tokens: 3, max_pixels: 3136,
     });
     expect(evaluated.code, evaluated.error).toBe(0);
-    expectNoSecret(evaluated);
-    expect(found(inFolder(answers), [...SECRETS, ...NAMES])).toEqual([]);
+    await expectNoSecret(evaluated);
+    expect(await found(inFolder(answers), [...SECRETS, ...NAMES])).toEqual([]);
     expect(statSync(join(answers, 'samples.jsonl')).mode & 0o777).toBe(0o600);
 
     const page = join(scratch, 'page.html');
@@ -127,7 +116,7 @@ describe('nothing leaks', () => {
       encoding: 'utf8', env: { ...process.env, ...env },
     });
     expect(status, stderr).toBe(0);
-    expect(found({ page: readFileSync(page) }, [...SECRETS, ...NAMES])).toEqual([]);
+    expect(await found({ page: readFileSync(page) }, [...SECRETS, ...NAMES])).toEqual([]);
     expect(statSync(page).mode & 0o777).toBe(0o600);
   }, 120_000);
 
@@ -144,7 +133,7 @@ describe('nothing leaks', () => {
     expect([...run!.files.keys()]).toEqual([]);
     expect(JSON.stringify(run!.history)).not.toContain('predictions');
     for (const [name, bytes] of Object.entries(inFolder(own))) expect(bytes.includes('\x89PNG'), name).toBe(false);
-    expect(found(inFolder(own), [...SECRETS, ...NAMES])).toEqual([]);
+    expect(await found(inFolder(own), [...SECRETS, ...NAMES])).toEqual([]);
   }, 120_000);
 
   it('from servers that echo what they are sent', async () => {
@@ -168,9 +157,9 @@ describe('nothing leaks', () => {
         const ended = await start(program, { ...flags, ...more }, { HF_ENDPOINT: address, WANDB_BASE_URL: address });
         expect(ended.code, JSON.stringify(more)).toBe(1);
         expect(`${ended.output}${ended.error}`).toMatch(/you sent/);
-        expectNoSecret(ended);
+        await expectNoSecret(ended);
       }
-      expect(found(inFolder(scratch), SECRETS)).toEqual([]);
+      expect(await found(inFolder(scratch), SECRETS)).toEqual([]);
     } finally {
       echo.closeAllConnections();
       echo.close();
@@ -223,5 +212,5 @@ it.each(['throw', 'reject'])('a crash prints its stack without the token: %s', a
   });
   expect(ended.code).toBe(1);
   expect(ended.error).toMatch(/the server said \*\*\*[^]*defect of Vernier/);
-  expectNoSecret(ended);
+  await expectNoSecret(ended);
 }, 60_000);

@@ -23,6 +23,12 @@ describe('paths in a text', () => {
     ['see ward/x.png and ward/Roe Richard/y.png', 'see x.png and y.png'],
     ['in ward, say', 'in …, say'],
     ['../study/Roe/a.nii.gz', 'a.nii.gz'],
+    ['/mnt/other ward/ROE, RICHARD/x y.png is 16-bit grey', 'x y.png is 16-bit grey'],
+    ['No picture (k): /mnt/pacs/ROE RICHARD/ct.nii.gz: it is cut off', 'No picture (k): ct.nii.gz: it is cut off'],
+    ["EACCES: permission denied, open '/mnt/ROE RICHARD/x.png'", "EACCES: permission denied, open 'x.png'"],
+    ['/mnt/ROE RICHARD/x.png and /mnt/DOE JANE/y.png differ', 'x.png and y.png differ'],
+    ['D:\\pacs\\ROE RICHARD\\x.dcm, slice 3', 'x.dcm, slice 3'],
+    ['Saved to /mnt/pacs/out in 3 s, 2 rows/s', 'Saved to out in 3 s, 2 rows/s'],
   ])('%s', (text, expected) => {
     expect(withoutFolders(text, ['ward', '../study'])).toBe(expected);
   });

@@ -75,7 +75,7 @@ describe('evaluations', () => {
     );
     const state = await readTrainerState(nodePlatform, outputDir);
     // Saved were steps 3, 6 and 8: of those with an evaluation, 6 is the best. The base model (step 0) does not compete.
-    expect(state).toMatchObject({ best_metric: 3, best_global_step: 4, best_model_checkpoint: join(outputDir, 'checkpoint-6'), eval_steps: 2 });
+    expect(state).toMatchObject({ best_metric: 3, best_global_step: 4, best_model_checkpoint: 'checkpoint-6', eval_steps: 2 });
   });
 
   it('must have the metric that is asked for, which is told before the first step', async () => {
@@ -93,7 +93,7 @@ describe('the best model', () => {
     expect(weights('.')).toEqual(weights('checkpoint-4'));
     expect(weights('.')).not.toEqual(weights('checkpoint-8'));
     expect(events).toContain(`info: The result is the best model: ${join(outputDir, 'checkpoint-4')}, with 3.`);
-    expect(await readTrainerState(nodePlatform, outputDir)).toMatchObject({ global_step: 8, best_model_checkpoint: join(outputDir, 'checkpoint-4') });
+    expect(await readTrainerState(nodePlatform, outputDir)).toMatchObject({ global_step: 8, best_model_checkpoint: 'checkpoint-4' });
   });
 
   it('that was damaged in the meantime is told, and the last is the result', async () => {
@@ -103,6 +103,19 @@ describe('the best model', () => {
     const { weights, events } = await run('spoilt', { 2: 1 }, { load_best_model_at_end: true, max_steps: 4 }, { onSaved: spoil });
     expect(weights('.')).toEqual(weights('checkpoint-4'));
     expect(events.join('\n')).toMatch(/warning: --load_best_model_at_end: .*checkpoint-2 is damaged: .*adapter_model\.safetensors has 1 bytes, .* The last model is the result/);
+  });
+
+  it('of a run that goes on in another folder lies beside what it went on from, or where an older state says', async () => {
+    const more = { load_best_model_at_end: true, save_steps: 2, max_steps: 4 };
+    const before = await run('before', { 2: 1, 4: 5 }, more);
+    const checkpoint = await openCheckpoint(nodePlatform, join(before.outputDir, 'checkpoint-4'));
+    const best = join(before.outputDir, 'checkpoint-2');
+    for (const named of ['checkpoint-2', best]) {
+      const moved = { ...checkpoint, trainerState: { ...checkpoint.trainerState, best_model_checkpoint: named } };
+      const { events, outputDir } = await run(`elsewhere ${named.length}`, {}, { ...more, max_steps: 6 }, { resume: { checkpoint: moved } });
+      expect(events).toContain(`info: The result is the best model: ${best}, with 1.`);
+      expect(await readTrainerState(nodePlatform, outputDir)).toMatchObject({ best_model_checkpoint: 'checkpoint-2' });
+    }
   });
 
   it.each([
