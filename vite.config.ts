@@ -1,12 +1,13 @@
 /// <reference types="vitest/config" />
 /**
  * Builds of one core, chosen by `--mode`: `node` (the command lines in dist/), `bench` (dist/benchSpeed.js and others, for `npm run bench`), `library`
- * (dist/vernier.js, runtime-agnostic, for Deno, Bun and bundlers) and `web` (the page in dist/web). WGSL is inlined by
- * `import.meta.glob(…?raw)` in src/gpu/kernelSources.ts.
+ * (dist/vernier.js, runtime-agnostic, for Deno, Bun and bundlers) and `web` (the page in dist/web).
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import type { Plugin } from 'vite';
+import { writeKernelTexts } from './node/scripts/kernelTexts.mjs';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -19,7 +20,20 @@ programs['dataWorker'] = at('./node/workers/dataWorker.ts');
 const BENCHES = { benchSpeed: 'bench', benchImages: 'images', benchChecking: 'checking', benchRows: 'rows', benchLoading: 'loading' };
 const benches = Object.fromEntries(Object.entries(BENCHES).map(([name, file]) => [name, at(`./test/bench/${file}.ts`)]));
 
+writeKernelTexts();
+/** While the page is worked on. */
+const kernelTexts: Plugin = {
+  name: 'kernel-texts',
+  configureServer({ watcher }) {
+    watcher.add(at('./kernels'));
+    watcher.on('all', (_, path) => {
+      if (path.endsWith('.wgsl')) writeKernelTexts();
+    });
+  },
+};
+
 export default defineConfig(({ mode }) => ({
+  plugins: [kernelTexts],
   root: mode === 'web' ? at('./web') : at('.'),
   // The page works from any folder of a server.
   base: mode === 'web' ? './' : '/',

@@ -2,6 +2,7 @@
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
+import { writeKernelTexts } from '../node/scripts/kernelTexts.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -12,6 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
  * @returns {Promise<string>} the program, to be run by Node
  */
 export async function buildProgram(source, outDir) {
+  writeKernelTexts();
   const entry = fileURLToPath(source);
   const name = basename(entry).replace(/\.ts$/, '.mjs');
   await build({ configFile: false, root, logLevel: 'error', build: { ssr: entry, outDir, emptyOutDir: true, rollupOptions: { output: { entryFileNames: name } } } });

@@ -1,6 +1,4 @@
-/** Every WGSL file under kernels/, inlined at build time, keyed by its path without folder and suffix (`rms_norm`, `lib/reduce`). */
-const files: Record<string, string> = import.meta.glob('../../kernels/**/*.wgsl', { query: '?raw', import: 'default', eager: true });
+/** Every WGSL file under kernels/, keyed by its path without folder and suffix (`rms_norm`, `lib/reduce`). */
+import { KERNEL_TEXTS } from './kernelTexts.ts';
 
-export const kernelSources: ReadonlyMap<string, string> = new Map(
-  Object.entries(files).map(([path, source]) => [path.replace(/^.*\/kernels\//, '').replace(/\.wgsl$/, ''), source]),
-);
+export const kernelSources: ReadonlyMap<string, string> = new Map(Object.entries(KERNEL_TEXTS));

@@ -7,11 +7,13 @@
  *
  * Run: node test/check/kernels.mjs [folder of kernels]. Exit status 1 and, for each failure, its label, the message and the WGSL around it.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
 import { create, globals } from 'webgpu';
+import { readKernels, writeKernelTexts } from '../../node/scripts/kernelTexts.mjs';
+
+writeKernelTexts();
 
 const folder = resolve(process.argv[2] ?? fileURLToPath(new URL('../../kernels', import.meta.url)));
 const loader = fileURLToPath(new URL('../../src/gpu/kernelSource.ts', import.meta.url));
@@ -28,14 +30,7 @@ if (missing.length > 0) throw new Error(`Dawn's null backend lacks ${missing.joi
 const plainDevice = await adapter.requestDevice();
 const featuredDevice = await (await gpu.requestAdapter()).requestDevice({ requiredFeatures: FEATURES });
 
-/** `lib/reduce` → text, as src/gpu/kernelSources.ts has them. @type {Map<string, string>} */
-const sources = new Map(
-  readdirSync(folder, { recursive: true })
-    .map((path) => String(path).replaceAll('\\', '/'))
-    .filter((path) => path.endsWith('.wgsl'))
-    .sort()
-    .map((path) => [path.slice(0, -'.wgsl'.length), readFileSync(join(folder, path), 'utf8')]),
-);
+const sources = readKernels(folder);
 
 /** @param {string} text @returns {[key: string, value: string | number | boolean][]} */
 function parseSpecialisation(text) {

@@ -1,6 +1,7 @@
 /**
  * For trainingStep.test.ts: one optimizer step of a golden model through the public API alone (dist/vernier.js), two micro-batches of one row
- * each. `args`: `model` and `adapter` folders, `cases` (safetensors files of one Example each), `seed`, `lr`. Returns the loss before and after it.
+ * each. `args`: `model` and `adapter` folders, `cases` (safetensors files of one Example each), `seed`, `lr`, `isUnbundled` (src/index.ts instead of the build).
+ * Returns the loss before and after it.
  */
 
 /** Reads through the host, and nothing else: a training step writes no file and decodes no image. */
@@ -65,8 +66,8 @@ async function readExample(vernier, platform, path) {
 }
 
 export default async function trainingStep(host) {
-  const vernier = await host.library();
-  const { model, adapter, cases, lr } = host.args;
+  const { model, adapter, cases, lr, isUnbundled } = host.args;
+  const vernier = isUnbundled ? await import('../../src/index.ts') : await host.library();
   const platform = readingPlatform(host, vernier);
   const device = await vernier.Device.create(await platform.gpu());
   const session = await vernier.openSession(platform, device, { baseModel: model, initAdapter: adapter });

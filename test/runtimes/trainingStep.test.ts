@@ -70,8 +70,8 @@ describe.each(GOLDENS)('$name', (model) => {
   const facts = goldenJson<Record<string, { loss: { f64: number }; grad_norm: { f64: number } }>>('golden', model.name, 'lora', 'lora.json');
   const reference = facts['all_linear']!;
 
-  async function stepIn(runtime: Runtime): Promise<StepResult> {
-    const args = { model: model.baseModel, adapter: goldenPath('golden', model.name, 'lora', 'all_linear'), cases: await rowFiles(model), lr: RATE };
+  async function stepIn(runtime: Runtime, isUnbundled = false): Promise<StepResult> {
+    const args = { model: model.baseModel, adapter: goldenPath('golden', model.name, 'lora', 'all_linear'), cases: await rowFiles(model), lr: RATE, isUnbundled };
     const result = (await runIn(runtime, 'test/runtimes/trainingStep.script.mjs', args)) as StepResult;
     if (runtime === 'node') inNode.set(model.name, result);
     return result;
@@ -90,4 +90,10 @@ describe.each(GOLDENS)('$name', (model) => {
     expect(relative(result.lossAfter, node.lossAfter), 'loss after the step, against Node').toBeLessThan(1e-4);
     if (runtime === 'chromium') expect(result.f16).toBe(false);
   });
+});
+
+test.for(['deno', 'bun'] as const)('%s makes it from src as it stands, without a bundler', async (runtime) => {
+  const args = { model: qwen.baseModel, adapter: goldenPath('golden', qwen.name, 'lora', 'all_linear'), cases: await rowFiles(qwen), lr: RATE };
+  const [bundled, unbundled] = await Promise.all([false, true].map((isUnbundled) => runIn(runtime, 'test/runtimes/trainingStep.script.mjs', { ...args, isUnbundled })));
+  expect(unbundled).toEqual(bundled);
 });

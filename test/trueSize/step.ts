@@ -11,13 +11,17 @@ import { openSession } from '../../src/train/session.ts';
 import type { Offload } from '../../src/train/session.ts';
 import { cutPatches } from '../../node/bench/cutPatches.ts';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { loss: { type: 'boolean' }, nf4: { type: 'boolean' }, offload: { type: 'string', default: 'none' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { loss: { type: 'boolean' }, nf4: { type: 'boolean' }, offload: { type: 'string', default: 'none' }, limit: { type: 'string' } },
+});
 const [baseModel, caseFile] = positionals;
 if (baseModel === undefined || caseFile === undefined) throw new Error('expected FOLDER CASE.safetensors');
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(3)} GiB`;
 const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
 const device = await Device.create(await nodePlatform.gpu());
+if (values.limit !== undefined) device.pool.limitBytes = Number(values.limit) * 2 ** 30;
 const opened = performance.now();
 const session = await openSession(nodePlatform, device, {
   baseModel,
@@ -25,7 +29,8 @@ const session = await openSession(nodePlatform, device, {
   offload: values.offload as Offload,
   ...(values.nf4 && { quantization: { weights: 'nf4', skipModules: ['lm_head'], embedding: 'none' } }),
 });
-console.log(`loaded in ${seconds(opened)}; ${gib(device.pool.report().inUseBytes)} on the GPU, host memory ${gib(process.resourceUsage().maxRSS * 1024)} at most`);
+const hostMemory = (): string => `host memory ${gib(process.resourceUsage().maxRSS * 1024)} at most`;
+console.log(`loaded in ${seconds(opened)}; ${gib(device.pool.report().inUseBytes)} on the GPU, ${hostMemory()}`);
 
 const example = await readCase(caseFile, session.modelType);
 const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'loss'));
@@ -42,8 +47,8 @@ await runMicroBatch(device, session.model, [example], {
 });
 const [sum] = await device.readF32(lossSum);
 console.log(`T ${example.inputIds.length}, loss ${(sum! / labels).toFixed(6)}, ${seconds(began)}`);
-const { peakBytes, atPeak, reservedBytes } = device.pool.report();
-console.log(`peak ${gib(peakBytes)}, reserved ${gib(reservedBytes)}, host memory ${gib(process.resourceUsage().maxRSS * 1024)} at most`);
+const { peakBytes, atPeak, reservedPeakBytes } = device.pool.report();
+console.log(`peak ${gib(peakBytes)}, held from the system ${gib(reservedPeakBytes)} at most, ${hostMemory()}`);
 for (const [label, bytes] of Object.entries(atPeak).sort(([, a], [, b]) => b - a)) console.log(`  ${label.padEnd(16)} ${gib(bytes)}`);
 session.close();
 device.destroy();

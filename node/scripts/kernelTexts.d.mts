@@ -1,0 +1,2 @@
+export function readKernels(folder: string): Map<string, string>;
+export function writeKernelTexts(): void;
