@@ -155,7 +155,7 @@ export interface Platform {
   /** @throws UserError that names the picture and says why it cannot be read, or not with Pillow's bytes */
   decodeImage(bytes: Uint8Array, name: string, options?: DecodeOptions): Promise<DecodedImage>;
   /** Absent in browsers. */
-  readonly native?: NativeFiles;
+  readonly native?: NativeFiles | undefined;
   /** Absent where the global `fetch` is all there is, as in browsers. */
   readonly network?: Network;
   /** PNG of an RGB (channels 3) or grey (channels 1) raster. */

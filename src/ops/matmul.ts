@@ -37,14 +37,14 @@ export interface LowRank {
 
 export interface MatmulNTOptions {
   /** (N) f32, one part. */
-  bias?: Tensor;
+  bias?: Tensor | undefined;
   /** y = scale·(…), default 1. */
   scale?: number;
   /** Add to y instead of writing it. */
   accumulate?: boolean;
   /** Mask over a (M, K). */
-  dropout?: DropoutMask;
-  lowRank?: LowRank;
+  dropout?: DropoutMask | undefined;
+  lowRank?: LowRank | undefined;
   /** (N) factors of a·wᵀ (not of the low-rank term and the bias). */
   columnScale?: ScaleVector;
   /** Of w, the only part that is multiplied now. */
@@ -54,9 +54,9 @@ export interface MatmulNTOptions {
 export interface MatmulNNOptions {
   scale?: number;
   accumulate?: boolean;
-  lowRank?: LowRank;
+  lowRank?: LowRank | undefined;
   /** Mask over y (M, N), applied to the low-rank term only or to everything that is added. */
-  dropout?: DropoutMask & { over: 'lowRank' | 'all' };
+  dropout?: (DropoutMask & { over: 'lowRank' | 'all' }) | undefined;
   /** (K) factors of a's columns. */
   aScale?: ScaleVector;
   /** Of w, the only part that is multiplied now; the first writes y, those after it add. */
@@ -69,7 +69,7 @@ export interface MatmulTNOptions {
   /** Default true: a parameter's gradient is added to. */
   accumulate?: boolean;
   /** Mask over b (T, N). */
-  dropout?: DropoutMask;
+  dropout?: DropoutMask | undefined;
   /** (M) factors of c's rows. */
   rowScale?: ScaleVector;
 }

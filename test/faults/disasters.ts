@@ -23,7 +23,7 @@ export interface Around {
   dir: string;
   /** File or folder that may vanish. */
   input: string;
-  disk?: Disk;
+  disk?: Disk | undefined;
 }
 
 export interface Disaster {

@@ -33,7 +33,7 @@ interface Shape {
   R: number;
   dropout: number;
   /** Weight dtype; the reference multiplies by the rounded values. */
-  half?: Storage;
+  half?: Storage | undefined;
 }
 
 /** y by PEFT's LoraLayer and DoraLinearVariant. `norms` freezes DoRA's row norms, which get no gradient. */

@@ -42,7 +42,7 @@ beforeAll(async () => {
   device = await testDevice();
 });
 
-const lora = (more: object = {}): SessionOptions['finetuning'] => ({ kind: 'lora', config: loraConfig({ r: 4, lora_dropout: 0.1, target_modules: 'all-linear', ...more }) });
+const lora = (more: object = {}): NonNullable<SessionOptions['finetuning']> => ({ kind: 'lora', config: loraConfig({ r: 4, lora_dropout: 0.1, target_modules: 'all-linear', ...more }) });
 
 interface Outcome {
   history: unknown[];
