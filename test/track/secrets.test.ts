@@ -83,10 +83,12 @@ describe('a secret that was read', () => {
   it('costs little in a page full of pictures', () => {
     keepSecret('some-secret-of-a-page');
     const page = Buffer.alloc(6_000_000, 'picture bytes').toString('base64');
-    const from = performance.now();
+    // Of this process: on a busy machine it may wait for its turn.
+    const from = process.cpuUsage();
     expect(withoutKnownSecrets(page)).toBe(page);
     expect(redact(page)).toBe(page);
-    expect(performance.now() - from).toBeLessThan(10_000);
+    const { user, system } = process.cpuUsage(from);
+    expect((user + system) / 1e6).toBeLessThan(10);
   });
 });
 
