@@ -113,7 +113,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
       stop,
       outputDir: out,
       begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(platform, out)),
-      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, sixteen_bit: options.sixteen_bit, image_attention: options.image_attention, ...quantizationFacts(options), compute_dtype: computing.dtype, saved_inputs: options.saved_inputs },
+      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, sixteen_bit: options.sixteen_bit, image_attention: options.image_attention, ...quantizationFacts(options), compute_dtype: computing.dtype, saved_inputs: options.gradient_checkpointing ? options.saved_inputs : 'f32' },
       ...(resume && { resume }),
       onSaved: (saved) => publisher.onSaved(saved),
       ...(evaluator && { evaluator }),

@@ -3,6 +3,7 @@ import { checkMergeOutput, mergeAdapter } from '../../src/train/merge.ts';
 import { listCheckpoints } from '../../src/train/checkpointFolder.ts';
 import { countOf, joinPath, UserError } from '../../src/platform.ts';
 import type { Options } from '../../src/options.ts';
+import { quantizationOf } from '../../src/options/quantization.ts';
 import type { RunContext } from './context.ts';
 
 /** Where the merged model goes. */
@@ -31,8 +32,8 @@ export async function mergeInto({ platform, options, stop, say, terminal }: RunC
       out,
       dtype: options.merged_dtype,
       overwrite: options.overwrite,
-      ...(options.quantization === 'nf4' && { trainedOnNf4: true }),
-      ...(options.merge_base === 'dequantised' && { dequantised: { skipModules: options.quantization_skip_modules } }),
+      trained: quantizationOf(options),
+      dequantised: options.merge_base === 'dequantised',
       stop,
       say: (text) => terminal.write(`${text}\n`),
       onProgress(done, total) {

@@ -4,19 +4,20 @@
  */
 import { isMergedFolder, writeMerged } from '../io/mergedFolder.ts';
 import type { MergedFolder, MergeSettings } from '../io/mergedFolder.ts';
-import { openModelFolder, readJsonObject } from '../io/modelFolder.ts';
+import { openModelFolder } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
 import { openAdapter } from '../io/peft.ts';
 import type { OpenAdapter } from '../io/peft.ts';
 import { dequantizedFolder } from '../io/quantization/dequantizedFolder.ts';
 import { modelFamily } from '../models/families.ts';
 import { withHeadOf } from '../models/head.ts';
-import { heldQuantized, readStored } from '../models/quantization.ts';
-import { joinPath, parentPath, UserError } from '../platform.ts';
+import { heldQuantized, NO_QUANTIZATION, readStored } from '../models/quantization.ts';
+import type { Quantization } from '../models/quantization.ts';
+import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
-import { LOG_FILE } from '../track/jsonl.ts';
-import { listCheckpoints, TRAINER_STATE } from './checkpointFolder.ts';
-import { RUN_STATE } from './runState.ts';
+import { TRAINER_STATE } from './checkpointFolder.ts';
+import { modelName, recordedQuantization } from './recordedQuantization.ts';
+import type { RecordedQuantization } from './recordedQuantization.ts';
 
 export interface MergeOptions extends MergeSettings {
   /** Folder of the base model, on which the adapter was trained. */
@@ -27,10 +28,10 @@ export interface MergeOptions extends MergeSettings {
   out: string;
   /** Replace an earlier merged model at `out`. */
   overwrite?: boolean;
-  /** Where the caller knows that the adapter was trained on NF4 weights; found in the run's own record otherwise. */
-  trainedOnNf4?: boolean;
-  /** Merge into the values that the base has in NF4, which is exactly what was trained, in place of its own. */
-  dequantised?: { skipModules: readonly string[] };
+  /** How the weights were held that the adapter was trained on, where its run's own record does not say. */
+  trained?: Quantization;
+  /** Merge into the values that the base has as it was held in training, which is exactly the model that was trained, in place of its own. */
+  dequantised?: boolean;
 }
 
 export interface MergeResult extends MergedFolder {
@@ -49,12 +50,22 @@ export async function mergeAdapter(platform: Platform, options: MergeOptions): P
     const adapter = await openAdapter(platform, adapterDir, base.modelType);
     try {
       await refuseRetrained(platform, base, adapter);
-      const skipModules = options.dequantised?.skipModules ?? [];
-      const { nf4 } = heldQuantized(floats, stored, layout, new Set(), { weights: options.dequantised ? 'nf4' : 'none', skipModules, embedding: 'none' });
+      const recorded = await recordedQuantization(platform, adapter);
+      const isStoredNf4 = stored.size > 0;
+      if (options.dequantised && recorded?.storedIn !== undefined && !isStoredNf4) {
+        throw new UserError(
+          `The adapter ${adapterDir} was trained on ${recorded.storedIn}, which holds 4 bits of its own, and --merge_base dequantised would make others of ${baseModel}. ` +
+            `For exactly the model that was trained, merge into it: --base_model_hf ${recorded.storedIn}.`,
+        );
+      }
+      const trained = recorded?.quantization ?? options.trained ?? NO_QUANTIZATION;
+      // Asked for where nothing says that it was so: told below.
+      const held: Quantization = trained.weights === 'none' && trained.embedding === 'none' ? { ...(options.trained ?? trained), weights: 'nf4' } : trained;
+      const { nf4, int8 } = heldQuantized(floats, stored, layout, new Set(), options.dequantised ? held : NO_QUANTIZATION);
       // What the folder holds in 4 bits is seen as floats by now.
-      const from = stored.size > 0 ? floats : dequantizedFolder(floats, nf4);
+      const from = dequantizedFolder(floats, isStoredNf4 ? new Map() : nf4, int8);
       const merged = await writeMerged(platform, from, adapter, layout, out, options);
-      return { ...merged, warnings: await warningsFor(platform, base, adapter, { ...options, isStoredNf4: stored.size > 0 }) };
+      return { ...merged, warnings: warningsFor(base, adapter, { dequantised: options.dequantised === true, recorded, trained, isStoredNf4 }) };
     } finally {
       await adapter.close();
     }
@@ -93,71 +104,34 @@ async function refuseRetrained(platform: Platform, base: ModelFolder, { config, 
   );
 }
 
-async function warningsFor(
-  platform: Platform,
-  base: ModelFolder,
-  adapter: OpenAdapter,
-  { trainedOnNf4, dequantised, isStoredNf4 }: MergeOptions & { isStoredNf4: boolean },
-): Promise<string[]> {
+interface Merged {
+  dequantised: boolean;
+  recorded: RecordedQuantization | undefined;
+  trained: Quantization;
+  isStoredNf4: boolean;
+}
+
+function warningsFor(base: ModelFolder, adapter: OpenAdapter, { dequantised, recorded, trained, isStoredNf4 }: Merged): string[] {
   const warnings: string[] = [];
   const madeFor = adapter.config.base_model_name_or_path;
   if (madeFor !== null && modelName(madeFor) !== modelName(base.dir)) {
     warnings.push(`The adapter was trained on ${madeFor} and is merged into ${base.dir}: the shapes fit, make sure that the weights are the same.`);
   }
-  const isNf4 = trainedOnNf4 === true || (await recordedNf4(platform, adapter));
+  const isNf4 = trained.weights === 'nf4';
+  const isRounded = isNf4 || trained.embedding === 'int8';
   if (isStoredNf4) {
     warnings.push(
       `${base.dir} holds its weights in 4 bits, and the adapter is merged into their values: what rounding to 4 bits lost is not there. Where the original model is at hand, ` +
         'merging into that (--base_model_hf) is what is usually meant.',
     );
-  } else if (dequantised && !isNf4) {
+  } else if (dequantised && !isRounded) {
     warnings.push(`Nothing says that the adapter was trained on NF4 (4-bit) weights, and it is merged into those of ${base.dir}. --merge_base original merges it into the weights as they are.`);
-  } else if (!dequantised && isNf4) {
+  } else if (!dequantised && isRounded) {
     warnings.push(
-      `The adapter was trained on NF4 (4-bit) weights of ${madeFor ?? 'its base'}, and is merged into the full-precision weights of ${base.dir}: the merged model ` +
-        'answers a little differently from the one that was trained. Evaluate it before use; --merge_base dequantised gives exactly the model that was trained.',
+      `The adapter was trained on ${isNf4 ? 'NF4 (4-bit) weights' : 'an 8-bit embedding table'} of ${madeFor ?? 'its base'}, and is merged into the full-precision weights of ` +
+        `${base.dir}: the merged model answers a little differently from the one that was trained. Evaluate it before use; ` +
+        `${recorded?.storedIn === undefined ? '--merge_base dequantised' : `--base_model_hf ${recorded.storedIn}`} gives exactly the model that was trained.`,
     );
   }
   return warnings;
-}
-
-/** The name that a model has wherever it lies: the last part of a path or hub id, or what the hub's cache made of the id. */
-function modelName(place: string): string {
-  const cached = /models--[^/]+?--([^/]+)\/snapshots\/[^/]+\/*$/.exec(place)?.[1];
-  return cached ?? place.replace(/\/+$/, '').split('/').at(-1)!;
-}
-
-/** Whether the run that left the adapter, or the base that the adapter names, says NF4. */
-async function recordedNf4(platform: Platform, { dir, config }: OpenAdapter): Promise<boolean> {
-  const madeFor = config.base_model_name_or_path;
-  if (madeFor !== null && /nf4|bnb-4bit/i.test(modelName(madeFor))) return true;
-  if (madeFor !== null && (await platform.exists(joinPath(madeFor, 'config.json')))) {
-    const named = await readJsonObject(platform, joinPath(madeFor, 'config.json'), '');
-    if (/"nf4"|"load_in_4bit":true/.test(JSON.stringify(named['quantization_config'] ?? null))) return true;
-  }
-  // The state is in each checkpoint and not in a run's own folder; the log is there, and not in the checkpoints.
-  const last = (await listCheckpoints(platform, dir)).at(-1);
-  for (const folder of [dir, ...(last === undefined ? [] : [joinPath(dir, last.name)])]) {
-    const state = joinPath(folder, RUN_STATE);
-    if (!(await platform.exists(state))) continue;
-    const { identity } = (await readJsonObject(platform, state, '')) as { identity?: { facts?: Record<string, unknown> } };
-    if (identity?.facts?.['quantization'] !== undefined) return identity.facts['quantization'] === 'nf4';
-  }
-  for (const folder of [dir, parentPath(dir)]) {
-    const log = joinPath(folder, LOG_FILE);
-    if (await platform.exists(log)) return lastStart(new TextDecoder().decode(await platform.readFile(log)))?.['quantization'] === 'nf4';
-  }
-  return false;
-}
-
-/** The options with which the last run in a log began. */
-function lastStart(log: string): Record<string, unknown> | undefined {
-  const line = log.split('\n').findLast((text) => text.startsWith('{"event":"start"'));
-  if (line === undefined) return undefined;
-  try {
-    const { config } = JSON.parse(line) as { config?: Record<string, unknown> };
-    return config;
-  } catch {
-    return undefined; // cut short by a crash
-  }
 }
