@@ -91,6 +91,13 @@ describe('goes on', () => {
     expect(entries.map(({ event, step }) => event ?? step)).toEqual(['start', 'finish', 'start', 'info', 4, 6, 'finish']);
   });
 
+  it('where blocks are not run again, whose inputs are then not kept in bf16 either, to the same bytes', async () => {
+    const dir = runUpTo(2, 'kept');
+    const { code, error } = await resume(dir, { gradient_checkpointing: false, saved_inputs: 'bf16' });
+    expect(code, error).toBe(0);
+    expect(weights(dir)).toEqual(weights(at('whole')));
+  });
+
   it('from a checkpoint by name: in place, with a path of another spelling, and into a new folder', async () => {
     const dir = runUpTo(6, 'named');
     const inPlace = await resume(dir, { resume_from_checkpoint: `${relative(repository, join(dir, 'checkpoint-2'))}/` });
@@ -113,6 +120,7 @@ describe('refuses', () => {
     ['other rows', { train_file: at('other.jsonl') }, /the training rows are others than they were, though as many/],
     ['another mask', { mask: 'reference' }, /--mask was "completion", now it is "reference"/],
     ['another seed', { seed: 7 }, /--seed was 1024, now it is 7/],
+    ['inputs of blocks kept in another precision', { saved_inputs: 'bf16' }, /--saved_inputs was "f32", now it is "bf16"/],
   ])('%s', async (_, more, words) => {
     writeFileSync(at('other.jsonl'), `${goldenRows('s01_single', 's09_textonly', 's00_single').join('\n')}\n`);
     const dir = runUpTo(4, 'refused');
