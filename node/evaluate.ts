@@ -24,17 +24,17 @@ import type { Session } from '../src/train/session.ts';
 import { chooseCompute } from '../src/tune/compute.ts';
 import { plansOf } from '../src/tune/plans.ts';
 import { main, processSurroundings } from './cli.ts';
-import { answerRows } from './evaluate/answering.ts';
-import type { EvaluateContext } from './evaluate/context.ts';
-import { EvaluationFolder, SAMPLES } from './evaluate/folder.ts';
-import { rescore } from './evaluate/rescore.ts';
-import { describeSource, findRows, rowsFingerprint } from './evaluate/rows.ts';
-import type { PendingRow, PendingRows } from './evaluate/rows.ts';
+import { answerRows } from '../src/run/evaluate/answering.ts';
+import type { EvaluateContext } from '../src/run/evaluate/context.ts';
+import { EvaluationFolder, SAMPLES } from '../src/run/evaluate/folder.ts';
+import { rescore } from '../src/run/evaluate/rescore.ts';
+import { describeSource, findRows, rowsFingerprint } from '../src/run/evaluate/rows.ts';
+import type { PendingRow, PendingRows } from '../src/run/evaluate/rows.ts';
 import { openDevice } from './gpuDevice.ts';
-import { inOutputFolder } from './outputFolder.ts';
+import { inOutputFolder } from '../src/run/outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
-import { openRowModel } from './train/checking.ts';
-import { adapterFolder, modelFolder } from './train/hubInputs.ts';
+import { openRowModel } from '../src/run/inputs/checking.ts';
+import { adapterFolder, modelFolder } from '../src/run/inputs/hubInputs.ts';
 import { openDataWorkers, workerCount } from './workers/pool.ts';
 
 /** Volumes kept open, all workers together. */

@@ -14,8 +14,8 @@ import type { InspectRequest } from './inspect/arguments.ts';
 import { gather } from './inspect/gather.ts';
 import { pageHtml } from './inspect/page.ts';
 import { nodePlatform } from './platform.ts';
-import { fetchInputs, modelFolder } from './train/hubInputs.ts';
-import { outgoingOf } from './train/outgoing.ts';
+import { fetchInputs, modelFolder } from '../src/run/inputs/hubInputs.ts';
+import { outgoingOf } from '../src/run/outgoing.ts';
 import { findRows } from './train/rows.ts';
 import type { FoundRows } from './train/rows.ts';
 

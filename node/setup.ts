@@ -15,7 +15,7 @@ import { checkAdapter, checkData, checkDisk, checkGpu, checkHub, checkMemory, ch
 import type { Finding } from './setup/finding.ts';
 import { report } from './setup/finding.ts';
 import { printPlans } from './setup/plans.ts';
-import { hubOf } from './train/hubInputs.ts';
+import { hubOf } from '../src/run/inputs/hubInputs.ts';
 
 const setupDefinitions = {
   ...definitions,

@@ -19,24 +19,24 @@ import { chooseCompute } from '../src/tune/compute.ts';
 import { plansOf } from '../src/tune/plans.ts';
 import { main, processSurroundings } from './cli.ts';
 import { openDevice } from './gpuDevice.ts';
-import { checkOutput, clearOutput, inOutputFolder } from './outputFolder.ts';
+import { checkOutput, clearOutput, inOutputFolder } from '../src/run/outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
 import { resolveBaseModel } from './train/baseModel.ts';
-import type { RunContext } from './train/context.ts';
+import type { RunContext } from '../src/run/context.ts';
 import { checkEvaluation, openEvaluator } from './train/evaluation.ts';
 import { exportRows, prepareBesideExport } from './train/exportRows.ts';
-import { fetchInputs } from './train/hubInputs.ts';
+import { fetchInputs } from '../src/run/inputs/hubInputs.ts';
 import { fitRun, keptText, limitMemory, sessionOptions, tellPlan } from './train/memory.ts';
 import type { PlannedGpu } from './train/memory.ts';
-import { mergeOnly, openPublisher } from './train/publish.ts';
-import type { Publisher } from './train/publish.ts';
+import { mergeOnly, openPublisher } from '../src/run/publish/publish.ts';
+import type { Publisher } from '../src/run/publish/publish.ts';
 import { beginInPlace, findResume } from './train/resume.ts';
 import type { Resume } from './train/resume.ts';
 import { findRows, isStopped } from './train/rows.ts';
 import type { FoundRows } from './train/rows.ts';
 import { prepareRows } from './train/taskRows.ts';
-import { tooLarge } from './train/tooLarge.ts';
-import { openTrackers } from './train/trackers.ts';
+import { tooLarge } from '../src/run/train/tooLarge.ts';
+import { openTrackers } from '../src/run/train/trackers.ts';
 
 async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
   const say = (text: string): void => {

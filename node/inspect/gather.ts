@@ -10,10 +10,10 @@ import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import { shuffled, streamId } from '../../src/data/random.ts';
 import type { DecodedImage } from '../../src/platform.ts';
 import type { RowList } from '../../src/train/sources.ts';
-import type { RunContext } from '../train/context.ts';
+import type { RunContext } from '../../src/run/context.ts';
 import type { FoundRows } from '../train/rows.ts';
-import { tokenCounts, tokenView } from './tokens.ts';
-import type { TokenCounts, TokenView } from './tokens.ts';
+import { tokenCounts, tokenView } from '../../src/run/inspect/tokens.ts';
+import type { TokenCounts, TokenView } from '../../src/run/inspect/tokens.ts';
 
 export type SetName = 'train' | 'validation';
 

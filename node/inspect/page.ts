@@ -4,10 +4,10 @@ import type { Platform } from '../../src/platform.ts';
 import { withoutKnownSecrets } from '../../src/track/secrets.ts';
 import { pageHead } from '../pageHead.ts';
 import { escapeHtml } from '../quickstart/drawing.ts';
-import { answerBox } from './answerBox.ts';
+import { answerBox } from '../../src/run/inspect/answerBox.ts';
 import { histogram, picture } from './drawing.ts';
 import type { ShownRow, TaskFigures } from './gather.ts';
-import type { TokenPiece } from './tokens.ts';
+import type { TokenPiece } from '../../src/run/inspect/tokens.ts';
 
 export interface PageContents {
   title: string;

@@ -20,7 +20,7 @@ import type { Session } from '../../src/train/session.ts';
 import { chooseCompute } from '../../src/tune/compute.ts';
 import { plansOf } from '../../src/tune/plans.ts';
 import { openDevice } from '../gpuDevice.ts';
-import { foldersAround } from '../train/outgoing.ts';
+import { foldersAround } from '../../src/run/outgoing.ts';
 import { askAll, compare, figureText } from './answers.ts';
 import type { Answer, ComparisonRow } from './answers.ts';
 import { heldOutQuestions, SampleData, trainingRows } from './questions.ts';

@@ -21,7 +21,7 @@ import { VIEWER } from '../../src/track/wandb/queries.ts';
 import { WandbClient } from '../../src/track/wandb/client.ts';
 import { wandbSettings } from '../../src/track/wandb/settings.ts';
 import { memoryTable } from '../../src/train/memoryText.ts';
-import { warnOnce } from '../tellOnce.ts';
+import { warnOnce } from '../../src/run/tellOnce.ts';
 import { gpuMemory } from '../gpuMemory.ts';
 import { limitOf } from '../train/memory.ts';
 import type { Finding } from './finding.ts';

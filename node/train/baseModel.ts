@@ -6,8 +6,8 @@ import { loraConfig } from '../../src/io/peftConfig.ts';
 import type { Finetuning } from '../../src/models/lora.ts';
 import type { Options } from '../../src/options.ts';
 import { homeOf, UserError } from '../../src/platform.ts';
-import type { RunContext } from './context.ts';
-import { modelFolder } from './hubInputs.ts';
+import type { RunContext } from '../../src/run/context.ts';
+import { modelFolder } from '../../src/run/inputs/hubInputs.ts';
 
 /** The folder of the base model, fetched from the hub where it is a hub id. @throws UserError where there is none */
 export async function resolveBaseModel(context: RunContext): Promise<string> {

@@ -3,7 +3,7 @@ import { countOf, UserError } from '../../src/platform.ts';
 import { CLEAR_LINE } from '../../src/track/printable.ts';
 import { RowEvaluator } from '../../src/train/evaluation.ts';
 import type { Evaluator } from '../../src/train/evaluator.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext } from '../../src/run/context.ts';
 import type { FoundRows, OpenRows } from './rows.ts';
 
 /** @throws UserError for options that choose among evaluations where there will be none; called before the GPU is opened */

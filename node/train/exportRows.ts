@@ -8,7 +8,7 @@ import { loadProcessor } from '../../src/models/processor.ts';
 import { UserError } from '../../src/platform.ts';
 import { countText } from '../../src/track/console.ts';
 import { CLEAR_LINE } from '../../src/track/printable.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext } from '../../src/run/context.ts';
 import { prepareRows } from './taskRows.ts';
 
 /** @param base folder of the base model @returns false when Ctrl-C ended it */

@@ -19,9 +19,9 @@ import type { Choices } from '../../src/tune/choices.ts';
 import { plansOf } from '../../src/tune/plans.ts';
 import { gpuMemory } from '../gpuMemory.ts';
 import { finetuning } from './baseModel.ts';
-import type { RunContext } from './context.ts';
-import { tooLarge } from './tooLarge.ts';
-import type { Excess } from './tooLarge.ts';
+import type { RunContext } from '../../src/run/context.ts';
+import { tooLarge } from '../../src/run/train/tooLarge.ts';
+import type { Excess } from '../../src/run/train/tooLarge.ts';
 import { openRows } from './rows.ts';
 import type { FoundRows, OpenRows } from './rows.ts';
 

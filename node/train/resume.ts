@@ -7,7 +7,7 @@ import { redact } from '../../src/track/secrets.ts';
 import { listCheckpoints, tidyRunFolder } from '../../src/train/checkpointFolder.ts';
 import { newestCheckpoint, openCheckpoint, setLaterAside } from '../../src/train/resume.ts';
 import type { OpenCheckpoint } from '../../src/train/resume.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext } from '../../src/run/context.ts';
 
 export interface Resume {
   /** Absent: the run was interrupted before its first checkpoint and begins again. */

@@ -12,9 +12,9 @@ import type { RowList } from '../../src/train/sources.ts';
 import type { Session } from '../../src/train/session.ts';
 import { openDataWorkers, workerCount } from '../workers/pool.ts';
 import { PictureWarnings } from '../../src/data/pictures/warnings.ts';
-import { keptRows, openRowModel } from './checking.ts';
-import type { KeptRows, RowModel } from './checking.ts';
-import type { RunContext } from './context.ts';
+import { keptRows, openRowModel } from '../../src/run/inputs/checking.ts';
+import type { KeptRows, RowModel } from '../../src/run/inputs/checking.ts';
+import type { RunContext } from '../../src/run/context.ts';
 import { openScenes } from './scenes.ts';
 import { findTaskRows } from './taskRows.ts';
 

@@ -10,7 +10,7 @@ import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import { joinPath } from '../../src/platform.ts';
 import type { Scene } from '../../src/train/predictionPictures.ts';
 import type { RowList } from '../../src/train/sources.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext } from '../../src/run/context.ts';
 import type { FoundRows } from './rows.ts';
 
 /** Scenes of `rows`, made in this thread; nothing is opened before the first is asked for, and no volume is kept. */

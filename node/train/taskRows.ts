@@ -15,7 +15,7 @@ import { countText, durationText } from '../../src/track/console.ts';
 import { CLEAR_LINE } from '../../src/track/printable.ts';
 import { preparedRows, sampleRows } from '../../src/train/sources.ts';
 import { openDataWorkers, workerCount } from '../workers/pool.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext } from '../../src/run/context.ts';
 import type { FoundRows } from './rows.ts';
 
 const VOLUME_BYTES = 1024 * 2 ** 20;

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { nodePlatform } from '../../node/platform.ts';
-import { openPushing } from '../../node/train/pushing.ts';
+import { openPushing } from '../../src/run/publish/pushing.ts';
 import type { Example } from '../../src/data/example.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import { parseOptions } from '../../src/options.ts';

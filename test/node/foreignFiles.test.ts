@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkOutput } from '../../node/outputFolder.ts';
+import { checkOutput } from '../../src/run/outputFolder.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { writeInitialFolder } from '../../node/pretrain/baseFolder.ts';
 import { DEFAULTS, quickstart } from '../../node/quickstart/run.ts';

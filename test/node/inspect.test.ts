@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { histogram } from '../../node/inspect/drawing.ts';
-import { tokenView } from '../../node/inspect/tokens.ts';
+import { tokenView } from '../../src/run/inspect/tokens.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import type { Example } from '../../src/data/example.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';

@@ -1,17 +1,17 @@
 /** The pass over a file of rows before the first step, told to a person: a line that counts on a terminal, then what is wrong with which rows. */
-import { checkRows } from '../../src/data/checking/checkRows.ts';
-import type { CheckedRows, CheckLevel } from '../../src/data/checking/checkRows.ts';
-import { problemsText, reasonTexts } from '../../src/data/checking/problems.ts';
-import { RememberedPictures } from '../../src/data/checking/remembered.ts';
-import type { ScannedRow } from '../../src/data/conversations/rowFile.ts';
-import type { LabelMask, Processor } from '../../src/data/example.ts';
-import { contextLength } from '../../src/models/contextLength.ts';
-import { loadProcessor } from '../../src/models/processor.ts';
-import { countOf, UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
-import { countText } from '../../src/track/console.ts';
-import type { Terminal } from '../../src/track/console.ts';
-import { CLEAR_LINE } from '../../src/track/printable.ts';
+import { checkRows } from '../../data/checking/checkRows.ts';
+import type { CheckedRows, CheckLevel } from '../../data/checking/checkRows.ts';
+import { problemsText, reasonTexts } from '../../data/checking/problems.ts';
+import { RememberedPictures } from '../../data/checking/remembered.ts';
+import type { ScannedRow } from '../../data/conversations/rowFile.ts';
+import type { LabelMask, Processor } from '../../data/example.ts';
+import { contextLength } from '../../models/contextLength.ts';
+import { loadProcessor } from '../../models/processor.ts';
+import { countOf, UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import { countText } from '../../track/console.ts';
+import type { Terminal } from '../../track/console.ts';
+import { CLEAR_LINE } from '../../track/printable.ts';
 
 /** What training, evaluation and inspection alike are given. */
 export interface CheckContext {

@@ -1,7 +1,7 @@
 /** What every phase of `node dist/train.js` is given: the options as parsed, the platform, and how to speak to the user. */
-import type { Options } from '../../src/options.ts';
-import type { Platform } from '../../src/platform.ts';
-import type { Terminal } from '../../src/track/console.ts';
+import type { Options } from '../options.ts';
+import type { Platform } from '../platform.ts';
+import type { Terminal } from '../track/console.ts';
 
 export interface RunContext {
   readonly platform: Platform;

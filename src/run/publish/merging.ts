@@ -1,9 +1,9 @@
 /** `--merge_model` and `--merge_only`: the adapter a run has left becomes part of its base model. */
-import { checkMergeOutput, mergeAdapter } from '../../src/train/merge.ts';
-import { listCheckpoints } from '../../src/train/checkpointFolder.ts';
-import { countOf, joinPath, UserError } from '../../src/platform.ts';
-import type { Options } from '../../src/options.ts';
-import type { RunContext } from './context.ts';
+import { checkMergeOutput, mergeAdapter } from '../../train/merge.ts';
+import { listCheckpoints } from '../../train/checkpointFolder.ts';
+import { countOf, joinPath, UserError } from '../../platform.ts';
+import type { Options } from '../../options.ts';
+import type { RunContext } from '../context.ts';
 
 /** Where the merged model goes. */
 export function mergedModelDir({ merged_model_dir: given, output_dir: run, run_name: name }: Options): string {

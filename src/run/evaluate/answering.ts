@@ -1,10 +1,10 @@
 /** The model is asked for every row that has no answer yet, a batch at a time; each batch's answers are on disk before the next one's are begun. */
-import type { Example } from '../../src/data/example.ts';
-import type { AnswerRow } from '../../src/data/medvision/answerRows.ts';
-import { generateBatch } from '../../src/models/generate.ts';
-import { countText, durationText } from '../../src/track/console.ts';
-import { CLEAR_LINE } from '../../src/track/printable.ts';
-import type { Session } from '../../src/train/session.ts';
+import type { Example } from '../../data/example.ts';
+import type { AnswerRow } from '../../data/medvision/answerRows.ts';
+import { generateBatch } from '../../models/generate.ts';
+import { countText, durationText } from '../../track/console.ts';
+import { CLEAR_LINE } from '../../track/printable.ts';
+import type { Session } from '../../train/session.ts';
 import type { EvaluateContext } from './context.ts';
 import type { PendingRow } from './rows.ts';
 

@@ -1,6 +1,6 @@
 /** A row as the model learns it, token by token: what carries a label, what is only read, and where images stand. */
-import { IGNORE_INDEX } from '../../src/data/example.ts';
-import type { Example, Processor } from '../../src/data/example.ts';
+import { IGNORE_INDEX } from '../../data/example.ts';
+import type { Example, Processor } from '../../data/example.ts';
 
 export interface TokenPiece {
   text: string;

@@ -2,15 +2,15 @@
  * The folder a program writes into: held against other processes while it works there, looked at before a run, and cleared when the run begins. The last
  * two are apart so that a start that fails, for whatever reason, leaves neither a new folder behind nor an earlier run destroyed.
  */
-import { withCleanUp } from '../src/io/cleanUp.ts';
-import { firstPresent, isOwnOrEmpty, OWN_LOG, RESULT_FILES } from '../src/io/foreignFiles.ts';
-import { whileHeld } from '../src/io/heldPlatform.ts';
-import { clearTemporariesIn, temporaryName } from '../src/io/temporaryNames.ts';
-import { missingFolders, removeEmpty } from '../src/io/wholeFolder.ts';
-import { joinPath, UserError } from '../src/platform.ts';
-import type { FileLock, Platform } from '../src/platform.ts';
-import { LOG_FILE } from '../src/track/jsonl.ts';
-import { listCheckpoints } from '../src/train/checkpointFolder.ts';
+import { withCleanUp } from '../io/cleanUp.ts';
+import { firstPresent, isOwnOrEmpty, OWN_LOG, RESULT_FILES } from '../io/foreignFiles.ts';
+import { whileHeld } from '../io/heldPlatform.ts';
+import { clearTemporariesIn, temporaryName } from '../io/temporaryNames.ts';
+import { missingFolders, removeEmpty } from '../io/wholeFolder.ts';
+import { joinPath, UserError } from '../platform.ts';
+import type { FileLock, Platform } from '../platform.ts';
+import { LOG_FILE } from '../track/jsonl.ts';
+import { listCheckpoints } from '../train/checkpointFolder.ts';
 
 const LOCK = '.vernier.lock';
 

@@ -1,7 +1,7 @@
 /** What is said of a run that takes more memory than it may: the options that bring it under, each found by planning the run with it. */
-import type { Options } from '../../src/options.ts';
-import { UserError } from '../../src/platform.ts';
-import { bytesText } from '../../src/track/console.ts';
+import type { Options } from '../../options.ts';
+import { UserError } from '../../platform.ts';
+import { bytesText } from '../../track/console.ts';
 
 export interface Excess {
   /** What the run takes, what it may take, and who says so. */

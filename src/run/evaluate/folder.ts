@@ -2,16 +2,16 @@
  * The folder of an evaluation: `evaluation.json` says what is asked of whom, `samples.jsonl` grows by the answers, and the summaries come last. A folder whose
  * evaluation.json says the same is gone on with; one that says otherwise is left alone.
  */
-import { readRow, rowText } from '../../src/data/medvision/answerRows.ts';
-import type { ScoredRow } from '../../src/data/medvision/answerRows.ts';
-import type { AnswerMode } from '../../src/data/medvision/answers.ts';
-import type { SummaryFile } from '../../src/data/medvision/summaries.ts';
-import { identityDifferences } from '../../src/data/prepared/identity.ts';
-import type { Identity } from '../../src/data/prepared/identity.ts';
-import { isIdentity } from '../../src/data/prepared/manifest.ts';
-import { readJsonFile } from '../../src/data/jsonFile.ts';
-import { joinPath, UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
+import { readRow, rowText } from '../../data/medvision/answerRows.ts';
+import type { ScoredRow } from '../../data/medvision/answerRows.ts';
+import type { AnswerMode } from '../../data/medvision/answers.ts';
+import type { SummaryFile } from '../../data/medvision/summaries.ts';
+import { identityDifferences } from '../../data/prepared/identity.ts';
+import type { Identity } from '../../data/prepared/identity.ts';
+import { isIdentity } from '../../data/prepared/manifest.ts';
+import { readJsonFile } from '../../data/jsonFile.ts';
+import { joinPath, UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
 
 const MANIFEST = 'evaluation.json';
 export const SAMPLES = 'samples.jsonl';

@@ -1,16 +1,16 @@
 /** Hub ids in place of folders: the base model, the adapter to go on from and the data set are fetched into the cache, and the run goes on with their folders. */
-import type { TaskFamily } from '../../src/data/medvision/tasks.ts';
-import { readTaskList } from '../../src/data/medvision/tasks.ts';
-import type { MedvisionTask } from '../../src/data/medvision/tasks.ts';
-import { fetchDataset } from '../../src/hub/dataset.ts';
-import { fetchAdapter, fetchModel } from '../../src/hub/modelFiles.ts';
-import { downloadHooks } from '../../src/hub/progress.ts';
-import { hubSettingsFromEnv, parseHubId } from '../../src/hub/settings.ts';
-import type { HubSettings } from '../../src/hub/settings.ts';
-import type { Options } from '../../src/options.ts';
-import { UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
-import type { Terminal } from '../../src/track/console.ts';
+import type { TaskFamily } from '../../data/medvision/tasks.ts';
+import { readTaskList } from '../../data/medvision/tasks.ts';
+import type { MedvisionTask } from '../../data/medvision/tasks.ts';
+import { fetchDataset } from '../../hub/dataset.ts';
+import { fetchAdapter, fetchModel } from '../../hub/modelFiles.ts';
+import { downloadHooks } from '../../hub/progress.ts';
+import { hubSettingsFromEnv, parseHubId } from '../../hub/settings.ts';
+import type { HubSettings } from '../../hub/settings.ts';
+import type { Options } from '../../options.ts';
+import { UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import type { Terminal } from '../../track/console.ts';
 import { warnOnce } from '../tellOnce.ts';
 
 /** What fetching needs of its caller; a RunContext is one. */

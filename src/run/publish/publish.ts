@@ -1,7 +1,7 @@
 /** What happens to a run's results beyond its folder: merging into the base model and pushing to the hub, after each save and after training. */
-import type { SavedCheckpoint } from '../../src/train/saving.ts';
-import type { TrainResult } from '../../src/train/trainer.ts';
-import type { RunContext } from './context.ts';
+import type { SavedCheckpoint } from '../../train/saving.ts';
+import type { TrainResult } from '../../train/trainer.ts';
+import type { RunContext } from '../context.ts';
 import { checkMerging, findAdapter, mergeInto } from './merging.ts';
 import { openPushing } from './pushing.ts';
 

@@ -1,7 +1,7 @@
 /** `--samples`: answers that exist already, read and scored again. */
-import { readRow, scoreRow } from '../../src/data/medvision/answerRows.ts';
-import type { ScoredRow } from '../../src/data/medvision/answerRows.ts';
-import { UserError } from '../../src/platform.ts';
+import { readRow, scoreRow } from '../../data/medvision/answerRows.ts';
+import type { ScoredRow } from '../../data/medvision/answerRows.ts';
+import { UserError } from '../../platform.ts';
 import type { EvaluateContext } from './context.ts';
 import { limiter } from './rows.ts';
 

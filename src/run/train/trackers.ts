@@ -1,16 +1,16 @@
 /** `--report_to` to the trackers it names. */
-import { joinPath, ownFiles } from '../../src/platform.ts';
-import { ConsoleTracker } from '../../src/track/console.ts';
-import { JsonlTracker, LOG_FILE } from '../../src/track/jsonl.ts';
-import { outgoing } from '../../src/track/outgoing.ts';
-import { TensorBoardTracker } from '../../src/track/tensorboard.ts';
-import { allOf } from '../../src/track/tracker.ts';
-import type { Tracker } from '../../src/track/tracker.ts';
-import { wandbSettings } from '../../src/track/wandb/settings.ts';
-import { WandbTracker } from '../../src/track/wandb/tracker.ts';
+import { joinPath, ownFiles } from '../../platform.ts';
+import { ConsoleTracker } from '../../track/console.ts';
+import { JsonlTracker, LOG_FILE } from '../../track/jsonl.ts';
+import { outgoing } from '../../track/outgoing.ts';
+import { TensorBoardTracker } from '../../track/tensorboard.ts';
+import { allOf } from '../../track/tracker.ts';
+import type { Tracker } from '../../track/tracker.ts';
+import { wandbSettings } from '../../track/wandb/settings.ts';
+import { WandbTracker } from '../../track/wandb/tracker.ts';
 import { warnOnce } from '../tellOnce.ts';
-import type { RunContext } from './context.ts';
-import { outgoingOf } from './outgoing.ts';
+import type { RunContext } from '../context.ts';
+import { outgoingOf } from '../outgoing.ts';
 
 /** Called before the GPU is opened; what must be known at once (a wrong key) is thrown from here or from `Tracker.start`. */
 export async function openTrackers({ platform, options, terminal }: RunContext): Promise<Tracker> {

@@ -1,5 +1,5 @@
 /** Warnings that several phases of a run come upon, told by the first. */
-import type { Terminal } from '../src/track/console.ts';
+import type { Terminal } from '../track/console.ts';
 
 const told = new Set<string>();
 

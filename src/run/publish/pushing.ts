@@ -1,24 +1,24 @@
 /** `--push_LoRA` and `--push_merged_model`: what a run leaves, with a model card, to the hub. Pushes of checkpoints run beside training. */
-import { hashFile, planVersions } from '../../src/data/medvision/plan.ts';
-import { readTaskList } from '../../src/data/medvision/tasks.ts';
-import { modelCard } from '../../src/hub/modelCard.ts';
-import type { ModelCard } from '../../src/hub/modelCard.ts';
-import { hubOrigin } from '../../src/hub/origin.ts';
-import { downloadHooks } from '../../src/hub/progress.ts';
-import { Pusher } from '../../src/hub/pusher.ts';
-import { HubError } from '../../src/hub/request.ts';
-import { parseHubId } from '../../src/hub/settings.ts';
-import type { HubSettings } from '../../src/hub/settings.ts';
-import { createRepo, uploadFiles, whoAmI } from '../../src/hub/upload.ts';
-import type { UploadFile } from '../../src/hub/upload.ts';
-import { definitions } from '../../src/options.ts';
-import type { Definition, Options } from '../../src/options.ts';
-import { countOf, joinPath, lastName, UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
-import { readTrainerState, TRAINER_STATE } from '../../src/train/checkpointFolder.ts';
-import type { TrainerState } from '../../src/train/checkpointFolder.ts';
-import type { RunContext } from './context.ts';
-import { hubOf } from './hubInputs.ts';
+import { hashFile, planVersions } from '../../data/medvision/plan.ts';
+import { readTaskList } from '../../data/medvision/tasks.ts';
+import { modelCard } from '../../hub/modelCard.ts';
+import type { ModelCard } from '../../hub/modelCard.ts';
+import { hubOrigin } from '../../hub/origin.ts';
+import { downloadHooks } from '../../hub/progress.ts';
+import { Pusher } from '../../hub/pusher.ts';
+import { HubError } from '../../hub/request.ts';
+import { parseHubId } from '../../hub/settings.ts';
+import type { HubSettings } from '../../hub/settings.ts';
+import { createRepo, uploadFiles, whoAmI } from '../../hub/upload.ts';
+import type { UploadFile } from '../../hub/upload.ts';
+import { definitions } from '../../options.ts';
+import type { Definition, Options } from '../../options.ts';
+import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import { readTrainerState, TRAINER_STATE } from '../../train/checkpointFolder.ts';
+import type { TrainerState } from '../../train/checkpointFolder.ts';
+import type { RunContext } from '../context.ts';
+import { hubOf } from '../inputs/hubInputs.ts';
 
 /** Files of a folder that go to the hub: weights and what describes them; not the optimizer, the logs and the state of the run. */
 const PUSHED = /^(adapter_config\.json|adapter_model\.safetensors|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|config\.json|generation_config\.json|(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config|processor_config|video_preprocessor_config|chat_template)\.json|merges\.txt|tokenizer\.model|chat_template\.jinja)$/;

@@ -1,7 +1,7 @@
 /** What the parts of `node dist/evaluate.js` are given. */
-import type { EvaluateOptions } from '../../src/options/evaluate.ts';
-import type { Platform } from '../../src/platform.ts';
-import type { Terminal } from '../../src/track/console.ts';
+import type { EvaluateOptions } from '../../options/evaluate.ts';
+import type { Platform } from '../../platform.ts';
+import type { Terminal } from '../../track/console.ts';
 
 export interface EvaluateContext {
   readonly platform: Platform;

@@ -1,10 +1,10 @@
 /** The options of a run as its logs may show them, and the folders that are the user's own business. */
-import { publicName } from '../../src/hub/origin.ts';
-import { definitions } from '../../src/options.ts';
-import type { Definition, Options } from '../../src/options.ts';
-import { parentPath } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
-import type { Outgoing } from '../../src/track/outgoing.ts';
+import { publicName } from '../hub/origin.ts';
+import { definitions } from '../options.ts';
+import type { Definition, Options } from '../options.ts';
+import { parentPath } from '../platform.ts';
+import type { Platform } from '../platform.ts';
+import type { Outgoing } from '../track/outgoing.ts';
 
 /** Folders whose names stay here: the user's own, those that `paths` lie in or are, and what plans name below the folder of the data. */
 export async function foldersAround(platform: Pick<Platform, 'env' | 'isDirectory'>, paths: readonly string[]): Promise<string[]> {
