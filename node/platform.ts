@@ -13,7 +13,7 @@ import process from 'node:process';
 import { decodePicture } from '../src/data/pictures/decode.ts';
 import { temporaryName } from '../src/io/temporaryNames.ts';
 import { provideTimeLimit } from '../src/io/timeLimit.ts';
-import type { AtomicFile, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
+import type { AtomicFile, FileAbilities, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { nativeFiles } from './nativeFiles.ts';
 import { makeDawnPatient, outlives } from './patientDawn.ts';
@@ -331,7 +331,7 @@ async function webgpuVersion(): Promise<string> {
   }
 }
 
-export const nodePlatform: Platform = {
+export const nodePlatform: Platform & FileAbilities = {
   name,
   gpu: openGpu,
   webgpuVersion,
@@ -366,7 +366,7 @@ export const nodePlatform: Platform = {
   },
   remove: (file) => orInWords(fs.rm(file, { recursive: true, force: true }), 'remove', file),
 
-  native: nativeFiles(inWords, checkWritable),
+  ...nativeFiles(inWords, checkWritable),
   network: openNetwork(name, (variable) => process.env[variable]),
   decodeImage: (bytes, imageName, options = {}) => decodePicture(bytes, imageName, options, sharpDecoder),
   async encodePng(data, width, height, channels) {

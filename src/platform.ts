@@ -103,16 +103,22 @@ export interface FileLock {
   release(): Promise<void>;
 }
 
-/** What only Node, Deno and Bun can do with files. */
-export interface NativeFiles {
+export interface Links {
   /** Makes `path` a link to `target` (relative to its folder). Throws where the file system has none. */
-  symlink(target: string, path: string): Promise<void>;
+  make(target: string, path: string): Promise<void>;
+  /** Where a path leads, all links followed. */
   realPath(path: string): Promise<string>;
+}
+
+/** What not every runtime can do with files. Each is absent from a Platform that cannot; who wants it does without then, or says what it is needed for. */
+export interface FileAbilities {
+  readonly links: Links;
   /** What is at the path, links followed; undefined: nothing. */
   look(path: string): Promise<FileLook | undefined>;
   openAppend(path: string, options?: MakeOptions): Promise<AppendFile>;
   /** The file as a Blob that stays on disk. */
   blob(path: string): Promise<Blob>;
+  /** Piece by piece, in native code. */
   hash(algorithm: 'sha1' | 'sha256'): Hasher;
   /**
    * Waits for a lock file, which holds against other processes and machines until it is released; one of a dead process is taken over (within 90 s where only its standing still can tell).
@@ -130,7 +136,7 @@ export interface Network {
   fetch(url: string | URL, init: RequestInit): Promise<Response>;
 }
 
-export interface Platform {
+export interface Platform extends Partial<FileAbilities> {
   readonly name: 'node' | 'deno' | 'bun' | 'browser';
   /** The WebGPU entry point; throws an Error that says what to install where there is none. */
   gpu(): Promise<GPU>;
@@ -154,8 +160,6 @@ export interface Platform {
 
   /** @throws UserError that names the picture and says why it cannot be read, or not with Pillow's bytes */
   decodeImage(bytes: Uint8Array, name: string, options?: DecodeOptions): Promise<DecodedImage>;
-  /** Absent in browsers. */
-  readonly native?: NativeFiles;
   /** Absent where the global `fetch` is all there is, as in browsers. */
   readonly network?: Network;
   /** PNG of an RGB (channels 3) or grey (channels 1) raster. */
@@ -172,7 +176,7 @@ export class UserError extends Error {
 
 /** The platform, making everything for this user alone. */
 export function ownFiles(platform: Platform): Platform {
-  const { native } = platform;
+  const { openAppend } = platform;
   const own = { isPrivate: true };
   return {
     ...platform,
@@ -180,7 +184,7 @@ export function ownFiles(platform: Platform): Platform {
     writeFile: (path, data) => platform.writeFile(path, data, own),
     createFile: (path) => platform.createFile(path, own),
     appendFile: (path, text) => platform.appendFile(path, text, own),
-    ...(native && { native: { ...native, openAppend: (path: string) => native.openAppend(path, own) } }),
+    ...(openAppend && { openAppend: (path: string) => openAppend(path, own) }),
   };
 }
 

@@ -147,7 +147,7 @@ export async function checkDisk(platform: Platform, hub: HubSettings, options: O
   ];
   const found: Finding[] = [];
   for (const [name, dir, bytes] of places) {
-    const free = dir === undefined ? undefined : await platform.native?.freeBytes(dir);
+    const free = dir === undefined ? undefined : await platform.freeBytes?.(dir);
     if (dir === undefined || free === undefined) continue;
     const state = free < bytes ? 'missing' : free < bytes * 1.2 + 2 ** 30 ? 'warning' : 'good';
     const text = `${bytesText(free)} free for ${name}, ${dir}${bytes > 0 ? `; about ${bytesText(bytes)} needed` : ''}`;

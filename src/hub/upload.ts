@@ -174,7 +174,7 @@ async function prepare(
 async function openBlob(platform: Platform, content: UploadFile['content']): Promise<Blob> {
   if (typeof content === 'string') return new Blob([content]);
   if (content instanceof Uint8Array) return new Blob([content.slice()]);
-  if (platform.native !== undefined) return platform.native.blob(content.file);
+  if (platform.blob !== undefined) return platform.blob(content.file);
   return new Blob([(await platform.readFile(content.file)).slice()]);
 }
 

@@ -58,7 +58,7 @@ async function lockFolder({ platform, stop, say }: FolderWork, dir: string, flag
   let inUse: UserError | undefined;
   try {
     await platform.makeDir(dir);
-    return await platform.native?.lock(file, {
+    return await platform.lock?.(file, {
       signal: stop,
       onWait({ words, isAlive }) {
         if (!isAlive) {
