@@ -30,7 +30,7 @@ import { EvaluationFolder, SAMPLES } from '../src/run/evaluate/folder.ts';
 import { rescore } from '../src/run/evaluate/rescore.ts';
 import { describeSource, findRows, rowsFingerprint } from '../src/run/evaluate/rows.ts';
 import type { PendingRow, PendingRows } from '../src/run/evaluate/rows.ts';
-import { openDevice } from './gpuDevice.ts';
+import { openDevice } from '../src/run/device.ts';
 import { inOutputFolder } from '../src/run/outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
 import { openRowModel } from '../src/run/inputs/checking.ts';

@@ -28,6 +28,7 @@ async function inspect({ data, kind, out, samples, isOwnBase, command }: Inspect
   await checkReplaceable(nodePlatform, out, OWN_PAGE, '--out', named.overwrite);
   const given = {
     platform: nodePlatform, options: named, stop: new AbortController().signal, terminal: around.stdout, say: (text: string) => around.stdout.write(`${text}\n`),
+    warn: (text: string) => around.writeError(`Warning: ${text}\n`),
   };
   const base = await modelFolder(given, '--base_model_hf', named.base_model_hf);
   const options = kind === 'volumes' ? await fetchInputs(given, { withLandmarks: true }) : named;

@@ -15,6 +15,7 @@ import { temporaryName } from '../src/io/temporaryNames.ts';
 import { provideTimeLimit } from '../src/io/timeLimit.ts';
 import type { AtomicFile, FileAbilities, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
+import { gpuMemory } from './gpuMemory.ts';
 import { nativeFiles } from './nativeFiles.ts';
 import { makeDawnPatient, outlives } from './patientDawn.ts';
 import { quietly } from './quietDawn.ts';
@@ -335,8 +336,12 @@ export const nodePlatform: Platform & FileAbilities = {
   name,
   gpu: openGpu,
   webgpuVersion,
+  releaseGpu,
+  gpuMemory,
+  isGpuPatient: process.platform !== 'win32' && process.platform !== 'darwin',
   env: (variable) => process.env[variable],
 
+  absolutePath: (file) => (path.sep === '/' ? path.resolve(file) : path.resolve(file).replaceAll(path.sep, '/')),
   exists: async (file) => (await stat(file)) !== undefined,
   isDirectory: async (file) => (await stat(file))?.isDirectory() ?? false,
   listDir: async (folder) => (await orInWords(fs.readdir(folder), 'list', folder)).sort(),

@@ -59,7 +59,7 @@ async function run({ options }: Parsed<SetupOptions>, stop: AbortSignal, termina
     ...gpu.findings,
     ...model.findings,
     ...(await checkAdapter(nodePlatform, hub, options)),
-    ...(await checkMemory(model.plan, options, gpu.capabilities)),
+    ...(await checkMemory(nodePlatform, model.plan, options, gpu.capabilities)),
     ...(await checkDisk(nodePlatform, hub, options, model)),
     ...(await checkData(nodePlatform, hub, options)),
     ...(await checkHub(nodePlatform, hub, options)),

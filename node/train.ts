@@ -18,10 +18,10 @@ import { expectedChoices } from '../src/train/tuning/runPlans.ts';
 import { chooseCompute } from '../src/tune/compute.ts';
 import { plansOf } from '../src/tune/plans.ts';
 import { main, processSurroundings } from './cli.ts';
-import { openDevice } from './gpuDevice.ts';
+import { openDevice } from '../src/run/device.ts';
 import { checkOutput, clearOutput, inOutputFolder } from '../src/run/outputFolder.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
-import { resolveBaseModel } from './train/baseModel.ts';
+import { resolveBaseModel } from '../src/run/inputs/baseModel.ts';
 import type { RunContext } from '../src/run/context.ts';
 import { checkEvaluation, openEvaluator } from './train/evaluation.ts';
 import { exportRows, prepareBesideExport } from './train/exportRows.ts';
@@ -30,19 +30,21 @@ import { fitRun, keptText, limitMemory, sessionOptions, tellPlan } from './train
 import type { PlannedGpu } from './train/memory.ts';
 import { mergeOnly, openPublisher } from '../src/run/publish/publish.ts';
 import type { Publisher } from '../src/run/publish/publish.ts';
-import { beginInPlace, findResume } from './train/resume.ts';
-import type { Resume } from './train/resume.ts';
+import { beginInPlace, findResume } from '../src/run/train/resume.ts';
+import type { Resume } from '../src/run/train/resume.ts';
 import { findRows, isStopped } from './train/rows.ts';
 import type { FoundRows } from './train/rows.ts';
 import { prepareRows } from './train/taskRows.ts';
 import { tooLarge } from '../src/run/train/tooLarge.ts';
 import { openTrackers } from '../src/run/train/trackers.ts';
 
+const around = processSurroundings(nodePlatform);
+
 async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
   const say = (text: string): void => {
     if (!options.report_to.includes('none')) terminal.write(`${text}\n`);
   };
-  const given: RunContext = { platform: nodePlatform, options, stop, terminal, say };
+  const given: RunContext = { platform: nodePlatform, options, stop, terminal, say, warn: (text) => around.writeError(`Warning: ${text}\n`) };
   const base = await resolveBaseModel(given);
   const context: RunContext = { ...given, options: await fetchInputs(given) };
   if (options.merge_only) return mergeOnly(context, base);
@@ -130,4 +132,4 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
   }
 }
 
-process.exit(await main(trainProgram, run, processSurroundings(nodePlatform)));
+process.exit(await main(trainProgram, run, around));

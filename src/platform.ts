@@ -130,6 +130,12 @@ export interface FileAbilities {
   freeBytes(path: string): Promise<number | undefined>;
 }
 
+export interface GpuMemory {
+  bytes: number;
+  /** Who says so, in words. */
+  source: string;
+}
+
 /** How requests leave this machine: through its proxies, with its certificates. */
 export interface Network {
   /** As the global one. @throws NetworkError where no answer came; UserError where a variable of the network is wrong */
@@ -142,8 +148,16 @@ export interface Platform extends Partial<FileAbilities> {
   gpu(): Promise<GPU>;
   /** What implements WebGPU, with its version; absent where nothing tells. */
   webgpuVersion?(): Promise<string>;
+  /** Lets go of what `gpu` opened, which may keep the process alive; devices are destroyed first. A later `gpu` opens it anew. */
+  releaseGpu?(): void;
+  /** How much memory the GPU has and who says so, where the system tells. */
+  gpuMemory?(gpu: { isSoftware: boolean }): Promise<GpuMemory | undefined>;
+  /** Nothing takes the GPU away when it is at one submit for seconds, and a desktop can be asked for patience (or has a GPU of its own). */
+  readonly isGpuPatient?: boolean;
   env(name: string): string | undefined;
 
+  /** The path from the root, with `/` and without `.` and `..`. */
+  absolutePath(path: string): string;
   exists(path: string): Promise<boolean>;
   isDirectory(path: string): Promise<boolean>;
   listDir(path: string): Promise<string[]>;
@@ -208,12 +222,16 @@ export function countOf(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+export function isAbsolute(path: string): boolean {
+  return path.startsWith('/') || /^[A-Za-z]:[\\/]/.test(path);
+}
+
 /** Joins with `/`; an absolute last part wins, as in Python's os.path.join. */
 export function joinPath(...parts: string[]): string {
   let out = '';
   for (const part of parts) {
     if (part === '') continue;
-    if (part.startsWith('/') || /^[A-Za-z]:[\\/]/.test(part) || out === '') out = part;
+    if (isAbsolute(part) || out === '') out = part;
     else out = out.replace(/\/+$/, '') + '/' + part;
   }
   return out;
@@ -228,6 +246,15 @@ export function cacheFolder({ env }: Pick<Platform, 'env'>, name: string): strin
 export function parentPath(path: string): string {
   const at = path.replace(/\/+$/, '').lastIndexOf('/');
   return at < 0 ? '.' : at === 0 ? '/' : path.slice(0, at);
+}
+
+/** The way from one folder to a path, both from the root. */
+export function relativePath(fromDir: string, to: string): string {
+  const from = fromDir.split('/').filter((part) => part !== '');
+  const target = to.split('/').filter((part) => part !== '');
+  let same = 0;
+  while (same < from.length && same < target.length && from[same] === target[same]) same++;
+  return [...from.slice(same).map(() => '..'), ...target.slice(same)].join('/') || '.';
 }
 
 /** The last part of a path, without what it lies in: folders name people and machines. */

@@ -13,6 +13,15 @@ function normal(path: string): string {
   return path.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
 }
 
+function absolutePath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}`;
+}
+
 async function openGpu(): Promise<GPU> {
   // Typed as always there; browsers without WebGPU, and pages that are not served over https or from localhost, do not have it.
   const { gpu } = navigator as { gpu?: GPU };
@@ -58,6 +67,7 @@ export function browserPlatform(mounts: MountedFiles): Platform {
     webgpuVersion: () => Promise.resolve(navigator.userAgent),
     env: () => undefined,
 
+    absolutePath,
     async exists(path) {
       const place = normal(path);
       return mounts.has(place) || below(place).length > 0 || (await privateFiles.entryAt(place)) !== undefined;

@@ -19,7 +19,7 @@ import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
 import { chooseCompute } from '../../src/tune/compute.ts';
 import { plansOf } from '../../src/tune/plans.ts';
-import { openDevice } from '../gpuDevice.ts';
+import { openDevice } from '../../src/run/device.ts';
 import { foldersAround } from '../../src/run/outgoing.ts';
 import { askAll, compare, figureText } from './answers.ts';
 import type { Answer, ComparisonRow } from './answers.ts';

@@ -8,6 +8,7 @@ import { Device } from '../../src/gpu/device.ts';
 import type { Example } from '../../src/data/example.ts';
 import type { Options } from '../../src/options.ts';
 import { quantizationOf } from '../../src/options/quantization.ts';
+import type { GpuMemory, Platform } from '../../src/platform.ts';
 import { fitMemory, planMemory } from '../../src/train/memoryPlan.ts';
 import type { Fit, MemoryPlan, PlannedRun } from '../../src/train/memoryPlan.ts';
 import { memoryTable, neededBytes } from '../../src/train/memoryText.ts';
@@ -17,8 +18,7 @@ import type { Session, SessionOptions } from '../../src/train/session.ts';
 import { chooseCompute } from '../../src/tune/compute.ts';
 import type { Choices } from '../../src/tune/choices.ts';
 import { plansOf } from '../../src/tune/plans.ts';
-import { gpuMemory } from '../gpuMemory.ts';
-import { finetuning } from './baseModel.ts';
+import { finetuning } from '../../src/run/inputs/baseModel.ts';
 import type { RunContext } from '../../src/run/context.ts';
 import { tooLarge } from '../../src/run/train/tooLarge.ts';
 import type { Excess } from '../../src/run/train/tooLarge.ts';
@@ -76,7 +76,7 @@ export async function fitRun(context: RunContext, base: string, found: FoundRows
   try {
     const run = await largestBatches(rows, options, session);
     const bytesOf = (plan: MemoryPlan): number => neededBytes(plan, capabilities.kind === 'software');
-    const { room, ...limit } = await limitOf(options, capabilities);
+    const { room, ...limit } = await limitOf(platform, options, capabilities);
     const fit = await fitMemory(session, run, room, bytesOf);
     const needed = bytesOf(fit.plan);
     if (needed <= limit.bytes) return { rows, fit };
@@ -119,9 +119,9 @@ export function keptText({ keptStages, stages }: Fit, options: Options): string 
 }
 
 /** `room`: what kept stages may fill. Infinite `bytes` where nobody knows how much there is. */
-export async function limitOf({ gpu_memory_limit: limit }: Options, capabilities?: Capabilities): Promise<{ bytes: number; room: number; source: string }> {
+export async function limitOf(platform: Pick<Platform, 'gpuMemory'>, { gpu_memory_limit: limit }: Options, capabilities?: Capabilities): Promise<GpuMemory & { room: number }> {
   if (limit !== null) return { bytes: limit * 2 ** 30, room: limit * 2 ** 30, source: '--gpu_memory_limit' };
-  const free = capabilities?.kind === 'software' ? await gpuMemory(capabilities) : undefined;
+  const free = capabilities?.kind === 'software' ? await platform.gpuMemory?.({ isSoftware: true }) : undefined;
   // The machine needs some of its memory for other things; running stages again only costs time.
   return free ? { bytes: free.bytes, room: free.bytes / 2, source: free.source } : { bytes: Infinity, room: 0, source: '' };
 }

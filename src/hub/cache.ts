@@ -4,7 +4,7 @@
  */
 import { joinArrays } from '../io/joinArrays.ts';
 import { clearTemporariesOf } from '../io/temporaryNames.ts';
-import { joinPath, parentPath, UserError } from '../platform.ts';
+import { joinPath, parentPath, relativePath, UserError } from '../platform.ts';
 import type { AppendFile, Platform } from '../platform.ts';
 import type { HubSettings, Repo } from './settings.ts';
 
@@ -84,14 +84,6 @@ export async function linkBlob(platform: Platform, blob: string, pointer: string
     }
   }
   await platform.rename(blob, pointer);
-}
-
-function relativePath(fromDir: string, to: string): string {
-  const from = fromDir.split('/');
-  const target = to.split('/');
-  let same = 0;
-  while (same < from.length && same < target.length && from[same] === target[same]) same++;
-  return [...from.slice(same).map(() => '..'), ...target.slice(same)].join('/');
 }
 
 /** Pieces of a download where a file cannot be continued: each is written whole, and an interrupted download goes on at the last one. */

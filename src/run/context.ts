@@ -11,4 +11,6 @@ export interface RunContext {
   readonly terminal: Terminal;
   /** One line to the user; silent with `--report_to none`. */
   say(text: string): void;
+  /** What must not be missed, whatever `--report_to` says: a line on stderr. */
+  warn(text: string): void;
 }

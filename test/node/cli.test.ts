@@ -15,7 +15,7 @@ function platformWith(files: Record<string, string>): Platform {
   };
   return {
     name: 'node', gpu: missing, env: missing, listDir: missing, openFile: missing, makeDir: missing, writeFile: missing, createFile: missing, appendFile: missing,
-    rename: missing, remove: missing, decodeImage: missing, encodePng: missing,
+    rename: missing, remove: missing, decodeImage: missing, encodePng: missing, absolutePath: missing,
     exists: (path) => Promise.resolve(path in files || path === 'folder'),
     isDirectory: (path) => Promise.resolve(path === 'folder'),
     readFile: (path) => Promise.resolve(new TextEncoder().encode(files[path])),

@@ -23,7 +23,7 @@ async function exported(flags: Record<string, string>): Promise<ExportRow[]> {
     base_model_hf: base, data_dir: join(root, 'node/sample'), process_dataset_only: 'true', export_jsonl: path, val_sample_limit: '0', ...flags,
   });
   const terminal = { write: () => undefined, isTty: false, columns: 100 };
-  const context = { platform: nodePlatform, options, stop: new AbortController().signal, terminal, say: () => undefined };
+  const context = { platform: nodePlatform, options, stop: new AbortController().signal, terminal, say: () => undefined, warn: () => undefined };
   expect(await exportRows(context, base)).toBe(true);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   return rows<ExportRow>(path);

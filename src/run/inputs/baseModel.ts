@@ -1,13 +1,11 @@
 /** `--base_model_hf` to a folder on this machine, and what of the model trains. */
-import * as path from 'node:path';
-import process from 'node:process';
-import { hubOrigin } from '../../src/hub/origin.ts';
-import { loraConfig } from '../../src/io/peftConfig.ts';
-import type { Finetuning } from '../../src/models/lora.ts';
-import type { Options } from '../../src/options.ts';
-import { homeOf, UserError } from '../../src/platform.ts';
-import type { RunContext } from '../../src/run/context.ts';
-import { modelFolder } from '../../src/run/inputs/hubInputs.ts';
+import { hubOrigin } from '../../hub/origin.ts';
+import { loraConfig } from '../../io/peftConfig.ts';
+import type { Finetuning } from '../../models/lora.ts';
+import type { Options } from '../../options.ts';
+import { homeOf, isAbsolute, relativePath, UserError } from '../../platform.ts';
+import type { RunContext } from '../context.ts';
+import { modelFolder } from './hubInputs.ts';
 
 /** The folder of the base model, fetched from the hub where it is a hub id. @throws UserError where there is none */
 export async function resolveBaseModel(context: RunContext): Promise<string> {
@@ -15,8 +13,10 @@ export async function resolveBaseModel(context: RunContext): Promise<string> {
   if (base === null) throw new UserError('--base_model_hf is not set; give the folder of a Hugging Face model, or a hub id.');
   const dir = await modelFolder(context, '--base_model_hf', base);
   // The adapter names its base. From a folder in the same home it is the way there: PEFT finds it, and the name of the home stays out of it.
-  const home = path.isAbsolute(dir) && hubOrigin(dir) === undefined ? homeOf(dir, context.platform.env('HOME')) : undefined;
-  return home !== undefined && process.cwd().startsWith(`${home}/`) ? path.relative('.', dir).replaceAll('\\', '/') || '.' : dir;
+  const { platform } = context;
+  const home = isAbsolute(dir) && hubOrigin(dir) === undefined ? homeOf(dir, platform.env('HOME')) : undefined;
+  const here = platform.absolutePath('.');
+  return home !== undefined && here.startsWith(`${home}/`) ? relativePath(here, platform.absolutePath(dir)) : dir;
 }
 
 /** A value with regular expression signs is one pattern; PEFT takes a pattern as a string and names as a list. */
