@@ -16,8 +16,8 @@ import { pageHtml } from './inspect/page.ts';
 import { nodePlatform } from './platform.ts';
 import { fetchInputs, modelFolder } from '../src/run/inputs/hubInputs.ts';
 import { outgoingOf } from '../src/run/outgoing.ts';
-import { findRows } from './train/rows.ts';
-import type { FoundRows } from './train/rows.ts';
+import { findRows } from '../src/run/inputs/rows.ts';
+import type { FoundRows } from '../src/run/inputs/foundRows.ts';
 
 const around = processSurroundings(nodePlatform);
 

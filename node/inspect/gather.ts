@@ -11,7 +11,7 @@ import { shuffled, streamId } from '../../src/data/random.ts';
 import type { DecodedImage } from '../../src/platform.ts';
 import type { RowList } from '../../src/train/sources.ts';
 import type { RunContext } from '../../src/run/context.ts';
-import type { FoundRows } from '../train/rows.ts';
+import type { FoundRows } from '../../src/run/inputs/foundRows.ts';
 import { tokenCounts, tokenView } from '../../src/run/inspect/tokens.ts';
 import type { TokenCounts, TokenView } from '../../src/run/inspect/tokens.ts';
 

@@ -22,7 +22,7 @@ import { WandbClient } from '../../src/track/wandb/client.ts';
 import { wandbSettings } from '../../src/track/wandb/settings.ts';
 import { memoryTable } from '../../src/train/memoryText.ts';
 import { warnOnce } from '../../src/run/tellOnce.ts';
-import { limitOf } from '../train/memory.ts';
+import { limitOf } from '../../src/run/train/memory.ts';
 import type { Finding } from './finding.ts';
 import { planSetup } from './plan.ts';
 import type { SetupPlan } from './plan.ts';

@@ -19,7 +19,7 @@ import type { MemoryPlan } from '../../src/train/memoryPlan.ts';
 import { neededBytes } from '../../src/train/memoryText.ts';
 import { openModel } from '../../src/train/session.ts';
 import { finetuning } from '../../src/run/inputs/baseModel.ts';
-import { limitOf } from '../train/memory.ts';
+import { limitOf } from '../../src/run/train/memory.ts';
 
 export interface SetupPlan {
   memory: MemoryPlan;

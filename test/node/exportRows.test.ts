@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
-import { exportRows } from '../../node/train/exportRows.ts';
+import { exportRows } from '../../src/run/prepare/exportRows.ts';
 import type { ExportRow } from '../../src/data/medvision/exportJsonl.ts';
 import { parseOptions } from '../../src/options.ts';
 import { UserError } from '../../src/platform.ts';

@@ -1,7 +1,8 @@
-/** What the parts of `node dist/evaluate.js` are given. */
+/** What the parts of an evaluation are given. */
 import type { EvaluateOptions } from '../../options/evaluate.ts';
 import type { Platform } from '../../platform.ts';
 import type { Terminal } from '../../track/console.ts';
+import type { StartWorkers } from '../inputs/dataWorkers.ts';
 
 export interface EvaluateContext {
   readonly platform: Platform;
@@ -12,4 +13,6 @@ export interface EvaluateContext {
   readonly terminal: Terminal;
   /** One line to the user. */
   say(text: string): void;
+  /** Absent where rows are made in this thread. */
+  readonly startWorkers?: StartWorkers;
 }

@@ -1,22 +1,22 @@
 /** Rows of MedVision task lists: straight from the volumes, or from a prepared folder, which is made first where the options ask for it. */
-import { collectSamples } from '../../src/data/medvision/collect.ts';
-import type { CollectedSamples } from '../../src/data/medvision/collect.ts';
-import { reportLines } from '../../src/data/medvision/report.ts';
-import type { Identity, ImageStorage } from '../../src/data/prepared/identity.ts';
-import { MANIFEST, readManifest, rowCount } from '../../src/data/prepared/manifest.ts';
-import type { Manifest } from '../../src/data/prepared/manifest.ts';
-import { checkIdentity, coversImages, missingShards, prepareFolder } from '../../src/data/prepared/prepare.ts';
-import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
-import { imageStorage, modelIdentity, preparedFolder, preparedIdentity } from '../../src/data/prepared/settings.ts';
-import { readingUntil } from '../../src/io/stoppablePlatform.ts';
-import { loadProcessor } from '../../src/models/processor.ts';
-import { countOf, joinPath } from '../../src/platform.ts';
-import { countText, durationText } from '../../src/track/console.ts';
-import { CLEAR_LINE } from '../../src/track/printable.ts';
-import { preparedRows, sampleRows } from '../../src/train/sources.ts';
-import { openDataWorkers, workerCount } from '../workers/pool.ts';
-import type { RunContext } from '../../src/run/context.ts';
-import type { FoundRows } from './rows.ts';
+import { collectSamples } from '../../data/medvision/collect.ts';
+import type { CollectedSamples } from '../../data/medvision/collect.ts';
+import { reportLines } from '../../data/medvision/report.ts';
+import type { Identity, ImageStorage } from '../../data/prepared/identity.ts';
+import { MANIFEST, readManifest, rowCount } from '../../data/prepared/manifest.ts';
+import type { Manifest } from '../../data/prepared/manifest.ts';
+import { checkIdentity, coversImages, missingShards, prepareFolder } from '../../data/prepared/prepare.ts';
+import { PreparedSet } from '../../data/prepared/preparedSet.ts';
+import { imageStorage, modelIdentity, preparedFolder, preparedIdentity } from '../../data/prepared/settings.ts';
+import { readingUntil } from '../../io/stoppablePlatform.ts';
+import { loadProcessor } from '../../models/processor.ts';
+import { countOf, joinPath } from '../../platform.ts';
+import { countText, durationText } from '../../track/console.ts';
+import { CLEAR_LINE } from '../../track/printable.ts';
+import { preparedRows, sampleRows } from '../../train/sources.ts';
+import type { RunContext } from '../context.ts';
+import { openDataWorkers } from '../inputs/dataWorkers.ts';
+import type { FoundRows } from '../inputs/foundRows.ts';
 
 const VOLUME_BYTES = 1024 * 2 ** 20;
 
@@ -114,7 +114,8 @@ async function prepare(context: RunContext, base: string): Promise<PreparedSet |
   const total = train.length + validation.length;
   const workerSettings = { base, mask: options.mask, vocabSize: Infinity, volumeBytes: VOLUME_BYTES, ...dataDirOf(context) };
   // Annotations alone are no work to share: sending them to a thread costs more time and memory than writing them.
-  const workers = await openDataWorkers(platform, workerSettings, { count: images === 'none' ? 0 : workerCount(options.num_workers_format_dataset) });
+  const count = images === 'none' ? 0 : options.num_workers_format_dataset;
+  const workers = await openDataWorkers(platform, workerSettings, { count, start: context.startWorkers });
   let done = 0;
   try {
     const prepared = await prepareFolder(platform, {

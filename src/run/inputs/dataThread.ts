@@ -1,15 +1,15 @@
 /** What a data worker does, as a class of its own: without workers the same work runs in the main thread. */
-import type { Example, LabelMask, Processor } from '../../src/data/example.ts';
-import { ExampleMaker } from '../../src/data/exampleMaker.ts';
-import type { RowRequest } from '../../src/data/exampleMaker.ts';
-import { renderSlice, VolumeCache } from '../../src/data/medvision/slices.ts';
-import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
-import type { ShardEntry } from '../../src/data/prepared/manifest.ts';
-import { writeShard } from '../../src/data/prepared/writeShard.ts';
-import type { ShardJob, SliceSource } from '../../src/data/prepared/writeShard.ts';
-import { loadProcessor } from '../../src/models/processor.ts';
-import { UserError } from '../../src/platform.ts';
-import type { Platform, SixteenBit } from '../../src/platform.ts';
+import type { Example, LabelMask, Processor } from '../../data/example.ts';
+import { ExampleMaker } from '../../data/exampleMaker.ts';
+import type { RowRequest } from '../../data/exampleMaker.ts';
+import { renderSlice, VolumeCache } from '../../data/medvision/slices.ts';
+import { PreparedSet } from '../../data/prepared/preparedSet.ts';
+import type { ShardEntry } from '../../data/prepared/manifest.ts';
+import { writeShard } from '../../data/prepared/writeShard.ts';
+import type { ShardJob, SliceSource } from '../../data/prepared/writeShard.ts';
+import { loadProcessor } from '../../models/processor.ts';
+import { UserError } from '../../platform.ts';
+import type { Platform, SixteenBit } from '../../platform.ts';
 
 /** Plain data: it is sent to workers. */
 export interface DataThreadSettings {

@@ -1,10 +1,11 @@
 /** Evaluation during training: the held-out rows and the options become the trainer's Evaluator. */
-import { countOf, UserError } from '../../src/platform.ts';
-import { CLEAR_LINE } from '../../src/track/printable.ts';
-import { RowEvaluator } from '../../src/train/evaluation.ts';
-import type { Evaluator } from '../../src/train/evaluator.ts';
-import type { RunContext } from '../../src/run/context.ts';
-import type { FoundRows, OpenRows } from './rows.ts';
+import { countOf, UserError } from '../../platform.ts';
+import { CLEAR_LINE } from '../../track/printable.ts';
+import { RowEvaluator } from '../../train/evaluation.ts';
+import type { Evaluator } from '../../train/evaluator.ts';
+import type { RunContext } from '../context.ts';
+import type { FoundRows } from '../inputs/foundRows.ts';
+import type { OpenRows } from '../inputs/rows.ts';
 
 /** @throws UserError for options that choose among evaluations where there will be none; called before the GPU is opened */
 export function checkEvaluation({ options }: RunContext, { validation }: FoundRows): void {

@@ -2,35 +2,22 @@
  * Where rows come from, in two steps: `findRows` before the GPU is opened and the weights are read, which take long, so that a mistake in the rows is told
  * at once; `openRows` with the session, whose processor (or that of the data workers) makes examples of them.
  */
-import { openRowFile } from '../../src/data/conversations/rowFile.ts';
-import type { ScannedRow } from '../../src/data/conversations/rowFile.ts';
-import { askedOfConversation } from '../../src/data/medvision/answerRows.ts';
-import type { EvaluationRows, Question } from '../../src/train/evaluation.ts';
-import type { ExampleSource, LeftOut } from '../../src/train/trainer.ts';
-import { conversationRows, exampleSource } from '../../src/train/sources.ts';
-import type { RowList } from '../../src/train/sources.ts';
-import type { Session } from '../../src/train/session.ts';
-import { openDataWorkers, workerCount } from '../workers/pool.ts';
-import { PictureWarnings } from '../../src/data/pictures/warnings.ts';
-import { keptRows, openRowModel } from '../../src/run/inputs/checking.ts';
-import type { KeptRows, RowModel } from '../../src/run/inputs/checking.ts';
-import type { RunContext } from '../../src/run/context.ts';
+import { openRowFile } from '../../data/conversations/rowFile.ts';
+import type { ScannedRow } from '../../data/conversations/rowFile.ts';
+import { askedOfConversation } from '../../data/medvision/answerRows.ts';
+import type { EvaluationRows, Question } from '../../train/evaluation.ts';
+import type { ExampleSource } from '../../train/trainer.ts';
+import { conversationRows, exampleSource } from '../../train/sources.ts';
+import type { RowList } from '../../train/sources.ts';
+import type { Session } from '../../train/session.ts';
+import { PictureWarnings } from '../../data/pictures/warnings.ts';
+import { keptRows, openRowModel } from './checking.ts';
+import type { KeptRows, RowModel } from './checking.ts';
+import type { RunContext } from '../context.ts';
+import { openDataWorkers } from './dataWorkers.ts';
+import type { FoundRows } from './foundRows.ts';
 import { openScenes } from './scenes.ts';
-import { findTaskRows } from './taskRows.ts';
-
-/** Rows that can be told apart and counted; examples are made of them later. */
-export interface FoundRows {
-  train: RowList;
-  /** Held-out rows, where there are some. */
-  validation?: RowList;
-  /** What the answer of a validation row is measured by, where it is MedVision's. */
-  validationQuestion?: (index: number) => Promise<Question | undefined>;
-  /** Where rows are left out. */
-  leftOut?: LeftOut;
-  /** Where volumes and prepared rows are read from. */
-  dataDir?: string;
-  preparedDir?: string;
-}
+import { findTaskRows } from '../prepare/taskRows.ts';
 
 export interface OpenRows {
   train: ExampleSource;
@@ -114,7 +101,7 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
     ...(preparedDir !== undefined && { preparedDir }),
   };
   const warnings = new PictureWarnings(context.say);
-  const workers = await openDataWorkers(platform, settings, { count: workerCount(options.dataloader_num_workers), processor, warnings });
+  const workers = await openDataWorkers(platform, settings, { count: options.dataloader_num_workers, start: context.startWorkers, processor, warnings });
   const source = (rows: RowList): ExampleSource => exampleSource(rows, (request, place) => workers.make(request, place));
   const held = found.validation;
   const validation: EvaluationRows | undefined = held && held.length > 0 ? {

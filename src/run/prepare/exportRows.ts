@@ -1,14 +1,14 @@
 /** `--export_jsonl`: the rows of the task lists as JSON lines. Needs no GPU and no weights. */
-import { collectSamples } from '../../src/data/medvision/collect.ts';
-import { exportJsonl } from '../../src/data/medvision/exportJsonl.ts';
-import { reportLines } from '../../src/data/medvision/report.ts';
-import { checkReplaceable, OWN_EXPORT } from '../../src/io/foreignFiles.ts';
-import { readingUntil } from '../../src/io/stoppablePlatform.ts';
-import { loadProcessor } from '../../src/models/processor.ts';
-import { UserError } from '../../src/platform.ts';
-import { countText } from '../../src/track/console.ts';
-import { CLEAR_LINE } from '../../src/track/printable.ts';
-import type { RunContext } from '../../src/run/context.ts';
+import { collectSamples } from '../../data/medvision/collect.ts';
+import { exportJsonl } from '../../data/medvision/exportJsonl.ts';
+import { reportLines } from '../../data/medvision/report.ts';
+import { checkReplaceable, OWN_EXPORT } from '../../io/foreignFiles.ts';
+import { readingUntil } from '../../io/stoppablePlatform.ts';
+import { loadProcessor } from '../../models/processor.ts';
+import { UserError } from '../../platform.ts';
+import { countText } from '../../track/console.ts';
+import { CLEAR_LINE } from '../../track/printable.ts';
+import type { RunContext } from '../context.ts';
 import { prepareRows } from './taskRows.ts';
 
 /** @param base folder of the base model @returns false when Ctrl-C ended it */

@@ -2,28 +2,29 @@
  * The memory of a run before anything of it is loaded: planned on a dry device with the longest rows there are, held against what the run may take, and used to
  * decide how many blocks are kept. What is too much is refused with the options that bring it under.
  */
-import { COMMON_GPU } from '../../src/gpu/capabilities.ts';
-import type { Capabilities } from '../../src/gpu/capabilities.ts';
-import { Device } from '../../src/gpu/device.ts';
-import type { Example } from '../../src/data/example.ts';
-import type { Options } from '../../src/options.ts';
-import { quantizationOf } from '../../src/options/quantization.ts';
-import type { GpuMemory, Platform } from '../../src/platform.ts';
-import { fitMemory, planMemory } from '../../src/train/memoryPlan.ts';
-import type { Fit, MemoryPlan, PlannedRun } from '../../src/train/memoryPlan.ts';
-import { memoryTable, neededBytes } from '../../src/train/memoryText.ts';
-import type { MeasuredSource } from '../../src/train/rowOrder.ts';
-import { openSession } from '../../src/train/session.ts';
-import type { Session, SessionOptions } from '../../src/train/session.ts';
-import { chooseCompute } from '../../src/tune/compute.ts';
-import type { Choices } from '../../src/tune/choices.ts';
-import { plansOf } from '../../src/tune/plans.ts';
-import { finetuning } from '../../src/run/inputs/baseModel.ts';
-import type { RunContext } from '../../src/run/context.ts';
-import { tooLarge } from '../../src/run/train/tooLarge.ts';
-import type { Excess } from '../../src/run/train/tooLarge.ts';
-import { openRows } from './rows.ts';
-import type { FoundRows, OpenRows } from './rows.ts';
+import { COMMON_GPU } from '../../gpu/capabilities.ts';
+import type { Capabilities } from '../../gpu/capabilities.ts';
+import { Device } from '../../gpu/device.ts';
+import type { Example } from '../../data/example.ts';
+import type { Options } from '../../options.ts';
+import { quantizationOf } from '../../options/quantization.ts';
+import type { GpuMemory, Platform } from '../../platform.ts';
+import { fitMemory, planMemory } from '../../train/memoryPlan.ts';
+import type { Fit, MemoryPlan, PlannedRun } from '../../train/memoryPlan.ts';
+import { memoryTable, neededBytes } from '../../train/memoryText.ts';
+import type { MeasuredSource } from '../../train/rowOrder.ts';
+import { openSession } from '../../train/session.ts';
+import type { Session, SessionOptions } from '../../train/session.ts';
+import { chooseCompute } from '../../tune/compute.ts';
+import type { Choices } from '../../tune/choices.ts';
+import { plansOf } from '../../tune/plans.ts';
+import { finetuning } from '../inputs/baseModel.ts';
+import type { RunContext } from '../context.ts';
+import { tooLarge } from './tooLarge.ts';
+import type { Excess } from './tooLarge.ts';
+import { openRows } from '../inputs/rows.ts';
+import type { FoundRows } from '../inputs/foundRows.ts';
+import type { OpenRows } from '../inputs/rows.ts';
 
 export function sessionOptions(options: Options, base: string): SessionOptions {
   return {

@@ -1,17 +1,17 @@
 /** What pictures of predictions are drawn on: the slice or image of a held-out row, the name of what is asked, and the lines that its true answer measures. */
-import type { Processor } from '../../src/data/example.ts';
-import { ExampleMaker } from '../../src/data/exampleMaker.ts';
-import { answerText } from '../../src/data/medvision/answerRows.ts';
-import { LandmarkLines } from '../../src/data/medvision/landmarks.ts';
-import type { Point } from '../../src/data/medvision/landmarks.ts';
-import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
-import { renderSlice, VolumeCache } from '../../src/data/medvision/slices.ts';
-import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
-import { joinPath } from '../../src/platform.ts';
-import type { Scene } from '../../src/train/predictionPictures.ts';
-import type { RowList } from '../../src/train/sources.ts';
-import type { RunContext } from '../../src/run/context.ts';
-import type { FoundRows } from './rows.ts';
+import type { Processor } from '../../data/example.ts';
+import { ExampleMaker } from '../../data/exampleMaker.ts';
+import { answerText } from '../../data/medvision/answerRows.ts';
+import { LandmarkLines } from '../../data/medvision/landmarks.ts';
+import type { Point } from '../../data/medvision/landmarks.ts';
+import type { MedvisionSample } from '../../data/medvision/sample.ts';
+import { renderSlice, VolumeCache } from '../../data/medvision/slices.ts';
+import { PreparedSet } from '../../data/prepared/preparedSet.ts';
+import { joinPath } from '../../platform.ts';
+import type { Scene } from '../../train/predictionPictures.ts';
+import type { RowList } from '../../train/sources.ts';
+import type { RunContext } from '../context.ts';
+import type { FoundRows } from './foundRows.ts';
 
 /** Scenes of `rows`, made in this thread; nothing is opened before the first is asked for, and no volume is kept. */
 export function openScenes(
