@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { findPython } from '../../node/bench/pytorch.ts';
 import { reportText } from '../../node/bench/reportFile.ts';
 import { nodePlatform, releaseGpu } from '../../node/platform.ts';
-import { quickstart } from '../../node/quickstart/run.ts';
+import { quickstart } from '../../src/run/quickstart/run.ts';
 import type { Platform } from '../../src/platform.ts';
 import { keepChoices, NO_CHOICES } from '../../src/tune/choices.ts';
 import { planKey } from '../../src/tune/planKey.ts';

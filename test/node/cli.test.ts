@@ -1,6 +1,7 @@
 /** argv and recipes into options; messages, exit codes and Ctrl-C around a run. */
 import { describe, expect, it } from 'vitest';
-import { main, parseCommandLine, readFlags, readRecipe } from '../../node/cli.ts';
+import { main } from '../../node/cli.ts';
+import { parseCommandLine, readFlags, readRecipe } from '../../src/options/commandLine.ts';
 import { definitions, trainProgram } from '../../src/options.ts';
 import type { Surroundings } from '../../node/cli.ts';
 import type { StopSignal } from '../../node/signals.ts';

@@ -2,8 +2,8 @@
  * The head of a page that stands alone: its own style, pictures inside it, and nothing else.
  * The browser enforces it, whatever the data of the page say.
  */
-import { PAGE_MARK } from '../src/io/foreignFiles.ts';
-import { escapeHtml } from './quickstart/drawing.ts';
+import { PAGE_MARK } from '../../io/foreignFiles.ts';
+import { escapeHtml } from './html.ts';
 
 export async function pageHead(title: string, style: string): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(style)));

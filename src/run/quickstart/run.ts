@@ -2,25 +2,25 @@
  * The main job on the embedded sample, from volumes to report: ask the tiny base about held-out slices, fine-tune a LoRA adapter, ask again, and
  * leave the adapter, the log and report.html. A function of its settings, so that a test runs it with a few steps.
  */
-import { loraConfig } from '../../src/io/peftConfig.ts';
-import { countOf, joinPath, lastName, UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
-import { bytesText, ConsoleTracker, countText, durationText } from '../../src/track/console.ts';
-import type { Terminal } from '../../src/track/console.ts';
-import { JsonlTracker, LOG_FILE } from '../../src/track/jsonl.ts';
-import { outgoing } from '../../src/track/outgoing.ts';
-import { allOf } from '../../src/track/tracker.ts';
-import type { Row, Tracker } from '../../src/track/tracker.ts';
-import { modelFamily } from '../../src/models/families.ts';
-import { checkReplaceable, firstPresent, OWN_LOG, OWN_PAGE, RESULT_FILES } from '../../src/io/foreignFiles.ts';
-import { openModelFolder } from '../../src/io/modelFolder.ts';
-import { CLEAR_LINE } from '../../src/track/printable.ts';
-import { openSession } from '../../src/train/session.ts';
-import type { Session } from '../../src/train/session.ts';
-import { chooseCompute } from '../../src/tune/compute.ts';
-import { plansOf } from '../../src/tune/plans.ts';
-import { openDevice } from '../../src/run/device.ts';
-import { foldersAround } from '../../src/run/outgoing.ts';
+import { loraConfig } from '../../io/peftConfig.ts';
+import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import { bytesText, ConsoleTracker, countText, durationText } from '../../track/console.ts';
+import type { Terminal } from '../../track/console.ts';
+import { JsonlTracker, LOG_FILE } from '../../track/jsonl.ts';
+import { outgoing } from '../../track/outgoing.ts';
+import { allOf } from '../../track/tracker.ts';
+import type { Row, Tracker } from '../../track/tracker.ts';
+import { modelFamily } from '../../models/families.ts';
+import { checkReplaceable, firstPresent, OWN_LOG, OWN_PAGE, RESULT_FILES } from '../../io/foreignFiles.ts';
+import { openModelFolder } from '../../io/modelFolder.ts';
+import { CLEAR_LINE } from '../../track/printable.ts';
+import { openSession } from '../../train/session.ts';
+import type { Session } from '../../train/session.ts';
+import { chooseCompute } from '../../tune/compute.ts';
+import { plansOf } from '../../tune/plans.ts';
+import { openDevice } from '../device.ts';
+import { foldersAround } from '../outgoing.ts';
 import { askAll, compare, figureText } from './answers.ts';
 import type { Answer, ComparisonRow } from './answers.ts';
 import { heldOutQuestions, SampleData, trainingRows } from './questions.ts';

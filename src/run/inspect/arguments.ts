@@ -1,12 +1,11 @@
 /** What `node dist/inspect.js` is asked for: the data, its own few flags, and any data flag of dist/train.js. */
-import { fileURLToPath } from 'node:url';
-import { definitions, parseOptions } from '../../src/options.ts';
-import type { ParsedOptions } from '../../src/options.ts';
-import { MANIFEST } from '../../src/data/prepared/manifest.ts';
-import { parseHubId } from '../../src/hub/settings.ts';
-import { joinPath, UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
-import { readFlags } from '../cli.ts';
+import { definitions, parseOptions } from '../../options.ts';
+import type { ParsedOptions } from '../../options.ts';
+import { MANIFEST } from '../../data/prepared/manifest.ts';
+import { parseHubId } from '../../hub/settings.ts';
+import { joinPath, UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import { readFlags } from '../../options/commandLine.ts';
 
 export const HELP = `Writes an HTML page to look at training data: pictures with boxes and landmarks drawn, prompts, targets, what is learnt of each row
 in colour, token counts, and a histogram a task. The page stands alone: nothing is loaded from the network.
@@ -44,11 +43,16 @@ export interface InspectRequest {
   command: ParsedOptions;
 }
 
-/** Undefined: help is asked for. @throws UserError for what is wrong with the command line */
+/**
+ * Undefined: help is asked for.
+ * @param ownBase folder of the quick start's tiny model, taken where none is named
+ * @throws UserError for what is wrong with the command line
+ */
 export async function readArguments(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   platform: Platform,
+  ownBase: string,
 ): Promise<InspectRequest | undefined> {
   if (argv.length === 0 || argv.includes('--help') || argv.includes('-h')) return undefined;
   const own = new Map<string, string>();
@@ -77,7 +81,7 @@ export async function readArguments(
   }
   const kind = await kindOf(platform, data);
   const isOwnBase = flags['base_model_hf'] === undefined;
-  if (isOwnBase) flags['base_model_hf'] = ownBase();
+  if (isOwnBase) flags['base_model_hf'] = ownBase;
   // The page shows what is there; nothing is written but the page.
   const { output_dir, lora_checkpoint_dir: folder = output_dir ?? '.' } = flags;
   if (own.has('out') && folder !== '.') throw new UserError('--out names the page, --output_dir its folder; give one of them.');
@@ -132,11 +136,4 @@ async function sourceFlags(platform: Platform, data: string, kind: DataKind, fla
     }
   }
   return found;
-}
-
-/** node/base of the repository; both dist/ and node/inspect/ lie in it. */
-function ownBase(): string {
-  const here = fileURLToPath(import.meta.url).replaceAll('\\', '/');
-  const root = /^(.*)\/(?:dist(?:\/chunks)?|node\/inspect)\/[^/]+$/.exec(here)?.[1];
-  return root === undefined ? 'node/base' : `${root}/node/base`;
 }

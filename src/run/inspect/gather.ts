@@ -1,19 +1,19 @@
 /** What the page shows, gathered from whichever data it is: which tasks with how many rows, how their answers and lengths are spread, and some rows in full. */
-import type { Conversation, Processor } from '../../src/data/example.ts';
-import { ExampleMaker } from '../../src/data/exampleMaker.ts';
-import { LandmarkLines, sliceAxes } from '../../src/data/medvision/landmarks.ts';
-import type { Point } from '../../src/data/medvision/landmarks.ts';
-import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
-import { renderSlice, VolumeCache } from '../../src/data/medvision/slices.ts';
-import type { PictureWarnings } from '../../src/data/pictures/warnings.ts';
-import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
-import { shuffled, streamId } from '../../src/data/random.ts';
-import type { DecodedImage } from '../../src/platform.ts';
-import type { RowList } from '../../src/train/sources.ts';
-import type { RunContext } from '../../src/run/context.ts';
-import type { FoundRows } from '../../src/run/inputs/foundRows.ts';
-import { tokenCounts, tokenView } from '../../src/run/inspect/tokens.ts';
-import type { TokenCounts, TokenView } from '../../src/run/inspect/tokens.ts';
+import type { Conversation, Processor } from '../../data/example.ts';
+import { ExampleMaker } from '../../data/exampleMaker.ts';
+import { LandmarkLines, sliceAxes } from '../../data/medvision/landmarks.ts';
+import type { Point } from '../../data/medvision/landmarks.ts';
+import type { MedvisionSample } from '../../data/medvision/sample.ts';
+import { renderSlice, VolumeCache } from '../../data/medvision/slices.ts';
+import type { PictureWarnings } from '../../data/pictures/warnings.ts';
+import { PreparedSet } from '../../data/prepared/preparedSet.ts';
+import { shuffled, streamId } from '../../data/random.ts';
+import type { DecodedImage } from '../../platform.ts';
+import type { RowList } from '../../train/sources.ts';
+import type { RunContext } from '../context.ts';
+import type { FoundRows } from '../inputs/foundRows.ts';
+import { tokenCounts, tokenView } from './tokens.ts';
+import type { TokenCounts, TokenView } from './tokens.ts';
 
 export type SetName = 'train' | 'validation';
 

@@ -2,12 +2,13 @@
  * The quick start's report: one HTML file without outside references, to be looked at, sent or printed. All figures come from the run; nothing
  * in it is fixed text but the explanations.
  */
-import type { Platform } from '../../src/platform.ts';
-import { withoutKnownSecrets } from '../../src/track/secrets.ts';
-import { pageHead } from '../pageHead.ts';
+import type { Platform } from '../../platform.ts';
+import { withoutKnownSecrets } from '../../track/secrets.ts';
+import { pageHead } from '../report/pageHead.ts';
 import { figureText } from './answers.ts';
 import type { Answer, ComparisonRow } from './answers.ts';
-import { escapeHtml, lossCurve, slicePicture } from './drawing.ts';
+import { escapeHtml } from '../report/html.ts';
+import { lossCurve, slicePicture } from './drawing.ts';
 import { subjectOf } from './questions.ts';
 import type { Question, Subject } from './questions.ts';
 

@@ -1,10 +1,7 @@
 /** The report's pictures as inline SVG: the loss curve, and a slice with what was asked, in the proportions of the body (mm, not pixels). */
+import { escapeHtml, pngUrl } from '../report/html.ts';
 import type { Answer } from './answers.ts';
 import type { Question } from './questions.ts';
-
-export function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;');
-}
 
 const WIDTH = 760;
 const HEIGHT = 210;
@@ -75,7 +72,7 @@ export function slicePicture(question: Question, before: Answer | undefined, aft
   const view = [-pad, -pad, width + 2 * pad, height + 2 * pad].map((value) => value.toFixed(2)).join(' ');
   return (
     `<svg class="slice" viewBox="${view}" role="img" aria-label="${escapeHtml(sample.task)}, slice ${sample.sliceIdx}">` +
-    `<image href="data:image/png;base64,${Buffer.from(png).toString('base64')}" width="${width.toFixed(2)}" height="${height.toFixed(2)}" ` +
+    `<image href="${pngUrl(png)}" width="${width.toFixed(2)}" height="${height.toFixed(2)}" ` +
     `preserveAspectRatio="none"/>${drawn}</svg>`
   );
 }

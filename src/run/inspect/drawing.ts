@@ -1,7 +1,7 @@
 /** Pictures and histograms as inline SVG. */
-import type { DecodedImage } from '../../src/platform.ts';
-import { escapeHtml } from '../quickstart/drawing.ts';
-import { answerBox } from '../../src/run/inspect/answerBox.ts';
+import type { DecodedImage } from '../../platform.ts';
+import { escapeHtml, pngUrl } from '../report/html.ts';
+import { answerBox } from './answerBox.ts';
 import type { ShownRow } from './gather.ts';
 
 /** The slice in the proportions of the body, with its box, or with the lines that its answer measures. */
@@ -33,7 +33,7 @@ export function picture(row: ShownRow, image: DecodedImage, png: Uint8Array): st
     .join('');
   return (
     `<svg class="slice" viewBox="${at(-pad)} ${at(-pad)} ${at(width + 2 * pad)} ${at(height + 2 * pad)}" role="img" aria-label="${escapeHtml(sample?.task ?? 'image')}">` +
-    `<image href="data:image/png;base64,${Buffer.from(png).toString('base64')}" width="${at(width)}" height="${at(height)}" preserveAspectRatio="none"/>${box()}${drawn}</svg>`
+    `<image href="${pngUrl(png)}" width="${at(width)}" height="${at(height)}" preserveAspectRatio="none"/>${box()}${drawn}</svg>`
   );
 }
 

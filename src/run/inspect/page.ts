@@ -1,13 +1,13 @@
 /** The page: facts, a table of tasks with histograms, and rows in full, by task. One HTML file, light and dark, that loads nothing. */
-import { countOf, lastName } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
-import { withoutKnownSecrets } from '../../src/track/secrets.ts';
-import { pageHead } from '../pageHead.ts';
-import { escapeHtml } from '../quickstart/drawing.ts';
-import { answerBox } from '../../src/run/inspect/answerBox.ts';
+import { countOf, lastName } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import { withoutKnownSecrets } from '../../track/secrets.ts';
+import { pageHead } from '../report/pageHead.ts';
+import { escapeHtml } from '../report/html.ts';
+import { answerBox } from './answerBox.ts';
 import { histogram, picture } from './drawing.ts';
 import type { ShownRow, TaskFigures } from './gather.ts';
-import type { TokenPiece } from '../../src/run/inspect/tokens.ts';
+import type { TokenPiece } from './tokens.ts';
 
 export interface PageContents {
   title: string;

@@ -2,17 +2,17 @@
  * What the quick start trains on and asks about: samples of the embedded data set with their slices rendered. Training rows come from the two
  * training volumes, questions from the held-out one; both lists depend on the seed alone.
  */
-import { LandmarkLines, sliceAxes } from '../../src/data/medvision/landmarks.ts';
-import type { Point } from '../../src/data/medvision/landmarks.ts';
-import type { SampleSplit } from '../../src/data/medvision/plan.ts';
-import { medvisionSamples } from '../../src/data/medvision/samples.ts';
-import { sampleMessages } from '../../src/data/medvision/sample.ts';
-import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
-import { renderSlice, VolumeCache } from '../../src/data/medvision/slices.ts';
-import { parseTaskName } from '../../src/data/medvision/tasks.ts';
-import type { Example, Processor } from '../../src/data/example.ts';
-import { shuffled, streamId } from '../../src/data/random.ts';
-import type { DecodedImage, Platform } from '../../src/platform.ts';
+import { LandmarkLines, sliceAxes } from '../../data/medvision/landmarks.ts';
+import type { Point } from '../../data/medvision/landmarks.ts';
+import type { SampleSplit } from '../../data/medvision/plan.ts';
+import { medvisionSamples } from '../../data/medvision/samples.ts';
+import { sampleMessages } from '../../data/medvision/sample.ts';
+import type { MedvisionSample } from '../../data/medvision/sample.ts';
+import { renderSlice, VolumeCache } from '../../data/medvision/slices.ts';
+import { parseTaskName } from '../../data/medvision/tasks.ts';
+import type { Example, Processor } from '../../data/example.ts';
+import { shuffled, streamId } from '../../data/random.ts';
+import type { DecodedImage, Platform } from '../../platform.ts';
 
 export type Subject = 'box' | 'distance' | 'angle' | 'ellipse';
 

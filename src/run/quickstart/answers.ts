@@ -1,9 +1,9 @@
 /** Asking the model, and what its answers are worth before and after: the figures of the comparison table. */
-import { scoreAnswer } from '../../src/data/medvision/metrics.ts';
-import type { AnswerScore } from '../../src/data/medvision/metrics.ts';
-import { parseAnswer } from '../../src/data/medvision/answers.ts';
-import { ANSWER_LENGTH } from '../../src/data/medvision/sample.ts';
-import type { Example } from '../../src/data/example.ts';
+import { scoreAnswer } from '../../data/medvision/metrics.ts';
+import type { AnswerScore } from '../../data/medvision/metrics.ts';
+import { parseAnswer } from '../../data/medvision/answers.ts';
+import { ANSWER_LENGTH } from '../../data/medvision/sample.ts';
+import type { Example } from '../../data/example.ts';
 import { subjectOf } from './questions.ts';
 import type { Question, SampleData, Subject } from './questions.ts';
 

@@ -1,10 +1,10 @@
 /** The quick start's training: the trainer of every other run, on rows of the embedded sample made when their turn comes. */
-import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
-import type { Tracker } from '../../src/track/tracker.ts';
-import type { Session } from '../../src/train/session.ts';
-import { shortRunSettings } from '../../src/train/shortRun.ts';
-import { train } from '../../src/train/trainer.ts';
-import type { TrainResult } from '../../src/train/trainer.ts';
+import type { MedvisionSample } from '../../data/medvision/sample.ts';
+import type { Tracker } from '../../track/tracker.ts';
+import type { Session } from '../../train/session.ts';
+import { shortRunSettings } from '../../train/shortRun.ts';
+import { train } from '../../train/trainer.ts';
+import type { TrainResult } from '../../train/trainer.ts';
 import type { SampleData } from './questions.ts';
 
 export interface TrainingSettings {

@@ -1,5 +1,5 @@
 /** The recipes of `npm start -- --recipe NAME`: a tiny base beside this program, and the settings that suit it. */
-import { UserError } from '../../src/platform.ts';
+import { UserError } from '../../platform.ts';
 import { DEFAULTS } from './run.ts';
 import type { QuickstartSettings } from './run.ts';
 
