@@ -10,7 +10,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { findPython } from '../../node/bench/pytorch.ts';
-import { reportText } from '../../node/bench/reportFile.ts';
+import { reportText } from '../../src/run/bench/reportFile.ts';
 import { nodePlatform, releaseGpu } from '../../node/platform.ts';
 import { quickstart } from '../../src/run/quickstart/run.ts';
 import type { Platform } from '../../src/platform.ts';

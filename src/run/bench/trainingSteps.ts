@@ -1,11 +1,11 @@
 /** Training steps of whole models: warm-up and tuning first, then steps that are waited for one by one. */
-import type { Device } from '../../src/gpu/device.ts';
-import type { Example } from '../../src/data/example.ts';
-import { UserError } from '../../src/platform.ts';
-import { bytesText, countText } from '../../src/track/console.ts';
-import { measurePlans } from '../../src/train/tuning/measurePlans.ts';
-import { median } from '../../src/tune/timing.ts';
-import { plansOf } from '../../src/tune/plans.ts';
+import type { Device } from '../../gpu/device.ts';
+import type { Example } from '../../data/example.ts';
+import { UserError } from '../../platform.ts';
+import { bytesText, countText } from '../../track/console.ts';
+import { measurePlans } from '../../train/tuning/measurePlans.ts';
+import { median } from '../../tune/timing.ts';
+import { plansOf } from '../../tune/plans.ts';
 import type { Part } from './parts.ts';
 import { gemmaExample, qwenExample, randomModel, trainingStep } from './randomModel.ts';
 import type { RandomModel } from './randomModel.ts';

@@ -1,23 +1,22 @@
 /** The parts of the bench and their shares of the time. What a part learns that a later one goes by (how fast products are) is in `results`. */
-import type { Capabilities } from '../../src/gpu/capabilities.ts';
-import type { Device } from '../../src/gpu/device.ts';
-import { randomTensor, WEIGHT_STORAGES } from '../../src/train/tuning/randomTensor.ts';
-import { attentionCandidates, computeDtypesOf, productCandidates } from '../../src/tune/candidates.ts';
-import { plansOf } from '../../src/tune/plans.ts';
-import type { ForcedPlans } from '../../src/tune/plans.ts';
-import { refusedAttention } from '../../src/tune/attention.ts';
-import { refusedProduct } from '../../src/tune/product.ts';
-import { configurationWords } from '../../src/tune/words.ts';
-import { medianMs } from '../../src/tune/timing.ts';
-import { matmulNT } from '../../src/ops/matmul.ts';
+import type { Capabilities } from '../../gpu/capabilities.ts';
+import type { Device } from '../../gpu/device.ts';
+import { randomTensor, WEIGHT_STORAGES } from '../../train/tuning/randomTensor.ts';
+import { attentionCandidates, computeDtypesOf, productCandidates } from '../../tune/candidates.ts';
+import { plansOf } from '../../tune/plans.ts';
+import type { ForcedPlans } from '../../tune/plans.ts';
+import { refusedAttention } from '../../tune/attention.ts';
+import { refusedProduct } from '../../tune/product.ts';
+import { configurationWords } from '../../tune/words.ts';
+import { medianMs } from '../../tune/timing.ts';
+import { matmulNT } from '../../ops/matmul.ts';
 import { goldenLoss, GOLDEN_LOSSES, LOSS_BOUND } from './goldenLosses.ts';
 import type { GoldenLoss } from './goldenLosses.ts';
 import { attentionSpeeds, productSpeeds, PRODUCT_SHAPES } from './kernelSpeeds.ts';
 import type { Part, PartPlan } from './parts.ts';
 import { attentionChecks, productChecks, runChecks } from './planChecks.ts';
 import type { Check } from './planChecks.ts';
-import { findPython, measurePytorch } from './pytorch.ts';
-import type { PytorchResult } from './pytorch.ts';
+import type { Pytorch, PytorchResult } from './pytorch.ts';
 import { benchModels, stepFlop } from './shapes.ts';
 import type { Scale } from './shapes.ts';
 import { trainingSteps } from './trainingSteps.ts';
@@ -26,7 +25,8 @@ export interface BenchOptions {
   open(): Promise<Device>;
   capabilities: Capabilities;
   size: Scale | 'auto';
-  pytorch: boolean;
+  /** Undefined: PyTorch is not asked. */
+  pytorch: Pytorch | undefined;
   stop: AbortSignal;
 }
 
@@ -41,7 +41,7 @@ export interface BenchResults {
 const STEP_STORAGES = ['bf16', 'nf4'];
 
 export function benchParts(options: BenchOptions): { parts: PartPlan[]; results: BenchResults } {
-  const { open, capabilities, stop } = options;
+  const { open, capabilities, pytorch, stop } = options;
   const results: BenchResults = { scale: 'tiny', flopASecond: NaN };
   const parts: PartPlan[] = [
     { name: 'Size', share: 20, run: (part) => chooseScale(part, options, results) },
@@ -51,7 +51,7 @@ export function benchParts(options: BenchOptions): { parts: PartPlan[]; results:
     { name: 'Products', share: 80, run: (part) => productSpeeds(part, { open, capabilities, scale: results.scale, stop }) },
     { name: 'Attention', share: 50, run: (part) => attentionSpeeds(part, { open, capabilities, scale: results.scale, stop }) },
     { name: 'Training steps', share: 110, run: (part) => steps(part, options, results) },
-    ...(options.pytorch ? [{ name: 'PyTorch', share: 120, run: (part: Part) => pytorch(part, options, results) }] : []),
+    ...(pytorch ? [{ name: 'PyTorch', share: 120, run: (part: Part) => besidePytorch(part, pytorch, options, results) }] : []),
   ];
   return { parts, results };
 }
@@ -137,14 +137,14 @@ async function steps(part: Part, { open, capabilities }: BenchOptions, { scale, 
   }
 }
 
-async function pytorch(part: Part, { stop }: BenchOptions, results: BenchResults): Promise<void> {
-  const found = await findPython();
+async function besidePytorch(part: Part, pytorch: Pytorch, { stop }: BenchOptions, results: BenchResults): Promise<void> {
+  const found = await pytorch.find();
   if ('why' in found) {
     part.note(`left out: ${found.why}`);
     return;
   }
   const models = benchModels(results.scale).map((model) => ({ ...model, storages: ['bf16', 'nf4'] }));
-  const result = await measurePytorch(found.python, { products: [[8192, 8192, 8192], ...PRODUCT_SHAPES[results.scale]], models, seconds: part.secondsLeft(), stop });
+  const result = await pytorch.measure(found.python, { products: [[8192, 8192, 8192], ...PRODUCT_SHAPES[results.scale]], models, seconds: part.secondsLeft(), stop });
   results.pytorch = result;
   part.note(result.about);
   for (const { m, n, k, dtype, ms } of result.products) {

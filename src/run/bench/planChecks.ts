@@ -2,28 +2,28 @@
  * Every plan that this device may be given, against float64 on the CPU: products of odd shapes in all forms and storages, and attention with its gradients. What
  * is offered for measuring is what is checked, so a new algorithm, size or storage comes by itself.
  */
-import type { Capabilities } from '../../src/gpu/capabilities.ts';
-import type { Device } from '../../src/gpu/device.ts';
-import type { Tensor } from '../../src/gpu/tensor.ts';
-import { nf4Layout } from '../../src/gpu/packedLayout.ts';
-import { bf16ToF32, f16ToF32 } from '../../src/io/halfFloat.ts';
-import { NESTED_BLOCK, restoredScales } from '../../src/io/quantization/doubleQuantization.ts';
-import { NF4_BLOCK } from '../../src/io/quantization/nf4.ts';
-import { dequantize } from '../../src/io/quantization/nf4Weight.ts';
-import { attention, uploadRanges } from '../../src/ops/attention.ts';
-import { blockCausalRanges } from '../../src/ops/attentionRanges.ts';
-import { matmulNN, matmulNT, matmulTN } from '../../src/ops/matmul.ts';
-import { Tape } from '../../src/ops/tape.ts';
-import { randomScales, randomTensor, randomWeight, releaseTensors, WEIGHT_STORAGES } from '../../src/train/tuning/randomTensor.ts';
-import { attentionBound, productBound } from '../../src/train/tuning/trials.ts';
-import { refusedAttention } from '../../src/tune/attention.ts';
-import type { AttentionConfiguration, AttentionPass } from '../../src/tune/attention.ts';
-import { attentionCandidates, computeDtypesOf, productCandidates } from '../../src/tune/candidates.ts';
-import { plansOf } from '../../src/tune/plans.ts';
-import type { ComputeDtype } from '../../src/tune/subgroupMatrix.ts';
-import { refusedProduct } from '../../src/tune/product.ts';
-import type { ProductConfiguration, ProductForm, ProductProblem } from '../../src/tune/product.ts';
-import { attentionWords, configurationWords, productWords } from '../../src/tune/words.ts';
+import type { Capabilities } from '../../gpu/capabilities.ts';
+import type { Device } from '../../gpu/device.ts';
+import type { Tensor } from '../../gpu/tensor.ts';
+import { nf4Layout } from '../../gpu/packedLayout.ts';
+import { bf16ToF32, f16ToF32 } from '../../io/halfFloat.ts';
+import { NESTED_BLOCK, restoredScales } from '../../io/quantization/doubleQuantization.ts';
+import { NF4_BLOCK } from '../../io/quantization/nf4.ts';
+import { dequantize } from '../../io/quantization/nf4Weight.ts';
+import { attention, uploadRanges } from '../../ops/attention.ts';
+import { blockCausalRanges } from '../../ops/attentionRanges.ts';
+import { matmulNN, matmulNT, matmulTN } from '../../ops/matmul.ts';
+import { Tape } from '../../ops/tape.ts';
+import { randomScales, randomTensor, randomWeight, releaseTensors, WEIGHT_STORAGES } from '../../train/tuning/randomTensor.ts';
+import { attentionBound, productBound } from '../../train/tuning/trials.ts';
+import { refusedAttention } from '../../tune/attention.ts';
+import type { AttentionConfiguration, AttentionPass } from '../../tune/attention.ts';
+import { attentionCandidates, computeDtypesOf, productCandidates } from '../../tune/candidates.ts';
+import { plansOf } from '../../tune/plans.ts';
+import type { ComputeDtype } from '../../tune/subgroupMatrix.ts';
+import { refusedProduct } from '../../tune/product.ts';
+import type { ProductConfiguration, ProductForm, ProductProblem } from '../../tune/product.ts';
+import { attentionWords, configurationWords, productWords } from '../../tune/words.ts';
 import { attentionReference } from './attentionReference.ts';
 import type { Scale } from './shapes.ts';
 

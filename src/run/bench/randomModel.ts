@@ -1,20 +1,20 @@
 /** Whole models of random weights made on the GPU, with LoRA on every linear layer: the shapes decide the speed of a training step. */
-import type { Example } from '../../src/data/example.ts';
-import type { Device } from '../../src/gpu/device.ts';
-import type { Tensor } from '../../src/gpu/tensor.ts';
-import { loraConfig } from '../../src/io/peftConfig.ts';
-import { modulesFromParameters } from '../../src/io/peftTargets.ts';
-import { modelFamily } from '../../src/models/families.ts';
-import { attachAdapters, initialLoraA, planTraining } from '../../src/models/lora.ts';
-import { HEAD } from '../../src/models/model.ts';
-import type { Model } from '../../src/models/model.ts';
-import { mropePositions } from '../../src/models/qwen2_5_vl/positions.ts';
-import { Weights } from '../../src/models/weights.ts';
-import type { Parameter } from '../../src/ops/parameter.ts';
-import { runMicroBatch } from '../../src/train/microBatch.ts';
-import { AdamW } from '../../src/train/optimizer.ts';
-import { ParameterArena } from '../../src/train/parameterArena.ts';
-import { randomTensor, randomWeight, releaseTensors } from '../../src/train/tuning/randomTensor.ts';
+import type { Example } from '../../data/example.ts';
+import type { Device } from '../../gpu/device.ts';
+import type { Tensor } from '../../gpu/tensor.ts';
+import { loraConfig } from '../../io/peftConfig.ts';
+import { modulesFromParameters } from '../../io/peftTargets.ts';
+import { modelFamily } from '../../models/families.ts';
+import { attachAdapters, initialLoraA, planTraining } from '../../models/lora.ts';
+import { HEAD } from '../../models/model.ts';
+import type { Model } from '../../models/model.ts';
+import { mropePositions } from '../../models/qwen2_5_vl/positions.ts';
+import { Weights } from '../../models/weights.ts';
+import type { Parameter } from '../../ops/parameter.ts';
+import { runMicroBatch } from '../../train/microBatch.ts';
+import { AdamW } from '../../train/optimizer.ts';
+import { ParameterArena } from '../../train/parameterArena.ts';
+import { randomTensor, randomWeight, releaseTensors } from '../../train/tuning/randomTensor.ts';
 import type { Json } from './shapes.ts';
 
 export interface RandomModelOptions {

@@ -2,14 +2,14 @@
  * Losses of tiny models as transformers gives them, whose weights are drawn by a formula (test/golden/base_configs.py): nothing has to be stored but the
  * configuration and the loss, so that any machine can check its GPU. goldenLosses.json holds some of test/golden/bases/configs.json.
  */
-import type { Example } from '../../src/data/example.ts';
-import type { Device } from '../../src/gpu/device.ts';
-import { modelFamily } from '../../src/models/families.ts';
-import { HEAD } from '../../src/models/model.ts';
-import { mropePositions } from '../../src/models/qwen2_5_vl/positions.ts';
-import { Weights } from '../../src/models/weights.ts';
-import type { Parameter } from '../../src/ops/parameter.ts';
-import { countLabels, runMicroBatch } from '../../src/train/microBatch.ts';
+import type { Example } from '../../data/example.ts';
+import type { Device } from '../../gpu/device.ts';
+import { modelFamily } from '../../models/families.ts';
+import { HEAD } from '../../models/model.ts';
+import { mropePositions } from '../../models/qwen2_5_vl/positions.ts';
+import { Weights } from '../../models/weights.ts';
+import type { Parameter } from '../../ops/parameter.ts';
+import { countLabels, runMicroBatch } from '../../train/microBatch.ts';
 import { cutPatches } from './cutPatches.ts';
 import cases from './goldenLosses.json' with { type: 'json' };
 import { noise } from './noise.ts';

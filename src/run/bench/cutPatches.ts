@@ -1,5 +1,5 @@
 /** Whole pictures as patches, as SigLIP's first layer takes them. */
-import type { Example } from '../../src/data/example.ts';
+import type { Example } from '../../data/example.ts';
 
 /** (images, channels, side, side) → (patches, channels · patch · patch). */
 export function cutPatches(
