@@ -71,6 +71,7 @@ export function nativeFiles(
       };
       return opened;
     },
+    appendsByCopying: false,
     blob: (file) => orInWords(openAsBlob(file), 'read', file),
     hash(algorithm) {
       const hash = createHash(algorithm);

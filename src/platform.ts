@@ -116,6 +116,8 @@ export interface FileAbilities {
   /** What is at the path, links followed; undefined: nothing. */
   look(path: string): Promise<FileLook | undefined>;
   openAppend(path: string, options?: MakeOptions): Promise<AppendFile>;
+  /** What is added to a file costs a copy of what is there: all right for logs, not for downloads. */
+  readonly appendsByCopying: boolean;
   /** The file as a Blob that stays on disk. */
   blob(path: string): Promise<Blob>;
   /** Piece by piece, in native code. */

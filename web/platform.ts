@@ -8,6 +8,7 @@ import { decodeImage, encodePng } from './images.ts';
 import { blobBytes, fetchBytes } from './mountedFiles.ts';
 import type { Bytes, MountedFiles } from './mountedFiles.ts';
 import * as privateFiles from './privateFiles.ts';
+import { lock } from './webLocks.ts';
 
 function normal(path: string): string {
   return path.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
@@ -113,6 +114,19 @@ export function browserPlatform(mounts: MountedFiles): Platform {
     appendFile: async (path, text) => privateFiles.appendText(writable(path), text),
     rename: async (from, to) => privateFiles.renameEntry(writable(from), writable(to)),
     remove: async (path) => privateFiles.removeEntry(writable(path)),
+
+    openAppend: async (path) => privateFiles.openAppend(writable(path)),
+    appendsByCopying: true,
+    async blob(path) {
+      const place = normal(path);
+      const source = mounts.get(place);
+      if (source instanceof Blob) return source;
+      if (source === undefined) return privateFiles.readBlob(place);
+      const bytes = await bytesOf(place);
+      return new Blob([(await bytes.read(0, bytes.size)).slice()]);
+    },
+    lock: (path, options) => lock(normal(path), options),
+    freeBytes: () => privateFiles.freeBytes(),
 
     decodeImage,
     encodePng,

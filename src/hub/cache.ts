@@ -100,7 +100,8 @@ export interface PartialBlob extends AppendFile {
 export async function openPartial(platform: Platform, blob: string): Promise<PartialBlob> {
   const path = `${blob}.incomplete`;
   await platform.makeDir(parentPath(path));
-  return platform.openAppend === undefined ? openPieces(platform, path) : openAppended(platform, path, await platform.openAppend(path));
+  const { openAppend, appendsByCopying } = platform;
+  return openAppend === undefined || appendsByCopying ? openPieces(platform, path) : openAppended(platform, path, await openAppend(path));
 }
 
 async function* readPieces(platform: Platform, path: string): AsyncGenerator<Uint8Array, void, undefined> {

@@ -79,7 +79,7 @@ export class TensorBoardTracker implements Tracker {
   }
 
   async start(run: RunInfo): Promise<void> {
-    if (!this.#platform.openAppend) throw new UserError('TensorBoard files need a disk, which a browser page has not; leave tensorboard out of report_to.');
+    if (!this.#platform.openAppend) throw new UserError('TensorBoard files need a disk, and there is none here; leave tensorboard out of report_to.');
     await this.#platform.makeDir(this.#dir);
     this.#file = await this.#open();
     this.#lastStep = run.firstStep;

@@ -65,7 +65,7 @@ export class WandbTracker implements Tracker {
   async start(run: RunInfo): Promise<void> {
     const { platform, settings, say } = this.#around;
     const { openAppend } = platform;
-    if (!openAppend) throw new UserError('The W&B tracker keeps its lines on a disk, which a browser page has not; leave wandb out of report_to.');
+    if (!openAppend) throw new UserError('The W&B tracker keeps its lines on a disk, and there is none here; leave wandb out of report_to.');
     this.#startedAt = this.#now();
     const saved = run.resumed?.state ?? {};
     const savedId = typeof saved['wandb_run_id'] === 'string' && isRunId(saved['wandb_run_id']) ? saved['wandb_run_id'] : undefined;
