@@ -16,7 +16,7 @@ import { build, createServer, preview } from 'vite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import { modelFamily } from '../../src/models/families.ts';
-import { HANDFUL, askExample, learnExample, sampleRows, turnText } from '../../web/rows.ts';
+import { HANDFUL, sampleRows, turnText } from '../../web/rows.ts';
 import { CHROMIUM_FLAGS } from './browser.ts';
 import { INSTALL_CHROMIUM, findChromium, repository } from './runIn.ts';
 
@@ -90,7 +90,7 @@ test('the rows that come with the page', async () => {
   expect(new Set(rows.map((row) => createHash('sha256').update(row.images[0]!.data).digest('hex'))).size).toBe(HANDFUL);
   for (const row of rows) {
     expect(turnText(row, 'assistant')).toMatch(/^\d\.\d{3}(, \d\.\d{3}){3}$/);
-    const [asked, learnt] = [askExample(loaded, row), learnExample(loaded, row)];
+    const [asked, learnt] = [await row.ask(), await row.learn()];
     expect(learnt.inputIds.subarray(0, asked.inputIds.length)).toEqual(asked.inputIds);
     expect(learnt.inputIds.length).toBeGreaterThan(asked.inputIds.length);
   }

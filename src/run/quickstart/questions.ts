@@ -6,11 +6,11 @@ import { LandmarkLines, sliceAxes } from '../../data/medvision/landmarks.ts';
 import type { Point } from '../../data/medvision/landmarks.ts';
 import type { SampleSplit } from '../../data/medvision/plan.ts';
 import { medvisionSamples } from '../../data/medvision/samples.ts';
-import { sampleMessages } from '../../data/medvision/sample.ts';
 import type { MedvisionSample } from '../../data/medvision/sample.ts';
 import { renderSlice, VolumeCache } from '../../data/medvision/slices.ts';
 import { parseTaskName } from '../../data/medvision/tasks.ts';
 import type { Example, Processor } from '../../data/example.ts';
+import { ExampleMaker } from '../../data/exampleMaker.ts';
 import { shuffled, streamId } from '../../data/random.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';
 
@@ -43,6 +43,7 @@ export class SampleData {
   private readonly dir: string;
   private readonly processor: Processor;
   private readonly landmarks: LandmarkLines;
+  private readonly maker: ExampleMaker;
 
   constructor(platform: Platform, dir: string, processor: Processor) {
     this.platform = platform;
@@ -50,6 +51,7 @@ export class SampleData {
     this.processor = processor;
     this.volumes = new VolumeCache(platform, dir);
     this.landmarks = new LandmarkLines(platform, dir);
+    this.maker = new ExampleMaker(platform, processor, { mask: 'completion', vocabSize: Infinity, slice: (sample) => this.image(sample) });
   }
 
   async samples(kind: keyof typeof TASKS, split: SampleSplit): Promise<MedvisionSample[]> {
@@ -65,10 +67,8 @@ export class SampleData {
   }
 
   /** Token ids and pixels of a sample, with its answer (to learn) or up to where the answer begins (to ask). */
-  async example(sample: MedvisionSample, purpose: 'learn' | 'ask'): Promise<Example> {
-    const messages = sampleMessages(sample).slice(0, purpose === 'learn' ? 2 : 1);
-    const options = { mask: 'completion' as const, addGenerationPrompt: purpose === 'ask' };
-    return this.processor.encode({ messages, images: [sample.imageFile] }, [await this.image(sample)], options);
+  example(sample: MedvisionSample, purpose: 'learn' | 'ask'): Promise<Example> {
+    return this.maker.make({ kind: 'sample', sample, ...(purpose === 'ask' && { ask: true }) });
   }
 
   async question(sample: MedvisionSample): Promise<Question> {
