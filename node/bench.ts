@@ -11,10 +11,11 @@ import { UserError } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { planKey } from '../src/tune/planKey.ts';
 import { main, processSurroundings, EXIT } from './cli.ts';
-import { benchParts } from './bench/benchParts.ts';
-import { runParts } from './bench/parts.ts';
-import { reportText } from './bench/reportFile.ts';
-import { summary } from './bench/summary.ts';
+import { benchParts } from '../src/run/bench/benchParts.ts';
+import { runParts } from '../src/run/bench/parts.ts';
+import { reportText } from '../src/run/bench/reportFile.ts';
+import { summary } from '../src/run/bench/summary.ts';
+import { pytorch } from './bench/pytorch.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
 
 const definitions = {
@@ -54,7 +55,7 @@ async function run({ options }: Parsed<BenchOptions>, stop: AbortSignal, termina
   device.destroy();
   say(`${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''} · ${key.adapter} · ${key.webgpu} · kernels ${key.kernels}`);
   try {
-    const { parts, results } = benchParts({ open, capabilities, size: options.size, pytorch: options.pytorch, stop });
+    const { parts, results } = benchParts({ open, capabilities, size: options.size, pytorch: options.pytorch ? pytorch : undefined, stop });
     const report = await runParts(parts, { seconds: options.minutes * 60, now: () => performance.now(), stop, say });
     say(`\n${summary(report, results)}`);
     if (options.json !== null) {

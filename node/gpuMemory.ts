@@ -4,11 +4,11 @@ import { readdir, readFile } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import process from 'node:process';
 import { promisify } from 'node:util';
-import type { Capabilities } from '../src/gpu/capabilities.ts';
+import type { GpuMemory } from '../src/platform.ts';
 
 /** Undefined where the system does not tell. */
-export async function gpuMemory(device: Capabilities): Promise<{ bytes: number; source: string } | undefined> {
-  if (device.kind === 'software') return { bytes: freemem(), source: "the machine's free memory" };
+export async function gpuMemory({ isSoftware }: { isSoftware: boolean }): Promise<GpuMemory | undefined> {
+  if (isSoftware) return { bytes: freemem(), source: "the machine's free memory" };
   if (process.platform === 'darwin') return { bytes: totalmem() * 0.75, source: 'three quarters of the unified memory' };
   try {
     const { stdout } = await promisify(execFile)('nvidia-smi', ['--query-gpu=memory.total', '--format=csv,noheader,nounits'], { timeout: 5000 });

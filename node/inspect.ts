@@ -1,98 +1,23 @@
-/** `node dist/inspect.js DATA`: an HTML page to look at what a model would be trained on. `--help` says more. */
+/** `node dist/inspect.js DATA`: an HTML page to look at what a model would be trained on. `--help` says more. The work is src/run/inspect/inspect.ts. */
 import process from 'node:process';
-import { PictureWarnings } from '../src/data/pictures/warnings.ts';
-import { PreparedSet } from '../src/data/prepared/preparedSet.ts';
-import { publicName } from '../src/hub/origin.ts';
-import { checkReplaceable, OWN_PAGE } from '../src/io/foreignFiles.ts';
-import { loadProcessor } from '../src/models/processor.ts';
-import { countOf, lastName, parentPath, UserError } from '../src/platform.ts';
-import { withoutFolders } from '../src/track/localPaths.ts';
-import { preparedRows } from '../src/train/sources.ts';
+import { fileURLToPath } from 'node:url';
+import { UserError } from '../src/platform.ts';
+import { HELP, readArguments } from '../src/run/inspect/arguments.ts';
+import type { InspectRequest } from '../src/run/inspect/arguments.ts';
+import { inspect } from '../src/run/inspect/inspect.ts';
 import { EXIT, processSurroundings } from './cli.ts';
-import { HELP, readArguments } from './inspect/arguments.ts';
-import type { InspectRequest } from './inspect/arguments.ts';
-import { gather } from './inspect/gather.ts';
-import { pageHtml } from './inspect/page.ts';
 import { nodePlatform } from './platform.ts';
-import { fetchInputs, modelFolder } from './train/hubInputs.ts';
-import { outgoingOf } from './train/outgoing.ts';
-import { findRows } from './train/rows.ts';
-import type { FoundRows } from './train/rows.ts';
 
 const around = processSurroundings(nodePlatform);
+const terminal = around.stdout;
+const say = (text: string): void => terminal.write(`${text}\n`);
+const warn = (text: string): void => around.writeError(`Warning: ${text}\n`);
 
-async function inspect({ data, kind, out, samples, isOwnBase, command }: InspectRequest): Promise<void> {
-  const named = command.options;
-  if (named.base_model_hf === null) throw new UserError('--base_model_hf is not set.');
-  if (out.endsWith('/')) throw new UserError(`--out ${out} is a folder; name the HTML file.`);
-  await checkReplaceable(nodePlatform, out, OWN_PAGE, '--out', named.overwrite);
-  const given = {
-    platform: nodePlatform, options: named, stop: new AbortController().signal, terminal: around.stdout, say: (text: string) => around.stdout.write(`${text}\n`),
-  };
-  const base = await modelFolder(given, '--base_model_hf', named.base_model_hf);
-  const options = kind === 'volumes' ? await fetchInputs(given, { withLandmarks: true }) : named;
-  const context = { ...given, options };
-  // A prepared folder is looked at as it is, whatever model it was prepared for.
-  const set = kind === 'prepared' ? await PreparedSet.open(nodePlatform, data) : undefined;
-  const found = set === undefined ? await findRows(context, base, isOwnBase ? Infinity : undefined) : foundIn(set, options.data_dir);
-  if (found === undefined) return;
-  const processor = await loadProcessor(nodePlatform, base, {
-    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
-    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
-  });
-  const warned: string[] = []; // on the terminal and on the page
-  const warnings = new PictureWarnings((text) => {
-    warned.push(text);
-    context.say(text);
-  });
-  const tasks = await gather(context, found, processor, samples, warnings);
-  warnings.end();
-  const { folders } = await outgoingOf(nodePlatform, options);
-  const notes = [
-    ...warned.map((text) => withoutFolders(text, folders)),
-    ...(isOwnBase ? ['Tokens and image sizes are those of the quick start’s tiny model; --base_model_hf shows them as your model has them.'] : []),
-    ...(kind === 'prepared' && found.dataDir === undefined ? ['Pixels are drawn square and landmarks left out: the volumes are not known. --data_dir names them.'] : []),
-  ];
-  const kinds = { prepared: 'prepared folder', volumes: 'task lists over volumes', conversations: 'conversations' };
-  const facts: [string, string][] = [
-    ['Data', `${lastName(data)} (${kinds[kind]})`],
-    ['Rows', `${found.train.length} training, ${found.validation?.length ?? 0} validation`],
-    ['Model', isOwnBase ? 'tiny Qwen2.5-VL of the quick start' : publicName(base)],
-    ...preparedFacts(set, kind === 'volumes' ? options.prompt_style : undefined),
-    ...(await dialectFacts(found)),
-    ['Learnt', options.mask === 'completion' ? 'what the assistant says' : 'all but padding and images (--mask reference)'],
-  ];
-  await nodePlatform.makeDir(parentPath(out));
-  await nodePlatform.writeFile(out, await pageHtml(nodePlatform, { title: `What is learnt from ${lastName(data)}`, facts, tasks, notes }), { isPrivate: true });
-  around.stdout.write(`${out}: ${countOf(tasks.reduce((sum, { shown }) => sum + shown.length, 0), 'row')} of ${countOf(tasks.length, 'task')} shown. Open it in a browser.\n`);
-}
-
-function foundIn(set: PreparedSet, dataDir: string | null): FoundRows {
-  return {
-    train: preparedRows(set, 'train'),
-    validation: preparedRows(set, 'validation'),
-    preparedDir: set.dir,
-    ...(dataDir !== null && { dataDir }),
-  };
-}
-
-/** Which forms the rows of a file of conversations have. */
-async function dialectFacts({ train }: FoundRows): Promise<[string, string][]> {
-  const dialects = [...((await train.dialects?.()) ?? [])].sort(([, a], [, b]) => b - a);
-  if (dialects.length === 0) return [];
-  return [['Written as', dialects.map(([name, rows]) => (dialects.length === 1 ? name : `${name}: ${rows}`)).join('; ')]];
-}
-
-function preparedFacts(set: PreparedSet | undefined, promptStyle: string | undefined): [string, string][] {
-  if (set === undefined) return promptStyle === undefined ? [] : [['Prompts', promptStyle]];
-  const { identity, images } = set.manifest;
-  const plans = Object.entries(identity).filter(([name]) => name.startsWith('plan '));
-  return [
-    ['Prepared for', String(identity['model_type'] ?? 'unknown')],
-    ['Prompts', String(identity['prompt_style'] ?? 'unknown')],
-    ['Pictures', { none: 'cut from the volumes when needed', embedded: 'in the Parquet files', files: 'in the Parquet files and as PNG' }[images]],
-    ['Plans', plans.map(([name, value]) => `${name.slice(5)} ${String(value).replace(/,.*/, '')}`).join(', ') || 'not recorded'],
-  ];
+/** node/base of the repository; both dist/ and node/ lie in it. */
+function ownBase(): string {
+  const here = fileURLToPath(import.meta.url).replaceAll('\\', '/');
+  const root = /^(.*)\/(?:dist(?:\/chunks)?|node)\/[^/]+$/.exec(here)?.[1];
+  return root === undefined ? 'node/base' : `${root}/node/base`;
 }
 
 /** 0 done, 1 failed, 2 the command line is wrong. */
@@ -104,7 +29,7 @@ async function main(): Promise<number> {
   };
   let request: InspectRequest | undefined;
   try {
-    request = await readArguments(around.argv, around.env, nodePlatform);
+    request = await readArguments(around.argv, around.env, nodePlatform, ownBase());
   } catch (error) {
     return tell(error, EXIT.usage);
   }
@@ -115,7 +40,7 @@ async function main(): Promise<number> {
   if (request.command.options.offline) around.goOffline();
   for (const note of request.command.notes) around.writeError(`Note: ${note}\n`);
   try {
-    await inspect(request);
+    await inspect(request, { platform: nodePlatform, stop: new AbortController().signal, terminal, say, warn });
     return EXIT.done;
   } catch (error) {
     return tell(error, EXIT.failed);

@@ -1,12 +1,12 @@
 /**
- * What Node, Deno and Bun can do with files beyond the plain operations of the Platform: links, appending, blobs that stay on disk, native hashes
- * and locks between processes. The shared download cache (src/hub) lives on these; a browser does without.
+ * The FileAbilities of Node, Deno and Bun: links, appending, blobs that stay on disk, native hashes and locks between processes. The shared download
+ * cache (src/hub) lives on these.
  */
 import { createHash } from 'node:crypto';
 import { openAsBlob } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import type { AppendFile, Hasher, NativeFiles } from '../src/platform.ts';
+import type { AppendFile, FileAbilities, Hasher } from '../src/platform.ts';
 import { LockFiles } from './locks/lockFile.ts';
 
 /**
@@ -16,7 +16,7 @@ import { LockFiles } from './locks/lockFile.ts';
 export function nativeFiles(
   inWords: (cause: unknown, action: string, file: string) => Error,
   checkWritable: (file: string) => Promise<void>,
-): NativeFiles {
+): FileAbilities {
   const orInWords = async <T>(work: Promise<T>, action: string, file: string): Promise<T> => {
     try {
       return await work;
@@ -27,9 +27,11 @@ export function nativeFiles(
 
   const locks = new LockFiles(inWords);
   return {
-    // Not in words: the caller copies where a file system has no links.
-    symlink: (target, file) => fs.symlink(target, file),
-    realPath: (file) => orInWords(fs.realpath(file), 'look at', file),
+    links: {
+      // Not in words: the caller copies where a file system has no links.
+      make: (target, file) => fs.symlink(target, file),
+      realPath: (file) => orInWords(fs.realpath(file), 'look at', file),
+    },
     async look(file) {
       const found = await fs.stat(file, { bigint: true }).catch((cause: unknown) => {
         if (cause instanceof Error && 'code' in cause && ['ENOENT', 'ENOTDIR'].includes(String(cause.code))) return undefined;
@@ -69,6 +71,7 @@ export function nativeFiles(
       };
       return opened;
     },
+    appendsByCopying: false,
     blob: (file) => orInWords(openAsBlob(file), 'read', file),
     hash(algorithm) {
       const hash = createHash(algorithm);

@@ -13,8 +13,9 @@ import process from 'node:process';
 import { decodePicture } from '../src/data/pictures/decode.ts';
 import { temporaryName } from '../src/io/temporaryNames.ts';
 import { provideTimeLimit } from '../src/io/timeLimit.ts';
-import type { AtomicFile, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
+import type { AtomicFile, FileAbilities, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
+import { gpuMemory } from './gpuMemory.ts';
 import { nativeFiles } from './nativeFiles.ts';
 import { makeDawnPatient, outlives } from './patientDawn.ts';
 import { quietly } from './quietDawn.ts';
@@ -331,12 +332,16 @@ async function webgpuVersion(): Promise<string> {
   }
 }
 
-export const nodePlatform: Platform = {
+export const nodePlatform: Platform & FileAbilities = {
   name,
   gpu: openGpu,
   webgpuVersion,
+  releaseGpu,
+  gpuMemory,
+  isGpuPatient: process.platform !== 'win32' && process.platform !== 'darwin',
   env: (variable) => process.env[variable],
 
+  absolutePath: (file) => (path.sep === '/' ? path.resolve(file) : path.resolve(file).replaceAll(path.sep, '/')),
   exists: async (file) => (await stat(file)) !== undefined,
   isDirectory: async (file) => (await stat(file))?.isDirectory() ?? false,
   listDir: async (folder) => (await orInWords(fs.readdir(folder), 'list', folder)).sort(),
@@ -366,7 +371,7 @@ export const nodePlatform: Platform = {
   },
   remove: (file) => orInWords(fs.rm(file, { recursive: true, force: true }), 'remove', file),
 
-  native: nativeFiles(inWords, checkWritable),
+  ...nativeFiles(inWords, checkWritable),
   network: openNetwork(name, (variable) => process.env[variable]),
   decodeImage: (bytes, imageName, options = {}) => decodePicture(bytes, imageName, options, sharpDecoder),
   async encodePng(data, width, height, channels) {

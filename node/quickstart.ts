@@ -9,8 +9,8 @@ import { UserError } from '../src/platform.ts';
 import { EXIT, processSurroundings } from './cli.ts';
 import { requirePermissions } from './denoPermissions.ts';
 import { nodePlatform } from './platform.ts';
-import { DEFAULT_RECIPE, recipe, RECIPE_NAMES } from './quickstart/recipes.ts';
-import { DEFAULTS, quickstart } from './quickstart/run.ts';
+import { DEFAULT_RECIPE, recipe, RECIPE_NAMES } from '../src/run/quickstart/recipes.ts';
+import { DEFAULTS, quickstart } from '../src/run/quickstart/run.ts';
 
 /** Both dist/ and node/ lie in the repository's root. */
 const besideUs = (path: string): string => fileURLToPath(new URL(`../node/${path}`, import.meta.url)).replaceAll('\\', '/');

@@ -15,7 +15,7 @@ import { checkAdapter, checkData, checkDisk, checkGpu, checkHub, checkMemory, ch
 import type { Finding } from './setup/finding.ts';
 import { report } from './setup/finding.ts';
 import { printPlans } from './setup/plans.ts';
-import { hubOf } from './train/hubInputs.ts';
+import { hubOf } from '../src/run/inputs/hubInputs.ts';
 
 const setupDefinitions = {
   ...definitions,
@@ -59,7 +59,7 @@ async function run({ options }: Parsed<SetupOptions>, stop: AbortSignal, termina
     ...gpu.findings,
     ...model.findings,
     ...(await checkAdapter(nodePlatform, hub, options)),
-    ...(await checkMemory(model.plan, options, gpu.capabilities)),
+    ...(await checkMemory(nodePlatform, model.plan, options, gpu.capabilities)),
     ...(await checkDisk(nodePlatform, hub, options, model)),
     ...(await checkData(nodePlatform, hub, options)),
     ...(await checkHub(nodePlatform, hub, options)),

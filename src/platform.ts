@@ -103,16 +103,24 @@ export interface FileLock {
   release(): Promise<void>;
 }
 
-/** What only Node, Deno and Bun can do with files. */
-export interface NativeFiles {
+export interface Links {
   /** Makes `path` a link to `target` (relative to its folder). Throws where the file system has none. */
-  symlink(target: string, path: string): Promise<void>;
+  make(target: string, path: string): Promise<void>;
+  /** Where a path leads, all links followed. */
   realPath(path: string): Promise<string>;
+}
+
+/** What not every runtime can do with files. Each is absent from a Platform that cannot; who wants it does without then, or says what it is needed for. */
+export interface FileAbilities {
+  readonly links: Links;
   /** What is at the path, links followed; undefined: nothing. */
   look(path: string): Promise<FileLook | undefined>;
   openAppend(path: string, options?: MakeOptions): Promise<AppendFile>;
+  /** What is added to a file costs a copy of what is there: all right for logs, not for downloads. */
+  readonly appendsByCopying: boolean;
   /** The file as a Blob that stays on disk. */
   blob(path: string): Promise<Blob>;
+  /** Piece by piece, in native code. */
   hash(algorithm: 'sha1' | 'sha256'): Hasher;
   /**
    * Waits for a lock file, which holds against other processes and machines until it is released; one of a dead process is taken over (within 90 s where only its standing still can tell).
@@ -124,20 +132,36 @@ export interface NativeFiles {
   freeBytes(path: string): Promise<number | undefined>;
 }
 
+export interface GpuMemory {
+  bytes: number;
+  /** Who says so, in words. */
+  source: string;
+}
+
 /** How requests leave this machine: through its proxies, with its certificates. */
 export interface Network {
   /** As the global one. @throws NetworkError where no answer came; UserError where a variable of the network is wrong */
   fetch(url: string | URL, init: RequestInit): Promise<Response>;
 }
 
-export interface Platform {
+type OptionalAbilities = { readonly [Name in keyof FileAbilities]?: FileAbilities[Name] | undefined };
+
+export interface Platform extends OptionalAbilities {
   readonly name: 'node' | 'deno' | 'bun' | 'browser';
   /** The WebGPU entry point; throws an Error that says what to install where there is none. */
   gpu(): Promise<GPU>;
   /** What implements WebGPU, with its version; absent where nothing tells. */
   webgpuVersion?(): Promise<string>;
+  /** Lets go of what `gpu` opened, which may keep the process alive; devices are destroyed first. A later `gpu` opens it anew. */
+  releaseGpu?(): void;
+  /** How much memory the GPU has and who says so, where the system tells. */
+  gpuMemory?(gpu: { isSoftware: boolean }): Promise<GpuMemory | undefined>;
+  /** Nothing takes the GPU away when it is at one submit for seconds, and a desktop can be asked for patience (or has a GPU of its own). */
+  readonly isGpuPatient?: boolean;
   env(name: string): string | undefined;
 
+  /** The path from the root, with `/` and without `.` and `..`. */
+  absolutePath(path: string): string;
   exists(path: string): Promise<boolean>;
   isDirectory(path: string): Promise<boolean>;
   listDir(path: string): Promise<string[]>;
@@ -154,8 +178,6 @@ export interface Platform {
 
   /** @throws UserError that names the picture and says why it cannot be read, or not with Pillow's bytes */
   decodeImage(bytes: Uint8Array, name: string, options?: DecodeOptions): Promise<DecodedImage>;
-  /** Absent in browsers. */
-  readonly native?: NativeFiles | undefined;
   /** Absent where the global `fetch` is all there is, as in browsers. */
   readonly network?: Network;
   /** PNG of an RGB (channels 3) or grey (channels 1) raster. */
@@ -172,7 +194,7 @@ export class UserError extends Error {
 
 /** The platform, making everything for this user alone. */
 export function ownFiles(platform: Platform): Platform {
-  const { native } = platform;
+  const { openAppend } = platform;
   const own = { isPrivate: true };
   return {
     ...platform,
@@ -180,7 +202,7 @@ export function ownFiles(platform: Platform): Platform {
     writeFile: (path, data) => platform.writeFile(path, data, own),
     createFile: (path) => platform.createFile(path, own),
     appendFile: (path, text) => platform.appendFile(path, text, own),
-    ...(native && { native: { ...native, openAppend: (path: string) => native.openAppend(path, own) } }),
+    ...(openAppend && { openAppend: (path: string) => openAppend(path, own) }),
   };
 }
 
@@ -204,12 +226,16 @@ export function countOf(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+export function isAbsolute(path: string): boolean {
+  return path.startsWith('/') || /^[A-Za-z]:[\\/]/.test(path);
+}
+
 /** Joins with `/`; an absolute last part wins, as in Python's os.path.join. */
 export function joinPath(...parts: string[]): string {
   let out = '';
   for (const part of parts) {
     if (part === '') continue;
-    if (part.startsWith('/') || /^[A-Za-z]:[\\/]/.test(part) || out === '') out = part;
+    if (isAbsolute(part) || out === '') out = part;
     else out = out.replace(/\/+$/, '') + '/' + part;
   }
   return out;
@@ -224,6 +250,15 @@ export function cacheFolder({ env }: Pick<Platform, 'env'>, name: string): strin
 export function parentPath(path: string): string {
   const at = path.replace(/\/+$/, '').lastIndexOf('/');
   return at < 0 ? '.' : at === 0 ? '/' : path.slice(0, at);
+}
+
+/** The way from one folder to a path, both from the root. */
+export function relativePath(fromDir: string, to: string): string {
+  const from = fromDir.split('/').filter((part) => part !== '');
+  const target = to.split('/').filter((part) => part !== '');
+  let same = 0;
+  while (same < from.length && same < target.length && from[same] === target[same]) same++;
+  return [...from.slice(same).map(() => '..'), ...target.slice(same)].join('/') || '.';
 }
 
 /** The last part of a path, without what it lies in: folders name people and machines. */

@@ -18,7 +18,7 @@ import { drawCurve } from './curve.ts';
 import { pickedFiles } from './mountedFiles.ts';
 import { OWN_BASE, OWN_SAMPLE, ownFiles } from './ownFiles.ts';
 import { browserPlatform } from './platform.ts';
-import { askExample, learnExample, pickedRows, sampleRows, turnText } from './rows.ts';
+import { pickedRows, sampleRows, turnText } from './rows.ts';
 import type { PageRow } from './rows.ts';
 
 const MAX_ANSWER_TOKENS = 48;
@@ -122,7 +122,7 @@ async function learn(session: Session, rows: readonly PageRow[], { steps, batch,
     },
     finish: () => Promise.resolve(),
   };
-  const examples = rows.map((row) => learnExample(session.processor, row));
+  const examples = await Promise.all(rows.map((row) => row.learn()));
   const source = { length: examples.length, get: (index: number) => Promise.resolve(examples[index]!) };
   const result = await train(
     session,
@@ -169,13 +169,13 @@ async function run(device: Device, stop: AbortSignal): Promise<void> {
     seed: 1,
   });
   try {
-    const rows = choice('rows') === 'picked' ? await pickedRows(platform, '/picked-rows') : await sampleRows(platform, OWN_SAMPLE, session.processor);
+    const rows = choice('rows') === 'picked' ? await pickedRows(platform, '/picked-rows', session.processor, session.model.vocabSize) : await sampleRows(platform, OWN_SAMPLE, session.processor);
     element('pictures', HTMLElement).replaceChildren(...rows.flatMap((row) => row.images.map(picture)));
     const [first] = rows;
     if (!first) throw new UserError('There is no conversation to train on.');
     show('question', turnText(first, 'user'));
     show('target', turnText(first, 'assistant'));
-    const ask = async (): Promise<string> => session.generate(askExample(session.processor, first), { maxNewTokens: MAX_ANSWER_TOKENS, stop });
+    const ask = async (): Promise<string> => session.generate(await first.ask(), { maxNewTokens: MAX_ANSWER_TOKENS, stop });
     show('status', `asking before; ${rows.length} conversations, ${countText(session.trainableCount)} values to train …`);
     show('before', await ask());
     show('status', 'training; the first step compiles the kernels …');

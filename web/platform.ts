@@ -8,9 +8,19 @@ import { decodeImage, encodePng } from './images.ts';
 import { blobBytes, fetchBytes } from './mountedFiles.ts';
 import type { Bytes, MountedFiles } from './mountedFiles.ts';
 import * as privateFiles from './privateFiles.ts';
+import { lock } from './webLocks.ts';
 
 function normal(path: string): string {
   return path.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
+}
+
+function absolutePath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}`;
 }
 
 async function openGpu(): Promise<GPU> {
@@ -58,6 +68,7 @@ export function browserPlatform(mounts: MountedFiles): Platform {
     webgpuVersion: () => Promise.resolve(navigator.userAgent),
     env: () => undefined,
 
+    absolutePath,
     async exists(path) {
       const place = normal(path);
       return mounts.has(place) || below(place).length > 0 || (await privateFiles.entryAt(place)) !== undefined;
@@ -103,6 +114,19 @@ export function browserPlatform(mounts: MountedFiles): Platform {
     appendFile: async (path, text) => privateFiles.appendText(writable(path), text),
     rename: async (from, to) => privateFiles.renameEntry(writable(from), writable(to)),
     remove: async (path) => privateFiles.removeEntry(writable(path)),
+
+    openAppend: async (path) => privateFiles.openAppend(writable(path)),
+    appendsByCopying: true,
+    async blob(path) {
+      const place = normal(path);
+      const source = mounts.get(place);
+      if (source instanceof Blob) return source;
+      if (source === undefined) return privateFiles.readBlob(place);
+      const bytes = await bytesOf(place);
+      return new Blob([(await bytes.read(0, bytes.size)).slice()]);
+    },
+    lock: (path, options) => lock(normal(path), options),
+    freeBytes: () => privateFiles.freeBytes(),
 
     decodeImage,
     encodePng,

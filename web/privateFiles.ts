@@ -2,7 +2,7 @@
  * The writable half of the browser's file system: the origin's private one (OPFS), which every browser with WebGPU has. A writable stream
  * there writes into a copy that takes the file's place when it is closed, so a file is whole or not changed at all.
  */
-import type { AtomicFile } from '../src/platform.ts';
+import type { AppendFile, AtomicFile } from '../src/platform.ts';
 import { parentPath, UserError } from '../src/platform.ts';
 
 function parts(path: string): string[] {
@@ -94,15 +94,42 @@ export async function createAtomic(path: string): Promise<AtomicFile> {
   };
 }
 
+/** @returns the size before */
+async function appended(handle: FileSystemFileHandle, data: string | Uint8Array<ArrayBuffer>): Promise<number> {
+  const { size } = await handle.getFile();
+  const stream = await handle.createWritable({ keepExistingData: true });
+  await stream.write({ type: 'write', position: size, data });
+  await stream.close();
+  return size;
+}
+
 export async function appendText(path: string, text: string): Promise<void> {
-  const append = async (): Promise<void> => {
-    const handle = await fileHandle(path, true);
-    const { size } = await handle.getFile();
-    const stream = await handle.createWritable({ keepExistingData: true });
-    await stream.write({ type: 'write', position: size, data: text });
-    await stream.close();
+  await orInWords(fileHandle(path, true).then((handle) => appended(handle, text)), 'write', path);
+}
+
+/** Whatever is appended is in the file when `append` returns: a tab that is closed takes nothing along. */
+export async function openAppend(path: string): Promise<AppendFile> {
+  const handle = await orInWords(fileHandle(path, true), 'write', path);
+  let { size } = await orInWords(handle.getFile(), 'read', path);
+  return {
+    get size() {
+      return size;
+    },
+    async append(bytes) {
+      size = (await orInWords(appended(handle, bytes.slice()), 'write', path)) + bytes.length;
+    },
+    async truncate() {
+      await orInWords(handle.createWritable().then((stream) => stream.close()), 'write', path);
+      size = 0;
+    },
+    close: () => Promise.resolve(),
   };
-  await orInWords(append(), 'write', path);
+}
+
+/** What the browser lets this page take yet, in bytes. */
+export async function freeBytes(): Promise<number | undefined> {
+  const { quota, usage } = await navigator.storage.estimate();
+  return quota === undefined ? undefined : Math.max(0, quota - (usage ?? 0));
 }
 
 export async function removeEntry(path: string): Promise<void> {

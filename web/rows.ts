@@ -4,19 +4,27 @@
  */
 import type { Conversation, Example, Processor } from '../src/data/example.ts';
 import { readConversations } from '../src/data/conversations/read.ts';
-import { decodeSource } from '../src/data/exampleMaker.ts';
+import { ExampleMaker } from '../src/data/exampleMaker.ts';
+import type { RowRequest } from '../src/data/exampleMaker.ts';
 import { medvisionSamples } from '../src/data/medvision/samples.ts';
-import { sampleMessages } from '../src/data/medvision/sample.ts';
 import type { MedvisionSample } from '../src/data/medvision/sample.ts';
 import { renderSlice, VolumeCache } from '../src/data/medvision/slices.ts';
 import { parseTaskName } from '../src/data/medvision/tasks.ts';
 import type { DecodedImage, Platform } from '../src/platform.ts';
 import { joinPath, UserError } from '../src/platform.ts';
 
-/** One conversation with its pictures decoded. */
+/** One conversation with its pictures decoded, and how it is made into what is learnt and asked. */
 export interface PageRow {
   conversation: Conversation;
   images: DecodedImage[];
+  learn(): Promise<Example>;
+  /** Up to where its last answer begins. */
+  ask(): Promise<Example>;
+}
+
+async function pageRow(maker: ExampleMaker, request: RowRequest): Promise<PageRow> {
+  const [{ conversation }, images] = await Promise.all([maker.content(request), maker.pictures(request)]);
+  return { conversation, images, learn: () => maker.make(request), ask: () => maker.make({ ...request, ask: true }) };
 }
 
 /** As many as a software GPU learns from in a minute or two. */
@@ -34,40 +42,29 @@ export async function sampleRows(platform: Platform, dir: string, processor: Pro
   const found: MedvisionSample[] = [];
   for await (const sample of medvisionSamples(platform, dir, tasks, { split: 'train', resizedSize, volumes })) found.push(sample);
   const chosen = Array.from({ length: Math.min(HANDFUL, found.length) }, (_, i) => found[Math.floor(((i + 0.5) * found.length) / HANDFUL)]);
-  return Promise.all(
-    chosen.filter((sample) => sample !== undefined).map(async (sample) => ({
-      conversation: { messages: sampleMessages(sample), images: [sample.imageFile] },
-      images: [await renderSlice(await volumes.open(sample.imageFile), sample)],
-    })),
-  );
+  const slice = async (sample: MedvisionSample): Promise<DecodedImage> => renderSlice(await volumes.open(sample.imageFile), sample);
+  const maker = new ExampleMaker(platform, processor, { mask: 'completion', vocabSize: Infinity, slice });
+  return Promise.all(chosen.flatMap((sample) => (sample ? [pageRow(maker, { kind: 'sample', sample })] : [])));
 }
 
-/** The conversations of the one JSONL file in a mounted folder. */
-export async function pickedRows(platform: Platform, dir: string): Promise<PageRow[]> {
+/**
+ * The conversations of the one JSONL file in a mounted folder.
+ * @param vocabSize of the model: ids must lie below it
+ */
+export async function pickedRows(platform: Platform, dir: string, processor: Processor, vocabSize: number): Promise<PageRow[]> {
   const files = (await platform.listDir(dir)).filter((name) => name.endsWith('.jsonl'));
   const [file] = files;
   if (file === undefined || files.length > 1) {
     throw new UserError(`The picked folder has ${files.length} .jsonl files; one was expected, with rows {"messages": […], "images": […]}, and the images in the same folder.`);
   }
+  const maker = new ExampleMaker(platform, processor, { mask: 'completion', vocabSize });
   const rows: PageRow[] = [];
   for await (const conversation of readConversations(platform, joinPath(dir, file))) {
     if (rows.length === MOST_PICKED) throw new UserError(`${file} has more than ${MOST_PICKED} rows, which is more than this page takes. The command line takes any number.`);
-    const images = await Promise.all(conversation.images.map((image) => decodeSource(platform, image)));
-    rows.push({ conversation, images });
+    rows.push(await pageRow(maker, { kind: 'conversation', conversation, where: `${file}, row ${rows.length + 1}` }));
   }
   if (rows.length === 0) throw new UserError(`${file} has no rows.`);
   return rows;
-}
-
-export function learnExample(processor: Processor, row: PageRow): Example {
-  return processor.encode(row.conversation, row.images, { mask: 'completion' });
-}
-
-/** The conversation up to where its last answer begins. */
-export function askExample(processor: Processor, row: PageRow): Example {
-  const last = row.conversation.messages.findLastIndex((message) => message.role === 'assistant');
-  const conversation = { ...row.conversation, messages: row.conversation.messages.slice(0, last) };
-  return processor.encode(conversation, row.images, { mask: 'completion', addGenerationPrompt: true });
 }
 
 /** The text of a turn, pictures left out. */

@@ -5,43 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import script from './pytorch.py?raw';
-import type { BenchModel } from './shapes.ts';
-
-export interface PytorchProduct {
-  m: number;
-  n: number;
-  k: number;
-  dtype: string;
-  ms: number;
-}
-
-export interface PytorchStep {
-  name: string;
-  storage: string;
-  ms: number;
-  steps: number;
-  tokens: number;
-  peakBytes: number;
-  /** Parameters that do not train; null where they are packed. */
-  frozen: number | null;
-}
-
-export interface PytorchResult {
-  /** "torch 2.8.0 on NVIDIA H100". */
-  about: string;
-  products: PytorchProduct[];
-  steps: PytorchStep[];
-  notes: string[];
-}
-
-export interface PytorchRequest {
-  products: readonly (readonly [number, number, number])[];
-  models: readonly (BenchModel & { storages: readonly string[] })[];
-  seconds: number;
-  stop: AbortSignal;
-  /** `cpu` is for tests: PyTorch on a CPU is no measure of a GPU. */
-  device?: 'cuda' | 'cpu';
-}
+import type { Pytorch, PytorchProduct, PytorchRequest, PytorchResult, PytorchStep } from '../../src/run/bench/pytorch.ts';
 
 const PROBE = 'import torch, sys; sys.exit(0 if torch.cuda.is_available() else 3)';
 
@@ -74,6 +38,9 @@ export async function measurePytorch(python: string, { products, models, seconds
     await rm(folder, { recursive: true, force: true });
   }
 }
+
+/** What the bench asks. */
+export const pytorch: Pytorch = { find: findPython, measure: measurePytorch };
 
 interface Ran {
   code: number | null;

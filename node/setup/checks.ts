@@ -21,9 +21,8 @@ import { VIEWER } from '../../src/track/wandb/queries.ts';
 import { WandbClient } from '../../src/track/wandb/client.ts';
 import { wandbSettings } from '../../src/track/wandb/settings.ts';
 import { memoryTable } from '../../src/train/memoryText.ts';
-import { warnOnce } from '../tellOnce.ts';
-import { gpuMemory } from '../gpuMemory.ts';
-import { limitOf } from '../train/memory.ts';
+import { warnOnce } from '../../src/run/tellOnce.ts';
+import { limitOf } from '../../src/run/train/memory.ts';
 import type { Finding } from './finding.ts';
 import { planSetup } from './plan.ts';
 import type { SetupPlan } from './plan.ts';
@@ -123,12 +122,12 @@ async function lookUp(platform: Platform, hub: HubSettings, base: string): Promi
   return { dir: snapshot.dir, downloadBytes, where };
 }
 
-export async function checkMemory(plan: SetupPlan | undefined, options: Options, device: Capabilities | undefined): Promise<Finding[]> {
+export async function checkMemory(platform: Platform, plan: SetupPlan | undefined, options: Options, device: Capabilities | undefined): Promise<Finding[]> {
   if (plan === undefined) return [];
   const about = 'Memory';
   const text = `${bytesText(plan.neededBytes)} by the plan for ${plan.assumption}:\n${memoryTable(plan.memory)}`;
-  const limit = await limitOf(options, device);
-  const there = Number.isFinite(limit.bytes) || device === undefined ? limit : ((await gpuMemory(device)) ?? limit);
+  const limit = await limitOf(platform, options, device);
+  const there = Number.isFinite(limit.bytes) || device === undefined ? limit : ((await platform.gpuMemory?.({ isSoftware: device.kind === 'software' })) ?? limit);
   if (!Number.isFinite(there.bytes)) return [{ state: 'good', about, text: `${text}\n  The system does not tell how much the GPU has.` }];
   const state = plan.neededBytes > there.bytes ? 'missing' : plan.neededBytes > there.bytes * 0.85 ? 'warning' : 'good';
   const fix = 'Lower --per_device_train_batch_size (and raise --gradient_accumulation_steps), --max_pixels or --lora_r, leave --modules_to_save empty, or take a smaller model.';
@@ -147,7 +146,7 @@ export async function checkDisk(platform: Platform, hub: HubSettings, options: O
   ];
   const found: Finding[] = [];
   for (const [name, dir, bytes] of places) {
-    const free = dir === undefined ? undefined : await platform.native?.freeBytes(dir);
+    const free = dir === undefined ? undefined : await platform.freeBytes?.(dir);
     if (dir === undefined || free === undefined) continue;
     const state = free < bytes ? 'missing' : free < bytes * 1.2 + 2 ** 30 ? 'warning' : 'good';
     const text = `${bytesText(free)} free for ${name}, ${dir}${bytes > 0 ? `; about ${bytesText(bytes)} needed` : ''}`;

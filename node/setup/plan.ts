@@ -18,8 +18,8 @@ import { fitMemory } from '../../src/train/memoryPlan.ts';
 import type { MemoryPlan } from '../../src/train/memoryPlan.ts';
 import { neededBytes } from '../../src/train/memoryText.ts';
 import { openModel } from '../../src/train/session.ts';
-import { finetuning } from '../train/baseModel.ts';
-import { limitOf } from '../train/memory.ts';
+import { finetuning } from '../../src/run/inputs/baseModel.ts';
+import { limitOf } from '../../src/run/train/memory.ts';
 
 export interface SetupPlan {
   memory: MemoryPlan;
@@ -77,7 +77,7 @@ export async function planSetup(
       loggingSteps: options.logging_steps,
     };
     const bytesOf = (plan: MemoryPlan): number => neededBytes(plan, capabilities.kind === 'software');
-    const { room } = await limitOf(options, capabilities);
+    const { room } = await limitOf(platform, options, capabilities);
     const { plan } = await fitMemory({ device, ...model }, run, room, bytesOf);
     const count = (shapes: Iterable<readonly number[]>): number => [...shapes].reduce((sum, shape) => sum + elementCount(shape), 0);
     return {

@@ -10,8 +10,8 @@ import type { RowRequest } from '../../src/data/exampleMaker.ts';
 import type { ShardEntry } from '../../src/data/prepared/manifest.ts';
 import type { ShardJob } from '../../src/data/prepared/writeShard.ts';
 import { nodePlatform } from '../platform.ts';
-import { DataThread } from './dataThread.ts';
-import type { DataThreadSettings } from './dataThread.ts';
+import { DataThread } from '../../src/run/inputs/dataThread.ts';
+import type { DataThreadSettings } from '../../src/run/inputs/dataThread.ts';
 
 let thread: DataThread | undefined;
 

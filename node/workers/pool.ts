@@ -8,26 +8,15 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import * as Comlink from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
-import type { Example, Processor } from '../../src/data/example.ts';
+import type { Example } from '../../src/data/example.ts';
 import type { RowRequest } from '../../src/data/exampleMaker.ts';
 import type { ShardEntry } from '../../src/data/prepared/manifest.ts';
 import type { ShardJob } from '../../src/data/prepared/writeShard.ts';
 import { streamId } from '../../src/data/random.ts';
 import { UserError } from '../../src/platform.ts';
-import type { PictureWarnings } from '../../src/data/pictures/warnings.ts';
-import type { Platform } from '../../src/platform.ts';
-import { DataThread } from './dataThread.ts';
-import type { DataThreadSettings } from './dataThread.ts';
+import type { DataWorkers, StartWorkers } from '../../src/run/inputs/dataWorkers.ts';
+import type { DataThreadSettings } from '../../src/run/inputs/dataThread.ts';
 import type { DataWorkerApi } from './dataWorker.ts';
-
-/** Rows made and files written, by workers or in this thread. */
-export interface DataWorkers {
-  readonly count: number;
-  /** @param place requests of one place (a volume, a file) go to one worker where that is quick */
-  make(request: RowRequest, place: string): Promise<Example>;
-  writeShard(job: ShardJob): Promise<ShardEntry>;
-  close(): Promise<void>;
-}
 
 /** How many more requests a worker may have waiting than the least busy one and still be preferred. */
 const PATIENCE = 4;
@@ -52,39 +41,17 @@ function builtWorker(): string | undefined {
   return candidates.find((path) => existsSync(path));
 }
 
-export interface DataWorkerOptions {
-  /** Threads; 0 does the work in this thread. */
-  count: number;
-  /** Used where the work is done in this thread; workers read their own from the base model's folder. */
-  processor?: Processor;
-  /** Told what the pictures of the rows say. */
-  warnings?: PictureWarnings;
-  /** For tests; else dist/dataWorker.js. */
-  script?: string;
-  /** Limit on a worker's JavaScript heap; unset: Node's own. */
-  heapMB?: number;
-}
+/** As many as asked for, but no more than the machine has cores for. */
+export const startWorkers: StartWorkers = (settings, asked) => startPool(settings, workerCount(asked));
 
-export async function openDataWorkers(platform: Platform, settings: DataThreadSettings, options: DataWorkerOptions): Promise<DataWorkers> {
-  const workers = await startWorkers(platform, settings, options);
-  const { warnings } = options;
-  if (warnings === undefined) return workers;
-  return {
-    count: workers.count,
-    async make(request, place) {
-      const example = await workers.make(request, place);
-      if (example.notes) warnings.add(example.notes);
-      return example;
-    },
-    writeShard: (job) => workers.writeShard(job),
-    close: () => workers.close(),
-  };
-}
-
-async function startWorkers(platform: Platform, settings: DataThreadSettings, options: DataWorkerOptions): Promise<DataWorkers> {
-  const { count, processor, script = builtWorker() } = options;
-  if (count === 0 || script === undefined) return inThisThread(platform, settings, processor);
-  const slots = Array.from({ length: count }, () => startWorker(script, options.heapMB));
+/**
+ * Undefined where dist/dataWorker.js is not built.
+ * @param around for tests: another script, and a limit on a worker's JavaScript heap
+ */
+export async function startPool(settings: DataThreadSettings, count: number, around: { script?: string; heapMB?: number } = {}): Promise<DataWorkers | undefined> {
+  const { script = builtWorker(), heapMB } = around;
+  if (script === undefined) return undefined;
+  const slots = Array.from({ length: count }, () => startWorker(script, heapMB));
   const pool = new Pool(slots);
   try {
     // Memory for volumes is shared out.
@@ -95,16 +62,6 @@ async function startWorkers(platform: Platform, settings: DataThreadSettings, op
     await pool.close();
     throw error;
   }
-}
-
-function inThisThread(platform: Platform, settings: DataThreadSettings, processor: Processor | undefined): DataWorkers {
-  const thread = new DataThread(platform, settings, processor);
-  return {
-    count: 0,
-    make: (request) => thread.make(request),
-    writeShard: (job) => thread.writeShard(job),
-    close: () => Promise.resolve(),
-  };
 }
 
 function startWorker(script: string, heapMB: number | undefined): Slot {

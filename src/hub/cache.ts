@@ -4,7 +4,7 @@
  */
 import { joinArrays } from '../io/joinArrays.ts';
 import { clearTemporariesOf } from '../io/temporaryNames.ts';
-import { joinPath, parentPath, UserError } from '../platform.ts';
+import { joinPath, parentPath, relativePath, UserError } from '../platform.ts';
 import type { AppendFile, Platform } from '../platform.ts';
 import type { HubSettings, Repo } from './settings.ts';
 
@@ -49,7 +49,7 @@ export async function writeRef(platform: Platform, cache: RepoCache, revision: s
   if (held === commit) return;
   await platform.makeDir(parentPath(ref));
   await platform.makeDir(cache.locks);
-  const lock = await platform.native?.lock(joinPath(cache.locks, `refs--${revision.replaceAll('/', '--')}.vernier.lock`));
+  const lock = await platform.lock?.(joinPath(cache.locks, `refs--${revision.replaceAll('/', '--')}.vernier.lock`));
   try {
     await clearTemporariesOf(platform, ref);
     await platform.writeFile(ref, commit);
@@ -75,23 +75,15 @@ export async function fileSize(platform: Platform, path: string): Promise<number
 export async function linkBlob(platform: Platform, blob: string, pointer: string): Promise<void> {
   await platform.makeDir(parentPath(pointer));
   await platform.remove(pointer); // a dangling link, or a file of the wrong size
-  if (platform.native !== undefined && !/^(1|on|yes|true)$/i.test(platform.env('HF_HUB_DISABLE_SYMLINKS') ?? '')) {
+  if (platform.links !== undefined && !/^(1|on|yes|true)$/i.test(platform.env('HF_HUB_DISABLE_SYMLINKS') ?? '')) {
     try {
-      await platform.native.symlink(relativePath(parentPath(pointer), blob), pointer);
+      await platform.links.make(relativePath(parentPath(pointer), blob), pointer);
       return;
     } catch {
       // no links here (FAT, some network disks, Windows without the right): as Python does, the file itself
     }
   }
   await platform.rename(blob, pointer);
-}
-
-function relativePath(fromDir: string, to: string): string {
-  const from = fromDir.split('/');
-  const target = to.split('/');
-  let same = 0;
-  while (same < from.length && same < target.length && from[same] === target[same]) same++;
-  return [...from.slice(same).map(() => '..'), ...target.slice(same)].join('/');
 }
 
 /** Pieces of a download where a file cannot be continued: each is written whole, and an interrupted download goes on at the last one. */
@@ -108,7 +100,8 @@ export interface PartialBlob extends AppendFile {
 export async function openPartial(platform: Platform, blob: string): Promise<PartialBlob> {
   const path = `${blob}.incomplete`;
   await platform.makeDir(parentPath(path));
-  return platform.native === undefined ? openPieces(platform, path) : openAppended(platform, path, await platform.native.openAppend(path));
+  const { openAppend, appendsByCopying } = platform;
+  return openAppend === undefined || appendsByCopying ? openPieces(platform, path) : openAppended(platform, path, await openAppend(path));
 }
 
 async function* readPieces(platform: Platform, path: string): AsyncGenerator<Uint8Array, void, undefined> {

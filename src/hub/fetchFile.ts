@@ -50,13 +50,7 @@ export async function fetchFile(job: FileJob, file: HubFile): Promise<string> {
 
 /** While no other process, or tab of the browser, works on the same blob. */
 async function alone(job: FileJob, file: HubFile, lock: string, work: (held: FileJob) => Promise<void>): Promise<void> {
-  const { native } = job.platform;
-  if (native === undefined) {
-    const locks = (globalThis.navigator as Partial<Navigator> | undefined)?.locks;
-    await (locks === undefined ? work(job) : locks.request(lock, { ...(job.signal && { signal: job.signal }) }, () => work(job)));
-    return;
-  }
-  const held = await native.lock(lock, {
+  const held = await job.platform.lock?.(lock, {
     onWait: ({ words, isAlive }) => {
       if (isAlive) job.onNote?.(`${file.path} is being fetched by ${words}; waiting for it.`);
       else job.onNote?.(`${file.path} was being fetched by ${words}; waiting for it, or until it is seen to be gone (up to 90 s).`);
@@ -66,7 +60,7 @@ async function alone(job: FileJob, file: HubFile, lock: string, work: (held: Fil
   try {
     await whileHeld(job.platform, held, job.signal, ({ platform, stop }) => work({ ...job, platform, signal: stop }));
   } finally {
-    await held.release();
+    await held?.release();
   }
 }
 

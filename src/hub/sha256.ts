@@ -1,6 +1,6 @@
 /**
  * SHA-256 in pieces (FIPS 180-4), for browsers: WebCrypto's digest wants the whole input at once, and a weight file is gigabytes. Node, Deno and Bun
- * use their native one (Platform.native.hash). SHA-1 is needed for small files only and comes from WebCrypto.
+ * use their native one (Platform.hash). SHA-1 is needed for small files only and comes from WebCrypto.
  */
 import type { Hasher, Platform } from '../platform.ts';
 
@@ -93,7 +93,7 @@ class Sha256 implements Hasher {
 }
 
 export function sha256(platform: Platform): Hasher {
-  return platform.native?.hash('sha256') ?? new Sha256();
+  return platform.hash?.('sha256') ?? new Sha256();
 }
 
 /** Git's name for a file: SHA-1 of "blob <size>\0" and the bytes. */

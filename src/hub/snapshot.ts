@@ -174,7 +174,7 @@ async function fetchAll(place: Place, files: readonly HubFile[], hooks: Download
 
 /** A full disk after an hour of downloading helps nobody. */
 async function checkSpace(platform: Platform, { cache, repo }: Place, files: readonly HubFile[], total: number): Promise<void> {
-  const free = await platform.native?.freeBytes(cache.dir);
+  const free = await platform.freeBytes?.(cache.dir);
   if (free === undefined) return;
   let begun = 0;
   for (const file of files) {

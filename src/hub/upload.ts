@@ -3,6 +3,7 @@
  * sent again, so a push that was interrupted goes on where it was; what is in the repository already is not committed again, so a repeated push
  * doubles nothing. The steps: create, preupload, LFS batch, PUT (whole or in parts), commit.
  */
+import { base64 } from '../io/base64.ts';
 import { UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { backoff, HubError, inWords, pause, requestJson } from './request.ts';
@@ -174,7 +175,7 @@ async function prepare(
 async function openBlob(platform: Platform, content: UploadFile['content']): Promise<Blob> {
   if (typeof content === 'string') return new Blob([content]);
   if (content instanceof Uint8Array) return new Blob([content.slice()]);
-  if (platform.native !== undefined) return platform.native.blob(content.file);
+  if (platform.blob !== undefined) return platform.blob(content.file);
   return new Blob([(await platform.readFile(content.file)).slice()]);
 }
 
@@ -217,13 +218,6 @@ async function holdsAll(settings: HubSettings, repo: Repo, commit: string, files
     if (held.etag !== (oid ?? (await gitBlobId(new Uint8Array(await blob.arrayBuffer()))))) return false;
   }
   return true;
-}
-
-/** Without Node's Buffer, and without a call that takes millions of arguments. */
-function base64(bytes: Uint8Array): string {
-  const pieces: string[] = [];
-  for (let at = 0; at < bytes.length; at += 0x8000) pieces.push(String.fromCharCode(...bytes.subarray(at, at + 0x8000)));
-  return btoa(pieces.join(''));
 }
 
 /** For messages about who may push where. */

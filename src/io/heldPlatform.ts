@@ -1,5 +1,5 @@
 /** Work under a lock that can be lost: what it writes, it writes only as long as the lock is its own. */
-import type { AtomicFile, FileLock, NativeFiles, Platform } from '../platform.ts';
+import type { AppendFile, AtomicFile, FileLock, Platform } from '../platform.ts';
 
 /** For what adds to a file: a look that is so old will do, and a row of a log does not cost more than its writing. */
 const RECENT_MS = 1_000;
@@ -26,7 +26,7 @@ export async function whileHeld<T>(
 
 /** As `platform`, but everything that changes files fails once the lock is lost. */
 function heldPlatform(platform: Platform, lock: FileLock): Platform {
-  const { native } = platform;
+  const { links, openAppend } = platform;
   const first = async <T>(work: () => Promise<T>, maxAgeMs = 0): Promise<T> => {
     await lock.check(maxAgeMs);
     return work();
@@ -54,34 +54,24 @@ function heldPlatform(platform: Platform, lock: FileLock): Platform {
     appendFile: (...given) => first(() => platform.appendFile(...given), RECENT_MS),
     rename: (from, to) => first(() => platform.rename(from, to)),
     remove: (path) => first(() => platform.remove(path)),
-    ...(native && { native: heldNative(native, lock) }),
+    ...(links && { links: { ...links, make: (target, path) => first(() => links.make(target, path)) } }),
+    ...(openAppend && { openAppend: async (...given) => heldFile(await first(() => openAppend(...given)), lock) }),
   };
 }
 
-function heldNative(native: NativeFiles, lock: FileLock): NativeFiles {
+function heldFile(file: AppendFile, lock: FileLock): AppendFile {
   return {
-    ...native,
-    async symlink(target, path) {
-      await lock.check();
-      await native.symlink(target, path);
+    get size() {
+      return file.size;
     },
-    async openAppend(...given) {
-      await lock.check();
-      const file = await native.openAppend(...given);
-      return {
-        get size() {
-          return file.size;
-        },
-        async append(bytes) {
-          await lock.check(RECENT_MS);
-          await file.append(bytes);
-        },
-        async truncate() {
-          await lock.check();
-          await file.truncate();
-        },
-        close: () => file.close(),
-      };
+    async append(bytes) {
+      await lock.check(RECENT_MS);
+      await file.append(bytes);
     },
+    async truncate() {
+      await lock.check();
+      await file.truncate();
+    },
+    close: () => file.close(),
   };
 }

@@ -19,7 +19,7 @@ export async function writeWholeFolder(
   const made = await missingFolders(platform, parentPath(dir));
   try {
     await platform.makeDir(parentPath(dir));
-    const lock = await platform.native?.lock(`${dir}.lock`, {
+    const lock = await platform.lock?.(`${dir}.lock`, {
       signal: stop,
       onWait({ words, isAlive }) {
         if (isAlive) throw new UserError(`${dir} is being written by ${words}. Wait for that one or stop it, or give another folder.`);

@@ -79,8 +79,7 @@ export class TensorBoardTracker implements Tracker {
   }
 
   async start(run: RunInfo): Promise<void> {
-    const { native } = this.#platform;
-    if (!native) throw new UserError('TensorBoard files need a disk, which a browser page has not; leave tensorboard out of report_to.');
+    if (!this.#platform.openAppend) throw new UserError('TensorBoard files need a disk, and there is none here; leave tensorboard out of report_to.');
     await this.#platform.makeDir(this.#dir);
     this.#file = await this.#open();
     this.#lastStep = run.firstStep;
@@ -125,7 +124,7 @@ export class TensorBoardTracker implements Tracker {
     const seconds = Math.floor(this.#now() / 1000);
     let path = '';
     for (let n = 0; path === '' || (await this.#platform.exists(path)); n++) path = joinPath(this.#dir, `events.out.tfevents.${seconds}.${host}.${n}`);
-    const file = await this.#platform.native!.openAppend(path);
+    const file = await this.#platform.openAppend!(path);
     try {
       await file.append(this.#record(0, stringField(3, 'brain.Event:2')));
     } catch (error) {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { nodePlatform } from '../../node/platform.ts';
-import { openPushing } from '../../node/train/pushing.ts';
+import { openPushing } from '../../src/run/publish/pushing.ts';
 import type { Example } from '../../src/data/example.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import { parseOptions } from '../../src/options.ts';
@@ -58,7 +58,7 @@ const extrasWith = ({ wandb: server, hub }: Servers): readonly Extra[] => [
       const platform = { ...nodePlatform, env: (name: string) => env[name] };
       const { options } = parseOptions({ base_model_hf: BASE, train_file: join(BASE, 'config.json'), lora_checkpoint_dir: dir, push_LoRA: 'true' });
       const terminal = { write: () => undefined, isTty: false, columns: 100 };
-      const pushing = await openPushing({ platform, options, stop: new AbortController().signal, terminal, say: () => undefined }, BASE);
+      const pushing = await openPushing({ platform, options, stop: new AbortController().signal, terminal, say: () => undefined, warn: () => undefined }, BASE);
       return { outputDir: dir, onSaved: (saved) => pushing.checkpoint(saved) };
     },
   },

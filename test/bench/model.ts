@@ -2,9 +2,9 @@
  * Training steps of whole models with random weights. Layers of one shape share one set of frozen weights, so that a model of billions of parameters takes the
  * memory and the preparation of one layer; each has its own adapter.
  */
-import { qwenExample, randomModel, trainingStep } from '../../node/bench/randomModel.ts';
-import { QWEN_3B, QWEN_TINY } from '../../node/bench/shapes.ts';
-import type { Json } from '../../node/bench/shapes.ts';
+import { qwenExample, randomModel, trainingStep } from '../../src/run/bench/randomModel.ts';
+import { QWEN_3B, QWEN_TINY } from '../../src/run/bench/shapes.ts';
+import type { Json } from '../../src/run/bench/shapes.ts';
 import type { Example } from '../../src/data/example.ts';
 import { Tensor } from '../../src/gpu/tensor.ts';
 import { StageChain } from '../../src/models/stages.ts';

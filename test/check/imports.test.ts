@@ -27,7 +27,8 @@ const good = {
   'src/gpu/kernel.ts': "import { a } from '../platform.ts';\nconst k = import.meta.glob('../../kernels/**/*.wgsl', { query: '?raw' });\nexport const b = [a, k];\n",
   'src/ops/linear.ts': "import type { b } from '../gpu/kernel.ts';\nexport type B = typeof b;\n",
   'src/train/trainer.ts': "export type { B } from '../ops/linear.ts';\nimport { gzipSync } from 'fflate';\nexport const z = gzipSync;\n",
-  'node/train.ts': "import 'node:fs';\nimport '../src/train/trainer.ts';\n",
+  'src/run/work.ts': "export { z } from '../train/trainer.ts';\n",
+  'node/train.ts': "import 'node:fs';\nimport '../src/run/work.ts';\n",
 };
 
 test('a tree that runs one way passes', () => {
@@ -40,6 +41,7 @@ const bad: [what: string, path: string, text: string, message: string][] = [
   ['a type-only import against the direction', 'src/io/a.ts', "import type { Z } from '../train/trainer.ts';", 'io may import platform'],
   ['a dynamic import against the direction', 'src/data/a.ts', "void import('../models/model.ts');", 'imports ../models/model.ts (models)'],
   ['a re-export against the direction', 'src/track/a.ts', "export * from '../gpu/kernel.ts';", 'track may import io, platform'],
+  ['training importing a program\'s work', 'src/train/b.ts', "import type { Work } from '../run/context.ts';", '(run)'],
   ['kernels taken by an op', 'src/ops/a.ts', "import.meta.glob(['../../kernels/*.wgsl']);", '(kernels)'],
   ['src importing node/', 'src/train/a.ts', "import '../../node/train.ts';", '(node)'],
   ['a node: module in src', 'src/io/b.ts', "import { readFileSync } from 'node:fs';", 'imports node:fs'],

@@ -31,7 +31,7 @@ function quickStart(checkout, flags = []) {
 }
 
 /** Files of locks, limits and checks. What is native (reading a file, parsing) counts for whoever called it. */
-const WATCHED = /node\/locks\/|timeLimit\.ts|io\/parseJson\.ts|track\/(secrets|printable|localPaths|outgoing)\.ts|io\/(foreignFiles|heldPlatform|temporaryNames|textFile)\.ts|node\/(signals|offline|outputFolder)\.ts|pixelGate\.ts/;
+const WATCHED = /node\/locks\/|timeLimit\.ts|io\/parseJson\.ts|track\/(secrets|printable|localPaths|outgoing)\.ts|io\/(foreignFiles|heldPlatform|temporaryNames|textFile)\.ts|node\/(signals|offline)\.ts|run\/outputFolder\.ts|pixelGate\.ts/;
 
 /** Milliseconds of the main thread by source file, as the bundle's comments name them. */
 function profiled() {

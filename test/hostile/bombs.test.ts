@@ -1,7 +1,7 @@
 /** Small files that stand for something enormous: refused with their name, before anything is made of them. */
 import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { readRecipe } from '../../node/cli.ts';
+import { readRecipe } from '../../src/options/commandLine.ts';
 import { openRowFile } from '../../src/data/conversations/rowFile.ts';
 import { crc32 } from '../../src/data/crc32.ts';
 import { readJsonFile } from '../../src/data/jsonFile.ts';

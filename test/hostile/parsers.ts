@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { readRecipe } from '../../node/cli.ts';
+import { readRecipe } from '../../src/options/commandLine.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { ChatTemplate } from '../../src/data/chat.ts';
 import { openRowFile } from '../../src/data/conversations/rowFile.ts';

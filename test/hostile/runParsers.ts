@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import fc from 'fast-check';
-import { EvaluationFolder } from '../../node/evaluate/folder.ts';
+import { EvaluationFolder } from '../../src/run/evaluate/folder.ts';
 import { ownerInWords, parseOwner } from '../../node/locks/owner.ts';
 import { ownCertificates } from '../../node/network/certificates.ts';
 import { credentials, proxyFor, shown } from '../../node/network/proxies.ts';

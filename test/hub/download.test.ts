@@ -9,6 +9,7 @@ import { fetchAdapter, fetchModel } from '../../src/hub/modelFiles.ts';
 import { hubSettings } from '../../src/hub/settings.ts';
 import type { HubSettings } from '../../src/hub/settings.ts';
 import type { Platform } from '../../src/platform.ts';
+import { plainFiles } from './plainFiles.ts';
 import { TestHub } from './testHub.ts';
 import type { Fault } from './testHub.ts';
 
@@ -129,16 +130,15 @@ describe('the cache', () => {
     expect(notes.join()).toMatch(/cannot be reached.*from the cache/);
   });
 
-  it('works without links and without native files, as in a browser', async () => {
+  it('works without links and without what not every runtime can do with files, as in a browser', async () => {
     hub.add('model', 'org/model', { ...MODEL, 'model.safetensors': random(100_000, 9) });
-    const plain: Platform = { ...nodePlatform, native: undefined };
     hub.faults = [{ on: /GET \/objects/, fault: { kind: 'drop', afterBytes: 40_000 } }];
-    const dir = await fetchIt({}, plain);
+    const dir = await fetchIt({}, plainFiles);
     expect(lstatSync(join(dir, 'config.json')).isSymbolicLink()).toBe(false);
     expect(readFileSync(join(dir, 'model.safetensors')).equals(random(100_000, 9))).toBe(true);
     expect(readdirSync(join(repoDir(), 'blobs'))).toEqual([]);
     expect(hub.requests.some(({ origin, headers }) => origin === 'cdn' && headers['range'] !== undefined)).toBe(true);
-    await fetchIt({}, plain);
+    await fetchIt({}, plainFiles);
   });
 
   it('two at once fetch each file once', async () => {

@@ -1,15 +1,14 @@
 /** Environment variables, hub ids, cache paths and hashes: the small rules that downloads and pushes stand on. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { nodePlatform } from '../../node/platform.ts';
 import { baseModelNames, hubOrigin } from '../../src/hub/origin.ts';
 import { DEFAULT_TIMES, hubSettingsFromEnv, parseHubId } from '../../src/hub/settings.ts';
 import { gitBlobId, sha256 } from '../../src/hub/sha256.ts';
 import type { Platform } from '../../src/platform.ts';
+import { plainFiles } from './plainFiles.ts';
 
 const withEnv = (env: Record<string, string>, files: Record<string, string> = {}): Platform => ({
-  ...nodePlatform,
-  native: undefined,
+  ...plainFiles,
   env: (name) => env[name],
   exists: (path) => Promise.resolve(path in files),
   readFile: (path) => Promise.resolve(new TextEncoder().encode(files[path] ?? '')),

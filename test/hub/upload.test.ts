@@ -13,6 +13,7 @@ import type { HubSettings } from '../../src/hub/settings.ts';
 import { uploadFiles, whoAmI } from '../../src/hub/upload.ts';
 import type { Uploaded, UploadFile } from '../../src/hub/upload.ts';
 import type { Platform } from '../../src/platform.ts';
+import { plainFiles } from './plainFiles.ts';
 import { TestHub } from './testHub.ts';
 import type { PlannedFault } from './testHub.ts';
 
@@ -69,9 +70,9 @@ describe('a push', () => {
     expect(hub.files('model', REPO.id).get('README.md')?.toString()).toBe('# new');
   });
 
-  it('in parts where the hub asks for them, also without native files', async () => {
+  it('in parts where the hub asks for them, also without blobs that stay on disk', async () => {
     hub.options.partBytes = 60_000;
-    await push(FILES, { platform: { ...nodePlatform, native: undefined } });
+    await push(FILES, { platform: plainFiles });
     expectWhole();
     expect(hub.requests.filter(({ method, origin }) => method === 'PUT' && origin === 'cdn').map(({ bodyBytes }) => bodyBytes)).toEqual([60_000, 60_000, 60_000, 60_000, 10_000]);
   });

@@ -33,6 +33,7 @@ export function memoryPlatform(): MemoryPlatform {
     decodeImage: unused,
     encodePng: unused,
     appendFile: unused,
+    absolutePath: unused,
     exists: async (path) => files.has(path) || folders.has(path),
     isDirectory: async (path) => folders.has(path),
     async listDir(path) {

@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { goldenExample, goldenValues } from '../../node/bench/goldenLosses.ts';
-import type { GoldenLoss } from '../../node/bench/goldenLosses.ts';
+import { goldenExample, goldenValues } from '../../src/run/bench/goldenLosses.ts';
+import type { GoldenLoss } from '../../src/run/bench/goldenLosses.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';

@@ -22,7 +22,7 @@ import { mergeAdapter } from '../../src/train/merge.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 import { readFolder, ulps } from '../io/mergeFixtures.ts';
 import { readGradients, runBatch, withSession } from './golden.ts';
-import { noise } from '../../node/bench/noise.ts';
+import { noise } from '../../src/run/bench/noise.ts';
 
 interface Variant {
   config: { image_token_id: number; tie_word_embeddings?: boolean; text_config?: { tie_word_embeddings?: boolean } };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
-import { resolveBaseModel } from '../../node/train/baseModel.ts';
+import { resolveBaseModel } from '../../src/run/inputs/baseModel.ts';
 import { baseModelNames } from '../../src/hub/origin.ts';
 import { parseOptions } from '../../src/options.ts';
 
@@ -26,7 +26,7 @@ async function named(from: string, base: string): Promise<string> {
   process.chdir(from);
   const platform = { ...nodePlatform, env: (name: string): string | undefined => (name === 'HOME' ? home : undefined) };
   const { options } = parseOptions({ base_model_hf: base, train_file: 'x' });
-  const dir = await resolveBaseModel({ platform, options, stop: new AbortController().signal, terminal: { write: () => undefined, isTty: false, columns: 80 }, say: () => undefined });
+  const dir = await resolveBaseModel({ platform, options, stop: new AbortController().signal, terminal: { write: () => undefined, isTty: false, columns: 80 }, say: () => undefined, warn: () => undefined });
   expect(await nodePlatform.isDirectory(dir)).toBe(true);
   return baseModelNames(dir, home).base_model_name_or_path;
 }

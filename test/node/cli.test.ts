@@ -1,6 +1,7 @@
 /** argv and recipes into options; messages, exit codes and Ctrl-C around a run. */
 import { describe, expect, it } from 'vitest';
-import { main, parseCommandLine, readFlags, readRecipe } from '../../node/cli.ts';
+import { main } from '../../node/cli.ts';
+import { parseCommandLine, readFlags, readRecipe } from '../../src/options/commandLine.ts';
 import { definitions, trainProgram } from '../../src/options.ts';
 import type { Surroundings } from '../../node/cli.ts';
 import type { StopSignal } from '../../node/signals.ts';
@@ -15,7 +16,7 @@ function platformWith(files: Record<string, string>): Platform {
   };
   return {
     name: 'node', gpu: missing, env: missing, listDir: missing, openFile: missing, makeDir: missing, writeFile: missing, createFile: missing, appendFile: missing,
-    rename: missing, remove: missing, decodeImage: missing, encodePng: missing,
+    rename: missing, remove: missing, decodeImage: missing, encodePng: missing, absolutePath: missing,
     exists: (path) => Promise.resolve(path in files || path === 'folder'),
     isDirectory: (path) => Promise.resolve(path === 'folder'),
     readFile: (path) => Promise.resolve(new TextEncoder().encode(files[path])),

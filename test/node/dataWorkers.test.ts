@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
-import { openDataWorkers, workerCount } from '../../node/workers/pool.ts';
+import { startPool, workerCount } from '../../node/workers/pool.ts';
 import type { RowRequest } from '../../src/data/exampleMaker.ts';
 import { PictureWarnings } from '../../src/data/pictures/warnings.ts';
 import { UserError } from '../../src/platform.ts';
+import { openDataWorkers } from '../../src/run/inputs/dataWorkers.ts';
+import type { StartWorkers } from '../../src/run/inputs/dataWorkers.ts';
 import { buildCommandLine, goldenRows, repository, tinyModel } from './trainProcess.ts';
 
 let root = '';
@@ -18,7 +20,8 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const settings = { base: tinyModel, mask: 'completion', vocabSize: 1e9, volumeBytes: 1e8 } as const;
-const script = join(repository, 'dist/dataWorker.js');
+const startOf = (script: string, heapMB?: number): StartWorkers => (own, count) => startPool(own, count, { script, ...(heapMB !== undefined && { heapMB }) });
+const start = startOf(join(repository, 'dist/dataWorker.js'));
 
 const requests = goldenRows('s00_single', 's10_twoimages', 's12_string_content').map((line, i): RowRequest => {
   const conversation = JSON.parse(line) as Extract<RowRequest, { kind: 'conversation' }>['conversation'];
@@ -53,7 +56,7 @@ describe('data workers', () => {
     const request: RowRequest = { kind: 'conversation', conversation, where: 'rows.jsonl:1' };
     for (const [sixteenBit, expected] of [['clip', 1], ['window', 0]] as const) {
       const pixels: Float32Array[] = [];
-      for (const options of [{ count: 0 }, { count: 1, script }]) {
+      for (const options of [{ count: 0 }, { count: 1, start }]) {
         const said: string[] = [];
         const workers = await openDataWorkers(nodePlatform, { ...settings, sixteenBit }, { ...options, warnings: new PictureWarnings((text) => said.push(text)) });
         try {
@@ -70,7 +73,7 @@ describe('data workers', () => {
 
   it('make the rows that this thread makes', async () => {
     const here = await openDataWorkers(nodePlatform, settings, { count: 0 });
-    const there = await openDataWorkers(nodePlatform, settings, { count: 2, script });
+    const there = await openDataWorkers(nodePlatform, settings, { count: 2, start });
     try {
       expect(there.count).toBe(2);
       const rows = await Promise.all(requests.map((request, i) => there.make(request, `place ${i}`)));
@@ -81,7 +84,7 @@ describe('data workers', () => {
   });
 
   it('hand on what is wrong with a row in its own words', async () => {
-    const workers = await openDataWorkers(nodePlatform, settings, { count: 1, script });
+    const workers = await openDataWorkers(nodePlatform, settings, { count: 1, start });
     const request: RowRequest = { kind: 'conversation', conversation: { messages: [{ role: 'user', content: [{ type: 'image' }] }], images: ['/no/such.png'] }, where: 'rows.jsonl:7' };
     const error = await failure(workers.make(request, ''));
     expect(error).toBeInstanceOf(UserError);
@@ -94,7 +97,7 @@ describe('data workers', () => {
     ['throws outside of an answer', 'setTimeout(() => { throw new Error("lost my way"); });', /lost my way/],
     ['runs out of memory', 'const a = []; for (;;) a.push(new Array(1e6).fill(1.5));', /memory/],
   ])('one that %s fails every row that waits for it, and those after', async (name, then, words) => {
-    const workers = await openDataWorkers(nodePlatform, settings, { count: 1, script: badWorker(name, then), heapMB: 64 });
+    const workers = await openDataWorkers(nodePlatform, settings, { count: 1, start: startOf(badWorker(name, then), 64) });
     const [request] = requests;
     if (!request) throw new Error('no rows');
     const errors = await Promise.all([1, 2].map(() => failure(workers.make(request, 'Images/c01.nii.gz'))));

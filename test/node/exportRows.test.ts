@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
-import { exportRows } from '../../node/train/exportRows.ts';
+import { exportRows } from '../../src/run/prepare/exportRows.ts';
 import type { ExportRow } from '../../src/data/medvision/exportJsonl.ts';
 import { parseOptions } from '../../src/options.ts';
 import { UserError } from '../../src/platform.ts';
@@ -23,7 +23,7 @@ async function exported(flags: Record<string, string>): Promise<ExportRow[]> {
     base_model_hf: base, data_dir: join(root, 'node/sample'), process_dataset_only: 'true', export_jsonl: path, val_sample_limit: '0', ...flags,
   });
   const terminal = { write: () => undefined, isTty: false, columns: 100 };
-  const context = { platform: nodePlatform, options, stop: new AbortController().signal, terminal, say: () => undefined };
+  const context = { platform: nodePlatform, options, stop: new AbortController().signal, terminal, say: () => undefined, warn: () => undefined };
   expect(await exportRows(context, base)).toBe(true);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   return rows<ExportRow>(path);

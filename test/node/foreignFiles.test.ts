@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkOutput } from '../../node/outputFolder.ts';
+import { checkOutput } from '../../src/run/outputFolder.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { writeInitialFolder } from '../../node/pretrain/baseFolder.ts';
-import { DEFAULTS, quickstart } from '../../node/quickstart/run.ts';
-import { recipe } from '../../node/quickstart/recipes.ts';
+import { DEFAULTS, quickstart } from '../../src/run/quickstart/run.ts';
+import { recipe } from '../../src/run/quickstart/recipes.ts';
 import { checkReplaceable, OWN_EXPORT, OWN_LOG, OWN_PAGE } from '../../src/io/foreignFiles.ts';
 import { buildCommandLine, goldenRows, repository, runProgram, runTrain, tinyModel } from './trainProcess.ts';
 

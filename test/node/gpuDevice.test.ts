@@ -1,5 +1,5 @@
 import { afterAll, expect, it } from 'vitest';
-import { openDevice } from '../../node/gpuDevice.ts';
+import { openDevice } from '../../src/run/device.ts';
 import { nodePlatform, releaseGpu } from '../../node/platform.ts';
 
 afterAll(releaseGpu);

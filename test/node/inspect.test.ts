@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { histogram } from '../../node/inspect/drawing.ts';
-import { tokenView } from '../../node/inspect/tokens.ts';
+import { histogram } from '../../src/run/inspect/drawing.ts';
+import { tokenView } from '../../src/run/inspect/tokens.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import type { Example } from '../../src/data/example.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { checkOutput, clearOutput } from '../../node/outputFolder.ts';
+import { checkOutput, clearOutput } from '../../src/run/outputFolder.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';

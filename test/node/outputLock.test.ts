@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LockFiles } from '../../node/locks/lockFile.ts';
 import { thisProcess } from '../../node/locks/owner.ts';
-import { inOutputFolder } from '../../node/outputFolder.ts';
+import { inOutputFolder } from '../../src/run/outputFolder.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';

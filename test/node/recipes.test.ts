@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { readFlags, readRecipe } from '../../node/cli.ts';
+import { readFlags, readRecipe } from '../../src/options/commandLine.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { readTaskList } from '../../src/data/medvision/tasks.ts';
 import { definitions, parseOptions } from '../../src/options.ts';

@@ -16,7 +16,7 @@ import { build, createServer, preview } from 'vite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import { modelFamily } from '../../src/models/families.ts';
-import { HANDFUL, askExample, learnExample, sampleRows, turnText } from '../../web/rows.ts';
+import { HANDFUL, sampleRows, turnText } from '../../web/rows.ts';
 import { CHROMIUM_FLAGS } from './browser.ts';
 import { INSTALL_CHROMIUM, findChromium, repository } from './runIn.ts';
 
@@ -90,7 +90,7 @@ test('the rows that come with the page', async () => {
   expect(new Set(rows.map((row) => createHash('sha256').update(row.images[0]!.data).digest('hex'))).size).toBe(HANDFUL);
   for (const row of rows) {
     expect(turnText(row, 'assistant')).toMatch(/^\d\.\d{3}(, \d\.\d{3}){3}$/);
-    const [asked, learnt] = [askExample(loaded, row), learnExample(loaded, row)];
+    const [asked, learnt] = [await row.ask(), await row.learn()];
     expect(learnt.inputIds.subarray(0, asked.inputIds.length)).toEqual(asked.inputIds);
     expect(learnt.inputIds.length).toBeGreaterThan(asked.inputIds.length);
   }
@@ -167,6 +167,39 @@ test.skipIf(isSkipped)("the browser's Platform", async () => {
       }
       found.gzip.push(unpacked);
     }
+    const bytesOf = (text) => new TextEncoder().encode(text);
+    const log = await platform.openAppend('/out/log');
+    for (const piece of ['a', 'b']) await log.append(bytesOf(piece));
+    await log.close();
+    const later = await platform.openAppend('/out/log');
+    found.grown = [later.size];
+    await later.append(bytesOf('c'));
+    found.grown.push(text(await platform.readFile('/out/log')));
+    found.blobs = await Promise.all(['/out/log', '/given/a/one.txt', '/given/two.txt'].map(async (path) => (await platform.blob(path)).text()));
+    await later.truncate();
+    found.grown.push(later.size, (await platform.readFile('/out/log')).length);
+    found.hasRoom = (await platform.freeBytes()) > 1e6;
+    const holder = await platform.lock('/out/.lock');
+    const told = [];
+    found.inUse = await refusal(platform.lock('/out/.lock', { onWait: ({ words }) => { throw new Error(words); } }));
+    found.stopped = await refusal(platform.lock('/out/.lock', { signal: AbortSignal.timeout(20) }));
+    const waiting = platform.lock('/out//.lock', { onWait: ({ isAlive }) => told.push(isAlive) }).then((lock) => (told.push('held'), lock));
+    await new Promise((done) => setTimeout(done, 50));
+    told.push('freed');
+    await holder.release();
+    const next = await waiting;
+    await next.check();
+    await next.release();
+    await (await platform.lock('/out/.lock')).release();
+    found.told = told;
+    const { TensorBoardTracker } = await import(${JSON.stringify(`/@fs${join(repository, 'src/track/tensorboard.ts')}`)});
+    const tracker = new TensorBoardTracker(platform, '/out/runs');
+    await tracker.start({ firstStep: 0, config: {} });
+    await tracker.log({ loss: 1 }, 1);
+    await tracker.finish({ outcome: 'finished', figures: {}, files: [] });
+    const [events] = await platform.listDir('/out/runs');
+    found.events = events.slice(0, 20) + ((await platform.readFile('/out/runs/' + events)).length > 100);
+    found.absolute = platform.absolutePath('given/./a/../two.txt');
     await platform.remove('/out');
     found.removed = await platform.exists('/out');
     const decoded = {};
@@ -188,7 +221,10 @@ test.skipIf(isSkipped)("the browser's Platform", async () => {
   expect(found).toMatchObject({
     text: 'first and more', out: ['moved'], gone: false, given: ['a', 'two.txt'], isFolder: [true, false, true], two: 'two', range: '3456',
     removed: false, roundTrip: true,
+    grown: [2, 'abc', 0, 0], blobs: ['abc', '0123456789', 'two'], hasRoom: true, told: [true, 'freed', 'held'], events: 'events.out.tfevents.true', absolute: '/given/two.txt',
   });
+  expect(found['inUse']).toBe('Error: another tab of this page');
+  expect(found['stopped']).toMatch(/^TimeoutError/);
   const unpacked = found['gzip'] as string[];
   expect(unpacked.slice(0, 5)).toEqual(['head', 'head', 'head', 'headtail', 'headtail']);
   expect(unpacked[5]).toMatch(/^UserError: \/out\/5\.gz: the gzip data is truncated or corrupt/);

@@ -1,6 +1,6 @@
 /** For plans.script.mjs, bundled for every runtime: all plans that the adapter may be given, against float64 on the CPU. */
-import { attentionChecks, productChecks, runChecks } from '../../node/bench/planChecks.ts';
-import type { CheckResult } from '../../node/bench/planChecks.ts';
+import { attentionChecks, productChecks, runChecks } from '../../src/run/bench/planChecks.ts';
+import type { CheckResult } from '../../src/run/bench/planChecks.ts';
 import { Device } from '../../src/gpu/device.ts';
 import { computeDtypesOf } from '../../src/tune/candidates.ts';
 

@@ -13,7 +13,7 @@ import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
-import { reportHtml } from '../../node/quickstart/report.ts';
+import { reportHtml } from '../../src/run/quickstart/report.ts';
 import { buildCommandLine, goldenRows, repository } from '../node/trainProcess.ts';
 import { CHROMIUM_FLAGS } from './browser.ts';
 import { INSTALL_CHROMIUM, findChromium } from './runIn.ts';

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
+import type { AppendFile } from '../../src/platform.ts';
 import { crc32c, eventRecord, TensorBoardTracker } from '../../src/track/tensorboard.ts';
 
 const python = process.env['VERNIER_PYTHON'];
@@ -88,18 +89,15 @@ describe('event files', () => {
   it('after a record that was cut short (a full disk) are new ones, with all that could not be written, and nothing empty is left', async () => {
     let room = Infinity;
     let time = Date.UTC(2026, 0, 2);
-    const native = {
-      ...nodePlatform.native!,
-      async openAppend(path: string) {
-        const file = await nodePlatform.native!.openAppend(path);
-        const append = async (bytes: Uint8Array): Promise<void> => {
-          await file.append(bytes.subarray(0, room));
-          if (room < bytes.length) throw new Error('disk full');
-        };
-        return { ...file, append };
-      },
+    const openAppend = async (path: string): Promise<AppendFile> => {
+      const file = await nodePlatform.openAppend(path);
+      const append = async (bytes: Uint8Array): Promise<void> => {
+        await file.append(bytes.subarray(0, room));
+        if (room < bytes.length) throw new Error('disk full');
+      };
+      return { ...file, append };
     };
-    const tracker = new TensorBoardTracker({ ...nodePlatform, native }, dir, () => (time += 1000));
+    const tracker = new TensorBoardTracker({ ...nodePlatform, openAppend }, dir, () => (time += 1000));
     await tracker.start(RUN);
     const [first] = readdirSync(dir);
     const whole = rawEvents(first!).length;

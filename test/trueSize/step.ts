@@ -9,7 +9,7 @@ import { openSafetensors, toFloat32 } from '../../src/io/safetensors.ts';
 import { countLabels, runMicroBatch } from '../../src/train/microBatch.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Offload } from '../../src/train/session.ts';
-import { cutPatches } from '../../node/bench/cutPatches.ts';
+import { cutPatches } from '../../src/run/bench/cutPatches.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -45,7 +45,7 @@ export class PictureChecker {
       return;
     }
     const error = await kept(this.decoded, image, async () => {
-      const look = await this.platform.native?.look(image);
+      const look = await this.platform.look?.(image);
       if (look && this.remembered?.find(image, look)?.isDecoded) return undefined;
       const verdict = await caught(async () => {
         const { width, height } = await this.platform.decodeImage(await this.platform.readFile(image), image);
@@ -58,7 +58,7 @@ export class PictureChecker {
 
   private async look(path: string): Promise<ImageSize> {
     const { platform } = this;
-    const look = await platform.native?.look(path);
+    const look = await platform.look?.(path);
     if (look === undefined && !(await platform.exists(path))) {
       throw new UserError(`the image ${path} does not exist. Paths are absolute or relative to the file of the rows.`);
     }

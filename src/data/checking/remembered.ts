@@ -40,11 +40,11 @@ export class RememberedPictures {
    * @param now ms since 1970
    */
   static async open(platform: Platform, rows: string, now: () => number = Date.now): Promise<RememberedPictures | undefined> {
-    const { native } = platform;
+    const { links, hash: hasher } = platform;
     const folder = cacheFolder(platform, 'checked');
-    if (native === undefined || folder === undefined) return undefined;
-    const hash = native.hash('sha256');
-    hash.update(new TextEncoder().encode(await native.realPath(rows)));
+    if (links === undefined || hasher === undefined || folder === undefined) return undefined;
+    const hash = hasher('sha256');
+    hash.update(new TextEncoder().encode(await links.realPath(rows)));
     const opened = new RememberedPictures(platform, joinPath(folder, `${hash.hex().slice(0, 32)}.txt`), now);
     await opened.read();
     return opened;
@@ -87,7 +87,7 @@ export class RememberedPictures {
   }
 
   private keyOf(path: string, { stamp }: FileLook): string {
-    const hash = this.platform.native?.hash('sha256');
+    const hash = this.platform.hash?.('sha256');
     hash?.update(new TextEncoder().encode(`${path}\n${stamp}`));
     return hash?.hex().slice(0, 32) ?? '';
   }

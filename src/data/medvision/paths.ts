@@ -4,8 +4,9 @@ import { UserError } from '../../platform.ts';
 
 /** @throws UserError where `path` leads out of `dataDir` by a link. A browser has no links. A missing file is for whoever opens it to tell. */
 export async function insideDataDir(platform: Platform, dataDir: string, path: string): Promise<void> {
-  if (platform.native === undefined || !(await platform.exists(path))) return;
-  const [root, real] = await Promise.all([platform.native.realPath(dataDir), platform.native.realPath(path)]);
+  const { links } = platform;
+  if (links === undefined || !(await platform.exists(path))) return;
+  const [root, real] = await Promise.all([links.realPath(dataDir), links.realPath(path)]);
   const isInside = (folder: string): boolean => real.replaceAll('\\', '/').startsWith(`${folder.replaceAll('\\', '/').replace(/\/$/, '')}/`);
   if (real !== root && !isInside(root) && !isInside(blobsOf(root) ?? root)) {
     throw new UserError(

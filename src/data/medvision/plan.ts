@@ -139,7 +139,7 @@ function checkTaskIds(tasks: readonly PlanTask[]): void {
 
 /** SHA-256 of a file, in pieces where the runtime can. */
 export async function hashFile(platform: Platform, path: string): Promise<string> {
-  const hasher = platform.native?.hash('sha256');
+  const hasher = platform.hash?.('sha256');
   if (hasher === undefined) {
     const digest = await crypto.subtle.digest('SHA-256', (await platform.readFile(path)) as Uint8Array<ArrayBuffer>);
     return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -54,7 +54,7 @@ export async function prepareFolder(platform: Platform, request: PrepareRequest)
   let lock: FileLock | undefined;
   try {
     // Beside the folder: nothing of the lock is ever part of the data.
-    lock = await platform.native?.lock(`${dir}.lock`, { onWait: request.onWait, signal: stop });
+    lock = await platform.lock?.(`${dir}.lock`, { onWait: request.onWait, signal: stop });
   } catch (error) {
     if (stop?.aborted) return undefined;
     throw error;

@@ -64,8 +64,8 @@ export class WandbTracker implements Tracker {
 
   async start(run: RunInfo): Promise<void> {
     const { platform, settings, say } = this.#around;
-    const { native } = platform;
-    if (!native) throw new UserError('The W&B tracker keeps its lines on a disk, which a browser page has not; leave wandb out of report_to.');
+    const { openAppend } = platform;
+    if (!openAppend) throw new UserError('The W&B tracker keeps its lines on a disk, and there is none here; leave wandb out of report_to.');
     this.#startedAt = this.#now();
     const saved = run.resumed?.state ?? {};
     const savedId = typeof saved['wandb_run_id'] === 'string' && isRunId(saved['wandb_run_id']) ? saved['wandb_run_id'] : undefined;
@@ -79,7 +79,7 @@ export class WandbTracker implements Tracker {
     await this.#makeFolder();
     const config = this.#config(run);
     this.#lines = new HistoryLines(platform, joinPath(this.#dir, 'history.jsonl'));
-    this.#log = new TransactionLog(await native.openAppend(joinPath(this.#dir, `run-${this.#id}.wandb`)));
+    this.#log = new TransactionLog(await openAppend(joinPath(this.#dir, `run-${this.#id}.wandb`)));
     await this.#log.begin({
       id: this.#id,
       ...(settings.entity !== undefined && { entity: settings.entity }),

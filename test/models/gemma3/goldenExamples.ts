@@ -1,5 +1,5 @@
 /** Gemma 3's golden cases: the reference stores whole images, (N, 3, H, W), where the processor gives patches. */
-import { cutPatches } from '../../../node/bench/cutPatches.ts';
+import { cutPatches } from '../../../src/run/bench/cutPatches.ts';
 import { floats, GoldenModel } from '../goldenModel.ts';
 
 export const gemma = new GoldenModel({

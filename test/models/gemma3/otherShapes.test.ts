@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { cutPatches } from '../../../node/bench/cutPatches.ts';
+import { cutPatches } from '../../../src/run/bench/cutPatches.ts';
 import { nodePlatform } from '../../../node/platform.ts';
 import type { Example } from '../../../src/data/example.ts';
 import type { Device } from '../../../src/gpu/device.ts';

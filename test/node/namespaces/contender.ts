@@ -14,7 +14,7 @@ const note = (word: string): void => appendFileSync(notes, `${process.hrtime.big
 
 const refused = new Error('refused');
 try {
-  const lock = await nodePlatform.native!.lock(file, {
+  const lock = await nodePlatform.lock(file, {
     onWait({ isAlive }) {
       if (isAlive && mode === 'try') throw refused;
     },

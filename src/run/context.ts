@@ -1,0 +1,19 @@
+/** What every phase of a run is given: the options as parsed, the platform, and how to speak to the user. */
+import type { Options } from '../options.ts';
+import type { Platform } from '../platform.ts';
+import type { Terminal } from '../track/console.ts';
+import type { StartWorkers } from './inputs/dataWorkers.ts';
+
+export interface RunContext {
+  readonly platform: Platform;
+  readonly options: Options;
+  /** Aborted by the first Ctrl-C. */
+  readonly stop: AbortSignal;
+  readonly terminal: Terminal;
+  /** One line to the user; silent with `--report_to none`. */
+  say(text: string): void;
+  /** What must not be missed, whatever `--report_to` says: a line on stderr. */
+  warn(text: string): void;
+  /** Absent where rows are made in the thread that trains. */
+  readonly startWorkers?: StartWorkers;
+}

@@ -1,0 +1,62 @@
+/** The model is asked for every row that has no answer yet, a batch at a time; each batch's answers are on disk before the next one's are begun. */
+import type { Example } from '../../data/example.ts';
+import type { AnswerRow } from '../../data/medvision/answerRows.ts';
+import { generateBatch } from '../../models/generate.ts';
+import { countText, durationText } from '../../track/console.ts';
+import { CLEAR_LINE } from '../../track/printable.ts';
+import type { Session } from '../../train/session.ts';
+import type { EvaluateContext } from './context.ts';
+import type { PendingRow } from './rows.ts';
+
+export interface Asking {
+  rows: readonly PendingRow[];
+  /** Makes a row's prompt. */
+  make: (row: PendingRow) => Promise<Example>;
+  /** Keeps a batch of answers. */
+  keep: (answers: readonly AnswerRow[]) => Promise<void>;
+  /** Of how many rows, answered before among them, for the progress line. */
+  total: number;
+}
+
+const LINE_MS = 30_000;
+const REDRAW_MS = 200;
+
+/** @returns false when Ctrl-C ended it: the batch that was being written is not kept */
+export async function answerRows({ options, stop, terminal }: EvaluateContext, { device, model, processor }: Session, asking: Asking): Promise<boolean> {
+  const { rows, total } = asking;
+  const size = options.per_device_eval_batch_size;
+  const promptsFrom = (start: number): Promise<Example[]> => Promise.all(rows.slice(start, start + size).map((row) => asking.make(row)));
+  const show = progressLine(terminal, total, total - rows.length);
+  let next = promptsFrom(0);
+  for (let start = 0; start < rows.length; start += size) {
+    if (stop.aborted) break;
+    const prompts = await next;
+    next = promptsFrom(start + size);
+    next.catch(() => undefined); // told where it is awaited
+    const written = await generateBatch(device, model, prompts, { maxNewTokens: options.max_new_tokens, endIds: processor.endOfTurnIds, stop });
+    if (stop.aborted) break;
+    const batch = rows.slice(start, start + size).map(({ row }, i): AnswerRow => {
+      const { ids, finish } = written[i]!;
+      return { ...row, response: processor.decode(ids, { skipSpecialTokens: true }), facts: { finish, answer_tokens: ids.length } };
+    });
+    await asking.keep(batch);
+    show(total - rows.length + start + batch.length);
+  }
+  if (terminal.isTty) terminal.write(CLEAR_LINE);
+  return !stop.aborted;
+}
+
+/** On a terminal one line that is redrawn; in a log a line now and then. */
+function progressLine(terminal: EvaluateContext['terminal'], total: number, before: number): (done: number) => void {
+  const startedAt = Date.now();
+  let drawnAt = terminal.isTty ? 0 : startedAt;
+  return (done) => {
+    const now = Date.now();
+    if (done < total && now - drawnAt < (terminal.isTty ? REDRAW_MS : LINE_MS)) return;
+    drawnAt = now;
+    const seconds = (now - startedAt) / 1000;
+    const left = done < total ? `, ${durationText(((total - done) * seconds) / Math.max(1, done - before))} left` : '';
+    const text = `${countText(done)} of ${countText(total)} answered${left}`;
+    terminal.write(terminal.isTty ? `${CLEAR_LINE}${text}`.slice(0, terminal.columns + 3) : `${text}\n`);
+  };
+}

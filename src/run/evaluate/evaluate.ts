@@ -1,0 +1,199 @@
+/**
+ * Evaluation as a program: a base model, an adapter or a merged model answers the rows of task lists, of a prepared folder or of a file; the answers are scored as
+ * the MedVision benchmark does.
+ */
+import type { Example } from '../../data/example.ts';
+import { readRow, scoreRow } from '../../data/medvision/answerRows.ts';
+import type { ScoredRow } from '../../data/medvision/answerRows.ts';
+import { summaryFiles } from '../../data/medvision/summaries.ts';
+import { PictureWarnings } from '../../data/pictures/warnings.ts';
+import { sha256Hex } from '../../data/prepared/identity.ts';
+import type { Identity } from '../../data/prepared/identity.ts';
+import { publicName } from '../../hub/origin.ts';
+import { quantizationOf } from '../../options/quantization.ts';
+import { countOf, joinPath, lastName } from '../../platform.ts';
+import { allOf } from '../../track/tracker.ts';
+import { RowEvaluator } from '../../train/evaluation.ts';
+import { modelFingerprint } from '../../train/runIdentity.ts';
+import { openSession } from '../../train/session.ts';
+import type { Session } from '../../train/session.ts';
+import { chooseCompute } from '../../tune/compute.ts';
+import { plansOf } from '../../tune/plans.ts';
+import { answerRows } from './answering.ts';
+import type { EvaluateContext } from './context.ts';
+import { EvaluationFolder, SAMPLES } from './folder.ts';
+import { rescore } from './rescore.ts';
+import { describeSource, findRows, rowsFingerprint } from './rows.ts';
+import type { PendingRow, PendingRows } from './rows.ts';
+import { openDevice } from '../device.ts';
+import { inOutputFolder } from '../outputFolder.ts';
+import { openRowModel } from '../inputs/checking.ts';
+import { adapterFolder, modelFolder } from '../inputs/hubInputs.ts';
+import { openDataWorkers } from '../inputs/dataWorkers.ts';
+
+/** Volumes kept open, all workers together. */
+const VOLUME_BYTES = 512 * 2 ** 20;
+
+interface Model {
+  base: string;
+  adapter: string | null;
+  /** For the tables. */
+  name: string;
+}
+
+export async function runEvaluation(context: EvaluateContext): Promise<void> {
+  await inOutputFolder(context, context.options.output_dir, '--output_dir', (held) => evaluateIn({ ...context, ...held }));
+}
+
+/** In the evaluation's folder, which is ours alone. */
+async function evaluateIn(context: EvaluateContext): Promise<void> {
+  const { platform, options, say } = context;
+  const folder = new EvaluationFolder(platform, options.output_dir);
+  await folder.check(options.overwrite);
+  if (options.samples.length > 0) {
+    const rows = await rescore(context);
+    const hashes = await Promise.all(options.samples.map(async (path) => sha256Hex(await platform.readFile(path))));
+    await folder.begin({ samples: hashes.join(' '), parser: options.parser, limit: options.limit }, options.overwrite);
+    await finish(context, folder, rows, options.samples.map(lastName).join(', '));
+    return;
+  }
+  const base = await modelFolder(context, '--base_model_hf', options.base_model_hf ?? '');
+  const adapter = options.lora_checkpoint_dir === null ? null : await adapterFolder(context, '--lora_checkpoint_dir', options.lora_checkpoint_dir);
+  const model: Model = { base, adapter, name: [base, ...(adapter === null ? [] : [adapter])].map(publicName).join(' + ') };
+  const found = await findRows(context, await openRowModel(context, base));
+  if (found === undefined) {
+    say('Stopped before the first answer.');
+    return;
+  }
+  const answers = await folder.begin(await identityOf(context, model, found), options.overwrite);
+  say(`${countOf(found.rows.length, 'row')}: ${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them ${answers.size === 1 ? 'was' : 'were'} answered before.` : ''}`);
+
+  const rows = new Map<number, ScoredRow>();
+  for (const { row } of found.rows) {
+    const line = answers.get(row.id);
+    if (line === undefined) continue;
+    const { response, facts } = readRow(line, row.id, SAMPLES);
+    rows.set(row.id, scoreRow({ ...row, response, facts }, options.parser));
+  }
+  const isLossWanted = found.rows.some(({ row }) => row.asked === undefined);
+  const more = rows.size < found.rows.length || isLossWanted ? await onGpu(context, model, found, folder, rows) : {};
+  if (more === undefined) {
+    say(`Stopped: ${rows.size} of ${countOf(found.rows.length, 'row')} ${rows.size === 1 ? 'is' : 'are'} answered, and the same command goes on from there.`);
+    return;
+  }
+  await finish(context, folder, found.rows.flatMap(({ row }) => rows.get(row.id) ?? []), model.name, more);
+}
+
+function pixels({ options }: EvaluateContext): { minPixels?: number; maxPixels?: number } {
+  return { ...(options.min_pixels !== null && { minPixels: options.min_pixels }), ...(options.max_pixels !== null && { maxPixels: options.max_pixels }) };
+}
+
+/** What must be the same for an evaluation to go on. */
+async function identityOf({ platform, options }: EvaluateContext, { base, adapter }: Model, found: PendingRows): Promise<Identity> {
+  const hash = async (path: string): Promise<string> => sha256Hex(await platform.readFile(path));
+  return {
+    'base model': await modelFingerprint(platform, base),
+    adapter: adapter === null ? null : `${await hash(joinPath(adapter, 'adapter_model.safetensors'))} ${await hash(joinPath(adapter, 'adapter_config.json'))}`,
+    'number of rows': found.rows.length,
+    rows: await rowsFingerprint(found),
+    parser: options.parser,
+    max_new_tokens: options.max_new_tokens,
+    min_pixels: options.min_pixels,
+    max_pixels: options.max_pixels,
+    intensity: options.intensity,
+    image_attention: options.image_attention,
+    // Folders from before these options say nothing of them.
+    ...(options.compute_dtype !== 'auto' && { compute_dtype: options.compute_dtype }),
+    ...(options.sixteen_bit !== 'clip' && { sixteen_bit: options.sixteen_bit }),
+    ...(options.quantization !== 'none' && { quantization: options.quantization, quantization_skip_modules: [...options.quantization_skip_modules].sort().join(',') }),
+    ...(options.quantize_embedding !== 'none' && { quantize_embedding: options.quantize_embedding }),
+  };
+}
+
+/** Adds what is answered to `rows`. @returns what else the summary says; undefined when Ctrl-C ended it */
+async function onGpu(
+  context: EvaluateContext,
+  { base, adapter }: Model,
+  found: PendingRows,
+  folder: EvaluationFolder,
+  rows: Map<number, ScoredRow>,
+): Promise<Record<string, unknown> | undefined> {
+  const { platform, options, say } = context;
+  const device = await openDevice(platform, options.submit_ms);
+  try {
+    const { capabilities } = device;
+    const computing = chooseCompute(capabilities, options.compute_dtype);
+    plansOf(device).compute = computing.dtype;
+    say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
+    const session = await openSession(platform, device, {
+      baseModel: base,
+      ...(adapter === null ? { finetuning: { kind: 'none' } } : { initAdapter: adapter, isFrozen: true }),
+      imageAttention: options.image_attention,
+      quantization: quantizationOf(options),
+      offload: options.offload,
+      ...pixels(context),
+      stop: context.stop,
+    });
+    const settings = {
+      base,
+      mask: 'completion',
+      sixteenBit: options.sixteen_bit,
+      vocabSize: session.model.vocabSize,
+      volumeBytes: VOLUME_BYTES,
+      ...pixels(context),
+      ...(found.dataDir !== undefined && { dataDir: found.dataDir }),
+      ...(found.preparedDir !== undefined && { preparedDir: found.preparedDir }),
+    } as const;
+    const warnings = new PictureWarnings(say);
+    const workers = await openDataWorkers(platform, settings, {
+      count: options.dataloader_num_workers, start: context.startWorkers, processor: session.processor, warnings,
+    });
+    try {
+      const isAnswered = await answerRows(context, session, {
+        rows: found.rows.filter(({ row }) => !rows.has(row.id)),
+        total: found.rows.length,
+        make: ({ request, place }) => workers.make(request, place),
+        async keep(answered) {
+          const scored = answered.map((row) => scoreRow(row, options.parser));
+          await folder.append(scored, options.parser);
+          for (const row of scored) rows.set(row.id, row);
+        },
+      });
+      if (!isAnswered) return undefined;
+      return await lossOf(context, session, found, ({ request: { ask: _, ...request }, place }) => workers.make(request, place));
+    } finally {
+      warnings.end();
+      await workers.close();
+      session.close();
+    }
+  } finally {
+    device.destroy();
+    platform.releaseGpu?.();
+  }
+}
+
+/** Rows that are no MedVision task have no other figure than their loss. */
+async function lossOf(
+  { options, stop }: EvaluateContext,
+  session: Session,
+  found: PendingRows,
+  make: (row: PendingRow) => Promise<Example>,
+): Promise<Record<string, unknown> | undefined> {
+  const plain = found.rows.filter(({ row }) => row.asked === undefined && row.target !== '');
+  if (plain.length === 0) return {};
+  const evaluator = new RowEvaluator(
+    { length: plain.length, get: (index) => make(plain[index]!) },
+    { per_device_eval_batch_size: options.per_device_eval_batch_size, eval_generate: 0, eval_max_new_tokens: 1, parser: options.parser, seed: 0 },
+  );
+  const figures = await evaluator.evaluate(session, { step: 0, tracker: allOf([]), stop });
+  return figures && { loss: figures['eval_loss'], mean_token_accuracy: figures['eval_mean_token_accuracy'], loss_samples: plain.length };
+}
+
+async function finish({ options, terminal, say }: EvaluateContext, folder: EvaluationFolder, rows: readonly ScoredRow[], model: string, more: Record<string, unknown> = {}): Promise<void> {
+  const files = summaryFiles(rows, { model, parser: options.parser, minGroupSize: options.min_group_size }, more);
+  await folder.writeSamples(rows, options.parser);
+  await folder.writeSummaries(files);
+  for (const { name, text } of files) if (name.endsWith('.txt')) terminal.write(`\n${text}`);
+  for (const [name, value] of Object.entries(more)) say(`${name}: ${String(value)}`);
+  say(`\nWritten to ${folder.dir}: ${SAMPLES}, ${files.map(({ name }) => name).join(', ')}`);
+}

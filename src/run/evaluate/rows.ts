@@ -1,0 +1,176 @@
+/** The rows of an evaluation, in their order: test, validation or training samples of task lists, a prepared folder's, or conversations. */
+import { imageName } from '../../data/conversations/images.ts';
+import { openRowFile } from '../../data/conversations/rowFile.ts';
+import type { ScannedRow } from '../../data/conversations/rowFile.ts';
+import type { Processor } from '../../data/example.ts';
+import type { RowRequest } from '../../data/exampleMaker.ts';
+import { beforeLastAnswer } from '../../data/exampleMaker.ts';
+import { answerText, askedOf, askedOfConversation, docOf, textOf } from '../../data/medvision/answerRows.ts';
+import type { AnswerRow } from '../../data/medvision/answerRows.ts';
+import { collectSamples } from '../../data/medvision/collect.ts';
+import { preparedSize } from '../../data/medvision/resizing.ts';
+import type { MedvisionSample } from '../../data/medvision/sample.ts';
+import { medvisionSamples } from '../../data/medvision/samples.ts';
+import { VolumeCache } from '../../data/medvision/slices.ts';
+import { readTaskList } from '../../data/medvision/tasks.ts';
+import type { MedvisionTask } from '../../data/medvision/tasks.ts';
+import { sha256Hex } from '../../data/prepared/identity.ts';
+import { PreparedSet } from '../../data/prepared/preparedSet.ts';
+import { readingUntil } from '../../io/stoppablePlatform.ts';
+import type { EvaluateOptions } from '../../options/evaluate.ts';
+import { lastName, UserError } from '../../platform.ts';
+import { keptRows } from '../inputs/checking.ts';
+import type { RowModel } from '../inputs/checking.ts';
+import { dataFolder } from '../inputs/hubInputs.ts';
+import type { EvaluateContext } from './context.ts';
+
+/** A row before it is answered. */
+export interface PendingRow {
+  row: Omit<AnswerRow, 'response' | 'facts'>;
+  request: RowRequest;
+  /** What it is read from. */
+  place: string;
+}
+
+export interface PendingRows {
+  rows: PendingRow[];
+  dataDir?: string;
+  preparedDir?: string;
+}
+
+const LISTS = [
+  ['AD', 'tasks_list_json_path_AD'],
+  ['detect', 'tasks_list_json_path_detect'],
+  ['TL', 'tasks_list_json_path_TL'],
+] as const;
+
+/** Undefined, or the reason of the stop thrown, when Ctrl-C ended the look at them. @throws UserError for whatever is wrong with the rows; none at all is an error too */
+export async function findRows(given: EvaluateContext, model: RowModel): Promise<PendingRows | undefined> {
+  const context = { ...given, platform: readingUntil(given.platform, given.stop) };
+  const { options } = context;
+  if (options.eval_file !== null) {
+    const rows = await conversations(context, options.eval_file, model);
+    return rows && { rows };
+  }
+  const found = options.prepared_ds_dir !== null ? await prepared(context, options.prepared_ds_dir) : await taskSamples(context, model.processor);
+  if (found.rows.length === 0) throw new UserError(`There are no ${options.eval_split} rows to evaluate on: check the task lists, and that the plans have ${options.eval_split} cases.`);
+  return found;
+}
+
+/** Rows beyond the limit are checked too: a file is good or it is not. Undefined when Ctrl-C ended it. */
+async function conversations(context: EvaluateContext, path: string, model: RowModel): Promise<PendingRow[] | undefined> {
+  const { platform, options } = context;
+  const file = await openRowFile(platform, path, { isForTraining: false });
+  /** What is asked is the row up to its last answer. */
+  async function* questions(): AsyncGenerator<ScannedRow, void, undefined> {
+    for await (const { row, ...scanned } of file.scan()) {
+      yield row ? { ...scanned, row: { ...row, conversation: beforeLastAnswer(row.conversation) } } : scanned;
+    }
+  }
+  const checked = await keptRows(context, { path, scan: questions }, model, { mask: 'completion', isForTraining: false });
+  if (checked === undefined) return undefined;
+  const rows: PendingRow[] = [];
+  const take = limiter(options.limit);
+  for (const index of checked.kept) {
+    const { conversation, where } = await file.row(index);
+    const asked = askedOfConversation(conversation, where);
+    if (!take(asked?.task ?? '')) continue;
+    const question = beforeLastAnswer(conversation).messages.findLast(({ role }) => role === 'user');
+    rows.push({
+      row: {
+        id: rows.length,
+        ...(asked && { asked }),
+        prompt: question ? textOf(question) : '',
+        target: answerText(conversation.messages),
+        doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images.map(imageName).map(lastName) },
+      },
+      request: { kind: 'conversation', conversation, where, ask: true },
+      place: where,
+    });
+  }
+  return rows;
+}
+
+async function prepared({ platform, options }: EvaluateContext, dir: string): Promise<PendingRows> {
+  const set = await PreparedSet.open(platform, dir);
+  const split = options.eval_split === 'train' ? 'train' : 'validation';
+  const take = limiter(options.limit);
+  const rows: PendingRow[] = [];
+  for (let index = 0; index < set.rows(split); index++) {
+    const { sample } = await set.row(split, index);
+    if (take(sample.task)) rows.push({ row: rowOf(sample, rows.length), request: { kind: 'prepared', split, index, ask: true }, place: set.locate(split, index).path });
+  }
+  return { rows, preparedDir: dir, ...(options.data_dir !== null && { dataDir: options.data_dir }) };
+}
+
+async function taskSamples(context: EvaluateContext, processor: Processor): Promise<PendingRows> {
+  const { platform, options, say } = context;
+  const split = options.eval_split === 'test' ? 'test' : 'train';
+  const tasks: MedvisionTask[] = [];
+  for (const [family, list] of LISTS) {
+    const path = options[list];
+    if (path !== null) tasks.push(...(await readTaskList(platform, path, family)));
+  }
+  const dataDir = await dataFolder(context, options.data_dir ?? '', { tasks, split, plannerVersion: options.planner_version });
+  const take = limiter(options.limit);
+  const rows: PendingRow[] = [];
+  /** False when the task has enough. */
+  const add = (sample: MedvisionSample): boolean => {
+    if (!take(sample.task)) return false;
+    rows.push({ row: rowOf(sample, rows.length), request: { kind: 'sample', sample, ask: true }, place: sample.imageFile });
+    return true;
+  };
+  if (options.eval_split === 'validation') {
+    const { validation, report } = await collectSamples(platform, { ...NO_TRAINING_LIMITS, ...options, data_dir: dataDir }, processor);
+    for (const note of report.notes) say(`Note: ${note}`);
+    for (const sample of validation) add(sample);
+    return { rows, dataDir };
+  }
+  const volumes = new VolumeCache(platform, dataDir);
+  const settings = {
+    split,
+    promptStyle: options.prompt_style,
+    intensity: options.intensity,
+    resizedSize: preparedSize(processor, options.image_size),
+    volumes,
+    ...(options.planner_version !== null && { plannerVersion: options.planner_version }),
+  } as const;
+  for (const task of tasks) {
+    // A full config name (…_Train) belongs to its own split.
+    if (task.split !== undefined && task.split !== split) throw new UserError(`${task.name} is listed for its ${task.split} cases, --eval_split ${options.eval_split} asks for others.`);
+    for await (const sample of medvisionSamples(platform, dataDir, [task], settings)) if (!add(sample)) break;
+  }
+  for (const note of volumes.unitNotes()) say(`Note: ${note}`);
+  return { rows, dataDir };
+}
+
+/** What is held out does not depend on how many of the other rows are trained on. */
+const NO_TRAINING_LIMITS = {
+  mixing: 'concatenate', mixing_temperature: 5, train_sample_limit: -1, train_sample_limit_per_task: -1, train_sample_limit_task_AD: -1,
+  train_sample_limit_task_Detection: -1, train_sample_limit_task_TL: -1,
+} as const;
+
+function rowOf(sample: MedvisionSample, id: number): PendingRow['row'] {
+  return { id, asked: askedOf(sample), prompt: sample.prompt, target: sample.target, doc: docOf(sample) };
+}
+
+/** Says whether one more row of a task is wanted. */
+export function limiter(limit: number): (task: string) => boolean {
+  const taken = new Map<string, number>();
+  return (task) => {
+    const count = (taken.get(task) ?? 0) + 1;
+    taken.set(task, count);
+    return limit < 0 || count <= limit;
+  };
+}
+
+/** Of all that decides what the rows ask and what is right. */
+export async function rowsFingerprint({ rows }: PendingRows): Promise<string> {
+  const text = rows.map(({ row: { asked, prompt, target, doc } }) => JSON.stringify([asked, prompt, target, doc])).join('\n');
+  return sha256Hex(new TextEncoder().encode(text));
+}
+
+/** For messages: "validation rows of …". */
+export function describeSource({ eval_file, prepared_ds_dir, eval_split }: EvaluateOptions): string {
+  return eval_file ?? (prepared_ds_dir === null ? `${eval_split} cases of the task lists` : `${eval_split} rows of ${prepared_ds_dir}`);
+}

@@ -1,0 +1,155 @@
+/** Rows of MedVision task lists: straight from the volumes, or from a prepared folder, which is made first where the options ask for it. */
+import { collectSamples } from '../../data/medvision/collect.ts';
+import type { CollectedSamples } from '../../data/medvision/collect.ts';
+import { reportLines } from '../../data/medvision/report.ts';
+import type { Identity, ImageStorage } from '../../data/prepared/identity.ts';
+import { MANIFEST, readManifest, rowCount } from '../../data/prepared/manifest.ts';
+import type { Manifest } from '../../data/prepared/manifest.ts';
+import { checkIdentity, coversImages, missingShards, prepareFolder } from '../../data/prepared/prepare.ts';
+import { PreparedSet } from '../../data/prepared/preparedSet.ts';
+import { imageStorage, modelIdentity, preparedFolder, preparedIdentity } from '../../data/prepared/settings.ts';
+import { readingUntil } from '../../io/stoppablePlatform.ts';
+import { loadProcessor } from '../../models/processor.ts';
+import { countOf, joinPath } from '../../platform.ts';
+import { countText, durationText } from '../../track/console.ts';
+import { CLEAR_LINE } from '../../track/printable.ts';
+import { preparedRows, sampleRows } from '../../train/sources.ts';
+import type { RunContext } from '../context.ts';
+import { openDataWorkers } from '../inputs/dataWorkers.ts';
+import type { FoundRows } from '../inputs/foundRows.ts';
+
+const VOLUME_BYTES = 1024 * 2 ** 20;
+
+/** Undefined when Ctrl-C ended the preparation. */
+export async function findTaskRows(context: RunContext, base: string): Promise<FoundRows | undefined> {
+  const { options } = context;
+  const images = imageStorage(options);
+  if (options.skip_process_dataset) return rowsOf(context, await openPrepared(context, base));
+  if (options.prepared_ds_dir === null && images === 'none') return rowsOfVolumes(context, base);
+  const prepared = await prepare(context, base);
+  return prepared && rowsOf(context, prepared);
+}
+
+/** `--process_dataset_only true`: prepares the rows as training would read them, and ends. Needs no GPU and no weights. `base` is the model's folder. */
+export async function prepareRows(context: RunContext, base: string): Promise<void> {
+  await prepare(context, base);
+}
+
+async function rowsOfVolumes(context: RunContext, base: string): Promise<FoundRows> {
+  const { train, validation, resizedSize } = await collect(context, base);
+  return {
+    train: sampleRows(train, resizedSize),
+    validation: sampleRows(validation, resizedSize),
+    validationQuestion: (index) => Promise.resolve(validation.at(index)),
+    ...dataDirOf(context),
+  };
+}
+
+function rowsOf(context: RunContext, set: PreparedSet): FoundRows {
+  return {
+    train: preparedRows(set, 'train'),
+    validation: preparedRows(set, 'validation'),
+    validationQuestion: async (index) => (await set.row('validation', index)).sample,
+    preparedDir: set.dir,
+    ...dataDirOf(context),
+  };
+}
+
+function dataDirOf({ options }: RunContext): { dataDir?: string } {
+  return options.data_dir === null ? {} : { dataDir: options.data_dir };
+}
+
+async function collect({ platform, options, say, stop }: RunContext, base: string): Promise<CollectedSamples> {
+  const processor = await loadProcessor(platform, base, {
+    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
+    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+  });
+  const collected = await collectSamples(readingUntil(platform, stop), options, processor);
+  for (const line of reportLines(collected.report)) say(line);
+  return collected;
+}
+
+/** `--skip_process_dataset true`: what was prepared before, if it was prepared for this run. */
+async function openPrepared({ platform, options, say }: RunContext, base: string): Promise<PreparedSet> {
+  const hasLists = [options.tasks_list_json_path_AD, options.tasks_list_json_path_detect, options.tasks_list_json_path_TL].some((path) => path !== null);
+  // Prepared rows may be on a machine without the data, and be all that is named: then only what matters to the model is compared.
+  const hasPlans = options.data_dir !== null && (await platform.isDirectory(joinPath(options.data_dir, 'Datasets')));
+  const identity: Identity = hasLists
+    ? await preparedIdentity(platform, options, base, hasPlans)
+    : { ...(await modelIdentity(platform, base)), min_pixels: options.min_pixels, max_pixels: options.max_pixels };
+  const dir = await folderOf(platform, options, identity);
+  const set = await PreparedSet.open(platform, dir, identity);
+  say(`Prepared data: ${dir}, ${set.rows('train')} training and ${set.rows('validation')} validation rows.`);
+  return set;
+}
+
+/** The folder named, or else that of these settings, with the pictures stored in whichever way. */
+async function folderOf(platform: RunContext['platform'], options: RunContext['options'], identity: Identity): Promise<string> {
+  const asked = imageStorage(options);
+  const ways: ImageStorage[] = [asked, 'files', 'embedded', 'none'];
+  for (const way of ways) {
+    const dir = await preparedFolder(options, identity, way);
+    if (await platform.exists(joinPath(dir, MANIFEST))) return dir;
+  }
+  return preparedFolder(options, identity, asked);
+}
+
+/** The folder made, continued, or found whole. Undefined when Ctrl-C ended it. */
+async function prepare(context: RunContext, base: string): Promise<PreparedSet | undefined> {
+  const { platform, options, stop, terminal, say } = context;
+  const images = imageStorage(options);
+  const identity = await preparedIdentity(platform, options, base);
+  const dir = await preparedFolder(options, identity, images);
+  const there = await readManifest(platform, dir);
+  // A look before the plans are read through: they may be hundreds of MB, and nothing of them is needed.
+  if (there !== undefined) {
+    checkIdentity(dir, there, identity);
+    if (coversImages(there.images, images) && (await missingShards(platform, dir, there)).length === 0) {
+      say(`Prepared data: ${dir} is complete, ${summary(there)}; nothing to do.`);
+      return PreparedSet.open(platform, dir);
+    }
+  }
+  const startedAt = performance.now();
+  const { train, validation, resizedSize } = await collect(context, base);
+  const total = train.length + validation.length;
+  const workerSettings = { base, mask: options.mask, vocabSize: Infinity, volumeBytes: VOLUME_BYTES, ...dataDirOf(context) };
+  // Annotations alone are no work to share: sending them to a thread costs more time and memory than writing them.
+  const count = images === 'none' ? 0 : options.num_workers_format_dataset;
+  const workers = await openDataWorkers(platform, workerSettings, { count, start: context.startWorkers });
+  let done = 0;
+  try {
+    const prepared = await prepareFolder(platform, {
+      dir,
+      identity,
+      images,
+      samples: { train, validation },
+      resizedSize,
+      write: (job) => workers.writeShard(job),
+      workers: Math.max(1, workers.count),
+      stop,
+      onWait: ({ words, isAlive }) =>
+        say(`${dir} ${isAlive ? 'is' : 'was'} being prepared by ${words}; waiting for it${isAlive ? '' : ', or until it is seen to be gone (up to 90 s)'}.`),
+      onProgress: (rows) => {
+        done += rows;
+        if (terminal.isTty) terminal.write(`${CLEAR_LINE}Preparing rows: ${countText(done)} of ${countText(total)}`);
+        else if (Math.floor((10 * done) / total) > Math.floor((10 * (done - rows)) / total) && done < total) say(`${countText(done)} of ${countText(total)} ${total === 1 ? 'row' : 'rows'} prepared.`);
+      },
+    });
+    if (terminal.isTty) terminal.write(CLEAR_LINE);
+    if (prepared === undefined) {
+      say(`Stopped; ${done} of ${countOf(total, 'row')} ${done === 1 ? 'is' : 'are'} prepared, and the same command goes on from there.`);
+      return undefined;
+    }
+    const { manifest, isReused, keptRows } = prepared;
+    const kept = !isReused && keptRows > 0 ? `, ${countOf(keptRows, 'row')} of them from a run before` : '';
+    say(`Prepared data: ${dir}, ${summary(manifest)} in ${durationText((performance.now() - startedAt) / 1000)}${kept}.`);
+    return await PreparedSet.open(platform, dir);
+  } finally {
+    await workers.close();
+  }
+}
+
+function summary({ splits, images }: Manifest): string {
+  const pictures = { none: 'without pictures', embedded: 'pictures inside', files: 'pictures inside and as PNG files' }[images];
+  return `${rowCount(splits.train)} training and ${rowCount(splits.validation)} validation rows, ${pictures}`;
+}

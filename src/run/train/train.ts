@@ -1,0 +1,119 @@
+/** Training as a program: from options to a PEFT adapter (or a whole model), or to what else they ask for. Each phase is a file of this folder or of its neighbours. */
+import { quantizationFacts } from '../../options/quantization.ts';
+import { countOf } from '../../platform.ts';
+import { bytesText, countText } from '../../track/console.ts';
+import type { Tracker } from '../../track/tracker.ts';
+import type { Device } from '../../gpu/device.ts';
+import { boughtBy, boughtText } from '../../train/beforeAfter.ts';
+import { openSession } from '../../train/session.ts';
+import { train } from '../../train/trainer.ts';
+import { expectedChoices } from '../../train/tuning/runPlans.ts';
+import { chooseCompute } from '../../tune/compute.ts';
+import { plansOf } from '../../tune/plans.ts';
+import { openDevice } from '../device.ts';
+import { checkOutput, clearOutput, inOutputFolder } from '../outputFolder.ts';
+import { resolveBaseModel } from '../inputs/baseModel.ts';
+import type { RunContext } from '../context.ts';
+import { checkEvaluation, openEvaluator } from './evaluation.ts';
+import { exportRows, prepareBesideExport } from '../prepare/exportRows.ts';
+import { fetchInputs } from '../inputs/hubInputs.ts';
+import { fitRun, keptText, limitMemory, sessionOptions, tellPlan } from './memory.ts';
+import type { PlannedGpu } from './memory.ts';
+import { mergeOnly, openPublisher } from '../publish/publish.ts';
+import type { Publisher } from '../publish/publish.ts';
+import { beginInPlace, findResume } from './resume.ts';
+import type { Resume } from './resume.ts';
+import { findRows, isStopped } from '../inputs/rows.ts';
+import type { FoundRows } from '../inputs/foundRows.ts';
+import { prepareRows } from '../prepare/taskRows.ts';
+import { tooLarge } from './tooLarge.ts';
+import { openTrackers } from './trackers.ts';
+
+export async function runTraining(given: RunContext): Promise<void> {
+  const { options, terminal } = given;
+  const base = await resolveBaseModel(given);
+  const context: RunContext = { ...given, options: await fetchInputs(given) };
+  if (options.merge_only) return mergeOnly(context, base);
+  if (options.export_jsonl !== null && !(await exportRows(context, base))) return;
+  if (options.process_dataset_only) return options.export_jsonl === null ? prepareRows(context, base) : prepareBesideExport(context, base);
+
+  if (options.dry_run) return dryRun(context, base);
+
+  const note = (text: string): void => terminal.write(`${text}\n`);
+  await inOutputFolder({ platform: given.platform, stop: given.stop, say: note }, context.options.output_dir, '--output_dir', (held) =>
+    trainIn({ ...context, ...held }, base),
+  );
+}
+
+/** `--dry_run`. */
+async function dryRun(context: RunContext, base: string): Promise<void> {
+  const rows = await findRows(context, base);
+  if (rows === undefined) return;
+  const opened = await openDevice(context.platform, context.options.submit_ms).catch(() => undefined); // no GPU is needed
+  const gpu = opened && (await plannedGpu(context, opened));
+  opened?.destroy();
+  context.platform.releaseGpu?.();
+  await tellPlan(context, base, rows, gpu);
+}
+
+async function plannedGpu({ platform, options }: RunContext, device: Device, resume?: Resume): Promise<PlannedGpu> {
+  return { capabilities: device.capabilities, choices: await expectedChoices(device, platform, options.tune, resume?.checkpoint?.run.plans) };
+}
+
+/** In the run's folder, which is ours alone. */
+async function trainIn(context: RunContext, base: string): Promise<void> {
+  const { platform, options } = context;
+  // Before the GPU and the weights, which take long: whatever can be wrong by then is told at once.
+  const resume = await findResume(context);
+  await checkOutput(platform, options.output_dir, options.overwrite || (resume?.isInPlace === true && resume.checkpoint !== undefined));
+  const rows = await findRows(context, base);
+  if (rows === undefined) return;
+  checkEvaluation(context, rows);
+  const tracker = await openTrackers(context);
+  const publisher = await openPublisher(context, base);
+  if (isStopped(context)) return;
+  await onGpu(context, { base, rows, tracker, publisher, ...(resume && { resume }) });
+}
+
+async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher; resume?: Resume }): Promise<void> {
+  const { platform, options, stop, say } = context;
+  const { tracker, publisher, resume } = parts;
+  const out = options.output_dir;
+  const device = await openDevice(platform, options.submit_ms);
+  try {
+    const { capabilities } = device;
+    const computing = chooseCompute(capabilities, options.compute_dtype);
+    plansOf(device).compute = computing.dtype;
+    say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
+    const { rows, fit, excess } = await fitRun(context, parts.base, parts.rows, await plannedGpu(context, device, resume));
+    if (excess) throw await tooLarge(options, excess);
+    say(`Memory: ${bytesText(fit.plan.reservedPeakBytes)} by the plan. ${keptText(fit, options)}`);
+    limitMemory(device, options);
+    const session = await openSession(platform, device, { ...sessionOptions(options, parts.base), stop });
+    if (session.quantizedCount > 0) say(`${countOf(session.quantizedCount, 'weight')} held in 4 bits (NF4).`);
+    for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
+    // The console's own table says it.
+    if (!options.report_to.includes('console')) say(`${countOf(rows.train.length, 'row')}; ${countText(session.trainableCount)} values train.`);
+    if (isStopped(context)) return;
+    const evaluator = openEvaluator(context, rows);
+    const result = await train(session, rows.train, { ...options, keptStages: fit.keptStages }, {
+      tracker,
+      stop,
+      outputDir: out,
+      begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(platform, out)),
+      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, sixteen_bit: options.sixteen_bit, image_attention: options.image_attention, ...quantizationFacts(options), compute_dtype: computing.dtype, saved_inputs: options.gradient_checkpointing ? options.saved_inputs : 'f32' },
+      ...(resume && { resume }),
+      onSaved: (saved) => publisher.onSaved(saved),
+      ...(evaluator && { evaluator }),
+      ...(parts.rows.leftOut && { leftOut: parts.rows.leftOut }),
+    });
+    await rows.close();
+    session.close();
+    const bought = boughtBy(result.state.log_history, options.load_best_model_at_end ? (result.state.best_global_step ?? undefined) : undefined);
+    if (bought) say(`What the run bought:\n${boughtText(bought)}`);
+    await publisher.afterTraining(out, result);
+  } finally {
+    device.destroy();
+    platform.releaseGpu?.();
+  }
+}
