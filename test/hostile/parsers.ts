@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { readRecipe } from '../../src/options/commandLine.ts';
 import { nodePlatform } from '../../node/platform.ts';
+import { imageHeader } from '../../src/data/imageHeader.ts';
 import { ChatTemplate } from '../../src/data/chat.ts';
 import { openRowFile } from '../../src/data/conversations/rowFile.ts';
 import { fileChunks } from '../../src/data/gzip.ts';
@@ -124,6 +125,15 @@ async function useAdapter(config: Uint8Array, weights: Uint8Array): Promise<void
 const nifti = niftiFile([8, 9, 7], [1, 1, 2]);
 const noise = Buffer.from(Array.from({ length: 24 * 20 * 3 }, (_, i) => (i * 7919) % 256));
 const drawn = sharp(noise, { raw: { width: 24, height: 20, channels: 3 } });
+/** A decoder makes room for the whole picture that a header claims, which at Pillow's limit is half a gigabyte; here the limit is lower. */
+const FEW_PIXELS = 2 ** 24;
+
+async function decoded(bytes: Uint8Array, name: string): Promise<void> {
+  const { width, height } = imageHeader(bytes, name);
+  if (width * height > FEW_PIXELS) throw new UserError(`${name}: ${width}×${height} pixels are too many here`);
+  await nodePlatform.decodeImage(bytes, name);
+}
+
 const pictures: readonly [string, Uint8Array][] = [
   ['PNG', new Uint8Array(await drawn.clone().png().toBuffer())], ['palette PNG', new Uint8Array(await drawn.clone().png({ palette: true }).toBuffer())],
   ['16-bit PNG', new Uint8Array(await drawn.clone().toColourspace('grey16').png().toBuffer())], ['JPEG', new Uint8Array(await drawn.clone().jpeg().toBuffer())],
@@ -249,7 +259,7 @@ export const PARSERS: readonly Parser[] = [
   parser('gzip', hostileBytes(new Uint8Array(Buffer.concat([gzipSync(nifti.subarray(0, 900)), gzipSync('second')]))), async (bytes) => {
     for await (const chunk of fileChunks(platformOf({ 'a.gz': bytes }), 'a.gz')) void chunk;
   }),
-  ...pictures.map(([name, bytes]) => parser(`pictures: ${name}`, hostileBytes(bytes), async (changed) => void (await nodePlatform.decodeImage(changed, `a picture (${name})`)))),
+  ...pictures.map(([name, bytes]) => parser(`pictures: ${name}`, hostileBytes(bytes), (changed) => decoded(changed, `a picture (${name})`))),
   parser('plans', hostileJson(PLAN), readPlan),
   parser('task lists', hostileJson(LIST), async (bytes) => void (await readTaskList(platformOf({ 'list.json': bytes }), 'list.json'))),
   parser('prepared manifests', hostileJson(MANIFEST), async (bytes) => {
