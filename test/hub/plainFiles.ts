@@ -2,8 +2,6 @@
 import { nodePlatform } from '../../node/platform.ts';
 import type { FileAbilities, Platform } from '../../src/platform.ts';
 
-const none: { [Name in keyof FileAbilities]: undefined } = {
-  links: undefined, look: undefined, openAppend: undefined, appendsByCopying: undefined, blob: undefined, hash: undefined, lock: undefined, freeBytes: undefined,
-};
+const { links, look, openAppend, appendsByCopying, blob, hash, lock, freeBytes, ...plain } = nodePlatform;
 
-export const plainFiles: Platform = { ...nodePlatform, ...none };
+export const plainFiles: Platform = plain satisfies { [Name in keyof FileAbilities]?: never } & { name: string };
