@@ -13,7 +13,7 @@ import type { Identity } from '../src/data/prepared/identity.ts';
 import { publicName } from '../src/hub/origin.ts';
 import { evaluateProgram } from '../src/options/evaluate.ts';
 import type { ParsedEvaluateOptions } from '../src/options/evaluate.ts';
-import { quantizationOf } from '../src/options/quantization.ts';
+import { quantizationOf, storedNote } from '../src/options/quantization.ts';
 import { countOf, joinPath, lastName } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { allOf } from '../src/track/tracker.ts';
@@ -142,6 +142,8 @@ async function onGpu(
       ...pixels(context),
       stop: context.stop,
     });
+    const note = storedNote(options, session.isStoredNf4);
+    if (note !== undefined) say(note);
     const settings = {
       base,
       mask: 'completion',

@@ -5,14 +5,14 @@
 import process from 'node:process';
 import { trainProgram } from '../src/options.ts';
 import type { ParsedOptions } from '../src/options.ts';
-import { quantizationFacts } from '../src/options/quantization.ts';
+import { quantizationFacts, storedNote } from '../src/options/quantization.ts';
+import { readOnlyPlatform } from '../src/io/readOnlyPlatform.ts';
 import { countOf } from '../src/platform.ts';
 import { bytesText, countText } from '../src/track/console.ts';
 import type { Terminal } from '../src/track/console.ts';
 import type { Tracker } from '../src/track/tracker.ts';
 import type { Device } from '../src/gpu/device.ts';
 import { boughtBy, boughtText } from '../src/train/beforeAfter.ts';
-import { openSession } from '../src/train/session.ts';
 import { train } from '../src/train/trainer.ts';
 import { expectedChoices } from '../src/train/tuning/runPlans.ts';
 import { chooseCompute } from '../src/tune/compute.ts';
@@ -26,7 +26,7 @@ import type { RunContext } from './train/context.ts';
 import { checkEvaluation, openEvaluator } from './train/evaluation.ts';
 import { exportRows, prepareBesideExport } from './train/exportRows.ts';
 import { fetchInputs } from './train/hubInputs.ts';
-import { fitRun, keptText, limitMemory, sessionOptions, tellPlan } from './train/memory.ts';
+import { fitRun, keptText, openLimited, sessionOptions, tellPlan } from './train/memory.ts';
 import type { PlannedGpu } from './train/memory.ts';
 import { mergeOnly, openPublisher } from './train/publish.ts';
 import type { Publisher } from './train/publish.ts';
@@ -45,11 +45,10 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
   const given: RunContext = { platform: nodePlatform, options, stop, terminal, say };
   const base = await resolveBaseModel(given);
   const context: RunContext = { ...given, options: await fetchInputs(given) };
+  if (options.dry_run) return dryRun({ ...context, platform: readOnlyPlatform(nodePlatform) }, base);
   if (options.merge_only) return mergeOnly(context, base);
   if (options.export_jsonl !== null && !(await exportRows(context, base))) return;
   if (options.process_dataset_only) return options.export_jsonl === null ? prepareRows(context, base) : prepareBesideExport(context, base);
-
-  if (options.dry_run) return dryRun(context, base);
 
   const note = (text: string): void => terminal.write(`${text}\n`);
   await inOutputFolder({ platform: nodePlatform, stop, say: note }, context.options.output_dir, '--output_dir', (held) =>
@@ -57,7 +56,7 @@ async function run({ options }: ParsedOptions, stop: AbortSignal, terminal: Term
   );
 }
 
-/** `--dry_run`. */
+/** `--dry_run`: with a platform that cannot write. */
 async function dryRun(context: RunContext, base: string): Promise<void> {
   const rows = await findRows(context, base);
   if (rows === undefined) return;
@@ -97,11 +96,12 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
     const computing = chooseCompute(capabilities, options.compute_dtype);
     plansOf(device).compute = computing.dtype;
     say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
-    const { rows, fit, excess } = await fitRun(context, parts.base, parts.rows, await plannedGpu(context, device, resume));
+    const { rows, fit, needed, excess } = await fitRun(context, parts.base, parts.rows, await plannedGpu(context, device, resume));
     if (excess) throw await tooLarge(options, excess);
-    say(`Memory: ${bytesText(fit.plan.reservedPeakBytes)} by the plan. ${keptText(fit, options)}`);
-    limitMemory(device, options);
-    const session = await openSession(platform, device, { ...sessionOptions(options, parts.base), stop });
+    say(`Memory: ${bytesText(needed)} by the plan. ${keptText(fit, options)}`);
+    const session = await openLimited(platform, device, options, { ...sessionOptions(options, parts.base), stop });
+    const note = storedNote(options, session.isStoredNf4);
+    if (note !== undefined) say(note);
     if (session.quantizedCount > 0) say(`${countOf(session.quantizedCount, 'weight')} held in 4 bits (NF4).`);
     for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
     // The console's own table says it.

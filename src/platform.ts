@@ -204,6 +204,11 @@ export function countOf(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+/** A sentence as part of a longer one. */
+export function withoutFullStop(sentence: string): string {
+  return sentence.replace(/\.$/, '');
+}
+
 /** Joins with `/`; an absolute last part wins, as in Python's os.path.join. */
 export function joinPath(...parts: string[]): string {
   let out = '';

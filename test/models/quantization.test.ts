@@ -64,7 +64,10 @@ describe('what is held quantised', () => {
   it('refuses what makes no sense', async () => {
     await expect(held(qwen.name, { kind: 'full' }, nf4)).rejects.toThrow(/--quantization nf4 holds frozen weights in 4 bits, and --finetune full freezes none/);
     await expect(held(`${qwen.name}-bnb-4bit`, { kind: 'full' }, { ...nf4, weights: 'none' })).rejects.toThrow(/weights in 4 bits, which --finetune full cannot train/);
-    await expect(held(qwen.name, lora({ modules_to_save: ['embed_tokens'] }), { ...nf4, embedding: 'int8' })).rejects.toThrow(/embed_tokens\.weight trains\. Leave it at none/);
+    await expect(held(qwen.name, lora({ modules_to_save: ['embed_tokens'] }), { ...nf4, embedding: 'int8' })).rejects.toThrow(/embed_tokens\.weight trains\. Leave it at none, or take the table out of --modules_to_save\.$/);
+    await expect(held(qwen.name, { kind: 'full' }, { ...nf4, weights: 'none', embedding: 'int8' })).rejects.toThrow(
+      /embed_tokens\.weight trains, as everything does with --finetune full\. Leave it at none, or train an adapter \(--finetune lora\)\.$/,
+    );
     await expect(held(qwen.name, lora(), { ...nf4, skipModules: ['vision'] })).rejects.toThrow(/"vision" is no module/);
   });
 });
