@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { readRecipe } from '../../node/cli.ts';
 import { openRowFile } from '../../src/data/conversations/rowFile.ts';
 import { crc32 } from '../../src/data/crc32.ts';
+import { TemplateFailure } from '../../src/data/jinja/failures.ts';
+import { JinjaTemplate } from '../../src/data/jinja/template.ts';
 import { readJsonFile } from '../../src/data/jsonFile.ts';
 import { PixelGate, rowPixels } from '../../src/data/pictures/pixelGate.ts';
 import { rowFromColumns } from '../../src/data/prepared/row.ts';
@@ -94,6 +96,23 @@ describe('recipes', () => {
     if (name === 'an unknown tag') expect(readRecipe(text, 'r.yaml')).toEqual({ a: 'x' });
     else expect(await refusal(() => readRecipe(text, 'r.yaml'))).toMatch(words);
   });
+});
+
+test('a Parquet file whose own description is nested a hundred thousand deep', async () => {
+  const depth = 100_000;
+  const file = new Uint8Array(4 + depth + 8).fill(0x1c); // Thrift's first field, a structure
+  for (const at of [0, 4 + depth + 4]) file.set(encoder.encode('PAR1'), at);
+  new DataView(file.buffer).setUint32(4 + depth, depth, true);
+  expect(await refusal(() => openRowFile(memoryWith('r.parquet', file), 'r.parquet'))).toBe(
+    'r.parquet: it cannot be read as Parquet (its values are nested too deep). Write or fetch the file again.',
+  );
+});
+
+test.each([
+  ['attributes', '.a'], ['calls', '()'], ['places', '[0]'], ['filters', '|e'], ['sums', ' + 1'], ['terms', ' and 1'],
+])('a chat template of twenty thousand %s in a row', (_, piece) => {
+  const text = `{{ a${piece.repeat(20_000)} }}`;
+  expect(() => new JinjaTemplate(text).render({ a: 1 })).toThrow(new TemplateFailure('it is nested too deep'));
 });
 
 describe('configurations', () => {
