@@ -12,6 +12,7 @@ import { planTraining } from '../../src/models/lora.ts';
 import type { Finetuning } from '../../src/models/lora.ts';
 import { heldQuantized, readStored } from '../../src/models/quantization.ts';
 import type { Quantization } from '../../src/models/quantization.ts';
+import { storedNote } from '../../src/options/quantization.ts';
 import { openSession } from '../../src/train/session.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
@@ -59,6 +60,13 @@ describe('what is held quantised', () => {
     const stored = (await held(`${qwen.name}-bnb-4bit`, lora(), { ...nf4, weights: 'none' })).nf4;
     expect(stored).toHaveLength(21);
     expect((await held(`${qwen.name}-bnb-4bit`, lora(), nf4)).nf4).toEqual(stored);
+  });
+
+  it('of a quantised folder, and modules named for it have no effect', () => {
+    const named = { quantization: 'nf4', quantization_skip_modules: ['visual'], quantize_embedding: 'none' } as const;
+    expect(storedNote(named, true)).toMatch(/--quantization_skip_modules: no effect on a base model that bitsandbytes has quantised/);
+    expect(storedNote(named, false)).toBeUndefined();
+    expect(storedNote({ ...named, quantization_skip_modules: ['lm_head'] }, true)).toBeUndefined();
   });
 
   it('refuses what makes no sense', async () => {

@@ -1,4 +1,4 @@
-/** `--dry_run true` as users run it: the plan, and nothing written anywhere, whatever else is asked for. */
+/** `--dry_run true` as users run it: the plan, and nothing written anywhere, whatever else is asked for; and the limit that plan and run keep. */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,6 +64,34 @@ describe('--dry_run true', () => {
     );
     expect({ code, written }).toEqual({ code: 2, written: [] });
   });
+});
+
+describe('--gpu_memory_limit', () => {
+  const limited: Flags = { train_file: at('rows.jsonl'), gradient_accumulation_steps: 1, gpu_memory_limit: 9 / 1024 };
+  const mebibytes = (text: string, words: RegExp): number => Number(words.exec(text)?.[1]);
+
+  it('holds with the copy that is saved from, and the run says the figure that a refusal would say', async () => {
+    const { code, output } = await dry(limited);
+    expect(code).toBe(0);
+    const held = mebibytes(output, /held from the system +([\d.]+) MiB/);
+    const saving = mebibytes(output, /is written, ([\d.]+) MiB more/);
+    const run = await runProgram('train', { ...common, ...limited, dry_run: false, max_steps: 1, report_to: 'jsonl', output_dir: at('limited') });
+    expect(run.code).toBe(0);
+    const said = mebibytes(run.output, /Memory: ([\d.]+) MiB by the plan/);
+    expect(said).toBeLessThanOrEqual(9);
+    const isShared = /GPU: .*\(software\)/.test(run.output);
+    expect(Math.abs(said - held - (isShared ? saving : 0))).toBeLessThan(0.11); // each is rounded
+    const refused = await dry({ ...limited, gpu_memory_limit: 1 / 1024 });
+    expect(refused.code).toBe(1);
+    const least = mebibytes(refused.output, /held from the system +([\d.]+) MiB/);
+    expect(Math.abs(mebibytes(refused.error, /The run takes ([\d.]+) MiB/) - least - (isShared ? saving : 0))).toBeLessThan(0.11);
+  }, 60_000);
+
+  it('names for a run that keeps everything both options that round what is kept', async () => {
+    const { error } = await dry({ ...limited, gradient_checkpointing: false, gpu_memory_limit: 8.5 / 1024 });
+    expect(error).toMatch(/brings? (it|[\w ]+) under: .*--gradient_checkpointing true/);
+    for (const way of error.split('; or ')) if (way.includes('--saved_inputs bf16')) expect(way).toContain('--gradient_checkpointing true --saved_inputs bf16');
+  }, 60_000);
 });
 
 it('a platform that only reads refuses whatever changes files', async () => {
