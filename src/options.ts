@@ -75,6 +75,11 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
     throw new UserError('--finetune full leaves a whole model; there is no adapter to merge. Drop --merge_model and --merge_only.');
   if (options.finetune === 'full' && (options.push_LoRA || options.push_merged_model))
     throw new UserError('--finetune full leaves a whole model, no adapter: --push_LoRA and --push_merged_model do not apply. Upload the folder with `hf upload`.');
+  if (options.dry_run) {
+    const others = (['merge_only', 'process_dataset_only', 'export_jsonl'] as const).filter((name) => options[name] !== false && options[name] !== null);
+    if (others.length > 0)
+      throw new UserError(`--dry_run true tells how much GPU memory a training run takes, and ${flags(others)} takes none: there is nothing to plan. Leave one of them out.`);
+  }
   for (const [name, push] of [['lora_hub_repo', 'push_LoRA'], ['merged_model_hf', 'push_merged_model']] as const)
     if (given.has(name) && !options[push]) notes.push(`--${name}: no effect without --${push} true.`);
   if (options.offline) {
@@ -86,6 +91,8 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
     if (options.wandb_mode === null && options.report_to.includes('wandb'))
       notes.push('--offline true: W&B keeps its files here, for `wandb sync`.');
   }
+  const isRounded = options.quantization === 'nf4' || options.merge_base === 'dequantised';
+  if (given.has('quantization_skip_modules') && !isRounded) notes.push('--quantization_skip_modules: no effect without --quantization nf4.');
   if (options.merge_only) return notes; // nothing is trained
   if (given.has('merged_model_dir') && !options.merge_model && !options.push_merged_model)
     notes.push('--merged_model_dir: no effect without --merge_model true or --merge_only true.');

@@ -230,6 +230,11 @@ export function isAbsolute(path: string): boolean {
   return path.startsWith('/') || /^[A-Za-z]:[\\/]/.test(path);
 }
 
+/** A sentence as part of a longer one. */
+export function withoutFullStop(sentence: string): string {
+  return sentence.replace(/\.$/, '');
+}
+
 /** Joins with `/`; an absolute last part wins, as in Python's os.path.join. */
 export function joinPath(...parts: string[]): string {
   let out = '';

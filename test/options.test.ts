@@ -219,6 +219,7 @@ describe('together', () => {
     [{ max_steps: '5', epoch: '2' }, '--max_steps overrides --epoch.'],
     [{ finetune: 'full', lora_r: '8', use_dora: 'true' }, '--lora_r, --use_dora: no effect with --finetune full.'],
     [{ init_adapter: 'dir', lora_r: '8' }, '--lora_r: the adapter of --init_adapter keeps its own settings.'],
+    [{ quantization_skip_modules: 'visual' }, '--quantization_skip_modules: no effect without --quantization nf4.'],
     [{ warmup_steps: '5', warmup_ratio: '0.1' }, '--warmup_steps overrides --warmup_ratio.'],
     [{ lr_scheduler_type: 'constant', warmup_ratio: '0.1' }, '--warmup_ratio: constant has no warm-up; constant_with_warmup has.'],
   ])('notes %o', (flags, note) => {

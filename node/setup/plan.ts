@@ -19,7 +19,7 @@ import type { MemoryPlan } from '../../src/train/memoryPlan.ts';
 import { neededBytes } from '../../src/train/memoryText.ts';
 import { openModel } from '../../src/train/session.ts';
 import { finetuning } from '../../src/run/inputs/baseModel.ts';
-import { limitOf } from '../../src/run/train/memory.ts';
+import { limitMemory, limitOf } from '../../src/run/train/memory.ts';
 
 export interface SetupPlan {
   memory: MemoryPlan;
@@ -78,6 +78,7 @@ export async function planSetup(
     };
     const bytesOf = (plan: MemoryPlan): number => neededBytes(plan, capabilities.kind === 'software');
     const { room } = await limitOf(platform, options, capabilities);
+    limitMemory({ device, ...model }, options);
     const { plan } = await fitMemory({ device, ...model }, run, room, bytesOf);
     const count = (shapes: Iterable<readonly number[]>): number => [...shapes].reduce((sum, shape) => sum + elementCount(shape), 0);
     return {

@@ -4,6 +4,7 @@
  * query of a signed address.
  */
 import { parseJson } from '../io/parseJson.ts';
+import { redirectTarget } from '../io/redirectTarget.ts';
 import { bodyStart, bodyText, BodyTooLong } from '../io/responseBody.ts';
 import { countOf, NetworkError, UserError } from '../platform.ts';
 import { redact } from '../track/secrets.ts';
@@ -187,7 +188,12 @@ export async function send(settings: HubSettings, path: string, request: HubRequ
       throw await failure(response, settings, request);
     }
     await response.body?.cancel().catch(() => undefined);
-    url = new URL(location, url);
+    const to = redirectTarget(location, url);
+    if (to === undefined) {
+      const words = `${url.origin} redirects to an address that is not http or https (${redact(location).slice(0, TOLD_CHARACTERS)}), which is not followed`;
+      throw new HubError(`Cannot ${request.action}: ${words}. Check HF_ENDPOINT.`, NEVER);
+    }
+    url = to;
   }
 }
 

@@ -83,7 +83,8 @@ export function heldQuantized(
   }
   if (embedding === 'int8' && trained.has(description.embedding)) {
     throw new UserError(
-      `--quantize_embedding int8 holds a frozen table in bytes, and here ${description.embedding} trains. Leave it at none, or take the table out of --modules_to_save.`,
+      `--quantize_embedding int8 holds a frozen table in bytes, and here ${description.embedding} trains` +
+        (trainsAll ? ', as everything does with --finetune full. Leave it at none, or train an adapter (--finetune lora).' : '. Leave it at none, or take the table out of --modules_to_save.'),
     );
   }
   return { nf4, int8: new Set(embedding === 'int8' ? [description.embedding] : []) };

@@ -2,13 +2,12 @@
  * The command line: argv and a YAML recipe into options. Its own short loop over argv, because every flag has exactly one value (but for the few that ask for
  * something else to be done), a repeated flag is a mistake, and a misspelt one gets the nearest name of the definitions.
  */
-import { parseDocument } from 'yaml';
-import type { Document } from 'yaml';
 import { shownJson } from '../io/parseJson.ts';
 import { UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { optionOf, parseFor, unknownOption } from './program.ts';
 import type { Definitions, Parsed, Program } from './program.ts';
+import { parsedYaml } from './recipeYaml.ts';
 
 /**
  * The flags in argv, without dashes, to their text. `--name value` and `--name=value`; a list takes several values, `--name a b`.
@@ -43,21 +42,6 @@ export function readFlags(argv: readonly string[], definitions: Definitions): Re
     flags[name] = values.join(',');
   }
   return flags;
-}
-
-/** Recipes have some dozen lines. */
-const MAX_RECIPE_CHARACTERS = 2 ** 16;
-
-/** The library runs out of stack in lists within lists, and refuses aliases that unfold to more than anybody writes. */
-function parsedYaml(text: string, path: string): { document: Document.Parsed; value: unknown } {
-  if (text.length > MAX_RECIPE_CHARACTERS) throw new UserError(`${path}: ${text.length} characters; a recipe has a few thousand. Check the path.`);
-  try {
-    const document = parseDocument(text, { prettyErrors: true, logLevel: 'error' });
-    return { document, value: document.errors.length > 0 ? undefined : (document.toJS({ maxAliasCount: 100 }) as unknown) };
-  } catch (error) {
-    const why = error instanceof RangeError ? 'lists and maps are nested too deep' : error instanceof Error ? error.message : String(error);
-    throw new UserError(`${path}: not usable YAML: ${why}.`);
-  }
 }
 
 /** A recipe: YAML, option names to values. @throws UserError with file and line */

@@ -124,6 +124,9 @@ export const evaluateProgram: Program<EvaluateOptions> = {
       throw new UserError(
         '--prepared_ds_dir holds training and validation rows: say --eval_split validation (or train). Test cases are read with task lists.',
       );
-    return options.samples.length > 0 && options.lora_checkpoint_dir !== null ? ['--lora_checkpoint_dir: no effect with --samples.'] : [];
+    const notes: string[] = [];
+    if (options.samples.length > 0 && options.lora_checkpoint_dir !== null) notes.push('--lora_checkpoint_dir: no effect with --samples.');
+    if (given.has('quantization_skip_modules') && options.quantization !== 'nf4') notes.push('--quantization_skip_modules: no effect without --quantization nf4.');
+    return notes;
   },
 };

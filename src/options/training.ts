@@ -132,7 +132,8 @@ export const trainingOptions = {
   },
   dry_run: {
     group: 'Batches and memory', type: 'boolean', default: false,
-    help: 'Tell how much memory the run takes, by label, and end: nothing is loaded, computed or written, and no GPU is needed.',
+    help: 'Tell how much memory the run takes, by label, and end: nothing is loaded, computed or written (but what --base_model_hf, ' +
+      '--init_adapter or --data_dir fetch from the hub, into its cache), and no GPU is needed.',
   },
   tune: {
     group: 'Measuring', type: 'enum', default: 'auto', choices: ['auto', 'off', 'full'],

@@ -5,7 +5,7 @@
  */
 import { sha256Hex } from '../data/prepared/identity.ts';
 import { readJsonObject } from '../io/modelFolder.ts';
-import { joinPath, UserError } from '../platform.ts';
+import { joinPath, UserError, withoutFullStop } from '../platform.ts';
 import type { AtomicFile, Platform } from '../platform.ts';
 
 export const CHECKSUMS = 'checksums.json';
@@ -110,7 +110,7 @@ export function checksummed(platform: Platform, dir: string): ChecksummedFolder 
 }
 
 /**
- * What is wrong with the folder's files, a sentence for each; empty for a folder that is as it was written. Files that were added later are not looked at.
+ * What is wrong with the folder's files, a sentence without its full stop for each; empty for a folder that is as it was written. Files that were added later are not looked at.
  */
 export async function damageIn(platform: Platform, dir: string): Promise<string[]> {
   try {
@@ -122,7 +122,7 @@ export async function damageIn(platform: Platform, dir: string): Promise<string[
     }
     return complaints;
   } catch (error) {
-    if (error instanceof UserError) return [error.message];
+    if (error instanceof UserError) return [withoutFullStop(error.message)];
     throw error;
   }
 }

@@ -56,7 +56,12 @@ export async function planMemory(session: PlannedModel, { examples, settings, lo
   }
   await device.finish();
   optimizer.release();
-  return { ...device.pool.report(), savingBytes: isCopiedForSaving(arena) ? arena.snapshotBytes : 0 };
+  return { ...device.pool.report(), savingBytes: savingBytes(arena) };
+}
+
+/** `MemoryPlan.savingBytes`. */
+export function savingBytes(arena: Session['arena']): number {
+  return isCopiedForSaving(arena) ? arena.snapshotBytes : 0;
 }
 
 async function evaluate({ device, model }: PlannedModel, { examples, prompts, maxNewTokens }: NonNullable<PlannedRun['evaluation']>): Promise<void> {

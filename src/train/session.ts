@@ -60,7 +60,7 @@ export interface SessionOptions {
 
 export type Offload = 'none' | 'weights' | 'optimizer' | 'all';
 
-type SessionParts = Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType' | 'quantizedCount'> & {
+type SessionParts = Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType' | 'quantizedCount' | 'isStoredNf4'> & {
   weights: Weights;
   streamed?: StreamedWeights;
   /** Closes what streamed weights are read from. */
@@ -81,6 +81,8 @@ export class Session {
   readonly modelType: string;
   /** Weights held in 4 bits. */
   readonly quantizedCount: number;
+  /** The folder holds weights in 4 bits, and its own choice of them. */
+  readonly isStoredNf4: boolean;
   private readonly weights: Weights;
   private readonly streamed: StreamedWeights | undefined;
   private readonly closeFolder: (() => Promise<void>) | undefined;
@@ -104,6 +106,7 @@ export class Session {
     this.brought = parts.brought;
     this.untiesConfig = parts.untiesConfig;
     this.quantizedCount = parts.quantizedCount;
+    this.isStoredNf4 = parts.isStoredNf4;
   }
 
   /** Number of values that train. */
@@ -205,6 +208,7 @@ export async function openSession(platform: Platform, device: Device, options: S
       ...(isKeptOpen && { closeFolder: () => folder.close() }),
       baseModel: options.baseModel,
       modelType: folder.modelType,
+      isStoredNf4: stored.size > 0,
       untiesConfig: description.untiesConfig ?? false,
     });
   } finally {

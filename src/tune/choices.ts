@@ -4,7 +4,7 @@
  * with the choices that it began with.
  */
 import type { Capabilities } from '../gpu/capabilities.ts';
-import { cacheFolder, joinPath, parentPath } from '../platform.ts';
+import { cacheFolder, joinPath, parentPath, withoutFullStop } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import type { AttentionConfiguration, AttentionProblem } from './attention.ts';
 import { attentionCandidates, productCandidates } from './candidates.ts';
@@ -89,17 +89,17 @@ export async function readChoices(platform: Platform, key: PlanKey, capabilities
   return revived.choices;
 }
 
-/** Adds to what is kept for a device. Returns the file; undefined where it could not be written, which is no reason to stop. */
-export async function keepChoices(platform: Platform, key: PlanKey, capabilities: Capabilities, choices: Choices): Promise<string | undefined> {
+/** Adds to what is kept for a device. Returns the file, or why they could not be kept, which is no reason to stop. */
+export async function keepChoices(platform: Platform, key: PlanKey, capabilities: Capabilities, choices: Choices): Promise<{ path: string } | { failure: string }> {
   const path = await choicesFile(platform, key);
-  if (path === undefined) return undefined;
+  if (path === undefined) return { failure: 'there is no folder for caches: neither XDG_CACHE_HOME nor HOME is set' };
   try {
     const { product, attention } = mergedChoices(await readChoices(platform, key, capabilities, () => undefined), choices);
     await platform.makeDir(parentPath(path));
     await platform.writeFile(path, `${JSON.stringify({ format: FORMAT, key, product, attention }, null, 1)}\n`);
-    return path;
-  } catch {
-    return undefined;
+    return { path };
+  } catch (error) {
+    return { failure: withoutFullStop(error instanceof Error ? error.message : String(error)) };
   }
 }
 

@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { readRecipe } from '../../src/options/commandLine.ts';
 import { openRowFile } from '../../src/data/conversations/rowFile.ts';
 import { crc32 } from '../../src/data/crc32.ts';
+import { TemplateFailure } from '../../src/data/jinja/failures.ts';
+import { JinjaTemplate } from '../../src/data/jinja/template.ts';
 import { readJsonFile } from '../../src/data/jsonFile.ts';
 import { PixelGate, rowPixels } from '../../src/data/pictures/pixelGate.ts';
 import { rowFromColumns } from '../../src/data/prepared/row.ts';
@@ -72,16 +74,45 @@ test('what JSON has no words for is shown in a message all the same', async () =
 
 describe('recipes', () => {
   const laughs = ['a: &a [x, x, x, x, x, x, x, x, x]', ...[...'bcdefghi'].map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(', ')}]`)].join('\n');
+  const NESTED = /^r\.yaml(:1)?: not usable YAML: lists and maps are nested more than 64 deep\.$/;
+  test('nested sixty deep is read', () => {
+    const text = `a: ${deep(60)}`;
+    expect(JSON.stringify(readRecipe(text, 'r.yaml'))).toBe(`{"a":${deep(60)}}`);
+  });
+
   test.each([
     ['a billion laughs', laughs, /^r\.yaml: not usable YAML: Excessive alias count/],
-    ['lists ten thousand deep', `a: ${deep(10_000)}`, /^r\.yaml(:\d+)?: not (usable|valid) YAML: /],
-    ['maps ten thousand deep', `a: ${'{b: '.repeat(10_000)}`, /^r\.yaml(:\d+)?: not (usable|valid) YAML: /],
+    ['lists ten thousand deep', `a: ${deep(10_000)}`, NESTED],
+    ['lists that never end', `a: ${'['.repeat(50_000)}`, NESTED],
+    ['maps ten thousand deep', `a: ${'{b: '.repeat(10_000)}`, NESTED],
+    ['lists of dashes', `${'- '.repeat(30_000)}a`, NESTED],
+    ['keys of keys', `${'? '.repeat(30_000)}a`, NESTED],
+    ['maps by indentation', Array.from({ length: 300 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n'), /^r\.yaml:6\d: not usable YAML: lists and maps are nested more than 64 deep\.$/],
+    ['a chain of aliases', ['a0: &a0 [x]', ...Array.from({ length: 3 }, (_, i) => `a${i + 1}: &a${i + 1} ${'['.repeat(50)}*a${i}${']'.repeat(50)}`)].join('\n'), NESTED],
+    ['a chain of thousands', ['a0: &a0 [x]', ...Array.from({ length: 2000 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}]`)].join('\n'), /^r\.yaml: not usable YAML: /],
     ['a megabyte', `a: "${'x'.repeat(2 ** 20)}"`, /^r\.yaml: 1048581 characters; a recipe has a few thousand/],
     ['an unknown tag', 'a: !!python/object:os.system x', /.*/],
   ])('%s', async (name, text, words) => {
     if (name === 'an unknown tag') expect(readRecipe(text, 'r.yaml')).toEqual({ a: 'x' });
     else expect(await refusal(() => readRecipe(text, 'r.yaml'))).toMatch(words);
   });
+});
+
+test('a Parquet file whose own description is nested a hundred thousand deep', async () => {
+  const depth = 100_000;
+  const file = new Uint8Array(4 + depth + 8).fill(0x1c); // Thrift's first field, a structure
+  for (const at of [0, 4 + depth + 4]) file.set(encoder.encode('PAR1'), at);
+  new DataView(file.buffer).setUint32(4 + depth, depth, true);
+  expect(await refusal(() => openRowFile(memoryWith('r.parquet', file), 'r.parquet'))).toBe(
+    'r.parquet: it cannot be read as Parquet (its values are nested too deep). Write or fetch the file again.',
+  );
+});
+
+test.each([
+  ['attributes', '.a'], ['calls', '()'], ['places', '[0]'], ['filters', '|e'], ['sums', ' + 1'], ['terms', ' and 1'],
+])('a chat template of twenty thousand %s in a row', (_, piece) => {
+  const text = `{{ a${piece.repeat(20_000)} }}`;
+  expect(() => new JinjaTemplate(text).render({ a: 1 })).toThrow(new TemplateFailure('it is nested too deep'));
 });
 
 describe('configurations', () => {

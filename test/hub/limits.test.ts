@@ -83,6 +83,19 @@ test.each(['../../etc', '..', 'main', 'a'.repeat(39), 'A'.repeat(40), '0'.repeat
   expect(await failure(resolveRevision(hubSettings({ endpoint, times }), repo, 'main'))).toMatch(/did not answer with the commit of org\/name/);
 });
 
+test.each(['file:///etc/passwd', 'ftp://host/x', 'data:application/json,{}', 'javascript:1', 'http://[', 'hub:x'])('a redirect to %s is refused in words, at once', async (location) => {
+  let asked = 0;
+  const endpoint = await serve((_, response) => {
+    asked++;
+    response.writeHead(302, { Location: location }).end();
+  });
+  const words = await failure(requestJson(hubSettings({ endpoint, times }), '/', { action: 'ask' }));
+  expect(words).toBe(`Cannot ask: ${endpoint} redirects to an address that is not http or https (${location}), which is not followed. Check HF_ENDPOINT.`);
+  const wandb = await failure(new WandbClient(endpoint, 'k'.repeat(40)).graphql('{}', {}));
+  expect(wandb).toContain(`redirects its API (HTTP 302) to ${location}, which is not followed`.replace('its API', /redirects (.*) \(HTTP/.exec(wandb)?.[1] ?? ''));
+  expect(asked).toBe(2);
+});
+
 test('a list of files that leads out of its folder, or has no end', async () => {
   const names = ['../x', 'a/../../x', '/etc/x', 'a\\b', 'C:/x', 'a//b', './a', '', 'a\0b'];
   let files: unknown = [];

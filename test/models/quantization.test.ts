@@ -12,6 +12,7 @@ import { planTraining } from '../../src/models/lora.ts';
 import type { Finetuning } from '../../src/models/lora.ts';
 import { heldQuantized, readStored } from '../../src/models/quantization.ts';
 import type { Quantization } from '../../src/models/quantization.ts';
+import { storedNote } from '../../src/options/quantization.ts';
 import { openSession } from '../../src/train/session.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
@@ -61,10 +62,20 @@ describe('what is held quantised', () => {
     expect((await held(`${qwen.name}-bnb-4bit`, lora(), nf4)).nf4).toEqual(stored);
   });
 
+  it('of a quantised folder, and modules named for it have no effect', () => {
+    const named = { quantization: 'nf4', quantization_skip_modules: ['visual'], quantize_embedding: 'none' } as const;
+    expect(storedNote(named, true)).toMatch(/--quantization_skip_modules: no effect on a base model that bitsandbytes has quantised/);
+    expect(storedNote(named, false)).toBeUndefined();
+    expect(storedNote({ ...named, quantization_skip_modules: ['lm_head'] }, true)).toBeUndefined();
+  });
+
   it('refuses what makes no sense', async () => {
     await expect(held(qwen.name, { kind: 'full' }, nf4)).rejects.toThrow(/--quantization nf4 holds frozen weights in 4 bits, and --finetune full freezes none/);
     await expect(held(`${qwen.name}-bnb-4bit`, { kind: 'full' }, { ...nf4, weights: 'none' })).rejects.toThrow(/weights in 4 bits, which --finetune full cannot train/);
-    await expect(held(qwen.name, lora({ modules_to_save: ['embed_tokens'] }), { ...nf4, embedding: 'int8' })).rejects.toThrow(/embed_tokens\.weight trains\. Leave it at none/);
+    await expect(held(qwen.name, lora({ modules_to_save: ['embed_tokens'] }), { ...nf4, embedding: 'int8' })).rejects.toThrow(/embed_tokens\.weight trains\. Leave it at none, or take the table out of --modules_to_save\.$/);
+    await expect(held(qwen.name, { kind: 'full' }, { ...nf4, weights: 'none', embedding: 'int8' })).rejects.toThrow(
+      /embed_tokens\.weight trains, as everything does with --finetune full\. Leave it at none, or train an adapter \(--finetune lora\)\.$/,
+    );
     await expect(held(qwen.name, lora(), { ...nf4, skipModules: ['vision'] })).rejects.toThrow(/"vision" is no module/);
   });
 });

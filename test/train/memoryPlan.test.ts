@@ -4,6 +4,7 @@
  */
 import { afterEach, describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
+import { openLimited } from '../../src/run/train/memory.ts';
 import type { Example } from '../../src/data/example.ts';
 import { Device } from '../../src/gpu/device.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
@@ -12,7 +13,8 @@ import type { Quantization } from '../../src/models/quantization.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import { RowEvaluator } from '../../src/train/evaluation.ts';
 import { fitMemory, planMemory } from '../../src/train/memoryPlan.ts';
-import type { PlannedRun } from '../../src/train/memoryPlan.ts';
+import type { MemoryPlan, PlannedRun } from '../../src/train/memoryPlan.ts';
+import { neededBytes } from '../../src/train/memoryText.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { SessionOptions } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
@@ -123,6 +125,33 @@ describe('a limit on what the pool holds', () => {
     expect(limited.figures).toEqual(free.figures);
     expect(limited.memory.peakBytes).toBe(free.memory.peakBytes);
     expect(limited.memory.reservedPeakBytes).toBeLessThan(free.memory.reservedPeakBytes);
+  });
+});
+
+describe('a limit where a save is copied into the same memory', () => {
+  it('is kept with the copy, in the plan as in the run', async () => {
+    const options: SessionOptions = { baseModel: qwen.baseModel, finetuning: { kind: 'lora', config: lora } };
+    const examples = (await qwen.cases(['s10_twoimages', 's09_textonly'])).map((golden) => golden!.example);
+    const source = { length: 2, get: (index: number): Promise<Example> => Promise.resolve(examples[index]!) };
+    const run: PlannedRun = { examples, settings, loggingSteps: 1 };
+    const device = await testDevice();
+    const capabilities = { ...device.capabilities, kind: 'software' as const };
+    const planned = async (gpu_memory_limit: number | null): Promise<MemoryPlan> =>
+      planMemory(await openLimited(nodePlatform, Device.dry(capabilities), { gpu_memory_limit }, options), run);
+    const free = await planned(null);
+    expect(free.savingBytes).toBeGreaterThan(0);
+    const limit = (free.peakBytes + free.reservedPeakBytes) / 2 + free.savingBytes;
+    const plan = await planned(limit / 2 ** 30);
+    expect(neededBytes(free, true)).toBeGreaterThan(limit);
+    expect(neededBytes(plan, true)).toBeLessThanOrEqual(limit);
+
+    Object.assign(device, { capabilities }); // whatever GPU is here
+    const session = await openLimited(nodePlatform, device, { gpu_memory_limit: limit / 2 ** 30 }, options);
+    const { memory } = await train(session, source, { ...settings, max_steps: 4 }, { tracker: allOf([]) });
+    session.close();
+    expect({ ...plan.atPeak }).toEqual(memory.atPeak);
+    // As above: the buffer that figures are read back through.
+    expect([plan.reservedPeakBytes, plan.reservedPeakBytes + memory.peakByLabel['readback']!]).toContain(memory.reservedPeakBytes);
   });
 });
 

@@ -2,6 +2,7 @@
  * A run that was interrupted and goes on is the run that was not, to the bit: weights, log, totals. Interrupted here by its stop signal, between steps and within an
  * evaluation; test/node/kill.test.ts does it with SIGKILL. And what a resume refuses, or does otherwise and says so.
  */
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -317,6 +318,16 @@ describe('a damaged checkpoint', () => {
       writeFileSync(path, bytes);
     }
     expect((await newestCheckpoint(nodePlatform, dir, () => undefined))!.step).toBe(4);
+  });
+
+  it.skipIf(process.platform === 'win32')('in which something else has taken a file’s place is told of in one sentence', async () => {
+    for (const file of ['checksums.json', 'adapter_model.safetensors']) {
+      const copy = at(`pipe-${file}`);
+      cpSync(join(dir, 'checkpoint-4'), copy, { recursive: true });
+      rmSync(join(copy, file));
+      execFileSync('mkfifo', [join(copy, file)]);
+      await expect(openCheckpoint(nodePlatform, copy)).rejects.toThrow(/ is damaged: Cannot \w+ .*: it is a pipe \(FIFO\), a regular file was expected\.$/);
+    }
   });
 
   it('is set aside when the run goes on, as are those of later steps', async () => {

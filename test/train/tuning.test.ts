@@ -10,6 +10,7 @@ import { nodePlatform } from '../../node/platform.ts';
 import type { Example } from '../../src/data/example.ts';
 import { Device } from '../../src/gpu/device.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
+import { UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { openCheckpoint } from '../../src/train/resume.ts';
 import { openSession } from '../../src/train/session.ts';
@@ -83,6 +84,17 @@ describe('the plans of a run', () => {
 
     expect((await run('again', 'full', { resume: { checkpoint } })).join()).not.toMatch(/Measured|Not as it would/);
     expect(weights('again').equals(weights('full'))).toBe(true);
+  });
+
+  it('measured where they cannot be kept, the run says why', { timeout: 400_000 }, async () => {
+    const kept = platform;
+    platform = { ...platform, makeDir: (path, how) => (path.endsWith('plans') ? Promise.reject(new UserError(`Cannot create the folder ${path}: the file system is read-only.`)) : kept.makeDir(path, how)) };
+    try {
+      const told = (await run('unkept', 'full')).find((text) => text.includes('Measured the plans'));
+      expect(told).toMatch(/ They hold for this run and are not kept: Cannot create the folder .*plans: the file system is read-only\.$/);
+    } finally {
+      platform = kept;
+    }
   });
 
   it('those of the checkpoint hold when it goes on, whatever the policy would take; another version is told of', { timeout: 120_000 }, async () => {

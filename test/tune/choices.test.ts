@@ -35,8 +35,8 @@ function withHome(): Platform & { files: Map<string, Uint8Array> } {
 describe('choices on the disk', () => {
   it('are read as they were written, and added to', async () => {
     const platform = withHome();
-    const path = await keepChoices(platform, key, hardware, choices);
-    expect(path).toMatch(/^\/home\/me\/\.cache\/vernier\/plans\/[0-9a-f]{32}\.json$/);
+    const kept = await keepChoices(platform, key, hardware, choices);
+    expect('path' in kept && kept.path).toMatch(/^\/home\/me\/\.cache\/vernier\/plans\/[0-9a-f]{32}\.json$/);
     expect(await readChoices(platform, key, hardware, fail)).toEqual(choices);
     const other = { ...problem, form: 'nn' as const };
     await keepChoices(platform, key, hardware, { product: [{ problem: other, configuration: wide, ms: 1, policyMs: 2, flop: 1e9 }], attention: [] });
@@ -63,7 +63,7 @@ describe('choices on the disk', () => {
     expect(await readChoices(platform, key, hardware, (line) => void told.push(line))).toEqual(NO_CHOICES);
     expect(told).toHaveLength(1);
     expect(told[0]).toMatch(words);
-    expect(await keepChoices(platform, key, hardware, choices)).toBe(path);
+    expect(await keepChoices(platform, key, hardware, choices)).toEqual({ path });
     expect(await readChoices(platform, key, hardware, fail)).toEqual(choices);
   });
 
@@ -86,8 +86,8 @@ describe('choices on the disk', () => {
 
   it('a place that cannot be written is no reason to stop', async () => {
     const platform = Object.assign(withHome(), { writeFile: () => Promise.reject(new Error('full')) });
-    expect(await keepChoices(platform, key, hardware, choices)).toBeUndefined();
-    expect(await keepChoices(memoryPlatform(), key, hardware, choices)).toBeUndefined();
+    expect(await keepChoices(platform, key, hardware, choices)).toEqual({ failure: expect.stringMatching(/[^.]$/) as string });
+    expect(await keepChoices(memoryPlatform(), key, hardware, choices)).toEqual({ failure: 'there is no folder for caches: neither XDG_CACHE_HOME nor HOME is set' });
   });
 
   it('newer ones take the place of older ones of their class', () => {

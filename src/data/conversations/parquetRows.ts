@@ -5,6 +5,7 @@
  */
 import { parquetMetadataAsync } from 'hyparquet';
 import type { AsyncBuffer, Compressors, FileMetaData } from 'hyparquet';
+import { errorWords } from '../../io/errorWords.ts';
 import { UserError } from '../../platform.ts';
 import { checkedRowGroups } from '../parquetMetadata.ts';
 import { readParquetRows } from '../parquetRead.ts';
@@ -141,6 +142,6 @@ async function readable<T>(path: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`${path}: it cannot be read as Parquet (${error instanceof Error ? error.message : String(error)}). Write or fetch the file again.`, { cause: error });
+    throw new UserError(`${path}: it cannot be read as Parquet (${errorWords(error)}). Write or fetch the file again.`, { cause: error });
   }
 }

@@ -26,7 +26,9 @@ export class JinjaTemplate {
    */
   constructor(text: string, now: () => Date = () => new Date()) {
     this.body = withinStack(() => parse(text));
-    refuseUnsupported(this.body);
+    withinStack(() => {
+      refuseUnsupported(this.body);
+    });
     this.globals = globalFunctions(now);
   }
 
@@ -35,9 +37,11 @@ export class JinjaTemplate {
    * @throws TemplateFailure where Jinja2 raises an error, NotExact for what is only found out by values
    */
   render(variables: Readonly<Record<string, unknown>>): string {
-    const given = new Map(this.globals);
-    for (const [name, value] of Object.entries(variables)) if (value !== undefined) given.set(name, fromJson(value));
-    return withinStack(() => render(this.body, given, this.frames));
+    return withinStack(() => {
+      const given = new Map(this.globals);
+      for (const [name, value] of Object.entries(variables)) if (value !== undefined) given.set(name, fromJson(value));
+      return render(this.body, given, this.frames);
+    });
   }
 }
 

@@ -7,6 +7,7 @@ import type { AsyncBuffer, FileMetaData } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { checkedRowGroups } from '../parquetMetadata.ts';
 import { readParquetRows } from '../parquetRead.ts';
+import { errorWords } from '../../io/errorWords.ts';
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import type { MedvisionSample } from '../medvision/sample.ts';
@@ -167,7 +168,7 @@ async function readable<T>(path: string, work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(
-      `${path}: it cannot be read as Parquet (${error instanceof Error ? error.message : String(error)}). Remove the file and prepare the data again.`,
+      `${path}: it cannot be read as Parquet (${errorWords(error)}). Remove the file and prepare the data again.`,
       { cause: error },
     );
   }

@@ -10,7 +10,7 @@ import { PictureWarnings } from '../../data/pictures/warnings.ts';
 import { sha256Hex } from '../../data/prepared/identity.ts';
 import type { Identity } from '../../data/prepared/identity.ts';
 import { publicName } from '../../hub/origin.ts';
-import { quantizationOf } from '../../options/quantization.ts';
+import { quantizationOf, storedNote } from '../../options/quantization.ts';
 import { countOf, joinPath, lastName } from '../../platform.ts';
 import { allOf } from '../../track/tracker.ts';
 import { RowEvaluator } from '../../train/evaluation.ts';
@@ -134,6 +134,8 @@ async function onGpu(
       ...pixels(context),
       stop: context.stop,
     });
+    const note = storedNote(options, session.isStoredNf4);
+    if (note !== undefined) say(note);
     const settings = {
       base,
       mask: 'completion',

@@ -26,8 +26,17 @@ export async function findTaskRows(context: RunContext, base: string): Promise<F
   const images = imageStorage(options);
   if (options.skip_process_dataset) return rowsOf(context, await openPrepared(context, base));
   if (options.prepared_ds_dir === null && images === 'none') return rowsOfVolumes(context, base);
+  if (options.dry_run) return rowsWithoutPreparing(context, base);
   const prepared = await prepare(context, base);
   return prepared && rowsOf(context, prepared);
+}
+
+/** `--dry_run true`, which writes nothing: what would be prepared is read from the volumes, of which it would be the same. */
+async function rowsWithoutPreparing(context: RunContext, base: string): Promise<FoundRows> {
+  const { dir, whole } = await lookForPrepared(context, base);
+  if (whole !== undefined) return rowsOf(context, whole);
+  context.say(`${dir} would be prepared first; for the plan the rows are read from the volumes.`);
+  return rowsOfVolumes(context, base);
 }
 
 /** `--process_dataset_only true`: prepares the rows as training would read them, and ends. Needs no GPU and no weights. `base` is the model's folder. */
@@ -94,21 +103,32 @@ async function folderOf(platform: RunContext['platform'], options: RunContext['o
   return preparedFolder(options, identity, asked);
 }
 
-/** The folder made, continued, or found whole. Undefined when Ctrl-C ended it. */
-async function prepare(context: RunContext, base: string): Promise<PreparedSet | undefined> {
-  const { platform, options, stop, terminal, say } = context;
+interface Look {
+  dir: string;
+  identity: Identity;
+  /** Where nothing is left to do. */
+  whole?: PreparedSet;
+}
+
+/** A look before the plans are read through: they may be hundreds of MB, and nothing of them is needed where the folder is whole. */
+async function lookForPrepared({ platform, options, say }: RunContext, base: string): Promise<Look> {
   const images = imageStorage(options);
   const identity = await preparedIdentity(platform, options, base);
   const dir = await preparedFolder(options, identity, images);
   const there = await readManifest(platform, dir);
-  // A look before the plans are read through: they may be hundreds of MB, and nothing of them is needed.
-  if (there !== undefined) {
-    checkIdentity(dir, there, identity);
-    if (coversImages(there.images, images) && (await missingShards(platform, dir, there)).length === 0) {
-      say(`Prepared data: ${dir} is complete, ${summary(there)}; nothing to do.`);
-      return PreparedSet.open(platform, dir);
-    }
-  }
+  if (there === undefined) return { dir, identity };
+  checkIdentity(dir, there, identity);
+  if (!coversImages(there.images, images) || (await missingShards(platform, dir, there)).length > 0) return { dir, identity };
+  say(`Prepared data: ${dir} is complete, ${summary(there)}; nothing to do.`);
+  return { dir, identity, whole: await PreparedSet.open(platform, dir) };
+}
+
+/** The folder made, continued, or found whole. Undefined when Ctrl-C ended it. */
+async function prepare(context: RunContext, base: string): Promise<PreparedSet | undefined> {
+  const { platform, options, stop, terminal, say } = context;
+  const { dir, identity, whole } = await lookForPrepared(context, base);
+  if (whole !== undefined) return whole;
+  const images = imageStorage(options);
   const startedAt = performance.now();
   const { train, validation, resizedSize } = await collect(context, base);
   const total = train.length + validation.length;

@@ -9,7 +9,7 @@ import type { Example } from '../../data/example.ts';
 import type { Options } from '../../options.ts';
 import { quantizationOf } from '../../options/quantization.ts';
 import type { GpuMemory, Platform } from '../../platform.ts';
-import { fitMemory, planMemory } from '../../train/memoryPlan.ts';
+import { fitMemory, planMemory, savingBytes } from '../../train/memoryPlan.ts';
 import type { Fit, MemoryPlan, PlannedRun } from '../../train/memoryPlan.ts';
 import { memoryTable, neededBytes } from '../../train/memoryText.ts';
 import type { MeasuredSource } from '../../train/rowOrder.ts';
@@ -39,9 +39,22 @@ export function sessionOptions(options: Options, base: string): SessionOptions {
   };
 }
 
-/** `--gpu_memory_limit`: what is free for reuse is given back before more is held. */
-export function limitMemory(device: Device, { gpu_memory_limit: limit }: Options): void {
-  if (limit !== null) device.pool.limitBytes = limit * 2 ** 30;
+/**
+ * `--gpu_memory_limit`: what is free for reuse is given back before more is held. Where the GPU shares the machine's memory, what a save copies there comes out of
+ * the limit too (`neededBytes`).
+ */
+export function limitMemory({ device, arena }: Pick<Session, 'device' | 'arena'>, { gpu_memory_limit: limit }: Pick<Options, 'gpu_memory_limit'>): void {
+  if (limit === null) return;
+  device.pool.limitBytes = Math.max(0, limit * 2 ** 30 - (device.capabilities.kind === 'software' ? savingBytes(arena) : 0));
+  device.trim(); // what loading leaves for reuse may be more
+}
+
+/** A session of the run, on a GPU or planned, in the memory that it may take. */
+export async function openLimited(platform: Platform, device: Device, options: Pick<Options, 'gpu_memory_limit'>, how: SessionOptions): Promise<Session> {
+  if (options.gpu_memory_limit !== null) device.pool.limitBytes = options.gpu_memory_limit * 2 ** 30; // what is copied for a save is not known before
+  const session = await openSession(platform, device, how);
+  limitMemory(session, options);
+  return session;
 }
 
 /** The GPU that a run is planned for. */
@@ -57,7 +70,6 @@ function plannedDevice({ capabilities, choices }: PlannedGpu, options: Options):
   const device = Device.dry(capabilities);
   plansOf(device).choose(choices);
   plansOf(device).compute = compute_dtype === 'auto' ? chooseCompute(capabilities, compute_dtype).dtype : compute_dtype;
-  limitMemory(device, options);
   return device;
 }
 
@@ -65,6 +77,8 @@ function plannedDevice({ capabilities, choices }: PlannedGpu, options: Options):
 export interface PlannedRows {
   rows: OpenRows;
   fit: Fit;
+  /** What the run takes of what it may take. */
+  needed: number;
   /** Where it is more than the run may take. */
   excess?: Excess;
 }
@@ -72,7 +86,7 @@ export interface PlannedRows {
 export async function fitRun(context: RunContext, base: string, found: FoundRows, gpu: PlannedGpu): Promise<PlannedRows> {
   const { platform, options, stop } = context;
   const { capabilities } = gpu;
-  const session = await openSession(platform, plannedDevice(gpu, options), { ...sessionOptions(options, base), stop });
+  const session = await openLimited(platform, plannedDevice(gpu, options), options, { ...sessionOptions(options, base), stop });
   const rows = await openRows(context, found, session);
   try {
     const run = await largestBatches(rows, options, session);
@@ -80,15 +94,15 @@ export async function fitRun(context: RunContext, base: string, found: FoundRows
     const { room, ...limit } = await limitOf(platform, options, capabilities);
     const fit = await fitMemory(session, run, room, bytesOf);
     const needed = bytesOf(fit.plan);
-    if (needed <= limit.bytes) return { rows, fit };
+    if (needed <= limit.bytes) return { rows, fit, needed };
     const bytesWith = async (changed: Options): Promise<number> => {
-      const other = await openSession(platform, plannedDevice(gpu, changed), { ...sessionOptions(changed, base), stop });
+      const other = await openLimited(platform, plannedDevice(gpu, changed), changed, { ...sessionOptions(changed, base), stop });
       const examples = run.examples.slice(0, changed.per_device_train_batch_size);
-      const plan = await planMemory(other, { ...run, examples, settings: changed });
+      const plan = await planMemory(other, { ...run, examples, settings: { gradient_checkpointing: changed.gradient_checkpointing, saved_inputs: changed.saved_inputs, keptStages: 0 } });
       other.close();
       return bytesOf(plan);
     };
-    return { rows, fit, excess: { needed, ...limit, bytesWith } };
+    return { rows, fit, needed, excess: { needed, ...limit, bytesWith } };
   } catch (error) {
     await rows.close();
     throw error;

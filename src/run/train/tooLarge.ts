@@ -12,56 +12,81 @@ export interface Excess {
   bytesWith(options: Options): Promise<number>;
 }
 
-interface Change {
-  says: string;
-  options: Partial<Options>;
-}
+/** Options that are told as they are here: what is planned with them is what whoever gives them gets. */
+type Change = Partial<Options>;
 
 /** Ways to less memory, those that cost least first; of each way the changes from small to large. */
 function waysOf(options: Options): Change[][] {
   const { per_device_train_batch_size: size, gradient_accumulation_steps: accumulation } = options;
   const batches: Change[] = [];
-  for (let rows = size >> 1; rows >= 1; rows >>= 1) {
-    const says = `--per_device_train_batch_size ${rows} --gradient_accumulation_steps ${Math.ceil((size * accumulation) / rows)}`;
-    batches.push({ says, options: { per_device_train_batch_size: rows } });
-  }
+  for (let rows = size >> 1; rows >= 1; rows >>= 1)
+    batches.push({ per_device_train_batch_size: rows, gradient_accumulation_steps: Math.ceil((size * accumulation) / rows) });
   const offloaded: Change[] = [];
-  const add = (offload: Options['offload']): number => offloaded.push({ says: `--offload ${offload}`, options: { offload } });
-  if (options.offload === 'none') add('optimizer');
-  if (options.offload !== 'weights' && options.offload !== 'all' && options.finetune === 'lora') add('weights');
-  if (options.offload !== 'all' && options.finetune === 'lora') add('all');
-  const recomputed: Change[] = options.gradient_checkpointing ? [] : [{ says: '--gradient_checkpointing true', options: { gradient_checkpointing: true } }];
-  const rounded: Change[] = options.saved_inputs === 'bf16' ? [] : [{ says: '--saved_inputs bf16', options: { saved_inputs: 'bf16', gradient_checkpointing: true } }];
-  const isQuantisable = options.quantization === 'none' && options.finetune === 'lora';
-  const quantised: Change[] = isQuantisable ? [{ says: '--quantization nf4', options: { quantization: 'nf4' } }] : [];
-  return [recomputed, batches, rounded, quantised, offloaded].filter((way) => way.length > 0);
+  if (options.offload === 'none') offloaded.push({ offload: 'optimizer' });
+  if (options.offload !== 'weights' && options.offload !== 'all' && options.finetune === 'lora') offloaded.push({ offload: 'weights' });
+  if (options.offload !== 'all' && options.finetune === 'lora') offloaded.push({ offload: 'all' });
+  const recomputed: Change = options.gradient_checkpointing ? {} : { gradient_checkpointing: true };
+  const rounded: Change = options.saved_inputs === 'bf16' ? {} : { ...recomputed, saved_inputs: 'bf16' }; // only inputs of blocks that are run again are rounded
+  const quantised: Change = options.quantization === 'none' && options.finetune === 'lora' ? { quantization: 'nf4' } : {};
+  const isChange = (change: Change): boolean => Object.keys(change).length > 0;
+  return [[recomputed], batches, [rounded], [quantised], offloaded].map((way) => way.filter(isChange)).filter((way) => way.length > 0);
+}
+
+const flagsOf = (change: Change): string => Object.entries(change).map(([name, value]) => `--${name} ${String(value)}`).join(' ');
+
+/** What is tried, and what the run takes with it. */
+interface Tried {
+  change: Change;
+  bytes: number;
 }
 
 export async function tooLarge(options: Options, { needed, bytes, source, bytesWith }: Excess): Promise<UserError> {
-  const head = `The run takes ${bytesText(needed)} of GPU memory, and there are ${bytesText(bytes)} (${source}).`;
+  const excess = bytesText(needed) === bytesText(bytes) ? `, ${bytesText(needed - bytes)} less` : '';
+  const head = `The run takes ${bytesText(needed)} of GPU memory, and there are ${bytesText(bytes)}${excess} (${source}).`;
+  const attempt = async (change: Change): Promise<Tried> => ({ change, bytes: await bytesWith({ ...options, ...change }) });
   const ways = waysOf(options);
+  let least: Tried = { change: {}, bytes: needed };
   const enough: string[] = [];
   for (const way of ways) {
     for (const change of way) {
-      const found = await bytesWith({ ...options, ...change.options });
-      if (found > bytes) continue;
-      enough.push(`${change.says} (${bytesText(found)})`);
+      const tried = await attempt(change);
+      if (tried.bytes < least.bytes) least = tried;
+      if (tried.bytes > bytes) continue;
+      enough.push(`${flagsOf(change)} (${bytesText(tried.bytes)})`);
       break;
     }
   }
   if (enough.length > 0) return new UserError(`${head} This brings it under: ${enough.join('; or ')}.`);
 
-  // None alone: the most of each, one after the other.
-  let least = needed;
-  let all = options;
-  const said: string[] = [];
+  // None alone: the most of each, one after the other; what makes it more is left out again.
+  let all: Tried = { change: {}, bytes: needed };
+  const taken: Change[] = [];
   for (const way of ways) {
     const change = way.at(-1)!;
-    all = { ...all, ...change.options };
-    said.push(change.says);
-    least = await bytesWith(all);
-    if (least <= bytes) return new UserError(`${head} Together these bring it under: ${said.join(' ')} (${bytesText(least)}).`);
+    const tried = await attempt({ ...all.change, ...change });
+    if (tried.bytes > all.bytes) continue;
+    taken.push(change);
+    all = tried;
+    if (all.bytes > bytes) continue;
+    const { change: fewest, bytes: found } = await withoutNeedless(taken, all, bytes, attempt);
+    return new UserError(`${head} Together these bring it under: ${flagsOf(fewest)} (${bytesText(found)}).`);
   }
-  const tried = said.length === 0 ? '' : ` Even with ${said.join(' ')} it takes ${bytesText(least)}.`;
-  return new UserError(`${head}${tried} Lower --max_pixels or --lora_r, leave --modules_to_save empty, or take a smaller model.`);
+  if (all.bytes < least.bytes) least = await withoutNeedless(taken, all, all.bytes, attempt);
+  const even = least.bytes < needed ? ` Even with ${flagsOf(least.change)} it takes ${bytesText(least.bytes)}.` : '';
+  return new UserError(`${head}${even} Lower --max_pixels or --lora_r, leave --modules_to_save empty, or take a smaller model.`);
+}
+
+/** Only those changes without which it would not do. */
+async function withoutNeedless(taken: readonly Change[], all: Tried, bytes: number, attempt: (change: Change) => Promise<Tried>): Promise<Tried> {
+  let kept = taken;
+  let best = all;
+  for (const change of taken) {
+    const fewer = kept.filter((one) => one !== change);
+    if (fewer.length === 0) break;
+    const tried = await attempt(Object.assign({}, ...fewer) as Change);
+    if (tried.bytes > bytes) continue;
+    kept = fewer;
+    best = tried;
+  }
+  return best;
 }

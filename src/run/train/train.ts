@@ -1,11 +1,11 @@
 /** Training as a program: from options to a PEFT adapter (or a whole model), or to what else they ask for. Each phase is a file of this folder or of its neighbours. */
-import { quantizationFacts } from '../../options/quantization.ts';
+import { readOnlyPlatform } from '../../io/readOnlyPlatform.ts';
+import { quantizationFacts, storedNote } from '../../options/quantization.ts';
 import { countOf } from '../../platform.ts';
 import { bytesText, countText } from '../../track/console.ts';
 import type { Tracker } from '../../track/tracker.ts';
 import type { Device } from '../../gpu/device.ts';
 import { boughtBy, boughtText } from '../../train/beforeAfter.ts';
-import { openSession } from '../../train/session.ts';
 import { train } from '../../train/trainer.ts';
 import { expectedChoices } from '../../train/tuning/runPlans.ts';
 import { chooseCompute } from '../../tune/compute.ts';
@@ -17,7 +17,7 @@ import type { RunContext } from '../context.ts';
 import { checkEvaluation, openEvaluator } from './evaluation.ts';
 import { exportRows, prepareBesideExport } from '../prepare/exportRows.ts';
 import { fetchInputs } from '../inputs/hubInputs.ts';
-import { fitRun, keptText, limitMemory, sessionOptions, tellPlan } from './memory.ts';
+import { fitRun, keptText, openLimited, sessionOptions, tellPlan } from './memory.ts';
 import type { PlannedGpu } from './memory.ts';
 import { mergeOnly, openPublisher } from '../publish/publish.ts';
 import type { Publisher } from '../publish/publish.ts';
@@ -33,11 +33,10 @@ export async function runTraining(given: RunContext): Promise<void> {
   const { options, terminal } = given;
   const base = await resolveBaseModel(given);
   const context: RunContext = { ...given, options: await fetchInputs(given) };
+  if (options.dry_run) return dryRun({ ...context, platform: readOnlyPlatform(given.platform) }, base);
   if (options.merge_only) return mergeOnly(context, base);
   if (options.export_jsonl !== null && !(await exportRows(context, base))) return;
   if (options.process_dataset_only) return options.export_jsonl === null ? prepareRows(context, base) : prepareBesideExport(context, base);
-
-  if (options.dry_run) return dryRun(context, base);
 
   const note = (text: string): void => terminal.write(`${text}\n`);
   await inOutputFolder({ platform: given.platform, stop: given.stop, say: note }, context.options.output_dir, '--output_dir', (held) =>
@@ -45,7 +44,7 @@ export async function runTraining(given: RunContext): Promise<void> {
   );
 }
 
-/** `--dry_run`. */
+/** `--dry_run`: with a platform that cannot write. */
 async function dryRun(context: RunContext, base: string): Promise<void> {
   const rows = await findRows(context, base);
   if (rows === undefined) return;
@@ -85,11 +84,12 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
     const computing = chooseCompute(capabilities, options.compute_dtype);
     plansOf(device).compute = computing.dtype;
     say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
-    const { rows, fit, excess } = await fitRun(context, parts.base, parts.rows, await plannedGpu(context, device, resume));
+    const { rows, fit, needed, excess } = await fitRun(context, parts.base, parts.rows, await plannedGpu(context, device, resume));
     if (excess) throw await tooLarge(options, excess);
-    say(`Memory: ${bytesText(fit.plan.reservedPeakBytes)} by the plan. ${keptText(fit, options)}`);
-    limitMemory(device, options);
-    const session = await openSession(platform, device, { ...sessionOptions(options, parts.base), stop });
+    say(`Memory: ${bytesText(needed)} by the plan. ${keptText(fit, options)}`);
+    const session = await openLimited(platform, device, options, { ...sessionOptions(options, parts.base), stop });
+    const note = storedNote(options, session.isStoredNf4);
+    if (note !== undefined) say(note);
     if (session.quantizedCount > 0) say(`${countOf(session.quantizedCount, 'weight')} held in 4 bits (NF4).`);
     for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
     // The console's own table says it.

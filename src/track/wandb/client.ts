@@ -1,7 +1,8 @@
 /** Requests to a W&B server: GraphQL, the file stream that takes a run's lines, and uploads. What can be tried again is told apart from what cannot. */
 import { parseJson, textOrNothing } from '../../io/parseJson.ts';
+import { redirectTarget } from '../../io/redirectTarget.ts';
 import { bodyStart, bodyText, BodyTooLong } from '../../io/responseBody.ts';
-import { NetworkError, UserError } from '../../platform.ts';
+import { NetworkError, UserError, withoutFullStop } from '../../platform.ts';
 import type { Network } from '../../platform.ts';
 import { keepSecret, redact } from '../secrets.ts';
 
@@ -104,15 +105,15 @@ export class WandbClient {
       const location = response.headers.get('location');
       if (response.status < 300 || response.status > 399 || location === null) return response;
       await response.body?.cancel().catch(() => undefined);
-      const to = new URL(location, at);
+      const to = redirectTarget(location, at);
       // 301 to 303 would make a GET of it, which stores nothing.
-      if (to.origin === at.origin && [307, 308].includes(response.status) && hops < MAX_REDIRECTS) {
+      if (to?.origin === at.origin && [307, 308].includes(response.status) && hops < MAX_REDIRECTS) {
         at = to;
         continue;
       }
       throw new UserError(
         redact(
-          `W&B at ${at.origin} redirects ${what} (HTTP ${response.status}) to ${to.origin}${to.pathname}, which is not followed: ` +
+          `W&B at ${at.origin} redirects ${what} (HTTP ${response.status}) to ${to ? to.origin + to.pathname : location.slice(0, 300)}, which is not followed: ` +
             'your key and figures are for the host you named. If that is the right server, give its address in WANDB_BASE_URL.',
         ),
       );
@@ -122,7 +123,7 @@ export class WandbClient {
 
 function reason(error: unknown): string {
   // The full stop comes with what the caller adds.
-  if (error instanceof NetworkError) return `${error.message}. ${error.fix.replace(/\.$/, '')}`;
+  if (error instanceof NetworkError) return `${error.message}. ${withoutFullStop(error.fix)}`;
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
 }

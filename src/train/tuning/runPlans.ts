@@ -97,11 +97,11 @@ async function freshChoices(session: Session, options: PlanningOptions, key: Pla
   const all = mergedChoices(known, choices);
   if (classes === 0) return all;
   const faster = [...choices.product, ...choices.attention].filter(isFaster).length;
-  const path = isEmpty(choices) ? undefined : await keepChoices(platform, key, device.capabilities, choices);
+  const kept = isEmpty(choices) ? { failure: 'nothing was measured to the end' } : await keepChoices(platform, key, device.capabilities, choices);
   await tracker.event(
     'info',
     `Measured the plans of ${countOf(classes - leftOut, 'kind')} of products and attention in ${seconds.toFixed(1)} s: another than the usual one is faster for ${faster}` +
-      `${leftOut > 0 ? `, and for ${leftOut} there was no time` : ''}. ${path === undefined ? 'They hold for this run.' : `They are kept in ${path}.`}`,
+      `${leftOut > 0 ? `, and for ${leftOut} there was no time` : ''}. ${'path' in kept ? `They are kept in ${kept.path}.` : `They hold for this run and are not kept: ${kept.failure}.`}`,
   );
   return all;
 }
