@@ -153,7 +153,7 @@ async function onGpu(
       ...(found.preparedDir !== undefined && { preparedDir: found.preparedDir }),
     } as const;
     const warnings = new PictureWarnings(say);
-    const workers = await openDataWorkers(platform, settings, { count: workerCount(options.dataloader_num_workers), processor: session.processor, warnings });
+    const workers = await openDataWorkers(platform, settings, { count: workerCount(options.dataloader_num_workers), processor: session.processor, warnings, stop: context.stop });
     try {
       const isAnswered = await answerRows(context, session, {
         rows: found.rows.filter(({ row }) => !rows.has(row.id)),

@@ -1,6 +1,7 @@
 /**
  * Data workers: Node threads that each run dataWorker.js. Requests that share a volume or a file go to the same worker, which has it open, unless that
- * one is far behind the others. A worker that dies fails what it was asked for with a sentence; nothing waits for it.
+ * one is far behind the others. A worker that dies fails what it was asked for with a sentence; nothing waits for it. So does one that is ended with
+ * work under way, but that is no fault of its own, and who asked has left (src/io/ahead.ts).
  */
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -59,6 +60,8 @@ export interface DataWorkerOptions {
   processor?: Processor;
   /** Told what the pictures of the rows say. */
   warnings?: PictureWarnings;
+  /** Where the work is done in this thread, no row is begun once it is aborted. */
+  stop?: AbortSignal;
   /** For tests; else dist/dataWorker.js. */
   script?: string;
   /** Limit on a worker's JavaScript heap; unset: Node's own. */
@@ -82,8 +85,8 @@ export async function openDataWorkers(platform: Platform, settings: DataThreadSe
 }
 
 async function startWorkers(platform: Platform, settings: DataThreadSettings, options: DataWorkerOptions): Promise<DataWorkers> {
-  const { count, processor, script = builtWorker() } = options;
-  if (count === 0 || script === undefined) return inThisThread(platform, settings, processor);
+  const { count, script = builtWorker() } = options;
+  if (count === 0 || script === undefined) return inThisThread(platform, settings, options);
   const slots = Array.from({ length: count }, () => startWorker(script, options.heapMB));
   const pool = new Pool(slots);
   try {
@@ -97,8 +100,8 @@ async function startWorkers(platform: Platform, settings: DataThreadSettings, op
   }
 }
 
-function inThisThread(platform: Platform, settings: DataThreadSettings, processor: Processor | undefined): DataWorkers {
-  const thread = new DataThread(platform, settings, processor);
+function inThisThread(platform: Platform, settings: DataThreadSettings, { processor, stop }: DataWorkerOptions): DataWorkers {
+  const thread = new DataThread(platform, settings, { processor, stop });
   return {
     count: 0,
     make: (request) => thread.make(request),
@@ -134,6 +137,7 @@ class WorkerGone extends Error {
 
 class Pool implements DataWorkers {
   private readonly slots: readonly Slot[];
+  private isClosed = false;
 
   constructor(slots: readonly Slot[]) {
     this.slots = slots;
@@ -152,6 +156,7 @@ class Pool implements DataWorkers {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     for (const { api, worker } of this.slots) {
       api[Comlink.releaseProxy]();
       await worker.terminate();
@@ -165,6 +170,7 @@ class Pool implements DataWorkers {
     try {
       return await this.answered(slot, work);
     } catch (error) {
+      if (this.isClosed && error instanceof WorkerGone) throw new Error(`The data workers were closed while one was ${doing}.`, { cause: error });
       throw revived(error, doing);
     } finally {
       slot.waiting--;
