@@ -1,6 +1,7 @@
 /**
  * Data workers: Node threads that each run dataWorker.js. Requests that share a volume or a file go to the same worker, which has it open, unless that
- * one is far behind the others. A worker that dies fails what it was asked for with a sentence; nothing waits for it.
+ * one is far behind the others. A worker that dies fails what it was asked for with a sentence; nothing waits for it. So does one that is ended with
+ * work under way, but that is no fault of its own, and who asked has left (src/io/ahead.ts).
  */
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -91,6 +92,7 @@ class WorkerGone extends Error {
 
 class Pool implements DataWorkers {
   private readonly slots: readonly Slot[];
+  private isClosed = false;
 
   constructor(slots: readonly Slot[]) {
     this.slots = slots;
@@ -109,6 +111,7 @@ class Pool implements DataWorkers {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     for (const { api, worker } of this.slots) {
       api[Comlink.releaseProxy]();
       await worker.terminate();
@@ -122,6 +125,7 @@ class Pool implements DataWorkers {
     try {
       return await this.answered(slot, work);
     } catch (error) {
+      if (this.isClosed && error instanceof WorkerGone) throw new Error(`The data workers were closed while one was ${doing}.`, { cause: error });
       throw revived(error, doing);
     } finally {
       slot.waiting--;

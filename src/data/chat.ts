@@ -3,11 +3,13 @@
  * number or reorder; so nothing is assumed of its syntax. Each assistant turn is rendered once more with a mark in place of its text: what
  * stands before and after the mark is the template's, the rest is the assistant's.
  */
+import { EndlessFile, isLongText } from '../io/timeLimit.ts';
 import { UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { readChatTemplate } from './chatTemplateFiles.ts';
+import { textsOf } from './example.ts';
 import type { Message } from './example.ts';
-import { NotExact, TemplateFailure } from './jinja/failures.ts';
+import { BudgetSpent, NotExact, TemplateFailure } from './jinja/failures.ts';
 import { JinjaTemplate } from './jinja/template.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -42,7 +44,8 @@ export class ChatTemplate {
 
   /**
    * The conversation as `apply_chat_template` renders it: without tools and documents.
-   * @throws UserError with the template's own words where it refuses the conversation (roles that do not alternate, say)
+   * @throws UserError with the template's own words where it refuses the conversation (roles that do not alternate, say); EndlessFile where it does not
+   * come to its end, and not for the length of what it was given
    */
   render(messages: readonly Message[], options: { addGenerationPrompt?: boolean } = {}): string {
     const given = { messages, tools: null, documents: null, add_generation_prompt: options.addGenerationPrompt ?? false };
@@ -51,7 +54,8 @@ export class ChatTemplate {
     } catch (cause) {
       if (cause instanceof NotExact) throw this.notExact(cause);
       const roles = messages.map((m) => m.role).join(', ');
-      throw new UserError(`${this.place(cause)}: the chat template refuses this conversation (${reason(cause)}; roles: ${roles}).`);
+      const words = `${this.place(cause)}: the chat template refuses this conversation (${reason(cause)}; roles: ${roles}).`;
+      throw cause instanceof BudgetSpent && !isLongText(charactersOf(messages)) ? new EndlessFile(words) : new UserError(words);
     }
   }
 
@@ -65,6 +69,11 @@ export class ChatTemplate {
       `${this.place(cause)}: the chat template cannot be rendered as transformers does: ${cause.message}. Rewrite that line of the template.`,
     );
   }
+}
+
+/** Of all that is said. */
+export function charactersOf(messages: readonly Message[]): number {
+  return textsOf(messages).reduce((sum, { length }) => sum + length, 0);
 }
 
 function reason(cause: unknown): string {

@@ -2,12 +2,11 @@
  * A conversation as token ids, and which of them carry a label: what the processors of all families share. A processor says what stands for an image in
  * the text; the template, the one <bos>, and the two label masks are the same for all.
  */
-import { KnownToEnd, timeFor } from '../io/timeLimit.ts';
+import { EndlessFile, isLongText, KnownToEnd, timeFor } from '../io/timeLimit.ts';
 import { countOf, joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
-import { assistantSpans, ChatTemplate, tokenRanges } from './chat.ts';
+import { assistantSpans, charactersOf, ChatTemplate, tokenRanges } from './chat.ts';
 import type { Span } from './chat.ts';
-import { textsOf } from './example.ts';
 import type { Conversation, EncodeOptions, Message, RowMeasure } from './example.ts';
 import { readJsonFile } from './jsonFile.ts';
 import { Tokenizer } from './tokenizer.ts';
@@ -49,16 +48,19 @@ export function checkImageCount(conversation: Conversation, images: number): voi
 
 const known = new WeakMap<ConversationRules, KnownToEnd>();
 
-/** @throws UserError that names template and tokenizer where they do not come to an end */
+/** @throws EndlessFile that names template and tokenizer where they do not come to an end; a UserError where the conversation's length may be why */
 export function conversationTokens(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {
   const { tokenizer, template } = rules;
-  const milliseconds = timeFor(textsOf(conversation.messages).reduce((sum, { length }) => sum + length, 0));
+  const characters = charactersOf(conversation.messages);
+  const milliseconds = timeFor(characters);
   const ended = known.get(rules) ?? new KnownToEnd();
   known.set(rules, ended);
-  return ended.withinTime(JSON.stringify([conversation.messages, options]), milliseconds, () => tokensOf(rules, conversation, options), () => new UserError(
-    `${conversationName(conversation)}: it has not become tokens in ${Math.ceil(milliseconds / 1000)} s: a pattern in ${tokenizer.source}, or a loop in ` +
-      `${template.source}, does not come to an end. Take these files from their source.`,
-  ));
+  return ended.withinTime(JSON.stringify([conversation.messages, options]), milliseconds, () => tokensOf(rules, conversation, options), () => {
+    const words = `${conversationName(conversation)}: it has not become tokens in ${Math.ceil(milliseconds / 1000)} s: `;
+    const cause = `a pattern in ${tokenizer.source}, or a loop in ${template.source}, does not come to an end.`;
+    if (isLongText(characters)) return new UserError(`${words}it has ${characters} characters, which is too long, or ${cause} Shorten it.`);
+    return new EndlessFile(`${words}${cause} Take these files from their source.`);
+  });
 }
 
 function tokensOf(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {

@@ -2,6 +2,8 @@
  * Rows become Examples here: pictures decoded or cut from a volume, resized, cut into patches; texts tokenized. A request is plain data, so that the same
  * class works in the thread that trains and in a worker that was sent the request.
  */
+import { EndlessFile } from '../io/timeLimit.ts';
+import { Turns } from '../io/turns.ts';
 import { UserError } from '../platform.ts';
 import type { DecodedImage, DecodeOptions, Platform, SixteenBit } from '../platform.ts';
 import type { Conversation, Example, ImageSource, LabelMask, Processor } from './example.ts';
@@ -32,6 +34,8 @@ export interface ExampleMakerParts {
   prepared?: PreparedSet;
   /** Greys of more than 8 bits in the files of conversations; default: clip. */
   sixteenBit?: SixteenBit;
+  /** Rows that are not begun by then are not made: its reason is thrown. */
+  stop?: AbortSignal;
 }
 
 export class ExampleMaker {
@@ -39,6 +43,9 @@ export class ExampleMaker {
   private readonly processor: Processor;
   private readonly parts: ExampleMakerParts;
   private readonly gate = new PixelGate();
+  private readonly turns = new Turns();
+  /** Of the model's files, with any row: no other is tried after it. */
+  private endless: EndlessFile | undefined;
 
   constructor(platform: Platform, processor: Processor, parts: ExampleMakerParts) {
     this.platform = platform;
@@ -53,7 +60,7 @@ export class ExampleMaker {
     return placed(where, () => this.gate.run(pixels, async () => {
       const images = await this.pictures(request);
       const notes = images.flatMap((image) => image.notes ?? []);
-      const example = this.encode(conversation, images, request.ask);
+      const example = await this.turns.run(() => this.encode(conversation, images, request.ask));
       return notes.length === 0 ? example : { ...example, notes };
     }));
   }
@@ -94,16 +101,29 @@ export class ExampleMaker {
   }
 
   private encode(conversation: Conversation, images: DecodedImage[], ask?: true): Example {
-    const { mask, vocabSize } = this.parts;
-    const example = ask
-      ? this.processor.encode(beforeLastAnswer(conversation), images, { mask, addGenerationPrompt: true })
-      : this.processor.encode(conversation, images, { mask });
+    const { mask, vocabSize, stop } = this.parts;
+    stop?.throwIfAborted();
+    if (this.endless) throw this.endless;
+    const example = this.unlessEndless(() =>
+      ask
+        ? this.processor.encode(beforeLastAnswer(conversation), images, { mask, addGenerationPrompt: true })
+        : this.processor.encode(conversation, images, { mask }),
+    );
     const outside = example.inputIds.find((id) => id >= vocabSize);
     if (outside === undefined) return example;
     throw new UserError(
       `token ${outside} (${JSON.stringify(this.processor.decode([outside]))}) is outside the model's vocabulary of ${vocabSize}. ` +
         'Tokenizer and weights are of different models; take both from one.',
     );
+  }
+
+  private unlessEndless<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof EndlessFile) this.endless = error;
+      throw error;
+    }
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { ByteFallbackDecoder, SequenceDecoder, Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { shownJson } from '../io/parseJson.ts';
-import { canInterrupt, mayExplode, timeFor, withinTime } from '../io/timeLimit.ts';
+import { canInterrupt, EndlessFile, mayExplode, timeFor, withinTime } from '../io/timeLimit.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { AddedTokens } from './addedTokens.ts';
@@ -95,7 +95,7 @@ export class Tokenizer {
     return options.addSpecialTokens === true ? [...this.before, ...ids, ...this.after] : ids;
   }
 
-  /** @throws UserError where a pattern of the file does not come to an end */
+  /** @throws EndlessFile where a pattern of the file does not come to an end */
   private encodeText(text: string): number[] {
     const milliseconds = timeFor(text.length);
     return withinTime(milliseconds, () => this.idsOf(text), () => endless(this.source, milliseconds));
@@ -140,8 +140,8 @@ export class Tokenizer {
   }
 }
 
-function endless(source: string, milliseconds: number): UserError {
-  return new UserError(
+function endless(source: string, milliseconds: number): EndlessFile {
+  return new EndlessFile(
     `${source}: a pattern in it has not come to an end in ${Math.ceil(milliseconds / 1000)} s: it repeats a repetition, as (a+)+. ` +
       'Take the file from its source.',
   );

@@ -4,12 +4,20 @@
  * is none, in a browser, patterns that can explode are refused instead (mayExplode).
  */
 
+import { UserError } from '../platform.ts';
+
 /** Runs `work`, and throws TookTooLong where it is not done in time. Within another limit, that one counts. */
 export type TimeLimit = <T>(milliseconds: number, work: () => T) => T;
 
 export class TookTooLong extends Error {
   override readonly name = 'TookTooLong';
 }
+
+/**
+ * A file of the model, a pattern or a loop in it, does not come to its end. Not one row's fault, so that the first ends what goes through the rows: each
+ * of the others would take as long.
+ */
+export class EndlessFile extends UserError {}
 
 let limit: TimeLimit | undefined;
 
@@ -22,9 +30,17 @@ export function canInterrupt(): boolean {
   return limit !== undefined;
 }
 
+/** A signal is heard after that time at the latest, since it is the longest that a thread is busy without a turn of its event loop. */
+const MOST_MS = 8000;
+
 /** Milliseconds that a text may take: five seconds for any, and more by its length. One of thousands of tokens takes some ten milliseconds. */
 export function timeFor(characters: number): number {
-  return 5000 + characters / 50;
+  return Math.min(MOST_MS, 5000 + characters / 50);
+}
+
+/** Whether a text is so long that its length may be why it takes more than `timeFor`. */
+export function isLongText(characters: number): boolean {
+  return timeFor(characters) === MOST_MS;
 }
 
 /** @param failure what is thrown where the time is not enough */

@@ -11,6 +11,8 @@ import type { TaskTag, TaskType } from '../data/medvision/tasks.ts';
 import type { Example } from '../data/example.ts';
 import { shuffled, streamId } from '../data/random.ts';
 import { Tensor } from '../gpu/tensor.ts';
+import { ahead, unlessStopped } from '../io/ahead.ts';
+import { Turns } from '../io/turns.ts';
 import { generateBatch } from '../models/generate.ts';
 import type { Row } from '../track/tracker.ts';
 import type { EvaluationMoment, Evaluator } from './evaluator.ts';
@@ -149,17 +151,16 @@ export class RowEvaluator implements Evaluator {
     const sums: TokenSums = { loss: 0, correct: 0, labels: 0 };
     const size = this.settings.per_device_eval_batch_size;
     const examplesFrom = (start: number): Promise<Example[]> => Promise.all(rows.slice(start, start + size).map((index) => this.rows.get(index)));
-    let next = examplesFrom(0);
+    let next = ahead(examplesFrom(0));
     // A batch is read back while the next one is encoded, so that the GPU is not left waiting.
     let reading: Promise<void> = Promise.resolve();
     for (let start = 0; start < rows.length; start += size) {
-      if (stop?.aborted) {
+      const examples = await unlessStopped(next, stop);
+      if (examples === undefined) {
         await reading;
         return undefined;
       }
-      const examples = await next;
-      next = examplesFrom(start + size);
-      next.catch(() => undefined); // told where it is awaited
+      next = ahead(examplesFrom(start + size));
       const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'batch'));
       device.clear(lossSum.view);
       await runMicroBatch(device, model, examples, {
@@ -173,7 +174,7 @@ export class RowEvaluator implements Evaluator {
         sums.correct += correct!;
         advance(examples.length);
       });
-      reading.catch(() => undefined); // told where it is awaited
+      void ahead(reading);
       sums.labels += examples.reduce((sum, example) => sum + countLabels(example), 0);
     }
     await reading;
@@ -188,15 +189,17 @@ export class RowEvaluator implements Evaluator {
   ): Promise<AnsweredRow[] | undefined> {
     const { per_device_eval_batch_size: size, eval_max_new_tokens: maxNewTokens, parser } = this.settings;
     const answered: AnsweredRow[] = [];
+    const turns = new Turns();
     for (let start = 0; start < asked.length; start += size) {
       const batch = asked.slice(start, start + size);
-      const prompts = await Promise.all(batch.map(({ index }) => this.rows.ask!(index)));
+      const prompts = await unlessStopped(Promise.all(batch.map(({ index }) => this.rows.ask!(index))), stop);
+      if (prompts === undefined) return undefined;
       const written = await generateBatch(device, model, prompts, { maxNewTokens, endIds: processor.endOfTurnIds, ...(stop && { stop }) });
-      if (stop?.aborted) return undefined;
-      batch.forEach(({ index, question }, i) => {
-        const text = processor.decode(written[i]!.ids, { skipSpecialTokens: true });
+      for (const [i, { index, question }] of batch.entries()) {
+        if (stop?.aborted) return undefined;
+        const text = await turns.run(() => processor.decode(written[i]!.ids, { skipSpecialTokens: true }));
         answered.push({ index, text, ...(question && { score: scoreAnswer(question.taskType, text, question.values, parser), values: question.values }) });
-      });
+      }
       advance(batch.length);
     }
     return answered;

@@ -5,6 +5,7 @@
 import type { Example } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
+import { ahead, unlessStopped } from '../io/ahead.ts';
 import { temporaryName } from '../io/temporaryNames.ts';
 import type { SavedInputs } from '../models/savedInput.ts';
 import { joinPath, lastName, UserError } from '../platform.ts';
@@ -149,8 +150,8 @@ export async function train(session: Session, source: ExampleSource, settings: T
     notes.push(...changedSettings(checkpoint.run.settings, runSettings(settings, schedule, device), firstStep, checkpoint.dir));
   }
   // Rows that cannot be used are found before anything is written or allocated.
-  let next = firstStep < plan.totalSteps ? stepBatches(source, settings, plan, firstStep) : Promise.resolve([]);
-  await next;
+  let next = ahead(firstStep < plan.totalSteps ? stepBatches(source, settings, plan, firstStep) : Promise.resolve([]));
+  await unlessStopped(next, stop);
   if (outputDir !== undefined) await session.platform.makeDir(outputDir);
   await around.begin?.();
   const optimizer = new AdamW(device, arena, {
@@ -258,15 +259,15 @@ export async function train(session: Session, source: ExampleSource, settings: T
     if (plan.totalSteps <= schedule.warmupSteps && schedule.scheduler !== 'constant') {
       await warn(`${plan.totalSteps === 1 ? 'The only step is' : `All ${plan.totalSteps} steps are`} warm-up, the first at learning rate 0; lower --warmup_ratio or train longer.`);
     }
-    runPlans = await planRun(session, { settings, batches: await next, tracker, checkpoint: checkpoint?.run, stop });
+    runPlans = await planRun(session, { settings, batches: (await unlessStopped(next, stop)) ?? [], tracker, checkpoint: checkpoint?.run, stop });
     device.pool.resetPeak();
     if (checkpoint ? checkpoint.run.isEvaluationDue : (settings.eval_on_start ?? true) && settings.eval_strategy !== 'no') {
       if (!stop?.aborted && (await evaluate()) && settings.load_best_model_at_end) await save();
     }
     for (; step < plan.totalSteps && !stop?.aborted && !best.isOver; ) {
-      const batches = await next;
-      next = step + 1 < plan.totalSteps ? stepBatches(source, settings, plan, step + 1) : Promise.resolve([]);
-      next.catch(() => undefined); // told where it is awaited
+      const batches = await unlessStopped(next, stop);
+      if (batches === undefined) break;
+      next = ahead(step + 1 < plan.totalSteps ? stepBatches(source, settings, plan, step + 1) : Promise.resolve([]));
       const labels = batches.reduce((sum, batch) => sum + batch.labels, 0);
       // A step may take minutes, and who stops a run waits: one that is half done is made anew when the run goes on.
       const stepTokens = await stepGradients(session, optimizer, batches, step, settings, stop);

@@ -109,6 +109,15 @@ describe('data workers', () => {
     await workers.close();
   });
 
+  it('that are closed under their work are not said to have died of it', async () => {
+    const workers = await openDataWorkers(nodePlatform, settings, { count: 1, start: startOf(badWorker('silent', '')) });
+    const [request] = requests;
+    if (!request) throw new Error('no rows');
+    const failed = failure(workers.make(request, 'Images/c01.nii.gz'));
+    await workers.close();
+    expect(String(await failed)).toBe('Error: The data workers were closed while one was making a row of Images/c01.nii.gz.');
+  });
+
   it('are no more than the cores there are, and none where none are asked for', () => {
     expect(workerCount(0)).toBe(0);
     expect(workerCount(1)).toBe(1);

@@ -25,6 +25,7 @@ interface Ended {
 const PROGRAM = `
 import { open } from 'node:fs';
 import { endBySignal, onStopSignal } from './signals.js';
+import { Turns } from './turns.js';
 const release = onStopSignal((signal) => {
   if (globalThis.asked) endBySignal(signal);
   globalThis.asked = true;
@@ -37,6 +38,14 @@ if (process.argv[3] === 'exit') {
   process.stdout.write('leaving\\n');
   setTimeout(() => process.exit(0), 100);
 } else process.stdout.write('listening\\n');
+// Rows that each take seconds in this thread, made together: nothing but the turns between them lets a signal in.
+if (process.argv[3] === 'rows') {
+  const turns = new Turns();
+  const work = () => {
+    for (const end = performance.now() + 2000; performance.now() < end; );
+  };
+  setTimeout(() => void Promise.all(Array.from({ length: 32 }, () => turns.run(work))), 100);
+}
 // A thread that hears of nothing more, as one in a driver that compiles.
 if (process.argv[3] === 'busy') process.once('SIGUSR2', () => { for (;;); });
 `;
@@ -46,13 +55,13 @@ const numbers: Record<StopSignal, number> = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 
 describe.runIf(process.platform !== 'win32')('signals', () => {
   beforeAll(async () => {
     execFileSync('mkfifo', [at('pipe')]);
-    const entry = join(repository, 'node/signals.ts');
-    const output = { entryFileNames: 'signals.js' };
-    await build({ configFile: false, logLevel: 'silent', build: { ssr: entry, outDir: scratch, emptyOutDir: false, rollupOptions: { output } } });
+    const input = [join(repository, 'node/signals.ts'), join(repository, 'src/io/turns.ts')];
+    const output = { entryFileNames: '[name].js' };
+    await build({ configFile: false, logLevel: 'silent', build: { ssr: true, outDir: scratch, emptyOutDir: false, rollupOptions: { input, output } } });
     writeFileSync(at('program.mjs'), PROGRAM);
   });
 
-  function start(mode: 'stay' | 'exit' | 'busy', onLine: (line: string, send: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
+  function start(mode: 'stay' | 'exit' | 'busy' | 'rows', onLine: (line: string, send: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
     const child = spawn(process.execPath, [at('program.mjs'), at('pipe'), mode], { stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = { output: '' };
     child.stdout.on('data', (text: Buffer) => {
@@ -87,6 +96,15 @@ describe.runIf(process.platform !== 'win32')('signals', () => {
       setTimeout(() => send(signal), 2000);
     });
     expect(ended.signal).toBe(signal);
+  });
+
+  it('twice while rows are made that each take seconds: the first is heard after one of them, and the second ends it', async () => {
+    const ended = await start('rows', (line, send) => {
+      if (line === 'listening') setTimeout(() => send('SIGTERM'), 1000);
+      if (line.startsWith('asked')) send('SIGTERM');
+    });
+    expect(ended.output).toContain('asked by SIGTERM');
+    expect(ended.signal).toBe('SIGTERM');
   });
 
   it('a signal ends a process that hangs in its own exit', async () => {

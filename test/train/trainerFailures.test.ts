@@ -94,6 +94,22 @@ async function pictureExample(): Promise<Example> {
 const unlabelled = (example: Example): Example => ({ ...example, labels: new Int32Array(example.labels.length).fill(IGNORE_INDEX) });
 const sourceOf = (...examples: Example[]): ExampleSource => ({ length: examples.length, get: (index) => Promise.resolve(examples[index]!) });
 
+it('a stop does not wait for rows that are being made, and keeps the steps before', async () => {
+  await startAgain();
+  const outputDir = join(scratch, 'stopped');
+  const example = textExample('Two.');
+  // The second row never comes, as from a file server that hangs.
+  const source: ExampleSource = { length: 2, get: (index) => (index === 0 ? Promise.resolve(example) : new Promise(() => undefined)) };
+  const stop = new AbortController();
+  const tracker = { ...allOf([]), progress: () => void setTimeout(() => stop.abort(), 50) };
+  const result = await train(session, source, { ...settings, per_device_train_batch_size: 1 }, { tracker, outputDir, stop: stop.signal });
+  expect(result).toMatchObject({ outcome: 'stopped', steps: 1, checkpoint: join(outputDir, 'checkpoint-1') });
+  const none = { ...source, get: () => new Promise<Example>(() => undefined) };
+  const early = new AbortController();
+  setTimeout(() => early.abort(), 50);
+  expect(await train(session, none, settings, { tracker: allOf([]), stop: early.signal })).toMatchObject({ outcome: 'stopped', steps: 0 });
+});
+
 describe('a full disk', () => {
   // A checkpoint has seven files: weights, configuration, README, moments, the run's state, trainer_state.json, checksums. The result at the root has four of them.
   it.each([

@@ -4,6 +4,8 @@
  * kept of a good row but its number.
  */
 import type { Platform } from '../../platform.ts';
+import { EndlessFile } from '../../io/timeLimit.ts';
+import { Turns } from '../../io/turns.ts';
 import { UserError } from '../../platform.ts';
 import type { ScannedRow } from '../conversations/rowFile.ts';
 import type { ImageSource, Processor } from '../example.ts';
@@ -44,13 +46,18 @@ export const FEW_PICTURES = 512;
 
 type Found = { reason: Reason; error: UserError } | undefined;
 
-/** Undefined when the signal ended it; what was seen of pictures by then is remembered. */
+/**
+ * Undefined when the signal ended it; what was seen of pictures by then is remembered.
+ * @throws UserError at the first row with which a file of the model does not come to its end
+ */
 export async function checkRows(platform: Platform, rows: AsyncIterable<ScannedRow>, settings: CheckSettings): Promise<CheckedRows | undefined> {
   const { level, processor, remembered, onProgress, signal } = settings;
   const pictures = new PictureChecker(platform, remembered);
   const lengths = processor && new LengthChecker(processor, settings);
   const few = level === 'small' ? new FewPictures() : undefined;
   const problems: RowProblem[] = [];
+  const turns = new Turns();
+  let isOver = false;
 
   const look = async ({ where, index, row, problem }: ScannedRow): Promise<Found> => {
     if (problem !== undefined || row === undefined) return { reason: 'row', error: problem ?? new UserError('the row is empty.') };
@@ -60,8 +67,10 @@ export async function checkRows(platform: Platform, rows: AsyncIterable<ScannedR
       const sizes = await Promise.all(conversation.images.map((image) => pictures.size(image)));
       if (level === 'full') for (const image of conversation.images) await pictures.decode(image);
       for (const image of few?.add(index, where, conversation.images) ?? []) await pictures.decode(image);
-      return lengths?.check(conversation, sizes);
+      return await turns.run(() => (isOver || signal?.aborted ? undefined : lengths?.check(conversation, sizes)));
     } catch (error) {
+      isOver ||= error instanceof EndlessFile;
+      if (error instanceof EndlessFile) throw new UserError(messageOf(where, error), { cause: error });
       if (error instanceof UserError) return { reason: 'picture', error };
       throw error;
     }

@@ -3,6 +3,7 @@
  * answer), which is hours for a million; so the first row of each shape (roles and kinds of parts) is counted, and others of that shape
  * only where their length may matter: a token stands for at least one byte of its text, so that a short text cannot be a long row.
  */
+import { EndlessFile } from '../../io/timeLimit.ts';
 import { UserError } from '../../platform.ts';
 import { textsOf } from '../example.ts';
 import type { Conversation, LabelMask, Processor } from '../example.ts';
@@ -31,7 +32,7 @@ export class LengthChecker {
     this.settings = settings;
   }
 
-  /** What is wrong with the row, if anything is. */
+  /** What is wrong with the row, if anything is. @throws EndlessFile where that is a file of the model */
   check(conversation: Conversation, sizes: readonly ImageSize[]): { reason: Reason; error: UserError } | undefined {
     const { processor, settings } = this;
     try {
@@ -55,7 +56,7 @@ export class LengthChecker {
       this.shapes.set(shape, Math.max(characters, added ?? 0));
       return undefined;
     } catch (error) {
-      if (error instanceof UserError) return { reason: 'refused', error };
+      if (error instanceof UserError && !(error instanceof EndlessFile)) return { reason: 'refused', error };
       throw error;
     }
   }

@@ -1,5 +1,5 @@
 /** What a template may spend: chat templates come from the network, and a loop in one must not stop a run without a word. */
-import { TemplateFailure } from './failures.ts';
+import { BudgetSpent, TemplateFailure } from './failures.ts';
 
 /** Statements, passes and calls of one rendering; the longest known templates need some hundred for a turn. */
 const MAX_STEPS = 5_000_000;
@@ -14,12 +14,12 @@ export class Budget {
 
   spend(steps: number): void {
     this.steps += steps;
-    if (this.steps > MAX_STEPS) throw new TemplateFailure(`it takes more than ${MAX_STEPS} steps: a loop that does not end, or nearly`);
+    if (this.steps > MAX_STEPS) throw new BudgetSpent(`it takes more than ${MAX_STEPS} steps: a loop that does not end, or nearly`);
   }
 
   write(length: number): void {
     this.characters += length;
-    if (this.characters > MAX_CHARACTERS) throw new TemplateFailure(`it writes more than ${MAX_CHARACTERS} characters`);
+    if (this.characters > MAX_CHARACTERS) throw new BudgetSpent(`it writes more than ${MAX_CHARACTERS} characters`);
   }
 
   /** Runs a call one level deeper. */

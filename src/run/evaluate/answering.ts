@@ -1,6 +1,8 @@
 /** The model is asked for every row that has no answer yet, a batch at a time; each batch's answers are on disk before the next one's are begun. */
 import type { Example } from '../../data/example.ts';
 import type { AnswerRow } from '../../data/medvision/answerRows.ts';
+import { ahead, unlessStopped } from '../../io/ahead.ts';
+import { Turns } from '../../io/turns.ts';
 import { generateBatch } from '../../models/generate.ts';
 import { countText, durationText } from '../../track/console.ts';
 import { CLEAR_LINE } from '../../track/printable.ts';
@@ -27,18 +29,20 @@ export async function answerRows({ options, stop, terminal }: EvaluateContext, {
   const size = options.per_device_eval_batch_size;
   const promptsFrom = (start: number): Promise<Example[]> => Promise.all(rows.slice(start, start + size).map((row) => asking.make(row)));
   const show = progressLine(terminal, total, total - rows.length);
-  let next = promptsFrom(0);
+  const turns = new Turns();
+  let next = ahead(promptsFrom(0));
   for (let start = 0; start < rows.length; start += size) {
-    if (stop.aborted) break;
-    const prompts = await next;
-    next = promptsFrom(start + size);
-    next.catch(() => undefined); // told where it is awaited
+    const prompts = await unlessStopped(next, stop);
+    if (prompts === undefined) break;
+    next = ahead(promptsFrom(start + size));
     const written = await generateBatch(device, model, prompts, { maxNewTokens: options.max_new_tokens, endIds: processor.endOfTurnIds, stop });
     if (stop.aborted) break;
-    const batch = rows.slice(start, start + size).map(({ row }, i): AnswerRow => {
-      const { ids, finish } = written[i]!;
-      return { ...row, response: processor.decode(ids, { skipSpecialTokens: true }), facts: { finish, answer_tokens: ids.length } };
-    });
+    const batch: AnswerRow[] = [];
+    for (const [i, { ids, finish }] of written.entries()) {
+      const response = await turns.run(() => processor.decode(ids, { skipSpecialTokens: true }));
+      batch.push({ ...rows[start + i]!.row, response, facts: { finish, answer_tokens: ids.length } });
+    }
+    if (stop.aborted) break;
     await asking.keep(batch);
     show(total - rows.length + start + batch.length);
   }

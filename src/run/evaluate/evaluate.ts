@@ -148,7 +148,7 @@ async function onGpu(
     } as const;
     const warnings = new PictureWarnings(say);
     const workers = await openDataWorkers(platform, settings, {
-      count: options.dataloader_num_workers, start: context.startWorkers, processor: session.processor, warnings,
+      count: options.dataloader_num_workers, start: context.startWorkers, processor: session.processor, warnings, stop: context.stop,
     });
     try {
       const isAnswered = await answerRows(context, session, {

@@ -34,13 +34,18 @@ export class DataThread {
   private readonly settings: DataThreadSettings;
   private readonly slice: SliceSource | undefined;
   private readonly processor: Processor | undefined;
+  private readonly stop: AbortSignal | undefined;
   private maker: Promise<ExampleMaker> | undefined;
 
-  /** @param processor one that is open already; else it is read from the base model's folder */
-  constructor(platform: Platform, settings: DataThreadSettings, processor?: Processor) {
+  /**
+   * @param processor one that is open already; else it is read from the base model's folder
+   * @param stop no row is begun once it is aborted
+   */
+  constructor(platform: Platform, settings: DataThreadSettings, { processor, stop }: { processor?: Processor | undefined; stop?: AbortSignal | undefined } = {}) {
     this.platform = platform;
     this.settings = settings;
     this.processor = processor;
+    this.stop = stop;
     const { dataDir, volumeBytes } = settings;
     if (dataDir === undefined) return;
     const volumes = new VolumeCache(platform, dataDir, volumeBytes);
@@ -66,6 +71,7 @@ export class DataThread {
       vocabSize,
       ...(sixteenBit && { sixteenBit }),
       ...(this.slice && { slice: this.slice }),
+      ...(this.stop && { stop: this.stop }),
       ...(preparedDir !== undefined && { prepared: await PreparedSet.open(this.platform, preparedDir) }),
     });
   }

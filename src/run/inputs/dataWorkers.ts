@@ -29,11 +29,13 @@ export interface DataWorkerOptions {
   processor?: Processor;
   /** Told what the pictures of the rows say. */
   warnings?: PictureWarnings;
+  /** Where the work is done in this thread, no row is begun once it is aborted. */
+  stop?: AbortSignal;
 }
 
 export async function openDataWorkers(platform: Platform, settings: DataThreadSettings, options: DataWorkerOptions): Promise<DataWorkers> {
-  const { count, start, processor, warnings } = options;
-  const workers = (count > 0 ? await start?.(settings, count) : undefined) ?? inThisThread(platform, settings, processor);
+  const { count, start, warnings } = options;
+  const workers = (count > 0 ? await start?.(settings, count) : undefined) ?? inThisThread(platform, settings, options);
   if (warnings === undefined) return workers;
   return {
     count: workers.count,
@@ -47,8 +49,8 @@ export async function openDataWorkers(platform: Platform, settings: DataThreadSe
   };
 }
 
-function inThisThread(platform: Platform, settings: DataThreadSettings, processor: Processor | undefined): DataWorkers {
-  const thread = new DataThread(platform, settings, processor);
+function inThisThread(platform: Platform, settings: DataThreadSettings, { processor, stop }: DataWorkerOptions): DataWorkers {
+  const thread = new DataThread(platform, settings, { processor, stop });
   return {
     count: 0,
     make: (request) => thread.make(request),

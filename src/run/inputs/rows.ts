@@ -101,7 +101,7 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
     ...(preparedDir !== undefined && { preparedDir }),
   };
   const warnings = new PictureWarnings(context.say);
-  const workers = await openDataWorkers(platform, settings, { count: options.dataloader_num_workers, start: context.startWorkers, processor, warnings });
+  const workers = await openDataWorkers(platform, settings, { count: options.dataloader_num_workers, start: context.startWorkers, processor, warnings, stop: context.stop });
   const source = (rows: RowList): ExampleSource => exampleSource(rows, (request, place) => workers.make(request, place));
   const held = found.validation;
   const validation: EvaluationRows | undefined = held && held.length > 0 ? {

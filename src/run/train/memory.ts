@@ -6,6 +6,7 @@ import { COMMON_GPU } from '../../gpu/capabilities.ts';
 import type { Capabilities } from '../../gpu/capabilities.ts';
 import { Device } from '../../gpu/device.ts';
 import type { Example } from '../../data/example.ts';
+import { unlessStopped } from '../../io/ahead.ts';
 import type { Options } from '../../options.ts';
 import { quantizationOf } from '../../options/quantization.ts';
 import type { GpuMemory, Platform } from '../../platform.ts';
@@ -89,7 +90,7 @@ export async function fitRun(context: RunContext, base: string, found: FoundRows
   const session = await openLimited(platform, plannedDevice(gpu, options), options, { ...sessionOptions(options, base), stop });
   const rows = await openRows(context, found, session);
   try {
-    const run = await largestBatches(rows, options, session);
+    const run = await largestBatches(rows, context, session);
     const bytesOf = (plan: MemoryPlan): number => neededBytes(plan, capabilities.kind === 'software');
     const { room, ...limit } = await limitOf(platform, options, capabilities);
     const fit = await fitMemory(session, run, room, bytesOf);
@@ -141,18 +142,18 @@ export async function limitOf(platform: Pick<Platform, 'gpuMemory'>, { gpu_memor
   return free ? { bytes: free.bytes, room: free.bytes / 2, source: free.source } : { bytes: Infinity, room: 0, source: '' };
 }
 
-async function largestBatches({ train, validation }: OpenRows, options: Options, { processor }: Session): Promise<PlannedRun> {
+async function largestBatches({ train, validation }: OpenRows, { options, stop }: RunContext, { processor }: Session): Promise<PlannedRun> {
   const isAnswered = options.eval_generate > 0 && processor.endOfTurnIds.length > 0;
   const asked = validation?.ask && isAnswered ? { ...validation, get: validation.ask } : undefined;
   const size = options.per_device_eval_batch_size;
   return {
-    examples: await longest(train, options.per_device_train_batch_size),
+    examples: await longest(train, options.per_device_train_batch_size, stop),
     settings: { gradient_checkpointing: options.gradient_checkpointing, saved_inputs: options.saved_inputs },
     loggingSteps: options.logging_steps,
     ...(validation && options.eval_strategy !== 'no' && {
       evaluation: {
-        examples: await longest(validation, size),
-        prompts: asked ? await longest(asked, size) : [],
+        examples: await longest(validation, size, stop),
+        prompts: asked ? await longest(asked, size, stop) : [],
         maxNewTokens: options.eval_max_new_tokens,
       },
     }),
@@ -162,12 +163,13 @@ async function largestBatches({ train, validation }: OpenRows, options: Options,
 /** Rows looked at for each that is taken: their lengths are rough before they are made. */
 const CANDIDATES = 2;
 
-/** The `count` longest rows, by tokens and pixels. */
-async function longest(source: MeasuredSource, count: number): Promise<Example[]> {
+/** The `count` longest rows, by tokens and pixels. @throws the signal's reason */
+async function longest(source: MeasuredSource, count: number, stop: AbortSignal): Promise<Example[]> {
   const lengths = await source.lengths?.();
   const order = Array.from({ length: source.length }, (_, index) => index);
   if (lengths) order.sort((a, b) => lengths[b]! - lengths[a]! || a - b);
-  const examples = await Promise.all(order.slice(0, count * CANDIDATES).map((index) => source.get(index)));
+  const examples = await unlessStopped(Promise.all(order.slice(0, count * CANDIDATES).map((index) => source.get(index))), stop);
+  if (examples === undefined) throw stop.reason as Error;
   const weight = ({ inputIds, pixelValues }: Example): number => inputIds.length + pixelValues.length / 1024;
   return examples.sort((a, b) => weight(b) - weight(a)).slice(0, count);
 }
