@@ -13,7 +13,8 @@ import ts from 'typescript';
 const root = resolve(process.argv[2] ?? fileURLToPath(new URL('../..', import.meta.url)));
 
 /** What each layer may import, beside itself. `src/<name>.ts` files are layers of their own; index is the public API and sees all of src. */
-const SRC = ['platform', 'options', 'gpu', 'tune', 'ops', 'models', 'io', 'data', 'track', 'hub', 'train'];
+const BELOW_RUN = ['platform', 'options', 'gpu', 'tune', 'ops', 'models', 'io', 'data', 'track', 'hub', 'train'];
+const SRC = [...BELOW_RUN, 'run'];
 const MAY_IMPORT = {
   platform: [],
   gpu: ['kernels', 'platform'],
@@ -25,7 +26,8 @@ const MAY_IMPORT = {
   hub: ['io', 'data', 'track', 'platform'],
   models: ['ops', 'tune', 'gpu', 'io', 'data', 'platform'],
   options: ['models', 'io', 'data', 'track', 'platform'],
-  train: SRC,
+  train: BELOW_RUN,
+  run: BELOW_RUN,
   index: SRC,
   node: [...SRC, 'index'],
   web: [...SRC, 'index'],

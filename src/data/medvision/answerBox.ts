@@ -1,8 +1,8 @@
 /** The box that an answer of four numbers names, for rows that come as conversations and say nothing more of what they ask. */
-import { answerText, taskTypeOf } from '../../src/data/medvision/answerRows.ts';
-import { parseAnswer } from '../../src/data/medvision/answers.ts';
-import { boxEdges } from '../../src/data/medvision/detection.ts';
-import type { Conversation } from '../../src/data/example.ts';
+import { answerText, taskTypeOf } from './answerRows.ts';
+import { parseAnswer } from './answers.ts';
+import { boxEdges } from './detection.ts';
+import type { Conversation } from '../example.ts';
 
 /** Edges in pixels from the upper left corner of the image. */
 export interface AnswerBox {
