@@ -121,7 +121,9 @@ class Service {
   private readonly bodies: Bodies;
   private readonly keyHash: Buffer;
   private readonly startedAt = Date.now();
-  private readonly stopping = new AbortController();
+  /** Of the requests that are in. A signal of the server's own would have to be listened to by each of them. */
+  private readonly endings = new Set<Ending>();
+  private stopped: RequestError | undefined;
 
   constructor(settings: ServeSettings) {
     this.settings = settings;
@@ -131,7 +133,8 @@ class Service {
   }
 
   stop(): void {
-    this.stopping.abort(new RequestError(503, 'The server is being stopped.', { type: 'server_error', code: 'stopping' }));
+    this.stopped = new RequestError(503, 'The server is being stopped.', { type: 'server_error', code: 'stopping' });
+    for (const ending of this.endings) ending.abort(this.stopped);
   }
 
   held(): { requests: number; bytes: number } {
@@ -142,9 +145,10 @@ class Service {
     request.on('error', () => undefined); // a client that goes is seen by its response's close
     response.on('error', () => undefined);
     try {
-      await this.route(request, response);
+      await this.route(request, response).catch((error: unknown) => this.refuse(request, response, error));
     } catch (error) {
-      this.refuse(request, response, error);
+      this.settings.onFailure(error);
+      response.destroy();
     }
   }
 
@@ -199,7 +203,9 @@ class Service {
         code: 'overloaded',
         retryAfter: 2,
       });
-    const ending = endOf(response, this.settings.requestMs, this.stopping.signal);
+    const ending = endOf(response, this.settings.requestMs);
+    this.endings.add(ending);
+    if (this.stopped) ending.abort(this.stopped);
     try {
       await this.bodies.read(request, response, async (body) => {
         ending.signal.throwIfAborted();
@@ -207,6 +213,7 @@ class Service {
         await this.turns.take(ending.signal, () => this.write(response, chat, ending.signal));
       });
     } finally {
+      this.endings.delete(ending);
       ending.release();
       leave();
     }
@@ -271,26 +278,25 @@ function shown(error: RequestError): RequestError['body'] {
 const GONE = new Error('the client has gone');
 
 /** A signal that ends a request's work: its client goes, its time is over, the server stops. */
-function endOf(response: ServerResponse, ms: number, stopping: AbortSignal): { signal: AbortSignal; release: () => void } {
+interface Ending {
+  signal: AbortSignal;
+  abort: (reason: unknown) => void;
+  release: () => void;
+}
+
+function endOf(response: ServerResponse, ms: number): Ending {
   const controller = new AbortController();
-  const gone = (): void => controller.abort(GONE);
-  const stopped = (): void => controller.abort(stopping.reason);
-  const timer = setTimeout(
-    () =>
-      controller.abort(
-        new RequestError(504, `No answer within ${ms / 1000} s (--serve_seconds).`, { type: 'timeout_error', code: 'timeout' }),
-      ),
-    ms,
-  );
+  const abort = (reason: unknown): void => controller.abort(reason);
+  const gone = (): void => abort(GONE);
+  const late = new RequestError(504, `No answer within ${ms / 1000} s (--serve_seconds).`, { type: 'timeout_error', code: 'timeout' });
+  const timer = setTimeout(() => abort(late), ms);
   response.on('close', gone);
-  stopping.addEventListener('abort', stopped);
-  if (stopping.aborted) stopped();
   return {
     signal: controller.signal,
+    abort,
     release() {
       clearTimeout(timer);
       response.off('close', gone);
-      stopping.removeEventListener('abort', stopped);
     },
   };
 }

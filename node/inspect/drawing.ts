@@ -1,7 +1,7 @@
 /** Pictures and histograms as inline SVG. */
 import type { DecodedImage } from '../../src/platform.ts';
 import { escapeHtml } from '../quickstart/drawing.ts';
-import { answerBox } from '../../src/data/medvision/answerBox.ts';
+import { answerBox } from '../../src/run/inspect/answerBox.ts';
 import type { ShownRow } from './gather.ts';
 
 /** The slice in the proportions of the body, with its box, or with the lines that its answer measures. */

@@ -4,7 +4,7 @@ import type { Platform } from '../../src/platform.ts';
 import { withoutKnownSecrets } from '../../src/track/secrets.ts';
 import { pageHead } from '../pageHead.ts';
 import { escapeHtml } from '../quickstart/drawing.ts';
-import { answerBox } from '../../src/data/medvision/answerBox.ts';
+import { answerBox } from '../../src/run/inspect/answerBox.ts';
 import { histogram, picture } from './drawing.ts';
 import type { ShownRow, TaskFigures } from './gather.ts';
 import type { TokenPiece } from './tokens.ts';

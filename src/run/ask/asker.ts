@@ -22,7 +22,7 @@ export interface Listening {
 }
 
 /** Longer texts are refused before they are tokenised, which would take its time. */
-const CHARACTERS_PER_TOKEN = 64;
+const CHARACTERS_PER_TOKEN = 16;
 
 export class Asker {
   private readonly session: Session;

@@ -1,5 +1,4 @@
 /** An answer's numbers with their units, and where on the picture they are, as far as they say it. */
-import { answerBox } from '../../data/medvision/answerBox.ts';
 import { measuresOf, parseAnswer } from '../../data/medvision/answers.ts';
 import type { AnswerMode, Measure } from '../../data/medvision/answers.ts';
 import { boxEdges } from '../../data/medvision/detection.ts';
@@ -7,6 +6,7 @@ import { unitWord } from '../../data/medvision/prompt.ts';
 import { ANSWER_LENGTH } from '../../data/medvision/sample.ts';
 import type { Annotation } from '../../data/medvision/sample.ts';
 import type { TaskType } from '../../data/medvision/tasks.ts';
+import { answerBox } from '../inspect/answerBox.ts';
 
 export interface Reading {
   /** Absent for an answer in which the numbers that were asked for are not to be found. */

@@ -1,8 +1,8 @@
 /** The box that an answer of four numbers names, for rows that come as conversations and say nothing more of what they ask. */
-import { answerText, taskTypeOf } from './answerRows.ts';
-import { parseAnswer } from './answers.ts';
-import { boxEdges } from './detection.ts';
-import type { Conversation } from '../example.ts';
+import { answerText, taskTypeOf } from '../../data/medvision/answerRows.ts';
+import { parseAnswer } from '../../data/medvision/answers.ts';
+import { boxEdges } from '../../data/medvision/detection.ts';
+import type { Conversation } from '../../data/example.ts';
 
 /** Edges in pixels from the upper left corner of the image. */
 export interface AnswerBox {
