@@ -1,7 +1,8 @@
 /**
  * `ask --serve`: OpenAI's chat completions over HTTP on 127.0.0.1, for one model. Who asks must bring the key and name this machine as the
- * host (a page that has its own name resolve to 127.0.0.1 is sent away); a request is taken in only where there is a place for it, waits for
- * its turn, and ends when its client goes. No header allows pages of other origins to read answers, and nothing in a request names a file.
+ * host (a page that has its own name resolve to 127.0.0.1 is sent away); a request is taken in only where there is a place for it, waits
+ * for its turn, and ends when its client goes. No header allows pages of other origins to read answers, and nothing in a request names a
+ * file.
  */
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';

@@ -1,4 +1,4 @@
-/** `node dist/ask.js` as a user starts it: pictures, slices of volumes and tasks by name, what it writes, and what it says of what is wrong. */
+/** `node dist/ask.js` as a user starts it: pictures, slices of volumes, tasks by name, what it writes, what it says of what is wrong. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

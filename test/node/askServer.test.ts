@@ -1,6 +1,6 @@
 /**
- * The server of `ask --serve` against everything that clients do wrong or badly, with a model of words in place of the GPU's. askServing.test.ts
- * has the true one.
+ * The server of `ask --serve` against everything that clients do wrong or badly, with a model of words in place of the GPU's.
+ * askServing.test.ts has the true one.
  */
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';

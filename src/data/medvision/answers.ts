@@ -80,7 +80,11 @@ function spelledOut(text: string): string {
 }
 
 /** A unit right behind a number. */
-const UNIT = /^\s?(mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|°|deg(?:rees?)?|%|percent|px|pixels?|ml|millilit(?:er|re)s?|HU)(?![\p{L}\d])(?:\s?(?:\^?([23])|([²³])))?/u;
+const UNIT = new RegExp(
+  String.raw`^\s?(mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|°|deg(?:rees?)?|%|percent|px|pixels?|ml|millilit(?:er|re)s?|HU)(?![\p{L}\d])` +
+    String.raw`(?:\s?(?:\^?([23])|([²³])))?`,
+  'u',
+);
 const UNIT_WORDS: readonly [RegExp, string][] = [
   [/^millimet/, 'mm'], [/^centimet/, 'cm'], [/^(?:°|deg)/, 'degrees'], [/^percent/, '%'], [/^(?:px|pixel)/, 'pixels'], [/^millilit/, 'ml'],
 ];

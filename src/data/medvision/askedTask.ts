@@ -1,6 +1,6 @@
 /**
- * What `--task` of `ask` may say: the full name of a task, whose plan knows what is asked of which slice; or one of four kinds of questions,
- * which are worded for any picture by the functions that word those of the plans.
+ * What `--task` of `ask` may say: the full name of a task, whose plan knows what is asked of which slice; or one of four kinds of
+ * questions, which are worded for any picture by the functions that word those of the plans.
  */
 import { UserError } from '../../platform.ts';
 import { metricPrompt } from './angleDistance.ts';

@@ -80,8 +80,8 @@ export const MAX_IMAGES = 32;
 const ROLES: Readonly<Record<string, Message['role']>> = { system: 'system', developer: 'system', user: 'user', assistant: 'assistant' };
 
 /**
- * Keys that would change the answer, with the values that leave it as it is. Greedy decoding knows no chance, so what steers that is taken and
- * does nothing.
+ * Keys that would change the answer, with the values that leave it as it is. Greedy decoding knows no chance, so what steers that is
+ * taken and does nothing.
  */
 const REFUSED: readonly [string, (value: unknown) => boolean, string][] = [
   ['n', (value) => value === 1, 'one answer is given (n: 1)'],

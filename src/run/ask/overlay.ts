@@ -1,7 +1,7 @@
 /**
  * The picture with what was answered drawn in orange, and the truth in blue where it is known, by the code that draws the predictions of an
- * evaluation. An answer of lengths or an angle says nothing of a place: where the truth is known it is drawn there, at the answered size; else
- * lengths are bars at the lower edge.
+ * evaluation. An answer of lengths or an angle says nothing of a place: where the truth is known it is drawn there, at the answered size;
+ * else lengths are bars at the lower edge.
  */
 import type { Point } from '../../data/medvision/landmarks.ts';
 import type { Annotation } from '../../data/medvision/sample.ts';

@@ -85,7 +85,8 @@ export function answerText({ question, written, reading, overlay }: AnsweredQues
   if (reading.box) {
     const { left, top, right, bottom } = reading.box;
     lines.push(
-      `Box: columns ${left.toFixed(1)} to ${right.toFixed(1)}, rows ${top.toFixed(1)} to ${bottom.toFixed(1)}, in pixels from the upper left` +
+      `Box: columns ${left.toFixed(1)} to ${right.toFixed(1)}, rows ${top.toFixed(1)} to ${bottom.toFixed(1)}, ` +
+        'in pixels from the upper left' +
         (reading.isInside ? '' : '; that is not all on the picture'),
     );
   }
