@@ -58,6 +58,14 @@ it('a stream is the answer, and a picture is measured and drawn on', async () =>
   const { vernier } = (await measured.json()) as { vernier: { prompt: string; numbers: unknown[]; overlay: { url: string } } };
   expect(vernier.prompt).toContain('bounding box for the left thalamus');
   expect(vernier.overlay.url).toMatch(/^data:image\/png;base64,iVBORw0KGgo/);
+  // 56×56 pixels of 16-bit grey, which do not fit 8 bits.
+  const deep =
+    'iVBORw0KGgoAAAANSUhEUgAAADgAAAA4EAAAAADdfbiBAAAAMklEQVR42u3NMQ0AAAgDsDlHOjPAzdVUQDP7K0KhUCgUCoVCoVAo' +
+    'FAqFQqFQKBQKhbcC+BNIj0nArdAAAAAASUVORK5CYII=';
+  const deepUrl = `data:image/png;base64,${deep}`;
+  const noted = await ask({ model: 'base', messages: withPicture(deepUrl), max_tokens: 1 });
+  const { notes } = ((await noted.json()) as { vernier: { notes: string[] } }).vernier;
+  expect(notes[0]).toMatch(/^picture 1 is 16-bit grey/);
   const broken = await ask({ model: 'base', messages: withPicture('data:image/png;base64,iVBORw0KGgoAAAA=') });
   expect(broken.status).toBe(400);
   expect(((await broken.json()) as { error: { message: string } }).error.message).toContain('picture 1');

@@ -45,7 +45,11 @@ export async function answerChat(chatting: Chatting, chat: ChatRequest, { stop, 
   const written = await asker.answer(example, { maxNewTokens: chat.maxNewTokens, stop, ...(onText && { onText }) });
   stop.throwIfAborted();
   const reading = readingOf({ ...(measure && { measure }), ...(scene && { scene }) }, written.text, options.parser);
-  const own: Record<string, unknown> = { ...(prompt !== undefined && { prompt }), ...readingFacts(reading) };
+  const own: Record<string, unknown> = {
+    ...(prompt !== undefined && { prompt }),
+    ...readingFacts(reading),
+    ...(example.notes && { notes: example.notes.map(({ text }) => text) }),
+  };
   if (chat.wantsOverlay && scene) {
     const { raster, legend } = overlayOf(scene, reading);
     const png = await platform.encodePng(raster.data, raster.width, raster.height, 3);
