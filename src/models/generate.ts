@@ -17,6 +17,8 @@ export interface GenerateOptions {
   endIds: readonly number[];
   /** Looked at between two tokens. */
   stop?: AbortSignal;
+  /** Told of each token of an answer as it is chosen; not of the one that ends it. @param at the answer's place in the batch */
+  onToken?: (id: number, at: number) => void;
 }
 
 export interface GeneratedAnswer {
@@ -51,7 +53,7 @@ export async function generate(device: Device, model: Model, example: Example, o
 
 /** @param examples each ends where its answer begins. @returns the answers, in their order; the same as each alone would give */
 export async function generateBatch(device: Device, model: Model, examples: readonly Example[], options: GenerateOptions): Promise<GeneratedAnswer[]> {
-  const { maxNewTokens, endIds, stop } = options;
+  const { maxNewTokens, endIds, stop, onToken } = options;
   const answers: GeneratedAnswer[] = examples.map(() => ({ ids: [], finish: maxNewTokens > 0 ? 'stopped' : 'length' }));
   if (maxNewTokens <= 0) return answers;
   const cache = new KeyValueCache(device, examples.map((example) => example.inputIds.length + Math.min(maxNewTokens, ROOM)));
@@ -69,7 +71,10 @@ export async function generateBatch(device: Device, model: Model, examples: read
       const answer = answers[writing.at]!;
       const token = tokens[i]!;
       if (endIds.includes(token)) answer.finish = 'end';
-      else if (writing.ids.push(token) === maxNewTokens) answer.finish = 'length';
+      else {
+        if (writing.ids.push(token) === maxNewTokens) answer.finish = 'length';
+        onToken?.(token, writing.at);
+      }
       writing.input = {
         inputIds: Int32Array.of(token),
         labels: Int32Array.of(-100),

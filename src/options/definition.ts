@@ -4,7 +4,7 @@
  */
 
 export const GROUPS = [
-  'Model', 'Data', 'Task lists', 'LoRA', 'Optimisation', 'Batches and memory', 'Measuring', 'Output', 'Evaluation', 'Merging and sharing',
+  'Model', 'Data', 'Task lists', 'LoRA', 'Optimisation', 'Batches and memory', 'Measuring', 'Output', 'Evaluation', 'Serving', 'Merging and sharing',
   'Accepted, without effect',
 ] as const;
 export type Group = (typeof GROUPS)[number];
@@ -61,6 +61,8 @@ export type Definition = Described &
         readonly refusedChoices?: Readonly<Record<string, string>>;
         /** A value with regular expression signs is one item, commas and all. */
         readonly regex?: true;
+        /** The items are names of files, in which spaces are usual: commas alone part them. */
+        readonly files?: true;
       }
   );
 

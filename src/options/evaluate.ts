@@ -16,7 +16,7 @@ const {
   val_sample_limit_task_TL, per_device_eval_batch_size,
 } = dataOptions;
 
-const definitions = {
+export const definitions = {
   config,
   offline: { ...hubOptions.offline, help: 'Connect to nothing: models, adapters and data come from folders or the cache, as with HF_HUB_OFFLINE=1.' },
   base_model_hf: {

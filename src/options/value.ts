@@ -65,7 +65,8 @@ function readChoice(
 
 function readList(definition: Extract<Definition, { type: 'list' }>, said: unknown, where: string): string[] {
   let items: string[];
-  if (typeof said === 'string') items = definition.regex && REGEX_SIGNS.test(said) ? [said.trim()] : said.split(/[\s,]+/).filter(Boolean);
+  if (typeof said === 'string' && definition.regex && REGEX_SIGNS.test(said)) items = [said.trim()];
+  else if (typeof said === 'string') items = said.split(definition.files ? /\s*,\s*/ : /[\s,]+/).map((item) => item.trim()).filter(Boolean);
   else if (Array.isArray(said) && said.every((item) => typeof item === 'string')) items = said.map((item) => item.trim()).filter(Boolean);
   else throw new UserError(`${where} takes names, comma-separated or as a YAML list; found ${JSON.stringify(said)}.`);
 

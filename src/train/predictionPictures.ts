@@ -97,18 +97,29 @@ export class PredictionPictures {
 
 /** Photographs of many megapixels are neither kept nor sent. */
 function shrunk(scene: Scene | undefined): Scene | undefined {
-  if (!scene) return undefined;
+  return scene && { ...scene, ...shrunkImage(scene) };
+}
+
+/** The image at most `LONGEST` on its longer side, and the lines on it. */
+export function shrunkImage(scene: Pick<Scene, 'image' | 'lines'>): Pick<Scene, 'image' | 'lines'> {
   const { image } = scene;
   const scale = LONGEST / Math.max(image.width, image.height);
   if (scale >= 1) return scene;
   const side = (pixels: number): number => Math.max(1, Math.round(pixels * scale));
   const small = resizeImage(image, side(image.width), side(image.height), 'bilinear');
   const moved = ({ x, y }: Point): Point => ({ x: (x * small.width) / image.width, y: (y * small.height) / image.height });
-  return { ...scene, image: small, lines: scene.lines.map(([from, to]) => [moved(from), moved(to)] as const) };
+  return { image: small, lines: scene.lines.map(([from, to]) => [moved(from), moved(to)] as const) };
 }
 
-/** The image, enlarged, with the true box or lines in blue and the predicted box in orange. */
-export function predictionRaster({ image, lines }: Pick<Scene, 'image' | 'lines'>, { score, values }: Pick<AnsweredRow, 'score' | 'values'>): DecodedImage {
+/**
+ * The image, enlarged, with the true box or lines in blue and the predicted box in orange.
+ * @param answered lines in orange, for answers that are no box
+ */
+export function predictionRaster(
+  { image, lines }: Pick<Scene, 'image' | 'lines'>,
+  { score, values }: Pick<AnsweredRow, 'score' | 'values'>,
+  answered: Scene['lines'] = [],
+): DecodedImage {
   const factor = Math.max(1, Math.round(SIDE / Math.max(image.width, image.height)));
   const raster = enlarged(image, factor, MARGIN);
   const onRaster = (at: number): number => MARGIN + factor * at;
@@ -128,6 +139,7 @@ export function predictionRaster({ image, lines }: Pick<Scene, 'image' | 'lines'
     if (values) box(values, TRUTH);
     if (score.isAnswer) box(score.values, ANSWER);
   }
+  for (const [from, to] of answered) strokes.push([ANSWER, (stroke) => drawLine(raster, place(from), place(to), stroke)]);
   // All casings below all lines: a box that is nearly right must not hide the true one.
   for (const [stroke, draw] of strokes) draw({ color: [0, 0, 0], width: stroke.width + 2 * CASING });
   for (const [stroke, draw] of strokes) draw(stroke);

@@ -53,6 +53,18 @@ describe.each([qwen, gemma].filter(({ name }) => hasGolden('models', name)))('$n
     });
   });
 
+  it('tells each token as it comes, but not the one that ends the answer', async () => {
+    await withBase(async ({ model }) => {
+      const prompts = short().slice(0, 2);
+      const whole = await generateBatch(device, model, prompts, { maxNewTokens: 6, endIds: [] });
+      const endIds = [whole[0]!.ids[4]!];
+      const told: number[][] = prompts.map(() => []);
+      const answers = await generateBatch(device, model, prompts, { maxNewTokens: 6, endIds, onToken: (id, at) => told[at]!.push(id) });
+      expect(told).toEqual(answers.map(({ ids }) => ids));
+      expect(answers[0]!.finish).toBe('end');
+    });
+  });
+
   it('outgrows its cache, and goes on while others have ended', async () => {
     await withBase(async ({ model }) => {
       const [prompt] = short();

@@ -59,19 +59,54 @@ const BRACKETS = /\([^()]*\)|\[[^[\]]*\]/gu;
 const RANGE = /(?<![\p{L}_\d.,]|[-+−])(\d[\d,]*(?:\.\d+)?|\.\d+)\s*(?:[-–—]|to)\s*(?=\d|\.\d)/giu;
 
 function robustNumbers(text: string, k: number): number[] {
-  const block = /<answer>(.*?)<\/answer>/su.exec(text)?.[1] ?? text;
-  const clean = asciiDigits(block)
-    .replaceAll('．', '.')
-    .replace(GROUP_MARK, '')
-    .replace(POWER_OF_TEN, (_, digits: string, braced?: string, bare?: string) => `${digits}e${(braced ?? bare ?? '').replace('−', '-')}`)
-    .replace(TIMES, ' x ')
-    .replace(LIST_MARK, '');
+  const clean = spelledOut(text);
   if (!/\.\d/u.test(clean) && [...clean.matchAll(DECIMAL_COMMA)].length === k) return robustNumbers(clean.replace(DECIMAL_COMMA, '$1.$2'), k);
   // From the narrowest reading to the widest; the first with enough numbers holds. Remarks do not count if the answer is there without them. A range is one
   // number, its end, if that leaves enough. And "100,200" is one number or two: which one shows in how many are asked for.
   const spoken = [clean.replace(BRACKETS, (all) => (/\p{L}/u.test(all) ? ' ' : all)), clean];
   const readings = spoken.flatMap((words) => [words.replace(RANGE, ' '), words].flatMap((all) => [numbersOf(all, GROUPED), numbersOf(all, PLAIN)]));
   return readings.find((numbers) => numbers.length >= k) ?? [];
+}
+
+/** The answer's block, if there is one, with numbers in one spelling. */
+function spelledOut(text: string): string {
+  const block = /<answer>(.*?)<\/answer>/su.exec(text)?.[1] ?? text;
+  return asciiDigits(block)
+    .replaceAll('．', '.')
+    .replace(GROUP_MARK, '')
+    .replace(POWER_OF_TEN, (_, digits: string, braced?: string, bare?: string) => `${digits}e${(braced ?? bare ?? '').replace('−', '-')}`)
+    .replace(TIMES, ' x ')
+    .replace(LIST_MARK, '');
+}
+
+/** A unit right behind a number. */
+const UNIT = new RegExp(
+  String.raw`^\s?(mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|°|deg(?:rees?)?|%|percent|px|pixels?|ml|millilit(?:er|re)s?|HU)(?![\p{L}\d])` +
+    String.raw`(?:\s?(?:\^?([23])|([²³])))?`,
+  'u',
+);
+const UNIT_WORDS: readonly [RegExp, string][] = [
+  [/^millimet/, 'mm'], [/^centimet/, 'cm'], [/^(?:°|deg)/, 'degrees'], [/^percent/, '%'], [/^(?:px|pixel)/, 'pixels'], [/^millilit/, 'ml'],
+];
+
+export interface Measure {
+  value: number;
+  /** As it stands behind the number, in one spelling. */
+  unit?: string;
+}
+
+/** All numbers of an answer to a question that no task tells the count of, each with its unit: "12 × 9 mm" has two, and one unit. */
+export function measuresOf(text: string): Measure[] {
+  const clean = spelledOut(text);
+  return [...clean.matchAll(GROUPED)].flatMap((match): Measure[] => {
+    const [value] = numbersOf(match[0], GROUPED);
+    if (value === undefined || clean[match.index - 1] === '^') return [];
+    const [, word, digit, sign] = UNIT.exec(clean.slice(match.index + match[0].length)) ?? [];
+    if (word === undefined) return [{ value }];
+    const unit = UNIT_WORDS.find(([pattern]) => pattern.test(word))?.[1] ?? word;
+    const power = sign ?? (digit === undefined ? '' : digit === '2' ? '²' : '³');
+    return [{ value, unit: `${unit}${power}` }];
+  });
 }
 
 function numbersOf(text: string, pattern: RegExp): number[] {

@@ -1,0 +1,85 @@
+/** Pictures that a question names: files as training reads them, and slices of volumes, which become pictures as those of the tasks do. */
+import type { ImageSource } from '../../data/example.ts';
+import { intensityOf, checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
+import type { IntensityMode } from '../../data/medvision/intensity.ts';
+import { openVolume, readNiftiHeader } from '../../data/nifti.ts';
+import type { SliceDim } from '../../data/nifti.ts';
+import { rowPixels } from '../../data/pictures/pixelGate.ts';
+import { countOf, lastName, UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+
+export interface NamedPicture {
+  source: ImageSource;
+  /** The file's, without its folder. */
+  name: string;
+  /** Of a volume; also what its header says. */
+  slice?: { plane: string; index: number; pixelWidth: number; pixelHeight: number; isFirstVersion: boolean };
+}
+
+export interface PictureChoice {
+  /** `axial:20`, one for each volume or one for all. */
+  slices: readonly string[];
+  intensity: IntensityMode;
+  modality: string;
+  /** What is asked about, for a window. */
+  structure: string;
+}
+
+const PLANES = ['sagittal', 'coronal', 'axial'] as const;
+
+export function isVolume(path: string): boolean {
+  return /\.nii(\.gz)?$/i.test(path);
+}
+
+/** @throws UserError that names the file */
+export async function namedPictures(platform: Platform, paths: readonly string[], choice: PictureChoice): Promise<NamedPicture[]> {
+  const { slices } = choice;
+  const volumes = paths.filter(isVolume);
+  if (slices.length > 1 && slices.length !== volumes.length)
+    throw new UserError(
+      `--slice names ${slices.length} slices, --image ${countOf(volumes.length, 'volume')}. Give one for each, or one for all.`,
+    );
+  if (slices.length > 0 && volumes.length === 0)
+    throw new UserError('--slice is given, and --image names no volume (.nii, .nii.gz). Leave it out.');
+  const pictures: NamedPicture[] = [];
+  for (const path of paths) {
+    const place = volumes.indexOf(path);
+    pictures.push(place < 0 ? { source: path, name: lastName(path) } : await sliceOf(platform, path, slices[place] ?? slices[0], choice));
+  }
+  await rowPixels(
+    platform,
+    pictures.map(({ source }) => source),
+  ); // they are there, and not too many
+  return pictures;
+}
+
+async function sliceOf(
+  platform: Platform,
+  path: string,
+  said: string | undefined,
+  { intensity, modality, structure }: PictureChoice,
+): Promise<NamedPicture> {
+  if (said === undefined) {
+    const { shape } = await readNiftiHeader(platform, path);
+    const [sagittal, coronal, axial] = shape.map((size) => size - 1);
+    throw new UserError(
+      `${path} is a volume: say which slice, --slice sagittal:0 to ${sagittal}, coronal:0 to ${coronal} or axial:0 to ${axial}.`,
+    );
+  }
+  const [word = '', digits = ''] = said.toLowerCase().split(':');
+  const dim = PLANES.findIndex((plane) => plane === word) as SliceDim;
+  const index = Number(digits);
+  const volume = await openVolume(platform, path);
+  const { shape, zooms, version } = volume.header;
+  if (index >= shape[dim])
+    throw new UserError(`--slice ${said}: ${path} is ${shape.join('×')}, its last ${word} slice is ${shape[dim] - 1}.`);
+  const slice = await volume.slice(dim, index);
+  if (intensity === 'window' && modality === '')
+    throw new UserError('--intensity window asks for grey levels by the kind of volume: say which it is with --modality (CT, MRI, …).');
+  checkFinite(slice, `${path}: ${said}`);
+  const { data, width, height } = sliceToRgb(slice, intensityOf(intensity, modality, structure));
+  // As a picture file it takes the way of all others, with the same pixels.
+  const source = { bytes: await platform.encodePng(data, width, height, 3), name: `${lastName(path)}, ${said}` };
+  const [pixelHeight, pixelWidth] = [zooms[dim === 0 ? 1 : 0], zooms[dim === 2 ? 1 : 2]];
+  return { source, name: lastName(path), slice: { plane: word, index, pixelWidth, pixelHeight, isFirstVersion: version === 1 } };
+}
