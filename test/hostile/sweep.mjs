@@ -73,7 +73,7 @@ try {
   if (words.length === 0) {
     const text = [
       '# Hostile inputs through every reader', '',
-      `\`node test/hostile/sweep.mjs\`, Node ${process.versions.node}, busy machine: ${good} of ${results.length} readers as they should be, ${whole} of them in 10^5 cases or more. Cases are drawn by`,
+      `\`node test/hostile/sweep.mjs\`, Node ${process.versions.node}: ${good} of ${results.length} readers as they should be, ${whole} of them in 10^5 cases or more. Cases are drawn by`,
       'fast-check (cases.ts); those of a model folder are six files of one loader and share their number. Refused are those that ended with a UserError; an error that is none, two seconds of CPU (ten of the clock) for one case, or 300 MB beside what the process had',
       'before the first case would fail. Those that were not run here had their thousand cases in corpus.test.ts.', '',
       '| reader | commit | cases | refused | slowest, ms | most CPU, ms | MB more at most | wrong |', '|---|---|---|---|---|---|---|---|', ...results.map(line),
