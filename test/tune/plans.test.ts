@@ -126,6 +126,8 @@ describe('tensor cores', () => {
 
   it('--compute_dtype auto takes them on a graphics card only, and says why or why not', () => {
     expect(chooseCompute(cores, 'auto')).toEqual({ dtype: 'f16', words: 'f16 on subgroup matrices of 16×16×16, sums in f32' });
+    expect(chooseCompute(cores, 'auto', { trainsAll: true }).words).toMatch(/^f32 \(with --finetune full/);
+    expect(chooseCompute(cores, 'f16', { trainsAll: true }).dtype).toBe('f16');
     expect(chooseCompute(cores, 'f32').dtype).toBe('f32');
     expect(chooseCompute(eights, 'auto')).toEqual({ dtype: 'f32', words: 'f32 (on a software GPU f16 is slower)' });
     expect(chooseCompute(eights, 'f16').dtype).toBe('f16');

@@ -70,7 +70,8 @@ function plannedDevice({ capabilities, choices }: PlannedGpu, options: Options):
   const { compute_dtype } = options;
   const device = Device.dry(capabilities);
   plansOf(device).choose(choices);
-  plansOf(device).compute = compute_dtype === 'auto' ? chooseCompute(capabilities, compute_dtype).dtype : compute_dtype;
+  const trainsAll = options.finetune === 'full';
+  plansOf(device).compute = compute_dtype === 'auto' ? chooseCompute(capabilities, compute_dtype, { trainsAll }).dtype : compute_dtype;
   return device;
 }
 

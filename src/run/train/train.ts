@@ -81,7 +81,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
   const device = await openDevice(platform, options.submit_ms);
   try {
     const { capabilities } = device;
-    const computing = chooseCompute(capabilities, options.compute_dtype);
+    const computing = chooseCompute(capabilities, options.compute_dtype, { trainsAll: options.finetune === 'full' });
     plansOf(device).compute = computing.dtype;
     say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
     const { rows, fit, needed, excess } = await fitRun(context, parts.base, parts.rows, await plannedGpu(context, device, resume));
