@@ -122,7 +122,7 @@ export async function saveCheckpoint(platform: Platform, runDir: string, step: n
     if (!(error instanceof UserError)) throw error;
     throw new UserError(`${name} was not saved: ${error.message} Earlier checkpoints in ${runDir} are as they were.`, { cause: error });
   }
-  return { path, ...(await prune(platform, runDir, name, contents)) };
+  return { path, ...(await pruneCheckpoints(platform, runDir, name, contents)) };
 }
 
 async function fill(platform: Platform, dir: string, contents: CheckpointContents): Promise<void> {
@@ -135,7 +135,13 @@ async function fill(platform: Platform, dir: string, contents: CheckpointContent
   await platform.writeFile(joinPath(dir, TRAINER_STATE), formatTrainerState(contents.trainerState));
 }
 
-async function prune(platform: Platform, runDir: string, newest: string, contents: CheckpointContents): Promise<Omit<WrittenCheckpoint, 'path'>> {
+/** Removes the oldest of more than `saveTotalLimit` checkpoints. A run that goes on does it too: one that was killed may have saved, and not come to this. */
+export async function pruneCheckpoints(
+  platform: Platform,
+  runDir: string,
+  newest: string,
+  contents: Pick<CheckpointContents, 'saveTotalLimit' | 'protect'>,
+): Promise<Omit<WrittenCheckpoint, 'path'>> {
   const removed: string[] = [];
   const warnings: string[] = [];
   if (contents.saveTotalLimit === undefined) return { removed, warnings };

@@ -5,7 +5,7 @@
  * for days without saving is worth nothing.
  */
 import { joinPath, UserError } from '../platform.ts';
-import { checkpointName, saveCheckpoint } from './checkpointFolder.ts';
+import { checkpointName, pruneCheckpoints, saveCheckpoint } from './checkpointFolder.ts';
 import type { TrainerState } from './checkpointFolder.ts';
 import { OPTIMIZER_STATE, writeMomentsFile } from './momentsFile.ts';
 import type { TrainedState } from './parameterArena.ts';
@@ -83,6 +83,14 @@ export class CheckpointSaver {
 
   pathOf(step: number): string {
     return joinPath(this.parts.outputDir, checkpointName(step));
+  }
+
+  /** A run that goes on from a checkpoint of its own folder: what it had no time to remove when it was killed goes now. @param best the checkpoint that stays whatever its age */
+  async goOnFrom(step: number, best: string | null): Promise<void> {
+    const { session, outputDir, saveTotalLimit, warn } = this.parts;
+    if (saveTotalLimit < 1 || !(await session.platform.exists(this.pathOf(step)))) return;
+    const { warnings } = await pruneCheckpoints(session.platform, outputDir, checkpointName(step), { saveTotalLimit, protect: new Set([best ?? '']) });
+    for (const warning of warnings) await warn(warning);
   }
 
   /** Throws, once, what ends the run of that which saves in the background have met. */

@@ -180,10 +180,9 @@ export async function train(session: Session, source: ExampleSource, settings: T
     copies?.isSaved(saved.step);
     return around.onSaved?.(saved);
   };
-  const saver =
-    outputDir === undefined
-      ? undefined
+  const saver = outputDir === undefined ? undefined
       : new CheckpointSaver({ session, outputDir, saveTotalLimit: settings.save_total_limit, onSaved, warn, onFailed: (at) => best.wasNotSaved(at) });
+  if (checkpoint) await saver?.goOnFrom(firstStep, state.best_model_checkpoint);
   const copies = saver && new HostCopies(arena, around.copyEveryMs ?? COPY_EVERY_MS);
   const startedAt = Date.now();
   let tokens = 0;

@@ -91,6 +91,15 @@ describe('goes on', () => {
     expect(entries.map(({ event, step }) => event ?? step)).toEqual(['start', 'finish', 'start', 'info', 4, 6, 'finish']);
   });
 
+  it('and removes what a killed run had no time to remove, of a finished one too', async () => {
+    const dir = runUpTo(6, 'killed');
+    expect(checkpoints(dir)).toEqual(['checkpoint-2', 'checkpoint-4', 'checkpoint-6']);
+    const { code, error } = await resume(dir, { save_total_limit: 2 });
+    expect(code, error).toBe(0);
+    expect(checkpoints(dir)).toEqual(['checkpoint-4', 'checkpoint-6']);
+    expect(weights(dir)).toEqual(weights(at('whole')));
+  });
+
   it('where blocks are not run again, whose inputs are then not kept in bf16 either, to the same bytes', async () => {
     const dir = runUpTo(2, 'kept');
     const { code, error } = await resume(dir, { gradient_checkpointing: false, saved_inputs: 'bf16' });
