@@ -10,7 +10,7 @@ const runtime = globalThis.Deno ? 'deno' : globalThis.Bun ? 'bun' : 'node';
 let gpu = globalThis.navigator?.gpu;
 if (runtime !== 'deno') {
   const { create, globals } = await import('webgpu');
-  gpu = create([]);
+  gpu = create((process.env.VERNIER_DAWN_FLAGS ?? '').split(' ').filter(Boolean));
   // Held by the global object: Dawn crashes when the instance is garbage collected before its devices.
   Object.assign(globalThis, globals, { gpu });
 }

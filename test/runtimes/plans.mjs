@@ -2,7 +2,7 @@
  * Every plan that products and attention may be given, against float64, in every runtime. Outside of CI: SwiftShader alone takes minutes to compile them.
  *   node test/runtimes/plans.mjs                  node, deno, bun, chromium
  *   node test/runtimes/plans.mjs deno chromium    some; VERNIER_PLAN_SECONDS=600 for each at most
- *   node test/runtimes/mesa26.mjs node test/runtimes/plans.mjs node     on a software GPU with subgroup matrices
+ *   VERNIER_DAWN_FLAGS=enable-dawn-features=allow_unsafe_apis node test/runtimes/mesa26.mjs node test/runtimes/plans.mjs node     with subgroup matrices
  */
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
