@@ -9,6 +9,8 @@ import { askProgram } from '../src/options/ask.ts';
 import type { ParsedAskOptions } from '../src/options/ask.ts';
 import { joinPath, UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
+import { contextLength } from '../src/models/contextLength.ts';
+import { withFrozenModel } from '../src/run/frozenModel.ts';
 import { Asker } from '../src/run/ask/asker.ts';
 import { overlayOf } from '../src/run/ask/overlay.ts';
 import { namedPictures } from '../src/run/ask/pictures.ts';
@@ -21,7 +23,6 @@ import type { Terminal } from '../src/track/console.ts';
 import { printable } from '../src/track/printable.ts';
 import { redact } from '../src/track/secrets.ts';
 import type { Session } from '../src/train/session.ts';
-import { withModel } from './ask/model.ts';
 import { serveModel } from './ask/serving.ts';
 import { main, processSurroundings } from './cli.ts';
 import { lastingOutput } from './lastingOutput.ts';
@@ -70,7 +71,8 @@ async function runIn(context: Context): Promise<void> {
     modality: modality ?? '',
     structure: of ?? '',
   });
-  await withModel(platform, options, { base, adapter }, context, async (session, maxTokens) => {
+  const maxTokens = await contextLength(platform, base);
+  await withFrozenModel({ ...context, platform, options }, { base, adapter }, async (session) => {
     if (options.serve) await serveModel({ ...context, name, sayKey: lastingOutput(process.stdout) }, session, maxTokens);
     else await askAll(context, session, { name, maxTokens, pictures, ...(dataDir !== undefined && { dataDir }) });
   });

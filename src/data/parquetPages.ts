@@ -78,7 +78,7 @@ function checkPage(packed: Uint8Array, header: PageHeader, mostValues: number, {
     const reader = readerOf(unpacked.unpack(packed, header.uncompressed_page_size, metadata));
     if (path.length > 1 && repetition > 0) checkLevels(reader, repetition, count);
     if (definition > 0) checkLevels(reader, definition, count);
-    checkIndices(reader, first.encoding, metadata, count);
+    checkIndices(reader, first.encoding, metadata.type === 'BOOLEAN', count);
   } else if (header.type === 'DATA_PAGE_V2' && second) {
     const count = counted(second.num_values);
     const { repetition_levels_byte_length: repetitionBytes, definition_levels_byte_length: definitionBytes } = second;
@@ -89,7 +89,7 @@ function checkPage(packed: Uint8Array, header: PageHeader, mostValues: number, {
     if (definition > 0) checkRuns(readerOf(packed.subarray(repetitionBytes)), definition, count);
     const values = packed.subarray(repetitionBytes + definitionBytes);
     const length = header.uncompressed_page_size - repetitionBytes - definitionBytes;
-    checkIndices(readerOf(second.is_compressed === false ? values : unpacked.unpack(values, length, metadata)), second.encoding, metadata, count);
+    checkIndices(readerOf(second.is_compressed === false ? values : unpacked.unpack(values, length, metadata)), second.encoding, second.encoding === 'RLE', count);
   }
 }
 
@@ -110,14 +110,17 @@ function checkLevels(reader: DataReader, width: number, count: number): void {
   reader.offset = start + length;
 }
 
-/** Where the values are indices or booleans in runs. */
-function checkIndices(reader: DataReader, encoding: string, { type }: ColumnMetaData, count: number): void {
-  if (encoding === 'RLE' || type === 'BOOLEAN') {
-    if (encoding === 'RLE') checkLevels(reader, 1, count);
-  } else if (encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY') {
-    const width = reader.offset < reader.view.byteLength ? reader.view.getUint8(reader.offset++) : 0;
-    if (width > 0) checkRuns(reader, width, count);
+const IN_RUNS = ['RLE', 'PLAIN_DICTIONARY', 'RLE_DICTIONARY'];
+
+/** Where the values are indices or booleans in runs. @param isBoolean as hyparquet reads them: their length first, a bit each; else their width first */
+function checkIndices(reader: DataReader, encoding: string, isBoolean: boolean, count: number): void {
+  if (!IN_RUNS.includes(encoding)) return;
+  if (isBoolean) {
+    checkLevels(reader, 1, count);
+    return;
   }
+  const width = reader.offset < reader.view.byteLength ? reader.view.getUint8(reader.offset++) : 0;
+  if (width > 0) checkRuns(reader, width, count);
 }
 
 /** Runs until there are `count` values or the bytes end. @throws Error where a run has more values than are missing */

@@ -2,6 +2,9 @@
 import { Device } from '../gpu/device.ts';
 import { SUBMIT_MS } from '../gpu/pacing.ts';
 import type { Platform } from '../platform.ts';
+import { chooseCompute } from '../tune/compute.ts';
+import type { ComputeChoice, Computed, Computing } from '../tune/compute.ts';
+import { plansOf } from '../tune/plans.ts';
 
 /** Where `isGpuPatient` is told. */
 const PATIENT_SUBMIT_MS = 500;
@@ -9,4 +12,13 @@ const PATIENT_SUBMIT_MS = 500;
 /** @param submitMs of --submit_ms; null: what the system asks for */
 export async function openDevice(platform: Platform, submitMs: number | null): Promise<Device> {
   return Device.create(await platform.gpu(), { submitMs: submitMs ?? (platform.isGpuPatient ? PATIENT_SUBMIT_MS : SUBMIT_MS) });
+}
+
+/** Settles what operands are rounded to on the device, and says it with the GPU's name. */
+export function beginComputing(device: Device, asked: ComputeChoice, say: (text: string) => void, how: Computed = {}): Computing {
+  const { capabilities } = device;
+  const computing = chooseCompute(capabilities, asked, how);
+  plansOf(device).compute = computing.dtype;
+  say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
+  return computing;
 }

@@ -10,22 +10,20 @@ import { PictureWarnings } from '../../data/pictures/warnings.ts';
 import { sha256Hex } from '../../data/prepared/identity.ts';
 import type { Identity } from '../../data/prepared/identity.ts';
 import { publicName } from '../../hub/origin.ts';
-import { quantizationOf, storedNote } from '../../options/quantization.ts';
+import { storedNote } from '../../options/quantization.ts';
 import { countOf, joinPath, lastName } from '../../platform.ts';
 import { allOf } from '../../track/tracker.ts';
 import { RowEvaluator } from '../../train/evaluation.ts';
 import { modelFingerprint } from '../../train/runIdentity.ts';
-import { openSession } from '../../train/session.ts';
 import type { Session } from '../../train/session.ts';
-import { chooseCompute } from '../../tune/compute.ts';
-import { plansOf } from '../../tune/plans.ts';
 import { answerRows } from './answering.ts';
 import type { EvaluateContext } from './context.ts';
 import { EvaluationFolder, SAMPLES } from './folder.ts';
 import { rescore } from './rescore.ts';
 import { describeSource, findRows, rowsFingerprint } from './rows.ts';
 import type { PendingRow, PendingRows } from './rows.ts';
-import { openDevice } from '../device.ts';
+import { withFrozenModel } from '../frozenModel.ts';
+import type { FrozenModel } from '../frozenModel.ts';
 import { inOutputFolder } from '../outputFolder.ts';
 import { openRowModel } from '../inputs/checking.ts';
 import { adapterFolder, modelFolder } from '../inputs/hubInputs.ts';
@@ -34,9 +32,7 @@ import { openDataWorkers } from '../inputs/dataWorkers.ts';
 /** Volumes kept open, all workers together. */
 const VOLUME_BYTES = 512 * 2 ** 20;
 
-interface Model {
-  base: string;
-  adapter: string | null;
+interface Model extends FrozenModel {
   /** For the tables. */
   name: string;
 }
@@ -113,31 +109,17 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
 /** Adds what is answered to `rows`. @returns what else the summary says; undefined when Ctrl-C ended it */
 async function onGpu(
   context: EvaluateContext,
-  { base, adapter }: Model,
+  model: Model,
   found: PendingRows,
   folder: EvaluationFolder,
   rows: Map<number, ScoredRow>,
 ): Promise<Record<string, unknown> | undefined> {
   const { platform, options, say } = context;
-  const device = await openDevice(platform, options.submit_ms);
-  try {
-    const { capabilities } = device;
-    const computing = chooseCompute(capabilities, options.compute_dtype);
-    plansOf(device).compute = computing.dtype;
-    say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
-    const session = await openSession(platform, device, {
-      baseModel: base,
-      ...(adapter === null ? { finetuning: { kind: 'none' } } : { initAdapter: adapter, isFrozen: true }),
-      imageAttention: options.image_attention,
-      quantization: quantizationOf(options),
-      offload: options.offload,
-      ...pixels(context),
-      stop: context.stop,
-    });
+  return withFrozenModel(context, model, async (session) => {
     const note = storedNote(options, session.isStoredNf4);
     if (note !== undefined) say(note);
     const settings = {
-      base,
+      base: model.base,
       mask: 'completion',
       sixteenBit: options.sixteen_bit,
       vocabSize: session.model.vocabSize,
@@ -166,12 +148,8 @@ async function onGpu(
     } finally {
       warnings.end();
       await workers.close();
-      session.close();
     }
-  } finally {
-    device.destroy();
-    platform.releaseGpu?.();
-  }
+  });
 }
 
 /** Rows that are no MedVision task have no other figure than their loss. */

@@ -8,9 +8,7 @@ import type { Device } from '../../gpu/device.ts';
 import { boughtBy, boughtText } from '../../train/beforeAfter.ts';
 import { train } from '../../train/trainer.ts';
 import { expectedChoices } from '../../train/tuning/runPlans.ts';
-import { chooseCompute } from '../../tune/compute.ts';
-import { plansOf } from '../../tune/plans.ts';
-import { openDevice } from '../device.ts';
+import { beginComputing, openDevice } from '../device.ts';
 import { checkOutput, clearOutput, inOutputFolder } from '../outputFolder.ts';
 import { resolveBaseModel } from '../inputs/baseModel.ts';
 import type { RunContext } from '../context.ts';
@@ -80,10 +78,7 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
   const out = options.output_dir;
   const device = await openDevice(platform, options.submit_ms);
   try {
-    const { capabilities } = device;
-    const computing = chooseCompute(capabilities, options.compute_dtype, { trainsAll: options.finetune === 'full' });
-    plansOf(device).compute = computing.dtype;
-    say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
+    const computing = beginComputing(device, options.compute_dtype, say, { trainsAll: options.finetune === 'full' });
     const { rows, fit, needed, excess } = await fitRun(context, parts.base, parts.rows, await plannedGpu(context, device, resume));
     if (excess) throw await tooLarge(options, excess);
     say(`Memory: ${bytesText(needed)} by the plan. ${keptText(fit, options)}`);

@@ -1,0 +1,48 @@
+/** A model that nothing trains, on the GPU, for as long as somebody asks it: evaluation's, and that of single questions. */
+import type { EvaluateOptions } from '../options/evaluate.ts';
+import { quantizationOf } from '../options/quantization.ts';
+import type { Platform } from '../platform.ts';
+import { openSession } from '../train/session.ts';
+import type { Session } from '../train/session.ts';
+import { beginComputing, openDevice } from './device.ts';
+
+export interface FrozenModel {
+  base: string;
+  adapter: string | null;
+}
+
+export type FrozenModelOptions = Pick<
+  EvaluateOptions,
+  | 'submit_ms' | 'compute_dtype' | 'image_attention' | 'offload' | 'min_pixels' | 'max_pixels'
+  | 'quantization' | 'quantization_skip_modules' | 'quantize_embedding'
+>;
+
+/** @param use is given the session, which is closed after it, and the GPU with it */
+export async function withFrozenModel<T>(
+  { platform, options, stop, say }: { platform: Platform; options: FrozenModelOptions; stop: AbortSignal; say: (text: string) => void },
+  { base, adapter }: FrozenModel,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
+  const device = await openDevice(platform, options.submit_ms);
+  try {
+    beginComputing(device, options.compute_dtype, say);
+    const session = await openSession(platform, device, {
+      baseModel: base,
+      ...(adapter === null ? { finetuning: { kind: 'none' } } : { initAdapter: adapter, isFrozen: true }),
+      imageAttention: options.image_attention,
+      quantization: quantizationOf(options),
+      offload: options.offload,
+      ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
+      ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+      stop,
+    });
+    try {
+      return await use(session);
+    } finally {
+      session.close();
+    }
+  } finally {
+    device.destroy();
+    platform.releaseGpu?.();
+  }
+}
