@@ -1,6 +1,6 @@
 /**
- * Closing line of .ci/run: `N passed, M failed`, from vitest's JSON report. Counted beside the tests: `npm run check` as one, a test file that could not
- * be loaded as one failure, and a vitest that failed without naming a test (an unhandled rejection, a crash) as one failure.
+ * Closing line of .ci/run: `N passed, M failed`, from vitest's JSON report. Counted beside the tests: `npm run check` as one, a test file
+ * that could not be loaded as one failure, and a vitest that failed without naming a test (an unhandled rejection, a crash) as one failure.
  *
  * Run: node .ci/summary.mjs <report> <exit status of check> <exit status of the tests>
  */
@@ -12,7 +12,8 @@ let failed = 0;
 try {
   const report = JSON.parse(readFileSync(path, 'utf8'));
   passed = report.numPassedTests;
-  failed = report.numFailedTests + report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length;
+  failed =
+    report.numFailedTests + report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length;
   const skipped = report.numPendingTests + (report.numTodoTests ?? 0);
   if (skipped > 0) console.log(`${skipped} skipped`);
 } catch (error) {

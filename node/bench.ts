@@ -1,7 +1,8 @@
 /**
- * `node dist/bench.js --gpu`: what this GPU does with Vernier, in one command that needs nothing but this program: every plan checked against float64 and the losses of
- * transformers, then products, attention and training steps at the shapes of Qwen2.5-VL-3B and MedGemma-4B, beside PyTorch where there is one with a GPU. The
- * developers' bench against other versions and jax-js is `npm run bench`. Exit status 0: all plans are right; 1: something is not, or the bench was stopped.
+ * `node dist/bench.js --gpu`: what this GPU does with Vernier, in one command that needs nothing but this program: every plan checked
+ * against float64 and the losses of transformers, then products, attention and training steps at the shapes of Qwen2.5-VL-3B and
+ * MedGemma-4B, beside PyTorch where there is one with a GPU. The developers' bench against other versions and jax-js is `npm run bench`.
+ * Exit status 0: all plans are right; 1: something is not, or the bench was stopped.
  */
 import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
@@ -22,10 +23,20 @@ const definitions = {
   gpu: { group: 'Measuring', type: 'boolean', default: false, bare: true, help: 'Measure the GPU that is there.' },
   minutes: { group: 'Measuring', type: 'number', default: 9, above: 0, max: 600, help: 'Time for all of it; what does not fit is named.' },
   size: {
-    group: 'Measuring', type: 'enum', default: 'auto', choices: ['auto', 'true', 'blocks', 'tiny'],
-    help: 'true: the whole models; blocks: two layers of each stack, at the true widths; tiny: for a look at the bench itself. auto takes what the speed of products allows.',
+    group: 'Measuring',
+    type: 'enum',
+    default: 'auto',
+    choices: ['auto', 'true', 'blocks', 'tiny'],
+    help:
+      'true: the whole models; blocks: two layers of each stack, at the true widths; tiny: for a look at the bench itself. auto ' +
+      'takes what the speed of products allows.',
   },
-  pytorch: { group: 'Measuring', type: 'boolean', default: true, help: 'Measure PyTorch too, where VERNIER_PYTHON or python3 has it and it sees a GPU.' },
+  pytorch: {
+    group: 'Measuring',
+    type: 'boolean',
+    default: true,
+    help: 'Measure PyTorch too, where VERNIER_PYTHON or python3 has it and it sees a GPU.',
+  },
   json: { group: 'Output', type: 'string', default: null, place: 'path', help: 'File for all figures, as JSON.' },
 } as const satisfies Definitions;
 type BenchOptions = OptionsOf<typeof definitions>;
@@ -53,7 +64,10 @@ async function run({ options }: Parsed<BenchOptions>, stop: AbortSignal, termina
   const { capabilities } = device;
   const key = await planKey(device, nodePlatform);
   device.destroy();
-  say(`${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''} · ${key.adapter} · ${key.webgpu} · kernels ${key.kernels}`);
+  say(
+    `${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''} · ${key.adapter} · ${key.webgpu} · kernels ` +
+      `${key.kernels}`,
+  );
   try {
     const { parts, results } = benchParts({ open, capabilities, size: options.size, pytorch: options.pytorch ? pytorch : undefined, stop });
     const report = await runParts(parts, { seconds: options.minutes * 60, now: () => performance.now(), stop, say });

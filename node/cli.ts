@@ -13,7 +13,10 @@ import { goOffline } from './offline.ts';
 import { endBySignal, onStopSignal } from './signals.ts';
 import type { StopSignal } from './signals.ts';
 
-/** 0 done · 1 failed · 2 the command line or recipe is wrong · 130 stopped by Ctrl-C, SIGTERM or SIGHUP, everything saved. A second signal ends the process by itself. */
+/**
+ * 0 done · 1 failed · 2 the command line or recipe is wrong · 130 stopped by Ctrl-C, SIGTERM or SIGHUP, everything saved. A second signal
+ * ends the process by itself.
+ */
 export const EXIT = { done: 0, failed: 1, usage: 2, stopped: 130 } as const;
 
 /** What `main` needs of the process; tests put their own in its place. */
@@ -59,8 +62,8 @@ export function processSurroundings(platform: Platform): Surroundings {
 }
 
 /**
- * Parses, runs, and turns what happens into messages and the exit code it returns. The first Ctrl-C aborts `stop`: the run saves what is done and returns.
- * The second leaves at once. A UserError is told without a stack; anything else is a defect of ours and comes with one.
+ * Parses, runs, and turns what happens into messages and the exit code it returns. The first Ctrl-C aborts `stop`: the run saves what is
+ * done and returns. The second leaves at once. A UserError is told without a stack; anything else is a defect of ours and comes with one.
  */
 export async function main<Options>(
   program: Program<Options>,
@@ -133,6 +136,8 @@ function tell(error: unknown, code: number, writeError: (text: string) => void):
     return EXIT.failed;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  writeError(`${redact(stack)}\n\nThis is a defect of Vernier, not of your data. Please report it with the lines above and the command you ran.\n`);
+  writeError(
+    `${redact(stack)}\n\nThis is a defect of Vernier, not of your data. Please report it with the lines above and the command you ran.\n`,
+  );
   return EXIT.failed;
 }

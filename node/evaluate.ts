@@ -1,6 +1,7 @@
 /**
- * `node dist/evaluate.js`: a base model, an adapter or a merged model answers the rows of task lists, of a prepared folder or of a file; the answers are scored as the
- * MedVision benchmark does. All flags are in src/options/evaluate.ts; `--help` lists them. The work is src/run/evaluate/evaluate.ts.
+ * `node dist/evaluate.js`: a base model, an adapter or a merged model answers the rows of task lists, of a prepared folder or of a file;
+ * the answers are scored as the MedVision benchmark does. All flags are in src/options/evaluate.ts; `--help` lists them. The work is
+ * src/run/evaluate/evaluate.ts.
  */
 import process from 'node:process';
 import { evaluateProgram } from '../src/options/evaluate.ts';

@@ -11,7 +11,9 @@ export async function gpuMemory({ isSoftware }: { isSoftware: boolean }): Promis
   if (isSoftware) return { bytes: freemem(), source: "the machine's free memory" };
   if (process.platform === 'darwin') return { bytes: totalmem() * 0.75, source: 'three quarters of the unified memory' };
   try {
-    const { stdout } = await promisify(execFile)('nvidia-smi', ['--query-gpu=memory.total', '--format=csv,noheader,nounits'], { timeout: 5000 });
+    const { stdout } = await promisify(execFile)('nvidia-smi', ['--query-gpu=memory.total', '--format=csv,noheader,nounits'], {
+      timeout: 5000,
+    });
     const mebibytes = Number(stdout.trim().split('\n')[0]);
     if (Number.isFinite(mebibytes) && mebibytes > 0) return { bytes: mebibytes * 2 ** 20, source: 'nvidia-smi' };
   } catch {

@@ -1,6 +1,6 @@
 /**
- * The FileAbilities of Node, Deno and Bun: links, appending, blobs that stay on disk, native hashes and locks between processes. The shared download
- * cache (src/hub) lives on these.
+ * The FileAbilities of Node, Deno and Bun: links, appending, blobs that stay on disk, native hashes and locks between processes. The shared
+ * download cache (src/hub) lives on these.
  */
 import { createHash } from 'node:crypto';
 import { openAsBlob } from 'node:fs';
@@ -55,7 +55,7 @@ export function nativeFiles(
           return size;
         },
         async append(bytes) {
-          for (let done = 0; done < bytes.length; ) {
+          for (let done = 0; done < bytes.length;) {
             const { bytesWritten } = await orInWords(handle.write(bytes, done, bytes.length - done), 'write', file);
             done += bytesWritten;
             size += bytesWritten;

@@ -1,7 +1,8 @@
 /**
- * While anything of the GPU is awaited, Dawn asks for news of it in every turn of the event loop, by `setImmediate`: a whole core, of which a software
- * GPU on two cores is then short by a third (test/bench/RESULTS.md). Here Dawn gets a `setImmediate` that is prompt for a moment, since short waits should stay
- * short, and then comes every other millisecond. Dawn looks for that function on the global object each time; nobody else's calls are touched.
+ * While anything of the GPU is awaited, Dawn asks for news of it in every turn of the event loop, by `setImmediate`: a whole core, of which
+ * a software GPU on two cores is then short by a third (test/bench/RESULTS.md). Here Dawn gets a `setImmediate` that is prompt for a
+ * moment, since short waits should stay short, and then comes every other millisecond. Dawn looks for that function on the global object
+ * each time; nobody else's calls are touched.
  */
 
 /** A wait is prompt so long: what takes longer is not noticeably longer for a late answer. */
@@ -17,9 +18,14 @@ function isNative(callback: unknown): boolean {
 
 /**
  * `setImmediate` for native callbacks that ask for themselves again for as long as they wait.
- * @param instance Dawn's instance, where it is still there: it must outlive the callbacks that are on their way, or they call into freed memory
+ * @param instance Dawn's instance, where it is still there: it must outlive the callbacks that are on their way, or they call into freed
+ * memory
  */
-export function patient(immediate: Immediate, now: () => number = () => performance.now(), instance: () => unknown = () => undefined): Immediate {
+export function patient(
+  immediate: Immediate,
+  now: () => number = () => performance.now(),
+  instance: () => unknown = () => undefined,
+): Immediate {
   let isAsked = false;
   let since = 0;
   const kept = new Set<{ instance: unknown }>();

@@ -1,6 +1,6 @@
 /**
- * The Platform of Node, Bun and Deno: files through `node:fs`, images through sharp, the GPU through Dawn (package `webgpu`), or through the
- * runtime's own WebGPU in Deno. One file serves the three because Bun and Deno both carry Node's file API.
+ * The Platform of Node, Bun and Deno: files through `node:fs`, images through sharp, the GPU through Dawn (package `webgpu`), or through
+ * the runtime's own WebGPU in Deno. One file serves the three because Bun and Deno both carry Node's file API.
  *
  * Files are written whole or not at all: a temporary file beside the target, fsync, rename, fsync of the folder. A full disk or a kill
  * while a checkpoint is saved therefore leaves the previous one untouched.
@@ -65,7 +65,8 @@ async function openGpu(): Promise<GPU> {
   if (gpuReference !== undefined) return gpuReference;
   if (name === 'deno') {
     const own = (globalThis.navigator as Navigator | undefined)?.gpu;
-    if (own === undefined) throw new UserError('WebGPU: this Deno has no navigator.gpu. Use Deno 2.2 or newer, or start it with --unstable-webgpu.');
+    if (own === undefined)
+      throw new UserError('WebGPU: this Deno has no navigator.gpu. Use Deno 2.2 or newer, or start it with --unstable-webgpu.');
     gpuReference = own;
     return own;
   }
@@ -92,8 +93,8 @@ async function openGpu(): Promise<GPU> {
 }
 
 /**
- * Lets go of the GPU. Dawn's threads keep the process alive for as long as the reference is held, so a command line calls this when its work is
- * done (devices destroyed first). A later `nodePlatform.gpu()` opens a new one.
+ * Lets go of the GPU. Dawn's threads keep the process alive for as long as the reference is held, so a command line calls this when its
+ * work is done (devices destroyed first). A later `nodePlatform.gpu()` opens a new one.
  */
 export function releaseGpu(): void {
   gpuReference = undefined;
@@ -132,7 +133,7 @@ const ADVICE: Record<string, string> = {
   EFBIG: 'the file is larger than the file system or the process limit allows.',
   EIO: 'the disk reports an error. Check it, and use a copy of the file from elsewhere.',
   EMFILE: 'too many files are open. Raise the limit (ulimit -n).',
-  ENFILE: 'too many files are open on this machine. Close other programs, or raise the system\'s limit (fs.file-max).',
+  ENFILE: "too many files are open on this machine. Close other programs, or raise the system's limit (fs.file-max).",
   ENAMETOOLONG: 'the name is longer than the file system allows.',
   ELOOP: 'links lead in a circle. Check where the links on the path lead.',
   EBUSY: 'another program or the system is using it. Close that, or choose another path.',
@@ -179,7 +180,9 @@ function otherKind(info: Stats): string | undefined {
   return info.isCharacterDevice() || info.isBlockDevice() ? 'device' : 'special file';
 }
 
-/** @throws UserError for a folder, pipe, socket or device; what is written may go to a device (/dev/null), which does not wait for a reader */
+/**
+ * @throws UserError for a folder, pipe, socket or device; what is written may go to a device (/dev/null), which does not wait for a reader
+ */
 function checkRegular(info: Stats, action: 'read' | 'write', file: string): void {
   const kind = otherKind(info);
   if (kind === 'device' && action === 'write') return;
@@ -217,7 +220,8 @@ async function openRanged(file: string): Promise<RangedFile> {
         // One call reads at most 2 GiB on Linux, and a network file system may return less than was asked for.
         const step = Math.min(length - done, 1 << 30);
         const { bytesRead } = await orInWords(handle.read(bytes, done, step, offset + done), 'read', file);
-        if (bytesRead === 0) throw new UserError(`${file}: it became shorter while it was read (${offset + done} of ${size} bytes). Fetch it again.`);
+        if (bytesRead === 0)
+          throw new UserError(`${file}: it became shorter while it was read (${offset + done} of ${size} bytes). Fetch it again.`);
         done += bytesRead;
       }
       return bytes;
@@ -232,8 +236,8 @@ function fileMode(isPrivate = false): number {
 }
 
 /**
- * Node says ENOENT of a folder that cannot be made with those on the way to it, whatever the reason (a disk that is read-only). Made one after
- * another, the system says why.
+ * Node says ENOENT of a folder that cannot be made with those on the way to it, whatever the reason (a disk that is read-only). Made one
+ * after another, the system says why.
  */
 async function makeFolders(folder: string): Promise<void> {
   try {
@@ -246,7 +250,10 @@ async function makeFolders(folder: string): Promise<void> {
 
 async function makeOneByOne(folder: string): Promise<void> {
   const above = path.dirname(folder);
-  const isThere = await fs.stat(above).then(() => true, () => false);
+  const isThere = await fs.stat(above).then(
+    () => true,
+    () => false,
+  );
   if (!isThere && above !== folder) await makeOneByOne(above);
   await fs.mkdir(folder).catch(async (cause: unknown) => {
     if (errorCode(cause) !== 'EEXIST' || !(await fs.stat(folder)).isDirectory()) throw cause;
@@ -376,7 +383,9 @@ export const nodePlatform: Platform & FileAbilities = {
   decodeImage: (bytes, imageName, options = {}) => decodePicture(bytes, imageName, options, sharpDecoder),
   async encodePng(data, width, height, channels) {
     if (data.length !== width * height * channels) {
-      throw new Error(`encodePng: ${width}×${height} with ${channels} channels needs ${width * height * channels} bytes, got ${data.length}`);
+      throw new Error(
+        `encodePng: ${width}×${height} with ${channels} channels needs ${width * height * channels} bytes, got ${data.length}`,
+      );
     }
     const sharp = await loadSharp();
     const pipeline = sharp(data, { raw: { width, height, channels } });

@@ -1,6 +1,6 @@
 /**
- * `node dist/prepareBase.js --output_dir DIR [--family qwen2_5_vl|gemma3]`: a tiny model folder with random weights and a tokenizer of its own, for
- * node/pretrain/make_base.py to train into a base such as `npm start` fine-tunes.
+ * `node dist/prepareBase.js --output_dir DIR [--family qwen2_5_vl|gemma3]`: a tiny model folder with random weights and a tokenizer of its
+ * own, for node/pretrain/make_base.py to train into a base such as `npm start` fine-tunes.
  */
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * `npm start` (dist/quickstart.js): a tiny vision-language model learns to measure a real MRI, on whatever GPU is there. Needs nothing from outside:
- * base models and data set lie beside this file in the repository. `--recipe` chooses the base.
+ * `npm start` (dist/quickstart.js): a tiny vision-language model learns to measure a real MRI, on whatever GPU is there. Needs nothing from
+ * outside: base models and data set lie beside this file in the repository. `--recipe` chooses the base.
  */
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -36,10 +36,17 @@ const command = new Command('npm start --')
   .option('--steps <n>', "training steps (default: the recipe's)", whole(1))
   .option('--batch <n>', "rows in a step (default: the recipe's)", whole(1))
   .addOption(new Option('--quantization <kind>', 'how the frozen weights are held on the GPU').choices(['none', 'nf4']).default('none'))
-  .option('--output_dir <dir>', 'folder for the adapter, the log and report.html (default: outputs/quickstart; outputs/quickstart-NAME with --recipe NAME)')
+  .option(
+    '--output_dir <dir>',
+    'folder for the adapter, the log and report.html (default: outputs/quickstart; outputs/quickstart-NAME with --recipe NAME)',
+  )
   .addOption(new Option('--out <dir>', 'its name before').hideHelp())
   .option('--seed <n>', 'seed of the adapter, the order of the rows and the choice of questions', whole(0), DEFAULTS.seed)
-  .option('--submit_ms <n>', 'milliseconds that the GPU may be at one piece of work, 0: no limit (default: 100 on Windows and macOS, 500 elsewhere)', milliseconds)
+  .option(
+    '--submit_ms <n>',
+    'milliseconds that the GPU may be at one piece of work, 0: no limit (default: 100 on Windows and macOS, 500 elsewhere)',
+    milliseconds,
+  )
   .allowExcessArguments(false)
   .parse(process.argv);
 const options = command.opts<{
@@ -66,7 +73,10 @@ try {
     ...chosen,
     base: besideUs(chosen.base),
     sample: besideUs('sample'),
-    out: options.output_dir ?? options.out ?? (options.recipe === DEFAULT_RECIPE ? 'outputs/quickstart' : `outputs/quickstart-${options.recipe}`),
+    out:
+      options.output_dir ??
+      options.out ??
+      (options.recipe === DEFAULT_RECIPE ? 'outputs/quickstart' : `outputs/quickstart-${options.recipe}`),
     steps: options.steps ?? chosen.steps,
     batchSize: options.batch ?? chosen.batchSize,
     seed: options.seed,

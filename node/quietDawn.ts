@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 
 const STDERR = 2;
-const NOTICE = /^Warning: maxDynamic(?:Uniform|Storage)BuffersPerPipelineLayout artificially reduced from \d+ to \d+ to fit dynamic offset allocation limit\.\r?\n/gm;
+const NOTICE =
+  /^Warning: maxDynamic(?:Uniform|Storage)BuffersPerPipelineLayout artificially reduced from \d+ to \d+ to fit dynamic offset allocation limit\.\r?\n/gm;
 
 /** What Dawn wrote, without the two lines. */
 export function withoutNotice(text: string): string {
@@ -39,7 +40,9 @@ export async function quietly<T>(start: () => T): Promise<T> {
   }
 }
 
-/** A function that leads stderr to another file descriptor at once, without a moment in which it leads nowhere, and returns the way back. */
+/**
+ * A function that leads stderr to another file descriptor at once, without a moment in which it leads nowhere, and returns the way back.
+ */
 async function stderrSwap(): Promise<((to: number) => () => void) | undefined> {
   if (process.platform === 'win32') return undefined;
   try {

@@ -1,7 +1,8 @@
 /**
- * `node dist/setup.js --data_dir ./Data`: step 2 of the tutorial. Looks at everything a training run needs (GPU, model, memory, disk, data, hub, W&B) and says what is
- * missing in the order of its importance. Takes the flags and recipes of training, so that it can be asked about the very run that is planned. Writes nothing but
- * what a hub model's configuration takes in the cache. Exit status 0: ready; 1: something is missing, or not named yet.
+ * `node dist/setup.js --data_dir ./Data`: step 2 of the tutorial. Looks at everything a training run needs (GPU, model, memory, disk, data,
+ * hub, W&B) and says what is missing in the order of its importance. Takes the flags and recipes of training, so that it can be asked about
+ * the very run that is planned. Writes nothing but what a hub model's configuration takes in the cache. Exit status 0: ready; 1: something
+ * is missing, or not named yet.
  */
 import process from 'node:process';
 import type { HubSettings } from '../src/hub/settings.ts';
@@ -11,7 +12,17 @@ import { UserError } from '../src/platform.ts';
 import type { Terminal } from '../src/track/console.ts';
 import { EXIT, main, processSurroundings } from './cli.ts';
 import { nodePlatform, releaseGpu } from './platform.ts';
-import { checkAdapter, checkData, checkDisk, checkGpu, checkHub, checkMemory, checkModel, checkRuntime, checkWandb } from './setup/checks.ts';
+import {
+  checkAdapter,
+  checkData,
+  checkDisk,
+  checkGpu,
+  checkHub,
+  checkMemory,
+  checkModel,
+  checkRuntime,
+  checkWandb,
+} from './setup/checks.ts';
 import type { Finding } from './setup/finding.ts';
 import { report } from './setup/finding.ts';
 import { printPlans } from './setup/plans.ts';
@@ -19,7 +30,13 @@ import { hubOf } from '../src/run/inputs/hubInputs.ts';
 
 const setupDefinitions = {
   ...definitions,
-  plans: { group: 'Measuring', type: 'boolean', default: false, bare: true, help: 'Print the kernels that were measured to be the fastest on this GPU, and nothing else.' },
+  plans: {
+    group: 'Measuring',
+    type: 'boolean',
+    default: false,
+    bare: true,
+    help: 'Print the kernels that were measured to be the fastest on this GPU, and nothing else.',
+  },
 } as const satisfies Definitions;
 type SetupOptions = OptionsOf<typeof setupDefinitions>;
 

@@ -32,7 +32,9 @@ async function inOneLine<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
-    throw cause instanceof UserError ? cause : new Error((cause instanceof Error ? cause.message : String(cause)).split('\n')[0], { cause });
+    throw cause instanceof UserError
+      ? cause
+      : new Error((cause instanceof Error ? cause.message : String(cause)).split('\n')[0], { cause });
   }
 }
 

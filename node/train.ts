@@ -1,6 +1,6 @@
 /**
- * `node dist/train.js`: fine-tunes a base model on conversations or MedVision task lists and leaves a PEFT adapter (or a whole model). All flags are in
- * src/options.ts; `--help` lists them. The work is src/run/train/train.ts.
+ * `node dist/train.js`: fine-tunes a base model on conversations or MedVision task lists and leaves a PEFT adapter (or a whole model). All
+ * flags are in src/options.ts; `--help` lists them. The work is src/run/train/train.ts.
  */
 import process from 'node:process';
 import { trainProgram } from '../src/options.ts';

@@ -1,9 +1,10 @@
 /**
- * The public API: what `dist/vernier.js` exports, for scripts in Node, Deno and Bun, for bundlers and for the page in web/. It asks nothing of
- * its surroundings but a `Platform` (files, images, the GPU object), which the caller brings.
+ * The public API: what `dist/vernier.js` exports, for scripts in Node, Deno and Bun, for bundlers and for the page in web/. It asks nothing
+ * of its surroundings but a `Platform` (files, images, the GPU object), which the caller brings.
  *
  *     const device = await Device.create(await platform.gpu());
- *     const session = await openSession(platform, device, { baseModel, finetuning: { kind: 'lora', config: loraConfig({ target_modules: 'all-linear' }) } });
+ *     const session = await openSession(platform, device, { baseModel, finetuning: { kind: 'lora', config: loraConfig({ target_modules:
+ *     'all-linear' }) } });
  *     await train(session, source, settings, { tracker });
  *     await session.save('my-adapter');
  */

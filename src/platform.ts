@@ -71,7 +71,9 @@ export interface FileLook {
   kind: 'file' | 'folder' | 'other';
   /** Bytes. */
   size: number;
-  /** Another one whenever the file may be another: size, inode and the times of its last changes, of which no program can set the later one. */
+  /**
+   * Another one whenever the file may be another: size, inode and the times of its last changes, of which no program can set the later one.
+   */
   stamp: string;
   /** ms since 1970 of the last change. */
   changedAt: number;
@@ -92,7 +94,10 @@ export interface LockHolder {
 }
 
 export interface FileLock {
-  /** Aborted, with a UserError that says who has it, when the lock has become another's: this process was suspended for so long that it was taken for dead. */
+  /**
+   * Aborted, with a UserError that says who has it, when the lock has become another's: this process was suspended for so long that it was
+   * taken for dead.
+   */
   readonly lost: AbortSignal;
   /**
    * To be called before what would do harm if the lock were another's.
@@ -110,7 +115,10 @@ export interface Links {
   realPath(path: string): Promise<string>;
 }
 
-/** What not every runtime can do with files. Each is absent from a Platform that cannot; who wants it does without then, or says what it is needed for. */
+/**
+ * What not every runtime can do with files. Each is absent from a Platform that cannot; who wants it does without then, or says what it is
+ * needed for.
+ */
 export interface FileAbilities {
   readonly links: Links;
   /** What is at the path, links followed; undefined: nothing. */
@@ -123,11 +131,15 @@ export interface FileAbilities {
   /** Piece by piece, in native code. */
   hash(algorithm: 'sha1' | 'sha256'): Hasher;
   /**
-   * Waits for a lock file, which holds against other processes and machines until it is released; one of a dead process is taken over (within 90 s where only its standing still can tell).
-   * `onWait` is called when another holds it, and again when that one is seen to live; what it throws ends the waiting, as does `signal`.
+   * Waits for a lock file, which holds against other processes and machines until it is released; one of a dead process is taken over
+   * (within 90 s where only its standing still can tell). `onWait` is called when another holds it, and again when that one is seen to
+   * live; what it throws ends the waiting, as does `signal`.
    * @throws UserError where something else lies there; the signal's reason
    */
-  lock(path: string, options?: { onWait?: ((holder: LockHolder) => void) | undefined; signal?: AbortSignal | undefined }): Promise<FileLock>;
+  lock(
+    path: string,
+    options?: { onWait?: ((holder: LockHolder) => void) | undefined; signal?: AbortSignal | undefined },
+  ): Promise<FileLock>;
   /** Free space of the disk that `path` is or will be on, in bytes. */
   freeBytes(path: string): Promise<number | undefined>;
 }
@@ -248,7 +260,8 @@ export function joinPath(...parts: string[]): string {
 
 /** A folder of ours in the user's cache folder, by the rules of the system; undefined where there is none, as in a browser. */
 export function cacheFolder({ env }: Pick<Platform, 'env'>, name: string): string | undefined {
-  const base = env('XDG_CACHE_HOME') ?? env('LOCALAPPDATA') ?? (env('HOME') === undefined ? undefined : joinPath(env('HOME') ?? '', '.cache'));
+  const base =
+    env('XDG_CACHE_HOME') ?? env('LOCALAPPDATA') ?? (env('HOME') === undefined ? undefined : joinPath(env('HOME') ?? '', '.cache'));
   return base === undefined || base === '' ? undefined : joinPath(base, 'vernier', name);
 }
 
@@ -268,7 +281,12 @@ export function relativePath(fromDir: string, to: string): string {
 
 /** The last part of a path, without what it lies in: folders name people and machines. */
 export function lastName(path: string): string {
-  return path.replace(/[\\/]+$/, '').split(/[\\/]/).at(-1) || path;
+  return (
+    path
+      .replace(/[\\/]+$/, '')
+      .split(/[\\/]/)
+      .at(-1) || path
+  );
 }
 
 /** The home folder that a path lies in or is. @param home as the HOME variable */
@@ -278,7 +296,9 @@ export function homeOf(path: string, home: string | undefined): string | undefin
   return /^(?:.*?[\\/])?(?:home|Users)[\\/][^\\/]+|^\/root(?=\/|$)/i.exec(path)?.[0];
 }
 
-/** A path for files that are passed on: as it is, but the last part alone of one in somebody's home folder. @param home as the HOME variable */
+/**
+ * A path for files that are passed on: as it is, but the last part alone of one in somebody's home folder. @param home as the HOME variable
+ */
 export function withoutHome(path: string, home: string | undefined): string {
   return homeOf(path, home) === undefined ? path : lastName(path);
 }

@@ -12,7 +12,8 @@ import { UserError } from '../src/platform.ts';
 function canvasOf(width: number, height: number): { canvas: OffscreenCanvas; context: OffscreenCanvasRenderingContext2D } {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  if (!context) throw new UserError('This browser gives no 2D canvas, which decodes pictures. Use a current Chrome, Edge, Firefox or Safari.');
+  if (!context)
+    throw new UserError('This browser gives no 2D canvas, which decodes pictures. Use a current Chrome, Edge, Firefox or Safari.');
   return { canvas, context };
 }
 
@@ -32,7 +33,8 @@ const canvasDecoder: PictureDecoder = {
     const rgba = context.getImageData(0, 0, width, height).data;
     const data = new Uint8Array(width * height * 3);
     for (let from = 0, to = 0; from < rgba.length; from += 4) {
-      if (rgba[from + 3] !== 255) throw new Error('it has transparent pixels, whose colours a browser does not give exactly; save it as PNG');
+      if (rgba[from + 3] !== 255)
+        throw new Error('it has transparent pixels, whose colours a browser does not give exactly; save it as PNG');
       data[to++] = rgba[from]!;
       data[to++] = rgba[from + 1]!;
       data[to++] = rgba[from + 2]!;

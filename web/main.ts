@@ -1,6 +1,6 @@
 /**
- * The page: says which GPU it found, fine-tunes on a handful of conversations with the same trainer as the command line, draws the loss as it
- * comes, asks one question before and after, and gives the adapter as files. Served by `npx vite --mode web`, built into dist/web.
+ * The page: says which GPU it found, fine-tunes on a handful of conversations with the same trainer as the command line, draws the loss as
+ * it comes, asks one question before and after, and gives the adapter as files. Served by `npx vite --mode web`, built into dist/web.
  */
 import { Device } from '../src/gpu/device.ts';
 import { loraConfig } from '../src/io/peftConfig.ts';
@@ -59,7 +59,8 @@ function mountPicked(id: string, at: string): void {
 
 function number(id: string, low: number, high: number, name: string): number {
   const value = element(id, HTMLInputElement).valueAsNumber;
-  if (!(value >= low && value <= high)) throw new UserError(`${name}: a number from ${low} to ${high} was expected, found "${element(id, HTMLInputElement).value}".`);
+  if (!(value >= low && value <= high))
+    throw new UserError(`${name}: a number from ${low} to ${high} was expected, found "${element(id, HTMLInputElement).value}".`);
   return value;
 }
 
@@ -89,7 +90,8 @@ async function openDevice(): Promise<Device> {
   const optional = [f16 ? 'f16' : 'no f16', subgroups ? 'subgroups' : 'no subgroups'].join(', ');
   show(
     'adapter',
-    `${names.join(' · ') || 'an adapter that does not say its name'}${kind === 'software' ? ' (software: slow)' : ''}; ${optional}; binds up to ${bytesText(maxBindingBytes)}; computes in ${computing.words}`,
+    `${names.join(' · ') || 'an adapter that does not say its name'}${kind === 'software' ? ' (software: slow)' : ''}; ${optional}; ` +
+      `binds up to ${bytesText(maxBindingBytes)}; computes in ${computing.words}`,
   );
   return device;
 }
@@ -157,7 +159,11 @@ async function offerAdapter(session: Session): Promise<void> {
 
 async function run(device: Device, stop: AbortSignal): Promise<void> {
   for (const id of ['error', 'question', 'target', 'before', 'after', 'downloads']) show(id, '');
-  const numbers = { steps: whole('steps', 'Steps', 1000), batch: whole('batch', 'Conversations a step', 64), rate: number('rate', 0, 1, 'Learning rate') };
+  const numbers = {
+    steps: whole('steps', 'Steps', 1000),
+    batch: whole('batch', 'Conversations a step', 64),
+    rate: number('rate', 0, 1, 'Learning rate'),
+  };
   const isPickedBase = choice('base') === 'picked';
   if (isPickedBase) mountPicked('base-folder', '/picked-base');
   if (choice('rows') === 'picked') mountPicked('rows-folder', '/picked-rows');
@@ -169,7 +175,10 @@ async function run(device: Device, stop: AbortSignal): Promise<void> {
     seed: 1,
   });
   try {
-    const rows = choice('rows') === 'picked' ? await pickedRows(platform, '/picked-rows', session.processor, session.model.vocabSize) : await sampleRows(platform, OWN_SAMPLE, session.processor);
+    const rows =
+      choice('rows') === 'picked'
+        ? await pickedRows(platform, '/picked-rows', session.processor, session.model.vocabSize)
+        : await sampleRows(platform, OWN_SAMPLE, session.processor);
     element('pictures', HTMLElement).replaceChildren(...rows.flatMap((row) => row.images.map(picture)));
     const [first] = rows;
     if (!first) throw new UserError('There is no conversation to train on.');

@@ -1,6 +1,6 @@
 /**
- * The read-only half of the browser's file system: files that the user picked, and files that a server holds, under paths of our choosing. What is
- * there is known beforehand, because HTTP cannot list a folder and servers of single-page sites answer 200 to any path.
+ * The read-only half of the browser's file system: files that the user picked, and files that a server holds, under paths of our choosing.
+ * What is there is known beforehand, because HTTP cannot list a folder and servers of single-page sites answer 200 to any path.
  */
 import { UserError } from '../src/platform.ts';
 
@@ -24,8 +24,8 @@ export function blobBytes(blob: Blob): Bytes {
 }
 
 /**
- * A file on a server: in ranges where it is large and the server offers that, else whole, as a Blob (which the browser keeps on disk if it likes).
- * A compressed answer is never ranged: servers mark a .gz file so, and a range of it cannot be decompressed.
+ * A file on a server: in ranges where it is large and the server offers that, else whole, as a Blob (which the browser keeps on disk if it
+ * likes). A compressed answer is never ranged: servers mark a .gz file so, and a range of it cannot be decompressed.
  */
 export async function fetchBytes(url: string, path: string): Promise<Bytes> {
   const request = async (init: RequestInit = {}): Promise<Response> =>
@@ -34,12 +34,14 @@ export async function fetchBytes(url: string, path: string): Promise<Bytes> {
     });
   const get = async (headers: Record<string, string> = {}): Promise<Response> => {
     const answer = await request({ headers });
-    if (!answer.ok) throw new UserError(`Cannot fetch ${path}: the server answered ${answer.status} ${answer.statusText}. Check the address.`);
+    if (!answer.ok)
+      throw new UserError(`Cannot fetch ${path}: the server answered ${answer.status} ${answer.statusText}. Check the address.`);
     return answer;
   };
   const head = url.startsWith('data:') ? undefined : (await request({ method: 'HEAD' })).headers;
   const size = Number(head?.get('content-length') ?? 0);
-  if (head?.get('accept-ranges') !== 'bytes' || head.has('content-encoding') || size <= RANGED_FROM_BYTES) return blobBytes(await (await get()).blob());
+  if (head?.get('accept-ranges') !== 'bytes' || head.has('content-encoding') || size <= RANGED_FROM_BYTES)
+    return blobBytes(await (await get()).blob());
   return {
     size,
     async read(offset, length) {

@@ -1,6 +1,6 @@
 /**
- * The Platform of the browser: `navigator.gpu`; mounted files (picked by the user, or a server's) for reading; the origin's private file system for
- * writing. A mounted path hides a private one and cannot be written.
+ * The Platform of the browser: `navigator.gpu`; mounted files (picked by the user, or a server's) for reading; the origin's private file
+ * system for writing. A mounted path hides a private one and cannot be written.
  */
 import { UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
@@ -29,7 +29,8 @@ async function openGpu(): Promise<GPU> {
   if (!gpu) {
     throw new UserError(
       isSecureContext
-        ? 'This browser has no WebGPU. Use Chrome or Edge 113, Firefox 141 or Safari 26, or newer; on Linux it may have to be enabled (chrome://flags, "WebGPU").'
+        ? 'This browser has no WebGPU. Use Chrome or Edge 113, Firefox 141 or Safari 26, or newer; on Linux it may have to be enabled ' +
+            '(chrome://flags, "WebGPU").'
         : 'WebGPU is offered to secure pages only. Open this page over https or from http://localhost.',
     );
   }
@@ -58,7 +59,8 @@ export function browserPlatform(mounts: MountedFiles): Platform {
   const bytesOf = async (path: string): Promise<Bytes> => (await mounted(path)) ?? blobBytes(await privateFiles.readBlob(path));
   const writable = (path: string): string => {
     const place = normal(path);
-    if (mounts.has(place)) throw new UserError(`Cannot write ${path}: it is one of the files that were picked, or a server's. Choose another name.`);
+    if (mounts.has(place))
+      throw new UserError(`Cannot write ${path}: it is one of the files that were picked, or a server's. Choose another name.`);
     return place;
   };
 
@@ -81,7 +83,8 @@ export function browserPlatform(mounts: MountedFiles): Platform {
     async listDir(path) {
       const place = normal(path);
       const names = below(place);
-      const own = names.length === 0 || (await privateFiles.entryAt(place))?.kind === 'directory' ? await privateFiles.listNames(place) : [];
+      const own =
+        names.length === 0 || (await privateFiles.entryAt(place))?.kind === 'directory' ? await privateFiles.listNames(place) : [];
       return [...new Set([...names, ...own])].sort();
     },
     async readFile(path) {
@@ -95,7 +98,10 @@ export function browserPlatform(mounts: MountedFiles): Platform {
         size: bytes.size,
         async read(offset, length) {
           if (offset < 0 || length < 0 || offset + length > bytes.size) {
-            throw new UserError(`${path}: bytes ${offset} to ${offset + length} were expected, the file has ${bytes.size}. It is truncated or corrupt; fetch it again.`);
+            throw new UserError(
+              `${path}: bytes ${offset} to ${offset + length} were expected, the file has ${bytes.size}. It is truncated or corrupt; ` +
+                `fetch it again.`,
+            );
           }
           const piece = await bytes.read(offset, length);
           if (piece.length !== length) throw new UserError(`${path}: ${length} bytes were asked for, ${piece.length} came. Load it again.`);

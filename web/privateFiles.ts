@@ -12,9 +12,14 @@ function parts(path: string): string[] {
 function inWords(cause: unknown, action: string, path: string): Error {
   const name = cause instanceof DOMException ? cause.name : '';
   if (name === 'NotFoundError') return new UserError(`Cannot ${action} ${path}: there is no such file or folder.`);
-  if (name === 'TypeMismatchError') return new UserError(`Cannot ${action} ${path}: a folder is where a file was expected, or the other way round.`);
-  if (name === 'QuotaExceededError') return new UserError(`Cannot ${action} ${path}: the browser's storage for this page is full. Free some space.`);
-  if (name === 'SecurityError') return new UserError(`Cannot ${action} ${path}: the browser grants no storage here (a private window?). Allow it, or use another window.`);
+  if (name === 'TypeMismatchError')
+    return new UserError(`Cannot ${action} ${path}: a folder is where a file was expected, or the other way round.`);
+  if (name === 'QuotaExceededError')
+    return new UserError(`Cannot ${action} ${path}: the browser's storage for this page is full. Free some space.`);
+  if (name === 'SecurityError')
+    return new UserError(
+      `Cannot ${action} ${path}: the browser grants no storage here (a private window?). Allow it, or use another window.`,
+    );
   return cause instanceof Error ? cause : new Error(String(cause));
 }
 
@@ -104,7 +109,11 @@ async function appended(handle: FileSystemFileHandle, data: string | Uint8Array<
 }
 
 export async function appendText(path: string, text: string): Promise<void> {
-  await orInWords(fileHandle(path, true).then((handle) => appended(handle, text)), 'write', path);
+  await orInWords(
+    fileHandle(path, true).then((handle) => appended(handle, text)),
+    'write',
+    path,
+  );
 }
 
 /** Whatever is appended is in the file when `append` returns: a tab that is closed takes nothing along. */
@@ -119,7 +128,11 @@ export async function openAppend(path: string): Promise<AppendFile> {
       size = (await orInWords(appended(handle, bytes.slice()), 'write', path)) + bytes.length;
     },
     async truncate() {
-      await orInWords(handle.createWritable().then((stream) => stream.close()), 'write', path);
+      await orInWords(
+        handle.createWritable().then((stream) => stream.close()),
+        'write',
+        path,
+      );
       size = 0;
     },
     close: () => Promise.resolve(),

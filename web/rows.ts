@@ -55,12 +55,18 @@ export async function pickedRows(platform: Platform, dir: string, processor: Pro
   const files = (await platform.listDir(dir)).filter((name) => name.endsWith('.jsonl'));
   const [file] = files;
   if (file === undefined || files.length > 1) {
-    throw new UserError(`The picked folder has ${files.length} .jsonl files; one was expected, with rows {"messages": […], "images": […]}, and the images in the same folder.`);
+    throw new UserError(
+      `The picked folder has ${files.length} .jsonl files; one was expected, with rows {"messages": […], "images": […]}, and the images ` +
+        `in the same folder.`,
+    );
   }
   const maker = new ExampleMaker(platform, processor, { mask: 'completion', vocabSize });
   const rows: PageRow[] = [];
   for await (const conversation of readConversations(platform, joinPath(dir, file))) {
-    if (rows.length === MOST_PICKED) throw new UserError(`${file} has more than ${MOST_PICKED} rows, which is more than this page takes. The command line takes any number.`);
+    if (rows.length === MOST_PICKED)
+      throw new UserError(
+        `${file} has more than ${MOST_PICKED} rows, which is more than this page takes. The command line takes any number.`,
+      );
     rows.push(await pageRow(maker, { kind: 'conversation', conversation, where: `${file}, row ${rows.length + 1}` }));
   }
   if (rows.length === 0) throw new UserError(`${file} has no rows.`);

@@ -1,4 +1,7 @@
-/** Locks between the tabs and workers of a page, by Web Locks: the browser frees one whose tab is gone, and takes none away from one that lives. */
+/**
+ * Locks between the tabs and workers of a page, by Web Locks: the browser frees one whose tab is gone, and takes none away from one that
+ * lives.
+ */
 import type { FileAbilities, FileLock, LockHolder } from '../src/platform.ts';
 
 /** Web Locks do not tell who has one. */

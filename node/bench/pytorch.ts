@@ -17,12 +17,20 @@ export async function findPython(): Promise<{ python: string } | { why: string }
   return { why: code === 3 ? `the PyTorch of ${python} sees no GPU` : `${python} has no PyTorch (VERNIER_PYTHON names another Python)` };
 }
 
-export async function measurePytorch(python: string, { products, models, seconds, stop, device = 'cuda' }: PytorchRequest): Promise<PytorchResult> {
+export async function measurePytorch(
+  python: string,
+  { products, models, seconds, stop, device = 'cuda' }: PytorchRequest,
+): Promise<PytorchResult> {
   const folder = await mkdtemp(join(tmpdir(), 'vernier-bench-'));
   try {
     const path = join(folder, 'bench.py');
     await writeFile(path, script);
-    const asked = { seconds, device, products, models: models.map(({ name, config, example, storages }) => ({ name, config, example, storages })) };
+    const asked = {
+      seconds,
+      device,
+      products,
+      models: models.map(({ name, config, example, storages }) => ({ name, config, example, storages })),
+    };
     const { text, errors } = await run(python, [path], JSON.stringify(asked), seconds + 20, stop);
     const result: PytorchResult = { about: '', products: [], steps: [], notes: [] };
     for (const line of text.split('\n').filter((one) => one.startsWith('{'))) {

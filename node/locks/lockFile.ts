@@ -10,10 +10,10 @@
  * empty, so nobody can create a lock beside one that is being taken over. Of several takers
  *  1. each writes its lock to a file of its own, F;
  *  2. each asks for the lock on taking over, `<file>.takeover`, a lock as this one; one has it at a time;
- *  3. who has it removes everybody else's F, reads `<file>` again, which must still be what was judged dead, to the byte (no beat since), and renames its F there.
- * Two who both did 3 for one dead lock: not while the lock of 2 holds. If its owner A was suspended within 3 for so long that B took that
- * lock over, B removed A's F after A had written it, so A's rename fails, unless it came before; then B reads A's lock, not the dead one,
- * and gives up.
+ *  3. who has it removes everybody else's F, reads `<file>` again, which must still be what was judged dead, to the byte (no beat since),
+ *  and renames its F there. Two who both did 3 for one dead lock: not while the lock of 2 holds. If its owner A was suspended within 3 for
+ *  so long that B took that lock over, B removed A's F after A had written it, so A's rename fails, unless it came before; then B reads A's
+ *  lock, not the dead one, and gives up.
  *
  * (The listing in 3 is no stale one: whoever has just made files in a folder is shown it anew.)
  *
@@ -69,7 +69,12 @@ export class LockFiles {
   /** @throws UserError for what is there and cannot be a lock; the signal's reason when that ends the waiting */
   async take(file: string, options: LockOptions = {}): Promise<FileLock> {
     const parameters = await this.parameters();
-    const owner: Owner = { id: randomBytes(16).toString('hex'), ...parameters.me, program: programName(), started: new Date().toISOString() };
+    const owner: Owner = {
+      id: randomBytes(16).toString('hex'),
+      ...parameters.me,
+      program: programName(),
+      started: new Date().toISOString(),
+    };
     const line = `${JSON.stringify(owner)}\n`;
     const watch = new Watch(parameters);
     for (;;) {
@@ -81,7 +86,8 @@ export class LockFiles {
         const verdict = await watch.judge(found);
         if (verdict.isDead) {
           if (await this.replace(file, line, found.text, options.signal)) break;
-        } else if (verdict.isNews) options.onWait?.({ words: ownerInWords(parseOwner(found.text), parameters.me), isAlive: verdict.isAlive });
+        } else if (verdict.isNews)
+          options.onWait?.({ words: ownerInWords(parseOwner(found.text), parameters.me), isAlive: verdict.isAlive });
       }
       await pause(parameters.pollMs, options.signal);
     }
@@ -96,7 +102,9 @@ export class LockFiles {
     let handle: number | undefined;
     try {
       if (!lstatSync(file).isFile()) {
-        throw new UserError(`${file} is not a file: a folder, link or device lies where a lock belongs. Look at what it is, and remove or rename it.`);
+        throw new UserError(
+          `${file} is not a file: a folder, link or device lies where a lock belongs. Look at what it is, and remove or rename it.`,
+        );
       }
       handle = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
       const bytes = new Uint8Array(4096);
@@ -124,7 +132,8 @@ export class LockFiles {
       // A server whose answer was lost is asked again, and then says that our own link is in the way.
       if (code === 'EEXIST') return this.isOf(file, line);
       if (code === 'ENOENT') return false; // someone who takes a lock over has cleared ours away
-      if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL', 'EISDIR', 'UNKNOWN'].includes(code)) throw this.inWords(cause, 'lock', file);
+      if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL', 'EISDIR', 'UNKNOWN'].includes(code))
+        throw this.inWords(cause, 'lock', file);
       return await this.createWithoutLinks(file, line);
     } finally {
       await fs.rm(fresh, { force: true }).catch(() => undefined);
@@ -299,7 +308,8 @@ class HeldLock implements FileLock {
   private error(found: Found | undefined): UserError {
     const by = found === undefined ? 'its lock is gone' : `${ownerInWords(parseOwner(found.text), this.parameters.me)} has taken it over`;
     return new UserError(
-      `${path.dirname(this.file)} is no longer this program's: ${by} (${this.file}), as happens when a program is suspended or cut off from the disk for longer than a minute. ` +
+      `${path.dirname(this.file)} is no longer this program's: ${by} (${this.file}), as happens when a program is suspended or cut off ` +
+        `from the disk for longer than a minute. ` +
         'It ends here and writes nothing more, so that the files there are those of one program. Start it again when that one has ended.',
     );
   }

@@ -112,7 +112,9 @@ async function namespacesOf(): Promise<string | undefined> {
   return `${await of('pid')} ${await of('time')}`;
 }
 
-/** Fields 3 and 22 of Linux's /proc/<pid>/stat; the name before them may hold anything. Nothing where /proc is of another table than ours. */
+/**
+ * Fields 3 and 22 of Linux's /proc/<pid>/stat; the name before them may hold anything. Nothing where /proc is of another table than ours.
+ */
 async function statOf(pid: number): Promise<{ state?: string; born?: string }> {
   const read = (name: string): Promise<string> => fs.readFile(`/proc/${name}/stat`, 'utf8').catch(() => '');
   if (parseInt(await read('self')) !== process.pid) return {};

@@ -17,7 +17,13 @@ export interface OwnCertificates {
 }
 
 /** In the order in which messages name them. */
-export const CERTIFICATE_VARIABLES = ['SSL_CERT_FILE', 'SSL_CERT_DIR', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS'] as const;
+export const CERTIFICATE_VARIABLES = [
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'REQUESTS_CA_BUNDLE',
+  'CURL_CA_BUNDLE',
+  'NODE_EXTRA_CA_CERTS',
+] as const;
 
 /** @throws UserError that names the variable, for a file that cannot be read or has no certificates in it */
 export async function ownCertificates(env: Env): Promise<OwnCertificates> {
@@ -44,7 +50,9 @@ async function certificatesAt(variable: string, place: string): Promise<string[]
   if (!isFolder) {
     const found = await certificatesIn(variable, place, true);
     if (found.length > 0) return found;
-    throw new UserError(`${variable}=${place}: a file of certificates (PEM, "-----BEGIN CERTIFICATE-----") was expected, and none is in it. ${fix(variable)}`);
+    throw new UserError(
+      `${variable}=${place}: a file of certificates (PEM, "-----BEGIN CERTIFICATE-----") was expected, and none is in it. ${fix(variable)}`,
+    );
   }
   // A folder as `c_rehash` makes it: whatever else lies in it is not ours to judge.
   const names = await fs.readdir(place).catch((cause: unknown) => {

@@ -1,4 +1,6 @@
-/** Why a request got no answer, and what to do about it, in words: the runtimes' own say "fetch failed", and none names the variable to set. */
+/**
+ * Why a request got no answer, and what to do about it, in words: the runtimes' own say "fetch failed", and none names the variable to set.
+ */
 import { NetworkError } from '../../src/platform.ts';
 import { CERTIFICATE_VARIABLES } from './certificates.ts';
 import type { OwnCertificates } from './certificates.ts';
@@ -59,7 +61,10 @@ export function inWords(cause: unknown, url: URL, proxy: Proxy | undefined, cert
   }
   const { hostname, host } = url;
   if (is('issuer')) {
-    const others = listed(CERTIFICATE_VARIABLES.filter((name) => name !== 'SSL_CERT_FILE'), 'and');
+    const others = listed(
+      CERTIFICATE_VARIABLES.filter((name) => name !== 'SSL_CERT_FILE'),
+      'and',
+    );
     const { variables } = certificates;
     const verb = variables.length === 1 ? 'names' : 'name';
     const used = variables.length === 0 ? '' : ` The certificates that ${listed(variables, 'and')} ${verb} are not of its authority.`;
@@ -108,7 +113,9 @@ export function proxyRefusal(status: number, proxy: Proxy, url: URL, cause?: unk
   if (status === 407) {
     const isGiven = proxy.address.username !== '';
     const signs = 'signs such as @ : / # in them are written %40 %3A %2F %23.';
-    const fix = isGiven ? `Check both in ${proxy.variable}; ${signs}` : `Put them in ${proxy.variable}: http://USER:PASSWORD@${proxy.address.host}; ${signs}`;
+    const fix = isGiven
+      ? `Check both in ${proxy.variable}; ${signs}`
+      : `Put them in ${proxy.variable}: http://USER:PASSWORD@${proxy.address.host}; ${signs}`;
     const words = isGiven ? 'does not take this user and password' : 'wants a user and a password';
     return new NetworkError(`the proxy ${shown(proxy)} ${words} (407)`, fix, true, options);
   }

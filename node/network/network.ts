@@ -1,7 +1,7 @@
 /**
- * `fetch` as a hospital's network wants it: through its proxy, trusting its certificates. Each runtime has a way of its own: undici's dispatchers in
- * Node (20 to 24: Node's built-in fetch takes none of another version, so undici's fetch goes with them), options of fetch in Bun, a client in
- * Deno. Where nothing is set, Node's own fetch is left alone.
+ * `fetch` as a hospital's network wants it: through its proxy, trusting its certificates. Each runtime has a way of its own: undici's
+ * dispatchers in Node (20 to 24: Node's built-in fetch takes none of another version, so undici's fetch goes with them), options of fetch
+ * in Bun, a client in Deno. Where nothing is set, Node's own fetch is left alone.
  */
 import process from 'node:process';
 import * as tls from 'node:tls';
@@ -117,7 +117,10 @@ function straight<T>(work: () => T): T {
 }
 
 interface DenoClients {
-  createHttpClient(options: { caCerts?: readonly string[]; proxy?: { url: string; basicAuth?: { username: string; password: string } } }): object;
+  createHttpClient(options: {
+    caCerts?: readonly string[];
+    proxy?: { url: string; basicAuth?: { username: string; password: string } };
+  }): object;
 }
 
 const throughDeno: Way = (proxy, certificates) => {

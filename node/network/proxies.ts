@@ -1,7 +1,7 @@
 /**
- * Which proxy a request goes through, from the variables that Python's clients, curl and the rest go by: HTTPS_PROXY and HTTP_PROXY by the address's
- * scheme, else ALL_PROXY; lower case before upper case, and set but empty means none. NO_PROXY is read by us, and not by each runtime: theirs
- * differ (undici knows no networks and takes `example.com` for that one host), and hospitals write what `requests` takes.
+ * Which proxy a request goes through, from the variables that Python's clients, curl and the rest go by: HTTPS_PROXY and HTTP_PROXY by the
+ * address's scheme, else ALL_PROXY; lower case before upper case, and set but empty means none. NO_PROXY is read by us, and not by each
+ * runtime: theirs differ (undici knows no networks and takes `example.com` for that one host), and hospitals write what `requests` takes.
  */
 import { UserError } from '../../src/platform.ts';
 
@@ -41,7 +41,8 @@ function proxyAddress(text: string, variable: string): URL {
   const url = scheme === undefined ? parsed(`http://${text}`) : parsed(text);
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === '') {
     throw new UserError(
-      `${variable}: an address as http://proxy.example.org:3128 was expected; what stands there is none (it may hold a password and is not ` +
+      `${variable}: an address as http://proxy.example.org:3128 was expected; what stands there is none (it may hold a password and is ` +
+        `not ` +
         'shown). Signs such as @ : / # in a password are written %40 %3A %2F %23.',
     );
   }
@@ -71,8 +72,9 @@ export function credentials({ address }: Proxy): { username: string; password: s
 }
 
 /**
- * Whether NO_PROXY takes a host out. Items are parted by commas or spaces: `*` (all), a name that also means what lies below it (`example.org`,
- * `.example.org`, `*.example.org`), an address, a network of addresses (`10.0.0.0/8`, `fd00::/8`); names and addresses may have a port.
+ * Whether NO_PROXY takes a host out. Items are parted by commas or spaces: `*` (all), a name that also means what lies below it
+ * (`example.org`, `.example.org`, `*.example.org`), an address, a network of addresses (`10.0.0.0/8`, `fd00::/8`); names and addresses may
+ * have a port.
  */
 export function isExempt(url: URL, noProxy: string): boolean {
   const host = plainHost(url.hostname);
@@ -104,7 +106,10 @@ function matches(item: string, host: string, port: string): boolean {
 
 /** Without the brackets of IPv6 and the dot at the end of a full name. */
 function plainHost(host: string): string {
-  return host.toLowerCase().replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
+  return host
+    .toLowerCase()
+    .replace(/^\[(.*)\]$/, '$1')
+    .replace(/\.$/, '');
 }
 
 /** 32 or 128 signs 0 and 1; undefined for a name. */
@@ -118,7 +123,11 @@ function addressBits(host: string): string | undefined {
   const url = parsed(`http://[${host}]/`);
   if (url === undefined) return undefined;
   const [head = '', tail] = plainHost(url.hostname).split('::');
-  const groups = (text: string): number[] => text.split(':').filter((part) => part !== '').map((part) => parseInt(part, 16));
+  const groups = (text: string): number[] =>
+    text
+      .split(':')
+      .filter((part) => part !== '')
+      .map((part) => parseInt(part, 16));
   const [before, after] = [groups(head), groups(tail ?? '')];
   return bits([...before, ...Array.from({ length: 8 - before.length - after.length }, () => 0), ...after], 16);
 }

@@ -1,6 +1,6 @@
 /**
- * The tiny bases as Hugging Face folders: their files, and their first, random weights. One for each family (qwenFiles.ts, gemmaFiles.ts); both have a
- * byte-complete tokenizer with the words of the sample's and the phantoms' prompts.
+ * The tiny bases as Hugging Face folders: their files, and their first, random weights. One for each family (qwenFiles.ts, gemmaFiles.ts);
+ * both have a byte-complete tokenizer with the words of the sample's and the phantoms' prompts.
  */
 import { medvisionSamples } from '../../src/data/medvision/samples.ts';
 import { readTaskList } from '../../src/data/medvision/tasks.ts';
@@ -19,7 +19,10 @@ const FAMILIES = { qwen2_5_vl: qwenFiles, gemma3: gemmaFiles } as const;
 export type BaseFamily = keyof typeof FAMILIES;
 export const BASE_FAMILIES = Object.keys(FAMILIES) as BaseFamily[];
 
-/** Phantom prompts in the tokenizer's texts, and how many of all must share a piece of a sentence for it to become a token: labels stay words. */
+/**
+ * Phantom prompts in the tokenizer's texts, and how many of all must share a piece of a sentence for it to become a token: labels stay
+ * words.
+ */
 const PHANTOM_TEXTS = 300;
 const LEAST_COUNT = 45;
 
@@ -28,7 +31,8 @@ export async function tokenizerTexts(platform: Platform, sampleDir: string): Pro
   const texts = new Set<string>();
   for (const list of ['detect', 'AD', 'TL']) {
     const tasks = await readTaskList(platform, joinPath(sampleDir, 'tasks_list', `tasks_MedVision-${list}__train_SFT.json`));
-    for await (const sample of medvisionSamples(platform, sampleDir, tasks, { split: 'train', resizedSize: baseSize })) texts.add(sample.prompt);
+    for await (const sample of medvisionSamples(platform, sampleDir, tasks, { split: 'train', resizedSize: baseSize }))
+      texts.add(sample.prompt);
   }
   const all = texts.size + PHANTOM_TEXTS;
   for (let i = 0; texts.size < all; i++) texts.add(phantomSample(0, i, baseSize).prompt);
@@ -39,14 +43,22 @@ export async function tokenizerTexts(platform: Platform, sampleDir: string): Pro
 }
 
 /** Writes the folder with random weights in f32. */
-export async function writeInitialFolder(platform: Platform, dir: string, texts: readonly string[], seed: number, family: BaseFamily = 'qwen2_5_vl'): Promise<void> {
+export async function writeInitialFolder(
+  platform: Platform,
+  dir: string,
+  texts: readonly string[],
+  seed: number,
+  family: BaseFamily = 'qwen2_5_vl',
+): Promise<void> {
   const there = await firstPresent(platform, dir, RESULT_FILES);
-  if (there !== undefined) throw new UserError(`--output_dir ${dir} holds ${there}, which would be replaced; give a new folder, or remove that one.`);
+  if (there !== undefined)
+    throw new UserError(`--output_dir ${dir} holds ${there}, which would be replaced; give a new folder, or remove that one.`);
   const files = FAMILIES[family](texts, LEAST_COUNT);
   await platform.makeDir(dir);
   for (const [name, value] of Object.entries(files)) {
     // The tokenizer's vocabulary, a line an entry, would be most of the repository's lines.
-    const text = typeof value === 'string' ? value : name === 'tokenizer.json' ? JSON.stringify(value) : `${JSON.stringify(value, null, 1)}\n`;
+    const text =
+      typeof value === 'string' ? value : name === 'tokenizer.json' ? JSON.stringify(value) : `${JSON.stringify(value, null, 1)}\n`;
     await platform.writeFile(joinPath(dir, name), text);
   }
   const { shapes } = modelFamily(family, dir).describe(files['config.json'] as Record<string, unknown>, joinPath(dir, 'config.json'));
@@ -60,9 +72,10 @@ export async function writeInitialFolder(platform: Platform, dir: string, texts:
 }
 
 /**
- * Matrices normal with deviation 1/√inputs (0.02, the large models' habit, is too little for so few columns), norms and biases neutral but for those
- * of Qwen's queries and keys: these start large, so that from the first step some heads look left and some look up. With none, all heads start by
- * looking everywhere alike; where a thing is shows only to heads that do not, and a small model took thousands of steps to grow the first one.
+ * Matrices normal with deviation 1/√inputs (0.02, the large models' habit, is too little for so few columns), norms and biases neutral but
+ * for those of Qwen's queries and keys: these start large, so that from the first step some heads look left and some look up. With none,
+ * all heads start by looking everywhere alike; where a thing is shows only to heads that do not, and a small model took thousands of steps
+ * to grow the first one.
  */
 function initialValues(family: BaseFamily, name: string, shape: Shape, seed: number): Float32Array {
   const count = shape.reduce((a, b) => a * b, 1);
@@ -77,7 +90,11 @@ function initialValues(family: BaseFamily, name: string, shape: Shape, seed: num
   const isTransposed = name.endsWith('mm_input_projection_weight');
   const inputs = name.includes('position_embedding') ? 4 : isTransposed ? (shape[0] ?? 1) : count / (shape[0] ?? 1);
   // What adds to the residual stream starts smaller, as in GPT-2; the table is the output head too.
-  const gain = /embed_tokens|position_embedding/.test(name) ? 1 : /(o_proj|out_proj|down_proj|fc2|attn\.proj)\.weight$/.test(name) ? 0.35 : 0.8;
+  const gain = /embed_tokens|position_embedding/.test(name)
+    ? 1
+    : /(o_proj|out_proj|down_proj|fc2|attn\.proj)\.weight$/.test(name)
+      ? 0.35
+      : 0.8;
   return Float32Array.from({ length: count }, (_, i) => (gain * normal(seed, stream, i)) / Math.sqrt(inputs));
 }
 

@@ -1,6 +1,6 @@
 /**
- * The tiny Gemma 3 as files of a Hugging Face folder: a real `gemma3` configuration (SigLIP tower, average-pool projector, sliding and full layers, four
- * norms a layer, QK norms) of 1.3 million parameters, with Gemma's special tokens, chat template and image settings.
+ * The tiny Gemma 3 as files of a Hugging Face folder: a real `gemma3` configuration (SigLIP tower, average-pool projector, sliding and full
+ * layers, four norms a layer, QK norms) of 1.3 million parameters, with Gemma's special tokens, chat template and image settings.
  */
 import { SPECIAL_TOKENS, trainTokenizer } from './tokenizer.ts';
 
@@ -55,14 +55,23 @@ interface Vocabulary {
   special: string[];
 }
 
-/** The merges that trainTokenizer learns, over characters with ▁ for a space in place of GPT-2's letters for bytes; bytes stay as the fallback. */
+/**
+ * The merges that trainTokenizer learns, over characters with ▁ for a space in place of GPT-2's letters for bytes; bytes stay as the
+ * fallback.
+ */
 function vocabulary(texts: readonly string[], leastCount: number): Vocabulary {
   const turns = '<start_of_turn>user\n<start_of_turn>model\n<end_of_turn>\n';
-  const trained = trainTokenizer([...texts.filter((text) => !SPECIAL_TOKENS.some((token) => text.includes(token))), ...turns.split(/<[a-z_]+>/)], 960, leastCount);
+  const trained = trainTokenizer(
+    [...texts.filter((text) => !SPECIAL_TOKENS.some((token) => text.includes(token))), ...turns.split(/<[a-z_]+>/)],
+    960,
+    leastCount,
+  );
   const { merges: learnt } = trained.model['model'] as { merges: [string, string][] };
   const isPlain = (text: string): boolean => /^[!-~Ġ]+$/.test(text);
   const said = (text: string): string => text.replaceAll('Ġ', '▁');
-  const merges = learnt.filter(([left, right]) => isPlain(left) && isPlain(right)).map(([left, right]): [string, string] => [said(left), said(right)]);
+  const merges = learnt
+    .filter(([left, right]) => isPlain(left) && isPlain(right))
+    .map(([left, right]): [string, string] => [said(left), said(right)]);
   const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
   const letters = [...Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i)), '▁'];
   const tokens = [...FIRST_SPECIAL, ...LINE_ENDS, ...bytes, ...merges.map(([left, right]) => left + right), ...letters, ...LAST_SPECIAL];
@@ -76,7 +85,13 @@ export function gemmaFiles(texts: readonly string[], leastCount: number): Record
   const { ids, merges, special } = vocabulary(texts, leastCount);
   const id = (token: string): number => ids.get(token) ?? -1;
   const added = special.map((content) => ({
-    id: id(content), content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: !content.startsWith('\n') && content !== '<mask>',
+    id: id(content),
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: !content.startsWith('\n') && content !== '<mask>',
   }));
   const begin = { SpecialToken: { id: '<bos>', type_id: 0 } };
   const single = [begin, { Sequence: { id: 'A', type_id: 0 } }];
@@ -92,11 +107,27 @@ export function gemmaFiles(texts: readonly string[], leastCount: number): Record
       added_tokens: added,
       normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '▁' },
       pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithPrevious', invert: false },
-      post_processor: { type: 'TemplateProcessing', single, pair, special_tokens: { '<bos>': { id: '<bos>', ids: [id('<bos>')], tokens: ['<bos>'] } } },
-      decoder: { type: 'Sequence', decoders: [{ type: 'Replace', pattern: space, content: ' ' }, { type: 'ByteFallback' }, { type: 'Fuse' }] },
+      post_processor: {
+        type: 'TemplateProcessing',
+        single,
+        pair,
+        special_tokens: { '<bos>': { id: '<bos>', ids: [id('<bos>')], tokens: ['<bos>'] } },
+      },
+      decoder: {
+        type: 'Sequence',
+        decoders: [{ type: 'Replace', pattern: space, content: ' ' }, { type: 'ByteFallback' }, { type: 'Fuse' }],
+      },
       model: {
-        type: 'BPE', dropout: null, unk_token: '<unk>', continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: true, byte_fallback: true,
-        ignore_merges: false, vocab: Object.fromEntries(ids), merges,
+        type: 'BPE',
+        dropout: null,
+        unk_token: '<unk>',
+        continuing_subword_prefix: null,
+        end_of_word_suffix: null,
+        fuse_unk: true,
+        byte_fallback: true,
+        ignore_merges: false,
+        vocab: Object.fromEntries(ids),
+        merges,
       },
     },
     'tokenizer_config.json': {
@@ -135,7 +166,12 @@ export function gemmaFiles(texts: readonly string[], leastCount: number): Record
       size: { height: IMAGE_SIZE, width: IMAGE_SIZE },
     },
     'processor_config.json': { image_seq_length: SOFT_TOKENS, processor_class: 'Gemma3Processor' },
-    'generation_config.json': { bos_token_id: id('<bos>'), pad_token_id: id('<pad>'), eos_token_id: [id('<eos>'), id('<end_of_turn>')], do_sample: false },
+    'generation_config.json': {
+      bos_token_id: id('<bos>'),
+      pad_token_id: id('<pad>'),
+      eos_token_id: [id('<eos>'), id('<end_of_turn>')],
+      do_sample: false,
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 /**
- * Questions about synthetic pictures, a few smooth blobs of different brightness in a textured field, as MedVision asks them: the tokenizer of the tiny bases learns
- * its words from their prompts, beside those of the sample. (The pictures that the bases are trained on come from phantoms.py, which draws more kinds
- * of them, faster.) Every number is a hash of (seed, index).
+ * Questions about synthetic pictures, a few smooth blobs of different brightness in a textured field, as MedVision asks them: the tokenizer
+ * of the tiny bases learns its words from their prompts, beside those of the sample. (The pictures that the bases are trained on come from
+ * phantoms.py, which draws more kinds of them, faster.) Every number is a hash of (seed, index).
  */
 import { metricPrompt, metricTarget } from '../../src/data/medvision/angleDistance.ts';
 import { boxPrompt, boxTarget, boxValues } from '../../src/data/medvision/detection.ts';
@@ -98,12 +98,27 @@ function attempt(draw: Draws, resizedSize: Size): PhantomSample | undefined {
   const names = unambiguous(blobs, picture.outlines);
   const resized = resizedSize(height, width);
   const frame: ImageFrame = {
-    height, width, resizedHeight: resized.height, resizedWidth: resized.width, pixelHeight, pixelWidth, isFloat32: false,
+    height,
+    width,
+    resizedHeight: resized.height,
+    resizedWidth: resized.width,
+    pixelHeight,
+    pixelWidth,
+    isFloat32: false,
   };
   const task: PlanTask = {
-    where: 'phantom', id: 1, imageModality: 'MRI', imageDescription: draw.pick(DESCRIPTIONS), labelsMap: new Map(), targetLabel: undefined, raw: {},
+    where: 'phantom',
+    id: 1,
+    imageModality: 'MRI',
+    imageDescription: draw.pick(DESCRIPTIONS),
+    labelsMap: new Map(),
+    targetLabel: undefined,
+    raw: {},
   };
-  const said = kind < 0.75 ? oneBlob(draw, isEllipse, blobs, picture.outlines, names, task, frame) : betweenBlobs(draw, kind < 0.9 ? 2 : 3, blobs, names, task, frame);
+  const said =
+    kind < 0.75
+      ? oneBlob(draw, isEllipse, blobs, picture.outlines, names, task, frame)
+      : betweenBlobs(draw, kind < 0.9 ? 2 : 3, blobs, names, task, frame);
   return said && { image: picture.image, ...said };
 }
 
@@ -137,7 +152,14 @@ function oneBlob(
 }
 
 /** A distance between two centres, or the angle at the first of three. */
-function betweenBlobs(draw: Draws, count: 2 | 3, blobs: readonly Blob[], names: readonly Named[], task: PlanTask, frame: ImageFrame): Said | undefined {
+function betweenBlobs(
+  draw: Draws,
+  count: 2 | 3,
+  blobs: readonly Blob[],
+  names: readonly Named[],
+  task: PlanTask,
+  frame: ImageFrame,
+): Said | undefined {
   const chosen: Named[] = [];
   for (let tries = 0; tries < 20 && chosen.length < count && names.length > 0; tries++) {
     const next = draw.pick(names);
@@ -197,9 +219,20 @@ interface Picture {
   outlines: Outline[];
 }
 
-function render(draw: Draws, blobs: readonly Blob[], field: number, height: number, width: number, pixelHeight: number, pixelWidth: number): Picture {
+function render(
+  draw: Draws,
+  blobs: readonly Blob[],
+  field: number,
+  height: number,
+  width: number,
+  pixelHeight: number,
+  pixelWidth: number,
+): Picture {
   const waves = Array.from({ length: 4 }, () => ({
-    fx: draw.between(-0.25, 0.25), fy: draw.between(-0.25, 0.25), phase: draw.between(0, 2 * Math.PI), size: draw.between(2, 14),
+    fx: draw.between(-0.25, 0.25),
+    fy: draw.between(-0.25, 0.25),
+    phase: draw.between(0, 2 * Math.PI),
+    size: draw.between(2, 14),
   }));
   const noise = draw.between(1, 10);
   const noiseSeed = draw.whole(0, 2 ** 31);

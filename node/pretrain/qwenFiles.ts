@@ -1,6 +1,6 @@
 /**
- * The tiny Qwen2.5-VL as files of a Hugging Face folder: a real `qwen2_5_vl` configuration (window attention, M-RoPE, tied head, grouped keys) of 1.5
- * million parameters, Qwen's chat template and image settings.
+ * The tiny Qwen2.5-VL as files of a Hugging Face folder: a real `qwen2_5_vl` configuration (window attention, M-RoPE, tied head, grouped
+ * keys) of 1.5 million parameters, Qwen's chat template and image settings.
  */
 import { smartResize } from '../../src/data/image.ts';
 import { trainTokenizer } from './tokenizer.ts';
@@ -53,8 +53,8 @@ function config(tokenizer: TokenizerFiles): Record<string, unknown> {
     max_position_embeddings: 4096,
     max_window_layers: 5,
     rms_norm_eps: 1e-6,
-    // M-RoPE gives the width the slowest frequencies. With Qwen's base of a million they would not tell a column from the next on a grid of 4 by 4; with a
-    // base much smaller than this none would be slow enough to find a word by its meaning wherever it stands.
+    // M-RoPE gives the width the slowest frequencies. With Qwen's base of a million they would not tell a column from the next on a grid of
+    // 4 by 4; with a base much smaller than this none would be slow enough to find a word by its meaning wherever it stands.
     rope_theta: 300,
     rope_scaling: { type: 'mrope', mrope_section: [2, 3, 11] },
     sliding_window: 4096,
@@ -108,6 +108,11 @@ export function qwenFiles(texts: readonly string[], leastCount: number): Record<
       image_processor_type: 'Qwen2VLImageProcessor',
       processor_class: 'Qwen2_5_VLProcessor',
     },
-    'generation_config.json': { bos_token_id: json.bos_token_id, pad_token_id: json.bos_token_id, eos_token_id: [json.eos_token_id, json.bos_token_id], do_sample: false },
+    'generation_config.json': {
+      bos_token_id: json.bos_token_id,
+      pad_token_id: json.bos_token_id,
+      eos_token_id: [json.eos_token_id, json.bos_token_id],
+      do_sample: false,
+    },
   };
 }

@@ -1,15 +1,28 @@
 /**
- * A small byte-level BPE tokenizer, trained from texts, in the layout of a Hugging Face folder with Qwen's special tokens. Any text can be encoded
- * (256 bytes are in the vocabulary), digits stay apart so that numbers are easy to learn, and the sentences that every MedVision prompt repeats
- * become a few tokens: with a 1 MB model on a CPU, the length of the prompt is what a training step costs.
+ * A small byte-level BPE tokenizer, trained from texts, in the layout of a Hugging Face folder with Qwen's special tokens. Any text can be
+ * encoded (256 bytes are in the vocabulary), digits stay apart so that numbers are easy to learn, and the sentences that every MedVision
+ * prompt repeats become a few tokens: with a 1 MB model on a CPU, the length of the prompt is what a training step costs.
  *
- * Two rounds of merges: within words first, then across them ("SuperBPE"). The words of a label therefore stay words, however often they occur.
+ * Two rounds of merges: within words first, then across them ("SuperBPE"). The words of a label therefore stay words, however often they
+ * occur.
  */
 
 /** Qwen2.5-VL's, in its order; the first is padding, the third ends a turn. */
 export const SPECIAL_TOKENS = [
-  '<|endoftext|>', '<|im_start|>', '<|im_end|>', '<|object_ref_start|>', '<|object_ref_end|>', '<|box_start|>', '<|box_end|>', '<|quad_start|>',
-  '<|quad_end|>', '<|vision_start|>', '<|vision_end|>', '<|vision_pad|>', '<|image_pad|>', '<|video_pad|>',
+  '<|endoftext|>',
+  '<|im_start|>',
+  '<|im_end|>',
+  '<|object_ref_start|>',
+  '<|object_ref_end|>',
+  '<|box_start|>',
+  '<|box_end|>',
+  '<|quad_start|>',
+  '<|quad_end|>',
+  '<|vision_start|>',
+  '<|vision_end|>',
+  '<|vision_pad|>',
+  '<|image_pad|>',
+  '<|video_pad|>',
 ];
 
 /** A run of text without digits or line ends, one digit, or line ends: merges never cross these. */
@@ -90,7 +103,10 @@ export function trainTokenizer(texts: readonly string[], mergeLimit: number, lea
   const merger = new Merger(mergeLimit);
   const words = new Set(texts.flatMap((text) => text.match(WORDS) ?? []));
   // Every distinct word twice, so that all of them become whole.
-  merger.learn([...words].sort().flatMap((word) => [word, word]), 2);
+  merger.learn(
+    [...words].sort().flatMap((word) => [word, word]),
+    2,
+  );
   const runs = texts.flatMap((text) => [...text.matchAll(new RegExp(RUNS, 'gu'))].map(([run]) => run));
   merger.learn(runs, leastCount);
 
@@ -119,8 +135,16 @@ export function trainTokenizer(texts: readonly string[], mergeLimit: number, lea
       post_processor: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false },
       decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false },
       model: {
-        type: 'BPE', dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false, byte_fallback: false,
-        ignore_merges: false, vocab: Object.fromEntries(vocabulary), merges: merger.merges,
+        type: 'BPE',
+        dropout: null,
+        unk_token: null,
+        continuing_subword_prefix: null,
+        end_of_word_suffix: null,
+        fuse_unk: false,
+        byte_fallback: false,
+        ignore_merges: false,
+        vocab: Object.fromEntries(vocabulary),
+        merges: merger.merges,
       },
     },
     config: {

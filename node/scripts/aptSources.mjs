@@ -1,10 +1,11 @@
 /**
- * Where apt packages come from, as the machine itself says. The entry for backports is derived from the one that already serves the release, so
- * a machine that uses a mirror, a proxy path or its own key goes on using it, and no host name stands in this program.
+ * Where apt packages come from, as the machine itself says. The entry for backports is derived from the one that already serves the
+ * release, so a machine that uses a mirror, a proxy path or its own key goes on using it, and no host name stands in this program.
  */
 
 /**
- * @typedef {{types: string[], suites: string[], enabled: boolean, lines: string[]}} Entry `lines`: the deb822 fields, without Types and Suites.
+ * @typedef {{types: string[], suites: string[], enabled: boolean, lines: string[]}} Entry `lines`: the deb822 fields, without Types and
+ * Suites.
  * @typedef {{path: string, text: string}} SourceFile
  */
 
@@ -55,11 +56,16 @@ function parseOneLine(text) {
 
 /** @param {SourceFile[]} files */
 function usableEntries(files) {
-  const entries = files.flatMap(({ path, text }) => (path.endsWith('.sources') ? parseDeb822(text) : parseOneLine(text)).map((entry) => ({ path, ...entry })));
+  const entries = files.flatMap(({ path, text }) =>
+    (path.endsWith('.sources') ? parseDeb822(text) : parseOneLine(text)).map((entry) => ({ path, ...entry })),
+  );
   return entries.filter((entry) => entry.enabled && entry.types.includes('deb'));
 }
 
-/** Where this machine takes the packages of `release` from. @param {SourceFile[]} files @param {string} release @returns {string | undefined} */
+/**
+ * Where this machine takes the packages of `release` from. @param {SourceFile[]} files @param {string} release @returns {string |
+ * undefined}
+ */
 export function archiveUri(files, release) {
   const lines = usableEntries(files).find((entry) => entry.suites.includes(release))?.lines ?? [];
   return /^URIs:\s*(\S+)/im.exec(lines.join('\n'))?.[1];

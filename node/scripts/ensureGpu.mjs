@@ -1,6 +1,7 @@
 /**
- * Makes sure that WebGPU has an adapter. A machine with a GPU and its driver has one, and nothing is done. Where there is none, Debian and Ubuntu get Mesa's
- * software Vulkan (lavapipe) after a yes; elsewhere this says what to install. Dawn wants Mesa 25 or newer, which Debian 12 has in backports.
+ * Makes sure that WebGPU has an adapter. A machine with a GPU and its driver has one, and nothing is done. Where there is none, Debian and
+ * Ubuntu get Mesa's software Vulkan (lavapipe) after a yes; elsewhere this says what to install. Dawn wants Mesa 25 or newer, which Debian
+ * 12 has in backports.
  *
  * Run: node node/scripts/ensureGpu.mjs [--yes]. Changes nothing when an adapter is there.
  */
@@ -17,7 +18,10 @@ const OUR_SOURCE = '/etc/apt/sources.list.d/vernier-backports.sources';
 
 /** @returns {{adapter?: string, problem?: string}} */
 export function probeGpu() {
-  const run = spawnSync(process.execPath, [fileURLToPath(new URL('./gpuProbe.mjs', import.meta.url))], { encoding: 'utf8', timeout: 60_000 });
+  const run = spawnSync(process.execPath, [fileURLToPath(new URL('./gpuProbe.mjs', import.meta.url))], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
   const line = run.stdout?.trim().split('\n').at(-1) ?? '';
   if (line.startsWith('{')) return JSON.parse(line);
   return { problem: `the GPU driver ended the probe (${run.signal ?? run.error?.message ?? `status ${run.status}`})` };
@@ -97,7 +101,10 @@ export async function ensureGpu({ yes }) {
   if (candidateMesa() < OLDEST_MESA && release.ID === 'debian' && release.VERSION_CODENAME) {
     const suite = `${release.VERSION_CODENAME}-backports`;
     const source = backportsSource(aptSourceFiles(), release.VERSION_CODENAME);
-    if (source.kind === 'none') fail(`no apt source of this machine serves ${release.VERSION_CODENAME}, so ${suite} cannot be derived.\n${instructions(before.problem)}`);
+    if (source.kind === 'none')
+      fail(
+        `no apt source of this machine serves ${release.VERSION_CODENAME}, so ${suite} cannot be derived.\n${instructions(before.problem)}`,
+      );
     if (source.kind === 'derived') {
       say(`adding ${suite}, from where ${source.path} takes ${release.VERSION_CODENAME}: ${OUR_SOURCE}`);
       if (isRoot) writeFileSync(OUR_SOURCE, source.text);
@@ -111,7 +118,8 @@ export async function ensureGpu({ yes }) {
     target = ['-t', suite];
   }
   say('installing Mesa …');
-  if (apt('install', '-y', '--no-install-recommends', ...target, ...PACKAGES) !== 0) fail('apt-get could not install Mesa; its message is above.');
+  if (apt('install', '-y', '--no-install-recommends', ...target, ...PACKAGES) !== 0)
+    fail('apt-get could not install Mesa; its message is above.');
 
   const after = probeGpu();
   if (!after.adapter) fail(`Mesa is installed, and still: ${instructions(after.problem)}`);

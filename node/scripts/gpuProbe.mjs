@@ -11,7 +11,10 @@ try {
   if (!adapter) throw new Error('no WebGPU adapter (neither a GPU driver nor a software one)');
   const device = await adapter.requestDevice();
   const code = '@group(0) @binding(0) var<storage, read_write> x: array<f32>; @compute @workgroup_size(1) fn main() { x[0] = 2.0 * x[0]; }';
-  const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code }), entryPoint: 'main' } });
+  const pipeline = device.createComputePipeline({
+    layout: 'auto',
+    compute: { module: device.createShaderModule({ code }), entryPoint: 'main' },
+  });
   const usage = GPUBufferUsage;
   const buffer = device.createBuffer({ size: 4, usage: usage.STORAGE | usage.COPY_DST | usage.COPY_SRC });
   const readable = device.createBuffer({ size: 4, usage: usage.MAP_READ | usage.COPY_DST });

@@ -1,6 +1,7 @@
 /**
- * Writes src/gpu/kernelTexts.ts, the WGSL under kernels/ as a TypeScript module, so that src runs without a bundler in Deno and Bun. Whatever builds, tests or checks does it
- * first (vite.config.ts, test/buildProgram.mjs, `npm run check`); by itself: node node/scripts/kernelTexts.mjs
+ * Writes src/gpu/kernelTexts.ts, the WGSL under kernels/ as a TypeScript module, so that src runs without a bundler in Deno and Bun.
+ * Whatever builds, tests or checks does it first (vite.config.ts, test/buildProgram.mjs, `npm run check`); by itself: node
+ * node/scripts/kernelTexts.mjs
  */
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +12,9 @@ const target = join(root, 'src', 'gpu', 'kernelTexts.ts');
 
 /** @param {string} folder @returns {Map<string, string>} `lib/reduce` → text */
 export function readKernels(folder) {
-  const names = readdirSync(folder, { recursive: true }).map((path) => String(path).replaceAll('\\', '/')).filter((path) => path.endsWith('.wgsl'));
+  const names = readdirSync(folder, { recursive: true })
+    .map((path) => String(path).replaceAll('\\', '/'))
+    .filter((path) => path.endsWith('.wgsl'));
   return new Map(names.sort().map((name) => [name.slice(0, -'.wgsl'.length), readFileSync(join(folder, name), 'utf8')]));
 }
 

@@ -1,6 +1,6 @@
 /**
- * The set-up that `npm start` and `npm test` share: packages, then the GPU (ensureGpu.mjs), then the builds. Each step looks first and does only
- * what is missing. Node builtins only: in a fresh clone nothing else is there yet.
+ * The set-up that `npm start` and `npm test` share: packages, then the GPU (ensureGpu.mjs), then the builds. Each step looks first and does
+ * only what is missing. Node builtins only: in a fresh clone nothing else is there yet.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,9 @@ export function fail(text) {
   process.exit(1);
 }
 
-/** Runs a program in the repository, its output on ours. @param {string} command @param {string[]} args @returns {number} its exit status */
+/**
+ * Runs a program in the repository, its output on ours. @param {string} command @param {string[]} args @returns {number} its exit status
+ */
 export function runProgram(command, args, options = {}) {
   const { status, error, signal } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
   if (error) fail(`cannot run ${command}: ${error.message}`);
@@ -75,7 +77,8 @@ export function ensureBuilt(modes, { force = false } = {}) {
     say(`building (${mode}) …`);
     rmSync(stamp, { force: true });
     const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
-    if (runProgram(process.execPath, [vite, 'build', '--mode', mode, '--logLevel', 'warn']) !== 0) fail(`the ${mode} build failed; the message is above.`);
+    if (runProgram(process.execPath, [vite, 'build', '--mode', mode, '--logLevel', 'warn']) !== 0)
+      fail(`the ${mode} build failed; the message is above.`);
     mkdirSync(join(root, 'dist'), { recursive: true });
     writeFileSync(stamp, '');
   }

@@ -1,4 +1,6 @@
-/** What a check of the surroundings finds, and how it is shown: everything in a list, then what is missing with the most important first. */
+/**
+ * What a check of the surroundings finds, and how it is shown: everything in a list, then what is missing with the most important first.
+ */
 import type { Terminal } from '../../src/track/console.ts';
 
 export interface Finding {

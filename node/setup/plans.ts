@@ -18,7 +18,10 @@ export async function printPlans(platform: Platform, terminal: Terminal): Promis
     terminal.write(`${key.adapter} · ${key.driver} · ${key.webgpu} · kernels ${key.kernels}\n`);
     for (const note of notes) terminal.write(`Note: ${note}\n`);
     if (isEmpty(choices)) {
-      const how = device.capabilities.kind === 'software' ? 'training with --tune full measures it' : 'training measures it before its first step (--tune auto), or anew (--tune full)';
+      const how =
+        device.capabilities.kind === 'software'
+          ? 'training with --tune full measures it'
+          : 'training measures it before its first step (--tune auto), or anew (--tune full)';
       terminal.write(`Nothing is measured for this GPU, its driver and this version yet; ${how}.\n`);
       return;
     }
@@ -42,5 +45,13 @@ export function plansTable({ product, attention }: Choices): string {
     ms < policyMs ? `${(policyMs / ms).toFixed(2)} × as fast as the usual one` : 'the usual one',
   ]);
   const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  return cells.map((row) => `${row.map((cell, column) => (column === 2 ? cell.padStart(widths[2] ?? 0) : cell.padEnd(widths[column] ?? 0))).join('  ').trimEnd()}\n`).join('');
+  return cells
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => (column === 2 ? cell.padStart(widths[2] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }

@@ -1,6 +1,7 @@
 /**
- * The thread that prepares rows beside the one that trains (dist/dataWorker.js, one process, several of these): volumes opened, slices cut, pictures
- * decoded and resized, texts tokenized, Parquet files written. It keeps its own volumes and row groups, and answers one pool (pool.ts) over Comlink.
+ * The thread that prepares rows beside the one that trains (dist/dataWorker.js, one process, several of these): volumes opened, slices cut,
+ * pictures decoded and resized, texts tokenized, Parquet files written. It keeps its own volumes and row groups, and answers one pool
+ * (pool.ts) over Comlink.
  */
 import { parentPort } from 'node:worker_threads';
 import * as Comlink from 'comlink';
@@ -28,7 +29,9 @@ const api = {
     const example = await opened().make(request);
     // Moved, not copied; a view of a larger buffer would take its neighbours along.
     const arrays = [example.inputIds, example.labels, example.positionIds, example.pixelValues];
-    const buffers = new Set(arrays.filter((array) => array.byteLength > 0 && array.byteLength === array.buffer.byteLength).map((array) => array.buffer));
+    const buffers = new Set(
+      arrays.filter((array) => array.byteLength > 0 && array.byteLength === array.buffer.byteLength).map((array) => array.buffer),
+    );
     return Comlink.transfer(example, [...buffers] as ArrayBuffer[]);
   },
   writeShard: (job: ShardJob): Promise<ShardEntry> => opened().writeShard(job),

@@ -1,7 +1,7 @@
 /**
- * Data workers: Node threads that each run dataWorker.js. Requests that share a volume or a file go to the same worker, which has it open, unless that
- * one is far behind the others. A worker that dies fails what it was asked for with a sentence; nothing waits for it. So does one that is ended with
- * work under way, but that is no fault of its own, and who asked has left (src/io/ahead.ts).
+ * Data workers: Node threads that each run dataWorker.js. Requests that share a volume or a file go to the same worker, which has it open,
+ * unless that one is far behind the others. A worker that dies fails what it was asked for with a sentence; nothing waits for it. So does
+ * one that is ended with work under way, but that is no fault of its own, and who asked has left (src/io/ahead.ts).
  */
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -26,7 +26,10 @@ interface Slot {
   worker: Worker;
   api: Comlink.Remote<DataWorkerApi>;
   waiting: number;
-  /** Calls under way; when the worker dies, each is told. (A promise of its death in a race with every call would hold on to all of their answers.) */
+  /**
+   * Calls under way; when the worker dies, each is told. (A promise of its death in a race with every call would hold on to all of their
+   * answers.)
+   */
   failures: Set<(error: Error) => void>;
   gone: WorkerGone | undefined;
 }
@@ -49,7 +52,11 @@ export const startWorkers: StartWorkers = (settings, asked) => startPool(setting
  * Undefined where dist/dataWorker.js is not built.
  * @param around for tests: another script, and a limit on a worker's JavaScript heap
  */
-export async function startPool(settings: DataThreadSettings, count: number, around: { script?: string; heapMB?: number } = {}): Promise<DataWorkers | undefined> {
+export async function startPool(
+  settings: DataThreadSettings,
+  count: number,
+  around: { script?: string; heapMB?: number } = {},
+): Promise<DataWorkers | undefined> {
   const { script = builtWorker(), heapMB } = around;
   if (script === undefined) return undefined;
   const slots = Array.from({ length: count }, () => startWorker(script, heapMB));
@@ -125,7 +132,8 @@ class Pool implements DataWorkers {
     try {
       return await this.answered(slot, work);
     } catch (error) {
-      if (this.isClosed && error instanceof WorkerGone) throw new Error(`The data workers were closed while one was ${doing}.`, { cause: error });
+      if (this.isClosed && error instanceof WorkerGone)
+        throw new Error(`The data workers were closed while one was ${doing}.`, { cause: error });
       throw revived(error, doing);
     } finally {
       slot.waiting--;

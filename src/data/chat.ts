@@ -1,7 +1,7 @@
 /**
- * Chat template, and which tokens of the rendered conversation the assistant wrote. The template decides what a turn looks like, and it may trim,
- * number or reorder; so nothing is assumed of its syntax. Each assistant turn is rendered once more with a mark in place of its text: what
- * stands before and after the mark is the template's, the rest is the assistant's.
+ * Chat template, and which tokens of the rendered conversation the assistant wrote. The template decides what a turn looks like, and it may
+ * trim, number or reorder; so nothing is assumed of its syntax. Each assistant turn is rendered once more with a mark in place of its text:
+ * what stands before and after the mark is the template's, the rest is the assistant's.
  */
 import { EndlessFile, isLongText } from '../io/timeLimit.ts';
 import { UserError } from '../platform.ts';
@@ -44,8 +44,8 @@ export class ChatTemplate {
 
   /**
    * The conversation as `apply_chat_template` renders it: without tools and documents.
-   * @throws UserError with the template's own words where it refuses the conversation (roles that do not alternate, say); EndlessFile where it does not
-   * come to its end, and not for the length of what it was given
+   * @throws UserError with the template's own words where it refuses the conversation (roles that do not alternate, say); EndlessFile where
+   * it does not come to its end, and not for the length of what it was given
    */
   render(messages: readonly Message[], options: { addGenerationPrompt?: boolean } = {}): string {
     const given = { messages, tools: null, documents: null, add_generation_prompt: options.addGenerationPrompt ?? false };
@@ -66,7 +66,8 @@ export class ChatTemplate {
 
   private notExact(cause: NotExact): UserError {
     return new UserError(
-      `${this.place(cause)}: the chat template cannot be rendered as transformers does: ${cause.message}. Rewrite that line of the template.`,
+      `${this.place(cause)}: the chat template cannot be rendered as transformers does: ${cause.message}. Rewrite that line of the ` +
+        `template.`,
     );
   }
 }
@@ -87,7 +88,8 @@ export interface Span {
 }
 
 /**
- * What the assistant says, turn by turn: its text as the template renders it and the special token that ends the turn, not the white space after.
+ * What the assistant says, turn by turn: its text as the template renders it and the special token that ends the turn, not the white space
+ * after.
  * @param text `template.render(messages, options)`
  * @param options.isWanted of which turns; all of the assistant's where absent
  */
@@ -110,7 +112,8 @@ export function assistantSpans(
     const end = text.length - after.length;
     if (at < 0 || end < at || !text.startsWith(before) || !text.endsWith(after)) {
       throw new UserError(
-        `Chat template: where the assistant's turn ${turn + 1} starts and ends cannot be told, because the template changes other text with it. ` +
+        `Chat template: where the assistant's turn ${turn + 1} starts and ends cannot be told, because the template changes other text ` +
+          `with it. ` +
           'Train with --mask reference, or simplify the template.',
       );
     }
@@ -144,7 +147,12 @@ function closingToken(after: string, specialTokens: ReadonlySet<string>): string
  * each. The text is tokenised up to each boundary and compared with the whole; a token that straddles the boundary (the template's newline
  * with a newline of the answer) counts as the assistant's.
  */
-export function tokenRanges(tokenizer: Pick<Tokenizer, 'encode'>, text: string, ids: readonly number[], spans: readonly Span[]): { first: number; end: number }[] {
+export function tokenRanges(
+  tokenizer: Pick<Tokenizer, 'encode'>,
+  text: string,
+  ids: readonly number[],
+  spans: readonly Span[],
+): { first: number; end: number }[] {
   return spans.map(({ start, end }) => {
     const head = tokenizer.encode(text.slice(0, start));
     let first = 0;

@@ -1,6 +1,6 @@
 /**
- * A conversation as token ids, and which of them carry a label: what the processors of all families share. A processor says what stands for an image in
- * the text; the template, the one <bos>, and the two label masks are the same for all.
+ * A conversation as token ids, and which of them carry a label: what the processors of all families share. A processor says what stands for
+ * an image in the text; the template, the one <bos>, and the two label masks are the same for all.
  */
 import { EndlessFile, isLongText, KnownToEnd, timeFor } from '../io/timeLimit.ts';
 import { countOf, joinPath, UserError } from '../platform.ts';
@@ -29,7 +29,10 @@ export interface ConversationTokens {
 }
 
 /** @param without an id that never has a label: the image's @param grown how many tokens the images add to their placeholders */
-export function measureOf({ ids, isLabelled, characters }: ConversationTokens, { without, grown }: { without?: number; grown: number }): RowMeasure {
+export function measureOf(
+  { ids, isLabelled, characters }: ConversationTokens,
+  { without, grown }: { without?: number; grown: number },
+): RowMeasure {
   const learnt = ids.filter((id, i) => i > 0 && id !== without && isLabelled(i, id)).length;
   return { tokens: ids.length + grown, learnt, characters };
 }
@@ -41,26 +44,40 @@ export function conversationName({ id }: Conversation): string {
 
 /** @throws UserError when the messages' image parts and the images differ in number */
 export function checkImageCount(conversation: Conversation, images: number): void {
-  const parts = conversation.messages.flatMap((m) => (typeof m.content === 'string' ? [] : m.content.filter((part) => part.type === 'image'))).length;
+  const parts = conversation.messages.flatMap((m) =>
+    typeof m.content === 'string' ? [] : m.content.filter((part) => part.type === 'image'),
+  ).length;
   if (parts === images) return;
-  throw new UserError(`${conversationName(conversation)}: its messages have ${countOf(parts, 'image part')}, ${countOf(images, 'image')} ${images === 1 ? 'was' : 'were'} given. Give one for each part.`);
+  throw new UserError(
+    `${conversationName(conversation)}: its messages have ${countOf(parts, 'image part')}, ${countOf(images, 'image')} ` +
+      `${images === 1 ? 'was' : 'were'} given. Give one for each part.`,
+  );
 }
 
 const known = new WeakMap<ConversationRules, KnownToEnd>();
 
-/** @throws EndlessFile that names template and tokenizer where they do not come to an end; a UserError where the conversation's length may be why */
+/**
+ * @throws EndlessFile that names template and tokenizer where they do not come to an end; a UserError where the conversation's length may
+ * be why
+ */
 export function conversationTokens(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {
   const { tokenizer, template } = rules;
   const characters = charactersOf(conversation.messages);
   const milliseconds = timeFor(characters);
   const ended = known.get(rules) ?? new KnownToEnd();
   known.set(rules, ended);
-  return ended.withinTime(JSON.stringify([conversation.messages, options]), milliseconds, () => tokensOf(rules, conversation, options), () => {
-    const words = `${conversationName(conversation)}: it has not become tokens in ${Math.ceil(milliseconds / 1000)} s: `;
-    const cause = `a pattern in ${tokenizer.source}, or a loop in ${template.source}, does not come to an end.`;
-    if (isLongText(characters)) return new UserError(`${words}it has ${characters} characters, which is too long, or ${cause} Shorten it.`);
-    return new EndlessFile(`${words}${cause} Take these files from their source.`);
-  });
+  return ended.withinTime(
+    JSON.stringify([conversation.messages, options]),
+    milliseconds,
+    () => tokensOf(rules, conversation, options),
+    () => {
+      const words = `${conversationName(conversation)}: it has not become tokens in ${Math.ceil(milliseconds / 1000)} s: `;
+      const cause = `a pattern in ${tokenizer.source}, or a loop in ${template.source}, does not come to an end.`;
+      if (isLongText(characters))
+        return new UserError(`${words}it has ${characters} characters, which is too long, or ${cause} Shorten it.`);
+      return new EndlessFile(`${words}${cause} Take these files from their source.`);
+    },
+  );
 }
 
 function tokensOf(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {
@@ -77,7 +94,12 @@ function tokensOf(rules: ConversationRules, conversation: Conversation, options:
   const unlearnt = new Set(conversation.messages.flatMap(({ isLearnt }, turn) => (isLearnt === false ? [messages[turn]] : [])));
   const isIn = (isWanted: (message: Message) => boolean): ((i: number) => boolean) => {
     const spans = assistantSpans(template, messages, rendered, tokenizer.specialTokens, { ...options, isWanted });
-    const ranges = tokenRanges(tokenizer, text, ids.slice(lead), spans.map((span) => moved(span, rendered, expansion)));
+    const ranges = tokenRanges(
+      tokenizer,
+      text,
+      ids.slice(lead),
+      spans.map((span) => moved(span, rendered, expansion)),
+    );
     return (i) => ranges.some(({ first, end }) => i - lead >= first && i - lead < end);
   };
   if (options.mask === 'completion') return { ids, isLabelled: isIn((message) => !unlearnt.has(message)), characters };

@@ -33,7 +33,10 @@ export function enlarged(image: DecodedImage, factor: number, margin: number): D
   return { data, width, height };
 }
 
-/** Paints the pixels whose middle is within half the stroke's width of the line, so that ends are round. Nothing for an end that is no number. */
+/**
+ * Paints the pixels whose middle is within half the stroke's width of the line, so that ends are round. Nothing for an end that is no
+ * number.
+ */
 export function drawLine(raster: DecodedImage, from: Place, to: Place, { color, width }: Stroke): void {
   const reach = width / 2;
   const [dx, dy] = [to.x - from.x, to.y - from.y];
@@ -53,9 +56,19 @@ export function drawLine(raster: DecodedImage, from: Place, to: Place, { color, 
 }
 
 /** The outline, half of the stroke on either side of the edges. */
-export function drawRectangle(raster: DecodedImage, edges: { left: number; top: number; right: number; bottom: number }, stroke: Stroke): void {
+export function drawRectangle(
+  raster: DecodedImage,
+  edges: { left: number; top: number; right: number; bottom: number },
+  stroke: Stroke,
+): void {
   const { left, top, right, bottom } = edges;
-  const corners = [{ x: left, y: top }, { x: right, y: top }, { x: right, y: bottom }, { x: left, y: bottom }, { x: left, y: top }];
+  const corners = [
+    { x: left, y: top },
+    { x: right, y: top },
+    { x: right, y: bottom },
+    { x: left, y: bottom },
+    { x: left, y: top },
+  ];
   for (const [i, to] of corners.entries()) {
     const from = corners[i - 1];
     if (from) drawLine(raster, from, to, stroke);

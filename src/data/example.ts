@@ -28,7 +28,9 @@ export interface Conversation {
 
 /** The texts of messages, in their order: what their parts that are pictures leave. */
 export function textsOf(messages: readonly Message[]): string[] {
-  return messages.flatMap(({ content }) => (typeof content === 'string' ? [content] : content.flatMap((part) => (part.type === 'text' ? [part.text] : []))));
+  return messages.flatMap(({ content }) =>
+    typeof content === 'string' ? [content] : content.flatMap((part) => (part.type === 'text' ? [part.text] : [])),
+  );
 }
 
 /** A label that takes no part in the loss (PyTorch's ignore_index). */
@@ -41,7 +43,10 @@ export interface Example {
   labels: Int32Array;
   /** (P, T) row-major: P = 3 (time, height, width) for M-RoPE, P = 1 otherwise. */
   positionIds: Int32Array;
-  /** All images of the row, one after the other; the layout is the model's (Qwen2.5-VL: (patches, 3·2·14·14), as its reference processor gives it). */
+  /**
+   * All images of the row, one after the other; the layout is the model's (Qwen2.5-VL: (patches, 3·2·14·14), as its reference processor
+   * gives it).
+   */
   pixelValues: Float32Array;
   /** One [t, h, w] per image, in patches. */
   imageGrids: [number, number, number][];
@@ -49,7 +54,10 @@ export interface Example {
   notes?: PictureNote[];
 }
 
-/** completion: only what the assistant says (and its end-of-turn token) is learnt. reference: what medvision_bm's collate functions leave in (everything but pad and image tokens). */
+/**
+ * completion: only what the assistant says (and its end-of-turn token) is learnt. reference: what medvision_bm's collate functions leave in
+ * (everything but pad and image tokens).
+ */
 export type LabelMask = 'completion' | 'reference';
 
 export interface EncodeOptions {

@@ -1,6 +1,6 @@
 /**
- * Rows become Examples here: pictures decoded or cut from a volume, resized, cut into patches; texts tokenized. A request is plain data, so that the same
- * class works in the thread that trains and in a worker that was sent the request.
+ * Rows become Examples here: pictures decoded or cut from a volume, resized, cut into patches; texts tokenized. A request is plain data, so
+ * that the same class works in the thread that trains and in a worker that was sent the request.
  */
 import { EndlessFile } from '../io/timeLimit.ts';
 import { Turns } from '../io/turns.ts';
@@ -57,12 +57,14 @@ export class ExampleMaker {
   async make(request: RowRequest): Promise<Example> {
     const { conversation, where } = await this.content(request);
     const pixels = request.kind === 'conversation' ? await placed(where, () => rowPixels(this.platform, request.conversation.images)) : 0;
-    return placed(where, () => this.gate.run(pixels, async () => {
-      const images = await this.pictures(request);
-      const notes = images.flatMap((image) => image.notes ?? []);
-      const example = await this.turns.run(() => this.encode(conversation, images, request.ask));
-      return notes.length === 0 ? example : { ...example, notes };
-    }));
+    return placed(where, () =>
+      this.gate.run(pixels, async () => {
+        const images = await this.pictures(request);
+        const notes = images.flatMap((image) => image.notes ?? []);
+        const example = await this.turns.run(() => this.encode(conversation, images, request.ask));
+        return notes.length === 0 ? example : { ...example, notes };
+      }),
+    );
   }
 
   /** The row's pictures as they are before the processor resizes them. */
@@ -70,7 +72,9 @@ export class ExampleMaker {
     switch (request.kind) {
       case 'conversation': {
         const { sixteenBit } = this.parts;
-        return Promise.all(request.conversation.images.map((image) => decodeSource(this.platform, image, { ...(sixteenBit && { sixteenBit }) })));
+        return Promise.all(
+          request.conversation.images.map((image) => decodeSource(this.platform, image, { ...(sixteenBit && { sixteenBit }) })),
+        );
       }
       case 'sample':
         return [await this.slice(request.sample)];
@@ -97,7 +101,9 @@ export class ExampleMaker {
   private slice(sample: MedvisionSample): Promise<DecodedImage> {
     const { slice } = this.parts;
     if (slice !== undefined) return slice(sample);
-    throw new UserError('The prepared data holds no pictures. Give --data_dir, the folder of the volumes, or prepare it with --process_img true.');
+    throw new UserError(
+      'The prepared data holds no pictures. Give --data_dir, the folder of the volumes, or prepare it with --process_img true.',
+    );
   }
 
   private encode(conversation: Conversation, images: DecodedImage[], ask?: true): Example {

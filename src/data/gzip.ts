@@ -103,7 +103,29 @@ let hasMembers: Promise<boolean> | undefined;
 function readsMembers(): Promise<boolean> {
   hasMembers ??= (async () => {
     // "a" and "b", each a member with one stored block.
-    const member = (letter: number, crc: number[]): number[] => [31, 139, 8, 0, 0, 0, 0, 0, 0, 255, 1, 1, 0, 254, 255, letter, ...crc, 1, 0, 0, 0];
+    const member = (letter: number, crc: number[]): number[] => [
+      31,
+      139,
+      8,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      255,
+      1,
+      1,
+      0,
+      254,
+      255,
+      letter,
+      ...crc,
+      1,
+      0,
+      0,
+      0,
+    ];
     const [a, b] = [member(97, [0x43, 0xbe, 0xb7, 0xe8]), member(98, [0xf9, 0xef, 0xbe, 0x71])];
     const read = (bytes: number[]): Promise<string | undefined> => {
       const unpacked = new Blob([Uint8Array.from(bytes)]).stream().pipeThrough(new DecompressionStream('gzip'));

@@ -1,7 +1,7 @@
 /**
- * From a decoded image to what the vision tower reads: the reference processor's size rule, its rescaling and normalisation in its own order of
- * float32 roundings, and the cut into patches. The settings come from the model folder's `preprocessor_config.json` or, since transformers 5,
- * from the `image_processor` section of `processor_config.json`.
+ * From a decoded image to what the vision tower reads: the reference processor's size rule, its rescaling and normalisation in its own
+ * order of float32 roundings, and the cut into patches. The settings come from the model folder's `preprocessor_config.json` or, since
+ * transformers 5, from the `image_processor` section of `processor_config.json`.
  */
 import { joinPath, UserError } from '../platform.ts';
 import type { DecodedImage, Platform } from '../platform.ts';
@@ -32,7 +32,8 @@ export function smartResize(height: number, width: number, bounds: PixelBounds):
   const ratio = Math.max(height, width) / Math.min(height, width);
   if (!(ratio <= 200)) {
     throw new UserError(
-      `Image of ${width}×${height} pixels: the longer side may be at most 200 times the shorter one, it is ${ratio.toFixed(1)} times. Crop it.`,
+      `Image of ${width}×${height} pixels: the longer side may be at most 200 times the shorter one, it is ${ratio.toFixed(1)} times. ` +
+        `Crop it.`,
     );
   }
   const rounded = { height: roundHalfEven(height / factor) * factor, width: roundHalfEven(width / factor) * factor };
@@ -99,7 +100,8 @@ export function parseImageSettings(raw: Readonly<Record<string, unknown>>, sourc
     const value = raw[key] ?? fallback;
     const list: unknown[] = Array.isArray(value) ? value : [value, value, value];
     const numbers = list.filter((item): item is number => typeof item === 'number');
-    if (numbers.length !== 3 || list.length !== 3) throw new UserError(`${source}: ${key} is ${JSON.stringify(value)}; 3 numbers were expected.`);
+    if (numbers.length !== 3 || list.length !== 3)
+      throw new UserError(`${source}: ${key} is ${JSON.stringify(value)}; 3 numbers were expected.`);
     return numbers;
   };
   const resample = raw['resample'] ?? defaults.resample;
@@ -108,7 +110,8 @@ export function parseImageSettings(raw: Readonly<Record<string, unknown>>, sourc
     throw new UserError(`${source}: resample is ${JSON.stringify(resample)}; 1 (Lanczos), 2 (bilinear) and 3 (bicubic) are supported.`);
   }
   const rescaleFactor = raw['rescale_factor'] ?? 1 / 255;
-  if (typeof rescaleFactor !== 'number') throw new UserError(`${source}: rescale_factor is ${JSON.stringify(rescaleFactor)}; a number was expected.`);
+  if (typeof rescaleFactor !== 'number')
+    throw new UserError(`${source}: rescale_factor is ${JSON.stringify(rescaleFactor)}; a number was expected.`);
   return {
     resize: flag('do_resize'),
     filter,
@@ -120,7 +123,8 @@ export function parseImageSettings(raw: Readonly<Record<string, unknown>>, sourc
 }
 
 /**
- * What each byte of each channel becomes, (3, 256): the PIL processors scale in float64, round to float32, then subtract and divide in float32.
+ * What each byte of each channel becomes, (3, 256): the PIL processors scale in float64, round to float32, then subtract and divide in
+ * float32.
  */
 export function pixelTable(settings: Pick<ImageSettings, 'rescaleFactor' | 'normalise'>): Float32Array {
   const table = new Float32Array(3 * 256);

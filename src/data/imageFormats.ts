@@ -1,6 +1,6 @@
 /**
- * What a file is, told from its first bytes and never from its name: pictures by format, and what lies in the place of a picture often enough
- * to be named (a DICOM slice, a volume, an error page that was saved as `a.png`, a pointer of Git LFS).
+ * What a file is, told from its first bytes and never from its name: pictures by format, and what lies in the place of a picture often
+ * enough to be named (a DICOM slice, a volume, an error page that was saved as `a.png`, a pointer of Git LFS).
  */
 
 /** Each with what it is called in a message. */

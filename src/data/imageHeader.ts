@@ -1,6 +1,7 @@
 /**
- * What a picture file says of itself before a pixel is decoded: format, size, depth, channels, orientation. The parsers ask for ranges of bytes
- * and are handed them, so that one parser serves a file on disk (a read or two of some KB, whatever stands before the size) and bytes in memory.
+ * What a picture file says of itself before a pixel is decoded: format, size, depth, channels, orientation. The parsers ask for ranges of
+ * bytes and are handed them, so that one parser serves a file on disk (a read or two of some KB, whatever stands before the size) and bytes
+ * in memory.
  */
 import type { RangedFile } from '../platform.ts';
 import { UserError } from '../platform.ts';
@@ -47,8 +48,8 @@ export function imageHeader(bytes: Uint8Array, name: string): ImageHeader {
 const WINDOW_BYTES = 4096;
 
 /**
- * Of a file on disk, of which only what is needed is read. The orientation that a PNG states behind its pixels is not looked for: no number of
- * tokens depends on it.
+ * Of a file on disk, of which only what is needed is read. The orientation that a PNG states behind its pixels is not looked for: no number
+ * of tokens depends on it.
  * @throws UserError as `imageHeader`
  */
 export async function readImageHeader(file: Pick<RangedFile, 'path' | 'size' | 'read'>): Promise<ImageHeader> {

@@ -1,8 +1,8 @@
 /**
  * How often the tasks of a training set are seen. `concatenate`: every row once, so a task of a million slices drowns one of five thousand.
- * `balanced`: every task equally often. `temperature`: in between, in proportion to size^(1/T), T = 5 unless told otherwise, as later versions of
- * the reference sample. The number of rows stays the same: rows of large tasks are left out and rows of small ones come up several times, each
- * row of a task once before any comes up again.
+ * `balanced`: every task equally often. `temperature`: in between, in proportion to size^(1/T), T = 5 unless told otherwise, as later
+ * versions of the reference sample. The number of rows stays the same: rows of large tasks are left out and rows of small ones come up
+ * several times, each row of a task once before any comes up again.
  */
 import { shuffled, streamId } from './random.ts';
 
@@ -27,7 +27,10 @@ export function mixRows(rows: Uint32Array, count: number, options: MixingOptions
     else known.push(row);
   }
   const power = mixing === 'balanced' ? 0 : 1 / options.temperature;
-  const shares = taskShares([...tasks.values()].map((own) => own.length ** power), count);
+  const shares = taskShares(
+    [...tasks.values()].map((own) => own.length ** power),
+    count,
+  );
   const mixed = new Uint32Array(count);
   let at = 0;
   [...tasks].forEach(([task, own], i) => {
@@ -40,7 +43,10 @@ export function mixRows(rows: Uint32Array, count: number, options: MixingOptions
   return mixed;
 }
 
-/** Whole numbers in proportion to the weights that sum to `count`: rounded down, what is left to the largest remainders, the first of equal ones. */
+/**
+ * Whole numbers in proportion to the weights that sum to `count`: rounded down, what is left to the largest remainders, the first of equal
+ * ones.
+ */
 export function taskShares(weights: readonly number[], count: number): number[] {
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const exact = weights.map((weight) => (weight / sum) * count);

@@ -1,8 +1,8 @@
 /**
- * NIfTI-1 and NIfTI-2 volumes (`.nii`, `.nii.gz`), read as nibabel reads them, because the reference's pixels and pixel sizes come from there:
- * voxels as stored (no reorientation), zooms from `pixdim`, scaling by scl_slope/scl_inter in double precision. Of an uncompressed file only
- * the bytes of a slice are read; a compressed one is unpacked once and its voxels stay in their stored type. A header is believed only as far as the file's
- * size can bear it out, so an absurd header or a gzip bomb costs no memory.
+ * NIfTI-1 and NIfTI-2 volumes (`.nii`, `.nii.gz`), read as nibabel reads them, because the reference's pixels and pixel sizes come from
+ * there: voxels as stored (no reorientation), zooms from `pixdim`, scaling by scl_slope/scl_inter in double precision. Of an uncompressed
+ * file only the bytes of a slice are read; a compressed one is unpacked once and its voxels stay in their stored type. A header is believed
+ * only as far as the file's size can bear it out, so an absurd header or a gzip bomb costs no memory.
  */
 import type { Platform } from '../platform.ts';
 import { UserError } from '../platform.ts';
@@ -97,8 +97,8 @@ export class Volume {
   }
 
   /**
-   * The voxels as a whole where that is the better way: small files, and slices across all rows, which touch every page of the file, so that from the
-   * second one on it is worth its memory. Undefined: read the plane alone.
+   * The voxels as a whole where that is the better way: small files, and slices across all rows, which touch every page of the file, so
+   * that from the second one on it is worth its memory. Undefined: read the plane alone.
    */
   private async held(dim: SliceDim): Promise<VoxelArray | undefined> {
     const { byteLength } = this.header;
@@ -174,7 +174,8 @@ export async function openVolume(platform: Platform, path: string): Promise<Volu
     // Read on to the end, where gzip's checksum is, but not through a tail that no volume has.
     if (position - into.voxelOffset - into.byteLength > MAX_SURPLUS_BYTES) {
       throw new UserError(
-        `${path}: the header (${into.shape.join('×')}) asks for ${into.byteLength} bytes of voxels, and the compressed data goes on far beyond them. ` +
+        `${path}: the header (${into.shape.join('×')}) asks for ${into.byteLength} bytes of voxels, and the compressed data goes on far ` +
+          `beyond them. ` +
           'The header is wrong, or the file is a gzip bomb. Fetch the file again.',
       );
     }
@@ -205,13 +206,14 @@ export async function openVolume(platform: Platform, path: string): Promise<Volu
 
 function truncated({ path, shape, byteLength }: NiftiHeader, found: number): UserError {
   return new UserError(
-    `${path}: truncated. The header (${shape.join('×')}) asks for ${byteLength} bytes of voxels, ${Math.max(0, found)} are there. Fetch the file again.`,
+    `${path}: truncated. The header (${shape.join('×')}) asks for ${byteLength} bytes of voxels, ${Math.max(0, found)} are there. Fetch ` +
+      `the file again.`,
   );
 }
 
 /**
- * Whether the file has the voxels that its header asks for, without unpacking it where its own length says so: what is cut off is then told before
- * anything is made of the volume.
+ * Whether the file has the voxels that its header asks for, without unpacking it where its own length says so: what is cut off is then told
+ * before anything is made of the volume.
  * @throws UserError that names the file
  */
 export async function checkVoxels(platform: Platform, header: NiftiHeader): Promise<void> {
@@ -233,7 +235,8 @@ function checkSize(header: NiftiHeader, fileBytes: number, isGzip: boolean): voi
   if (isGzip) checkRatio(path, byteLength, fileBytes);
   if (byteLength > MAX_VOLUME_BYTES) {
     throw new UserError(
-      `${path}: ${byteLength} bytes of voxels (${shape.join('×')}); at most ${MAX_VOLUME_BYTES} can be opened. Crop or resample the volume.`,
+      `${path}: ${byteLength} bytes of voxels (${shape.join('×')}); at most ${MAX_VOLUME_BYTES} can be opened. Crop or resample the ` +
+        `volume.`,
     );
   }
 }

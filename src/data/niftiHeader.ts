@@ -1,6 +1,6 @@
 /**
- * The header of a NIfTI-1 or NIfTI-2 file, checked and understood as nibabel does: zooms from `pixdim` (0 becomes 1, a sign is dropped), no scaling where
- * scl_slope is 0 or no number, missing dimensions are 1.
+ * The header of a NIfTI-1 or NIfTI-2 file, checked and understood as nibabel does: zooms from `pixdim` (0 becomes 1, a sign is dropped), no
+ * scaling where scl_slope is 0 or no number, missing dimensions are 1.
  */
 import { NIFTI1, NIFTI2 } from 'nifti-reader-js';
 import { UserError } from '../platform.ts';
@@ -30,7 +30,16 @@ export interface NiftiHeader {
 export type SpacingUnit = 'mm' | 'metres' | 'microns' | 'no unit';
 
 export type VoxelArray =
-  Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array;
 
 export interface DataType {
   /** Bytes of one number (a complex voxel has two). */
@@ -77,10 +86,12 @@ export function parseHeader(head: Uint8Array, path: string): NiftiHeader {
   const view = new DataView(bytes.buffer);
   const littleEndian = [348, 540].includes(view.getInt32(0, true));
   const headerSize = view.getInt32(0, littleEndian);
-  if (headerSize !== 348 && headerSize !== 540) throw fail(`${notNifti}. Check that the file is .nii or .nii.gz and not an archive or a page.`);
+  if (headerSize !== 348 && headerSize !== 540)
+    throw fail(`${notNifti}. Check that the file is .nii or .nii.gz and not an archive or a page.`);
   if (head.length < headerSize) throw fail(`truncated: the NIfTI-2 header has 540 bytes, ${head.length} are there. Fetch the file again.`);
   const version = headerSize === 348 ? 1 : 2;
-  // Only the header itself is handed over: the library would also walk the extensions, which nothing here needs, by lengths that nobody checked.
+  // Only the header itself is handed over: the library would also walk the extensions, which nothing here needs, by lengths that nobody
+  // checked.
   const fields = version === 1 ? new NIFTI1() : new NIFTI2();
   fields.readHeader(bytes.buffer.slice(0, headerSize));
   const magic = String.fromCharCode(...bytes.subarray(version === 1 ? 344 : 4, version === 1 ? 347 : 7));
@@ -90,7 +101,8 @@ export function parseHeader(head: Uint8Array, path: string): NiftiHeader {
   }
 
   const rank = fields.dims[0] ?? 0;
-  if (!Number.isInteger(rank) || rank < 1 || rank > 7) throw fail(`the header has ${rank} dimensions, 1 to 7 are possible. The file is corrupt.`);
+  if (!Number.isInteger(rank) || rank < 1 || rank > 7)
+    throw fail(`the header has ${rank} dimensions, 1 to 7 are possible. The file is corrupt.`);
   const dims = fields.dims.slice(1, rank + 1);
   if (!dims.every((d) => Number.isSafeInteger(d) && d >= 1))
     throw fail(`the header's dimensions are ${dims.join('×')}; each must be at least 1. The file is corrupt.`);
@@ -108,7 +120,8 @@ export function parseHeader(head: Uint8Array, path: string): NiftiHeader {
   if (type === undefined) {
     const name = UNSUPPORTED_TYPES.get(fields.datatypeCode);
     throw fail(
-      `voxel type ${fields.datatypeCode}${name === undefined ? '' : ` (${name})`} cannot be read; integers of 8 to 64 bits, float32, float64 and ` +
+      `voxel type ${fields.datatypeCode}${name === undefined ? '' : ` (${name})`} cannot be read; integers of 8 to 64 bits, float32, ` +
+        `float64 and ` +
         'complex are. Convert the volume.',
     );
   }

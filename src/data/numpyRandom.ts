@@ -1,6 +1,6 @@
 /**
- * `numpy.random.default_rng(seed).permutation(n)`, to the bit: SeedSequence, PCG64 (XSL-RR, 128 bits of state) and the Fisher-Yates shuffle with
- * masked draws, as numpy has had them since 1.17. The `datasets` library splits and shuffles with it, and so does the reference.
+ * `numpy.random.default_rng(seed).permutation(n)`, to the bit: SeedSequence, PCG64 (XSL-RR, 128 bits of state) and the Fisher-Yates shuffle
+ * with masked draws, as numpy has had them since 1.17. The `datasets` library splits and shuffles with it, and so does the reference.
  */
 
 const MASK_64 = (1n << 64n) - 1n;

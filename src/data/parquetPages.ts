@@ -1,6 +1,7 @@
 /**
- * What the pages of a Parquet file say of themselves, checked before hyparquet decodes them: it repeats a value as often as a run of levels or of dictionary
- * indices claims, past the page's end, and a run of a few bytes claims up to a billion. (Format: apache/parquet-format, README and Encodings.md.)
+ * What the pages of a Parquet file say of themselves, checked before hyparquet decodes them: it repeats a value as often as a run of levels
+ * or of dictionary indices claims, past the page's end, and a run of a few bytes claims up to a billion. (Format: apache/parquet-format,
+ * README and Encodings.md.)
  */
 import type { ColumnMetaData, Compressors, DataReader, PageHeader, SchemaTree } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
@@ -30,10 +31,12 @@ export class UnpackedPages {
 
   /** For hyparquet: a page that is known is not unpacked again. */
   asCompressors(): Compressors {
-    const known = (unpack: Compressors[keyof Compressors]) => (input: Uint8Array, length: number): Uint8Array => {
-      const held = this.pages.get(input.buffer)?.get(input.byteOffset);
-      return held ?? unpack!(input, length);
-    };
+    const known =
+      (unpack: Compressors[keyof Compressors]) =>
+      (input: Uint8Array, length: number): Uint8Array => {
+        const held = this.pages.get(input.buffer)?.get(input.byteOffset);
+        return held ?? unpack!(input, length);
+      };
     return Object.fromEntries(Object.entries(this.compressors).map(([codec, unpack]) => [codec, known(unpack)]));
   }
 
@@ -52,7 +55,8 @@ export class UnpackedPages {
  */
 export function checkPages(bytes: ArrayBuffer, column: PagedColumn, unpacked: UnpackedPages): void {
   const values = Number(column.metadata.num_values);
-  if (!(values >= 0 && values <= MAX_VALUES)) throw new Error(`a column of a row group says that it has ${values} values, where ${MAX_VALUES} are read`);
+  if (!(values >= 0 && values <= MAX_VALUES))
+    throw new Error(`a column of a row group says that it has ${values} values, where ${MAX_VALUES} are read`);
   const reader: DataReader = { view: new DataView(bytes), offset: 0 };
   // As hyparquet goes through them.
   while (reader.offset < bytes.byteLength - 1) {
@@ -64,7 +68,13 @@ export function checkPages(bytes: ArrayBuffer, column: PagedColumn, unpacked: Un
   }
 }
 
-function checkPage(packed: Uint8Array, header: PageHeader, mostValues: number, { metadata, path }: PagedColumn, unpacked: UnpackedPages): void {
+function checkPage(
+  packed: Uint8Array,
+  header: PageHeader,
+  mostValues: number,
+  { metadata, path }: PagedColumn,
+  unpacked: UnpackedPages,
+): void {
   const { data_page_header: first, data_page_header_v2: second, dictionary_page_header: dictionary } = header;
   const [repetition, definition] = [getMaxRepetitionLevel([...path]), getMaxDefinitionLevel([...path])].map(bitWidth) as [number, number];
   const counted = (count: number): number => {
@@ -82,14 +92,24 @@ function checkPage(packed: Uint8Array, header: PageHeader, mostValues: number, {
   } else if (header.type === 'DATA_PAGE_V2' && second) {
     const count = counted(second.num_values);
     const { repetition_levels_byte_length: repetitionBytes, definition_levels_byte_length: definitionBytes } = second;
-    if (!(counted(second.num_nulls) <= count && repetitionBytes >= 0 && definitionBytes >= 0 && repetitionBytes + definitionBytes <= packed.length)) {
+    if (!(
+      counted(second.num_nulls) <= count &&
+      repetitionBytes >= 0 &&
+      definitionBytes >= 0 &&
+      repetitionBytes + definitionBytes <= packed.length
+    )) {
       throw new Error('the lengths of a page contradict each other');
     }
     if (repetition > 0) checkRuns(readerOf(packed), repetition, count);
     if (definition > 0) checkRuns(readerOf(packed.subarray(repetitionBytes)), definition, count);
     const values = packed.subarray(repetitionBytes + definitionBytes);
     const length = header.uncompressed_page_size - repetitionBytes - definitionBytes;
-    checkIndices(readerOf(second.is_compressed === false ? values : unpacked.unpack(values, length, metadata)), second.encoding, second.encoding === 'RLE', count);
+    checkIndices(
+      readerOf(second.is_compressed === false ? values : unpacked.unpack(values, length, metadata)),
+      second.encoding,
+      second.encoding === 'RLE',
+      count,
+    );
   }
 }
 
@@ -112,7 +132,10 @@ function checkLevels(reader: DataReader, width: number, count: number): void {
 
 const IN_RUNS = ['RLE', 'PLAIN_DICTIONARY', 'RLE_DICTIONARY'];
 
-/** Where the values are indices or booleans in runs. @param isBoolean as hyparquet reads them: their length first, a bit each; else their width first */
+/**
+ * Where the values are indices or booleans in runs. @param isBoolean as hyparquet reads them: their length first, a bit each; else their
+ * width first
+ */
 function checkIndices(reader: DataReader, encoding: string, isBoolean: boolean, count: number): void {
   if (!IN_RUNS.includes(encoding)) return;
   if (isBoolean) {

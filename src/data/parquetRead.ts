@@ -1,4 +1,7 @@
-/** Rows of a Parquet file by hyparquet's parts, each column's pages checked before they are decoded (parquetPages.ts): files come from strangers. */
+/**
+ * Rows of a Parquet file by hyparquet's parts, each column's pages checked before they are decoded (parquetPages.ts): files come from
+ * strangers.
+ */
 import { parquetSchema } from 'hyparquet';
 import type { AsyncBuffer, ColumnMetaData, Compressors, FileMetaData } from 'hyparquet';
 import { parquetPlan } from 'hyparquet/src/plan.js';
@@ -19,11 +22,19 @@ export interface ParquetRowsOptions {
   useOffsetIndex?: boolean;
 }
 
-/** Byte arrays stay bytes unless the schema says that they are text. @throws Error in hyparquet's or in our words, without the file's name */
+/**
+ * Byte arrays stay bytes unless the schema says that they are text. @throws Error in hyparquet's or in our words, without the file's name
+ */
 export async function readParquetRows(given: ParquetRowsOptions): Promise<Record<string, unknown>[]> {
   const { file, metadata, columns, rowStart = 0, rowEnd = Infinity, compressors = {} } = given;
   const unpacked = new UnpackedPages(compressors);
-  const options = { ...given, file: checkedFile(file, metadata, unpacked), compressors: unpacked.asCompressors(), utf8: false, geoparquet: false };
+  const options = {
+    ...given,
+    file: checkedFile(file, metadata, unpacked),
+    compressors: unpacked.asCompressors(),
+    utf8: false,
+    geoparquet: false,
+  };
   const schema = parquetSchema(metadata);
   const plan = parquetPlan(options);
   const rows: Record<string, unknown>[] = [];
@@ -41,7 +52,9 @@ export async function readParquetRows(given: ParquetRowsOptions): Promise<Record
 /** Whatever is read of a column's chunk is whole pages: all, the dictionary, or those of an index. */
 function checkedFile(file: AsyncBuffer, metadata: FileMetaData, unpacked: UnpackedPages): AsyncBuffer {
   const schema = parquetSchema(metadata);
-  const chunks = metadata.row_groups.flatMap(({ columns }) => columns.flatMap(({ meta_data }) => (meta_data ? [{ metadata: meta_data, ...rangeOf(meta_data) }] : [])));
+  const chunks = metadata.row_groups.flatMap(({ columns }) =>
+    columns.flatMap(({ meta_data }) => (meta_data ? [{ metadata: meta_data, ...rangeOf(meta_data) }] : [])),
+  );
   chunks.sort((a, b) => a.start - b.start);
   if (chunks.some(({ start }, i) => i > 0 && start < chunks[i - 1]!.end)) throw new Error('columns of its row groups lie on each other');
   return {
@@ -56,7 +69,10 @@ function checkedFile(file: AsyncBuffer, metadata: FileMetaData, unpacked: Unpack
 }
 
 /** As hyparquet has it. */
-function rangeOf({ dictionary_page_offset: dictionary, data_page_offset: data, total_compressed_size: size }: ColumnMetaData): { start: number; end: number } {
+function rangeOf({ dictionary_page_offset: dictionary, data_page_offset: data, total_compressed_size: size }: ColumnMetaData): {
+  start: number;
+  end: number;
+} {
   const start = Number(dictionary || data);
   return { start, end: start + Number(size) };
 }

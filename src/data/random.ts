@@ -1,6 +1,7 @@
 /**
- * Counter-based random numbers: a number is a hash of (seed, stream, step, index), never the state of a generator. A resumed run, a recomputed
- * block and any number of workers therefore see the same draws. Only u32 operations, because `kernels/lib/rng.wgsl` computes the same hash.
+ * Counter-based random numbers: a number is a hash of (seed, stream, step, index), never the state of a generator. A resumed run, a
+ * recomputed block and any number of workers therefore see the same draws. Only u32 operations, because `kernels/lib/rng.wgsl` computes the
+ * same hash.
  */
 
 /** PCG output permutation as a 32-bit hash (Jarzynski & Olano, "Hash Functions for GPU Rendering", 2020). */

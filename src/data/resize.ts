@@ -1,7 +1,7 @@
 /**
- * Pillow's image resampling to the byte (libImaging/Resample.c, the 8 bits a channel path): the filter's weights in fixed point with 22 bits,
- * a horizontal pass, rounded to bytes, then a vertical one. The canvas of a browser, sharp and the JavaScript ports differ from it by up to 30 levels, and
- * the reference system trained on Pillow's pixels.
+ * Pillow's image resampling to the byte (libImaging/Resample.c, the 8 bits a channel path): the filter's weights in fixed point with 22
+ * bits, a horizontal pass, rounded to bytes, then a vertical one. The canvas of a browser, sharp and the JavaScript ports differ from it by
+ * up to 30 levels, and the reference system trained on Pillow's pixels.
  */
 import type { DecodedImage } from '../platform.ts';
 

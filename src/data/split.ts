@@ -1,7 +1,7 @@
 /**
- * Training and validation sets, and the limits on their size. Slices of one volume look alike, so by default whole volumes are held out (the
- * reference splits by slice: all its validation volumes are also trained on). Everything follows from the seed and the rows' volumes and tasks,
- * never from the order in which workers finish. Rows are numbers, so that millions of them are a few typed arrays.
+ * Training and validation sets, and the limits on their size. Slices of one volume look alike, so by default whole volumes are held out
+ * (the reference splits by slice: all its validation volumes are also trained on). Everything follows from the seed and the rows' volumes
+ * and tasks, never from the order in which workers finish. Rows are numbers, so that millions of them are a few typed arrays.
  */
 import { UserError } from '../platform.ts';
 import { numpyPermutation } from './numpyRandom.ts';
@@ -14,8 +14,8 @@ export type SplitBy = 'volume' | 'slice';
 export interface SplitPool {
   rows: Uint32Array;
   /**
-   * Rows wanted for validation; fewer come back where the held-out volumes have fewer. 0: none. −1: every row of the volumes held out, a tenth of the
-   * rows. As many as there are, or more: half.
+   * Rows wanted for validation; fewer come back where the held-out volumes have fewer. 0: none. −1: every row of the volumes held out, a
+   * tenth of the rows. As many as there are, or more: half.
    */
   validation: number;
 }
@@ -24,7 +24,9 @@ export interface SplitOptions {
   seed: number;
   /** Default 'volume'. */
   by?: SplitBy;
-  /** Validation rows wanted in all, where that is less than the pools' own: no more volumes are held out than that takes. −1: no such limit. */
+  /**
+   * Validation rows wanted in all, where that is less than the pools' own: no more volumes are held out than that takes. −1: no such limit.
+   */
   total?: number;
   /** What must not be in both sets, the volume; a number from 0. */
   group(row: number): number;
@@ -52,11 +54,22 @@ export function splitRows(pools: readonly SplitPool[], options: SplitOptions): S
   });
   if (options.by === 'slice') {
     const orders = pools.map(({ rows }) => numpyPermutation(rows.length, options.seed).map((at) => rows[at] ?? 0));
-    return { train: orders.map((order, i) => order.slice(wanted[i])), validation: orders.map((order, i) => order.slice(0, wanted[i])), unused: 0 };
+    return {
+      train: orders.map((order, i) => order.slice(wanted[i])),
+      validation: orders.map((order, i) => order.slice(0, wanted[i])),
+      unused: 0,
+    };
   }
   const sum = wanted.reduce((all, count) => all + count, 0);
   const share = options.total === undefined || options.total < 0 || sum === 0 ? 1 : Math.min(1, options.total / sum);
-  const held = sum * share > 0 ? heldOutGroups(pools, wanted.map((count) => Math.ceil(count * share)), options) : new Set<number>();
+  const held =
+    sum * share > 0
+      ? heldOutGroups(
+          pools,
+          wanted.map((count) => Math.ceil(count * share)),
+          options,
+        )
+      : new Set<number>();
   let unused = 0;
   const validation = pools.map((pool) => {
     const candidates = pool.rows.filter((row) => held.has(options.group(row)));
@@ -68,16 +81,20 @@ export function splitRows(pools: readonly SplitPool[], options: SplitOptions): S
 }
 
 /**
- * Whole groups, in the order of their hash, until every stratum has its part (not more than a fifth of a small one), then until every pool has; the last
- * group of a stratum stays in training. Where that leaves a pool without any validation rows, the group goes whose loss leaves the fewest strata
- * untrained, as long as every pool keeps one.
+ * Whole groups, in the order of their hash, until every stratum has its part (not more than a fifth of a small one), then until every pool
+ * has; the last group of a stratum stays in training. Where that leaves a pool without any validation rows, the group goes whose loss
+ * leaves the fewest strata untrained, as long as every pool keeps one.
  */
 function heldOutGroups(pools: readonly SplitPool[], wanted: readonly number[], options: SplitOptions): Set<number> {
   const census = countGroups(pools, wanted, options);
   const { groups, groupsLeft, poolGroupsLeft, missing, poolMissing } = census;
   const stream = streamId('validation volumes');
   const order = [...groups.keys()]
-    .map((number) => ({ number, name: options.groupName(number), hash: counterHash(options.seed, stream, 0, streamId(options.groupName(number))) }))
+    .map((number) => ({
+      number,
+      name: options.groupName(number),
+      hash: counterHash(options.seed, stream, 0, streamId(options.groupName(number))),
+    }))
     .sort((a, b) => a.hash - b.hash || (a.name < b.name ? -1 : 1))
     .map(({ number }) => number);
   const held = new Set<number>();
@@ -93,7 +110,8 @@ function heldOutGroups(pools: readonly SplitPool[], wanted: readonly number[], o
       poolMissing[pool] = (poolMissing[pool] ?? 0) - count;
     }
   };
-  const orphans = (number: number): number => [...(groups.get(number)?.strata.keys() ?? [])].filter((own) => (groupsLeft.get(own) ?? 0) < 2).length;
+  const orphans = (number: number): number =>
+    [...(groups.get(number)?.strata.keys() ?? [])].filter((own) => (groupsLeft.get(own) ?? 0) < 2).length;
 
   for (const number of order) {
     const isNeeded = [...(groups.get(number)?.strata.keys() ?? [])].some((own) => (missing.get(own) ?? 0) > 0);
@@ -199,5 +217,7 @@ export function drawRows(rows: Uint32Array, count: number, seed: number, name: s
 /** The reference's `shuffle(seed).select(range(count))`; all rows, as they are, where count is not below their number. */
 export function drawRowsAsNumpy(rows: Uint32Array, count: number, seed: number): Uint32Array {
   if (count >= rows.length) return rows;
-  return numpyPermutation(rows.length, seed).subarray(0, count).map((at) => rows[at] ?? 0);
+  return numpyPermutation(rows.length, seed)
+    .subarray(0, count)
+    .map((at) => rows[at] ?? 0);
 }

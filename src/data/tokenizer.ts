@@ -1,7 +1,8 @@
 /**
- * A Hugging Face tokenizer folder (`tokenizer.json` with `tokenizer_config.json`) as transformers' AutoTokenizer reads it. The algorithm is that of
- * `@huggingface/tokenizers`; here the two files are merged as Python does (added tokens and special roles that only the configuration names,
- * `add_bos_token`), and ids outside the vocabulary, which an untrained model generates, decode to nothing instead of failing.
+ * A Hugging Face tokenizer folder (`tokenizer.json` with `tokenizer_config.json`) as transformers' AutoTokenizer reads it. The algorithm is
+ * that of `@huggingface/tokenizers`; here the two files are merged as Python does (added tokens and special roles that only the
+ * configuration names, `add_bos_token`), and ids outside the vocabulary, which an untrained model generates, decode to nothing instead of
+ * failing.
  */
 import { ByteFallbackDecoder, SequenceDecoder, Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { shownJson } from '../io/parseJson.ts';
@@ -63,7 +64,9 @@ export class Tokenizer {
       this.addedIds = new Map(added.map(({ content, id }) => [content, id]));
       this.addedTokens = within(() => new AddedTokens(added, (text) => inner.normalizer?.(text) ?? text));
       const probe = this.encodeText('a');
-      const around = within(() => inner.tokenize('a', { add_special_tokens: true })).map((token) => this.idOf(token) ?? this.model.unk_token_id ?? -1);
+      const around = within(() => inner.tokenize('a', { add_special_tokens: true })).map(
+        (token) => this.idOf(token) ?? this.model.unk_token_id ?? -1,
+      );
       const start = around.findIndex((_, i) => probe.every((id, k) => around[i + k] === id));
       const stated = statedSpecials(config, (role) => this.idOf(this.roles[role] ?? ''));
       this.before = stated?.before ?? around.slice(0, Math.max(0, start));
@@ -98,7 +101,11 @@ export class Tokenizer {
   /** @throws EndlessFile where a pattern of the file does not come to an end */
   private encodeText(text: string): number[] {
     const milliseconds = timeFor(text.length);
-    return withinTime(milliseconds, () => this.idsOf(text), () => endless(this.source, milliseconds));
+    return withinTime(
+      milliseconds,
+      () => this.idsOf(text),
+      () => endless(this.source, milliseconds),
+    );
   }
 
   private idsOf(text: string): number[] {
@@ -123,7 +130,11 @@ export class Tokenizer {
     });
     if (known.length === 0) return '';
     const howTo = { skip_special_tokens: false, clean_up_tokenization_spaces: this.cleanUp };
-    return withinTime(SHORT_MS, () => this.inner.decode(known, howTo), () => endless(this.source, SHORT_MS));
+    return withinTime(
+      SHORT_MS,
+      () => this.inner.decode(known, howTo),
+      () => endless(this.source, SHORT_MS),
+    );
   }
 
   idOf(token: string): number | undefined {
@@ -172,7 +183,9 @@ function namedRoles(config: Json): Record<string, string> {
   return Object.fromEntries(named.filter((entry): entry is [(typeof ROLES)[number], string] => entry[1] !== undefined && entry[1] !== ''));
 }
 
-/** Keys of the configuration that end in `_token`, and `extra_special_tokens` where it is an object: transformers 5 takes both for roles. */
+/**
+ * Keys of the configuration that end in `_token`, and `extra_special_tokens` where it is an object: transformers 5 takes both for roles.
+ */
 function ownRoles(config: Json): Record<string, string> {
   const keys = Object.keys(config).filter((key) => key.endsWith('_token') && !ROLES.some((role) => role === key));
   const entries = [...keys.map((key) => [key, config[key]] as const), ...Object.entries(asObject(config['extra_special_tokens']) ?? {})];

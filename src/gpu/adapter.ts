@@ -22,7 +22,8 @@ export async function openAdapter(gpu: GPU, options: DeviceOptions): Promise<{ g
   const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
   if (!adapter) {
     throw new UserError(
-      'No WebGPU adapter was found. On Linux install a Vulkan driver (for the software GPU: mesa-vulkan-drivers 25 or newer and libvulkan1; ' +
+      'No WebGPU adapter was found. On Linux install a Vulkan driver (for the software GPU: mesa-vulkan-drivers 25 or newer and ' +
+        'libvulkan1; ' +
         '`npm start` does it on Debian); in a browser enable WebGPU. Then run the command again.',
     );
   }
@@ -48,7 +49,8 @@ export function outOfMemory(bytes: number | undefined, memory: { reservedBytes: 
   const what = bytes === undefined ? 'a buffer' : `a buffer of ${mib(bytes)}`;
   return new UserError(
     `The GPU has no memory left: ${what} could not be made beside the ${mib(memory.reservedBytes)} already held. Lower ` +
-      '--per_device_train_batch_size (raise --gradient_accumulation_steps instead; in an evaluation --per_device_eval_batch_size), --max_pixels or --lora_r, ' +
+      '--per_device_train_batch_size (raise --gradient_accumulation_steps instead; in an evaluation --per_device_eval_batch_size), ' +
+      '--max_pixels or --lora_r, ' +
       'keep --gradient_checkpointing true, or use a smaller model.',
   );
 }
@@ -59,7 +61,10 @@ const TOO_LONG_MS = 1500;
 /**
  * @param pace what the device's pacing knew when it heard of the loss
  */
-export function deviceLost({ reason, message }: GPUDeviceLostInfo, { limitMs, underWayMs }: Pick<Pacing, 'limitMs' | 'underWayMs'>): UserError {
+export function deviceLost(
+  { reason, message }: GPUDeviceLostInfo,
+  { limitMs, underWayMs }: Pick<Pacing, 'limitMs' | 'underWayMs'>,
+): UserError {
   const what = `The GPU device was lost (${reason}): ${message || 'no reason given'}.`;
   const now = limitMs === 0 ? 'there is no limit now' : `it is ${limitMs} now`;
   const shorter = `--submit_ms ${limitMs === 0 ? SUBMIT_MS : Math.max(1, Math.floor(limitMs / 4))} (${now})`;
@@ -71,7 +76,8 @@ export function deviceLost({ reason, message }: GPUDeviceLostInfo, { limitMs, un
     );
   }
   return new UserError(
-    `${what} Usual causes: the driver was reset or updated, by this program's work or by another's, the computer slept, or memory ran out. ` +
+    `${what} Usual causes: the driver was reset or updated, by this program's work or by another's, the computer slept, or memory ran ` +
+      `out. ` +
       `If it comes again, try ${shorter}, --per_device_train_batch_size 1 and a smaller --max_pixels.`,
   );
 }

@@ -1,4 +1,7 @@
-/** What a GPU can do, as plain values: what plans are made from (src/tune), what a run prints, and what a dry run may be given without a GPU. */
+/**
+ * What a GPU can do, as plain values: what plans are made from (src/tune), what a run prints, and what a dry run may be given without a
+ * GPU.
+ */
 
 /** A product of small matrices by one subgroup: (m, k) times (k, n). bf16 is in no adapter's list. */
 export interface SubgroupMatrixShape {
@@ -68,7 +71,13 @@ export function capabilitiesOf(adapter: GPUAdapter, features: readonly GPUFeatur
     f16: has('f16'),
     subgroups: has('subgroups') ? { min: subgroupMinSize, max: subgroupMaxSize } : undefined,
     subgroupMatrices: has('subgroupMatrices')
-      ? configs.map(({ M, N, K, componentType, resultComponentType }) => ({ m: M, n: N, k: K, operand: componentType, result: resultComponentType }))
+      ? configs.map(({ M, N, K, componentType, resultComponentType }) => ({
+          m: M,
+          n: N,
+          k: K,
+          operand: componentType,
+          result: resultComponentType,
+        }))
       : [],
     timestamps: has('timestamps'),
     maxBindingBytes: Math.floor(bindable / 256) * 256,
@@ -80,7 +89,10 @@ export function capabilitiesOf(adapter: GPUAdapter, features: readonly GPUFeatur
 /** Invocations of a workgroup that every WebGPU device allows. */
 export const MAX_INVOCATIONS = 256;
 
-/** The subgroups of a software GPU, its vector registers, for which kernels without workgroup memory are chosen: the size with which they have been run. */
+/**
+ * The subgroups of a software GPU, its vector registers, for which kernels without workgroup memory are chosen: the size with which they
+ * have been run.
+ */
 export const VECTOR_LANES = 8;
 
 /** The size of every subgroup; undefined without subgroups, or where the adapter may choose. */

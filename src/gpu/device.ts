@@ -59,20 +59,31 @@ export class Device {
   /** The failure is that memory ran out: the device lives, and what lay on it is as it was. */
   private isOutOfMemory = false;
   private hasGone = false;
-  /** An error of a command. It may follow from a buffer or kernel that does not exist, of which is heard later: then that one is the failure. */
+  /**
+   * An error of a command. It may follow from a buffer or kernel that does not exist, of which is heard later: then that one is the
+   * failure.
+   */
   private consequence: Error | undefined;
   private readonly checks = new Set<Promise<void>>();
   private destroyed = false;
 
-  private constructor(gpu: GPUDevice, capabilities: Capabilities, { profile = false, submitMs = SUBMIT_MS, isDry = false }: DeviceOptions & { isDry?: boolean }) {
+  private constructor(
+    gpu: GPUDevice,
+    capabilities: Capabilities,
+    { profile = false, submitMs = SUBMIT_MS, isDry = false }: DeviceOptions & { isDry?: boolean },
+  ) {
     this.gpu = gpu;
     this.isDry = isDry;
     this.capabilities = capabilities;
     this.maxBindingBytes = capabilities.maxBindingBytes;
-    this.pool = new Pool((bytes) => this.createBuffer(bytes), capabilities.maxBufferBytes, () => {
-      this.flush();
-      this.bindGroups.clear();
-    });
+    this.pool = new Pool(
+      (bytes) => this.createBuffer(bytes),
+      capabilities.maxBufferBytes,
+      () => {
+        this.flush();
+        this.bindGroups.clear();
+      },
+    );
     this.readback = new Readback(this.pool, (descriptor) => this.makeBuffer(descriptor));
     this.profiler = new Profiler(gpu, profile && capabilities.timestamps);
     this.pacing = new Pacing(submitMs, capabilities.kind);
@@ -97,7 +108,10 @@ export class Device {
     return new Device(device, capabilities, options);
   }
 
-  /** A device that makes nothing: the same pool and the same steps as on an adapter of this kind, without one, and zeros in whatever is read. */
+  /**
+   * A device that makes nothing: the same pool and the same steps as on an adapter of this kind, without one, and zeros in whatever is
+   * read.
+   */
   static dry(capabilities: Capabilities): Device {
     return new Device(dryGpu(), capabilities, { isDry: true, submitMs: 0 });
   }
@@ -121,7 +135,8 @@ export class Device {
   /**
    * Adds one dispatch to the command stream. `bindings` names every storage array of the kernel, `params` every field of its Params.
    * `groups` may exceed the limit of one dimension: x is folded into y, and the kernel takes `wid.x + wid.y * groupsX` where the
-   * excess is cut by its own bounds check. Where a kernel has `p.first_group`, which is set here, a dispatch too long for a submit is made in several.
+   * excess is cut by its own bounds check. Where a kernel has `p.first_group`, which is set here, a dispatch too long for a submit is made
+   * in several.
    * @param operations floating-point operations, where they are what takes time and not the workgroups
    */
   dispatch(
@@ -186,7 +201,8 @@ export class Device {
   write(view: BufferView, data: ArrayBufferView, byteOffset = 0): void {
     this.flush();
     const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
-    if (byteOffset + bytes.byteLength > view.bytes) throw new Error(`upload of ${byteOffset + bytes.byteLength} bytes into a range of ${view.bytes}`);
+    if (byteOffset + bytes.byteLength > view.bytes)
+      throw new Error(`upload of ${byteOffset + bytes.byteLength} bytes into a range of ${view.bytes}`);
     this.uploaded += bytes.byteLength;
     const whole = bytes.byteLength & ~3;
     this.gpu.queue.writeBuffer(view.buffer.handle, view.offset + byteOffset, bytes, 0, whole);
@@ -198,7 +214,12 @@ export class Device {
   }
 
   /** Fills a range from pieces of at most `pieceBytes` bytes that are read when their turn comes; a dry device reads none. */
-  async fill(view: BufferView, bytes: number, pieceBytes: number, read: (at: number, length: number) => Promise<ArrayBufferView>): Promise<void> {
+  async fill(
+    view: BufferView,
+    bytes: number,
+    pieceBytes: number,
+    read: (at: number, length: number) => Promise<ArrayBufferView>,
+  ): Promise<void> {
     for (let at = 0; at < bytes && !this.isDry; at += pieceBytes) {
       this.write(view, await read(at, Math.min(pieceBytes, bytes - at)), at);
       await this.drain();
@@ -267,15 +288,18 @@ export class Device {
     return this.hasGone;
   }
 
-  /** Waits until it is known whether all buffers and kernels that were asked for exist, which does not wait for the GPU; throws where not. */
+  /**
+   * Waits until it is known whether all buffers and kernels that were asked for exist, which does not wait for the GPU; throws where not.
+   */
   async confirm(): Promise<void> {
     if (this.checks.size > 0) await this.settle();
     this.throwFailure();
   }
 
   /**
-   * After an error: whether what lies on the GPU can still be read. Where memory had run out, the commands that were not submitted are dropped and the error is
-   * forgotten, so that reading works again; what follows from another error, or from a device that is lost, cannot be trusted.
+   * After an error: whether what lies on the GPU can still be read. Where memory had run out, the commands that were not submitted are
+   * dropped and the error is forgotten, so that reading works again; what follows from another error, or from a device that is lost, cannot
+   * be trusted.
    */
   async recover(): Promise<boolean> {
     if (this.isOutOfMemory && !this.hasGone) {
@@ -302,7 +326,11 @@ export class Device {
   }
 
   private createBuffer(bytes: number): GpuBuffer {
-    return { id: this.nextId++, handle: this.makeBuffer({ size: bytes, usage: BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC | BUFFER_USAGE.COPY_DST }), bytes };
+    return {
+      id: this.nextId++,
+      handle: this.makeBuffer({ size: bytes, usage: BUFFER_USAGE.STORAGE | BUFFER_USAGE.COPY_SRC | BUFFER_USAGE.COPY_DST }),
+      bytes,
+    };
   }
 
   /** It is there at once, and heard of later where there is no memory for it. */
@@ -332,7 +360,8 @@ export class Device {
       const view = bound instanceof Tensor ? bound.view : bound;
       if (view.bytes > this.maxBindingBytes) {
         throw new UserError(
-          `kernel '${kernel.label}' binds ${view.bytes} bytes as '${entry.name}'; this adapter binds at most ${this.maxBindingBytes} at once. ` +
+          `kernel '${kernel.label}' binds ${view.bytes} bytes as '${entry.name}'; this adapter binds at most ${this.maxBindingBytes} at ` +
+            `once. ` +
             'Lower --per_device_train_batch_size or --max_pixels (weights are split by themselves, activations are not).',
         );
       }

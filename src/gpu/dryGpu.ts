@@ -1,6 +1,6 @@
 /**
- * A GPUDevice that makes nothing and computes nothing, for planning memory: the Device over it goes through all of its own steps (pool, kernels, bind
- * groups, parameter ring, readback), so that what it counts is what a run on a GPU counts. Whatever is read back is zeros.
+ * A GPUDevice that makes nothing and computes nothing, for planning memory: the Device over it goes through all of its own steps (pool,
+ * kernels, bind groups, parameter ring, readback), so that what it counts is what a run on a GPU counts. Whatever is read back is zeros.
  */
 
 /** As much of GPUDevice as Device uses; a profiler is not opened on it. */

@@ -4,10 +4,10 @@
  * A file opens with its default specialisation in plain WGSL (`const TILE: u32 = 8u;`, `alias W = f32;`), so that any editor or
  * compiler reads it as it stands. A specialisation replaces the right-hand sides of those lines. `// uses: reduce, unpack` appends
  * kernels/lib/<name>.wgsl, `// enable: subgroups` prepends an enable directive (f16 is enabled by itself when an alias becomes f16).
- * `// load: w` says that the kernel reads its operand `w` by `open_w()`, `one_of_w(i)` and `four_of_w(i)`: the file of kernels/load/ for the storage
- * that the specialisation names (`w: 'bf16'`, f32 where it names none) is appended with `w` in place of its word `operand`, and the alias
- * `W_UNIT` becomes the unit that this file asks for (its wide one where the kernel's constant WIDE is true).
- * Group 0 binding 0 is the uniform `struct Params` of 4-byte scalars, the other bindings are storage arrays.
+ * `// load: w` says that the kernel reads its operand `w` by `open_w()`, `one_of_w(i)` and `four_of_w(i)`: the file of kernels/load/ for
+ * the storage that the specialisation names (`w: 'bf16'`, f32 where it names none) is appended with `w` in place of its word `operand`, and
+ * the alias `W_UNIT` becomes the unit that this file asks for (its wide one where the kernel's constant WIDE is true). Group 0 binding 0 is
+ * the uniform `struct Params` of 4-byte scalars, the other bindings are storage arrays.
  */
 import { kernelSources } from './kernelSources.ts';
 
@@ -28,7 +28,10 @@ export interface StorageBinding {
 export interface KernelInterface {
   params: ParamField[];
   storage: StorageBinding[];
-  /** It adds `p.first_group` to its workgroup's number (to y, where it is dispatched over x, y and z), so that a dispatch may be made in several. */
+  /**
+   * It adds `p.first_group` to its workgroup's number (to y, where it is dispatched over x, y and z), so that a dispatch may be made in
+   * several.
+   */
   isDivisible: boolean;
 }
 
@@ -48,14 +51,19 @@ const UNIT_LINE = /^\/\/ (wide )?unit:\s*(\S+)$/gm;
 /** kernels/load/<storage>.wgsl for an operand of this name, and the types in which it may be bound. */
 function loadSource(kernel: string, operand: string, storage: SpecialisationValue, sources: ReadonlyMap<string, string>) {
   const source = sources.get(`load/${String(storage)}`);
-  if (source === undefined) throw new Error(`kernel '${kernel}' cannot read ${operand} as ${String(storage)}: kernels/load has no such file`);
+  if (source === undefined)
+    throw new Error(`kernel '${kernel}' cannot read ${operand} as ${String(storage)}: kernels/load has no such file`);
   const units = new Map([...source.matchAll(UNIT_LINE)].map((match) => [match[1] === undefined ? 'narrow' : 'wide', match[2]!]));
   const text = source.replaceAll('operand', operand).replaceAll('OPERAND', operand.toUpperCase());
   return { text, narrow: units.get('narrow'), wide: units.get('wide') };
 }
 
 /** The complete WGSL of one specialisation. Throws when the kernel does not exist or does not have a constant that is set. */
-export function composeSource(name: string, specialisation: Specialisation = {}, sources: ReadonlyMap<string, string> = kernelSources): string {
+export function composeSource(
+  name: string,
+  specialisation: Specialisation = {},
+  sources: ReadonlyMap<string, string> = kernelSources,
+): string {
   const source = sources.get(name);
   if (source === undefined) throw new Error(`no kernel '${name}': kernels/${name}.wgsl does not exist`);
   const operands = [...source.matchAll(/^\/\/ load:\s*(.+)$/gm)].flatMap((match) => match[1]!.split(',').map((part) => part.trim()));

@@ -1,8 +1,9 @@
 /**
- * How much goes into one submit. A GPU that also draws a screen is ours for one submit at a time: while one runs for seconds the screen stands still, and Windows
- * (after two seconds) and browsers take the device away. So a submit ends before it would run longer than `limitMs`. How long a dispatch takes is first assumed,
- * of the slowest GPU that is worth using, and then learnt: a submit's time is measured by when the queue has done it, and what was assumed of the kernels in it is corrected.
- * Nothing here decides what is computed or in which order, so that results do not depend on it.
+ * How much goes into one submit. A GPU that also draws a screen is ours for one submit at a time: while one runs for seconds the screen
+ * stands still, and Windows (after two seconds) and browsers take the device away. So a submit ends before it would run longer than
+ * `limitMs`. How long a dispatch takes is first assumed, of the slowest GPU that is worth using, and then learnt: a submit's time is
+ * measured by when the queue has done it, and what was assumed of the kernels in it is corrected. Nothing here decides what is computed or
+ * in which order, so that results do not depend on it.
  */
 import type { Capabilities } from './capabilities.ts';
 
@@ -61,8 +62,9 @@ export class KernelTimes {
   }
 
   /**
-   * Work of which `shares` was assumed, by kernel, took `ms`. Which kernel was thought wrong of is not known: those with a large part in it are corrected the most,
-   * so that over work of different content each finds its own. Slower than thought counts at once, faster with care.
+   * Work of which `shares` was assumed, by kernel, took `ms`. Which kernel was thought wrong of is not known: those with a large part in it
+   * are corrected the most, so that over work of different content each finds its own. Slower than thought counts at once, faster with
+   * care.
    */
   learn(shares: ReadonlyMap<number, number>, ms: number): void {
     let estimated = 0;
@@ -71,7 +73,10 @@ export class KernelTimes {
     const ratio = Math.min(CORRECTION, Math.max(1 / CORRECTION, ms / estimated));
     const least = ratio > 1 ? 0.5 : 0.25;
     // All weights are of the estimates before.
-    const weights = Array.from(shares, ([kernel, assumedMs]) => [kernel, least + (1 - least) * (this.estimate(kernel, assumedMs) / estimated)] as const);
+    const weights = Array.from(
+      shares,
+      ([kernel, assumedMs]) => [kernel, least + (1 - least) * (this.estimate(kernel, assumedMs) / estimated)] as const,
+    );
     for (const [kernel, weight] of weights) this.factors.set(kernel, (this.factors.get(kernel) ?? 1) * ratio ** weight);
   }
 }
@@ -143,7 +148,10 @@ export class Pacing {
     this.queue.push(submit);
   }
 
-  /** Called while much is dispatched, between two parts of it: waits where the submits before the newest have more to do than one of full length. */
+  /**
+   * Called while much is dispatched, between two parts of it: waits where the submits before the newest have more to do than one of full
+   * length.
+   */
   async turn(): Promise<void> {
     while (this.queue.length > 1) {
       const ahead = this.queue.reduce((sum, { estimatedMs }) => sum + estimatedMs, 0) - this.queue.at(-1)!.estimatedMs;

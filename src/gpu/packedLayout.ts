@@ -1,6 +1,7 @@
 /**
- * How a quantised weight lies in one buffer, so that a kernel binds it as it binds any other: eight words of header, then scales, then codes. A weight that is
- * larger than the adapter binds is several such buffers, one for a run of rows each. Words are 32 bits, little-endian. kernels/load/{nf4,int8}.wgsl read this.
+ * How a quantised weight lies in one buffer, so that a kernel binds it as it binds any other: eight words of header, then scales, then
+ * codes. A weight that is larger than the adapter binds is several such buffers, one for a run of rows each. Words are 32 bits,
+ * little-endian. kernels/load/{nf4,int8}.wgsl read this.
  *
  * NF4, header:                                                              int8, header:
  *   0  nibble of the buffer at which the run's first code lies                0  byte of the buffer at which the run's first code lies
@@ -67,14 +68,28 @@ export function nf4Layout(firstElement: number, elements: number, blockSize: num
   const firstCodeByte = Math.floor(firstElement / 8) * 4;
   const codeBytes = Math.ceil((firstElement + elements) / 8) * 4 - firstCodeByte;
   return {
-    firstElement, elements, blockSize, firstBlock, blocks, nestedBlock, firstNested, nestedCount, mapWord, nestedWord, scaleWord, codeWord, firstCodeByte, codeBytes,
+    firstElement,
+    elements,
+    blockSize,
+    firstBlock,
+    blocks,
+    nestedBlock,
+    firstNested,
+    nestedCount,
+    mapWord,
+    nestedWord,
+    scaleWord,
+    codeWord,
+    firstCodeByte,
+    codeBytes,
     bytes: codeWord * 4 + codeBytes,
   };
 }
 
 /** Everything before the codes. @param scales of the whole weight */
 export function nf4Head(layout: Nf4Layout, scales: Float32Array | NestedScales, rounding: Rounding): Uint32Array<ArrayBuffer> {
-  const { firstElement, blockSize, firstBlock, blocks, nestedBlock, firstNested, nestedCount, mapWord, nestedWord, scaleWord, codeWord } = layout;
+  const { firstElement, blockSize, firstBlock, blocks, nestedBlock, firstNested, nestedCount, mapWord, nestedWord, scaleWord, codeWord } =
+    layout;
   const words = new Uint32Array(codeWord);
   const floats = new Float32Array(words.buffer);
   words[0] = codeWord * 8 + (firstElement % 8);

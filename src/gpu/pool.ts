@@ -1,13 +1,19 @@
 /**
- * GPU memory. Of the free buffers that fit (no more than three times as large), the oldest is handed out: what was made later can never be preferred, so a step
- * that asks for the same sizes in the same order as the first gets the same buffers, and therefore the same cached bind groups. Bytes are counted by
- * label, which is how a run reports where its memory went.
+ * GPU memory. Of the free buffers that fit (no more than three times as large), the oldest is handed out: what was made later can never be
+ * preferred, so a step that asks for the same sizes in the same order as the first gets the same buffers, and therefore the same cached
+ * bind groups. Bytes are counted by label, which is how a run reports where its memory went.
  */
 
-/** How long a range is held. What comes and goes may lie in a buffer three times its size; what stays while much else comes and goes would waste it. */
+/**
+ * How long a range is held. What comes and goes may lie in a buffer three times its size; what stays while much else comes and goes would
+ * waste it.
+ */
 export type Hold = 'briefly' | 'long' | 'always';
 
-/** A buffer may be so many times as large as what is put into it. Twice or four times for `briefly` holds 1 % to 2 % more at the true shapes of 3B and 4B models. */
+/**
+ * A buffer may be so many times as large as what is put into it. Twice or four times for `briefly` holds 1 % to 2 % more at the true shapes
+ * of 3B and 4B models.
+ */
 const MOST_TIMES: Record<Hold, number> = { briefly: 3, long: 1.25, always: 1.125 };
 
 export interface GpuBuffer {
@@ -38,7 +44,10 @@ export interface MemoryReport {
   reservedPeakBytes: number;
 }
 
-/** Sizes are rounded up to an eighth of their power of two, so that sequence lengths close to each other share buffers (at most 12.5 % lost). */
+/**
+ * Sizes are rounded up to an eighth of their power of two, so that sequence lengths close to each other share buffers (at most 12.5 %
+ * lost).
+ */
 export function sizeClass(bytes: number): number {
   const needed = Math.max(256, Math.ceil(bytes / 256) * 256);
   const step = Math.max(256, 2 ** Math.floor(Math.log2(needed)) / 8);
@@ -130,7 +139,7 @@ export class Pool {
     if (this.free.length === 0) return;
     this.beforeDestroying();
     this.free.sort((a, b) => b.bytes - a.bytes || a.id - b.id);
-    for (let given = 0; given < bytes && this.free.length > 0; ) {
+    for (let given = 0; given < bytes && this.free.length > 0;) {
       const buffer = this.free.shift()!;
       buffer.handle.destroy();
       this.reserve(-buffer.bytes);

@@ -33,7 +33,9 @@ export class Profiler {
     const at = this.labels.length * 2;
     if (!this.queries || at + 2 > MAX_QUERIES) return encoder.beginComputePass();
     this.labels.push(label);
-    return encoder.beginComputePass({ timestampWrites: { querySet: this.queries, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 } });
+    return encoder.beginComputePass({
+      timestampWrites: { querySet: this.queries, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 },
+    });
   }
 
   /** Before a submit: copies the timestamps taken so far to where `read` finds them. */

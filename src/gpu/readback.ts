@@ -1,4 +1,7 @@
-/** Buffers through which the GPU's memory is read. Small ones are kept for the next read of their size; a snapshot's large ones go back at once. */
+/**
+ * Buffers through which the GPU's memory is read. Small ones are kept for the next read of their size; a snapshot's large ones go back at
+ * once.
+ */
 import { BUFFER_USAGE, MAP_READ_MODE } from './flags.ts';
 import type { Pool } from './pool.ts';
 

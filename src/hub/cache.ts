@@ -1,6 +1,6 @@
 /**
- * The cache folder in Python's layout, shared with huggingface_hub: `models--org--name/{blobs,refs,snapshots}` and a `.locks` beside. A blob is
- * named by its ETag; a snapshot holds links to blobs, or the files themselves where the file system (or the browser) has no links.
+ * The cache folder in Python's layout, shared with huggingface_hub: `models--org--name/{blobs,refs,snapshots}` and a `.locks` beside. A
+ * blob is named by its ETag; a snapshot holds links to blobs, or the files themselves where the file system (or the browser) has no links.
  */
 import { joinArrays } from '../io/joinArrays.ts';
 import { clearTemporariesOf } from '../io/temporaryNames.ts';
@@ -17,7 +17,8 @@ export interface RepoCache {
 
 /** @throws UserError where no cache folder is known */
 export function repoCache(settings: HubSettings, repo: Repo): RepoCache {
-  if (settings.cacheDir === undefined) throw new UserError('There is no folder for downloads: neither HF_HOME nor HOME is set. Set HF_HOME to a folder.');
+  if (settings.cacheDir === undefined)
+    throw new UserError('There is no folder for downloads: neither HF_HOME nor HOME is set. Set HF_HOME to a folder.');
   const name = [`${repo.type}s`, ...repo.id.split('/')].join('--');
   return { dir: joinPath(settings.cacheDir, name), locks: joinPath(settings.cacheDir, '.locks', name) };
 }
@@ -28,7 +29,8 @@ export function snapshotDir(cache: RepoCache, commit: string): string {
 
 export function blobPath(cache: RepoCache, etag: string): string {
   // An ETag is the server's word; only a plain name may become a file.
-  if (!/^[\w.-]+$/.test(etag) || /^\.+$/.test(etag)) throw new UserError(`The hub gives a file the ETag ${JSON.stringify(etag)}; a hash was expected.`);
+  if (!/^[\w.-]+$/.test(etag) || /^\.+$/.test(etag))
+    throw new UserError(`The hub gives a file the ETag ${JSON.stringify(etag)}; a hash was expected.`);
   return joinPath(cache.dir, 'blobs', etag);
 }
 

@@ -1,6 +1,6 @@
 /**
- * A MedVision data set from the hub: `Datasets/<dataset>/benchmark_plan_…json.gz` and the volumes that the plans name for the chosen tasks, and nothing else of
- * what may be a terabyte. What comes back is a data folder like a local one.
+ * A MedVision data set from the hub: `Datasets/<dataset>/benchmark_plan_…json.gz` and the volumes that the plans name for the chosen tasks,
+ * and nothing else of what may be a terabyte. What comes back is a data folder like a local one.
  */
 import { compareVersions, openPlan, planCases } from '../data/medvision/plan.ts';
 import type { PlanKind, SampleSplit } from '../data/medvision/plan.ts';
@@ -31,7 +31,12 @@ export interface DatasetRequest {
 }
 
 /** @throws UserError in words */
-export async function fetchDataset(platform: Platform, settings: HubSettings, request: DatasetRequest, hooks: DownloadHooks = {}): Promise<FetchedFolder> {
+export async function fetchDataset(
+  platform: Platform,
+  settings: HubSettings,
+  request: DatasetRequest,
+  hooks: DownloadHooks = {},
+): Promise<FetchedFolder> {
   const { id, revision = 'main', tasks } = request;
   const snapshot = await openSnapshot(platform, settings, { type: 'dataset', id }, revision, hooks);
   const groups = new Map<string, MedvisionTask[]>();
@@ -40,7 +45,8 @@ export async function fetchDataset(platform: Platform, settings: HubSettings, re
     groups.set(key, [...(groups.get(key) ?? []), task]);
   }
   const plans: HubFile[] = [];
-  for (const [first] of groups.values()) if (first !== undefined) plans.push(await planFile(snapshot, first.dataset, first.planKind, request.plannerVersion));
+  for (const [first] of groups.values())
+    if (first !== undefined) plans.push(await planFile(snapshot, first.dataset, first.planKind, request.plannerVersion));
   await snapshot.fetch(plans);
 
   const volumes = new Set<string>();
@@ -75,7 +81,10 @@ async function planFile(snapshot: Snapshot, dataset: string, kind: PlanKind, wan
   if (chosen !== undefined) return chosen.file;
   const place = snapshot.isOffline ? `the cache of ${snapshot.repo.id} (${snapshot.dir})` : `the hub data set ${snapshot.repo.id}`;
   const there = versions.length === 0 ? 'there is none' : `there are ${versions.map(({ version }) => `v${version}`).join(', ')}`;
-  throw new UserError(`${place}: ${folder}/benchmark_plan_${kind}_v${wanted ?? '*'}.json.gz expected, ${there}. Check the task list${wanted === undefined ? '' : ' and --planner_version'}.`);
+  throw new UserError(
+    `${place}: ${folder}/benchmark_plan_${kind}_v${wanted ?? '*'}.json.gz expected, ${there}. Check the task ` +
+      `list${wanted === undefined ? '' : ' and --planner_version'}.`,
+  );
 }
 
 /** Relative paths of the files of those volumes that have slices of these tasks (of one plan). */
@@ -98,7 +107,8 @@ async function casesOf(
   }
   const files: { imageFile: string; landmarkFile: string | undefined }[] = [];
   for await (const { wanted, item } of planCases(platform, plan, [...lists.values()])) {
-    if (wanted.tasks.some(({ sliceDim }) => item.slices(sliceDim).length > 0)) files.push({ imageFile: item.info.imageFile, landmarkFile: item.info.landmarkFile });
+    if (wanted.tasks.some(({ sliceDim }) => item.slices(sliceDim).length > 0))
+      files.push({ imageFile: item.info.imageFile, landmarkFile: item.info.landmarkFile });
   }
   return files;
 }
@@ -109,6 +119,10 @@ function missingVolumes({ repo, dir, isOffline }: Snapshot, wanted: ReadonlySet<
   const place = isOffline ? `the cache of ${repo.id} (${dir})` : `the hub data set ${repo.id}`;
   const advice = isOffline
     ? 'Run once with a network, without --offline true or HF_HUB_OFFLINE.'
-    : "It may hold the annotations only, because the volumes' licence keeps them elsewhere: fetch those from their own source into a folder that has Datasets/, with the plans, and give that as --data_dir.";
-  return new UserError(`${place} has ${there.size} of the ${countOf(wanted.size, 'volume')} that the tasks need; missing are ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}. ${advice}`);
+    : "It may hold the annotations only, because the volumes' licence keeps them elsewhere: fetch those from their own source into a " +
+      'folder that has Datasets/, with the plans, and give that as --data_dir.';
+  return new UserError(
+    `${place} has ${there.size} of the ${countOf(wanted.size, 'volume')} that the tasks need; missing are ` +
+      `${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}. ${advice}`,
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * One file of the hub into the cache: continued where an earlier attempt stopped (Range), repeated when the connection is lost or stalls, and taken
- * only when size and hash are those of the commit. Whatever a server or proxy answers, the cache never holds a wrong blob.
+ * One file of the hub into the cache: continued where an earlier attempt stopped (Range), repeated when the connection is lost or stalls,
+ * and taken only when size and hash are those of the commit. Whatever a server or proxy answers, the cache never holds a wrong blob.
  */
 import { whileHeld } from '../io/heldPlatform.ts';
 import { joinPath, UserError } from '../platform.ts';
@@ -77,7 +77,7 @@ async function fetchBlob(job: FileJob, file: HubFile, blob: string): Promise<voi
       hasher = newHasher(job.platform, file);
     };
     let attempts = 0;
-    for (let wrong = 0; ; ) {
+    for (let wrong = 0; ;) {
       const before = partial.size;
       try {
         // An empty file is asked for too: a server that no longer has it should be heard.
@@ -96,8 +96,10 @@ async function fetchBlob(job: FileJob, file: HubFile, blob: string): Promise<voi
       if (++wrong >= WRONG_LIMIT) {
         await restart();
         throw new UserError(
-          `${file.path} of ${job.repo.id} does not have the content that commit ${job.commit.slice(0, 12)} says (size ${file.size}, hash ${file.etag.slice(0, 12)}…), ` +
-            `${wrong} times in a row. Something between here and ${job.settings.endpoint} changes it (a proxy, a damaged mirror); try again later or another HF_ENDPOINT.`,
+          `${file.path} of ${job.repo.id} does not have the content that commit ${job.commit.slice(0, 12)} says (size ${file.size}, hash ` +
+            `${file.etag.slice(0, 12)}…), ` +
+            `${wrong} times in a row. Something between here and ${job.settings.endpoint} changes it (a proxy, a damaged mirror); try ` +
+            `again later or another HF_ENDPOINT.`,
         );
       }
       job.onNote?.(`${file.path} arrived damaged; it is fetched again.`);
@@ -173,7 +175,8 @@ async function transfer(
     } finally {
       await reader.cancel().catch(() => undefined);
     }
-    if (partial.size < file.size) throw new HubError(`Cannot ${action}: the connection was lost after ${partial.size} of ${file.size} bytes.`, 0);
+    if (partial.size < file.size)
+      throw new HubError(`Cannot ${action}: the connection was lost after ${partial.size} of ${file.size} bytes.`, 0);
   } catch (cause) {
     if (stall.signal.aborted) throw new HubError(`Cannot ${action}: nothing came for ${settings.times.stallMs / 1000} s.`, 0);
     throw cause;

@@ -1,4 +1,7 @@
-/** README.md of what is pushed: what it was made from, how, how good it is, and how to load it in Python. The head is the YAML that the hub reads. */
+/**
+ * README.md of what is pushed: what it was made from, how, how good it is, and how to load it in Python. The head is the YAML that the hub
+ * reads.
+ */
 import { stringify } from 'yaml';
 import { isTextOnly } from '../io/names.ts';
 import { redactConfig, withoutKnownSecrets } from '../track/secrets.ts';
@@ -35,15 +38,23 @@ export function modelCard(card: ModelCard): string {
       base_model_relation: card.kind === 'adapter' ? 'adapter' : card.kind === 'merged' ? 'merge' : 'finetune',
     }),
     ...(card.datasets !== undefined && card.datasets.length > 0 && { datasets: [...card.datasets] }),
-    tags: ['vernier', 'medvision', 'medical-imaging', ...(card.kind === 'adapter' ? ['lora', 'peft'] : []), ...(card.baseModel === undefined ? [] : [`base_model:${card.baseModel}`])],
+    tags: [
+      'vernier',
+      'medvision',
+      'medical-imaging',
+      ...(card.kind === 'adapter' ? ['lora', 'peft'] : []),
+      ...(card.baseModel === undefined ? [] : [`base_model:${card.baseModel}`]),
+    ],
   };
   const what = { adapter: 'A LoRA adapter', merged: 'A merged model', full: 'A fine-tuned model' }[card.kind];
   const base = card.baseModel === undefined ? 'a local base model' : `[${card.baseModel}](https://huggingface.co/${card.baseModel})`;
   const sections = [
     `---\n${stringify(head)}---`,
     `# ${card.runName}`,
-    `${what} for ${base}${card.baseRevision === undefined ? '' : ` at commit \`${card.baseRevision}\``}, trained with Vernier${card.version === undefined ? '' : ` ${card.version}`}` +
-      `${card.steps === undefined ? '' : `; step ${card.steps.done} of ${card.steps.total}`}. It answers questions about measurements in medical images; it is not a medical device.`,
+    `${what} for ${base}${card.baseRevision === undefined ? '' : ` at commit \`${card.baseRevision}\``}, trained with ` +
+      `Vernier${card.version === undefined ? '' : ` ${card.version}`}` +
+      `${card.steps === undefined ? '' : `; step ${card.steps.done} of ${card.steps.total}`}. It answers questions about measurements in ` +
+      `medical images; it is not a medical device.`,
     section('Data', [...(card.data ?? []).map((line) => `- ${line}`), ...planTable(card.plans ?? [])]),
     section('Results', metricTable(card.metrics ?? [])),
     section('Hyperparameters', hyperparameterTable(card.hyperparameters ?? {})),
@@ -58,19 +69,35 @@ function section(title: string, lines: readonly string[]): string {
 
 function planTable(plans: NonNullable<ModelCard['plans']>): string[] {
   if (plans.length === 0) return [];
-  return ['', '| plan | version | SHA-256 |', '|---|---|---|', ...plans.map(({ file, version, sha256 }) => `| ${cell(file)} | ${cell(version)} | \`${sha256}\` |`)];
+  return [
+    '',
+    '| plan | version | SHA-256 |',
+    '|---|---|---|',
+    ...plans.map(({ file, version, sha256 }) => `| ${cell(file)} | ${cell(version)} | \`${sha256}\` |`),
+  ];
 }
 
 function metricTable(metrics: NonNullable<ModelCard['metrics']>): string[] {
   if (metrics.length === 0) return [];
-  const number = (value: number | undefined): string => (value === undefined ? '' : Number.isFinite(value) ? String(Number(value.toPrecision(5))) : 'not finite');
-  return ['| metric | before | after |', '|---|---|---|', ...metrics.map(({ name, before, after }) => `| ${cell(name)} | ${number(before)} | ${number(after)} |`)];
+  const number = (value: number | undefined): string =>
+    value === undefined ? '' : Number.isFinite(value) ? String(Number(value.toPrecision(5))) : 'not finite';
+  return [
+    '| metric | before | after |',
+    '|---|---|---|',
+    ...metrics.map(({ name, before, after }) => `| ${cell(name)} | ${number(before)} | ${number(after)} |`),
+  ];
 }
 
 function hyperparameterTable(values: Readonly<Record<string, unknown>>): string[] {
-  const shown = Object.entries(redactConfig(values) as Record<string, unknown>).filter(([, value]) => value !== null && value !== undefined);
+  const shown = Object.entries(redactConfig(values) as Record<string, unknown>).filter(
+    ([, value]) => value !== null && value !== undefined,
+  );
   if (shown.length === 0) return [];
-  return ['| option | value |', '|---|---|', ...shown.map(([name, value]) => `| ${cell(name)} | ${cell(Array.isArray(value) ? value.join(', ') : String(value))} |`)];
+  return [
+    '| option | value |',
+    '|---|---|',
+    ...shown.map(([name, value]) => `| ${cell(name)} | ${cell(Array.isArray(value) ? value.join(', ') : String(value))} |`),
+  ];
 }
 
 function cell(text: string): string {

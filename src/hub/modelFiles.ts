@@ -1,6 +1,6 @@
 /**
- * Which files of a model or adapter repository are needed: configuration, tokenizer, processor and safetensors. Weights in other formats (.bin, .pth,
- * GGUF, ONNX), second copies and documentation are left on the hub.
+ * Which files of a model or adapter repository are needed: configuration, tokenizer, processor and safetensors. Weights in other formats
+ * (.bin, .pth, GGUF, ONNX), second copies and documentation are left on the hub.
  */
 import { readJsonObject } from '../io/modelFolder.ts';
 import { joinPath, UserError } from '../platform.ts';
@@ -37,7 +37,12 @@ function isModelText(file: HubFile): boolean {
 /**
  * A base model as a folder: `config.json`, tokenizer, processor, safetensors. @throws UserError in words
  */
-export async function fetchModel(platform: Platform, settings: HubSettings, model: ModelId, hooks: DownloadHooks = {}): Promise<FetchedFolder> {
+export async function fetchModel(
+  platform: Platform,
+  settings: HubSettings,
+  model: ModelId,
+  hooks: DownloadHooks = {},
+): Promise<FetchedFolder> {
   const { id } = model;
   const { snapshot, files, byName } = await openRoot(platform, settings, model, hooks);
   if (!byName.has('config.json')) throw notAModel(snapshot, byName, 'config.json');
@@ -50,7 +55,11 @@ export async function fetchModel(platform: Platform, settings: HubSettings, mode
     await snapshot.fetch([index]);
     for (const shard of await shardNames(platform, joinPath(snapshot.dir, INDEX))) {
       const file = byName.get(shard);
-      if (file === undefined) throw new UserError(`${id}: ${INDEX} names ${shard}, which ${snapshot.isOffline ? `is not in the cache (${snapshot.dir})` : 'the repository does not have'}.`);
+      if (file === undefined)
+        throw new UserError(
+          `${id}: ${INDEX} names ${shard}, which ` +
+            `${snapshot.isOffline ? `is not in the cache (${snapshot.dir})` : 'the repository does not have'}.`,
+        );
       wanted.push(file);
     }
   } else throw notAModel(snapshot, byName, SINGLE);
@@ -60,7 +69,12 @@ export async function fetchModel(platform: Platform, settings: HubSettings, mode
 }
 
 /** A PEFT adapter as a folder. */
-export async function fetchAdapter(platform: Platform, settings: HubSettings, adapter: ModelId, hooks: DownloadHooks = {}): Promise<FetchedFolder> {
+export async function fetchAdapter(
+  platform: Platform,
+  settings: HubSettings,
+  adapter: ModelId,
+  hooks: DownloadHooks = {},
+): Promise<FetchedFolder> {
   const { id } = adapter;
   const { snapshot, byName } = await openRoot(platform, settings, adapter, hooks);
   const wanted = ['adapter_config.json', 'adapter_model.safetensors'].map((name) => {
@@ -92,16 +106,25 @@ async function shardNames(platform: Platform, indexPath: string): Promise<string
   const index = await readJsonObject(platform, indexPath, '');
   const map = index['weight_map'];
   const names = typeof map === 'object' && map !== null ? [...new Set(Object.values(map))] : [];
-  if (names.length === 0 || !names.every((name) => typeof name === 'string')) throw new UserError(`${indexPath} has no weight_map; the repository is damaged.`);
+  if (names.length === 0 || !names.every((name) => typeof name === 'string'))
+    throw new UserError(`${indexPath} has no weight_map; the repository is damaged.`);
   return names.sort();
 }
 
 function notAModel({ repo, dir, isOffline }: Snapshot, files: ReadonlyMap<string, HubFile>, name: string): UserError {
-  if (isOffline) return new UserError(`${repo.id}: the cache has no ${name} of it (${dir}). Run once with a network, without --offline true or HF_HUB_OFFLINE.`);
+  if (isOffline)
+    return new UserError(
+      `${repo.id}: the cache has no ${name} of it (${dir}). Run once with a network, without --offline true or HF_HUB_OFFLINE.`,
+    );
   if (files.has('adapter_config.json')) {
-    return new UserError(`${repo.id} is a LoRA adapter, not a model: give it as --init_adapter, and the model it belongs to as --base_model_hf.`);
+    return new UserError(
+      `${repo.id} is a LoRA adapter, not a model: give it as --init_adapter, and the model it belongs to as --base_model_hf.`,
+    );
   }
   const other = [...files.keys()].find((path) => OTHER_WEIGHTS.test(path));
-  const advice = other === undefined ? 'It is not a model that transformers wrote.' : `Its weights are in ${other}, which is not read: convert it with save_pretrained.`;
+  const advice =
+    other === undefined
+      ? 'It is not a model that transformers wrote.'
+      : `Its weights are in ${other}, which is not read: convert it with save_pretrained.`;
   return new UserError(`${repo.id} has no ${name}. ${advice}`);
 }

@@ -25,10 +25,12 @@ export function publicName(dir: string): string {
 }
 
 /**
- * How an adapter's configuration names its base: by hub id and commit, which mean something on other machines, else by its folder, as PEFT does, unless that would
- * tell whose home folder it lies in.
+ * How an adapter's configuration names its base: by hub id and commit, which mean something on other machines, else by its folder, as PEFT
+ * does, unless that would tell whose home folder it lies in.
  */
 export function baseModelNames(dir: string, home?: string): { base_model_name_or_path: string; revision: string | null } {
   const origin = hubOrigin(dir);
-  return origin === undefined ? { base_model_name_or_path: withoutHome(dir, home), revision: null } : { base_model_name_or_path: origin.id, revision: origin.commit };
+  return origin === undefined
+    ? { base_model_name_or_path: withoutHome(dir, home), revision: null }
+    : { base_model_name_or_path: origin.id, revision: origin.commit };
 }

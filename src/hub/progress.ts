@@ -8,7 +8,11 @@ const REDRAW_MS = 200;
 const LINE_MS = 30_000;
 
 /** `name` as "Qwen/Qwen2.5-VL-3B-Instruct". `isQuiet`: nothing but notes. */
-export function downloadHooks(terminal: Terminal, name: string, { isQuiet = false, signal }: { isQuiet?: boolean; signal?: AbortSignal } = {}): DownloadHooks {
+export function downloadHooks(
+  terminal: Terminal,
+  name: string,
+  { isQuiet = false, signal }: { isQuiet?: boolean; signal?: AbortSignal } = {},
+): DownloadHooks {
   let startedAt = 0;
   let drawnAt = 0;
   let startBytes: number | undefined;
@@ -33,9 +37,16 @@ export function downloadHooks(terminal: Terminal, name: string, { isQuiet = fals
       drawnAt = now;
       const speed = (done - startBytes) / Math.max(0.001, (now - startedAt) / 1000);
       const left = speed > 0 && !isOver ? `  ${durationText((total - done) / speed)} left` : '';
-      const text = `${Math.floor((100 * done) / Math.max(1, total))} %  ${bytesText(done)} of ${bytesText(total)}  ${bytesText(speed)}/s${left}`;
+      const text =
+        `${Math.floor((100 * done) / Math.max(1, total))} %  ${bytesText(done)} of ${bytesText(total)}  ` + `${bytesText(speed)}/s${left}`;
       if (!terminal.isTty) terminal.write(`  ${name}: ${text}\n`);
-      else terminal.write(`${clear}${bar(done / Math.max(1, total), Math.min(30, terminal.columns - text.length - 6))} ${text}`.slice(0, terminal.columns + clear.length - 1) + (isOver ? clear : ''));
+      else
+        terminal.write(
+          `${clear}${bar(done / Math.max(1, total), Math.min(30, terminal.columns - text.length - 6))} ${text}`.slice(
+            0,
+            terminal.columns + clear.length - 1,
+          ) + (isOver ? clear : ''),
+        );
     },
   };
 }

@@ -1,6 +1,7 @@
 /**
- * Pushes while training goes on: one at a time, in the background. What is offered while one is under way waits, and of those that wait only the
- * newest is pushed. A push that fails is told as a warning and is no reason to stop: the next save, or the end of the run, pushes again.
+ * Pushes while training goes on: one at a time, in the background. What is offered while one is under way waits, and of those that wait
+ * only the newest is pushed. A push that fails is told as a warning and is no reason to stop: the next save, or the end of the run, pushes
+ * again.
  */
 export interface PushJob {
   /** For messages: "step 50". */
@@ -20,7 +21,9 @@ export class Pusher {
     this.onFailure = onFailure;
   }
 
-  /** Returns at once. The promise is fulfilled, never rejected, when the job has been pushed, has failed, or has given way to a newer one. */
+  /**
+   * Returns at once. The promise is fulfilled, never rejected, when the job has been pushed, has failed, or has given way to a newer one.
+   */
   offer(job: PushJob): Promise<void> {
     return new Promise((done) => {
       if (this.waiting !== undefined) {

@@ -1,7 +1,7 @@
 /**
- * One request to the hub, repeated where repeating helps: lost connections, 408, 429 (as long as Retry-After says) and 5xx, with growing pauses. What
- * remains becomes a UserError in words. The token goes to the endpoint itself and never to where it redirects; no message shows a token or the
- * query of a signed address.
+ * One request to the hub, repeated where repeating helps: lost connections, 408, 429 (as long as Retry-After says) and 5xx, with growing
+ * pauses. What remains becomes a UserError in words. The token goes to the endpoint itself and never to where it redirects; no message
+ * shows a token or the query of a signed address.
  */
 import { parseJson } from '../io/parseJson.ts';
 import { redirectTarget } from '../io/redirectTarget.ts';
@@ -86,7 +86,11 @@ export function retryAfter(headers: Headers): number | undefined {
 }
 
 /** The parsed JSON of an answer; an answer that is cut off or is not JSON counts as a lost connection. */
-export async function requestJson(settings: HubSettings, path: string, request: HubRequest): Promise<{ json: unknown; status: number; headers: Headers }> {
+export async function requestJson(
+  settings: HubSettings,
+  path: string,
+  request: HubRequest,
+): Promise<{ json: unknown; status: number; headers: Headers }> {
   return repeated(settings, request, async (signal) => {
     const response = await send(settings, path, request, signal);
     const text = await bodyText(response, MAX_JSON_BYTES).catch((cause: unknown) => {
@@ -124,7 +128,11 @@ export function waitBefore(settings: HubSettings, tried: number, error: HubError
   const asked = error.cause instanceof RetryLater ? error.cause.ms : undefined;
   if (asked === undefined) return backoff(settings, tried);
   if (asked > settings.times.maxWaitMs) {
-    throw new HubError(`${error.message} It asks to wait ${countOf(Math.ceil(asked / 60_000), 'minute')}; try again then.`, error.status, error.code);
+    throw new HubError(
+      `${error.message} It asks to wait ${countOf(Math.ceil(asked / 60_000), 'minute')}; try again then.`,
+      error.status,
+      error.code,
+    );
   }
   return Math.max(asked, settings.times.backoffMs / 4);
 }
@@ -144,7 +152,8 @@ export function inWords(cause: unknown, settings: HubSettings, action: string): 
   if (cause instanceof UserError) return new HubError(`Cannot ${action}: ${cause.message}`, -1, 'Network', { cause });
   const offline = 'with the files in the cache, HF_HUB_OFFLINE=1 works without a network.';
   if (cause instanceof NetworkError) {
-    const words = `${settings.endpoint} cannot be reached: ${redact(cause.message)}. ${cause.fix} HF_ENDPOINT names another hub; ${offline}`;
+    const words =
+      `${settings.endpoint} cannot be reached: ${redact(cause.message)}. ${cause.fix} HF_ENDPOINT names another hub; ` + `${offline}`;
     return new HubError(`Cannot ${action}: ${words}`, cause.isLasting ? -1 : 0, 'Network');
   }
   const isTimeout = cause instanceof Error && (cause.name === 'TimeoutError' || cause.name === 'AbortError');
@@ -160,12 +169,17 @@ function reasons(cause: unknown): string {
 }
 
 /**
- * Sends once and follows redirects. `path` is below the endpoint, or a whole address that the hub gave (a signed upload address): that gets no token
- * unless it is the endpoint's own. @throws HubError for an error status
+ * Sends once and follows redirects. `path` is below the endpoint, or a whole address that the hub gave (a signed upload address): that gets
+ * no token unless it is the endpoint's own. @throws HubError for an error status
  */
 export async function send(settings: HubSettings, path: string, request: HubRequest, signal: AbortSignal): Promise<Response> {
   if (settings.isOffline) {
-    throw new HubError(`Cannot ${request.action}: this run is offline (--offline true, or HF_HUB_OFFLINE is set), so nothing is sent to the hub. Leave that out, or use what is in the cache.`, -1, 'Offline');
+    throw new HubError(
+      `Cannot ${request.action}: this run is offline (--offline true, or HF_HUB_OFFLINE is set), so nothing is sent to the hub. Leave ` +
+        `that out, or use what is in the cache.`,
+      -1,
+      'Offline',
+    );
   }
   let url = new URL(/^https?:\/\//.test(path) ? path : settings.endpoint + path);
   const first = url.origin;
@@ -190,7 +204,9 @@ export async function send(settings: HubSettings, path: string, request: HubRequ
     await response.body?.cancel().catch(() => undefined);
     const to = redirectTarget(location, url);
     if (to === undefined) {
-      const words = `${url.origin} redirects to an address that is not http or https (${redact(location).slice(0, TOLD_CHARACTERS)}), which is not followed`;
+      const words =
+        `${url.origin} redirects to an address that is not http or https (${redact(location).slice(0, TOLD_CHARACTERS)}), ` +
+        `which is not followed`;
       throw new HubError(`Cannot ${request.action}: ${words}. Check HF_ENDPOINT.`, NEVER);
     }
     url = to;
@@ -233,18 +249,22 @@ function statusWords(status: number, code: string, settings: HubSettings, { repo
   if (code === 'GatedRepo') {
     return settings.token === undefined
       ? `${name} is gated: its owner asks you to accept a licence. Open ${page} in a browser, log in and accept it; then ${login}.`
-      : `${name} is gated and this account has no access to it (${token}). Open ${page} in a browser with the same account and accept its terms; some owners answer by hand.`;
+      : `${name} is gated and this account has no access to it (${token}). Open ${page} in a browser with the same account and accept ` +
+          `its terms; some owners answer by hand.`;
   }
   if (code === 'DisabledRepo') return `${name} is disabled by the hub.`;
-  if (code === 'RevisionNotFound') return `${name} has no revision ${revision ?? 'of that name'}. The branches, tags and commits are listed at ${page}/commits.`;
+  if (code === 'RevisionNotFound')
+    return `${name} has no revision ${revision ?? 'of that name'}. The branches, tags and commits are listed at ${page}/commits.`;
   if (code === 'EntryNotFound') return `${name} has no such file${revision === undefined ? '' : ` in revision ${revision}`}.`;
   if (code === 'RepoNotFound' || (repo !== undefined && (status === 404 || status === 401))) {
     return status === 401 && settings.token !== undefined && code !== 'RepoNotFound'
       ? `the hub refuses the token of ${settings.tokenSource ?? 'HF_TOKEN'}. Make a new one at ${settings.endpoint}/settings/tokens.`
-      : `there is no ${repo?.type === 'dataset' ? 'data set' : 'model'} ${repo?.id ?? ''} on ${settings.endpoint}, or it is private and ${token}. Check the name; for a private one ${login}.`;
+      : `there is no ${repo?.type === 'dataset' ? 'data set' : 'model'} ${repo?.id ?? ''} on ${settings.endpoint}, or it is private and ` +
+          `${token}. Check the name; for a private one ${login}.`;
   }
   if (status === 401) return `the hub wants a valid token (${token}). Make one at ${settings.endpoint}/settings/tokens and ${login}.`;
-  if (status === 403) return `this account may not do that to ${name} (${token}). To upload, the token needs write access to that owner's repositories.`;
+  if (status === 403)
+    return `this account may not do that to ${name} (${token}). To upload, the token needs write access to that owner's repositories.`;
   if (status === 413) return `a file is larger than the hub takes.`;
   if (status === 429) return 'the hub asks to slow down (429, too many requests).';
   if (status >= 500) return `the hub has a fault of its own (status ${status}).`;

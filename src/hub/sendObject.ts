@@ -1,7 +1,7 @@
 /**
- * One large file to the hub's object store: the LFS batch call says where, and whether it is needed at all; then one PUT, or one for each part and a call
- * that joins them. A part that fails is sent again by itself; addresses that have expired are asked for anew, and an object that the
- * server has by then is done.
+ * One large file to the hub's object store: the LFS batch call says where, and whether it is needed at all; then one PUT, or one for each
+ * part and a call that joins them. A part that fails is sent again by itself; addresses that have expired are asked for anew, and an object
+ * that the server has by then is done.
  */
 import { textOrNothing } from '../io/parseJson.ts';
 import { bodyStart } from '../io/responseBody.ts';
@@ -59,7 +59,13 @@ export async function sendObject(target: ObjectTarget, object: LfsObject): Promi
       }
       if (upload !== undefined && verify !== undefined) {
         const body = JSON.stringify({ oid: object.oid, size: object.blob.size });
-        await requestJson(settings, verify.href, { method: 'POST', headers: { ...LFS_JSON, ...verify.header }, body, action, ...(signal && { signal }) });
+        await requestJson(settings, verify.href, {
+          method: 'POST',
+          headers: { ...LFS_JSON, ...verify.header },
+          body,
+          action,
+          ...(signal && { signal }),
+        });
       }
       if (counted < object.blob.size) target.onBytes(object.blob.size - counted);
       return;
@@ -113,7 +119,8 @@ function readAction(value: unknown, settings: HubSettings): Action | undefined {
   if (typeof href !== 'string') return undefined;
   const entries = Object.entries(asRecord(header)).map(([name, text]) => [name, textOrNothing(text)] as const);
   for (const address of [href, ...entries.filter(([name]) => /^\d+$/.test(name)).map(([, text]) => text)]) {
-    if (!URL.canParse(address, settings.endpoint)) throw new HubError(`${settings.endpoint} gives an address to upload to that is none.`, 0);
+    if (!URL.canParse(address, settings.endpoint))
+      throw new HubError(`${settings.endpoint} gives an address to upload to that is none.`, 0);
   }
   return { href, header: Object.fromEntries(entries) };
 }
@@ -132,9 +139,15 @@ async function sendParts(
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   const action = `upload ${object.path} to ${target.repo.id}`;
-  const numbers = Object.keys(upload.header).filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(a) - Number(b));
+  const numbers = Object.keys(upload.header)
+    .filter((name) => /^\d+$/.test(name))
+    .sort((a, b) => Number(a) - Number(b));
   if (numbers.length !== Math.ceil(object.blob.size / partBytes)) {
-    throw new HubError(`Cannot ${action}: the hub gives ${countOf(numbers.length, 'address', 'addresses')} for ${countOf(Math.ceil(object.blob.size / partBytes), 'part')}.`, 0);
+    throw new HubError(
+      `Cannot ${action}: the hub gives ${countOf(numbers.length, 'address', 'addresses')} for ` +
+        `${countOf(Math.ceil(object.blob.size / partBytes), 'part')}.`,
+      0,
+    );
   }
   // A new batch call may begin a new upload, whose parts are its own: the address without its signature tells.
   const place = (href: string): string => {
@@ -167,9 +180,20 @@ async function sendParts(
 }
 
 /** One PUT to a signed address. It may last as long as its size asks for at 20 kB/s. */
-async function put({ settings, signal }: ObjectTarget, href: string, body: Blob, action: string, headers: Record<string, string>): Promise<Response> {
+async function put(
+  { settings, signal }: ObjectTarget,
+  href: string,
+  body: Blob,
+  action: string,
+  headers: Record<string, string>,
+): Promise<Response> {
   const limit = AbortSignal.timeout(Math.ceil(settings.times.stallMs * 2 + body.size / 20));
-  const response = await send(settings, href, { method: 'PUT', headers, body, action }, signal === undefined ? limit : AbortSignal.any([signal, limit]));
+  const response = await send(
+    settings,
+    href,
+    { method: 'PUT', headers, body, action },
+    signal === undefined ? limit : AbortSignal.any([signal, limit]),
+  );
   await bodyStart(response, MAX_ERROR_BYTES); // nothing in it is needed
   return response;
 }

@@ -1,6 +1,6 @@
 /**
- * Which hub, with which token, and where the cache lies: the environment variables and the token file of Python's huggingface_hub, read by its rules,
- * so that `hf auth login` and HF_HOME mean the same here and there.
+ * Which hub, with which token, and where the cache lies: the environment variables and the token file of Python's huggingface_hub, read by
+ * its rules, so that `hf auth login` and HF_HOME mean the same here and there.
  */
 import { joinPath, UserError } from '../platform.ts';
 import type { Network, Platform } from '../platform.ts';
@@ -46,7 +46,10 @@ export interface HubSettings {
 const DEFAULT_ENDPOINT = 'https://huggingface.co';
 export const DEFAULT_TIMES: HubTimes = { stallMs: 30_000, backoffMs: 1_000, maxWaitMs: 300_000, attempts: 6 };
 
-/** What a page or a script gives in place of environment variables. @throws UserError for an endpoint or token that cannot be used; it never shows either */
+/**
+ * What a page or a script gives in place of environment variables. @throws UserError for an endpoint or token that cannot be used; it never
+ * shows either
+ */
 export function hubSettings(
   given: { endpoint?: string; token?: string; cacheDir?: string; isOffline?: boolean; times?: Partial<HubTimes> },
   platform: Pick<Platform, 'network'> = {},
@@ -101,7 +104,8 @@ async function findToken(
     const token = env(name);
     if (token !== undefined) return { token: checkedToken(token, name), source: name };
   }
-  if (isTrue(env('HF_HUB_DISABLE_IMPLICIT_TOKEN')) || file === undefined || !(await platform.exists(file))) return { token: undefined, source: undefined };
+  if (isTrue(env('HF_HUB_DISABLE_IMPLICIT_TOKEN')) || file === undefined || !(await platform.exists(file)))
+    return { token: undefined, source: undefined };
   const token = new TextDecoder().decode(await platform.readFile(file)).trim();
   return token === '' ? { token: undefined, source: undefined } : { token: checkedToken(token, file), source: file };
 }
@@ -111,7 +115,10 @@ function checkedToken(token: string, source: string): string {
   const trimmed = token.trim();
   keepSecret(trimmed);
   if (/^[\x21-\x7e]+$/.test(trimmed)) return trimmed;
-  throw new UserError(`${source}: a hub token is one word of plain characters (hf_…); what stands there has spaces, line breaks or other signs in it. Copy the token again.`);
+  throw new UserError(
+    `${source}: a hub token is one word of plain characters (hf_…); what stands there has spaces, line breaks or other signs in it. Copy ` +
+      `the token again.`,
+  );
 }
 
 function checkedEndpoint(text: string, source: string): string {
@@ -124,7 +131,8 @@ function checkedEndpoint(text: string, source: string): string {
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new UserError(`${source}: an address such as ${DEFAULT_ENDPOINT} was expected, ${JSON.stringify(redact(text))} found.`);
   }
-  if (url.username !== '' || url.password !== '') throw new UserError(`${source} holds a user name or password; leave them out and put a token in HF_TOKEN.`);
+  if (url.username !== '' || url.password !== '')
+    throw new UserError(`${source} holds a user name or password; leave them out and put a token in HF_TOKEN.`);
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
 }
 
@@ -145,7 +153,10 @@ function below(folder: string | undefined, name: string): string | undefined {
 function expand(text: string | undefined, env: (name: string) => string | undefined, home: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const tilde = home !== undefined && (text === '~' || text.startsWith('~/')) ? home + text.slice(1) : text;
-  return tilde.replace(/\$(?:\{(\w+)\}|(\w+))/g, (whole, braced: string | undefined, plain: string | undefined) => env(braced ?? plain ?? '') ?? whole);
+  return tilde.replace(
+    /\$(?:\{(\w+)\}|(\w+))/g,
+    (whole, braced: string | undefined, plain: string | undefined) => env(braced ?? plain ?? '') ?? whole,
+  );
 }
 
 const ID = /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9_][\w.-]*)?$/;

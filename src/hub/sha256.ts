@@ -1,6 +1,6 @@
 /**
- * SHA-256 in pieces (FIPS 180-4), for browsers: WebCrypto's digest wants the whole input at once, and a weight file is gigabytes. Node, Deno and Bun
- * use their native one (Platform.hash). SHA-1 is needed for small files only and comes from WebCrypto.
+ * SHA-256 in pieces (FIPS 180-4), for browsers: WebCrypto's digest wants the whole input at once, and a weight file is gigabytes. Node,
+ * Deno and Bun use their native one (Platform.hash). SHA-1 is needed for small files only and comes from WebCrypto.
  */
 import type { Hasher, Platform } from '../platform.ts';
 

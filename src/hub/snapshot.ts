@@ -1,6 +1,6 @@
 /**
- * A repository at one commit, in the cache: opened once (a branch or tag is pinned to its commit then), and asked for files by name as they are
- * needed. Without a network, or with HF_HUB_OFFLINE, it is what an earlier run or Python left there.
+ * A repository at one commit, in the cache: opened once (a branch or tag is pinned to its commit then), and asked for files by name as they
+ * are needed. Without a network, or with HF_HUB_OFFLINE, it is what an earlier run or Python left there.
  */
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
@@ -35,14 +35,23 @@ export interface Snapshot {
   info(paths: readonly string[]): Promise<HubFile[]>;
   /** Fetches what is not there yet, a few at a time; all or an error (what came is kept and continued next time). */
   fetch(files: readonly HubFile[]): Promise<void>;
-  /** To be called when everything that was wanted is there: `revision` then stands for this commit in the cache, for Python and offline runs too. */
+  /**
+   * To be called when everything that was wanted is there: `revision` then stands for this commit in the cache, for Python and offline runs
+   * too.
+   */
   finish(): Promise<void>;
 }
 
 const PARALLEL = 4;
 
 /** @throws UserError in words: no such repository or revision, gated, no network and nothing in the cache */
-export async function openSnapshot(platform: Platform, settings: HubSettings, repo: Repo, revision: string, hooks: DownloadHooks = {}): Promise<Snapshot> {
+export async function openSnapshot(
+  platform: Platform,
+  settings: HubSettings,
+  repo: Repo,
+  revision: string,
+  hooks: DownloadHooks = {},
+): Promise<Snapshot> {
   const cache = repoCache(settings, repo);
   if (settings.isOffline) return fromCache(platform, cache, repo, revision, hooks);
   let commit: string;
@@ -76,7 +85,8 @@ async function fromCache(platform: Platform, cache: RepoCache, repo: Repo, revis
   const commit = await cachedCommit(platform, cache, revision);
   if (commit === undefined) {
     throw new HubError(
-      `${repo.id} at revision ${revision} is not in the cache (${cache.dir}), and this run is offline (--offline true, or HF_HUB_OFFLINE is set). ` +
+      `${repo.id} at revision ${revision} is not in the cache (${cache.dir}), and this run is offline (--offline true, or HF_HUB_OFFLINE ` +
+        `is set). ` +
         'Leave that out once, or copy the cache from a machine that has it.',
       -1,
       'Offline',
@@ -113,7 +123,9 @@ async function fromCache(platform: Platform, cache: RepoCache, repo: Repo, revis
     fetch: async (files) => {
       for (const file of files) {
         if (await platform.exists(joinPath(dir, file.path))) continue;
-        throw new UserError(`${file.path} of ${repo.id} is not in the cache (${dir}). Run once with a network, without --offline true or HF_HUB_OFFLINE.`);
+        throw new UserError(
+          `${file.path} of ${repo.id} is not in the cache (${dir}). Run once with a network, without --offline true or HF_HUB_OFFLINE.`,
+        );
       }
     },
     finish: () => Promise.resolve(),
@@ -159,7 +171,8 @@ async function fetchAll(place: Place, files: readonly HubFile[], hooks: Download
   const worker = async (): Promise<void> => {
     for (let same = queue.shift(); same !== undefined && !signal.aborted; same = queue.shift()) {
       try {
-        for (const file of same) await fetchFile({ platform, settings: place.settings, repo, commit, cache, onBytes, onNote: hooks.onNote, signal }, file);
+        for (const file of same)
+          await fetchFile({ platform, settings: place.settings, repo, commit, cache, onBytes, onNote: hooks.onNote, signal }, file);
       } catch (error) {
         first ??= error;
         failed.abort(error);

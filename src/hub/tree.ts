@@ -68,7 +68,8 @@ export async function listTree(
       ...(signal && { signal }),
     });
     for (const file of readEntries(json, settings, repo)) files.push(file);
-    if (files.length > MAX_FILES || seen.size > MAX_PAGES) throw new UserError(`${repo.id}: its list of files does not end (${files.length} so far).`);
+    if (files.length > MAX_FILES || seen.size > MAX_PAGES)
+      throw new UserError(`${repo.id}: its list of files does not end (${files.length} so far).`);
     const next = /<([^>]+)>\s*;\s*rel="next"/.exec(headers.get('link') ?? '')?.[1];
     page = next === undefined ? undefined : sameHub(next, settings);
   }
@@ -76,7 +77,13 @@ export async function listTree(
 }
 
 /** The files among `paths` that there are, with what is known of them. */
-export async function pathsInfo(settings: HubSettings, repo: Repo, commit: string, paths: readonly string[], signal?: AbortSignal): Promise<HubFile[]> {
+export async function pathsInfo(
+  settings: HubSettings,
+  repo: Repo,
+  commit: string,
+  paths: readonly string[],
+  signal?: AbortSignal,
+): Promise<HubFile[]> {
   const found: HubFile[] = [];
   for (let at = 0; at < paths.length; at += 500) {
     const { json } = await requestJson(settings, `${apiPath(repo)}/paths-info/${encodeURIComponent(commit)}`, {
@@ -113,7 +120,13 @@ function readEntries(json: unknown, settings: HubSettings, repo: Repo): HubFile[
 /** A server's list must not lead out of the cache folder. */
 function checkPath(path: string, repo: Repo): void {
   const parts = path.split('/');
-  if (path === '' || path.includes('\\') || path.includes('\0') || /^[A-Za-z]:/.test(path) || parts.some((part) => part === '' || part === '.' || part === '..')) {
+  if (
+    path === '' ||
+    path.includes('\\') ||
+    path.includes('\0') ||
+    /^[A-Za-z]:/.test(path) ||
+    parts.some((part) => part === '' || part === '.' || part === '..')
+  ) {
     throw new UserError(`${repo.id} lists a file named ${JSON.stringify(path)}, which leads out of its folder; nothing of it is fetched.`);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Files into a repository of the hub as one commit: small ones inside it, large ones (LFS) first to where the hub says. What the server has already is not
- * sent again, so a push that was interrupted goes on where it was; what is in the repository already is not committed again, so a repeated push
- * doubles nothing. The steps: create, preupload, LFS batch, PUT (whole or in parts), commit.
+ * Files into a repository of the hub as one commit: small ones inside it, large ones (LFS) first to where the hub says. What the server has
+ * already is not sent again, so a push that was interrupted goes on where it was; what is in the repository already is not committed again,
+ * so a repeated push doubles nothing. The steps: create, preupload, LFS batch, PUT (whole or in parts), commit.
  */
 import { base64 } from '../io/base64.ts';
 import { UserError } from '../platform.ts';
@@ -55,12 +55,17 @@ const COMMIT_ATTEMPTS = 6;
 /** The account of the token. @throws UserError where there is none or it is not valid */
 export async function whoAmI(settings: HubSettings, signal?: AbortSignal): Promise<{ name: string; organisations: string[] }> {
   if (settings.token === undefined) {
-    throw new UserError(`Pushing to ${settings.endpoint} needs an access token with write permission: put it in HF_TOKEN, or run \`hf auth login\`.`);
+    throw new UserError(
+      `Pushing to ${settings.endpoint} needs an access token with write permission: put it in HF_TOKEN, or run \`hf auth login\`.`,
+    );
   }
   const { json } = await requestJson(settings, '/api/whoami-v2', { action: 'log in to the hub', ...(signal && { signal }) });
   const { name, orgs } = (typeof json === 'object' && json !== null ? json : {}) as { name?: unknown; orgs?: unknown };
-  if (typeof name !== 'string') throw new UserError(`${settings.endpoint} does not say whose token this is. Check HF_ENDPOINT and HF_TOKEN.`);
-  const organisations = Array.isArray(orgs) ? orgs.flatMap((org: { name?: unknown } | null) => (typeof org?.name === 'string' ? [org.name] : [])) : [];
+  if (typeof name !== 'string')
+    throw new UserError(`${settings.endpoint} does not say whose token this is. Check HF_ENDPOINT and HF_TOKEN.`);
+  const organisations = Array.isArray(orgs)
+    ? orgs.flatMap((org: { name?: unknown } | null) => (typeof org?.name === 'string' ? [org.name] : []))
+    : [];
   return { name, organisations };
 }
 
@@ -78,12 +83,24 @@ export async function createRepo(settings: HubSettings, repo: Repo, isPrivate: b
 }
 
 /** Creates the repository where needed and commits the files. @throws UserError in words; then nothing is half committed */
-export async function uploadFiles(platform: Platform, settings: HubSettings, repo: Repo, files: readonly UploadFile[], options: UploadOptions): Promise<Uploaded> {
+export async function uploadFiles(
+  platform: Platform,
+  settings: HubSettings,
+  repo: Repo,
+  files: readonly UploadFile[],
+  options: UploadOptions,
+): Promise<Uploaded> {
   const { branch = 'main', signal } = options;
   const withSignal = signal && { signal };
   await createRepo(settings, repo, options.isPrivate ?? true, signal);
   const prepared = await prepare(platform, settings, repo, branch, files, signal);
-  await sendLarge(settings, repo, branch, prepared.filter((file) => file.oid !== undefined), options);
+  await sendLarge(
+    settings,
+    repo,
+    branch,
+    prepared.filter((file) => file.oid !== undefined),
+    options,
+  );
 
   const url = `${settings.endpoint}${repoPath(repo)}`;
   const lines: string[] = [];
@@ -108,11 +125,18 @@ export async function uploadFiles(platform: Platform, settings: HubSettings, rep
         repo,
         revision: branch,
         isRepeatable: false,
-        timeoutMs: uploadLimitMs(settings, lines.reduce((sum, line) => sum + line.length, 0)),
+        timeoutMs: uploadLimitMs(
+          settings,
+          lines.reduce((sum, line) => sum + line.length, 0),
+        ),
         ...withSignal,
       });
       const oid = typeof json === 'object' && json !== null && 'commitOid' in json ? json.commitOid : undefined;
-      return { url, commit: typeof oid === 'string' && isCommit(oid) ? oid : await resolveRevision(settings, repo, branch, signal), isChanged: true };
+      return {
+        url,
+        commit: typeof oid === 'string' && isCommit(oid) ? oid : await resolveRevision(settings, repo, branch, signal),
+        isChanged: true,
+      };
     } catch (cause) {
       signal?.throwIfAborted();
       const error = inWords(cause, settings, `commit to ${repo.id}`);
@@ -190,7 +214,13 @@ async function blobSha256(platform: Platform, blob: Blob, signal: AbortSignal | 
 }
 
 /** Uploads the LFS objects that the server does not have. */
-async function sendLarge(settings: HubSettings, repo: Repo, branch: string, files: readonly Prepared[], { onProgress, signal }: UploadOptions): Promise<void> {
+async function sendLarge(
+  settings: HubSettings,
+  repo: Repo,
+  branch: string,
+  files: readonly Prepared[],
+  { onProgress, signal }: UploadOptions,
+): Promise<void> {
   const total = files.reduce((sum, file) => sum + file.blob.size, 0);
   let done = 0;
   const onBytes = (bytes: number): void => {
@@ -208,7 +238,13 @@ async function sendLarge(settings: HubSettings, repo: Repo, branch: string, file
 }
 
 /** Whether the commit has every file with this content. */
-async function holdsAll(settings: HubSettings, repo: Repo, commit: string, files: readonly Prepared[], signal: AbortSignal | undefined): Promise<boolean> {
+async function holdsAll(
+  settings: HubSettings,
+  repo: Repo,
+  commit: string,
+  files: readonly Prepared[],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   const paths = files.map(({ path }) => path);
   const there = await pathsInfo(settings, repo, commit, paths, signal).catch(() => listTree(settings, repo, commit, signal && { signal }));
   const byPath = new Map(there.map((file) => [file.path, file]));

@@ -1,7 +1,7 @@
 /**
- * Work that is begun before its result is wanted: the next batch's rows, while this one is computed. Whoever began it may leave before the result is asked
- * for, since the run was stopped or failed elsewhere; what becomes of the work then (a data worker that is ended under it) concerns nobody, while a runtime
- * ends a process for a rejection that nobody handles.
+ * Work that is begun before its result is wanted: the next batch's rows, while this one is computed. Whoever began it may leave before the
+ * result is asked for, since the run was stopped or failed elsewhere; what becomes of the work then (a data worker that is ended under it)
+ * concerns nobody, while a runtime ends a process for a rejection that nobody handles.
  */
 
 /** Begins `work`, whose failure is told where it is awaited, and only there. */

@@ -1,10 +1,25 @@
-/** The small files of a model folder beside its weights: configuration, tokenizer, processor, chat template. They go along with every model made from it. */
+/**
+ * The small files of a model folder beside its weights: configuration, tokenizer, processor, chat template. They go along with every model
+ * made from it.
+ */
 import { joinPath, type Platform } from '../platform.ts';
 import { withJsonMember } from './jsonText.ts';
 
 export const COMPANION_FILES = [
-  'config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'tokenizer.model', 'special_tokens_map.json', 'added_tokens.json',
-  'vocab.json', 'merges.txt', 'chat_template.jinja', 'chat_template.json', 'preprocessor_config.json', 'processor_config.json', 'video_preprocessor_config.json',
+  'config.json',
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'tokenizer.model',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'merges.txt',
+  'chat_template.jinja',
+  'chat_template.json',
+  'preprocessor_config.json',
+  'processor_config.json',
+  'video_preprocessor_config.json',
 ];
 
 /** Copies those that exist; `edit` changes the text of config.json. */
@@ -17,7 +32,10 @@ export async function copyCompanionFiles(platform: Platform, from: string, to: s
   }
 }
 
-/** config.json of a model whose head stands alone. A nested configuration has the flag in its text part too, which some versions of transformers read. */
+/**
+ * config.json of a model whose head stands alone. A nested configuration has the flag in its text part too, which some versions of
+ * transformers read.
+ */
 export function statedAsUntied(text: string): string {
   const { text_config: nested } = JSON.parse(text) as { text_config?: unknown };
   const out = withJsonMember(text, ['tie_word_embeddings'], false);

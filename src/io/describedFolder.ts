@@ -1,4 +1,7 @@
-/** A model folder of which only the configuration is there: its tensors have names and shapes, and no values. For planning memory before anything is fetched. */
+/**
+ * A model folder of which only the configuration is there: its tensors have names and shapes, and no values. For planning memory before
+ * anything is fetched.
+ */
 import { UserError } from '../platform.ts';
 import type { ModelFolder } from './modelFolder.ts';
 import { elementBytes, elementCount } from './safetensors.ts';
@@ -7,7 +10,11 @@ import type { Dtype, TensorInfo } from './safetensors.ts';
 const DTYPES: Readonly<Record<string, Dtype>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' };
 
 /** @param shapes of all tensors, by canonical name. Their precision is what config.json states, bfloat16 where it states none. */
-export function describedFolder(dir: string, config: Readonly<Record<string, unknown>>, shapes: ReadonlyMap<string, readonly number[]>): ModelFolder {
+export function describedFolder(
+  dir: string,
+  config: Readonly<Record<string, unknown>>,
+  shapes: ReadonlyMap<string, readonly number[]>,
+): ModelFolder {
   const dtype = statedDtype(config);
   const shapeOf = (name: string): readonly number[] => {
     const shape = shapes.get(name);

@@ -1,8 +1,8 @@
 /** How far two names are apart, for slips of the finger. */
 
 /**
- * Optimal string alignment distance (Damerau-Levenshtein where no part is edited twice): insertions, deletions, substitutions and swaps of two
- * neighbours, each at cost 1.
+ * Optimal string alignment distance (Damerau-Levenshtein where no part is edited twice): insertions, deletions, substitutions and swaps of
+ * two neighbours, each at cost 1.
  */
 export function editDistance(a: string, b: string): number {
   let before: number[] = [];

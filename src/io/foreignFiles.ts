@@ -20,7 +20,14 @@ export interface OwnKind {
 
 /** What the end of a run puts at the root of its folder: an adapter, or a whole model. */
 export const RESULT_FILES = [
-  'adapter_model.safetensors', 'adapter_model.bin', 'adapter_config.json', 'model.safetensors', WEIGHTS_INDEX, 'pytorch_model.bin', 'trainer_state.json', 'README.md',
+  'adapter_model.safetensors',
+  'adapter_model.bin',
+  'adapter_config.json',
+  'model.safetensors',
+  WEIGHTS_INDEX,
+  'pytorch_model.bin',
+  'trainer_state.json',
+  'README.md',
   ...COMPANION_FILES,
 ];
 
@@ -31,7 +38,10 @@ export const PAGE_MARK = '<meta name="generator" content="Vernier">';
 const FIRST_TITLE = '<title>What is learnt from ';
 
 export const OWN_PAGE: OwnKind = { what: 'a page of Vernier', isOwn: (head) => head.includes(PAGE_MARK) || head.includes(FIRST_TITLE) };
-export const OWN_EXPORT: OwnKind = { what: 'rows that --export_jsonl wrote', isOwn: (head) => /^\{"task_type":"[^"]*","task":"[^"]*","split":"/.test(head) };
+export const OWN_EXPORT: OwnKind = {
+  what: 'rows that --export_jsonl wrote',
+  isOwn: (head) => /^\{"task_type":"[^"]*","task":"[^"]*","split":"/.test(head),
+};
 export const OWN_LOG: OwnKind = { what: 'a log of Vernier', isOwn: (head) => /^\{"event":"start","time":"/.test(head) };
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Changes to a JSON file in its text, where reading and writing it again would lose something: JavaScript turns Python's `1e6` and `1000000.0` into the
- * integer 1000000, which strict readers of a configuration refuse.
+ * Changes to a JSON file in its text, where reading and writing it again would lose something: JavaScript turns Python's `1e6` and
+ * `1000000.0` into the integer 1000000, which strict readers of a configuration refuse.
  */
 
 /** The text with the member at `path` set to `value`; added where the object lacks it. Unchanged where an object on the way is missing. */
@@ -35,7 +35,9 @@ function insertMember(text: string, open: number, member: string): string {
   return `${text.slice(0, open + 1)}${isEmpty ? '' : space}${member}${isEmpty ? '' : ','}${text.slice(open + 1)}`;
 }
 
-/** Where the values of an object stand in the text; `open` is its brace. The last of two members with one name counts, as for JSON.parse. */
+/**
+ * Where the values of an object stand in the text; `open` is its brace. The last of two members with one name counts, as for JSON.parse.
+ */
 function membersOf(text: string, open: number): Map<string, { start: number; end: number }> {
   const members = new Map<string, { start: number; end: number }>();
   const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:,]|[^\s{}[\]:,"]+/g;

@@ -1,7 +1,8 @@
 /**
  * The arithmetic of merging LoRA into a weight: W + s·BA, and with DoRA m · (W + s·BA) / ‖W + s·BA‖ for every row. It follows PEFT's
- * `merge_and_unload` on a CPU operation by operation, because a sum of two large numbers that nearly cancel shows every difference in rounding: the
- * product adds up over the rank in order, each step a fused multiply-add; then come the scale, the sum, the norm, each rounded to float32.
+ * `merge_and_unload` on a CPU operation by operation, because a sum of two large numbers that nearly cancel shows every difference in
+ * rounding: the product adds up over the rank in order, each step a fused multiply-add; then come the scale, the sum, the norm, each
+ * rounded to float32.
  */
 
 /** One module's low-rank update. */
@@ -53,8 +54,8 @@ function multiplyRow(delta: Float32Array, b: Float32Array, a: Float32Array): voi
 }
 
 /**
- * out (C) = the terms `first` to `end` of b (R) · a (R, C). A float32 product is exact in a double, so one rounding of the sum is a fused multiply-add (but for
- * the rare case where the double's own rounding lands on a tie).
+ * out (C) = the terms `first` to `end` of b (R) · a (R, C). A float32 product is exact in a double, so one rounding of the sum is a fused
+ * multiply-add (but for the rare case where the double's own rounding lands on a tie).
  */
 function multiplyBlock(out: Float32Array, b: Float32Array, a: Float32Array, first: number, end: number): void {
   const width = out.length;

@@ -1,7 +1,8 @@
 /**
- * A base model and an adapter become one Hugging Face folder: the base's own files, tensor by tensor under the base's own names, with the low-rank
- * updates added and whole modules replaced. Everything streams in blocks of rows, so a model of any size needs a few tens of MB. An output head
- * that was tied to the embedding and is no more is written beside it, and the configuration says so: transformers would otherwise tie the two again.
+ * A base model and an adapter become one Hugging Face folder: the base's own files, tensor by tensor under the base's own names, with the
+ * low-rank updates added and whole modules replaced. Everything streams in blocks of rows, so a model of any size needs a few tens of MB.
+ * An output head that was tied to the embedding and is no more is written beside it, and the configuration says so: transformers would
+ * otherwise tie the two again.
  */
 import { joinPath, lastName, UserError, type Platform } from '../platform.ts';
 import { copyCompanionFiles, statedAsFloat32, statedAsUntied } from './companionFiles.ts';
@@ -123,11 +124,13 @@ export async function isMergedFolder(platform: Platform, dir: string): Promise<b
 /** Config, weights and the tensors that merging touches must agree before anything is written. */
 function checkBase(base: ModelFolder, layout: BaseLayout): void {
   for (const [name, shape] of layout.shapes) {
-    if (!base.has(name)) throw new UserError(`${base.dir}: the weights have no tensor ${name}, which config.json calls for; download the model again, whole`);
+    if (!base.has(name))
+      throw new UserError(`${base.dir}: the weights have no tensor ${name}, which config.json calls for; download the model again, whole`);
     const found = base.info(name).shape;
     if (found.length !== shape.length || found.some((size, i) => size !== shape[i])) {
       throw new UserError(
-        `${base.dir}: tensor ${base.storedName(name)} is [${found.join(', ')}], config.json calls for [${shape.join(', ')}]; config and weights are of different models`,
+        `${base.dir}: tensor ${base.storedName(name)} is [${found.join(', ')}], config.json calls for [${shape.join(', ')}]; config and ` +
+          `weights are of different models`,
       );
     }
   }
@@ -174,7 +177,12 @@ function planShards(
   return shards;
 }
 
-async function* mergedBytes(base: ModelFolder, adapter: OpenAdapter, tensor: MergedTensor, advance: (bytes: number) => void): AsyncIterable<Uint8Array> {
+async function* mergedBytes(
+  base: ModelFolder,
+  adapter: OpenAdapter,
+  tensor: MergedTensor,
+  advance: (bytes: number) => void,
+): AsyncIterable<Uint8Array> {
   const { source, update, dtype, shape } = tensor;
   const count = elementCount(shape);
   const isFromBase = source.in === 'base';
@@ -219,8 +227,10 @@ function checkFinite(values: Float32Array, dtype: Dtype, name: string, adapterDi
     probe += value * 0; // NaN from the first value on that is not finite
     most = Math.max(most, Math.abs(value));
   }
-  if (probe !== 0) throw new UserError(`${name}: a merged value is not a finite number; the adapter ${adapterDir} is broken: take an earlier checkpoint`);
-  if (dtype === 'F16' && most > 65504) throw new UserError(`${name}: a merged value is ${most}, too large for F16; merge with --merged_dtype f32`);
+  if (probe !== 0)
+    throw new UserError(`${name}: a merged value is not a finite number; the adapter ${adapterDir} is broken: take an earlier checkpoint`);
+  if (dtype === 'F16' && most > 65504)
+    throw new UserError(`${name}: a merged value is ${most}, too large for F16; merge with --merged_dtype f32`);
 }
 
 function encode(values: Float32Array, dtype: Dtype): Uint8Array {
@@ -268,9 +278,18 @@ function modelCard(adapter: OpenAdapter, base: ModelFolder): string {
   const name = /^[\w][\w.-]*\/[\w.-]+$/.test(given) ? given : lastName(given);
   const kind = [config.use_dora ? 'DoRA' : 'LoRA', config.use_rslora ? 'rank-stabilised' : ''].filter((word) => word !== '').join(', ');
   const lines = [
-    '---', `base_model: ${JSON.stringify(name)}`, 'library_name: transformers', 'tags:', '- merged', '- lora', '---', '',
-    '# Merged model', '',
-    `The base model with a ${kind} adapter (rank ${config.r}, alpha ${config.lora_alpha}) merged into its weights, made with Vernier.`, '',
+    '---',
+    `base_model: ${JSON.stringify(name)}`,
+    'library_name: transformers',
+    'tags:',
+    '- merged',
+    '- lora',
+    '---',
+    '',
+    '# Merged model',
+    '',
+    `The base model with a ${kind} adapter (rank ${config.r}, alpha ${config.lora_alpha}) merged into its weights, made with Vernier.`,
+    '',
   ];
   return lines.join('\n');
 }

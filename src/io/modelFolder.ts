@@ -41,12 +41,16 @@ export const WEIGHTS_INDEX = 'model.safetensors.index.json';
 
 /** Throws a UserError when the folder, its configuration or its weights are missing, damaged or contradict each other. */
 export async function openModelFolder(platform: Platform, dir: string): Promise<ModelFolder> {
-  if (!(await platform.isDirectory(dir))) throw new UserError(`${dir} is not a folder; a Hugging Face model folder with config.json was expected`);
+  if (!(await platform.isDirectory(dir)))
+    throw new UserError(`${dir} is not a folder; a Hugging Face model folder with config.json was expected`);
   const isAdapter = await platform.exists(joinPath(dir, 'adapter_config.json'));
-  const advice = isAdapter ? 'the folder holds an adapter; its base model is wanted here' : 'every model folder has one; check the path of the base model';
+  const advice = isAdapter
+    ? 'the folder holds an adapter; its base model is wanted here'
+    : 'every model folder has one; check the path of the base model';
   const config = await readJsonObject(platform, joinPath(dir, 'config.json'), advice);
   const modelType = config['model_type'];
-  if (typeof modelType !== 'string') throw new UserError(`${joinPath(dir, 'config.json')} has no model_type; it is not the configuration of a model`);
+  if (typeof modelType !== 'string')
+    throw new UserError(`${joinPath(dir, 'config.json')} has no model_type; it is not the configuration of a model`);
   checkModelType(modelType, joinPath(dir, 'config.json'));
 
   const opened: SafetensorsFile[] = [];
@@ -79,7 +83,9 @@ async function openWeights(platform: Platform, dir: string, opened: SafetensorsF
   const byPath = new Map(opened.map((file) => [file.path, file]));
   for (const [name, shard] of weightMap) {
     if (!byPath.get(joinPath(dir, shard))?.tensors.has(name)) {
-      throw new UserError(`${indexPath} says that ${name} is in ${shard}, which does not have it; download index and shards of one revision`);
+      throw new UserError(
+        `${indexPath} says that ${name} is in ${shard}, which does not have it; download index and shards of one revision`,
+      );
     }
   }
 }
@@ -91,7 +97,9 @@ async function readWeightMap(platform: Platform, indexPath: string): Promise<Map
   const weightMap = new Map<string, string>();
   for (const [name, shard] of Object.entries(map)) {
     if (typeof shard !== 'string' || /[\\/]/.test(shard)) {
-      throw new UserError(`${indexPath}: the shard of ${name} is ${JSON.stringify(shard)}; the name of a file in the same folder was expected`);
+      throw new UserError(
+        `${indexPath}: the shard of ${name} is ${JSON.stringify(shard)}; the name of a file in the same folder was expected`,
+      );
     }
     weightMap.set(name, shard);
   }

@@ -1,6 +1,6 @@
 /**
- * JSON that others wrote. JSON.parse takes lists within lists as deep as memory goes, and whatever walks or shows the value afterwards then runs
- * out of stack; so the depth is looked at first. No file that is read here nests deeper than twenty.
+ * JSON that others wrote. JSON.parse takes lists within lists as deep as memory goes, and whatever walks or shows the value afterwards then
+ * runs out of stack; so the depth is looked at first. No file that is read here nests deeper than twenty.
  */
 
 const MAX_DEPTH = 256;
@@ -76,7 +76,9 @@ const CLOSE_OBJECT = 125;
 export function shownJson(value: unknown, most = 200): string {
   if (value === undefined) return 'nothing';
   // Whole numbers of 64 bits, as Parquet has them, are none of JSON's, and of what is no value at all it makes nothing.
-  const text = (JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? String(item) : item)) as string | undefined) ?? `a ${typeof value}`;
+  const text =
+    (JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? String(item) : item)) as string | undefined) ??
+    `a ${typeof value}`;
   return text.length > most ? `${text.slice(0, most - 3)}…` : text;
 }
 

@@ -1,8 +1,9 @@
 /**
- * PEFT adapter folders: `adapter_model.safetensors`, `adapter_config.json`, `README.md`. Inside Vernier a tensor of an adapter is named after
- * its module in canonical spelling: `<module>.lora_A.weight` [r, in], `<module>.lora_B.weight` [out, r], `<module>.lora_magnitude_vector`
- * [out] (DoRA), and `<module>.weight` etc. for `modules_to_save`. Of a convolution lora_A is [r, in, …kernel], lora_B [out, r, 1, …], the magnitude
- * [1, out, 1, …]. Written are the names of transformers 4.52 to 4.57; read are those, the older ones, and those of transformers 5.
+ * PEFT adapter folders: `adapter_model.safetensors`, `adapter_config.json`, `README.md`. Inside Vernier a tensor of an adapter is named
+ * after its module in canonical spelling: `<module>.lora_A.weight` [r, in], `<module>.lora_B.weight` [out, r],
+ * `<module>.lora_magnitude_vector` [out] (DoRA), and `<module>.weight` etc. for `modules_to_save`. Of a convolution lora_A is [r, in,
+ * …kernel], lora_B [out, r, 1, …], the magnitude [1, out, 1, …]. Written are the names of transformers 4.52 to 4.57; read are those, the
+ * older ones, and those of transformers 5.
  */
 import { joinPath, UserError, type Platform } from '../platform.ts';
 import { readJsonObject } from './modelFolder.ts';
@@ -68,7 +69,11 @@ export async function openAdapter(platform: Platform, dir: string, modelType: st
   try {
     const { tensors, spelling } = listTensors(file, modelType);
     return {
-      dir, modelType, config, spelling, tensors,
+      dir,
+      modelType,
+      config,
+      spelling,
+      tensors,
       async read(name, first = 0, count) {
         const { key, dtype, bytes } = tensors.get(name)!;
         const size = elementBytes(dtype);
@@ -103,7 +108,9 @@ function listTensors(file: SafetensorsFile, modelType: string): { tensors: Map<s
   return { tensors, spelling: spelling ?? 'current' };
 }
 
-/** What wrappers put before the names of the modules inside them: torch.compile, DistributedDataParallel, FSDP, activation checkpointing. */
+/**
+ * What wrappers put before the names of the modules inside them: torch.compile, DistributedDataParallel, FSDP, activation checkpointing.
+ */
 const WRAPPERS = /(^|\.)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g;
 
 /** A key without wrappers' prefixes and the adapter's name (`.default`), which some tools leave in. */
@@ -116,7 +123,8 @@ function plainKey(key: string, path: string): string {
         "Save the adapter again with PEFT's save_pretrained, which leaves it out",
     );
   }
-  if (/\.lora_embedding_[AB]/.test(name)) throw new UserError(`${path}: ${key} is LoRA on an embedding, which is not supported; use modules_to_save`);
+  if (/\.lora_embedding_[AB]/.test(name))
+    throw new UserError(`${path}: ${key} is LoRA on an embedding, which is not supported; use modules_to_save`);
   const matrix = /^(.*)\.(lora_[AB])(?:\.[^.]+)?\.weight$/.exec(name);
   if (matrix !== null) return `${matrix[1]!}.${matrix[2]!}.weight`;
   const magnitude = /^(.*)\.lora_magnitude_vector(?:\.[^.]+){0,2}$/.exec(name);
@@ -179,8 +187,8 @@ export function checkAdapterFits(adapter: AdapterOutline, modules: readonly Modu
 }
 
 /**
- * Where frozen weights come from that an adapter brings along: name in the base → name in the adapter. A tied head and its table are one parameter in
- * PyTorch; both are loaded into it, the head, which comes last, for good.
+ * Where frozen weights come from that an adapter brings along: name in the base → name in the adapter. A tied head and its table are one
+ * parameter in PyTorch; both are loaded into it, the head, which comes last, for good.
  */
 export function frozenSources(
   replaced: ReadonlyMap<string, string>,
@@ -265,7 +273,9 @@ function explicitConfig(config: LoraConfig, found: ResolvedAdapter, modelType: s
     layers_to_transform: null,
     layers_pattern: null,
     rank_pattern: Object.fromEntries(found.lora.flatMap(({ module, r }) => (r === config.r ? [] : [[exact(module), r]]))),
-    alpha_pattern: Object.fromEntries(found.lora.flatMap(({ module, alpha }) => (alpha === config.lora_alpha ? [] : [[exact(module), alpha]]))),
+    alpha_pattern: Object.fromEntries(
+      found.lora.flatMap(({ module, alpha }) => (alpha === config.lora_alpha ? [] : [[exact(module), alpha]])),
+    ),
   };
 }
 
@@ -277,8 +287,8 @@ export interface AdapterTensorSource {
 
 /**
  * Writes the three files into `dir`, which is made where it does not exist. Tensors by canonical name, stored in float32. The
- * configuration's `target_modules` should be the resolved ones (`ResolvedAdapter.targetModules`), as PEFT never saves `all-linear`. The card says how to load
- * a `modelType`; without it, as a vision-language model.
+ * configuration's `target_modules` should be the resolved ones (`ResolvedAdapter.targetModules`), as PEFT never saves `all-linear`. The
+ * card says how to load a `modelType`; without it, as a vision-language model.
  */
 export async function writeAdapter(
   platform: Platform,
@@ -300,8 +310,8 @@ export async function writeAdapter(
 }
 
 /**
- * PEFT itself leaves `.weight` off DoRA's magnitudes, and loads them with or without it. transformers' load_adapter (5.18) takes a magnitude without it for a
- * key that it does not know, warns, and computes with the ones that the adapter began with.
+ * PEFT itself leaves `.weight` off DoRA's magnitudes, and loads them with or without it. transformers' load_adapter (5.18) takes a
+ * magnitude without it for a key that it does not know, warns, and computes with the ones that the adapter began with.
  */
 function storedKey(name: string): string {
   return name.endsWith('.lora_magnitude_vector') ? `${name}.weight` : name;

@@ -73,14 +73,26 @@ const PATTERNS_MS = 5000;
 
 /** Throws a UserError when nothing matches, when what matches cannot carry LoRA, or when a pattern takes for ever. */
 export function resolveAdapter(config: LoraConfig, modules: readonly ModuleInfo[]): ResolvedAdapter {
-  return withinTime(PATTERNS_MS, () => resolveAll(config, modules), () => {
-    const patterns = [config.target_modules, config.exclude_modules, config.modules_to_save, config.layers_pattern, config.rank_pattern, config.alpha_pattern];
-    const shown = patterns.filter((pattern) => pattern !== null && Object.keys(pattern).length > 0).map((pattern) => shownJson(pattern));
-    return new UserError(
-      `The regular expressions that choose modules (${shown.join('; ')}) have not matched ${modules.length} names in ${PATTERNS_MS / 1000} s: one repeats ` +
-        'a repetition, as (a+)+. Write it without, or list the modules by name.',
-    );
-  });
+  return withinTime(
+    PATTERNS_MS,
+    () => resolveAll(config, modules),
+    () => {
+      const patterns = [
+        config.target_modules,
+        config.exclude_modules,
+        config.modules_to_save,
+        config.layers_pattern,
+        config.rank_pattern,
+        config.alpha_pattern,
+      ];
+      const shown = patterns.filter((pattern) => pattern !== null && Object.keys(pattern).length > 0).map((pattern) => shownJson(pattern));
+      return new UserError(
+        `The regular expressions that choose modules (${shown.join('; ')}) have not matched ${modules.length} names in ` +
+          `${PATTERNS_MS / 1000} s: one repeats ` +
+          'a repetition, as (a+)+. Write it without, or list the modules by name.',
+      );
+    },
+  );
 }
 
 function resolveAll(config: LoraConfig, modules: readonly ModuleInfo[]): ResolvedAdapter {
@@ -105,7 +117,9 @@ function resolveAll(config: LoraConfig, modules: readonly ModuleInfo[]): Resolve
 function checkOptions(config: LoraConfig): void {
   const { target_modules: targets, layers_to_transform: layers, layers_pattern: pattern } = config;
   if (typeof targets === 'string' && targets.toLowerCase() !== 'all-linear' && (layers !== null || pattern !== null)) {
-    throw new UserError('layers_to_transform and layers_pattern need target_modules as a list of names; put the layers into the regular expression');
+    throw new UserError(
+      'layers_to_transform and layers_pattern need target_modules as a list of names; put the layers into the regular expression',
+    );
   }
   if (pattern !== null && pattern.length > 0 && layers === null) throw new UserError('layers_pattern needs layers_to_transform beside it');
 }
@@ -132,7 +146,8 @@ function matchTargets(
   const excluded = exclusion(config);
   const matches = typeof targets === 'string' ? pythonFullMatch(targets, 'target_modules') : listMatch(targets, layerFilter(config));
   const found = modules.filter((module) => !excluded(module.name) && matches(module.name));
-  const unmatched = typeof targets === 'string' ? [] : targets.filter((target) => !modules.some((module) => matchesSuffix(module.name, [target])));
+  const unmatched =
+    typeof targets === 'string' ? [] : targets.filter((target) => !modules.some((module) => matchesSuffix(module.name, [target])));
   return { found, unmatched };
 }
 
@@ -232,7 +247,8 @@ function resolveSaved(config: LoraConfig, modules: readonly ModuleInfo[], loraMo
     const adapted = loraModules.find((module) => module === name || module.startsWith(`${name}.`));
     if (adapted !== undefined) {
       throw new UserError(
-        `modules_to_save takes in ${name}, but ${adapted} already gets LoRA; name the module by whole parts, or leave it out of target_modules`,
+        `modules_to_save takes in ${name}, but ${adapted} already gets LoRA; name the module by whole parts, or leave it out of ` +
+          `target_modules`,
       );
     }
     const outer = saved.find((other) => name.startsWith(`${other}.`));
@@ -265,7 +281,9 @@ function cannotCarryLora(module: ModuleInfo): UserError {
   const what = { linear: '', embedding: 'an embedding', conv: '', norm: 'a normalisation', other: 'not a single layer' }[module.kind];
   const whole = 'leave it out with exclude_modules, or train it whole with modules_to_save';
   const advice = module.kind === 'other' ? 'name the linear modules inside it' : whole;
-  return new UserError(`target_modules takes in ${module.name}, which is ${what}; LoRA goes on linear modules and convolutions only: ${advice}`);
+  return new UserError(
+    `target_modules takes in ${module.name}, which is ${what}; LoRA goes on linear modules and convolutions only: ${advice}`,
+  );
 }
 
 function nearest(wanted: string, modules: readonly ModuleInfo[]): string {

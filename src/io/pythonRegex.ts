@@ -21,7 +21,8 @@ export function pythonMatch(before: string, pattern: string, after: string, labe
 }
 
 function compile(source: string, flags: string, pattern: string, label: string): RegExp {
-  if (!canInterrupt() && mayExplode(pattern)) throw refuse(pattern, label, 'it repeats a repetition, which can take for ever and cannot be stopped here');
+  if (!canInterrupt() && mayExplode(pattern))
+    throw refuse(pattern, label, 'it repeats a repetition, which can take for ever and cannot be stopped here');
   try {
     return new RegExp(source, flags);
   } catch (error) {

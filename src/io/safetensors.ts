@@ -10,10 +10,23 @@ import { UserError, type AtomicFile, type Platform, type RangedFile } from '../p
 
 /** Bytes an element, listed in the library's own order of alignment: the writer sorts by it. */
 const DTYPE_BYTES = {
-  BOOL: 1, U8: 1, I8: 1, F8_E5M2: 1, F8_E4M3: 1, F8_E8M0: 1,
-  I16: 2, U16: 2, F16: 2, BF16: 2,
-  I32: 4, U32: 4, F32: 4,
-  C64: 8, F64: 8, I64: 8, U64: 8,
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E5M2: 1,
+  F8_E4M3: 1,
+  F8_E8M0: 1,
+  I16: 2,
+  U16: 2,
+  F16: 2,
+  BF16: 2,
+  I32: 4,
+  U32: 4,
+  F32: 4,
+  C64: 8,
+  F64: 8,
+  I64: 8,
+  U64: 8,
 } as const;
 
 export type Dtype = keyof typeof DTYPE_BYTES;
@@ -169,7 +182,8 @@ function readEntry(name: string, entry: unknown, dataStart: number, corrupt: Cor
   }
   const bytes = offsets[1]! - offsets[0]!;
   const needed = elementCount(shape) * DTYPE_BYTES[dtype];
-  if (bytes !== needed) throw corrupt(`tensor ${name} of shape [${shape.join(', ')}] in ${dtype} needs ${needed} bytes, the file gives it ${bytes}`);
+  if (bytes !== needed)
+    throw corrupt(`tensor ${name} of shape [${shape.join(', ')}] in ${dtype} needs ${needed} bytes, the file gives it ${bytes}`);
   return { dtype, shape, offset: dataStart + offsets[0]!, bytes };
 }
 
@@ -255,7 +269,9 @@ async function writeTensor(file: AtomicFile, entry: TensorEntry, onDisk: <T>(act
     written += chunk.byteLength;
   }
   if (written !== expected) {
-    throw new RangeError(`${entry.name} of shape [${entry.shape.join(', ')}] in ${entry.dtype} takes ${expected} bytes, ${written} were given`);
+    throw new RangeError(
+      `${entry.name} of shape [${entry.shape.join(', ')}] in ${entry.dtype} takes ${expected} bytes, ${written} were given`,
+    );
   }
 }
 

@@ -4,7 +4,10 @@
  */
 import type { Platform, RangedFile } from '../platform.ts';
 
-/** As `platform`, but reading throws the signal's reason once it is aborted. Nothing else is changed: files can be closed, written and removed. */
+/**
+ * As `platform`, but reading throws the signal's reason once it is aborted. Nothing else is changed: files can be closed, written and
+ * removed.
+ */
 export function readingUntil(platform: Platform, stop: AbortSignal): Platform {
   const unlessStopped = <T>(work: () => Promise<T>): Promise<T> => (stop.aborted ? Promise.reject(stop.reason as Error) : work());
   return {

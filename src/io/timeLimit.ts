@@ -1,7 +1,7 @@
 /**
- * A time limit on work that others' files make us do without a pause: their regular expressions above all, which may take longer than the universe
- * lasts for thirty letters. The runtime gives the means (node/timeLimit.ts: V8 and JavaScriptCore can be interrupted within a match); where there
- * is none, in a browser, patterns that can explode are refused instead (mayExplode).
+ * A time limit on work that others' files make us do without a pause: their regular expressions above all, which may take longer than the
+ * universe lasts for thirty letters. The runtime gives the means (node/timeLimit.ts: V8 and JavaScriptCore can be interrupted within a
+ * match); where there is none, in a browser, patterns that can explode are refused instead (mayExplode).
  */
 
 import { UserError } from '../platform.ts';
@@ -14,8 +14,8 @@ export class TookTooLong extends Error {
 }
 
 /**
- * A file of the model, a pattern or a loop in it, does not come to its end. Not one row's fault, so that the first ends what goes through the rows: each
- * of the others would take as long.
+ * A file of the model, a pattern or a loop in it, does not come to its end. Not one row's fault, so that the first ends what goes through
+ * the rows: each of the others would take as long.
  */
 export class EndlessFile extends UserError {}
 
@@ -33,7 +33,9 @@ export function canInterrupt(): boolean {
 /** A signal is heard after that time at the latest, since it is the longest that a thread is busy without a turn of its event loop. */
 const MOST_MS = 8000;
 
-/** Milliseconds that a text may take: five seconds for any, and more by its length. One of thousands of tokens takes some ten milliseconds. */
+/**
+ * Milliseconds that a text may take: five seconds for any, and more by its length. One of thousands of tokens takes some ten milliseconds.
+ */
 export function timeFor(characters: number): number {
   return Math.min(MOST_MS, 5000 + characters / 50);
 }
@@ -54,8 +56,8 @@ export function withinTime<T>(milliseconds: number, work: () => T, failure: () =
 }
 
 /**
- * Inputs that came to their end within a limit once, and need none again: a limit begins a thread, which costs a row that is made in every epoch more than
- * checking it. Forgets everything where it would hold more than some millions of characters.
+ * Inputs that came to their end within a limit once, and need none again: a limit begins a thread, which costs a row that is made in every
+ * epoch more than checking it. Forgets everything where it would hold more than some millions of characters.
  */
 export class KnownToEnd {
   private readonly inputs = new Set<string>();
@@ -96,7 +98,7 @@ export function mayExplode(pattern: string): boolean {
   /** For each open group, the pattern as a whole first: whether there is a choice in it. */
   const open: boolean[] = [false];
   let isAfterChoice = false;
-  for (let at = 0; at < pattern.length; ) {
+  for (let at = 0; at < pattern.length;) {
     const rest = pattern.slice(at, at + 1000);
     const [piece] = /^(?:\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]|\(\?(?:[:=!]|<[=!]|P?<\w+>|[a-z-]+[:)])|\{\d*,?\d*\}|[^])/u.exec(rest) ?? [rest];
     at += piece.length;

@@ -5,8 +5,9 @@ import { whileHeld } from './heldPlatform.ts';
 import { clearTemporariesOf, temporariesOf, temporaryName } from './temporaryNames.ts';
 
 /**
- * Writes a folder with `fill`, which is given the path to write to and the platform to write with, and moves it to `path`; what is there gives way only then. When
- * anything fails, nothing is left of the attempt, the folders above `path` that it had to make included. What a killed attempt has left is cleared away.
+ * Writes a folder with `fill`, which is given the path to write to and the platform to write with, and moves it to `path`; what is there
+ * gives way only then. When anything fails, nothing is left of the attempt, the folders above `path` that it had to make included. What a
+ * killed attempt has left is cleared away.
  * @throws UserError where another process is writing the same folder
  */
 export async function writeWholeFolder(
@@ -23,10 +24,13 @@ export async function writeWholeFolder(
       signal: stop,
       onWait({ words, isAlive }) {
         if (isAlive) throw new UserError(`${dir} is being written by ${words}. Wait for that one or stop it, or give another folder.`);
-        say?.(`${dir} was being written by ${words}. Waiting to see whether that one still lives, which takes up to 90 s (Ctrl-C ends it).`);
+        say?.(
+          `${dir} was being written by ${words}. Waiting to see whether that one still lives, which takes up to 90 s (Ctrl-C ends it).`,
+        );
       },
     });
-    const write = (): Promise<void> => whileHeld(platform, lock, stop, (held) => writeAlone(held.platform, dir, (unfinished) => fill(unfinished, held.platform)));
+    const write = (): Promise<void> =>
+      whileHeld(platform, lock, stop, (held) => writeAlone(held.platform, dir, (unfinished) => fill(unfinished, held.platform)));
     await withCleanUp(write, async () => lock?.release());
   } catch (error) {
     await removeEmpty(platform, made).catch(() => undefined); // the first error is the one to report

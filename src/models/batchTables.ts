@@ -1,6 +1,6 @@
 /**
- * What the families share in bringing a micro-batch to the GPU: uploads that live as long as the batch, the tokens of all rows one after the other
- * with the places that image features take, and the embedding stage between the vision tower and the text layers.
+ * What the families share in bringing a micro-batch to the GPU: uploads that live as long as the batch, the tokens of all rows one after
+ * the other with the places that image features take, and the embedding stage between the vision tower and the text layers.
  */
 import type { Example } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
@@ -43,8 +43,15 @@ export class BatchTables {
     return this.keep(uploadRanges(this.device, queryRanges, keyCount, 'batch'));
   }
 
-  /** What the tokens of a text stack see: their own row up to themselves, with `blockIds` the whole of their image, with `window` no further back. */
-  textRanges({ rowLengths, ids }: TokenRows, cache: KeyValueCache | undefined, { blockIds, window }: { blockIds?: Int32Array; window?: number }): AttentionRanges {
+  /**
+   * What the tokens of a text stack see: their own row up to themselves, with `blockIds` the whole of their image, with `window` no further
+   * back.
+   */
+  textRanges(
+    { rowLengths, ids }: TokenRows,
+    cache: KeyValueCache | undefined,
+    { blockIds, window }: { blockIds?: Int32Array; window?: number },
+  ): AttentionRanges {
     if (cache) return this.keep(cache.ranges(blockIds, window));
     return this.ranges(blockCausalRanges(rowLengths, blockIds ?? new Int32Array(ids.length).fill(-1), window), ids.length);
   }
@@ -61,12 +68,19 @@ export class BatchTables {
 
   /** Pixels of all images, (patches, values a patch): the input of a vision tower's first stage, which takes it over. */
   pixels(examples: readonly Example[], patches: number): Tensor {
-    const pixels = joinArrays(Float32Array, examples.map((example) => example.pixelValues));
+    const pixels = joinArrays(
+      Float32Array,
+      examples.map((example) => example.pixelValues),
+    );
     return this.device.upload(pixels, [patches, pixels.length / patches], 'batch');
   }
 
   /** Of a table that is elsewhere, the rows that the text tokens of a batch ask for; `arrive` brings them. */
-  rowsOf({ name, tensor }: Parameter, { ids, slots }: TokenRows, { row }: TableElsewhere): { ids: Int32Array; table: Parameter; arrive: () => Promise<void> } {
+  rowsOf(
+    { name, tensor }: Parameter,
+    { ids, slots }: TokenRows,
+    { row }: TableElsewhere,
+  ): { ids: Int32Array; table: Parameter; arrive: () => Promise<void> } {
     const wanted = [...new Set(ids.filter((_, t) => slots[t]! < 0))];
     if (wanted.length === 0) wanted.push(0);
     const place = new Map(wanted.map((id, at) => [id, at]));
@@ -106,16 +120,22 @@ export interface TokenRules {
 
 /** @throws UserError for an id outside the vocabulary, or where placeholders and features differ in number */
 export function tokenRows(examples: readonly Example[], { vocabSize, imageTokenId, features }: TokenRules): TokenRows {
-  const ids = joinArrays(Int32Array, examples.map((example) => example.inputIds));
+  const ids = joinArrays(
+    Int32Array,
+    examples.map((example) => example.inputIds),
+  );
   const slots = new Int32Array(ids.length).fill(-1);
   let slot = 0;
   ids.forEach((id, t) => {
     if (id === imageTokenId) slots[t] = slot++;
     else if (id < 0 || id >= vocabSize) {
-      throw new UserError(`Token id ${id} is outside the model's vocabulary of ${vocabSize}; tokenizer and weights are of different models.`);
+      throw new UserError(
+        `Token id ${id} is outside the model's vocabulary of ${vocabSize}; tokenizer and weights are of different models.`,
+      );
     }
   });
-  if (slot !== features) throw new UserError(`The tokens hold ${slot} image placeholders and the images give ${features} features; they must be equal.`);
+  if (slot !== features)
+    throw new UserError(`The tokens hold ${slot} image placeholders and the images give ${features} features; they must be equal.`);
   return { ids, slots, rowLengths: examples.map((example) => example.inputIds.length) };
 }
 
@@ -127,9 +147,17 @@ export interface EmbeddingOptions {
 }
 
 /** Image features (N, C) → hidden states (T, C). */
-export function embeddingStage(name: string, tables: BatchTables, rows: TokenRows, embedding: Parameter, { grad, scale = 1 }: EmbeddingOptions): Stage {
+export function embeddingStage(
+  name: string,
+  tables: BatchTables,
+  rows: TokenRows,
+  embedding: Parameter,
+  { grad, scale = 1 }: EmbeddingOptions,
+): Stage {
   const { slots } = rows;
-  const { ids, table, arrive } = embedding.elsewhere ? tables.rowsOf(embedding, rows, embedding.elsewhere) : { ids: rows.ids, table: embedding };
+  const { ids, table, arrive } = embedding.elsewhere
+    ? tables.rowsOf(embedding, rows, embedding.elsewhere)
+    : { ids: rows.ids, table: embedding };
   const idsTensor = tables.upload(Uint32Array.from(ids), [ids.length]);
   const slotsTensor = tables.upload(slots, [ids.length]);
   const groups = embedding.grad && grad ? groupByToken(ids, slots) : undefined;
@@ -138,7 +166,8 @@ export function embeddingStage(name: string, tables: BatchTables, rows: TokenRow
     name,
     trainable: embedding.grad !== undefined,
     ...(arrive && { arrive }),
-    forward: (t, x) => embed(t, idsTensor, table, { image: { features: x, slots: slotsTensor }, scale, ...(uploaded && { groups: uploaded }) }),
+    forward: (t, x) =>
+      embed(t, idsTensor, table, { image: { features: x, slots: slotsTensor }, scale, ...(uploaded && { groups: uploaded }) }),
   };
 }
 

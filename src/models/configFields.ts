@@ -54,7 +54,8 @@ export class Fields {
 
   integer(key: string, fallback: number, least = 1): number {
     const value = this.values[key] ?? fallback;
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) throw this.wrong(key, value, `an integer of at least ${least}`);
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least)
+      throw this.wrong(key, value, `an integer of at least ${least}`);
     if (value > MAX_SIZE) throw this.wrong(key, value, `at most ${MAX_SIZE}`);
     return value;
   }
@@ -115,7 +116,8 @@ export class Fields {
   activation<A extends string>(key: string, fallback: string, known: Readonly<Record<string, A>>): A {
     const name = this.text(key, fallback);
     const found = Object.hasOwn(known, name) ? known[name] : undefined;
-    if (found === undefined) throw this.wrong(key, name, `one of ${Object.keys(known).join(', ')}; other activations are not supported for this model`);
+    if (found === undefined)
+      throw this.wrong(key, name, `one of ${Object.keys(known).join(', ')}; other activations are not supported for this model`);
     return found;
   }
 }

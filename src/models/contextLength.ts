@@ -14,7 +14,8 @@ export async function contextLength(platform: Platform, dir: string): Promise<nu
   const path = joinPath(dir, 'config.json');
   const config = await readJsonFile(platform, path);
   const family = modelFamily(String(config?.['model_type']), path);
-  const stated = asObject(config?.['text_config'])?.['max_position_embeddings'] ?? config?.['max_position_embeddings'] ?? family.defaultPositions;
+  const stated =
+    asObject(config?.['text_config'])?.['max_position_embeddings'] ?? config?.['max_position_embeddings'] ?? family.defaultPositions;
   if (typeof stated === 'number' && Number.isInteger(stated) && stated > 0) return stated;
   throw new UserError(`${path}: max_position_embeddings is ${shownJson(stated)}; a positive whole number was expected.`);
 }

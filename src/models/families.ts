@@ -12,16 +12,27 @@ import { Qwen2_5VLProcessor } from './qwen2_5_vl/processor.ts';
 import { TextProcessor } from './textProcessor.ts';
 
 const FAMILIES: Readonly<Record<string, ModelFamily>> = {
-  gemma3: { describe: describeGemma3, processor: (platform, dir, pixels) => Gemma3Processor.load(platform, dir, pixels), defaultPositions: 131072 },
+  gemma3: {
+    describe: describeGemma3,
+    processor: (platform, dir, pixels) => Gemma3Processor.load(platform, dir, pixels),
+    defaultPositions: 131072,
+  },
   gemma3_text: { describe: describeGemma3Text, processor: (platform, dir) => TextProcessor.load(platform, dir), defaultPositions: 131072 },
   qwen2: { describe: describeQwen2, processor: (platform, dir) => TextProcessor.load(platform, dir), defaultPositions: 32768 },
-  qwen2_5_vl: { describe: describeQwen2_5VL, processor: (platform, dir, pixels) => Qwen2_5VLProcessor.load(platform, dir, pixels), defaultPositions: 32768 },
+  qwen2_5_vl: {
+    describe: describeQwen2_5VL,
+    processor: (platform, dir, pixels) => Qwen2_5VLProcessor.load(platform, dir, pixels),
+    defaultPositions: 32768,
+  },
 };
 
 export function modelFamily(modelType: string, source: string): ModelFamily {
   const family = ownValue(FAMILIES, modelType);
   if (!family) {
-    throw new UserError(`${source}: model_type "${modelType}" is not known; ${Object.keys(FAMILIES).join(', ')} can be trained. Choose a base model of one of these.`);
+    throw new UserError(
+      `${source}: model_type "${modelType}" is not known; ${Object.keys(FAMILIES).join(', ')} can be trained. Choose a base model of one ` +
+        `of these.`,
+    );
   }
   return {
     ...family,
@@ -34,7 +45,9 @@ export function modelFamily(modelType: string, source: string): ModelFamily {
 
 /** Keys of any model's configuration under which transformers computes something else. */
 const OTHER_COMPUTATION: Readonly<Record<string, string>> = {
-  quantization_config: 'nothing: of quantised checkpoints only bitsandbytes\' NF4 is read, which says so at the top of config.json. Give the original model as the base',
+  quantization_config:
+    "nothing: of quantised checkpoints only bitsandbytes' NF4 is read, which says so at the top of config.json. Give the original model " +
+    'as the base',
   compression_config: 'nothing: compressed checkpoints are not read. Give the original model as the base',
   per_layer_config: 'nothing: layers that differ from each other are not computed',
 };
@@ -45,7 +58,8 @@ function refuseOtherComputation(config: Readonly<Record<string, unknown>>, sourc
   for (const fields of [root, root.section('text_config'), root.section('vision_config')]) {
     for (const [key, expected] of Object.entries(OTHER_COMPUTATION)) {
       const found = fields?.section(key);
-      if (fields && found && !found.isEmpty && !(fields === root && key === 'quantization_config')) throw fields.wrong(key, found.json, expected);
+      if (fields && found && !found.isEmpty && !(fields === root && key === 'quantization_config'))
+        throw fields.wrong(key, found.json, expected);
     }
   }
 }

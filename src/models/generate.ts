@@ -1,6 +1,6 @@
 /**
- * Greedy generation with a key/value cache, for a batch of prompts of unequal length: the prompts in as few passes as their length allows, then a token
- * of every answer at a time. An answer that has ended leaves the batch.
+ * Greedy generation with a key/value cache, for a batch of prompts of unequal length: the prompts in as few passes as their length allows,
+ * then a token of every answer at a time. An answer that has ended leaves the batch.
  */
 import type { Example } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
@@ -30,7 +30,10 @@ export interface GeneratedAnswer {
 /** Prompts go through the model together up to this many tokens: more fill the GPU no better and take memory. */
 const PROMPT_TOKENS = 2048;
 
-/** New tokens that the cache has room for at first, and by how many it grows: answers are short, and `maxNewTokens` is what they may never exceed. */
+/**
+ * New tokens that the cache has room for at first, and by how many it grows: answers are short, and `maxNewTokens` is what they may never
+ * exceed.
+ */
 const ROOM = 64;
 
 /** An answer on its way. */
@@ -52,11 +55,19 @@ export async function generate(device: Device, model: Model, example: Example, o
 }
 
 /** @param examples each ends where its answer begins. @returns the answers, in their order; the same as each alone would give */
-export async function generateBatch(device: Device, model: Model, examples: readonly Example[], options: GenerateOptions): Promise<GeneratedAnswer[]> {
+export async function generateBatch(
+  device: Device,
+  model: Model,
+  examples: readonly Example[],
+  options: GenerateOptions,
+): Promise<GeneratedAnswer[]> {
   const { maxNewTokens, endIds, stop, onToken } = options;
   const answers: GeneratedAnswer[] = examples.map(() => ({ ids: [], finish: maxNewTokens > 0 ? 'stopped' : 'length' }));
   if (maxNewTokens <= 0) return answers;
-  const cache = new KeyValueCache(device, examples.map((example) => example.inputIds.length + Math.min(maxNewTokens, ROOM)));
+  const cache = new KeyValueCache(
+    device,
+    examples.map((example) => example.inputIds.length + Math.min(maxNewTokens, ROOM)),
+  );
   let live = examples.map((example, at): Writing => {
     const length = example.inputIds.length;
     const last = example.positionIds.reduce((most, position) => Math.max(most, position), -1);
@@ -64,8 +75,17 @@ export async function generateBatch(device: Device, model: Model, examples: read
   });
   const advance = async (group: readonly Writing[]): Promise<void> => {
     const chosen = group.map(({ at, input }) => ({ sequence: at, tokens: input.inputIds.length }));
-    cache.begin(chosen, live.map(({ at }) => at), Math.min(maxNewTokens, ROOM));
-    const tokens = await nextTokens(device, model, group.map(({ input }) => input), cache);
+    cache.begin(
+      chosen,
+      live.map(({ at }) => at),
+      Math.min(maxNewTokens, ROOM),
+    );
+    const tokens = await nextTokens(
+      device,
+      model,
+      group.map(({ input }) => input),
+      cache,
+    );
     cache.end();
     group.forEach((writing, i) => {
       const answer = answers[writing.at]!;

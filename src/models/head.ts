@@ -1,6 +1,7 @@
 /**
- * Whether the output head is tied to the embedding: the configuration says so, and the weights may say otherwise. transformers (`tie_weights`) ties
- * the two unless the checkpoint holds both and they differ, as a merge in Python leaves them; a file that holds only one of the two gives both.
+ * Whether the output head is tied to the embedding: the configuration says so, and the weights may say otherwise. transformers
+ * (`tie_weights`) ties the two unless the checkpoint holds both and they differ, as a merge in Python leaves them; a file that holds only
+ * one of the two gives both.
  */
 import { readValues } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
@@ -34,7 +35,8 @@ export async function withHeadOf(folder: ModelFolder, description: ModelDescript
 
 function noHead(folder: ModelFolder, embedding: string): UserError {
   return new UserError(
-    `${folder.dir}: config.json says that the output head is not tied to the embedding (tie_word_embeddings false), and the weights have no ` +
+    `${folder.dir}: config.json says that the output head is not tied to the embedding (tie_word_embeddings false), and the weights have ` +
+      `no ` +
       `${HEAD}, only ${folder.storedName(embedding)}. Download the model again, whole; or, where the head is the embedding, write ` +
       '"tie_word_embeddings": true.',
   );

@@ -1,7 +1,8 @@
 /**
- * Keys and values of the tokens already seen, per layer, for generation. A cache serves a batch of sequences of unequal length: each has a run of rows of
- * its own in one buffer a layer, with room behind it, so that a step that adds a token to every sequence binds the same buffers as the step before. Where
- * the device computes in f16 they are kept in it: half the memory, and half of what a token's attention reads.
+ * Keys and values of the tokens already seen, per layer, for generation. A cache serves a batch of sequences of unequal length: each has a
+ * run of rows of its own in one buffer a layer, with room behind it, so that a step that adds a token to every sequence binds the same
+ * buffers as the step before. Where the device computes in f16 they are kept in it: half the memory, and half of what a token's attention
+ * reads.
  */
 import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
@@ -45,22 +46,25 @@ export class KeyValueCache {
   }
 
   /**
-   * The next batch continues these sequences, ascending, by so many tokens each. Where one has no room left, all of `live` get `spare` rows more than they hold
-   * with this batch, and the others give theirs up.
+   * The next batch continues these sequences, ascending, by so many tokens each. Where one has no room left, all of `live` get `spare` rows
+   * more than they hold with this batch, and the others give theirs up.
    */
   begin(chosen: readonly { sequence: number; tokens: number }[], live: readonly number[], spare: number): void {
     if (this.step) throw new Error('key/value cache: the batch before has not ended');
     const isFull = chosen.some(({ sequence, tokens }) => this.held(sequence) + tokens > this.sequences[sequence]!.room);
-    if (isFull) this.grow(new Map(live.map((sequence) => [sequence, (chosen.find((one) => one.sequence === sequence)?.tokens ?? 0) + spare])));
+    if (isFull)
+      this.grow(new Map(live.map((sequence) => [sequence, (chosen.find((one) => one.sequence === sequence)?.tokens ?? 0) + spare])));
     const sequences = chosen.map(({ sequence }) => this.sequences[sequence]!);
     const fresh = sequences.map(({ start, held }, i) => ({ start, past: held, fresh: chosen[i]!.tokens }));
-    const rows = Uint32Array.from(fresh.flatMap(({ start, past, fresh: count }) => Array.from({ length: count }, (_, i) => start + past + i)));
+    const rows = Uint32Array.from(
+      fresh.flatMap(({ start, past, fresh: count }) => Array.from({ length: count }, (_, i) => start + past + i)),
+    );
     this.step = { sequences, fresh, rows: this.device.upload(rows, [rows.length], LABEL) };
   }
 
   /**
-   * What each token of the batch sees: its own sequence up to itself; tokens of one image (`blockIds`, one a token, −1 outside images) see each other;
-   * with `window` as in `blockCausalRanges`. The caller releases the two tables.
+   * What each token of the batch sees: its own sequence up to itself; tokens of one image (`blockIds`, one a token, −1 outside images) see
+   * each other; with `window` as in `blockCausalRanges`. The caller releases the two tables.
    */
   ranges(blockIds?: Int32Array, window?: number): AttentionRanges {
     const { fresh } = this.current();
@@ -73,7 +77,10 @@ export class KeyValueCache {
     };
   }
 
-  /** Appends k and v (T, KV, D) of one layer to the batch's sequences; returns the rows of all sequences (S, KV, D), which `ranges` counts in. */
+  /**
+   * Appends k and v (T, KV, D) of one layer to the batch's sequences; returns the rows of all sequences (S, KV, D), which `ranges` counts
+   * in.
+   */
   extend(t: Tape, layer: number, k: Tensor, v: Tensor): { k: Tensor; v: Tensor } {
     const { rows } = this.current();
     const [T, KV, D] = k.shape as [number, number, number];
@@ -91,7 +98,12 @@ export class KeyValueCache {
     const append = (cached: BufferView, fresh: Tensor): Tensor => {
       const all = new Tensor([total, KV, D], dtype, cached);
       if (dtype === 'f16') {
-        t.dispatch(t.kernel('scatter_rows_f16'), { x: fresh, rows, y: all }, { start: 0, count: T, size: KV * D }, Math.ceil((T * KV * D) / 512));
+        t.dispatch(
+          t.kernel('scatter_rows_f16'),
+          { x: fresh, rows, y: all },
+          { start: 0, count: T, size: KV * D },
+          Math.ceil((T * KV * D) / 512),
+        );
         return all;
       }
       const cells = cellsOf(KV * D);
@@ -150,7 +162,11 @@ export class KeyValueCache {
         this.sequences.forEach(({ start, room, held }, at) => {
           if (room === 0 || held === 0) return;
           const bytes = held * entry.rowBytes;
-          this.device.copy({ ...from, offset: from.offset + before[at]!.start * entry.rowBytes }, { ...to, offset: to.offset + start * entry.rowBytes }, bytes);
+          this.device.copy(
+            { ...from, offset: from.offset + before[at]!.start * entry.rowBytes },
+            { ...to, offset: to.offset + start * entry.rowBytes },
+            bytes,
+          );
         });
         this.device.pool.release(from);
         entry[side] = to;

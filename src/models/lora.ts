@@ -1,6 +1,6 @@
 /**
- * What trains: an adapter (LoRA, rsLoRA, DoRA, whole modules beside it) by PEFT's rules, or every parameter. Says which f32 parameters a run
- * must allocate, wires them to the linear layers, and gives a new adapter its first values.
+ * What trains: an adapter (LoRA, rsLoRA, DoRA, whole modules beside it) by PEFT's rules, or every parameter. Says which f32 parameters a
+ * run must allocate, wires them to the linear layers, and gives a new adapter its first values.
  */
 import { adapterShapes } from '../io/peft.ts';
 import { modulesFromParameters, resolveAdapter } from '../io/peftTargets.ts';
@@ -38,7 +38,10 @@ export function planTraining(description: ModelDescription, finetuning: Finetuni
   const resolved = resolveAdapter(finetuning.config, modules);
   // The head and its loss are one op over chunks of tokens, without a place for a low-rank term.
   if (resolved.lora.some(({ module }) => `${module}.weight` === HEAD)) {
-    throw new UserError('target_modules takes in lm_head; LoRA on the output head is not built: train it whole with --modules_to_save lm_head, or leave it out.');
+    throw new UserError(
+      'target_modules takes in lm_head; LoRA on the output head is not built: train it whole with --modules_to_save lm_head, or leave it ' +
+        'out.',
+    );
   }
   const config = { ...finetuning.config, target_modules: resolved.targetModules };
   return { trained: adapterShapes(resolved, config.use_dora, modules), resolved, config };
@@ -62,8 +65,8 @@ export function attachAdapters(plan: TrainingPlan, trained: ReadonlyMap<string, 
 }
 
 /**
- * First values of lora_A: uniform in ±1/√in, torch's kaiming_uniform_(a=√5) as PEFT uses it; lora_B starts at zero. Counter-based, so a matrix
- * gets the same values whatever else is in the adapter. (The numbers differ from torch's generator.)
+ * First values of lora_A: uniform in ±1/√in, torch's kaiming_uniform_(a=√5) as PEFT uses it; lora_B starts at zero. Counter-based, so a
+ * matrix gets the same values whatever else is in the adapter. (The numbers differ from torch's generator.)
  */
 export function initialLoraA(module: string, shape: Shape, seed: number): Float32Array {
   const rank = shape[0]!;

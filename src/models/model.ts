@@ -25,7 +25,10 @@ export interface PreparedBatch {
 }
 
 export interface PrepareOptions {
-  /** Generation: keys and values of the tokens before. The examples continue the sequences that the cache has begun; it gives the attention ranges. */
+  /**
+   * Generation: keys and values of the tokens before. The examples continue the sequences that the cache has begun; it gives the attention
+   * ranges.
+   */
   cache?: KeyValueCache;
   /** Full fine-tuning needs gradients of repeated token ids added in a fixed order. */
   grad?: boolean;
@@ -43,7 +46,10 @@ export interface Model {
   finalNorm(t: Tape, x: Tensor): Tensor;
 }
 
-/** What the tokens of an image see of each other: all, as Gemma 3 was made, or those before them, as FlashAttention-2 lets them in the reference. */
+/**
+ * What the tokens of an image see of each other: all, as Gemma 3 was made, or those before them, as FlashAttention-2 lets them in the
+ * reference.
+ */
 export type ImageAttention = 'bidirectional' | 'causal';
 
 export interface DescribeOptions {

@@ -66,7 +66,8 @@ export function heldQuantized(
   }
   if (trainsAll && stored.size > 0) {
     throw new UserError(
-      `${floats.dir} holds weights in 4 bits, which --finetune full cannot train. Give the original model, or train an adapter (--finetune lora).`,
+      `${floats.dir} holds weights in 4 bits, which --finetune full cannot train. Give the original model, or train an adapter ` +
+        `(--finetune lora).`,
     );
   }
   const nf4 = new Map([...stored].filter(([name]) => description.shapes.has(name) && !trained.has(name)));
@@ -84,7 +85,9 @@ export function heldQuantized(
   if (embedding === 'int8' && trained.has(description.embedding)) {
     throw new UserError(
       `--quantize_embedding int8 holds a frozen table in bytes, and here ${description.embedding} trains` +
-        (trainsAll ? ', as everything does with --finetune full. Leave it at none, or train an adapter (--finetune lora).' : '. Leave it at none, or take the table out of --modules_to_save.'),
+        (trainsAll
+          ? ', as everything does with --finetune full. Leave it at none, or train an adapter (--finetune lora).'
+          : '. Leave it at none, or take the table out of --modules_to_save.'),
     );
   }
   return { nf4, int8: new Set(embedding === 'int8' ? [description.embedding] : []) };

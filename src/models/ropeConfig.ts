@@ -1,6 +1,6 @@
 /**
- * The rotary settings of a `config.json`, as transformers 5.18 reads them (modeling_rope_utils.py). A type, or a key beside it, that is not computed
- * here is refused by name: passed over, it would train another model than the one in the file.
+ * The rotary settings of a `config.json`, as transformers 5.18 reads them (modeling_rope_utils.py). A type, or a key beside it, that is not
+ * computed here is refused by name: passed over, it would train another model than the one in the file.
  */
 import type { Fields } from './configFields.ts';
 
@@ -49,7 +49,16 @@ export interface RopeRules {
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   default: [],
   linear: ['factor'],
-  yarn: ['factor', 'original_max_position_embeddings', 'attention_factor', 'beta_fast', 'beta_slow', 'mscale', 'mscale_all_dim', 'truncate'],
+  yarn: [
+    'factor',
+    'original_max_position_embeddings',
+    'attention_factor',
+    'beta_fast',
+    'beta_slow',
+    'mscale',
+    'mscale_all_dim',
+    'truncate',
+  ],
   llama3: ['factor', 'original_max_position_embeddings', 'low_freq_factor', 'high_freq_factor'],
 };
 
@@ -87,8 +96,15 @@ function parseScaling(type: string, fields: Fields, rules: RopeRules): RopeScali
     case 'llama3': {
       const lowFreqFactor = required(fields, 'low_freq_factor');
       const highFreqFactor = required(fields, 'high_freq_factor');
-      if (highFreqFactor <= lowFreqFactor) throw fields.wrong('high_freq_factor', highFreqFactor, `more than low_freq_factor (${lowFreqFactor})`);
-      return { type, factor: required(fields, 'factor'), lowFreqFactor, highFreqFactor, originalPositions: originalPositions(fields, rules) };
+      if (highFreqFactor <= lowFreqFactor)
+        throw fields.wrong('high_freq_factor', highFreqFactor, `more than low_freq_factor (${lowFreqFactor})`);
+      return {
+        type,
+        factor: required(fields, 'factor'),
+        lowFreqFactor,
+        highFreqFactor,
+        originalPositions: originalPositions(fields, rules),
+      };
     }
     default:
       return undefined;
@@ -102,7 +118,11 @@ function parseYarn(fields: Fields, rules: RopeRules): YarnScaling {
   const betaFast = fields.number('beta_fast', 0) || 32;
   const betaSlow = fields.number('beta_slow', 0) || 1;
   if (fields.has('truncate') && !rules.readsTruncate) {
-    throw fields.wrong('truncate', true, 'nothing: transformers does not find it in the section of a layer type, and truncates. Remove the key');
+    throw fields.wrong(
+      'truncate',
+      true,
+      'nothing: transformers does not find it in the section of a layer type, and truncates. Remove the key',
+    );
   }
   return {
     type: 'yarn',
@@ -116,7 +136,10 @@ function parseYarn(fields: Fields, rules: RopeRules): YarnScaling {
   };
 }
 
-/** Peng et al. 2023 (arXiv:2309.00071): scores sharpen with the logarithm of the factor; DeepSeek's two scales go before it where both are given. */
+/**
+ * Peng et al. 2023 (arXiv:2309.00071): scores sharpen with the logarithm of the factor; DeepSeek's two scales go before it where both are
+ * given.
+ */
 function yarnAttention(factor: number, fields: Fields): number {
   const scale = (by: number): number => (factor <= 1 ? 1 : 0.1 * by * Math.log(factor) + 1);
   const mscale = fields.number('mscale', 0);

@@ -61,7 +61,10 @@ function llama3(frequency: number, { factor, lowFreqFactor, highFreqFactor, orig
   return f(f(f(f(1 - smooth) * frequency) / f(factor)) + f(smooth * frequency));
 }
 
-/** The tables of `rows` × `width` angles; each is a position times a frequency, rounded to float32 as torch rounds it; `scale` is on cosines and sines. */
+/**
+ * The tables of `rows` × `width` angles; each is a position times a frequency, rounded to float32 as torch rounds it; `scale` is on cosines
+ * and sines.
+ */
 export function rotary(
   rows: number,
   width: number,

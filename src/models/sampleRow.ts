@@ -1,4 +1,7 @@
-/** Rows that no processor made, for planning memory where there is neither data nor tokenizer: what they say is of no matter, how long they are is. */
+/**
+ * Rows that no processor made, for planning memory where there is neither data nor tokenizer: what they say is of no matter, how long they
+ * are is.
+ */
 import { IGNORE_INDEX } from '../data/example.ts';
 import type { Example } from '../data/example.ts';
 
@@ -17,7 +20,10 @@ export interface SampleRow {
 }
 
 /** Features of a picture first, as the placeholder's ids, then text. */
-export function sampleTokens({ textTokens, learnt }: SampleRow, picture?: { id: number; features: number }): Pick<Example, 'inputIds' | 'labels'> {
+export function sampleTokens(
+  { textTokens, learnt }: SampleRow,
+  picture?: { id: number; features: number },
+): Pick<Example, 'inputIds' | 'labels'> {
   const features = picture?.features ?? 0;
   const word = picture?.id === 0 ? 1 : 0;
   const inputIds = new Int32Array(features + textTokens).fill(word);

@@ -1,6 +1,7 @@
 /**
- * The input of a stage, kept from the forward pass to the backward one: as it is, or in bfloat16, half the memory. What a stage computes when it runs again
- * then differs from what it computed first by the rounding of its input (2⁻⁹ of each value); bfloat16 has f32's range, so no activation is too large for it.
+ * The input of a stage, kept from the forward pass to the backward one: as it is, or in bfloat16, half the memory. What a stage computes
+ * when it runs again then differs from what it computed first by the rounding of its input (2⁻⁹ of each value); bfloat16 has f32's range,
+ * so no activation is too large for it.
  */
 import type { Device } from '../gpu/device.ts';
 import { Tensor } from '../gpu/tensor.ts';

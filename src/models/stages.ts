@@ -1,8 +1,9 @@
 /**
  * A model is a chain of stages (patch embedding, blocks, merger, token embedding, blocks). Running it keeps the input of every stage that a
  * gradient must pass; going back, each stage is run again with a recording tape, differentiated, and its scratch released. That is gradient
- * checkpointing (Chen et al. 2016), and the normal way here. With `checkpointing` off the recording tapes of the forward pass are kept; with `keptStages`
- * those of the last stages, which are differentiated first and so hold their memory for the shortest time. Results are the same to the bit.
+ * checkpointing (Chen et al. 2016), and the normal way here. With `checkpointing` off the recording tapes of the forward pass are kept;
+ * with `keptStages` those of the last stages, which are differentiated first and so hold their memory for the shortest time. Results are
+ * the same to the bit.
  */
 import type { Device } from '../gpu/device.ts';
 import { Tensor } from '../gpu/tensor.ts';
@@ -16,7 +17,10 @@ export interface Stage {
   name: string;
   /** Some parameter of the stage trains. */
   trainable: boolean;
-  /** Waits for the stage's weights, where they do not stay on the GPU, and sends for those of the stage after it (src/models/streamedWeights.ts). */
+  /**
+   * Waits for the stage's weights, where they do not stay on the GPU, and sends for those of the stage after it
+   * (src/models/streamedWeights.ts).
+   */
   arrive?(next: string | undefined): Promise<void>;
   forward(t: Tape, x: Tensor): Tensor;
 }
@@ -28,7 +32,10 @@ export interface ChainOptions {
   checkpointing: boolean;
   /** With checkpointing: so many of the last stages are not run again. Default 0. */
   keptStages?: number;
-  /** How the inputs of stages that are run again are kept. In bf16 no tape is kept, so that results do not depend on how much memory there is. Default f32. */
+  /**
+   * How the inputs of stages that are run again are kept. In bf16 no tape is kept, so that results do not depend on how much memory there
+   * is. Default f32.
+   */
   savedInputs?: SavedInputs;
   random: RandomState;
   /** Sees the output of every stage (tests). */
@@ -54,7 +61,10 @@ export class StageChain {
     this.options = options;
   }
 
-  /** Takes over `x` and returns the last stage's output, which is the caller's to release; its `requiresGrad` says whether `backward` is wanted. */
+  /**
+   * Takes over `x` and returns the last stage's output, which is the caller's to release; its `requiresGrad` says whether `backward` is
+   * wanted.
+   */
   async run(stages: readonly Stage[], x: Tensor): Promise<Tensor> {
     let current = x;
     let needsGrad = false;

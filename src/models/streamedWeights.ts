@@ -1,7 +1,7 @@
 /**
- * Frozen weights that do not stay on the GPU: those of one stage at a time lie in a slot, those of the next arrive in a second slot while the first computes,
- * forward and backward alike. Tensors keep their shape and type; where their parts lie changes from stage to stage, which an op sees when it dispatches.
- * What is computed is the same to the bit.
+ * Frozen weights that do not stay on the GPU: those of one stage at a time lie in a slot, those of the next arrive in a second slot while
+ * the first computes, forward and backward alike. Tensors keep their shape and type; where their parts lie changes from stage to stage,
+ * which an op sees when it dispatches. What is computed is the same to the bit.
  */
 import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
@@ -53,7 +53,12 @@ export class StreamedWeights {
   private readonly held = new Map<string, HostPart[]>();
   private readonly tables = new Map<string, string[]>();
   private readonly groups = new Map<string, Group | undefined>();
-  private readonly slots: readonly Slot[] = [0, 1].map(() => ({ group: undefined, turn: 0, ready: Promise.resolve(), idle: Promise.resolve() }));
+  private readonly slots: readonly Slot[] = [0, 1].map(() => ({
+    group: undefined,
+    turn: 0,
+    ready: Promise.resolve(),
+    idle: Promise.resolve(),
+  }));
   /** Of each slot. */
   private buffers: BufferView[][] = [[], []];
   private current: Slot | undefined;
@@ -72,7 +77,10 @@ export class StreamedWeights {
   addTable(name: string, parts: HostPart[], row: TableElsewhere['row']): TableElsewhere {
     const key = (part: number): string => `part ${part} of ${name}`; // the name of no stage, and in none
     parts.forEach((part, at) => this.held.set(key(at), [part]));
-    this.tables.set(name, parts.map((_, at) => key(at)));
+    this.tables.set(
+      name,
+      parts.map((_, at) => key(at)),
+    );
     return { row, arrive: (part) => this.arrive(key(part), part + 1 < parts.length ? key(part + 1) : undefined) };
   }
 
@@ -138,14 +146,19 @@ export class StreamedWeights {
     this.countStaging(0);
   }
 
-  /** Into the slot that is not in use. At most one group is on its way at a time, so that no more than one lies in the queue's own memory. */
+  /**
+   * Into the slot that is not in use. At most one group is on its way at a time, so that no more than one lies in the queue's own memory.
+   */
   private begin(key: string): Slot {
     const at = this.slots[0] === this.current ? 1 : 0;
     const slot = this.slots[at]!;
     const buffers = this.buffers[at]!;
     slot.group = key;
     const turn = ++slot.turn;
-    const places = this.groupOf(key)!.places.map((place) => ({ ...place.host, view: { buffer: buffers[place.buffer]!.buffer, offset: place.offset, bytes: place.host.bytes } }));
+    const places = this.groupOf(key)!.places.map((place) => ({
+      ...place.host,
+      view: { buffer: buffers[place.buffer]!.buffer, offset: place.offset, bytes: place.host.bytes },
+    }));
     for (const { part, view } of places) part.view = view;
     slot.ready = slot.idle.then(async () => {
       for (const { view, bytes, read } of places) {

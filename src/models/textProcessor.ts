@@ -42,7 +42,10 @@ export class TextProcessor implements Processor {
   }
 
   private textTokens(conversation: Conversation, images: number, options: EncodeOptions): ConversationTokens {
-    if (images > 0 || conversation.messages.some(({ content }) => typeof content !== 'string' && content.some(({ type }) => type === 'image'))) {
+    if (
+      images > 0 ||
+      conversation.messages.some(({ content }) => typeof content !== 'string' && content.some(({ type }) => type === 'image'))
+    ) {
       throw new UserError(
         `${conversationName(conversation)}: it has an image, and ${this.folder.configPath} is of a model that reads text only. ` +
           'Leave the image out, or choose a vision-language model.',

@@ -1,7 +1,8 @@
 /**
- * A model's parameters on the GPU. Frozen matrices keep the checkpoint's precision (f32, f16, bf16), unless they are held quantised, and are split
- * between rows where they are larger than the adapter binds; vectors (norms, biases) become f32, which is exact. Parameters that train come from outside, already
- * allocated in f32 with their gradients, and only get their values here. Bytes stream from the files in pieces: no tensor is ever whole in RAM.
+ * A model's parameters on the GPU. Frozen matrices keep the checkpoint's precision (f32, f16, bf16), unless they are held quantised, and
+ * are split between rows where they are larger than the adapter binds; vectors (norms, biases) become f32, which is exact. Parameters that
+ * train come from outside, already allocated in f32 with their gradients, and only get their values here. Bytes stream from the files in
+ * pieces: no tensor is ever whole in RAM.
  */
 import type { Device } from '../gpu/device.ts';
 import { Tensor } from '../gpu/tensor.ts';
@@ -47,7 +48,9 @@ export class Weights {
 
   /** @param streamed has the views of its weights itself */
   release(device: Device, streamed?: StreamedWeights): void {
-    const tensors = new Set([...this.parameters.values()].filter(({ grad, name }) => !grad && !streamed?.has(name)).map(({ tensor }) => tensor));
+    const tensors = new Set(
+      [...this.parameters.values()].filter(({ grad, name }) => !grad && !streamed?.has(name)).map(({ tensor }) => tensor),
+    );
     for (const tensor of tensors) for (const part of tensor.parts) device.pool.release(part.view);
   }
 }
@@ -72,7 +75,12 @@ export interface LoadOptions {
  * Loads every parameter of `shapes` (canonical name → shape). A tied head is `lm_head.weight` absent from `shapes`.
  * @throws UserError for a tensor that is missing, has another shape than the configuration says, or a dtype that is not a float
  */
-export async function loadParameters(device: Device, folder: ModelFolder, shapes: ReadonlyMap<string, Shape>, options: LoadOptions): Promise<Map<string, Parameter>> {
+export async function loadParameters(
+  device: Device,
+  folder: ModelFolder,
+  shapes: ReadonlyMap<string, Shape>,
+  options: LoadOptions,
+): Promise<Map<string, Parameter>> {
   for (const [name, shape] of shapes) checkStored(folder, name, shape);
   const total = [...shapes.keys()].reduce((sum, name) => sum + folder.info(name).bytes, 0);
   const loaded = new Map<string, Parameter>();
@@ -95,19 +103,32 @@ export async function loadParameters(device: Device, folder: ModelFolder, shapes
 
 function checkStored(folder: ModelFolder, name: string, shape: Shape): void {
   if (!folder.has(name)) {
-    throw new UserError(`${folder.dir}: the weights have no tensor '${name}', which its config.json calls for. Download the model again, whole.`);
+    throw new UserError(
+      `${folder.dir}: the weights have no tensor '${name}', which its config.json calls for. Download the model again, whole.`,
+    );
   }
   const { dtype, shape: stored } = folder.info(name);
   const where = `${folder.dir}: tensor '${folder.storedName(name)}'`;
   if (STORED_DTYPES[dtype] === undefined) {
-    throw new UserError(`${where} is ${dtype}; F32, F16 or BF16 was expected. Of quantised checkpoints only bitsandbytes' NF4 is read: give the original model.`);
+    throw new UserError(
+      `${where} is ${dtype}; F32, F16 or BF16 was expected. Of quantised checkpoints only bitsandbytes' NF4 is read: give the original ` +
+        `model.`,
+    );
   }
   if (stored.length !== shape.length || stored.some((extent, at) => extent !== shape[at])) {
-    throw new UserError(`${where} has shape [${stored.join(', ')}], config.json calls for [${shape.join(', ')}]. Config and weights are of different models.`);
+    throw new UserError(
+      `${where} has shape [${stored.join(', ')}], config.json calls for [${shape.join(', ')}]. Config and weights are of different models.`,
+    );
   }
 }
 
-async function frozenParameter(device: Device, folder: ModelFolder, name: string, shape: Shape, { streamed, tables, quantized }: LoadOptions): Promise<Parameter> {
+async function frozenParameter(
+  device: Device,
+  folder: ModelFolder,
+  name: string,
+  shape: Shape,
+  { streamed, tables, quantized }: LoadOptions,
+): Promise<Parameter> {
   const isTable = tables?.includes(name) === true;
   const most = isTable ? TABLE_PART_BYTES : undefined;
   const nf4 = quantized?.nf4.get(name);
@@ -126,7 +147,9 @@ async function loadFrozen(device: Device, folder: ModelFolder, name: string, sha
   const { dtype, bytes } = folder.info(name);
   if (shape.length === 1) {
     const vector = new Tensor(shape, 'f32', device.pool.acquire(shape[0]! * 4, 'weights', 'always'));
-    await device.fill(vector.view, vector.bytes, vector.bytes, async () => toFloat32(await folder.readRaw(name), dtype as 'F32' | 'F16' | 'BF16', name));
+    await device.fill(vector.view, vector.bytes, vector.bytes, async () =>
+      toFloat32(await folder.readRaw(name), dtype as 'F32' | 'F16' | 'BF16', name),
+    );
     return vector;
   }
   const type = STORED_DTYPES[dtype]!;
@@ -139,26 +162,41 @@ async function loadFrozen(device: Device, folder: ModelFolder, name: string, sha
   return new Tensor([rows, shape.slice(1).reduce((a, b) => a * b, 1)], type, parts);
 }
 
-/** The weight in the file: parts that lie nowhere on the GPU until they are streamed there. @param most bytes of a part; given for a table */
-function streamedParameter(device: Device, folder: ModelFolder, name: string, shape: Shape, streamed: StreamedWeights, most?: number): Parameter {
+/**
+ * The weight in the file: parts that lie nowhere on the GPU until they are streamed there. @param most bytes of a part; given for a table
+ */
+function streamedParameter(
+  device: Device,
+  folder: ModelFolder,
+  name: string,
+  shape: Shape,
+  streamed: StreamedWeights,
+  most?: number,
+): Parameter {
   const { dtype, bytes } = folder.info(name);
   const rows = shape[0]!;
   const rowBytes = bytes / rows;
-  const parts = rowRuns(device, rows, (count) => count * rowBytes, { ...(most !== undefined && { mostBytes: most }) }).map((run): TensorPart => ({ ...run, view: nowhere(run.rows * rowBytes) }));
+  const parts = rowRuns(device, rows, (count) => count * rowBytes, { ...(most !== undefined && { mostBytes: most }) }).map(
+    (run): TensorPart => ({ ...run, view: nowhere(run.rows * rowBytes) }),
+  );
   const tensor = new Tensor([rows, shape.slice(1).reduce((a, b) => a * b, 1)], STORED_DTYPES[dtype]!, parts);
   const host = parts.map((part) => ({
     part,
     bytes: part.view.bytes,
     read: (at: number, length: number) => folder.readRange(name, part.rowStart * rowBytes + at, length),
   }));
-  if (most !== undefined) return { name, tensor, elsewhere: streamed.addTable(name, host, (row) => folder.readRange(name, row * rowBytes, rowBytes)) };
+  if (most !== undefined)
+    return { name, tensor, elsewhere: streamed.addTable(name, host, (row) => folder.readRange(name, row * rowBytes, rowBytes)) };
   streamed.add(name, host);
   return { name, tensor };
 }
 
 /** Ranges for `rows` rows, as few as the adapter's binding limit allows. */
 export function allocateRows(device: Device, rows: number, rowBytes: number, label: string, most?: number): TensorPart[] {
-  return rowRuns(device, rows, (count) => count * rowBytes, { ...(most !== undefined && { mostBytes: most }) }).map((run) => ({ ...run, view: device.pool.acquire(run.rows * rowBytes, label, 'always') }));
+  return rowRuns(device, rows, (count) => count * rowBytes, { ...(most !== undefined && { mostBytes: most }) }).map((run) => ({
+    ...run,
+    view: device.pool.acquire(run.rows * rowBytes, label, 'always'),
+  }));
 }
 
 async function fillTrained(device: Device, folder: ModelFolder, name: string, shape: Shape, fill: FillTrainable): Promise<void> {

@@ -44,8 +44,8 @@ export function uploadRanges(device: Device, queryRanges: RangeTable, keyCount: 
 const DECODE_QUERIES = 4;
 
 /**
- * q (T, H, D), k and v (S', KV, D), of which only a cache's may be f16, with S' ≥ S: rows past the S of `ranges` are unused capacity of a cache. Query head h reads key head
- * h / (H/KV). Returns (T, H, D); a query that sees no key gets zeros. D from 1 to 256.
+ * q (T, H, D), k and v (S', KV, D), of which only a cache's may be f16, with S' ≥ S: rows past the S of `ranges` are unused capacity of a
+ * cache. Query head h reads key head h / (H/KV). Returns (T, H, D); a query that sees no key gets zeros. D from 1 to 256.
  */
 export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: AttentionRanges, options: AttentionOptions): Tensor {
   const [queries = 0, heads = 0, headSize = 0] = q.shape;
@@ -60,7 +60,8 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
   if (keyRows > keys) throw new Error(`attention: ranges over ${keyRows} keys, found k ${k.describe()}`);
   if (heads % kvHeads !== 0) throw new Error(`attention: ${heads} query heads do not divide into ${kvHeads} key heads`);
   const needsGrad = t.grad && (q.requiresGrad || k.requiresGrad || v.requiresGrad);
-  if (needsGrad && (k.dtype !== 'f32' || v.dtype !== 'f32')) throw new Error(`attention: gradients of k ${k.describe()} and v ${v.describe()}, expected f32`);
+  if (needsGrad && (k.dtype !== 'f32' || v.dtype !== 'f32'))
+    throw new Error(`attention: gradients of k ${k.describe()} and v ${v.describe()}, expected f32`);
   if (headSize < 1 || headSize > 256) throw new Error(`attention: expected a head size from 1 to 256, found ${headSize}`);
 
   const { scale, softcap = 0 } = options;
@@ -91,35 +92,40 @@ export function attention(t: Tape, q: Tensor, k: Tensor, v: Tensor, ranges: Atte
     return y;
   }
 
-  t.record(y, true, (dy) => {
-    const rows = queries * heads;
-    t.dispatch(t.kernel('attention/delta'), { y, dy, stats }, { rows, size: headSize }, Math.ceil(rows / 64));
-    const dq = t.gradient(q);
-    if (dq) {
-      const plan = plans.attention({ pass: 'query_backward', headSize, isDecoding: false, extent });
-      t.dispatch(
-        t.kernel(plan.kernel, { ...spec, ...plan.spec }),
-        { q, k, v, dy, stats, ranges: ranges.queryRanges, dq: dq.tensor },
-        { ...params, ...plan.loops, accumulate: dq.accumulate },
-        Math.ceil(queries / plan.rows) * heads,
-        3 * operations,
-      );
-    }
-    const dk = t.gradient(k);
-    const dv = t.gradient(v);
-    if (dk || dv) {
-      const unwanted = dk && dv ? undefined : t.alloc(k.shape);
-      const plan = plans.attention({ pass: 'key_backward', headSize, isDecoding: false, extent });
-      t.dispatch(
-        t.kernel(plan.kernel, { ...spec, ...plan.spec }),
-        { q, k, v, dy, stats, ranges: ranges.keyRanges, dk: (dk?.tensor ?? unwanted)!, dv: (dv?.tensor ?? unwanted)! },
-        { ...params, ...plan.loops, keys, key_rows: keyRows, accumulate_k: dk?.accumulate ?? 0, accumulate_v: dv?.accumulate ?? 0 },
-        Math.ceil(keys / plan.rows) * kvHeads,
-        4 * operations,
-      );
-      if (unwanted) t.free(unwanted);
-    }
-    t.free(stats);
-  }, { readsOutputs: true });
+  t.record(
+    y,
+    true,
+    (dy) => {
+      const rows = queries * heads;
+      t.dispatch(t.kernel('attention/delta'), { y, dy, stats }, { rows, size: headSize }, Math.ceil(rows / 64));
+      const dq = t.gradient(q);
+      if (dq) {
+        const plan = plans.attention({ pass: 'query_backward', headSize, isDecoding: false, extent });
+        t.dispatch(
+          t.kernel(plan.kernel, { ...spec, ...plan.spec }),
+          { q, k, v, dy, stats, ranges: ranges.queryRanges, dq: dq.tensor },
+          { ...params, ...plan.loops, accumulate: dq.accumulate },
+          Math.ceil(queries / plan.rows) * heads,
+          3 * operations,
+        );
+      }
+      const dk = t.gradient(k);
+      const dv = t.gradient(v);
+      if (dk || dv) {
+        const unwanted = dk && dv ? undefined : t.alloc(k.shape);
+        const plan = plans.attention({ pass: 'key_backward', headSize, isDecoding: false, extent });
+        t.dispatch(
+          t.kernel(plan.kernel, { ...spec, ...plan.spec }),
+          { q, k, v, dy, stats, ranges: ranges.keyRanges, dk: (dk?.tensor ?? unwanted)!, dv: (dv?.tensor ?? unwanted)! },
+          { ...params, ...plan.loops, keys, key_rows: keyRows, accumulate_k: dk?.accumulate ?? 0, accumulate_v: dv?.accumulate ?? 0 },
+          Math.ceil(keys / plan.rows) * kvHeads,
+          4 * operations,
+        );
+        if (unwanted) t.free(unwanted);
+      }
+      t.free(stats);
+    },
+    { readsOutputs: true },
+  );
   return y;
 }

@@ -67,8 +67,8 @@ export interface CachedSequence {
 }
 
 /**
- * Generation with a key/value cache: each fresh token sees its own sequence up to itself, and with `blockIds` (one a fresh token, -1 outside images)
- * the whole of its image. `window` as in `blockCausalRanges`.
+ * Generation with a key/value cache: each fresh token sees its own sequence up to itself, and with `blockIds` (one a fresh token, -1
+ * outside images) the whole of its image. `window` as in `blockCausalRanges`.
  */
 export function decodeRanges(sequences: readonly CachedSequence[], blockIds?: Int32Array, window?: number): RangeTable {
   const lengths = sequences.map(({ fresh }) => fresh);
@@ -87,8 +87,8 @@ export function decodeRanges(sequences: readonly CachedSequence[], blockIds?: In
 }
 
 /**
- * For every key the interval of queries that see it: keys × 2. Queries whose end lies past a key are a suffix and those whose start does not are
- * a prefix, because the tables are monotone; a table that is not, or that reaches past `keyCount`, throws.
+ * For every key the interval of queries that see it: keys × 2. Queries whose end lies past a key are a suffix and those whose start does
+ * not are a prefix, because the tables are monotone; a table that is not, or that reaches past `keyCount`, throws.
  */
 export function keyRangesOf(queryRanges: RangeTable, keyCount: number): RangeTable {
   const count = queryRanges.length / 2;

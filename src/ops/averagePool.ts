@@ -22,7 +22,12 @@ export function averagePool(t: Tape, x: Tensor, { images, side, kernel }: Averag
   t.record(y, x.requiresGrad, (dy) => {
     const dx = t.gradient(x);
     if (!dx) return;
-    t.dispatch(t.kernel('average_pool_backward'), { dy, dx: dx.tensor }, { ...params, count: x.size, accumulate: dx.accumulate }, Math.ceil(x.size / 256));
+    t.dispatch(
+      t.kernel('average_pool_backward'),
+      { dy, dx: dx.tensor },
+      { ...params, count: x.size, accumulate: dx.accumulate },
+      Math.ceil(x.size / 256),
+    );
   });
   return y;
 }

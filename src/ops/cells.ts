@@ -1,6 +1,6 @@
 /**
- * Passes that only move or map elements take four at once where every extent allows it: a load of four costs a software GPU hardly more than a load
- * of one (3.5 times as fast), and a graphics card fewer instructions.
+ * Passes that only move or map elements take four at once where every extent allows it: a load of four costs a software GPU hardly more
+ * than a load of one (3.5 times as fast), and a graphics card fewer instructions.
  */
 import type { Specialisation } from '../gpu/kernelSource.ts';
 

@@ -23,7 +23,12 @@ export function doraLinear(t: Tape, x: Tensor, layer: LinearLayer, lora: LoraAda
   const mask = dropoutMask(t, lora);
   const norm = t.alloc([outSize]);
   const gain = t.alloc([outSize]);
-  rowNorms(device, weight.tensor, { norm, gain }, { a: lora.a.tensor, b: lora.b.tensor, magnitude: magnitude.tensor, scaling: lora.scaling });
+  rowNorms(
+    device,
+    weight.tensor,
+    { norm, gain },
+    { a: lora.a.tensor, b: lora.b.tensor, magnitude: magnitude.tensor, scaling: lora.scaling },
+  );
 
   const xa = downProject(t, x, lora, mask);
   const scaledB = scaleRows(t, lora.b.tensor, gain);

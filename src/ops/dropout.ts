@@ -1,4 +1,7 @@
-/** Dropout (Srivastava et al. 2014), inverted as in PyTorch, with counter-based draws: a recomputed block and a resumed run see the same mask. */
+/**
+ * Dropout (Srivastava et al. 2014), inverted as in PyTorch, with counter-based draws: a recomputed block and a resumed run see the same
+ * mask.
+ */
 import type { Tensor } from '../gpu/tensor.ts';
 import type { GradientTarget, Tape } from './tape.ts';
 

@@ -65,7 +65,8 @@ export function embed(t: Tape, ids: Tensor, table: Parameter, { image, groups, s
     assertShape(image.features, [features, size], 'embed, image features');
     assertShape(image.slots, [tokens], 'embed, slots');
   }
-  if (t.grad && table.grad && !groups) throw new Error(`embed: ${table.name} is trained, which needs the tokens grouped by id (groupByToken)`);
+  if (t.grad && table.grad && !groups)
+    throw new Error(`embed: ${table.name} is trained, which needs the tokens grouped by id (groupByToken)`);
 
   const y = t.alloc([tokens, size]);
   const workgroups = Math.ceil((tokens * size) / 256);

@@ -88,7 +88,12 @@ export async function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets
       }
       if (t.grad && head.grad) matmulTN(device, logits, h, head.grad);
     }
-    t.dispatch(t.kernel('cross_entropy_sum'), { nll, correct, loss_sum: lossSum, loss }, { count, scale: lossScale, log_scale: options.logScale ?? 1 }, 1);
+    t.dispatch(
+      t.kernel('cross_entropy_sum'),
+      { nll, correct, loss_sum: lossSum, loss },
+      { count, scale: lossScale, log_scale: options.logScale ?? 1 },
+      1,
+    );
     device.pool.release(logitsView);
     for (const scratch of [gathered, dgathered, correct, options.nll ? undefined : nll]) if (scratch) t.free(scratch);
   }

@@ -20,7 +20,12 @@ export function layerNorm(t: Tape, x: Tensor, weight: Parameter, bias: Parameter
   const bindings = { x, weight: weight.tensor, bias: bias.tensor, y, mean, rstd };
   const plans = plansOf(t.device);
   const forward = plans.rows({ kernel: 'layer_norm', rows, size });
-  t.dispatch(t.kernel(forward.kernel, { ...forward.spec, ...storage, bias: storageOf(bias.tensor) }), bindings, { rows, size, eps }, forward.groups);
+  t.dispatch(
+    t.kernel(forward.kernel, { ...forward.spec, ...storage, bias: storageOf(bias.tensor) }),
+    bindings,
+    { rows, size, eps },
+    forward.groups,
+  );
   t.record(y, x.requiresGrad || weight.grad !== undefined || bias.grad !== undefined, (dy) => {
     if (weight.grad) {
       t.dispatch(t.kernel('layer_norm_weight_backward'), { x, dy, mean, rstd, dweight: weight.grad }, { rows, size }, Math.ceil(size / 64));

@@ -12,7 +12,9 @@ import { matmulNN, matmulNT, matmulTN } from './matmul.ts';
 import type { LinearLayer, LoraAdapter } from './parameter.ts';
 import type { Tape } from './tape.ts';
 
-/** x (T, in) f32 → y (T, out) f32. Dropout only while the tape is training; its mask depends on t.random, adapter.stream and the element. */
+/**
+ * x (T, in) f32 → y (T, out) f32. Dropout only while the tape is training; its mask depends on t.random, adapter.stream and the element.
+ */
 export function linear(t: Tape, x: Tensor, layer: LinearLayer): Tensor {
   const { weight, bias, lora } = layer;
   const outSize = weight.tensor.shape[0]!;

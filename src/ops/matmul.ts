@@ -1,7 +1,7 @@
 /**
- * The three matrix products of training, as dispatches without a tape: y = a·wᵀ, y = a·w and c += aᵀ·b. `w` may be f32, f16, bf16 or quantised and,
- * where it is larger than the adapter binds, split between rows; activations and gradients are f32. How the sums are made is a plan of
- * src/tune; where it cuts a long sum, a second pass adds the parts.
+ * The three matrix products of training, as dispatches without a tape: y = a·wᵀ, y = a·w and c += aᵀ·b. `w` may be f32, f16, bf16 or
+ * quantised and, where it is larger than the adapter binds, split between rows; activations and gradients are f32. How the sums are made is
+ * a plan of src/tune; where it cuts a long sum, a second pass adds the parts.
  */
 import type { Device } from '../gpu/device.ts';
 import { assertShape } from '../gpu/tensor.ts';
@@ -13,7 +13,10 @@ import type { ProductPlan } from '../tune/product.ts';
 import { cellGroups, cellsOf } from './cells.ts';
 import { weightRuns } from './weightRuns.ts';
 
-/** A dropout mask by counter: element i is dropped when the hash of (seed, stream, step, i), over 2³², is below the rate (kernels/lib/rng.wgsl). */
+/**
+ * A dropout mask by counter: element i is dropped when the hash of (seed, stream, step, i), over 2³², is below the rate
+ * (kernels/lib/rng.wgsl).
+ */
 export interface DropoutMask {
   seed: number;
   stream: number;
@@ -175,7 +178,8 @@ export function matmulNN(device: Device, a: Tensor, w: Tensor, y: Tensor, option
   const k = w.shape[0]!;
   const n = w.rowSize;
   const m = a.size / k;
-  if (!Number.isInteger(m) || y.size !== m * n) throw new Error(`matmulNN: a ${a.describe()} times w ${w.describe()} is not y ${y.describe()}`);
+  if (!Number.isInteger(m) || y.size !== m * n)
+    throw new Error(`matmulNN: a ${a.describe()} times w ${w.describe()} is not y ${y.describe()}`);
   const { aScale, lowRank, accumulate = false } = options;
   const dropout = options.dropout ?? { ...NO_DROPOUT, over: 'all' };
   const rank = lowRank ? lowRank.w.shape[0]! : 0;

@@ -12,7 +12,12 @@ export function permuteRows(t: Tape, x: Tensor, order: Tensor, inverse: Tensor):
   assertShape(order, [rows], 'permuteRows, order');
   assertShape(inverse, [rows], 'permuteRows, inverse');
   const permute = (from: Tensor, by: Tensor, { tensor, accumulate }: GradientTarget): void => {
-    t.dispatch(t.kernel('permute_rows', cells.spec), { x: from, order: by, y: tensor }, { rows, size, accumulate }, cellGroups(cells, x.size));
+    t.dispatch(
+      t.kernel('permute_rows', cells.spec),
+      { x: from, order: by, y: tensor },
+      { rows, size, accumulate },
+      cellGroups(cells, x.size),
+    );
   };
   const y = t.alloc(x.shape);
   permute(x, order, { tensor: y, accumulate: 0 });

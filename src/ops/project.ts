@@ -1,4 +1,7 @@
-/** A product with a bare matrix from the right, y = xW: Gemma 3's `mm_input_projection_weight`, which is stored (in, out) and is no linear layer. */
+/**
+ * A product with a bare matrix from the right, y = xW: Gemma 3's `mm_input_projection_weight`, which is stored (in, out) and is no linear
+ * layer.
+ */
 import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { matmulNN, matmulNT, matmulTN } from './matmul.ts';

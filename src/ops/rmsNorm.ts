@@ -16,7 +16,12 @@ export function rmsNorm(t: Tape, x: Tensor, weight: Parameter, eps: number, weig
   const spec = { weight: storageOf(weight.tensor), WEIGHT_OFFSET: weightOffset };
   const plans = plansOf(t.device);
   const forward = plans.rows({ kernel: 'rms_norm', rows, size });
-  t.dispatch(t.kernel(forward.kernel, { ...forward.spec, ...spec }), { x, weight: weight.tensor, y, rstd }, { rows, size, eps }, forward.groups);
+  t.dispatch(
+    t.kernel(forward.kernel, { ...forward.spec, ...spec }),
+    { x, weight: weight.tensor, y, rstd },
+    { rows, size, eps },
+    forward.groups,
+  );
   t.record(y, x.requiresGrad || weight.grad !== undefined, (dy) => {
     if (weight.grad) {
       t.dispatch(t.kernel('rms_norm_weight_backward'), { x, dy, rstd, dweight: weight.grad }, { rows, size }, Math.ceil(size / 64));

@@ -1,4 +1,6 @@
-/** Rotary position embedding (Su et al. 2021) with the pairing of transformers' `rotate_half`; the model makes the tables, M-RoPE included. */
+/**
+ * Rotary position embedding (Su et al. 2021) with the pairing of transformers' `rotate_half`; the model makes the tables, M-RoPE included.
+ */
 import { assertShape } from '../gpu/tensor.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { cellGroups, cellsOf } from './cells.ts';

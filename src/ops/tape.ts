@@ -106,7 +106,8 @@ export class Tape {
 
   /**
    * Records an op. `needsGrad` is true when an input requires a gradient or a parameter of the op is trainable. `backward` gets the
-   * gradients of the outputs, in order (zeros where nothing downstream used one). Only where it says so (`readsOutputs`) are the outputs themselves there still.
+   * gradients of the outputs, in order (zeros where nothing downstream used one). Only where it says so (`readsOutputs`) are the outputs
+   * themselves there still.
    */
   record(outputs: Tensor | Tensor[], needsGrad: boolean, backward: (...dys: Tensor[]) => void, { readsOutputs = false } = {}): void {
     if (!this.grad || !needsGrad) return;
@@ -140,7 +141,12 @@ export class Tape {
     if (present) {
       const target = this.gradient(x)!;
       const cells = cellsOf(x.size);
-      this.dispatch(this.kernel('add_in_place', cells.spec), { y: target.tensor, x: dy }, { size: x.size / cells.width }, cellGroups(cells, x.size));
+      this.dispatch(
+        this.kernel('add_in_place', cells.spec),
+        { y: target.tensor, x: dy },
+        { size: x.size / cells.width },
+        cellGroups(cells, x.size),
+      );
       return;
     }
     const shares = this.shares.get(dy.view.buffer.id);
@@ -172,8 +178,9 @@ export class Tape {
   }
 
   /**
-   * Runs the recorded ops in reverse from `y` with gradient `dy` (left as it is; none for a loss, whose op has its gradients ready). What an op made is released as soon as its backward
-   * has run: nothing earlier reads it. Gradients of tensors the tape does not own stay until `takeGradient`.
+   * Runs the recorded ops in reverse from `y` with gradient `dy` (left as it is; none for a loss, whose op has its gradients ready). What
+   * an op made is released as soon as its backward has run: nothing earlier reads it. Gradients of tensors the tape does not own stay until
+   * `takeGradient`.
    */
   backward(y: Tensor, dy?: Tensor): void {
     if (dy) this.seed(y, dy);

@@ -29,7 +29,10 @@ export function weightRuns(device: Device, weight: Tensor): WeightRun[] {
   const storage = storageOf(weight);
   if (!plansOf(device).unpacking(storage)) {
     return weight.parts.map(({ view, rowStart, rows }, part) => ({
-      part, rowStart, rows, storage,
+      part,
+      rowStart,
+      rows,
+      storage,
       bind: (use) => {
         use(view);
       },
@@ -41,7 +44,13 @@ export function weightRuns(device: Device, weight: Tensor): WeightRun[] {
   return weight.parts.flatMap((part, at) =>
     Array.from({ length: Math.ceil(part.rows / step) }, (_, i): WeightRun => {
       const rows = Math.min(step, part.rows - i * step);
-      return { part: at, rowStart: part.rowStart + i * step, rows, storage: weight.exactIn, bind: unpacked(device, weight, part, i * step, rows) };
+      return {
+        part: at,
+        rowStart: part.rowStart + i * step,
+        rows,
+        storage: weight.exactIn,
+        bind: unpacked(device, weight, part, i * step, rows),
+      };
     }),
   );
 }

@@ -1,6 +1,7 @@
 /**
- * The command line: argv and a YAML recipe into options. Its own short loop over argv, because every flag has exactly one value (but for the few that ask for
- * something else to be done), a repeated flag is a mistake, and a misspelt one gets the nearest name of the definitions.
+ * The command line: argv and a YAML recipe into options. Its own short loop over argv, because every flag has exactly one value (but for
+ * the few that ask for something else to be done), a repeated flag is a mistake, and a misspelt one gets the nearest name of the
+ * definitions.
  */
 import { shownJson } from '../io/parseJson.ts';
 import { UserError } from '../platform.ts';
@@ -29,7 +30,8 @@ export function readFlags(argv: readonly string[], definitions: Definitions): Re
       continue;
     }
     const values: string[] = [];
-    while (i + 1 < argv.length && !argv[i + 1]?.startsWith('--') && (values.length === 0 || option.definition.type === 'list')) values.push(argv[++i] ?? '');
+    while (i + 1 < argv.length && !argv[i + 1]?.startsWith('--') && (values.length === 0 || option.definition.type === 'list'))
+      values.push(argv[++i] ?? '');
     if (values.length === 0) {
       if (option.definition.type === 'boolean' && option.definition.bare) {
         flags[name] = 'true';

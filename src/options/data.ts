@@ -1,183 +1,340 @@
 /**
- * Options of the data: conversation files, MedVision task lists with their sample limits, images; and the flags of medvision_bm that only make
- * Python faster, which its scripts pass and which are accepted here without effect.
+ * Options of the data: conversation files, MedVision task lists with their sample limits, images; and the flags of medvision_bm that only
+ * make Python faster, which its scripts pass and which are accepted here without effect.
  */
 import type { Definition } from './definition.ts';
 
 export const dataOptions = {
   train_file: {
-    group: 'Data', type: 'string', default: null, place: 'path',
-    help: 'Conversations: JSON lines, a JSON array (both may be gzip) or Parquet, with rows as TRL, ShareGPT, LLaMA-Factory or ms-swift ' +
+    group: 'Data',
+    type: 'string',
+    default: null,
+    place: 'path',
+    help:
+      'Conversations: JSON lines, a JSON array (both may be gzip) or Parquet, with rows as TRL, ShareGPT, LLaMA-Factory or ms-swift ' +
       'write them, {"messages":[…],"images":[…]} for one; image paths are absolute or relative to the file.',
   },
   val_file: {
-    group: 'Data', type: 'string', default: null, place: 'path',
+    group: 'Data',
+    type: 'string',
+    default: null,
+    place: 'path',
     help: 'The same for validation, every --eval_steps; goes with --train_file.',
   },
   mask: {
-    group: 'Data', type: 'enum', default: 'completion', choices: ['completion', 'reference'],
-    help: 'What is learnt. completion: what the assistant says. reference: everything but padding and image tokens, prompts as well, ' +
-      "as medvision_bm's collate leaves it. Answers that a row takes out (\"train\": false) are learnt in neither.",
+    group: 'Data',
+    type: 'enum',
+    default: 'completion',
+    choices: ['completion', 'reference'],
+    help:
+      'What is learnt. completion: what the assistant says. reference: everything but padding and image tokens, prompts as well, ' +
+      'as medvision_bm\'s collate leaves it. Answers that a row takes out ("train": false) are learnt in neither.',
   },
   check_data: {
-    group: 'Data', type: 'enum', default: null, choices: ['headers', 'full', 'none'],
-    help: 'What is known of the rows of --train_file and --val_file before the first step. headers: form, labels, length, and of each ' +
+    group: 'Data',
+    type: 'enum',
+    default: null,
+    choices: ['headers', 'full', 'none'],
+    help:
+      'What is known of the rows of --train_file and --val_file before the first step. headers: form, labels, length, and of each ' +
       'picture that it is there, its format and size. full: each picture is decoded as well. none: form alone. Unset: full for up to 512 ' +
       'pictures, else headers. Pictures that have not changed since are not looked at again (their list is in the cache folder, ' +
       '~/.cache/vernier/checked).',
   },
   on_bad_row: {
-    group: 'Data', type: 'enum', default: 'stop', choices: ['stop', 'skip'],
-    help: 'Rows that cannot be used (no known form, no picture, longer than the model’s max_position_embeddings, nothing to learn), ' +
+    group: 'Data',
+    type: 'enum',
+    default: 'stop',
+    choices: ['stop', 'skip'],
+    help:
+      'Rows that cannot be used (no known form, no picture, longer than the model’s max_position_embeddings, nothing to learn), ' +
       'found before the first step. stop: they are listed and nothing is trained. skip: they are listed and left out. A picture that ' +
       'breaks later ends the run either way, after it is saved.',
   },
-  shuffle: { group: 'Data', type: 'boolean', default: true, help: 'Draw the rows in a new order every epoch; false: in the order of the file.' },
+  shuffle: {
+    group: 'Data',
+    type: 'boolean',
+    default: true,
+    help: 'Draw the rows in a new order every epoch; false: in the order of the file.',
+  },
   group_by_length: {
-    group: 'Data', type: 'boolean', default: false,
+    group: 'Data',
+    type: 'boolean',
+    default: false,
     help: 'Rows of about the same length share a micro-batch (the order still follows from the seed); the longest comes first.',
   },
   dataloader_num_workers: {
-    group: 'Data', type: 'integer', default: 8, min: 0,
+    group: 'Data',
+    type: 'integer',
+    default: 8,
+    min: 0,
     help: 'Threads that read rows for training (volumes, pictures, tokens), at most one a core; 0: the training thread does it.',
   },
   min_pixels: {
-    group: 'Data', type: 'integer', default: null, min: 1,
+    group: 'Data',
+    type: 'integer',
+    default: null,
+    min: 1,
     help: "Images with fewer pixels are enlarged. Unset: as the model's preprocessor_config.json says.",
   },
   max_pixels: {
-    group: 'Data', type: 'integer', default: null, min: 1,
+    group: 'Data',
+    type: 'integer',
+    default: null,
+    min: 1,
     help: 'Images with more pixels are reduced; the main lever on memory and time. Unset: as the model says.',
   },
   sixteen_bit: {
-    group: 'Data', type: 'enum', default: 'clip', choices: ['clip', 'scale', 'window'],
-    help: 'Grey picture files of more than 8 bits, as X-rays are. clip: cut off at 255, as Pillow and so transformers does, with a ' +
+    group: 'Data',
+    type: 'enum',
+    default: 'clip',
+    choices: ['clip', 'scale', 'window'],
+    help:
+      'Grey picture files of more than 8 bits, as X-rays are. clip: cut off at 255, as Pillow and so transformers does, with a ' +
       'warning. scale: 0 to 65535 (-32768 to 32767 where signed) become 0 to 255; 32-bit and floating-point ones from their least to ' +
       'their greatest value. window: from the 0.5th to the 99.5th percentile of the picture. Colour keeps its high byte.',
   },
 
   data_dir: {
-    group: 'Task lists', type: 'string', default: null, place: 'path or hub id', env: 'MedVision_DATA_DIR',
-    help: 'MedVision data folder, the one with Datasets/ in it; or the hub data set ORG/NAME[@REVISION], of which what the tasks need is ' +
+    group: 'Task lists',
+    type: 'string',
+    default: null,
+    place: 'path or hub id',
+    env: 'MedVision_DATA_DIR',
+    help:
+      'MedVision data folder, the one with Datasets/ in it; or the hub data set ORG/NAME[@REVISION], of which what the tasks need is ' +
       'fetched. Required with task lists.',
   },
   tasks_list_json_path_AD: {
-    group: 'Task lists', type: 'string', default: null, place: 'path',
+    group: 'Task lists',
+    type: 'string',
+    default: null,
+    place: 'path',
     help: 'Task list of angles and distances: JSON, task names as keys.',
   },
   tasks_list_json_path_detect: { group: 'Task lists', type: 'string', default: null, place: 'path', help: 'Task list of detection.' },
-  tasks_list_json_path_TL: { group: 'Task lists', type: 'string', default: null, place: 'path', help: 'Task list of tumour and lesion sizes.' },
+  tasks_list_json_path_TL: {
+    group: 'Task lists',
+    type: 'string',
+    default: null,
+    place: 'path',
+    help: 'Task list of tumour and lesion sizes.',
+  },
   planner_version: {
-    group: 'Task lists', type: 'string', default: null, env: 'MedVision_PLANNER_VERSION',
+    group: 'Task lists',
+    type: 'string',
+    default: null,
+    env: 'MedVision_PLANNER_VERSION',
     help: 'Version of the benchmark plans, as 1.0.0. Unset: the newest plan of each dataset.',
   },
   prompt_style: {
-    group: 'Task lists', type: 'enum', default: 'corrected', choices: ['corrected', 'reference'],
-    help: "corrected: box edges with the last pixel, stated image size, one word a unit. reference: medvision_bm's prompts and targets " +
+    group: 'Task lists',
+    type: 'enum',
+    default: 'corrected',
+    choices: ['corrected', 'reference'],
+    help:
+      "corrected: box edges with the last pixel, stated image size, one word a unit. reference: medvision_bm's prompts and targets " +
       'to the character.',
   },
   export_jsonl: {
-    group: 'Task lists', type: 'string', default: null, place: 'path',
+    group: 'Task lists',
+    type: 'string',
+    default: null,
+    place: 'path',
     help: 'Also write the rows to this file as JSON lines: task, split, image file and slice, prompt, target, SHA-256 of the picture.',
   },
   intensity: {
-    group: 'Task lists', type: 'enum', default: 'minmax', choices: ['minmax', 'window', 'percentile'],
-    help: 'Grey levels of a slice. minmax: from its least to its greatest value. percentile: from the 0.5th to the 99.5th. ' +
+    group: 'Task lists',
+    type: 'enum',
+    default: 'minmax',
+    choices: ['minmax', 'window', 'percentile'],
+    help:
+      'Grey levels of a slice. minmax: from its least to its greatest value. percentile: from the 0.5th to the 99.5th. ' +
       'window: for CT a window in Hounsfield units by the structure, percentile for the rest.',
   },
   image_size: {
-    group: 'Task lists', type: 'integer', default: null, min: 1, max: 65536,
+    group: 'Task lists',
+    type: 'integer',
+    default: null,
+    min: 1,
+    max: 65536,
     help: "Only with --process_dataset_only true: rows for a model with this fixed image size instead of the processor's own.",
   },
   split: {
-    group: 'Task lists', type: 'enum', default: 'volume', choices: ['volume', 'slice'],
+    group: 'Task lists',
+    type: 'enum',
+    default: 'volume',
+    choices: ['volume', 'slice'],
     help: 'What is held out for validation. volume: whole volumes, of every task. slice: single slices, as medvision_bm draws them.',
   },
   mixing: {
-    group: 'Task lists', type: 'enum', default: 'concatenate', choices: ['concatenate', 'balanced', 'temperature'],
-    help: 'How often tasks are seen. concatenate: every row once. balanced: all tasks alike. temperature: in proportion to size^(1/T). ' +
+    group: 'Task lists',
+    type: 'enum',
+    default: 'concatenate',
+    choices: ['concatenate', 'balanced', 'temperature'],
+    help:
+      'How often tasks are seen. concatenate: every row once. balanced: all tasks alike. temperature: in proportion to size^(1/T). ' +
       'The number of rows stays.',
   },
   mixing_temperature: {
-    group: 'Task lists', type: 'number', default: 5, above: 0,
+    group: 'Task lists',
+    type: 'number',
+    default: 5,
+    above: 0,
     help: 'T of --mixing temperature; 1: by size, large: all tasks alike.',
   },
-  train_sample_limit: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Training rows in all; -1: all of them.' },
+  train_sample_limit: {
+    group: 'Task lists',
+    type: 'integer',
+    default: -1,
+    min: 1,
+    all: true,
+    help: 'Training rows in all; -1: all of them.',
+  },
   val_sample_limit: {
-    group: 'Task lists', type: 'integer', default: 100, min: 0, all: true,
+    group: 'Task lists',
+    type: 'integer',
+    default: 100,
+    min: 0,
+    all: true,
     help: 'Validation rows in all; -1: as many as the limits per task give; 0: no validation set.',
   },
   train_sample_limit_per_task: {
-    group: 'Task lists', type: 'integer', default: -1, min: 1, all: true,
+    group: 'Task lists',
+    type: 'integer',
+    default: -1,
+    min: 1,
+    all: true,
     help: 'Training rows of one kind of task; -1: all.',
   },
   val_sample_limit_per_task: {
-    group: 'Task lists', type: 'integer', default: 100, min: 1, all: true,
+    group: 'Task lists',
+    type: 'integer',
+    default: 100,
+    min: 1,
+    all: true,
     help: 'Validation rows of one kind of task; -1: a tenth of its rows, to the end of the volume.',
   },
   train_sample_limit_task_AD: {
-    group: 'Task lists', type: 'integer', default: -1, min: 1, all: true,
+    group: 'Task lists',
+    type: 'integer',
+    default: -1,
+    min: 1,
+    all: true,
     help: 'The same for angles and distances alone; -1: the limit per task holds.',
   },
   train_sample_limit_task_Detection: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'For detection alone.' },
-  train_sample_limit_task_TL: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'For tumour and lesion sizes alone.' },
+  train_sample_limit_task_TL: {
+    group: 'Task lists',
+    type: 'integer',
+    default: -1,
+    min: 1,
+    all: true,
+    help: 'For tumour and lesion sizes alone.',
+  },
   val_sample_limit_task_AD: {
-    group: 'Task lists', type: 'integer', default: -1, min: 1, all: true,
+    group: 'Task lists',
+    type: 'integer',
+    default: -1,
+    min: 1,
+    all: true,
     help: 'Validation rows of angles and distances alone.',
   },
   val_sample_limit_task_Detection: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Of detection alone.' },
-  val_sample_limit_task_TL: { group: 'Task lists', type: 'integer', default: -1, min: 1, all: true, help: 'Of tumour and lesion sizes alone.' },
+  val_sample_limit_task_TL: {
+    group: 'Task lists',
+    type: 'integer',
+    default: -1,
+    min: 1,
+    all: true,
+    help: 'Of tumour and lesion sizes alone.',
+  },
   process_dataset_only: {
-    group: 'Task lists', type: 'boolean', default: false,
-    help: 'Prepare the rows of the task lists in a folder and end. Needs no GPU, and of the base model only its configuration, tokenizer ' +
+    group: 'Task lists',
+    type: 'boolean',
+    default: false,
+    help:
+      'Prepare the rows of the task lists in a folder and end. Needs no GPU, and of the base model only its configuration, tokenizer ' +
       'and processor.',
   },
   skip_process_dataset: {
-    group: 'Task lists', type: 'boolean', default: false,
-    help: 'Train on the folder that was prepared with these settings; an error names each setting in which it differs. Volumes and plans ' +
+    group: 'Task lists',
+    type: 'boolean',
+    default: false,
+    help:
+      'Train on the folder that was prepared with these settings; an error names each setting in which it differs. Volumes and plans ' +
       'need not be there.',
   },
   prepared_ds_dir: {
-    group: 'Task lists', type: 'string', default: null, place: 'path',
-    help: 'Folder of the prepared rows (Parquet, manifest.json). Given without --skip_process_dataset, it is made or completed first. ' +
+    group: 'Task lists',
+    type: 'string',
+    default: null,
+    place: 'path',
+    help:
+      'Folder of the prepared rows (Parquet, manifest.json). Given without --skip_process_dataset, it is made or completed first. ' +
       'Unset: DATA_DIR/SFT_datasets/<model_type>/<name of the settings>.',
   },
   process_img: {
-    group: 'Task lists', type: 'boolean', default: false,
-    help: 'Prepare the pictures as well: each slice as PNG inside the Parquet files. false: annotations only, slices are cut from the ' +
+    group: 'Task lists',
+    type: 'boolean',
+    default: false,
+    help:
+      'Prepare the pictures as well: each slice as PNG inside the Parquet files. false: annotations only, slices are cut from the ' +
       'volumes during training.',
   },
   save_processed_img_to_disk: {
-    group: 'Task lists', type: 'boolean', default: false,
+    group: 'Task lists',
+    type: 'boolean',
+    default: false,
     help: 'As --process_img, and each slice also as a PNG file in png/ of the folder.',
   },
   num_workers_format_dataset: {
-    group: 'Task lists', type: 'integer', default: 32, min: 0,
+    group: 'Task lists',
+    type: 'integer',
+    default: 32,
+    min: 0,
     help: 'Threads that prepare rows, at most one a core; 0: none beside the main one. The result is the same to the byte.',
   },
 
   eval_steps: {
-    group: 'Evaluation', type: 'integer', default: 50, min: 1,
-    help: 'Steps from one evaluation of the held-out rows (--val_file, --val_sample_limit) to the next: eval_loss and ' +
+    group: 'Evaluation',
+    type: 'integer',
+    default: 50,
+    min: 1,
+    help:
+      'Steps from one evaluation of the held-out rows (--val_file, --val_sample_limit) to the next: eval_loss and ' +
       'eval_mean_token_accuracy, and of task lists also of each task, as eval_AD_loss, eval_Detection_loss, eval_TL_loss.',
   },
   per_device_eval_batch_size: {
-    group: 'Evaluation', type: 'integer', default: 20, min: 1, help: 'Rows in a micro-batch of evaluation, and answers that are written at a time.',
+    group: 'Evaluation',
+    type: 'integer',
+    default: 20,
+    min: 1,
+    help: 'Rows in a micro-batch of evaluation, and answers that are written at a time.',
   },
   eval_generate: {
-    group: 'Evaluation', type: 'integer', default: 0, min: 0,
-    help: 'Held-out rows of each task, always the same, that the model also answers at every evaluation. The answers are scored as ' +
+    group: 'Evaluation',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    help:
+      'Held-out rows of each task, always the same, that the model also answers at every evaluation. The answers are scored as ' +
       "MedVision's benchmark does: eval_AD_mae, _mre, _mre<0.1, _success_rate (TL alike), eval_Detection_iou, _f1, _precision, _recall, " +
       '_iou>0.5, _mae, _success_rate. 0: none. For task lists, and rows of --val_file that name a "task" (AD, Detection, TL). W&B and ' +
       'TensorBoard get pictures of up to four a task, the answer and the truth drawn in or below; four rows of no task are answered for ' +
       'such pictures too.',
   },
   eval_max_new_tokens: {
-    group: 'Evaluation', type: 'integer', default: 128, min: 1, help: 'Length at which such an answer is cut off; a right one has about 30 tokens.',
+    group: 'Evaluation',
+    type: 'integer',
+    default: 128,
+    min: 1,
+    help: 'Length at which such an answer is cut off; a right one has about 30 tokens.',
   },
 
   use_flash_attention_2: noEffect(
-    'boolean', true,
+    'boolean',
+    true,
     "attention is always a flash-style kernel, and it keeps Gemma3's image mask (--image_attention causal drops it).",
   ),
   num_workers_concat_datasets: noEffect('integer', 4, 'plans are streamed one after the other, each once for all of its tasks.'),

@@ -4,7 +4,17 @@
  */
 
 export const GROUPS = [
-  'Model', 'Data', 'Task lists', 'LoRA', 'Optimisation', 'Batches and memory', 'Measuring', 'Output', 'Evaluation', 'Serving', 'Merging and sharing',
+  'Model',
+  'Data',
+  'Task lists',
+  'LoRA',
+  'Optimisation',
+  'Batches and memory',
+  'Measuring',
+  'Output',
+  'Evaluation',
+  'Serving',
+  'Merging and sharing',
   'Accepted, without effect',
 ] as const;
 export type Group = (typeof GROUPS)[number];

@@ -6,80 +6,158 @@ import { hubOptions } from './hub.ts';
 import type { OptionsOf, Parsed, Program } from './program.ts';
 import { trainingOptions } from './training.ts';
 
+const { config, base_model_hf, compute_dtype, image_attention, submit_ms, quantization, quantization_skip_modules, quantize_embedding } =
+  trainingOptions;
 const {
-  config, base_model_hf, compute_dtype, image_attention, submit_ms, quantization, quantization_skip_modules, quantize_embedding,
-} = trainingOptions;
-const {
-  check_data, on_bad_row, min_pixels, max_pixels, sixteen_bit, dataloader_num_workers, data_dir,
-  tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL, planner_version,
-  prompt_style, intensity, image_size, split, val_sample_limit, val_sample_limit_per_task, val_sample_limit_task_AD, val_sample_limit_task_Detection,
-  val_sample_limit_task_TL, per_device_eval_batch_size,
+  check_data,
+  on_bad_row,
+  min_pixels,
+  max_pixels,
+  sixteen_bit,
+  dataloader_num_workers,
+  data_dir,
+  tasks_list_json_path_AD,
+  tasks_list_json_path_detect,
+  tasks_list_json_path_TL,
+  planner_version,
+  prompt_style,
+  intensity,
+  image_size,
+  split,
+  val_sample_limit,
+  val_sample_limit_per_task,
+  val_sample_limit_task_AD,
+  val_sample_limit_task_Detection,
+  val_sample_limit_task_TL,
+  per_device_eval_batch_size,
 } = dataOptions;
 
 export const definitions = {
   config,
-  offline: { ...hubOptions.offline, help: 'Connect to nothing: models, adapters and data come from folders or the cache, as with HF_HUB_OFFLINE=1.' },
+  offline: {
+    ...hubOptions.offline,
+    help: 'Connect to nothing: models, adapters and data come from folders or the cache, as with HF_HUB_OFFLINE=1.',
+  },
   base_model_hf: {
-    ...base_model_hf, help: 'The model: base or merged; a Hugging Face model folder, or a hub id. Not needed with --samples.',
+    ...base_model_hf,
+    help: 'The model: base or merged; a Hugging Face model folder, or a hub id. Not needed with --samples.',
   },
   lora_checkpoint_dir: {
-    group: 'Model', type: 'string', default: null, aliases: ['adapter', 'init_adapter'],
+    group: 'Model',
+    type: 'string',
+    default: null,
+    aliases: ['adapter', 'init_adapter'],
     help: 'PEFT adapter on it: the folder of a run or of one of its checkpoints, or a hub id. Unset: the model alone.',
   },
-  image_attention, compute_dtype, quantization, quantization_skip_modules, quantize_embedding,
+  image_attention,
+  compute_dtype,
+  quantization,
+  quantization_skip_modules,
+  quantize_embedding,
   eval_file: {
-    group: 'Data', type: 'string', default: null, aliases: ['val_file', 'test_file'],
-    help: 'Conversations, as dist/train.js takes them for --train_file: the last answer of each is what the model is asked for. Rows ' +
+    group: 'Data',
+    type: 'string',
+    default: null,
+    aliases: ['val_file', 'test_file'],
+    help:
+      'Conversations, as dist/train.js takes them for --train_file: the last answer of each is what the model is asked for. Rows ' +
       'with a "task" (AD, Detection, TL or a task name) are scored; of the others the loss is told.',
   },
   samples: {
-    group: 'Data', type: 'list', default: [],
-    help: 'Files of answers (samples.jsonl, or the <ts>_samples_<task>.jsonl of lmms-eval) to be read and scored again; nothing is ' +
+    group: 'Data',
+    type: 'list',
+    default: [],
+    help:
+      'Files of answers (samples.jsonl, or the <ts>_samples_<task>.jsonl of lmms-eval) to be read and scored again; nothing is ' +
       'generated and no GPU is needed.',
   },
   eval_split: {
-    group: 'Data', type: 'enum', default: 'test', choices: ['test', 'validation', 'train'],
-    help: "Of task lists: the plans' test cases; the rows that training with the same lists, --split, limits and seed held out; or the " +
+    group: 'Data',
+    type: 'enum',
+    default: 'test',
+    choices: ['test', 'validation', 'train'],
+    help:
+      "Of task lists: the plans' test cases; the rows that training with the same lists, --split, limits and seed held out; or the " +
       "plans' training cases. Of --prepared_ds_dir: validation or train.",
   },
   limit: {
-    group: 'Data', type: 'integer', default: 1000, min: 1, all: true,
-    help: "Samples of each task, the first ones; -1: all. 1000 is what medvision_bm's benchmark takes. With --samples: all, unless it is given.",
+    group: 'Data',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    all: true,
+    help:
+      "Samples of each task, the first ones; -1: all. 1000 is what medvision_bm's benchmark takes. With --samples: all, unless it is " +
+      'given.',
   },
-  check_data: { ...check_data, help: check_data.help.replace('--train_file and --val_file', '--eval_file') }, on_bad_row,
-  dataloader_num_workers, min_pixels, max_pixels, sixteen_bit,
-  data_dir, tasks_list_json_path_AD, tasks_list_json_path_detect, tasks_list_json_path_TL,
+  check_data: { ...check_data, help: check_data.help.replace('--train_file and --val_file', '--eval_file') },
+  on_bad_row,
+  dataloader_num_workers,
+  min_pixels,
+  max_pixels,
+  sixteen_bit,
+  data_dir,
+  tasks_list_json_path_AD,
+  tasks_list_json_path_detect,
+  tasks_list_json_path_TL,
   prepared_ds_dir: { group: 'Task lists', type: 'string', default: null, help: 'Folder of prepared rows, in place of task lists.' },
-  planner_version, prompt_style, intensity, image_size, split,
-  val_sample_limit, val_sample_limit_per_task, val_sample_limit_task_AD, val_sample_limit_task_Detection, val_sample_limit_task_TL,
+  planner_version,
+  prompt_style,
+  intensity,
+  image_size,
+  split,
+  val_sample_limit,
+  val_sample_limit_per_task,
+  val_sample_limit_task_AD,
+  val_sample_limit_task_Detection,
+  val_sample_limit_task_TL,
   seed: { ...trainingOptions.seed, help: 'Seed of the split, for --eval_split validation.' },
   per_device_eval_batch_size: { ...per_device_eval_batch_size, help: 'Answers that are written at a time.' },
   submit_ms,
   offload: {
-    group: 'Evaluation', type: 'enum', default: 'none', choices: ['none', 'weights'],
-    help: "For models larger than the GPU, with the same answers: the weights stay in their files (or in the machine's memory) and pass " +
+    group: 'Evaluation',
+    type: 'enum',
+    default: 'none',
+    choices: ['none', 'weights'],
+    help:
+      "For models larger than the GPU, with the same answers: the weights stay in their files (or in the machine's memory) and pass " +
       'through the GPU block by block, once for every token, so that larger batches cost little more.',
   },
   max_new_tokens: {
-    group: 'Evaluation', type: 'integer', default: 1024, min: 1, aliases: ['eval_max_new_tokens'],
+    group: 'Evaluation',
+    type: 'integer',
+    default: 1024,
+    min: 1,
+    aliases: ['eval_max_new_tokens'],
     help: "Length at which an answer is cut off; 1024 is medvision_bm's. Decoding is greedy.",
   },
   parser: {
-    group: 'Evaluation', type: 'enum', default: 'robust', choices: ['robust', 'reference'],
-    help: 'How numbers are read out of an answer. robust: exponents, thousands separators, leading dots, ranges, units and remarks as ' +
+    group: 'Evaluation',
+    type: 'enum',
+    default: 'robust',
+    choices: ['robust', 'reference'],
+    help:
+      'How numbers are read out of an answer. robust: exponents, thousands separators, leading dots, ranges, units and remarks as ' +
       'people mean them, the first <answer> block if there is one. reference: the last numbers as medvision_bm reads them, its ' +
       'arithmetic too.',
   },
   min_group_size: {
-    group: 'Evaluation', type: 'integer', default: 50, min: 1,
+    group: 'Evaluation',
+    type: 'integer',
+    default: 50,
+    min: 1,
     help: 'Groups of fewer samples take no part in the means of anatomy and of tumours and lesions.',
   },
   output_dir: {
-    group: 'Output', type: 'string', default: 'outputs/evaluation',
+    group: 'Output',
+    type: 'string',
+    default: 'outputs/evaluation',
     help: 'Folder for samples.jsonl, the summaries and evaluation.json. An evaluation that was interrupted goes on there.',
   },
   overwrite: {
-    group: 'Output', type: 'boolean', default: false,
+    group: 'Output',
+    type: 'boolean',
+    default: false,
     help: 'Begin anew in a folder that holds another evaluation, or files of the same names that are of something else.',
   },
 } as const satisfies Record<string, Definition>;
@@ -115,18 +193,21 @@ export const evaluateProgram: Program<EvaluateOptions> = {
           'or --prepared_ds_dir, --eval_file or --samples.',
       );
     if (sources.length > 1) throw new UserError(`${sources.join(' and ')} are ${sources.length} sources of rows; give one of them.`);
-    if (lists.length > 0 && options.data_dir === null) throw new UserError(`${sources[0] ?? ''} needs --data_dir, the folder that holds Datasets/.`);
+    if (lists.length > 0 && options.data_dir === null)
+      throw new UserError(`${sources[0] ?? ''} needs --data_dir, the folder that holds Datasets/.`);
     if (options.samples.length === 0 && options.base_model_hf === null)
       throw new UserError(
         'No model: give --base_model_hf a Hugging Face model folder (base or merged), and --lora_checkpoint_dir an adapter for it.',
       );
     if (options.prepared_ds_dir !== null && options.eval_split === 'test')
       throw new UserError(
-        '--prepared_ds_dir holds training and validation rows: say --eval_split validation (or train). Test cases are read with task lists.',
+        '--prepared_ds_dir holds training and validation rows: say --eval_split validation (or train). Test cases are read with task ' +
+          'lists.',
       );
     const notes: string[] = [];
     if (options.samples.length > 0 && options.lora_checkpoint_dir !== null) notes.push('--lora_checkpoint_dir: no effect with --samples.');
-    if (given.has('quantization_skip_modules') && options.quantization !== 'nf4') notes.push('--quantization_skip_modules: no effect without --quantization nf4.');
+    if (given.has('quantization_skip_modules') && options.quantization !== 'nf4')
+      notes.push('--quantization_skip_modules: no effect without --quantization nf4.');
     return notes;
   },
 };

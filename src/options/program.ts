@@ -34,16 +34,22 @@ export function optionOf(definitions: Definitions, name: string): { name: string
 
 /** @throws UserError with the nearest name there is */
 export function unknownOption(definitions: Definitions, name: string, where: string): UserError {
-  const near = nearestName(name, Object.entries(definitions).flatMap(([own, { aliases = [] }]) => [own, ...aliases]));
+  const near = nearestName(
+    name,
+    Object.entries(definitions).flatMap(([own, { aliases = [] }]) => [own, ...aliases]),
+  );
   const dashes = where === '' ? '--' : '';
-  return new UserError(`Unknown option ${dashes}${name}${where}.${near ? ` Did you mean ${dashes}${near}?` : ''} --help lists all options.`);
+  return new UserError(
+    `Unknown option ${dashes}${name}${where}.${near ? ` Did you mean ${dashes}${near}?` : ''} --help lists all options.`,
+  );
 }
 
 /**
  * @param flags from the command line, name (or alias) to text, without the dashes
  * @param recipe from `--config`, name to YAML value; flags override it, and a null says nothing
  * @param env variables that stand in for options (MedVision_DATA_DIR for data_dir) where both are silent
- * @throws UserError on an unknown name, a value of the wrong type or out of range, options that contradict each other, and what is not built yet
+ * @throws UserError on an unknown name, a value of the wrong type or out of range, options that contradict each other, and what is not
+ * built yet
  */
 export function parseFor<Options>(
   program: Program<Options>,
@@ -62,7 +68,9 @@ export function parseFor<Options>(
   read(definitions, recipe, () => ` in ${config ?? 'the recipe'}`, said);
   read(definitions, flags, () => '', said);
 
-  const values = Object.fromEntries(Object.entries(definitions).map(([name, definition]) => [name, said.get(name) ?? copy(definition.default)]));
+  const values = Object.fromEntries(
+    Object.entries(definitions).map(([name, definition]) => [name, said.get(name) ?? copy(definition.default)]),
+  );
   const options = values as Options; // readValue has returned what each definition's type promises
   const notes = [...said.keys()].flatMap((name) => {
     const note = definitions[name]?.note;
@@ -71,7 +79,12 @@ export function parseFor<Options>(
   return { options, notes: [...notes, ...program.check(options, new Set(said.keys()))] };
 }
 
-function read(definitions: Definitions, source: Readonly<Record<string, unknown>>, where: (name: string) => string, said: Map<string, Value>): void {
+function read(
+  definitions: Definitions,
+  source: Readonly<Record<string, unknown>>,
+  where: (name: string) => string,
+  said: Map<string, Value>,
+): void {
   const spelt = new Map<string, string>();
   for (const [word, value] of Object.entries(source)) {
     const place = where(word);

@@ -13,7 +13,10 @@ export function quantizationOf({ quantization, quantization_skip_modules, quanti
 }
 
 /** What a folder whose weights are in 4 bits already makes of the options; its own choice of modules holds. */
-export function storedNote({ quantization, quantization_skip_modules: names }: QuantizationOptions, isStoredNf4: boolean): string | undefined {
+export function storedNote(
+  { quantization, quantization_skip_modules: names }: QuantizationOptions,
+  isStoredNf4: boolean,
+): string | undefined {
   const isGiven = names.join() !== trainingOptions.quantization_skip_modules.default.join();
   if (!isStoredNf4 || quantization !== 'nf4' || !isGiven) return undefined; // without nf4 the options' check has said it
   return 'Note: --quantization_skip_modules: no effect on a base model that bitsandbytes has quantised; its own choice holds.';

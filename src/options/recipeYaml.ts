@@ -1,4 +1,7 @@
-/** YAML that strangers wrote. The library composes nested values by calling itself, and has regular expressions that a whole page of dashes breaks: the depth is looked at first, as for JSON. */
+/**
+ * YAML that strangers wrote. The library composes nested values by calling itself, and has regular expressions that a whole page of dashes
+ * breaks: the depth is looked at first, as for JSON.
+ */
 import { Lexer, parseDocument, Parser } from 'yaml';
 import type { Document } from 'yaml';
 import { UserError } from '../platform.ts';
@@ -48,7 +51,8 @@ function isDeeper(value: unknown): boolean {
   for (let depth = 0; level.size > 0; depth++) {
     if (depth > MAX_DEPTH) return true;
     const inner = new Set<unknown>();
-    for (const item of level) if (typeof item === 'object' && item !== null) for (const one of Object.values(item)) if (typeof one === 'object') inner.add(one);
+    for (const item of level)
+      if (typeof item === 'object' && item !== null) for (const one of Object.values(item)) if (typeof one === 'object') inner.add(one);
     level = inner;
   }
   return false;

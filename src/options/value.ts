@@ -1,4 +1,6 @@
-/** From what a flag, a recipe or a form says to an option's value: the type, the range and the choices are checked here, and nowhere else. */
+/**
+ * From what a flag, a recipe or a form says to an option's value: the type, the range and the choices are checked here, and nowhere else.
+ */
 import { UserError } from '../platform.ts';
 import { isInRange, rangeText } from './definition.ts';
 import type { Definition, Value } from './definition.ts';
@@ -9,7 +11,8 @@ const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const REGEX_SIGNS = /[\\()[\]{}*+?^$|]/;
 
 /**
- * `said` is text (a flag) or a YAML scalar or list. `where` names the option in messages: `--learning_rate`, or `learning_rate in recipe.yaml`.
+ * `said` is text (a flag) or a YAML scalar or list. `where` names the option in messages: `--learning_rate`, or `learning_rate in
+ * recipe.yaml`.
  * @throws UserError when it is of another type, out of range or none of the choices
  */
 export function readValue(definition: Definition, said: unknown, where: string): Value {
@@ -66,7 +69,11 @@ function readChoice(
 function readList(definition: Extract<Definition, { type: 'list' }>, said: unknown, where: string): string[] {
   let items: string[];
   if (typeof said === 'string' && definition.regex && REGEX_SIGNS.test(said)) items = [said.trim()];
-  else if (typeof said === 'string') items = said.split(definition.files ? /\s*,\s*/ : /[\s,]+/).map((item) => item.trim()).filter(Boolean);
+  else if (typeof said === 'string')
+    items = said
+      .split(definition.files ? /\s*,\s*/ : /[\s,]+/)
+      .map((item) => item.trim())
+      .filter(Boolean);
   else if (Array.isArray(said) && said.every((item) => typeof item === 'string')) items = said.map((item) => item.trim()).filter(Boolean);
   else throw new UserError(`${where} takes names, comma-separated or as a YAML list; found ${JSON.stringify(said)}.`);
 
@@ -78,6 +85,7 @@ function readList(definition: Extract<Definition, { type: 'list' }>, said: unkno
     if (items.length > 1) throw new UserError(`${where}: none stands alone, found ${items.join(',')}.`);
     return [];
   }
-  if (items.length === 0 && typeof said === 'string') throw new UserError(`${where} is empty. Write none for an empty list, or leave it out.`);
+  if (items.length === 0 && typeof said === 'string')
+    throw new UserError(`${where} is empty. Write none for an empty list, or leave it out.`);
   return items;
 }

@@ -1,6 +1,7 @@
 /**
- * The folder a program writes into: held against other processes while it works there, looked at before a run, and cleared when the run begins. The last
- * two are apart so that a start that fails, for whatever reason, leaves neither a new folder behind nor an earlier run destroyed.
+ * The folder a program writes into: held against other processes while it works there, looked at before a run, and cleared when the run
+ * begins. The last two are apart so that a start that fails, for whatever reason, leaves neither a new folder behind nor an earlier run
+ * destroyed.
  */
 import { withCleanUp } from '../io/cleanUp.ts';
 import { firstPresent, isOwnOrEmpty, OWN_LOG, RESULT_FILES } from '../io/foreignFiles.ts';
@@ -30,12 +31,18 @@ export interface HeldFolder {
 }
 
 /**
- * Does `work` while this process, and no other, works in `dir`; the lock of a dead process is taken over, and what it left half-written removed. Leaves no folder
- * that `work` has left empty. Nothing is done when `stop` comes before the folder is ours.
+ * Does `work` while this process, and no other, works in `dir`; the lock of a dead process is taken over, and what it left half-written
+ * removed. Leaves no folder that `work` has left empty. Nothing is done when `stop` comes before the folder is ours.
  * @param flag that names the folder, for messages
- * @throws UserError where another process is seen to work there, or the folder cannot be written, or was lost to another while `work` went on
+ * @throws UserError where another process is seen to work there, or the folder cannot be written, or was lost to another while `work` went
+ * on
  */
-export async function inOutputFolder({ platform, stop, say }: FolderWork, dir: string, flag: string, work: (held: HeldFolder) => Promise<void>): Promise<void> {
+export async function inOutputFolder(
+  { platform, stop, say }: FolderWork,
+  dir: string,
+  flag: string,
+  work: (held: HeldFolder) => Promise<void>,
+): Promise<void> {
   const missing = await missingFolders(platform, dir);
   const inLocked = async (lock: FileLock | undefined): Promise<void> => {
     if (stop?.aborted) return;
@@ -47,7 +54,10 @@ export async function inOutputFolder({ platform, stop, say }: FolderWork, dir: s
   await withCleanUp(
     async () => {
       const lock = await lockFolder({ platform, ...(stop && { stop }), ...(say && { say }) }, dir, flag);
-      await withCleanUp(() => inLocked(lock), async () => lock?.release());
+      await withCleanUp(
+        () => inLocked(lock),
+        async () => lock?.release(),
+      );
     },
     () => removeEmpty(platform, missing),
   );
@@ -62,11 +72,14 @@ async function lockFolder({ platform, stop, say }: FolderWork, dir: string, flag
       signal: stop,
       onWait({ words, isAlive }) {
         if (!isAlive) {
-          say?.(`${flag} ${dir} was in use by ${words}. Waiting to see whether that one still lives, which takes up to 90 s (Ctrl-C ends it).`);
+          say?.(
+            `${flag} ${dir} was in use by ${words}. Waiting to see whether that one still lives, which takes up to 90 s (Ctrl-C ends it).`,
+          );
           return;
         }
         inUse = new UserError(
-          `${flag} ${dir} is in use by ${words}. Two programs would write over each other's files there: wait for that one or stop it, or give another ${flag}.`,
+          `${flag} ${dir} is in use by ${words}. Two programs would write over each other's files there: wait for that one or stop it, ` +
+            `or give another ${flag}.`,
         );
         throw inUse;
       },
@@ -84,7 +97,8 @@ function cannotWrite(flag: string, dir: string, cause: UserError): UserError {
 
 /**
  * Leaves no trace.
- * @throws UserError for a folder that cannot be written, holds another run, whose checkpoints would mix with the new ones, or a model that somebody else put there
+ * @throws UserError for a folder that cannot be written, holds another run, whose checkpoints would mix with the new ones, or a model that
+ * somebody else put there
  */
 export async function checkOutput(platform: Platform, dir: string, mayReplace: boolean): Promise<void> {
   const missing = await missingFolders(platform, dir);
@@ -102,12 +116,14 @@ export async function checkOutput(platform: Platform, dir: string, mayReplace: b
   await withCleanUp(probe, () => removeEmpty(platform, missing));
   if (mayReplace) return;
   const last = (await listCheckpoints(platform, dir)).at(-1);
-  if (last !== undefined) throw new UserError(`${dir} holds ${last.name} of an earlier run; give another --output_dir, or --overwrite true to replace it.`);
+  if (last !== undefined)
+    throw new UserError(`${dir} holds ${last.name} of an earlier run; give another --output_dir, or --overwrite true to replace it.`);
   // A run that was killed before its first checkpoint leaves a log and nothing else.
   const foreign = (await firstPresent(platform, dir, RESULT_FILES)) ?? ((await hasForeignLog(platform, dir)) ? LOG_FILE : undefined);
   if (foreign === undefined) return;
   throw new UserError(
-    `${dir} holds ${foreign}, which this run did not write and would replace; give another --output_dir, or --overwrite true to replace it.`,
+    `${dir} holds ${foreign}, which this run did not write and would replace; give another --output_dir, or --overwrite true to replace ` +
+      `it.`,
   );
 }
 

@@ -1,7 +1,7 @@
 /**
- * A run on the console. On a terminal: one line redrawn in place (bar, loss, learning rate, tokens a second, memory, time left). Anywhere else, a log
- * file or a pipe: a line for every row of figures. Both end in a table. Text goes through a Terminal, so that Node, a worker and a test
- * look alike; there are no colours, so that nothing needs to be switched off.
+ * A run on the console. On a terminal: one line redrawn in place (bar, loss, learning rate, tokens a second, memory, time left). Anywhere
+ * else, a log file or a pipe: a line for every row of figures. Both end in a table. Text goes through a Terminal, so that Node, a worker
+ * and a test look alike; there are no colours, so that nothing needs to be switched off.
  */
 import { countOf } from '../platform.ts';
 import { CLEAR_LINE } from './printable.ts';
@@ -47,7 +47,9 @@ export class ConsoleTracker implements Tracker {
     this.#startedAt = this.#heardAt = this.#now();
     this.#latest = { step: run.firstStep, tokens: 0, peakBytes: 0 };
     // The steps stand in the line above.
-    const facts = Object.entries(run.facts).filter(([name]) => name !== 'steps').map(([name, value]): [string, string] => [name, figureText(name, value)]);
+    const facts = Object.entries(run.facts)
+      .filter(([name]) => name !== 'steps')
+      .map(([name, value]): [string, string] => [name, figureText(name, value)]);
     this.#terminal.write(redact(`${run.name}: ${countOf(run.totalSteps, 'step')}\n${table(facts)}`));
     this.#draw();
     return Promise.resolve();
@@ -99,7 +101,10 @@ export class ConsoleTracker implements Tracker {
     if (this.#latest.peakBytes > 0) rows.push(['peak memory', bytesText(this.#latest.peakBytes)]);
     rows.push(...Object.entries(figures).map(([name, value]): [string, string] => [name, figureText(name, value)]));
     rows.push(...files.map((file, i): [string, string] => [i === 0 ? 'written' : '', file]));
-    this.#line(redact(`Run ${outcome}: step ${this.#latest.step} of ${this.#total}, ${durationText(seconds)}\n${table(rows)}`).trimEnd(), false);
+    this.#line(
+      redact(`Run ${outcome}: step ${this.#latest.step} of ${this.#total}, ${durationText(seconds)}\n${table(rows)}`).trimEnd(),
+      false,
+    );
     return Promise.resolve();
   }
 
@@ -135,8 +140,8 @@ export class ConsoleTracker implements Tracker {
   }
 
   /**
-   * Time left, tokens a second, memory: the most wanted first. Evaluations count by their share of the steps so far, and not where they happen
-   * to fall into the window: there they would count several times, or not at all.
+   * Time left, tokens a second, memory: the most wanted first. Evaluations count by their share of the steps so far, and not where they
+   * happen to fall into the window: there they would count several times, or not at all.
    */
   #speed(): string[] {
     const [from, to] = [this.#points[0], this.#points.at(-1)];

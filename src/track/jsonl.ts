@@ -1,7 +1,7 @@
 /**
- * `trainer_log.jsonl`: a JSON object a line, appended, so that a crash loses at most a line and a second run adds to the first. Rows of figures hold
- * `step` and Hugging Face's keys; other lines have an `event`: start (with the options), info, warning, finish. Lines that could not be written (a full disk) wait
- * for the next that can.
+ * `trainer_log.jsonl`: a JSON object a line, appended, so that a crash loses at most a line and a second run adds to the first. Rows of
+ * figures hold `step` and Hugging Face's keys; other lines have an `event`: start (with the options), info, warning, finish. Lines that
+ * could not be written (a full disk) wait for the next that can.
  */
 import { parseJson } from '../io/parseJson.ts';
 import type { Platform } from '../platform.ts';
@@ -77,7 +77,8 @@ export class JsonlTracker implements Tracker {
 
   async #write(line: string): Promise<void> {
     this.#waiting += line;
-    if (this.#waiting.length > WAITING_AT_MOST) this.#waiting = this.#waiting.slice(this.#waiting.indexOf('\n', this.#waiting.length - WAITING_AT_MOST) + 1);
+    if (this.#waiting.length > WAITING_AT_MOST)
+      this.#waiting = this.#waiting.slice(this.#waiting.indexOf('\n', this.#waiting.length - WAITING_AT_MOST) + 1);
     const text = this.#waiting;
     if (this.#isTorn) await this.#platform.writeFile(this.path, (await this.#wholeLines()) + text);
     else {
@@ -96,8 +97,8 @@ export class JsonlTracker implements Tracker {
 }
 
 /**
- * The log up to where a run goes on: rows that its checkpoint does not have are dropped, since they come again; rows that were lost (a power cut, or another
- * folder) come back from the checkpoint. Events stay, the cut line of a crash does not.
+ * The log up to where a run goes on: rows that its checkpoint does not have are dropped, since they come again; rows that were lost (a
+ * power cut, or another folder) come back from the checkpoint. Events stay, the cut line of a crash does not.
  */
 function withHistory(text: string, history: readonly Row[]): string {
   const keyOf = (row: Record<string, unknown>): string => `${String(row['step'])} ${'loss' in row ? 'train' : 'eval'}`;

@@ -1,6 +1,6 @@
 /**
- * Texts and options for files that are kept with a run or sent: paths of this machine become names, since folders are called after users, wards
- * and patients.
+ * Texts and options for files that are kept with a run or sent: paths of this machine become names, since folders are called after users,
+ * wards and patients.
  */
 const ENDING = String.raw`\.(?:png|jpe?g|webp|gif|bmp|tiff?|dcm|nii|gz|jsonl?|parquet|html|txt|ya?ml|safetensors)`;
 /** A folder inside a path. It may have spaces, so it ends where a file's name does: the next path in the text is another. */
@@ -22,7 +22,12 @@ export function withoutFolders(text: string, folders: readonly string[]): string
   const isFromRoot = (folder: string): boolean => /^(?:~|[A-Za-z]:)?[\\/]/.test(folder);
   // Relative ones last: their names may stand within paths of others.
   const out = withoutKnown(text, known.filter(isFromRoot)).replace(SPACED, '');
-  return withoutKnown(out, known.filter((folder) => !isFromRoot(folder))).replace(HOME, '~').replace(ABSOLUTE, '');
+  return withoutKnown(
+    out,
+    known.filter((folder) => !isFromRoot(folder)),
+  )
+    .replace(HOME, '~')
+    .replace(ABSOLUTE, '');
 }
 
 function withoutKnown(text: string, folders: readonly string[]): string {

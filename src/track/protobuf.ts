@@ -1,4 +1,7 @@
-/** As much of the protocol buffers wire format as event files need: fields of messages, written and joined. https://protobuf.dev/programming-guides/encoding */
+/**
+ * As much of the protocol buffers wire format as event files need: fields of messages, written and joined.
+ * https://protobuf.dev/programming-guides/encoding
+ */
 import { joinArrays } from '../io/joinArrays.ts';
 
 export type Field = Uint8Array;

@@ -1,6 +1,7 @@
 /**
  * The one place that knows which texts are secret: those that this process has read (tokens, keys, passwords of proxies), in every form a
- * server may echo them, and whatever looks like one. Every exit of a program (terminal, logs, trackers, errors) passes its text through `redact`.
+ * server may echo them, and whatever looks like one. Every exit of a program (terminal, logs, trackers, errors) passes its text through
+ * `redact`.
  */
 
 const MASK = '***';
@@ -93,7 +94,8 @@ function withoutBase64(text: string, core: string): string {
 
 /**
  * Hugging Face tokens; W&B keys: new ones, those of own servers (`local-…`), old ones (40 hex digits, but for those in a path: the hub's
- * snapshot folders); Authorization headers; NAME=value; signatures and tokens in the query of an address; user and password before its host.
+ * snapshot folders); Authorization headers; NAME=value; signatures and tokens in the query of an address; user and password before its
+ * host.
  */
 const PATTERNS: readonly [RegExp, string][] = [
   [/\bhf_[A-Za-z0-9]{16,}\b/g, MASK],

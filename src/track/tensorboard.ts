@@ -1,7 +1,7 @@
 /**
- * TensorBoard event files, one to a process, with the tags of Hugging Face's callback: train/loss, eval/loss, … Each begins with a session start at its first
- * step, at which TensorBoard purges the figures of an earlier process that come again. Records: length, its masked CRC, data, its masked CRC
- * (tensorflow/core/lib/io/record_writer.h); messages: tensorboard/compat/proto/event.proto and summary.proto.
+ * TensorBoard event files, one to a process, with the tags of Hugging Face's callback: train/loss, eval/loss, … Each begins with a session
+ * start at its first step, at which TensorBoard purges the figures of an earlier process that come again. Records: length, its masked CRC,
+ * data, its masked CRC (tensorflow/core/lib/io/record_writer.h); messages: tensorboard/compat/proto/event.proto and summary.proto.
  */
 import { joinArrays } from '../io/joinArrays.ts';
 import { joinPath, UserError } from '../platform.ts';
@@ -50,11 +50,18 @@ function scalar(key: string, value: number): Field {
 /** As torch's `add_text`: a string tensor of one element for the text plugin, which renders Markdown. */
 function text(tag: string, markdown: string): Field {
   const tensor = [integerField(1, DT_STRING), messageField(2, [messageField(2, [integerField(1, 1)])]), stringField(8, markdown)];
-  return messageField(1, [stringField(1, `${tag}/text_summary`), messageField(8, tensor), messageField(9, [messageField(1, [stringField(1, 'text')])])]);
+  return messageField(1, [
+    stringField(1, `${tag}/text_summary`),
+    messageField(8, tensor),
+    messageField(9, [messageField(1, [stringField(1, 'text')])]),
+  ]);
 }
 
 function image(tag: string, { png, width, height }: Picture): Field {
-  return messageField(1, [stringField(1, tag), messageField(4, [integerField(1, height), integerField(2, width), integerField(3, RGB), bytesField(4, png)])]);
+  return messageField(1, [
+    stringField(1, tag),
+    messageField(4, [integerField(1, height), integerField(2, width), integerField(3, RGB), bytesField(4, png)]),
+  ]);
 }
 
 /** Records that wait at most for a disk that has space again; the figures are in the checkpoints too. */
@@ -79,7 +86,8 @@ export class TensorBoardTracker implements Tracker {
   }
 
   async start(run: RunInfo): Promise<void> {
-    if (!this.#platform.openAppend) throw new UserError('TensorBoard files need a disk, and there is none here; leave tensorboard out of report_to.');
+    if (!this.#platform.openAppend)
+      throw new UserError('TensorBoard files need a disk, and there is none here; leave tensorboard out of report_to.');
     await this.#platform.makeDir(this.#dir);
     this.#file = await this.#open();
     this.#lastStep = run.firstStep;
@@ -98,7 +106,9 @@ export class TensorBoardTracker implements Tracker {
 
   log(row: Row, step: number): Promise<void> {
     this.#lastStep = Math.max(this.#lastStep, step);
-    const figures = Object.entries(row).flatMap(([key, value]) => (typeof value === 'number' && key !== 'step' ? [scalar(key, value)] : []));
+    const figures = Object.entries(row).flatMap(([key, value]) =>
+      typeof value === 'number' && key !== 'step' ? [scalar(key, value)] : [],
+    );
     const values = [...figures, ...this.#pictures];
     this.#pictures = [];
     return values.length === 0 ? Promise.resolve() : this.#write(step, messageField(SUMMARY, values));
@@ -123,7 +133,8 @@ export class TensorBoardTracker implements Tracker {
     const host = this.#platform.env('HOSTNAME') ?? this.#platform.name;
     const seconds = Math.floor(this.#now() / 1000);
     let path = '';
-    for (let n = 0; path === '' || (await this.#platform.exists(path)); n++) path = joinPath(this.#dir, `events.out.tfevents.${seconds}.${host}.${n}`);
+    for (let n = 0; path === '' || (await this.#platform.exists(path)); n++)
+      path = joinPath(this.#dir, `events.out.tfevents.${seconds}.${host}.${n}`);
     const file = await this.#platform.openAppend!(path);
     try {
       await file.append(this.#record(0, stringField(3, 'brain.Event:2')));

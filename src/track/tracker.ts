@@ -1,9 +1,13 @@
 /**
- * Where a run's figures go. A tracker is told of the start, of every step, of every row of figures, of events and of the end; the console, the JSONL
- * log and later services are trackers, and `allOf` makes one of several. Row keys are Hugging Face's (loss, grad_norm, learning_rate, epoch, …).
+ * Where a run's figures go. A tracker is told of the start, of every step, of every row of figures, of events and of the end; the console,
+ * the JSONL log and later services are trackers, and `allOf` makes one of several. Row keys are Hugging Face's (loss, grad_norm,
+ * learning_rate, epoch, …).
  */
 
-/** Figures of one moment. `loss` is the mean since the last row, `grad_norm` the norm before clipping. Non-finite numbers are allowed and shown as such. */
+/**
+ * Figures of one moment. `loss` is the mean since the last row, `grad_norm` the norm before clipping. Non-finite numbers are allowed and
+ * shown as such.
+ */
 export type Row = Record<string, number | string>;
 
 export interface RunInfo {
@@ -60,23 +64,31 @@ export interface Tracker {
   event(level: 'info' | 'warning', text: string): Promise<void>;
   /** Once, whatever the outcome; nothing may be told afterwards. */
   finish(summary: Summary): Promise<void>;
-  /** What a checkpoint keeps for this tracker (a run's id), as JSON; no secrets. Names begin with the tracker's own, since all trackers share one record. */
+  /**
+   * What a checkpoint keeps for this tracker (a run's id), as JSON; no secrets. Names begin with the tracker's own, since all trackers
+   * share one record.
+   */
   state?(): Readonly<Record<string, unknown>>;
 }
 
 /**
- * One tracker that tells all of them. A tracker that fails at the start fails the run, while nothing is lost yet; for one that fails later (a full disk) there is a
- * warning, once, and it is still told of what comes, since the disk may have space again: a log is not worth a training run.
+ * One tracker that tells all of them. A tracker that fails at the start fails the run, while nothing is lost yet; for one that fails later
+ * (a full disk) there is a warning, once, and it is still told of what comes, since the disk may have space again: a log is not worth a
+ * training run.
  * @param warn where there is no console among them
  */
 export function allOf(trackers: readonly Tracker[], warn: (text: string) => void = () => undefined): Tracker {
   const failing = new Set<Tracker>();
   async function each(act: (tracker: Tracker) => Promise<void>): Promise<void> {
     const results = await Promise.allSettled(trackers.map(act));
-    const failed = trackers.flatMap((tracker, i) => (results[i]?.status === 'rejected' && !failing.has(tracker) ? [{ tracker, reason: results[i].reason as unknown }] : []));
+    const failed = trackers.flatMap((tracker, i) =>
+      results[i]?.status === 'rejected' && !failing.has(tracker) ? [{ tracker, reason: results[i].reason as unknown }] : [],
+    );
     for (const { tracker } of failed) failing.add(tracker);
     for (const { reason } of failed) {
-      const text = `A log cannot be written, and training goes on; the log is tried again with every row. ${reason instanceof Error ? reason.message : String(reason)}`;
+      const text =
+        `A log cannot be written, and training goes on; the log is tried again with every row. ` +
+        `${reason instanceof Error ? reason.message : String(reason)}`;
       warn(text);
       await each((tracker) => (failing.has(tracker) ? Promise.resolve() : tracker.event('warning', text)));
     }

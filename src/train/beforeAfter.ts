@@ -18,7 +18,10 @@ export interface Bought {
 /** How long an evaluation took is no figure of the model. */
 const OF_THE_MACHINE = /_(runtime|per_second)$/;
 
-/** Undefined where the log has fewer than two evaluations. `to`: the step whose figures count as the result, where it is not the last evaluation (the best model is kept). */
+/**
+ * Undefined where the log has fewer than two evaluations. `to`: the step whose figures count as the result, where it is not the last
+ * evaluation (the best model is kept).
+ */
 export function boughtBy(history: readonly LogRow[], to?: number): Bought | undefined {
   const evaluations = history.filter((row) => 'eval_loss' in row);
   const first = evaluations[0];
@@ -34,9 +37,18 @@ export function boughtBy(history: readonly LogRow[], to?: number): Bought | unde
 
 /** Lines "name  before → after", aligned, with the steps above. */
 export function boughtText({ from, to, figures }: Bought): string {
-  const text = (value: number): string => (Number.isFinite(value) ? (Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4)) : String(value));
+  const text = (value: number): string =>
+    Number.isFinite(value) ? (Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4)) : String(value);
   const head = { name: 'evaluation', before: `step ${from}`, after: `step ${to}` };
-  const rows = [head, ...figures.map(({ name, before, after }) => ({ name: name.replace(/^eval_/, ''), before: text(before), after: text(after) }))];
+  const rows = [
+    head,
+    ...figures.map(({ name, before, after }) => ({ name: name.replace(/^eval_/, ''), before: text(before), after: text(after) })),
+  ];
   const width = (key: keyof typeof head): number => Math.max(...rows.map((row) => row[key].length));
-  return rows.map(({ name, before, after }) => `  ${name.padEnd(width('name'))}  ${before.padStart(width('before'))} → ${after.padStart(width('after'))}`).join('\n');
+  return rows
+    .map(
+      ({ name, before, after }) =>
+        `  ${name.padEnd(width('name'))}  ${before.padStart(width('before'))} → ${after.padStart(width('after'))}`,
+    )
+    .join('\n');
 }

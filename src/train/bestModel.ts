@@ -1,6 +1,6 @@
 /**
- * Which evaluation was the best, where its checkpoint is, and whether evaluations have stopped to improve: Hugging Face's metric_for_best_model and
- * EarlyStoppingCallback. The evaluation before the first step is the base model's and does not compete.
+ * Which evaluation was the best, where its checkpoint is, and whether evaluations have stopped to improve: Hugging Face's
+ * metric_for_best_model and EarlyStoppingCallback. The evaluation before the first step is the base model's and does not compete.
  */
 import { UserError } from '../platform.ts';
 import type { Row } from '../track/tracker.ts';
@@ -71,7 +71,10 @@ export class BestModel {
     return isBest;
   }
 
-  /** Called as a checkpoint of `step` is about to be saved; true when it is the best of those saved. It is named without its folder, which may move, and tell of somebody. */
+  /**
+   * Called as a checkpoint of `step` is about to be saved; true when it is the best of those saved. It is named without its folder, which
+   * may move, and tell of somebody.
+   */
   willSave(step: number): boolean {
     if (this.latest?.step !== step || !this.isBetter(this.latest.value, this.kept.savedMetric)) return false;
     this.before = { step, savedMetric: this.kept.savedMetric, path: this.state.best_model_checkpoint };

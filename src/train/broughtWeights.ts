@@ -1,6 +1,6 @@
 /**
- * Frozen weights of the base that an adapter brings along: PEFT's `save_embedding_layers` writes the embedding table and the head beside the adapter,
- * and loading it puts them in the place of the base's own.
+ * Frozen weights of the base that an adapter brings along: PEFT's `save_embedding_layers` writes the embedding table and the head beside
+ * the adapter, and loading it puts them in the place of the base's own.
  */
 import { readValues } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';

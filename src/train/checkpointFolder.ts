@@ -1,7 +1,7 @@
 /**
  * `checkpoint-N/` folders as Hugging Face's Trainer lays them out: the adapter's files, `trainer_state.json`, and beside them whatever the
- * caller adds (optimizer moments, the state of the run) and `checksums.json`. A checkpoint is written as `checkpoint-N.tmp` and renamed when complete, so that
- * a folder called `checkpoint-N` is always whole; a save that fails leaves the earlier ones as they were.
+ * caller adds (optimizer moments, the state of the run) and `checksums.json`. A checkpoint is written as `checkpoint-N.tmp` and renamed
+ * when complete, so that a folder called `checkpoint-N` is always whole; a save that fails leaves the earlier ones as they were.
  */
 import { joinPath, UserError, type Platform } from '../platform.ts';
 import { readJsonObject } from '../io/modelFolder.ts';
@@ -97,12 +97,20 @@ export function checkpointName(step: number): string {
   return `checkpoint-${step}`;
 }
 
-/** Ends the names of folders that are no checkpoints (any more): half written; the one before of the same step; set aside when a run was resumed. */
+/**
+ * Ends the names of folders that are no checkpoints (any more): half written; the one before of the same step; set aside when a run was
+ * resumed.
+ */
 const UNFINISHED = '.tmp';
 const REPLACED = '.old';
 
 /** Saves `runDir/checkpoint-<step>`; a checkpoint of that step that is there already is replaced once the new one is complete. */
-export async function saveCheckpoint(platform: Platform, runDir: string, step: number, contents: CheckpointContents): Promise<WrittenCheckpoint> {
+export async function saveCheckpoint(
+  platform: Platform,
+  runDir: string,
+  step: number,
+  contents: CheckpointContents,
+): Promise<WrittenCheckpoint> {
   const { saveTotalLimit } = contents;
   if (saveTotalLimit !== undefined && (!Number.isInteger(saveTotalLimit) || saveTotalLimit < 1)) {
     throw new UserError(`save_total_limit is ${saveTotalLimit}; a whole number above 0 was expected, or none to keep every checkpoint`);
@@ -135,7 +143,10 @@ async function fill(platform: Platform, dir: string, contents: CheckpointContent
   await platform.writeFile(joinPath(dir, TRAINER_STATE), formatTrainerState(contents.trainerState));
 }
 
-/** Removes the oldest of more than `saveTotalLimit` checkpoints. A run that goes on does it too: one that was killed may have saved, and not come to this. */
+/**
+ * Removes the oldest of more than `saveTotalLimit` checkpoints. A run that goes on does it too: one that was killed may have saved, and not
+ * come to this.
+ */
 export async function pruneCheckpoints(
   platform: Platform,
   runDir: string,
@@ -161,13 +172,17 @@ export async function pruneCheckpoints(
   return { removed, warnings };
 }
 
-/** Clears away what a killed run left half done: unfinished folders go, and a checkpoint that had stepped aside for its successor comes back. */
+/**
+ * Clears away what a killed run left half done: unfinished folders go, and a checkpoint that had stepped aside for its successor comes
+ * back.
+ */
 export async function tidyRunFolder(platform: Platform, runDir: string): Promise<void> {
   if (!(await platform.isDirectory(runDir))) return;
   for (const name of await platform.listDir(runDir)) {
     const [, checkpoint, state] = /^(checkpoint-\d+)(\.tmp|\.old)$/.exec(name) ?? [];
     if (checkpoint === undefined) continue;
-    if (state === REPLACED && !(await platform.exists(joinPath(runDir, checkpoint)))) await platform.rename(joinPath(runDir, name), joinPath(runDir, checkpoint));
+    if (state === REPLACED && !(await platform.exists(joinPath(runDir, checkpoint))))
+      await platform.rename(joinPath(runDir, name), joinPath(runDir, checkpoint));
     else await platform.remove(joinPath(runDir, name));
   }
 }

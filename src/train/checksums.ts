@@ -1,7 +1,8 @@
 /**
- * `checksums.json` of a checkpoint: the length of every file and the SHA-256 of each 16 MiB of it, so that a bit that turned on the disk is found before a run
- * goes on from it, and named with its place. Chunks, because the runtimes' own SHA-256 (fast, off the main thread) takes a whole buffer and files may be
- * larger than memory. They are taken from the bytes on their way to the disk, which also finds what the disk got wrong while writing.
+ * `checksums.json` of a checkpoint: the length of every file and the SHA-256 of each 16 MiB of it, so that a bit that turned on the disk is
+ * found before a run goes on from it, and named with its place. Chunks, because the runtimes' own SHA-256 (fast, off the main thread) takes
+ * a whole buffer and files may be larger than memory. They are taken from the bytes on their way to the disk, which also finds what the
+ * disk got wrong while writing.
  */
 import { sha256Hex } from '../data/prepared/identity.ts';
 import { readJsonObject } from '../io/modelFolder.ts';
@@ -28,7 +29,7 @@ class RunningChecksum {
 
   async add(data: Uint8Array): Promise<void> {
     this.bytes += data.length;
-    for (let at = 0; at < data.length; ) {
+    for (let at = 0; at < data.length;) {
       if (this.used === 0 && data.length - at >= CHUNK_BYTES) {
         await this.digest(data.subarray(at, at + CHUNK_BYTES));
         at += CHUNK_BYTES;
@@ -104,13 +105,17 @@ export function checksummed(platform: Platform, dir: string): ChecksummedFolder 
     platform: recording,
     async seal() {
       const sorted = Object.fromEntries([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
-      await platform.writeFile(joinPath(dir, CHECKSUMS), `${JSON.stringify({ format: 1, chunk_bytes: CHUNK_BYTES, files: sorted }, null, 2)}\n`);
+      await platform.writeFile(
+        joinPath(dir, CHECKSUMS),
+        `${JSON.stringify({ format: 1, chunk_bytes: CHUNK_BYTES, files: sorted }, null, 2)}\n`,
+      );
     },
   };
 }
 
 /**
- * What is wrong with the folder's files, a sentence without its full stop for each; empty for a folder that is as it was written. Files that were added later are not looked at.
+ * What is wrong with the folder's files, a sentence without its full stop for each; empty for a folder that is as it was written. Files
+ * that were added later are not looked at.
  */
 export async function damageIn(platform: Platform, dir: string): Promise<string[]> {
   try {
@@ -149,12 +154,19 @@ async function readChecksums(platform: Platform, dir: string): Promise<{ chunkBy
   const path = joinPath(dir, CHECKSUMS);
   const { chunk_bytes: chunkBytes, files } = await readJsonObject(platform, path, 'a checkpoint that can be resumed has it');
   const isSum = (sum: unknown): sum is Checksum =>
-    typeof sum === 'object' && sum !== null && 'bytes' in sum && typeof sum.bytes === 'number' && 'sha256' in sum && Array.isArray(sum.sha256);
-  if (typeof chunkBytes !== 'number' || !(chunkBytes > 0) || typeof files !== 'object' || files === null) throw new UserError(`${path} is not a list of checksums`);
+    typeof sum === 'object' &&
+    sum !== null &&
+    'bytes' in sum &&
+    typeof sum.bytes === 'number' &&
+    'sha256' in sum &&
+    Array.isArray(sum.sha256);
+  if (typeof chunkBytes !== 'number' || !(chunkBytes > 0) || typeof files !== 'object' || files === null)
+    throw new UserError(`${path} is not a list of checksums`);
   const entries = Object.entries(files as Record<string, unknown>);
   const sums: Record<string, Checksum> = {};
   for (const [name, sum] of entries) {
-    if (!isSum(sum) || sum.sha256.length !== Math.max(1, Math.ceil(sum.bytes / chunkBytes))) throw new UserError(`${path}: the entry of ${name} is damaged`);
+    if (!isSum(sum) || sum.sha256.length !== Math.max(1, Math.ceil(sum.bytes / chunkBytes)))
+      throw new UserError(`${path}: the entry of ${name} is damaged`);
     sums[name] = sum;
   }
   return { chunkBytes, files: sums };

@@ -1,7 +1,7 @@
 /**
- * Evaluation between two steps of training: the loss and token accuracy of held-out rows, and the answers the model writes to some of them, read and scored as
- * MedVision does. Rows of one task are evaluated together, so that every figure exists for each task (`eval_AD_loss`) and for all (`eval_loss`,
- * which weighs every token alike). Nothing that trains is touched: no gradients, no dropout, no random numbers.
+ * Evaluation between two steps of training: the loss and token accuracy of held-out rows, and the answers the model writes to some of them,
+ * read and scored as MedVision does. Rows of one task are evaluated together, so that every figure exists for each task (`eval_AD_loss`)
+ * and for all (`eval_loss`, which weighs every token alike). Nothing that trains is touched: no gradients, no dropout, no random numbers.
  */
 import { figuresOf, scoreAnswer } from '../data/medvision/metrics.ts';
 import type { AnswerScore, Figures } from '../data/medvision/metrics.ts';
@@ -64,7 +64,13 @@ interface TokenSums {
 /** Figures of answers that log rows show: key suffix → medvision_bm's name. */
 const LENGTHS: Readonly<Record<string, string>> = { mae: 'avgMAE', mre: 'avgMRE', 'mre<0.1': 'MRE<0.1', success_rate: 'SuccessRate' };
 const BOXES: Readonly<Record<string, string>> = {
-  mae: 'avgMAE', iou: 'IoU', f1: 'F1', precision: 'Precision', recall: 'Recall', 'iou>0.5': 'IoU>0.5', success_rate: 'SuccessRate',
+  mae: 'avgMAE',
+  iou: 'IoU',
+  f1: 'F1',
+  precision: 'Precision',
+  recall: 'Recall',
+  'iou>0.5': 'IoU>0.5',
+  success_rate: 'SuccessRate',
 };
 
 export class RowEvaluator implements Evaluator {
@@ -84,7 +90,8 @@ export class RowEvaluator implements Evaluator {
   async evaluate(session: Session, { step, tracker, stop }: EvaluationMoment): Promise<Row | undefined> {
     const startedAt = performance.now();
     const { scene } = this.rows;
-    const pictures = tracker.picture && scene ? (this.pictures ??= new PredictionPictures((index) => scene(index), session.platform)) : undefined;
+    const pictures =
+      tracker.picture && scene ? (this.pictures ??= new PredictionPictures((index) => scene(index), session.platform)) : undefined;
     pictures?.begin();
     const found = (this.tasks ??= await this.findTasks());
     const tasks = pictures ? found : found.map((task) => (task.tag === undefined ? { ...task, asked: [] } : task));
@@ -107,7 +114,14 @@ export class RowEvaluator implements Evaluator {
       const answered = await this.answers(session, asked, stop, advance);
       if (answered === undefined) return undefined;
       if (tag !== undefined && first.question) {
-        Object.assign(row, answerFigures(`eval_${tag}`, first.question.taskType, answered.flatMap(({ score }) => score ?? [])));
+        Object.assign(
+          row,
+          answerFigures(
+            `eval_${tag}`,
+            first.question.taskType,
+            answered.flatMap(({ score }) => score ?? []),
+          ),
+        );
       }
       await pictures?.draw(tag, answered, tracker);
     }
@@ -146,11 +160,17 @@ export class RowEvaluator implements Evaluator {
     });
   }
 
-  private async tokenSums(session: Session, rows: readonly number[], stop: AbortSignal | undefined, advance: (count: number) => void): Promise<TokenSums | undefined> {
+  private async tokenSums(
+    session: Session,
+    rows: readonly number[],
+    stop: AbortSignal | undefined,
+    advance: (count: number) => void,
+  ): Promise<TokenSums | undefined> {
     const { device, model } = session;
     const sums: TokenSums = { loss: 0, correct: 0, labels: 0 };
     const size = this.settings.per_device_eval_batch_size;
-    const examplesFrom = (start: number): Promise<Example[]> => Promise.all(rows.slice(start, start + size).map((index) => this.rows.get(index)));
+    const examplesFrom = (start: number): Promise<Example[]> =>
+      Promise.all(rows.slice(start, start + size).map((index) => this.rows.get(index)));
     let next = ahead(examplesFrom(0));
     // A batch is read back while the next one is encoded, so that the GPU is not left waiting.
     let reading: Promise<void> = Promise.resolve();
@@ -164,7 +184,12 @@ export class RowEvaluator implements Evaluator {
       const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'batch'));
       device.clear(lossSum.view);
       await runMicroBatch(device, model, examples, {
-        grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 }, lossScale: 1, lossSum,
+        grad: false,
+        training: false,
+        checkpointing: true,
+        random: { seed: 0, step: 0 },
+        lossScale: 1,
+        lossSum,
       });
       const read = device.readF32(lossSum);
       device.pool.release(lossSum.view);
@@ -198,7 +223,11 @@ export class RowEvaluator implements Evaluator {
       for (const [i, { index, question }] of batch.entries()) {
         if (stop?.aborted) return undefined;
         const text = await turns.run(() => processor.decode(written[i]!.ids, { skipSpecialTokens: true }));
-        answered.push({ index, text, ...(question && { score: scoreAnswer(question.taskType, text, question.values, parser), values: question.values }) });
+        answered.push({
+          index,
+          text,
+          ...(question && { score: scoreAnswer(question.taskType, text, question.values, parser), values: question.values }),
+        });
       }
       advance(batch.length);
     }
@@ -212,6 +241,8 @@ function tokenFigures(prefix: string, { loss, correct, labels }: TokenSums): Row
 
 function answerFigures(prefix: string, taskType: TaskType, scores: readonly AnswerScore[]): Row {
   const figures: Figures = figuresOf(taskType, scores);
-  const shown = Object.entries(taskType === 'BoxSize' ? BOXES : LENGTHS).map(([suffix, name]) => [`${prefix}_${suffix}`, figures[name] ?? NaN] as const);
+  const shown = Object.entries(taskType === 'BoxSize' ? BOXES : LENGTHS).map(
+    ([suffix, name]) => [`${prefix}_${suffix}`, figures[name] ?? NaN] as const,
+  );
   return Object.fromEntries(shown.filter(([, value]) => !Number.isNaN(value)));
 }

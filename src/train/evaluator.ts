@@ -13,8 +13,8 @@ export interface EvaluationMoment {
 
 export interface Evaluator {
   /**
-   * Figures with Hugging Face's names: `eval_loss`, `eval_runtime` (s), `eval_samples_per_second`, `eval_steps_per_second`, and further `eval_…` ones.
-   * Dropout is off; nothing that trains may change, and training must go on as if there had been no evaluation.
+   * Figures with Hugging Face's names: `eval_loss`, `eval_runtime` (s), `eval_samples_per_second`, `eval_steps_per_second`, and further
+   * `eval_…` ones. Dropout is off; nothing that trains may change, and training must go on as if there had been no evaluation.
    * @returns undefined when `stop` cut it short: the row is neither logged nor compared
    */
   evaluate(session: Session, moment: EvaluationMoment): Promise<Row | undefined>;

@@ -1,6 +1,6 @@
 /**
- * The figures of steps on their way into log rows. Steps are read from the GPU late, so between two rows a run has figures that no row shows yet; a
- * checkpoint keeps them, and the row that a resumed run writes is the one that it would have written without the break.
+ * The figures of steps on their way into log rows. Steps are read from the GPU late, so between two rows a run has figures that no row
+ * shows yet; a checkpoint keeps them, and the row that a resumed run writes is the one that it would have written without the break.
  */
 import type { StepLog } from './optimizer.ts';
 
@@ -28,7 +28,10 @@ export interface WindowFigures {
   mean_token_accuracy: number;
 }
 
-/** What a log row says of the steps since the one before. A step without a finite loss does not spoil the others' mean; alone it is shown as it is. */
+/**
+ * What a log row says of the steps since the one before. A step without a finite loss does not spoil the others' mean; alone it is shown as
+ * it is.
+ */
 export function windowFigures(steps: readonly StepFigures[]): WindowFigures {
   const finite = steps.filter(({ loss }) => Number.isFinite(loss));
   const losses = finite.length > 0 ? finite : steps;

@@ -1,6 +1,7 @@
 /**
- * What trains, copied into this machine's memory now and then while a run is far from its last checkpoint: a GPU that is lost takes everything on it along, and so costs a
- * minute of training and not all of it since the last save. The copy is a checkpoint that is not written; the GPU makes it within its command stream, and training does not wait.
+ * What trains, copied into this machine's memory now and then while a run is far from its last checkpoint: a GPU that is lost takes
+ * everything on it along, and so costs a minute of training and not all of it since the last save. The copy is a checkpoint that is not
+ * written; the GPU makes it within its command stream, and training does not wait.
  */
 import type { ParameterArena } from './parameterArena.ts';
 import type { Moment } from './saving.ts';

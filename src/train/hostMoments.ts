@@ -1,6 +1,6 @@
 /**
- * AdamW's moments in host memory, for models larger than the GPU: an update takes them through the GPU piece by piece, the next one uploaded while one is computed
- * and the one before is read back. The numbers are those of moments that stay there.
+ * AdamW's moments in host memory, for models larger than the GPU: an update takes them through the GPU piece by piece, the next one
+ * uploaded while one is computed and the one before is read back. The numbers are those of moments that stay there.
  */
 import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';

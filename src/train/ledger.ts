@@ -1,6 +1,6 @@
 /**
- * The books of a run: figures of steps as they are read back, log rows made of them, totals, and what of it a checkpoint keeps. Rows are the same whether or
- * not the run was interrupted between two of them.
+ * The books of a run: figures of steps as they are read back, log rows made of them, totals, and what of it a checkpoint keeps. Rows are
+ * the same whether or not the run was interrupted between two of them.
  */
 import type { UserError } from '../platform.ts';
 import type { Row, Tracker } from '../track/tracker.ts';
@@ -62,7 +62,14 @@ export class Ledger {
     this.carried = [];
     this.labels = [];
     this.from = state.global_step + 1;
-    const row: LogRow = { step: state.global_step, epoch: state.epoch, loss, learning_rate: learningRate, ...figures, num_tokens: state.num_input_tokens_seen };
+    const row: LogRow = {
+      step: state.global_step,
+      epoch: state.epoch,
+      loss,
+      learning_rate: learningRate,
+      ...figures,
+      num_tokens: state.num_input_tokens_seen,
+    };
     state.log_history.push(row);
     const { warnings, end } = this.watchdog.look(steps, state.log_history);
     if (this.skippedSteps > 0) row['skipped_steps'] = this.skippedSteps;

@@ -1,6 +1,7 @@
 /**
- * How much memory a run takes, before anything is loaded: the run's own steps on a device that makes nothing (`Device.dry`), with the largest micro-batch there
- * is. Whatever allocates is thereby counted by the code that will allocate it. The weights' headers are read, their values are not.
+ * How much memory a run takes, before anything is loaded: the run's own steps on a device that makes nothing (`Device.dry`), with the
+ * largest micro-batch there is. Whatever allocates is thereby counted by the code that will allocate it. The weights' headers are read,
+ * their values are not.
  */
 import type { Example } from '../data/example.ts';
 import { Tensor } from '../gpu/tensor.ts';
@@ -37,15 +38,18 @@ export type PlannedModel = Pick<Session, 'device' | 'model' | 'arena'>;
 const MOST_ROUNDS = 4;
 
 /** The model is left as it was. */
-export async function planMemory(session: PlannedModel, { examples, settings, loggingSteps, isRough, evaluation }: PlannedRun): Promise<MemoryPlan> {
+export async function planMemory(
+  session: PlannedModel,
+  { examples, settings, loggingSteps, isRough, evaluation }: PlannedRun,
+): Promise<MemoryPlan> {
   const { device, arena } = session;
   if (!device.isDry) throw new Error('memory is planned on a dry device');
   device.pool.resetPeak();
   const optimizer = new AdamW(device, arena, { logCapacity: logCapacity(loggingSteps) });
   const batch = { examples, labels: examples.reduce((sum, example) => sum + countLabels(example), 0) };
   const planned = { gradient_accumulation_steps: 2, loss_reduction: 'token' as const, seed: 0, ...settings };
-  // What an evaluation or a step leaves for reuse may not fit the other: the run has all its buffers when both have come to need no more. Where a limit makes
-  // buffers come and go, they never do.
+  // What an evaluation or a step leaves for reuse may not fit the other: the run has all its buffers when both have come to need no more.
+  // Where a limit makes buffers come and go, they never do.
   for (let step = 0, before = -1; step < (isRough ? 1 : MOST_ROUNDS) && before < device.counters.buffersCreated; step++) {
     before = device.counters.buffersCreated;
     if (evaluation) await evaluate(session, evaluation);
@@ -64,10 +68,18 @@ export function savingBytes(arena: Session['arena']): number {
   return isCopiedForSaving(arena) ? arena.snapshotBytes : 0;
 }
 
-async function evaluate({ device, model }: PlannedModel, { examples, prompts, maxNewTokens }: NonNullable<PlannedRun['evaluation']>): Promise<void> {
+async function evaluate(
+  { device, model }: PlannedModel,
+  { examples, prompts, maxNewTokens }: NonNullable<PlannedRun['evaluation']>,
+): Promise<void> {
   const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'batch'));
   await runMicroBatch(device, model, examples, {
-    grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 }, lossScale: 1, lossSum,
+    grad: false,
+    training: false,
+    checkpointing: true,
+    random: { seed: 0, step: 0 },
+    lossScale: 1,
+    lossSum,
   });
   const read = device.readF32(lossSum);
   device.pool.release(lossSum.view);

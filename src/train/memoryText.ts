@@ -2,7 +2,10 @@
 import { bytesText } from '../track/console.ts';
 import type { MemoryPlan } from './memoryPlan.ts';
 
-/** Whoever compares a plan with what there is: what the buffers take, and on a GPU that shares the machine's memory, what a save copies there. */
+/**
+ * Whoever compares a plan with what there is: what the buffers take, and on a GPU that shares the machine's memory, what a save copies
+ * there.
+ */
 export function neededBytes(plan: MemoryPlan, isShared: boolean): number {
   return plan.reservedPeakBytes + (isShared ? plan.savingBytes : 0);
 }
@@ -18,7 +21,10 @@ export function memoryTable(plan: MemoryPlan): string {
     ['held from the system', bytesText(plan.reservedPeakBytes), ''],
   ];
   const width = (column: 0 | 1 | 2): number => Math.max(...rows.map((row) => row[column].length));
-  const lines = rows.map(([label, peak, most]) => `  ${label.padEnd(width(0))}  ${peak.padStart(width(1))}  ${most.padStart(width(2))}`.trimEnd());
-  const saving = plan.savingBytes > 0 ? `\n  While a checkpoint is written, ${bytesText(plan.savingBytes)} more are held in the machine's memory.` : '';
+  const lines = rows.map(([label, peak, most]) =>
+    `  ${label.padEnd(width(0))}  ${peak.padStart(width(1))}  ${most.padStart(width(2))}`.trimEnd(),
+  );
+  const saving =
+    plan.savingBytes > 0 ? `\n  While a checkpoint is written, ${bytesText(plan.savingBytes)} more are held in the machine's memory.` : '';
   return `${lines.join('\n')}${saving}`;
 }

@@ -10,7 +10,12 @@ export const OPTIMIZER_STATE = 'optimizer.safetensors';
 const NAMES = { m: 'exp_avg', v: 'exp_avg_sq' } as const;
 
 /** @param shapes of the trained parameters, by name */
-export async function writeMomentsFile(platform: Platform, path: string, shapes: ReadonlyMap<string, readonly number[]>, state: TrainedState): Promise<void> {
+export async function writeMomentsFile(
+  platform: Platform,
+  path: string,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  state: TrainedState,
+): Promise<void> {
   const entries = (['m', 'v'] as const).flatMap((moment) =>
     [...shapes].map(([name, shape]): TensorEntry => ({
       name: `${NAMES[moment]}.${name}`,
@@ -34,7 +39,8 @@ export async function readMomentsFile(platform: Platform, path: string, arena: P
     return toFloat32(await file.readRaw(name), info.dtype, `${path}: ${name}`);
   };
   try {
-    for (const name of arena.parameters.keys()) arena.writeMoments(name, { m: await read(`${NAMES.m}.${name}`), v: await read(`${NAMES.v}.${name}`) });
+    for (const name of arena.parameters.keys())
+      arena.writeMoments(name, { m: await read(`${NAMES.m}.${name}`), v: await read(`${NAMES.v}.${name}`) });
   } finally {
     await file.close();
   }

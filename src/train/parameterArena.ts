@@ -89,7 +89,11 @@ export class ParameterArena {
   /** Where the moments are not on the GPU. */
   readonly hostMoments: HostMoments | undefined;
 
-  constructor(device: Device, specs: readonly ParameterSpec[], { label = 'adapters', isFrozen = false, hasHostMoments = false }: ArenaOptions = {}) {
+  constructor(
+    device: Device,
+    specs: readonly ParameterSpec[],
+    { label = 'adapters', isFrozen = false, hasHostMoments = false }: ArenaOptions = {},
+  ) {
     this.device = device;
     this.isFrozen = isFrozen;
     const { pieces, arenas } = layOut(specs, device.maxBindingBytes);
@@ -103,9 +107,16 @@ export class ParameterArena {
       const values = range(label);
       if (isFrozen) return { decay, bytes, values, gradients: values, moments: { m: values, v: values } };
       const gradients = range('gradients');
-      return isHosted ? { decay, bytes, values, gradients } : { decay, bytes, values, gradients, moments: { m: range('optimizer'), v: range('optimizer') } };
+      return isHosted
+        ? { decay, bytes, values, gradients }
+        : { decay, bytes, values, gradients, moments: { m: range('optimizer'), v: range('optimizer') } };
     });
-    this.hostMoments = isHosted ? new HostMoments(device, arenas.map(({ bytes }) => bytes)) : undefined;
+    this.hostMoments = isHosted
+      ? new HostMoments(
+          device,
+          arenas.map(({ bytes }) => bytes),
+        )
+      : undefined;
     const parameters = new Map<string, Parameter & { grad: Tensor }>();
     specs.forEach((spec, at) => {
       if (parameters.has(spec.name)) throw new Error(`parameter '${spec.name}' is listed twice`);
@@ -157,7 +168,10 @@ export class ParameterArena {
   }
 
   writeMoments(name: string, moments: Moments): void {
-    for (const [of, what] of [['m', 'first moment'], ['v', 'second moment']] as const) {
+    for (const [of, what] of [
+      ['m', 'first moment'],
+      ['v', 'second moment'],
+    ] as const) {
       const slot = this.slot(name);
       if (slot.moments) this.write(name, what, slot.moments[of], moments[of]);
       else {
@@ -178,7 +192,10 @@ export class ParameterArena {
   /** The runs of a parameter's moment in host memory, and the first value of each. */
   private onHost({ spec, pieces }: Slot, of: 'm' | 'v', arrays = this.hostMoments![of]): [Float32Array, number][] {
     const rowSize = bytesPerRow(spec) / 4;
-    return pieces.map(({ arena, offset, rowStart, rows }) => [arrays[arena]!.subarray(offset / 4, offset / 4 + rows * rowSize), rowStart * rowSize]);
+    return pieces.map(({ arena, offset, rowStart, rows }) => [
+      arrays[arena]!.subarray(offset / 4, offset / 4 + rows * rowSize),
+      rowStart * rowSize,
+    ]);
   }
 
   /** Bytes that `snapshot` copies. */
@@ -187,8 +204,8 @@ export class ParameterArena {
   }
 
   /**
-   * Values and moments as they are after everything dispatched so far. The copies are part of the GPU's command stream, so the next steps may be dispatched at
-   * once; whoever asks waits for them.
+   * Values and moments as they are after everything dispatched so far. The copies are part of the GPU's command stream, so the next steps
+   * may be dispatched at once; whoever asks waits for them.
    */
   snapshot(): Snapshot {
     const { hostMoments } = this;
@@ -198,13 +215,15 @@ export class ParameterArena {
         bytes.catch(() => undefined); // told to whoever asks; a save that failed earlier asks no more
         return bytes;
       };
-      const moment = (of: 'm' | 'v'): Promise<ArrayBuffer> => (moments ? read(moments[of]) : Promise.resolve(hostMoments![of][at]!.slice().buffer));
+      const moment = (of: 'm' | 'v'): Promise<ArrayBuffer> =>
+        moments ? read(moments[of]) : Promise.resolve(hostMoments![of][at]!.slice().buffer);
       return { values: read(values), m: moment('m'), v: moment('v') };
     });
     const gather = async (name: string, of: 'values' | 'm' | 'v'): Promise<Float32Array> => {
       const { tensor } = this.parameter(name);
       const runs: Float32Array[] = [];
-      for (const { arena, offset, rows } of this.slot(name).pieces) runs.push(new Float32Array(await copies[arena]![of], offset, rows * tensor.rowSize));
+      for (const { arena, offset, rows } of this.slot(name).pieces)
+        runs.push(new Float32Array(await copies[arena]![of], offset, rows * tensor.rowSize));
       if (runs.length === 1) return runs[0]!;
       const whole = new Float32Array(tensor.size);
       tensor.parts.forEach(({ rowStart }, index) => {

@@ -1,6 +1,7 @@
 /**
- * Pictures of predictions for trackers that show any: what a row asks about, with the truth and the answer drawn in where they are boxes, and both as numbers
- * in the caption. The same few rows at every evaluation, each under a key of its own, so that one sees them change. A picture that cannot be made is a warning.
+ * Pictures of predictions for trackers that show any: what a row asks about, with the truth and the answer drawn in where they are boxes,
+ * and both as numbers in the caption. The same few rows at every evaluation, each under a key of its own, so that one sees them change. A
+ * picture that cannot be made is a warning.
  */
 import { drawLine, drawPoint, drawRectangle, enlarged } from '../data/drawing.ts';
 import type { Stroke } from '../data/drawing.ts';
@@ -36,7 +37,10 @@ export interface AnsweredRow {
   values?: readonly number[];
 }
 
-/** Sky blue and orange of Okabe and Ito, which the colour-blind tell apart; the truth is the wider line, so that both are seen where they coincide. */
+/**
+ * Sky blue and orange of Okabe and Ito, which the colour-blind tell apart; the truth is the wider line, so that both are seen where they
+ * coincide.
+ */
 const TRUTH: Stroke = { color: [86, 180, 233], width: 4 };
 const ANSWER: Stroke = { color: [230, 159, 0], width: 2 };
 /** Around lines, for bright slices: pixels on either side. */
@@ -131,7 +135,11 @@ export function predictionRaster(
   }
   const box = (corners: readonly number[], own: Stroke): void => {
     // What lies far outside is drawn just outside, that is, not seen.
-    const { left, top, right, bottom } = boxEdges(corners.map((at) => Math.min(1.5, Math.max(-0.5, at))), image.height, image.width);
+    const { left, top, right, bottom } = boxEdges(
+      corners.map((at) => Math.min(1.5, Math.max(-0.5, at))),
+      image.height,
+      image.width,
+    );
     const edges = { left: onRaster(left), top: onRaster(top), right: onRaster(right), bottom: onRaster(bottom) };
     strokes.push([own, (stroke) => drawRectangle(raster, edges, stroke)]);
   };

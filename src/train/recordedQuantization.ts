@@ -1,4 +1,7 @@
-/** How the weights were held that an adapter was trained on, by what its run has left: a checkpoint's state, the run's log, or the name and configuration of its base. */
+/**
+ * How the weights were held that an adapter was trained on, by what its run has left: a checkpoint's state, the run's log, or the name and
+ * configuration of its base.
+ */
 import { readJsonObject } from '../io/modelFolder.ts';
 import type { OpenAdapter } from '../io/peft.ts';
 import type { Quantization } from '../models/quantization.ts';
@@ -15,7 +18,10 @@ export interface RecordedQuantization {
 }
 
 /** Undefined where nothing says. */
-export async function recordedQuantization(platform: Platform, { dir, config }: Pick<OpenAdapter, 'dir' | 'config'>): Promise<RecordedQuantization | undefined> {
+export async function recordedQuantization(
+  platform: Platform,
+  { dir, config }: Pick<OpenAdapter, 'dir' | 'config'>,
+): Promise<RecordedQuantization | undefined> {
   const quantization = (await ofState(platform, dir)) ?? (await ofLog(platform, dir));
   const madeFor = config.base_model_name_or_path;
   if (madeFor === null || !(await isStoredNf4(platform, madeFor))) return quantization && { quantization };
@@ -73,6 +79,10 @@ function lastStart(log: string): Record<string, unknown> | undefined {
 function quantizationOf(options: Record<string, unknown> | undefined): Quantization | undefined {
   const { quantization, quantization_skip_modules: names, quantize_embedding: embedding } = options ?? {};
   if (quantization === undefined) return undefined;
-  const skipModules = Array.isArray(names) ? names.map(String) : typeof names === 'string' ? names.split(',').filter((name) => name !== '') : [];
+  const skipModules = Array.isArray(names)
+    ? names.map(String)
+    : typeof names === 'string'
+      ? names.split(',').filter((name) => name !== '')
+      : [];
   return { weights: quantization === 'nf4' ? 'nf4' : 'none', skipModules, embedding: embedding === 'int8' ? 'int8' : 'none' };
 }

@@ -28,15 +28,21 @@ export async function openCheckpoint(platform: Platform, dir: string): Promise<O
   if (damage.length > 0) throw new UserError(`${dir} is damaged: ${damage.join('; ')}.`);
   const run = await readRunState(platform, dir);
   const trainerState = await readTrainerState(platform, dir);
-  if (trainerState.global_step !== run.step) throw new UserError(`${dir} is of two saves: one file says step ${trainerState.global_step}, another step ${run.step}.`);
+  if (trainerState.global_step !== run.step)
+    throw new UserError(`${dir} is of two saves: one file says step ${trainerState.global_step}, another step ${run.step}.`);
   return { dir, step: run.step, trainerState, run };
 }
 
 /**
- * The newest checkpoint of a run that is whole; `tell` is given a sentence on each newer one that is not. Undefined where there is no checkpoint at all.
+ * The newest checkpoint of a run that is whole; `tell` is given a sentence on each newer one that is not. Undefined where there is no
+ * checkpoint at all.
  * @throws UserError when there are some and none can be used
  */
-export async function newestCheckpoint(platform: Platform, runDir: string, tell: (warning: string) => void): Promise<OpenCheckpoint | undefined> {
+export async function newestCheckpoint(
+  platform: Platform,
+  runDir: string,
+  tell: (warning: string) => void,
+): Promise<OpenCheckpoint | undefined> {
   const complaints: string[] = [];
   for (const { name } of (await listCheckpoints(platform, runDir)).reverse()) {
     try {
@@ -55,8 +61,8 @@ export async function newestCheckpoint(platform: Platform, runDir: string, tell:
 }
 
 /**
- * Checkpoints of later steps than the one that a run goes on from are of a course that it leaves (or damaged): they are renamed, so that no later resume takes
- * them for its own, and none is removed. Returns the new paths.
+ * Checkpoints of later steps than the one that a run goes on from are of a course that it leaves (or damaged): they are renamed, so that no
+ * later resume takes them for its own, and none is removed. Returns the new paths.
  */
 export async function setLaterAside(platform: Platform, runDir: string, step: number): Promise<string[]> {
   const moved: string[] = [];
@@ -84,10 +90,17 @@ export async function restoreCheckpoint(session: Session, optimizer: AdamW, { di
 }
 
 /**
- * Loads the best checkpoint of a run, where it is not what the GPU holds already. False when there is none, or it cannot be used, which is told.
+ * Loads the best checkpoint of a run, where it is not what the GPU holds already. False when there is none, or it cannot be used, which is
+ * told.
  * @param resumed what the run went on from, perhaps in another folder
  */
-export async function loadBest(session: Session, state: TrainerState, runDir: string, tracker: Tracker, resumed?: OpenCheckpoint): Promise<boolean> {
+export async function loadBest(
+  session: Session,
+  state: TrainerState,
+  runDir: string,
+  tracker: Tracker,
+  resumed?: OpenCheckpoint,
+): Promise<boolean> {
   const { best_model_checkpoint: name } = state;
   if (name === null) {
     await tracker.event('warning', '--load_best_model_at_end: no evaluation has named a best model; the last one is the result.');
@@ -106,7 +119,10 @@ export async function loadBest(session: Session, state: TrainerState, runDir: st
   return true;
 }
 
-/** The best checkpoint of the run before: beside the one that was gone on from, or where its state says, if that has a path (Hugging Face's, older ones). */
+/**
+ * The best checkpoint of the run before: beside the one that was gone on from, or where its state says, if that has a path (Hugging Face's,
+ * older ones).
+ */
 async function bestBefore(platform: Platform, { dir, trainerState }: OpenCheckpoint, name: string): Promise<string> {
   const beside = joinPath(parentPath(dir), name);
   return (await platform.isDirectory(beside)) ? beside : (trainerState.best_model_checkpoint ?? beside);
@@ -129,10 +145,14 @@ export function withWayOn(error: unknown, { path, savedStep = 0, step, outputDir
   if (!(error instanceof UserError)) return error;
   if (path === undefined) {
     if (!isLost || outputDir === undefined) return error;
-    return new UserError(`${error.message}\nNo step is saved yet: the same command with --resume_from_checkpoint true begins from the start.`, { cause: error });
+    return new UserError(
+      `${error.message}\nNo step is saved yet: the same command with --resume_from_checkpoint true begins from the start.`,
+      { cause: error },
+    );
   }
   const from = outputDir === undefined || isInside(path, outputDir) ? 'true' : path;
-  const goOn = `when the cause is mended, the same command with --resume_from_checkpoint ${from} goes on from there as if nothing had happened.`;
+  const goOn =
+    `when the cause is mended, the same command with --resume_from_checkpoint ${from} goes on from there as if nothing had ` + `happened.`;
   const again = step > savedStep ? ` What came after it, up to step ${step}, is made again.` : '';
   return new UserError(`${error.message}\nThe run up to step ${savedStep} is saved in ${path}; ${goOn}${again}`, { cause: error });
 }

@@ -1,6 +1,6 @@
 /**
- * The order in which an epoch sees the rows: a function of the seed and the epoch, so that a resumed run takes up exactly where it stopped. By rows of
- * like length, where asked for: micro-batches then hold rows that take about the same time and memory.
+ * The order in which an epoch sees the rows: a function of the seed and the epoch, so that a resumed run takes up exactly where it stopped.
+ * By rows of like length, where asked for: micro-batches then hold rows that take about the same time and memory.
  */
 import { shuffled, streamId } from '../data/random.ts';
 import type { ExampleSource } from './trainer.ts';
@@ -18,7 +18,10 @@ export interface RowOrderSettings {
   per_device_train_batch_size: number;
 }
 
-/** Batches that are sorted among themselves, as in transformers' LengthGroupedSampler: enough to find like lengths, few enough to stay random. */
+/**
+ * Batches that are sorted among themselves, as in transformers' LengthGroupedSampler: enough to find like lengths, few enough to stay
+ * random.
+ */
 const BATCHES_A_GROUP = 50;
 
 /** The last order of each source: an epoch has many steps. */
@@ -32,14 +35,15 @@ export async function rowOrder(source: MeasuredSource, settings: RowOrderSetting
   if (known?.key === key) return known.order;
   const plain = shuffle ? shuffled(source.length, seed, streamId('rows'), epoch) : undefined;
   const lengths = isGrouped ? await source.lengths?.() : undefined;
-  const order = lengths === undefined ? plain : groupedByLength(plain ?? Uint32Array.from({ length: source.length }, (_, i) => i), lengths, batchSize);
+  const order =
+    lengths === undefined ? plain : groupedByLength(plain ?? Uint32Array.from({ length: source.length }, (_, i) => i), lengths, batchSize);
   latest.set(source, { key, order });
   return order;
 }
 
 /**
- * Transformers' `get_length_grouped_indices`: groups of 50 batches in the given order, each sorted from long to short; the longest row of all comes
- * first, so that a run that does not fit into memory fails at once.
+ * Transformers' `get_length_grouped_indices`: groups of 50 batches in the given order, each sorted from long to short; the longest row of
+ * all comes first, so that a run that does not fit into memory fails at once.
  */
 export function groupedByLength(order: Uint32Array, lengths: ArrayLike<number>, batchSize: number): Uint32Array {
   const size = batchSize * Math.max(1, Math.min(BATCHES_A_GROUP, Math.floor(order.length / (batchSize * 4))));

@@ -1,6 +1,7 @@
 /**
- * What makes two starts the same run. A run that is resumed must have the same base model, adapter, data, seed and rows a step, or its steps would not be those of
- * a run that was never interrupted: any difference is refused with words. Hyperparameters may be changed on purpose, and the horizon too: that is told.
+ * What makes two starts the same run. A run that is resumed must have the same base model, adapter, data, seed and rows a step, or its
+ * steps would not be those of a run that was never interrupted: any difference is refused with words. Hyperparameters may be changed on
+ * purpose, and the horizon too: that is told.
  */
 import { sha256Hex } from '../data/prepared/identity.ts';
 import type { LoraConfig } from '../io/peftConfig.ts';
@@ -45,7 +46,9 @@ export interface RunSettings {
 /** Bytes looked at, at both ends of each file of weights: two trainings of one model differ everywhere. */
 const SAMPLE_BYTES = 2 ** 16;
 
-/** Of the files that decide what a base model computes: configuration, tokenizer, chat template, image settings, and samples of the weights. */
+/**
+ * Of the files that decide what a base model computes: configuration, tokenizer, chat template, image settings, and samples of the weights.
+ */
 export async function modelFingerprint(platform: Platform, dir: string): Promise<string> {
   const names = await platform.listDir(dir);
   const small = names.filter((name) => /^(config|tokenizer|preprocessor_config|processor_config|chat_template)\.(json|jinja)$/.test(name));
@@ -73,7 +76,8 @@ export function adapterIdentity(config: LoraConfig): Record<string, unknown> {
 /** What runs did before there was an option. */
 const BEFORE_CHOICE: RunIdentity['facts'] = { sixteen_bit: 'clip', quantize_embedding: 'none', compute_dtype: 'f32', saved_inputs: 'f32' };
 
-const AS_BEFORE = 'Give what it was, or begin a new run (another --output_dir; --init_adapter with the checkpoint starts from its weights).';
+const AS_BEFORE =
+  'Give what it was, or begin a new run (another --output_dir; --init_adapter with the checkpoint starts from its weights).';
 
 /** @throws UserError that lists every difference. `from` names the checkpoint. */
 export function checkSameRun(saved: RunIdentity, now: RunIdentity, from: string): void {
@@ -81,13 +85,17 @@ export function checkSameRun(saved: RunIdentity, now: RunIdentity, from: string)
   const differ = (what: string, before: unknown, after: unknown): void => {
     if (JSON.stringify(before) !== JSON.stringify(after)) complaints.push(`${what} was ${show(before)}, now it is ${show(after)}`);
   };
-  if (saved.baseModel !== now.baseModel) complaints.push('--base_model_hf is another model (its configuration, tokenizer or weights differ)');
-  if ((saved.adapter === null) !== (now.adapter === null)) differ('--finetune', saved.adapter ? 'lora' : 'full', now.adapter ? 'lora' : 'full');
+  if (saved.baseModel !== now.baseModel)
+    complaints.push('--base_model_hf is another model (its configuration, tokenizer or weights differ)');
+  if ((saved.adapter === null) !== (now.adapter === null))
+    differ('--finetune', saved.adapter ? 'lora' : 'full', now.adapter ? 'lora' : 'full');
   else if (saved.adapter && now.adapter) {
-    for (const key of new Set([...Object.keys(saved.adapter), ...Object.keys(now.adapter)])) differ(`--${key}`, saved.adapter[key], now.adapter[key]);
+    for (const key of new Set([...Object.keys(saved.adapter), ...Object.keys(now.adapter)]))
+      differ(`--${key}`, saved.adapter[key], now.adapter[key]);
   }
   if (saved.rows !== now.rows) differ('the number of training rows', saved.rows, now.rows);
-  else if (saved.data !== null && now.data !== null && saved.data !== now.data) complaints.push('the training rows are others than they were, though as many');
+  else if (saved.data !== null && now.data !== null && saved.data !== now.data)
+    complaints.push('the training rows are others than they were, though as many');
   differ('--seed', saved.seed, now.seed);
   differ('--shuffle', saved.shuffle, now.shuffle);
   if (saved.rowsPerStep !== now.rowsPerStep) {
@@ -97,32 +105,43 @@ export function checkSameRun(saved: RunIdentity, now: RunIdentity, from: string)
   const before = { ...BEFORE_CHOICE, ...saved.facts };
   for (const key of Object.keys(before)) if (key in now.facts) differ(`--${key}`, before[key], now.facts[key]);
   if (complaints.length === 0) return;
-  throw new UserError(`${from} cannot be resumed, because this is not the same run:\n${complaints.map((line) => `  ${line}`).join('\n')}\n${AS_BEFORE}`);
+  throw new UserError(
+    `${from} cannot be resumed, because this is not the same run:\n${complaints.map((line) => `  ${line}`).join('\n')}\n${AS_BEFORE}`,
+  );
 }
 
 /**
- * Sentences on what a resumed run does otherwise than it would have without the break; empty: it is the same to the bit. `step` steps are done.
+ * Sentences on what a resumed run does otherwise than it would have without the break; empty: it is the same to the bit. `step` steps are
+ * done.
  * @throws UserError when the new horizon ends before the checkpoint
  */
 export function changedSettings(saved: RunSettings, now: RunSettings, step: number, from: string): string[] {
   const notes: string[] = [];
   if (now.totalSteps < step) {
-    throw new UserError(`${from} has done ${countOf(step, 'step')}, and --max_steps or --epoch ends the run at ${now.totalSteps}. Raise it, or resume from an earlier checkpoint.`);
+    throw new UserError(
+      `${from} has done ${countOf(step, 'step')}, and --max_steps or --epoch ends the run at ${now.totalSteps}. Raise it, or resume from ` +
+        `an earlier checkpoint.`,
+    );
   }
   if (saved.batchSize !== now.batchSize) {
     notes.push(
-      `micro-batches of ${now.batchSize} in place of ${countOf(saved.batchSize, 'row')}, with as many rows a step: sums are rounded and dropout is drawn otherwise than before`,
+      `micro-batches of ${now.batchSize} in place of ${countOf(saved.batchSize, 'row')}, with as many rows a step: sums are rounded and ` +
+        `dropout is drawn otherwise than before`,
     );
   }
   const before = learningRateAt(step, schedule(saved));
   const after = learningRateAt(step, schedule(now));
   if (saved.totalSteps !== now.totalSteps) {
     notes.push(
-      `the run ends at step ${now.totalSteps} in place of ${saved.totalSteps}: the learning rate follows the schedule of ${now.totalSteps} steps from here on ` +
+      `the run ends at step ${now.totalSteps} in place of ${saved.totalSteps}: the learning rate follows the schedule of ` +
+        `${now.totalSteps} steps from here on ` +
         `(${after.toExponential(2)} at the next step; it would have been ${before.toExponential(2)})`,
     );
   } else if (before !== after || JSON.stringify(schedule(saved)) !== JSON.stringify(schedule(now))) {
-    notes.push(`the schedule of the learning rate is another one: ${after.toExponential(2)} at the next step, it would have been ${before.toExponential(2)}`);
+    notes.push(
+      `the schedule of the learning rate is another one: ${after.toExponential(2)} at the next step, it would have been ` +
+        `${before.toExponential(2)}`,
+    );
   }
   const others = [
     ['max_grad_norm', saved.maxGradNorm, now.maxGradNorm],

@@ -1,6 +1,7 @@
 /**
- * `vernier_state.json` of a checkpoint: what a run needs to go on exactly, beside the weights, the moments and Hugging Face's trainer_state.json. Random numbers
- * are counter-based, so their whole state is the seed and the step; the place in the data is the step too, and is written out only for the reader.
+ * `vernier_state.json` of a checkpoint: what a run needs to go on exactly, beside the weights, the moments and Hugging Face's
+ * trainer_state.json. Random numbers are counter-based, so their whole state is the seed and the step; the place in the data is the step
+ * too, and is written out only for the reader.
  */
 import { readJsonObject } from '../io/modelFolder.ts';
 import { joinPath, UserError } from '../platform.ts';
@@ -64,9 +65,12 @@ export async function readRunState(platform: Platform, dir: string): Promise<Run
     path,
     `${dir} was not saved by this program, so a run cannot be resumed from it; --init_adapter ${dir} starts a new run from its weights`,
   );
-  if (json['format'] !== FORMAT) throw new UserError(`${path} has format ${JSON.stringify(json['format'])}; this version resumes from format ${FORMAT}.`);
+  if (json['format'] !== FORMAT)
+    throw new UserError(`${path} has format ${JSON.stringify(json['format'])}; this version resumes from format ${FORMAT}.`);
   if (json['world_size'] !== 1) {
-    throw new UserError(`${path}: the run was on ${JSON.stringify(json['world_size'])} devices at once and can be resumed on as many only; here it is 1.`);
+    throw new UserError(
+      `${path}: the run was on ${JSON.stringify(json['world_size'])} devices at once and can be resumed on as many only; here it is 1.`,
+    );
   }
   const revived = revive(json);
   const missing = ['step', 'optimizer', 'identity', 'settings', 'pending', 'best', 'trackers'].find((key) => !(key in json));

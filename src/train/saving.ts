@@ -1,8 +1,8 @@
 /**
- * Saving while training goes on. The GPU copies what is saved as part of its command stream, so the next steps are dispatched at once; reading back, hashing and
- * writing happen in the background. At most one save is under way: a second one waits for the first. What is too large to copy is written while training waits.
- * A save that fails (a disk that is full for a while, a file server that restarts) is told, and the next one tries again; two in a row end the run, since training
- * for days without saving is worth nothing.
+ * Saving while training goes on. The GPU copies what is saved as part of its command stream, so the next steps are dispatched at once;
+ * reading back, hashing and writing happen in the background. At most one save is under way: a second one waits for the first. What is too
+ * large to copy is written while training waits. A save that fails (a disk that is full for a while, a file server that restarts) is told,
+ * and the next one tries again; two in a row end the run, since training for days without saving is worth nothing.
  */
 import { joinPath, UserError } from '../platform.ts';
 import { checkpointName, pruneCheckpoints, saveCheckpoint } from './checkpointFolder.ts';
@@ -85,11 +85,17 @@ export class CheckpointSaver {
     return joinPath(this.parts.outputDir, checkpointName(step));
   }
 
-  /** A run that goes on from a checkpoint of its own folder: what it had no time to remove when it was killed goes now. @param best the checkpoint that stays whatever its age */
+  /**
+   * A run that goes on from a checkpoint of its own folder: what it had no time to remove when it was killed goes now. @param best the
+   * checkpoint that stays whatever its age
+   */
   async goOnFrom(step: number, best: string | null): Promise<void> {
     const { session, outputDir, saveTotalLimit, warn } = this.parts;
     if (saveTotalLimit < 1 || !(await session.platform.exists(this.pathOf(step)))) return;
-    const { warnings } = await pruneCheckpoints(session.platform, outputDir, checkpointName(step), { saveTotalLimit, protect: new Set([best ?? '']) });
+    const { warnings } = await pruneCheckpoints(session.platform, outputDir, checkpointName(step), {
+      saveTotalLimit,
+      protect: new Set([best ?? '']),
+    });
     for (const warning of warnings) await warn(warning);
   }
 

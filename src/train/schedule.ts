@@ -1,6 +1,7 @@
 /**
- * How many steps a run has and what the learning rate is at each: the arithmetic of Hugging Face's Trainer and get_scheduler (transformers 5.18,
- * trainer.py set_initial_training_values and optimization.py), so that a run here and a run there have the same steps, rates and epoch figures.
+ * How many steps a run has and what the learning rate is at each: the arithmetic of Hugging Face's Trainer and get_scheduler (transformers
+ * 5.18, trainer.py set_initial_training_values and optimization.py), so that a run here and a run there have the same steps, rates and
+ * epoch figures.
  */
 
 export type SchedulerType = 'linear' | 'cosine' | 'constant' | 'constant_with_warmup';
@@ -49,7 +50,10 @@ export function planSteps(run: { rows: number; batchSize: number; accumulation: 
   return { microBatchesPerEpoch, stepsPerEpoch, totalSteps, epochs: Math.ceil(totalSteps / stepsPerEpoch) };
 }
 
-/** What optimizer step `step` (from 0) works on: epoch (from 0) and its micro-batches `first` to `end` (exclusive), counted from the epoch's start. */
+/**
+ * What optimizer step `step` (from 0) works on: epoch (from 0) and its micro-batches `first` to `end` (exclusive), counted from the epoch's
+ * start.
+ */
 export function microBatchesOf(step: number, plan: StepPlan, accumulation: number): { epoch: number; first: number; end: number } {
   const first = (step % plan.stepsPerEpoch) * accumulation;
   return { epoch: Math.floor(step / plan.stepsPerEpoch), first, end: Math.min(first + accumulation, plan.microBatchesPerEpoch) };

@@ -60,7 +60,10 @@ export interface SessionOptions {
 
 export type Offload = 'none' | 'weights' | 'optimizer' | 'all';
 
-type SessionParts = Pick<Session, 'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType' | 'quantizedCount' | 'isStoredNf4'> & {
+type SessionParts = Pick<
+  Session,
+  'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType' | 'quantizedCount' | 'isStoredNf4'
+> & {
   weights: Weights;
   streamed?: StreamedWeights;
   /** Closes what streamed weights are read from. */
@@ -116,7 +119,8 @@ export class Session {
 
   /**
    * Writes what was trained into `dir`: a PEFT adapter folder, or with full fine-tuning a model folder in f32.
-   * @param from where values are read and files are written, for a checkpoint saved while training goes on; default: the GPU as it is, the session's platform
+   * @param from where values are read and files are written, for a checkpoint saved while training goes on; default: the GPU as it is, the
+   * session's platform
    */
   async save(dir: string, from: { state?: TrainedState; platform?: Platform } = {}): Promise<void> {
     const { state = this.arena.live(), platform = this.platform } = from;
@@ -128,7 +132,12 @@ export class Session {
     }
     await platform.makeDir(dir);
     await copyCompanionFiles(platform, this.baseModel, dir, (text) => statedAsFloat32(this.untiesConfig ? statedAsUntied(text) : text));
-    const entries = [...sources].map(([name, { shape, data }]) => ({ name, dtype: 'F32' as const, shape, data: async () => bytesOf(await data()) }));
+    const entries = [...sources].map(([name, { shape, data }]) => ({
+      name,
+      dtype: 'F32' as const,
+      shape,
+      data: async () => bytesOf(await data()),
+    }));
     await writeSafetensors(platform, joinPath(dir, MODEL), entries, { format: 'pt' });
   }
 
@@ -140,7 +149,8 @@ export class Session {
       try {
         for (const name of adapter.tensors.keys()) {
           if (this.brought.has(name) && !this.plan.trained.has(name)) continue;
-          if (!this.plan.trained.has(name)) throw new UserError(`${dir}: ${name} is not among what trains here; the adapter is another one.`);
+          if (!this.plan.trained.has(name))
+            throw new UserError(`${dir}: ${name} is not among what trains here; the adapter is another one.`);
           this.arena.writeValues(name, await adapter.read(name));
           loaded.add(name);
         }
@@ -161,7 +171,8 @@ export class Session {
       }
     }
     const missing = [...this.plan.trained.keys()].find((name) => !loaded.has(name));
-    if (missing !== undefined) throw new UserError(`${dir} has no values for ${missing}; it is not a checkpoint of this model and adapter.`);
+    if (missing !== undefined)
+      throw new UserError(`${dir} has no values for ${missing}; it is not a checkpoint of this model and adapter.`);
   }
 
   /** Greedy continuation of an example that ends with the assistant's header. */
@@ -201,10 +212,19 @@ export async function openSession(platform: Platform, device: Device, options: S
     const brought = initial && fitted ? await broughtWeights(floats, description, initial, fitted) : new Map<string, AdapterTensor>();
     const finetuning = finetuningOf(options, fitted);
     const quantized = new Map([...stored].filter(([name]) => !brought.has(name)));
-    const opened = await openModel(device, withWeights(floats, brought), description, { ...options, finetuning, stored: quantized, ...(initial && { initial }) });
+    const opened = await openModel(device, withWeights(floats, brought), description, {
+      ...options,
+      finetuning,
+      stored: quantized,
+      ...(initial && { initial }),
+    });
     isKeptOpen = opened.streamed !== undefined;
     return new Session({
-      device, platform, processor, brought, ...opened,
+      device,
+      platform,
+      processor,
+      brought,
+      ...opened,
       ...(isKeptOpen && { closeFolder: () => folder.close() }),
       baseModel: options.baseModel,
       modelType: folder.modelType,
@@ -227,7 +247,12 @@ export type ModelOptions = Pick<SessionOptions, 'isFrozen' | 'offload' | 'seed' 
 };
 
 /** The part of `openSession` that needs no files but those of the weights; of a dry device, only what these say of their tensors. */
-export async function openModel(device: Device, folder: ModelFolder, description: ModelDescription, options: ModelOptions): Promise<OpenModel> {
+export async function openModel(
+  device: Device,
+  folder: ModelFolder,
+  description: ModelDescription,
+  options: ModelOptions,
+): Promise<OpenModel> {
   const plan = planTraining(description, options.finetuning);
   const quantized = heldQuantized(folder, options.stored ?? new Map(), description, new Set(plan.trained.keys()), options.quantization);
   const arena = new ParameterArena(
@@ -246,7 +271,14 @@ export async function openModel(device: Device, folder: ModelFolder, description
     const weights = new Weights(parameters, attachAdapters(plan, arena.parameters));
     await startAdapter(device, plan, arena, parameters, { ...options, streamed });
     const model = description.build(weights);
-    return { model: streamed?.model(model) ?? model, plan, arena, weights, quantizedCount: quantized.nf4.size, ...(streamed && { streamed }) };
+    return {
+      model: streamed?.model(model) ?? model,
+      plan,
+      arena,
+      weights,
+      quantizedCount: quantized.nf4.size,
+      ...(streamed && { streamed }),
+    };
   } catch (error) {
     streamed?.release();
     arena.release();
@@ -264,7 +296,9 @@ function bytesOf(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-/** A convolution that is its own stride is a matrix: (out, everything else); DoRA's magnitudes are a vector, whatever PEFT makes of them. */
+/**
+ * A convolution that is its own stride is a matrix: (out, everything else); DoRA's magnitudes are a vector, whatever PEFT makes of them.
+ */
 function storedShape(name: string, shape: readonly number[]): number[] {
   const values = shape.reduce((a, b) => a * b, 1);
   if (shape.length <= 1) return [...shape];
@@ -277,7 +311,11 @@ async function loadAll(
   description: ModelDescription,
   plan: TrainingPlan,
   arena: ParameterArena,
-  { onProgress, streamed, quantized }: Pick<SessionOptions, 'onProgress'> & { streamed: StreamedWeights | undefined; quantized: HeldQuantized },
+  {
+    onProgress,
+    streamed,
+    quantized,
+  }: Pick<SessionOptions, 'onProgress'> & { streamed: StreamedWeights | undefined; quantized: HeldQuantized },
 ): Promise<Map<string, Parameter>> {
   // A tied table that is trained beside its frozen twin (PEFT's modules_to_save unties the two) is read once for each.
   const trainsTable = plan.trained.has(description.embedding);
@@ -304,7 +342,13 @@ async function loadAll(
 }
 
 /** The embedding table read again, as the head's trainable values or as a frozen copy. */
-async function copyTied(device: Device, folder: ModelFolder, description: ModelDescription, arena: ParameterArena, isTrained: boolean): Promise<Parameter | undefined> {
+async function copyTied(
+  device: Device,
+  folder: ModelFolder,
+  description: ModelDescription,
+  arena: ParameterArena,
+  isTrained: boolean,
+): Promise<Parameter | undefined> {
   const shapes = new Map([[description.embedding, description.shapes.get(description.embedding)!]]);
   const trainable = isTrained ? new Map([[description.embedding, arena.parameters.get(HEAD)!]]) : new Map<string, Parameter>();
   const loaded = await loadParameters(device, folder, shapes, {

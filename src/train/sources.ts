@@ -1,4 +1,7 @@
-/** Where training rows come from: a JSONL file of conversations, MedVision task lists over volumes, or a prepared folder. They become Examples when asked for. */
+/**
+ * Where training rows come from: a JSONL file of conversations, MedVision task lists over volumes, or a prepared folder. They become
+ * Examples when asked for.
+ */
 import { conversationFacts, Fingerprint } from '../data/conversations/fingerprint.ts';
 import type { RowFile } from '../data/conversations/rowFile.ts';
 import type { Example, Processor } from '../data/example.ts';
@@ -48,7 +51,10 @@ export function conversationRows(file: RowFile, chosen?: Uint32Array): RowList {
 }
 
 /** @param resizedSize of the processor, for the lengths */
-export function sampleRows(samples: { readonly length: number; at(index: number): MedvisionSample }, resizedSize: Processor['resizedSize']): RowList {
+export function sampleRows(
+  samples: { readonly length: number; at(index: number): MedvisionSample },
+  resizedSize: Processor['resizedSize'],
+): RowList {
   return {
     kind: 'sample',
     length: samples.length,

@@ -22,7 +22,10 @@ export interface StepSettings {
   saved_inputs?: SavedInputs;
 }
 
-/** @param step of the run, from 0, for dropout. @returns the tokens that went through the model; undefined where `stop` came between two micro-batches */
+/**
+ * @param step of the run, from 0, for dropout. @returns the tokens that went through the model; undefined where `stop` came between two
+ * micro-batches
+ */
 export async function stepGradients(
   { device, model, arena }: Pick<Session, 'device' | 'model' | 'arena'>,
   optimizer: Pick<AdamW, 'lossSum'>,

@@ -1,6 +1,7 @@
 /**
- * The training loop, top to bottom: rows in a reproducible order, micro-batches accumulated into a step, AdamW, rows of figures, checkpoints.
- * The CPU runs ahead of the GPU: figures are read at logging steps only, and the next step's rows are decoded while this one computes.
+ * The training loop, top to bottom: rows in a reproducible order, micro-batches accumulated into a step, AdamW, rows of figures,
+ * checkpoints. The CPU runs ahead of the GPU: figures are read at logging steps only, and the next step's rows are decoded while this one
+ * computes.
  */
 import type { Example } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
@@ -107,7 +108,10 @@ export interface TrainSurroundings {
   begin?: () => Promise<void>;
   /** Asked every `eval_steps`, before the first step, and after the last. */
   evaluator?: Evaluator;
-  /** After each checkpoint; returns at once. While the promise it may return is pending, that folder is not removed; a rejection becomes a warning. */
+  /**
+   * After each checkpoint; returns at once. While the promise it may return is pending, that folder is not removed; a rejection becomes a
+   * warning.
+   */
   onSaved?: (saved: SavedCheckpoint) => Promise<void> | undefined;
   /** A run that goes on: from this checkpoint, or from the start where none was saved before it was interrupted. */
   resume?: { checkpoint?: OpenCheckpoint };
@@ -115,14 +119,22 @@ export interface TrainSurroundings {
   leftOut?: LeftOut;
   /** Options beside the settings that decide what a row is; a resumed run must have the same. */
   facts?: RunIdentity['facts'];
-  /** Milliseconds without a checkpoint after which what trains is copied into this machine's memory, in case the GPU is lost. Default: a minute. */
+  /**
+   * Milliseconds without a checkpoint after which what trains is copied into this machine's memory, in case the GPU is lost. Default: a
+   * minute.
+   */
   copyEveryMs?: number;
 }
 
 /** Steps that may wait in the GPU's queue: uploads wait in memory with them. */
 const STEPS_AHEAD = 2;
 
-export async function train(session: Session, source: ExampleSource, settings: TrainSettings, around: TrainSurroundings): Promise<TrainResult> {
+export async function train(
+  session: Session,
+  source: ExampleSource,
+  settings: TrainSettings,
+  around: TrainSurroundings,
+): Promise<TrainResult> {
   const { device, arena } = session;
   const { tracker, stop, evaluator, outputDir } = around;
   if (source.length === 0) throw new UserError('There are no rows to train on.');
@@ -180,8 +192,17 @@ export async function train(session: Session, source: ExampleSource, settings: T
     copies?.isSaved(saved.step);
     return around.onSaved?.(saved);
   };
-  const saver = outputDir === undefined ? undefined
-      : new CheckpointSaver({ session, outputDir, saveTotalLimit: settings.save_total_limit, onSaved, warn, onFailed: (at) => best.wasNotSaved(at) });
+  const saver =
+    outputDir === undefined
+      ? undefined
+      : new CheckpointSaver({
+          session,
+          outputDir,
+          saveTotalLimit: settings.save_total_limit,
+          onSaved,
+          warn,
+          onFailed: (at) => best.wasNotSaved(at),
+        });
   if (checkpoint) await saver?.goOnFrom(firstStep, state.best_model_checkpoint);
   const copies = saver && new HostCopies(arena, around.copyEveryMs ?? COPY_EVERY_MS);
   const startedAt = Date.now();
@@ -214,7 +235,11 @@ export async function train(session: Session, source: ExampleSource, settings: T
       trackers: tracker.state?.() ?? {},
       ...(runPlans && { plans: runPlans }),
     };
-    const runState = Promise.all([ledger.saved(), optimizer.readState()]).then(([figures, read]) => ({ ...fixed, ...figures, optimizer: read }));
+    const runState = Promise.all([ledger.saved(), optimizer.readState()]).then(([figures, read]) => ({
+      ...fixed,
+      ...figures,
+      optimizer: read,
+    }));
     return { step, trainerState: state, runState, isBest };
   };
   const save = async ({ isLast = false } = {}): Promise<void> => {
@@ -225,8 +250,8 @@ export async function train(session: Session, source: ExampleSource, settings: T
     await saver.start({ ...now(identity, isBest), isLast });
   };
   /**
-   * An error that ends the run costs none of the steps that were made, unless the GPU is gone (then those since the last copy), or what it holds cannot be trusted; those that
-   * the watchdog has judged are not kept. Returns the error with what is saved.
+   * An error that ends the run costs none of the steps that were made, unless the GPU is gone (then those since the last copy), or what it
+   * holds cannot be trusted; those that the watchdog has judged are not kept. Returns the error with what is saved.
    */
   const saveBefore = async (error: unknown): Promise<unknown> => {
     try {
@@ -238,7 +263,15 @@ export async function train(session: Session, source: ExampleSource, settings: T
     } catch {
       // What was saved before stands.
     }
-    return error === ledger.end ? error : withWayOn(error, { path: saver?.checkpoint ?? checkpoint?.dir, savedStep: saver?.completeStep ?? checkpoint?.step, step, outputDir, isLost: device.isLost });
+    return error === ledger.end
+      ? error
+      : withWayOn(error, {
+          path: saver?.checkpoint ?? checkpoint?.dir,
+          savedStep: saver?.completeStep ?? checkpoint?.step,
+          step,
+          outputDir,
+          isLost: device.isLost,
+        });
   };
 
   try {
@@ -249,21 +282,32 @@ export async function train(session: Session, source: ExampleSource, settings: T
       firstStep,
       facts: { rows: source.length, ...leftOut, trainable: session.trainableCount, steps: plan.totalSteps },
       config: facts,
-      ...(around.resume && { resumed: { state: checkpoint?.run.trackers ?? {}, history: state.log_history.map((row) => ({ ...row }) as Row) } }),
+      ...(around.resume && {
+        resumed: { state: checkpoint?.run.trackers ?? {}, history: state.log_history.map((row) => ({ ...row }) as Row) },
+      }),
     });
     isStarted = true;
     if (checkpoint) await tracker.event('info', `Resumed from ${checkpoint.dir}, after step ${firstStep} of ${plan.totalSteps}.`);
     for (const text of around.leftOut?.notes ?? []) await warn(text);
     for (const note of notes) await warn(`Not as it would have been without the break: ${note}.`);
     if (plan.totalSteps <= schedule.warmupSteps && schedule.scheduler !== 'constant') {
-      await warn(`${plan.totalSteps === 1 ? 'The only step is' : `All ${plan.totalSteps} steps are`} warm-up, the first at learning rate 0; lower --warmup_ratio or train longer.`);
+      await warn(
+        `${plan.totalSteps === 1 ? 'The only step is' : `All ${plan.totalSteps} steps are`} warm-up, the first at learning rate 0; lower ` +
+          `--warmup_ratio or train longer.`,
+      );
     }
-    runPlans = await planRun(session, { settings, batches: (await unlessStopped(next, stop)) ?? [], tracker, checkpoint: checkpoint?.run, stop });
+    runPlans = await planRun(session, {
+      settings,
+      batches: (await unlessStopped(next, stop)) ?? [],
+      tracker,
+      checkpoint: checkpoint?.run,
+      stop,
+    });
     device.pool.resetPeak();
     if (checkpoint ? checkpoint.run.isEvaluationDue : (settings.eval_on_start ?? true) && settings.eval_strategy !== 'no') {
       if (!stop?.aborted && (await evaluate()) && settings.load_best_model_at_end) await save();
     }
-    for (; step < plan.totalSteps && !stop?.aborted && !best.isOver; ) {
+    for (; step < plan.totalSteps && !stop?.aborted && !best.isOver;) {
       const batches = await unlessStopped(next, stop);
       if (batches === undefined) break;
       next = ahead(step + 1 < plan.totalSteps ? stepBatches(source, settings, plan, step + 1) : Promise.resolve([]));
@@ -289,7 +333,8 @@ export async function train(session: Session, source: ExampleSource, settings: T
       const isLast = step === plan.totalSteps;
       if (step % settings.logging_steps === 0 || isLast) await ledger.log(learningRateAt(step - 1, schedule));
       const isNewBest = isEvaluationDue() && !stop?.aborted && (await evaluate());
-      const isSaveDue = (settings.save_steps > 0 && step % settings.save_steps === 0) || (isNewBest && settings.load_best_model_at_end === true);
+      const isSaveDue =
+        (settings.save_steps > 0 && step % settings.save_steps === 0) || (isNewBest && settings.load_best_model_at_end === true);
       if (isSaveDue && !isLast) await save();
       else if (!isLast && copies?.isDue && identity) copies.take(now(identity, false));
     }
@@ -298,8 +343,10 @@ export async function train(session: Session, source: ExampleSource, settings: T
     let isBestLoaded = false;
     if (saver && outputDir !== undefined && step > 0) {
       await saver.settle();
-      if (saver.lastStep !== step && !(step === firstStep && checkpoint && isInside(checkpoint.dir, outputDir))) await save({ isLast: true });
-      if (outcome === 'finished' && settings.load_best_model_at_end) isBestLoaded = await loadBest(session, state, outputDir, tracker, checkpoint);
+      if (saver.lastStep !== step && !(step === firstStep && checkpoint && isInside(checkpoint.dir, outputDir)))
+        await save({ isLast: true });
+      if (outcome === 'finished' && settings.load_best_model_at_end)
+        isBestLoaded = await loadBest(session, state, outputDir, tracker, checkpoint);
       await saveResult(session, outputDir, state, saver.checkpoint);
     }
     const last = saver?.checkpoint ?? checkpoint?.dir;
@@ -313,11 +360,20 @@ export async function train(session: Session, source: ExampleSource, settings: T
       ...leftOut,
       ...(isBestLoaded && { best_step: state.best_global_step ?? 0 }),
     };
-    await tracker.finish({ outcome, figures, files: outputDir === undefined || step === 0 ? [] : [outputDir, ...(last === undefined ? [] : [last])] });
+    await tracker.finish({
+      outcome,
+      figures,
+      files: outputDir === undefined || step === 0 ? [] : [outputDir, ...(last === undefined ? [] : [last])],
+    });
     return { outcome, steps: step, state, skippedSteps: ledger.skippedSteps, memory, ...(last !== undefined && { checkpoint: last }) };
   } catch (error) {
     const failure = await saveBefore(error);
-    if (isStarted) await tracker.finish({ outcome: 'failed', figures: { steps_done: step }, files: saver?.checkpoint === undefined ? [] : [saver.checkpoint] });
+    if (isStarted)
+      await tracker.finish({
+        outcome: 'failed',
+        figures: { steps_done: step },
+        files: saver?.checkpoint === undefined ? [] : [saver.checkpoint],
+      });
     throw failure;
   } finally {
     optimizer.release();
@@ -330,7 +386,12 @@ function evaluationFallsOn(step: number, settings: TrainSettings, plan: StepPlan
   return step % every === 0 || step === plan.totalSteps;
 }
 
-async function runIdentity(session: Session, source: ExampleSource, settings: TrainSettings, facts: RunIdentity['facts']): Promise<RunIdentity> {
+async function runIdentity(
+  session: Session,
+  source: ExampleSource,
+  settings: TrainSettings,
+  facts: RunIdentity['facts'],
+): Promise<RunIdentity> {
   return {
     baseModel: await modelFingerprint(session.platform, session.baseModel),
     adapter: session.plan.config ? adapterIdentity(session.plan.config) : null,
@@ -367,7 +428,10 @@ function stoppedEarly(best: BestModel, state: TrainerState, settings: TrainSetti
   return `Stopped early at step ${state.global_step}: ${since}; the best was ${state.best_metric} at step ${state.best_global_step}.`;
 }
 
-/** The result at the root of the run's folder. All of it is written beside before any file is moved there, so that a full disk leaves no half of it. */
+/**
+ * The result at the root of the run's folder. All of it is written beside before any file is moved there, so that a full disk leaves no
+ * half of it.
+ */
 async function saveResult(session: Session, dir: string, state: TrainerState, checkpoint: string | undefined): Promise<void> {
   const { platform } = session;
   const unfinished = temporaryName(joinPath(dir, 'result'));

@@ -1,6 +1,7 @@
 /**
- * Looks at every log row and speaks up when a run has gone wrong: steps that are skipped because the gradient is not finite, a loss that jumps, and, where the
- * user has drawn a line, a loss that stays above it. Everything it needs is in the log history, so that a resumed run judges as one without a break.
+ * Looks at every log row and speaks up when a run has gone wrong: steps that are skipped because the gradient is not finite, a loss that
+ * jumps, and, where the user has drawn a line, a loss that stays above it. Everything it needs is in the log history, so that a resumed run
+ * judges as one without a break.
  */
 import { UserError } from '../platform.ts';
 import type { LogRow } from './checkpointFolder.ts';
@@ -33,8 +34,8 @@ export class Watchdog {
   }
 
   /**
-   * `steps` are those of the last row of `history`. Returns warnings, and an error when the run must end: its checkpoints stand, and going on would only
-   * cost time.
+   * `steps` are those of the last row of `history`. Returns warnings, and an error when the run must end: its checkpoints stand, and going
+   * on would only cost time.
    */
   look(steps: readonly StepFigures[], history: readonly LogRow[]): { warnings: string[]; end?: UserError } {
     const warnings: string[] = [];
@@ -45,19 +46,25 @@ export class Watchdog {
       this.skippedInARow = step.skipped ? this.skippedInARow + 1 : 0;
       if (this.skippedInARow < SKIPPED_AT_MOST) continue;
       end ??= new UserError(
-        `The gradients of ${SKIPPED_AT_MOST} steps in a row were not finite (the last is step ${step.step}); every one was skipped, so nothing is learnt any more. ` +
+        `The gradients of ${SKIPPED_AT_MOST} steps in a row were not finite (the last is step ${step.step}); every one was skipped, so ` +
+          `nothing is learnt any more. ` +
           `${ADVICE}; --resume_from_checkpoint true goes on from the last checkpoint.`,
       );
     }
     if (skipped > 0) {
-      warnings.push(`${skipped} of the last ${steps.length} steps had a gradient that is not finite; they were skipped (${this.skippedSteps} so far).`);
+      warnings.push(
+        `${skipped} of the last ${steps.length} steps had a gradient that is not finite; they were skipped (${this.skippedSteps} so far).`,
+      );
     }
     const losses = history.flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
     end ??= this.thresholdError(losses);
     const [now, before] = [losses.at(-1)!, losses.slice(-1 - JUMP.rows, -1).filter((loss) => Number.isFinite(loss))];
     const usual = median(before);
     if (before.length >= JUMP.rowsAtLeast && now > JUMP.factor * usual && now > usual + JUMP.nats) {
-      warnings.push(`The loss jumped to ${now.toFixed(3)}; the median of the ${before.length} rows before is ${usual.toFixed(3)}. ${ADVICE} if it stays there.`);
+      warnings.push(
+        `The loss jumped to ${now.toFixed(3)}; the median of the ${before.length} rows before is ${usual.toFixed(3)}. ${ADVICE} if it ` +
+          `stays there.`,
+      );
     }
     return { warnings, ...(end && { end }) };
   }
@@ -68,7 +75,8 @@ export class Watchdog {
     const last = losses.slice(-this.patience);
     if (last.length < this.patience || last.some((loss) => loss <= threshold)) return undefined;
     return new UserError(
-      `The loss was above --loss_watchdog_threshold ${threshold} in ${this.patience} rows in a row (${last.map((loss) => loss.toFixed(3)).join(', ')}); the run is ended. ` +
+      `The loss was above --loss_watchdog_threshold ${threshold} in ${this.patience} rows in a row ` +
+        `(${last.map((loss) => loss.toFixed(3)).join(', ')}); the run is ended. ` +
         `${ADVICE}; --resume_from_checkpoint true goes on from the last checkpoint.`,
     );
   }

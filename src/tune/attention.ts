@@ -1,7 +1,7 @@
 /**
- * How attention is computed on one GPU: pure functions from what the GPU can do and the problem to a plan, which src/ops/attention.ts dispatches. The
- * kernels walk over tiles; how large a tile is and over how many invocations a head is cut depends on the head size, so that everything fits the
- * 16 KiB of workgroup memory that every GPU has.
+ * How attention is computed on one GPU: pure functions from what the GPU can do and the problem to a plan, which src/ops/attention.ts
+ * dispatches. The kernels walk over tiles; how large a tile is and over how many invocations a head is cut depends on the head size, so
+ * that everything fits the 16 KiB of workgroup memory that every GPU has.
  */
 import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
@@ -116,22 +116,35 @@ export function planAttention(
 }
 
 /** Why this GPU does not allow a configuration; undefined where it does. */
-export function refusedAttention(capabilities: Capabilities, problem: AttentionProblem, configuration: AttentionConfiguration): string | undefined {
+export function refusedAttention(
+  capabilities: Capabilities,
+  problem: AttentionProblem,
+  configuration: AttentionConfiguration,
+): string | undefined {
   if (configuration.algorithm === 'tile') {
     const { parts, rows, own } = configuration;
     return refusedWorkgroup(capabilities, { invocations: (rows / own) * parts, bytes: tileBytes(problem, configuration) });
   }
-  return configuration.algorithm === 'subgroup_matrix' ? refusedUnits(capabilities, configuration) : refusedSubgroup(capabilities, configuration);
+  return configuration.algorithm === 'subgroup_matrix'
+    ? refusedUnits(capabilities, configuration)
+    : refusedSubgroup(capabilities, configuration);
 }
 
 /** A software GPU with subgroups does without workgroup memory, whose barriers cost it more than they save (test/bench/RESULTS.md). */
-export function chooseAttention(capabilities: Capabilities, { pass, headSize, isDecoding, compute }: AttentionProblem): AttentionConfiguration {
+export function chooseAttention(
+  capabilities: Capabilities,
+  { pass, headSize, isDecoding, compute }: AttentionProblem,
+): AttentionConfiguration {
   const isSoftware = capabilities.kind === 'software';
   const units = isDecoding ? undefined : unitsFor(capabilities, compute);
   if (units) return { algorithm: 'subgroup_matrix', ...units, COMPACT: isSoftware };
   const SUBGROUP = subgroupSizeOf(capabilities);
   if (isSoftware && !isDecoding && SUBGROUP === VECTOR_LANES) return { algorithm: 'subgroup', SUBGROUP, TM: 2 * SUBGROUP };
-  const tiling = isDecoding ? decodeTiling(isSoftware, headSize) : pass === 'forward' ? tilingOf(isSoftware, headSize, 64, 1) : tilingOf(isSoftware, headSize, 32, 2);
+  const tiling = isDecoding
+    ? decodeTiling(isSoftware, headSize)
+    : pass === 'forward'
+      ? tilingOf(isSoftware, headSize, 64, 1)
+      : tilingOf(isSoftware, headSize, 32, 2);
   return { algorithm: 'tile', ...tiling, unroll: !isSoftware };
 }
 

@@ -1,6 +1,6 @@
 /**
- * What is worth measuring for a problem: the policy's own choice first, then a handful of others. A new algorithm or size is one line of a list here; what
- * the GPU or the problem does not allow is left out by the planners' refusals.
+ * What is worth measuring for a problem: the policy's own choice first, then a handful of others. A new algorithm or size is one line of a
+ * list here; what the GPU or the problem does not allow is left out by the planners' refusals.
  */
 import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
@@ -14,12 +14,16 @@ import type { ComputeDtype } from './subgroupMatrix.ts';
 /** Undefined: nothing to measure on such a GPU. */
 type Offer<Problem, Configuration> = (capabilities: Capabilities, problem: Problem) => Configuration | undefined;
 
-/** A CPU whose subgroups are its vector registers: tiles are half as fast there, and take its compiler seconds each (test/bench/RESULTS.md). */
-const isVectorCpu = (capabilities: Capabilities): boolean => capabilities.kind === 'software' && subgroupSizeOf(capabilities) === VECTOR_LANES;
+/**
+ * A CPU whose subgroups are its vector registers: tiles are half as fast there, and take its compiler seconds each (test/bench/RESULTS.md).
+ */
+const isVectorCpu = (capabilities: Capabilities): boolean =>
+  capabilities.kind === 'software' && subgroupSizeOf(capabilities) === VECTOR_LANES;
 
 const tile =
   (BM: number, BN: number, BK: number, TM: number, TN: number): Offer<ProductProblem, ProductConfiguration> =>
-  (capabilities) => (isVectorCpu(capabilities) ? undefined : { algorithm: 'tile', BM, BN, BK, TM, TN, COMPACT: capabilities.kind === 'software' });
+  (capabilities) =>
+    isVectorCpu(capabilities) ? undefined : { algorithm: 'tile', BM, BN, BK, TM, TN, COMPACT: capabilities.kind === 'software' };
 
 /** Every lane has four sums of each of TM rows: of more rows they do not stay in registers. */
 const MOST_ROWS = 32;
@@ -75,7 +79,13 @@ const tiling =
     const parts = Math.max(1, Math.min(configuration.parts * (change.parts ?? 1), Math.ceil(problem.headSize / 4)));
     const rows = Math.max(1, configuration.rows * (change.rows ?? 1));
     const own = Math.max(1, configuration.own * (change.own ?? 1));
-    return { ...configuration, parts, rows: Math.max(rows, own), own, staged: Math.max(4, Math.floor((configuration.staged * (change.staged ?? 1)) / 4) * 4) };
+    return {
+      ...configuration,
+      parts,
+      rows: Math.max(rows, own),
+      own,
+      staged: Math.max(4, Math.floor((configuration.staged * (change.staged ?? 1)) / 4) * 4),
+    };
   };
 
 const ATTENTIONS: readonly Offer<AttentionProblem, AttentionConfiguration>[] = [
@@ -98,9 +108,21 @@ const ATTENTIONS: readonly Offer<AttentionProblem, AttentionConfiguration>[] = [
 /** Half a unit in the last place of f16. */
 const F16 = 2 ** -11;
 
-/** How much an algorithm rounds its operands before it multiplies them, relative: 0 where it takes them as f32. What two of them may differ by follows from it. */
-export const PRODUCT_ROUNDING: Readonly<Record<ProductConfiguration['algorithm'], number>> = { tile: 0, subgroup: 0, few_rows: 0, subgroup_matrix: F16 };
-export const ATTENTION_ROUNDING: Readonly<Record<AttentionConfiguration['algorithm'], number>> = { tile: 0, subgroup: 0, subgroup_matrix: F16 };
+/**
+ * How much an algorithm rounds its operands before it multiplies them, relative: 0 where it takes them as f32. What two of them may differ
+ * by follows from it.
+ */
+export const PRODUCT_ROUNDING: Readonly<Record<ProductConfiguration['algorithm'], number>> = {
+  tile: 0,
+  subgroup: 0,
+  few_rows: 0,
+  subgroup_matrix: F16,
+};
+export const ATTENTION_ROUNDING: Readonly<Record<AttentionConfiguration['algorithm'], number>> = {
+  tile: 0,
+  subgroup: 0,
+  subgroup_matrix: F16,
+};
 
 /** How far a run on this GPU may be asked to round operands. */
 export function computeDtypesOf(capabilities: Capabilities): ComputeDtype[] {
@@ -119,7 +141,9 @@ export function productCandidates(capabilities: Capabilities, problem: ProductPr
 export function attentionCandidates(capabilities: Capabilities, problem: AttentionProblem): AttentionConfiguration[] {
   // A pass for a query or two is a pass over the keys: how its one row is cut is all there is to choose.
   const offers = problem.isDecoding ? [] : ATTENTIONS;
-  const allowed = offers.flatMap((offer) => offer(capabilities, problem) ?? []).filter((one) => refusedAttention(capabilities, problem, one) === undefined);
+  const allowed = offers
+    .flatMap((offer) => offer(capabilities, problem) ?? [])
+    .filter((one) => refusedAttention(capabilities, problem, one) === undefined);
   return distinct([chooseAttention(capabilities, problem), ...allowed]);
 }
 

@@ -1,7 +1,7 @@
 /**
- * Winners of measurements: for a shape class the configuration that was fastest on one device, the policy's own among them, so that a class is not measured
- * twice. They are kept in a file of the user's cache folder for each device, driver, WebGPU and version of the kernels, and in the state of a run, which goes on
- * with the choices that it began with.
+ * Winners of measurements: for a shape class the configuration that was fastest on one device, the policy's own among them, so that a class
+ * is not measured twice. They are kept in a file of the user's cache folder for each device, driver, WebGPU and version of the kernels, and
+ * in the state of a run, which goes on with the choices that it began with.
  */
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { cacheFolder, joinPath, parentPath, withoutFullStop } from '../platform.ts';
@@ -50,14 +50,19 @@ export function mergedChoices(older: Choices, newer: Choices): Choices {
 }
 
 /**
- * Choices as JSON had them: those that this GPU and this version of the program can still take, and how many others there were. Undefined where it is no list of choices.
+ * Choices as JSON had them: those that this GPU and this version of the program can still take, and how many others there were. Undefined
+ * where it is no list of choices.
  */
 export function revivedChoices(value: unknown, capabilities: Capabilities): { choices: Choices; dropped: number } | undefined {
   if (!isObject(value) || !Array.isArray(value['product']) || !Array.isArray(value['attention'])) return undefined;
   const products: unknown[] = value['product'];
   const attentions: unknown[] = value['attention'];
-  const product = products.filter(isProductChoice).filter(({ problem, configuration }) => isAmong(productCandidates(capabilities, problem), configuration));
-  const attention = attentions.filter(isAttentionChoice).filter(({ problem, configuration }) => isAmong(attentionCandidates(capabilities, problem), configuration));
+  const product = products
+    .filter(isProductChoice)
+    .filter(({ problem, configuration }) => isAmong(productCandidates(capabilities, problem), configuration));
+  const attention = attentions
+    .filter(isAttentionChoice)
+    .filter(({ problem, configuration }) => isAmong(attentionCandidates(capabilities, problem), configuration));
   return { choices: { product, attention }, dropped: products.length + attentions.length - product.length - attention.length };
 }
 
@@ -68,7 +73,12 @@ export async function choicesFile(platform: Platform, key: PlanKey): Promise<str
 }
 
 /** What is kept for a device. A file that cannot be used is as none, which `tell` is told. */
-export async function readChoices(platform: Platform, key: PlanKey, capabilities: Capabilities, tell: (text: string) => void): Promise<Choices> {
+export async function readChoices(
+  platform: Platform,
+  key: PlanKey,
+  capabilities: Capabilities,
+  tell: (text: string) => void,
+): Promise<Choices> {
   const path = await choicesFile(platform, key);
   if (path === undefined || !(await platform.exists(path).catch(() => false))) return NO_CHOICES;
   const ignored = (why: string): Choices => {
@@ -90,7 +100,12 @@ export async function readChoices(platform: Platform, key: PlanKey, capabilities
 }
 
 /** Adds to what is kept for a device. Returns the file, or why they could not be kept, which is no reason to stop. */
-export async function keepChoices(platform: Platform, key: PlanKey, capabilities: Capabilities, choices: Choices): Promise<{ path: string } | { failure: string }> {
+export async function keepChoices(
+  platform: Platform,
+  key: PlanKey,
+  capabilities: Capabilities,
+  choices: Choices,
+): Promise<{ path: string } | { failure: string }> {
   const path = await choicesFile(platform, key);
   if (path === undefined) return { failure: 'there is no folder for caches: neither XDG_CACHE_HOME nor HOME is set' };
   try {
@@ -124,14 +139,21 @@ const isExtent = (value: unknown): boolean => typeof value === 'number' && Numbe
 const isTime = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value);
 
 function isMeasured(value: unknown): value is { problem: Record<string, unknown>; configuration: object } {
-  return isObject(value) && isObject(value['problem']) && isObject(value['configuration']) && ['ms', 'policyMs', 'flop'].every((name) => isTime(value[name]));
+  return (
+    isObject(value) &&
+    isObject(value['problem']) &&
+    isObject(value['configuration']) &&
+    ['ms', 'policyMs', 'flop'].every((name) => isTime(value[name]))
+  );
 }
 
 function isProductChoice(value: unknown): value is ProductChoice {
   if (!isMeasured(value)) return false;
   const { form, m, n, k, storage, isPlain, hasDropout } = value.problem;
   const isForm = form === 'nt' || form === 'nn' || form === 'tn';
-  return isForm && [m, n, k].every(isExtent) && typeof storage === 'string' && typeof isPlain === 'boolean' && typeof hasDropout === 'boolean';
+  return (
+    isForm && [m, n, k].every(isExtent) && typeof storage === 'string' && typeof isPlain === 'boolean' && typeof hasDropout === 'boolean'
+  );
 }
 
 function isAttentionChoice(value: unknown): value is AttentionChoice {

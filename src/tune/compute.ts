@@ -13,7 +13,10 @@ export interface Computing {
 }
 
 export interface Computed {
-  /** Full fine-tuning, over whose steps roundings add up more than over an adapter's: losses that are half a percent off after thirty (test/train/halfRuns.test.ts). */
+  /**
+   * Full fine-tuning, over whose steps roundings add up more than over an adapter's: losses that are half a percent off after thirty
+   * (test/train/halfRuns.test.ts).
+   */
   trainsAll?: boolean;
 }
 
@@ -28,13 +31,18 @@ export function chooseCompute(capabilities: Capabilities, asked: ComputeChoice, 
   if (asked === 'f16') {
     if (units) return { dtype: 'f16', words: `f16 on subgroup matrices of ${shape}, sums in f32, as asked` };
     throw new UserError(
-      `--compute_dtype f16: expected a GPU with subgroup matrices of f16 into f32 (16×16×16, 8×16×16 or 8×8×8), found ${lacking(capabilities)} on ` +
+      `--compute_dtype f16: expected a GPU with subgroup matrices of f16 into f32 (16×16×16, 8×16×16 or 8×8×8), found ` +
+        `${lacking(capabilities)} on ` +
         `${capabilities.description}. Leave it at auto, which takes f32 here.`,
     );
   }
   if (!units) return { dtype: 'f32', words: `f32 (${lacking(capabilities)})` };
   if (capabilities.kind === 'software') return { dtype: 'f32', words: 'f32 (on a software GPU f16 is slower)' };
-  if (trainsAll) return { dtype: 'f32', words: 'f32 (with --finetune full; --compute_dtype f16 is faster and shifts losses by some tenths of a percent)' };
+  if (trainsAll)
+    return {
+      dtype: 'f32',
+      words: 'f32 (with --finetune full; --compute_dtype f16 is faster and shifts losses by some tenths of a percent)',
+    };
   return { dtype: 'f16', words: `f16 on subgroup matrices of ${shape}, sums in f32` };
 }
 

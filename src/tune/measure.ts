@@ -1,7 +1,7 @@
 /**
- * Which of several ways to do the same work is the fastest, and whether it is right: every way is run once and its result compared with the first one's, then
- * all take turns, so that a machine that slows down slows all of them, and those that are far behind leave. The fastest then meets the first, the policy's,
- * once more: it must win by a margin in fresh samples, not by luck in one.
+ * Which of several ways to do the same work is the fastest, and whether it is right: every way is run once and its result compared with the
+ * first one's, then all take turns, so that a machine that slows down slows all of them, and those that are far behind leave. The fastest
+ * then meets the first, the policy's, once more: it must win by a margin in fresh samples, not by luck in one.
  */
 import { median, sampleMs } from './timing.ts';
 import type { Work } from './timing.ts';
@@ -46,7 +46,12 @@ export async function contest(contenders: readonly Contender[], rules: ContestRu
   const { now, deadline } = rules;
   const refused = new Map<number, string>();
   const samples = contenders.map((): number[] => []);
-  const finished = (winner: number, isCutShort: boolean): ContestResult => ({ winner, ms: samples.map((own) => (own.length === 0 ? NaN : median(own))), refused, isCutShort });
+  const finished = (winner: number, isCutShort: boolean): ContestResult => ({
+    winner,
+    ms: samples.map((own) => (own.length === 0 ? NaN : median(own))),
+    refused,
+    isCutShort,
+  });
   const isLate = (): boolean => now() >= deadline;
 
   let wanted: readonly Float32Array[] = [];
@@ -59,7 +64,11 @@ export async function contest(contenders: readonly Contender[], rules: ContestRu
     else {
       const difference = largestDifference(wanted, results);
       if (!(difference <= rules.bound)) {
-        refused.set(at, `its result is wrong: it differs from the usual one by ${difference.toExponential(1)} of the largest value, where ${rules.bound.toExponential(1)} is allowed`);
+        refused.set(
+          at,
+          `its result is wrong: it differs from the usual one by ${difference.toExponential(1)} of the largest value, where ` +
+            `${rules.bound.toExponential(1)} is allowed`,
+        );
         continue;
       }
     }
@@ -83,7 +92,8 @@ export async function contest(contenders: readonly Contender[], rules: ContestRu
   if (samples[0]!.length === 0 && !(await take([0], samples))) return finished(0, true);
   const order = running.filter((at) => at > 0).sort((a, b) => median(samples[a]!) - median(samples[b]!));
   const best = order[0];
-  const wins = (own: readonly number[], first: readonly number[]): boolean => median(own) <= (1 - rules.margin) * median(first) && Math.min(...own) < Math.min(...first);
+  const wins = (own: readonly number[], first: readonly number[]): boolean =>
+    median(own) <= (1 - rules.margin) * median(first) && Math.min(...own) < Math.min(...first);
   if (best === undefined || !wins(samples[best]!, samples[0]!)) return finished(0, false);
   const again = contenders.map((): number[] => []);
   for (let turn = 0; turn < rules.samples; turn++) if (!(await take([best, 0], again))) return finished(0, true);

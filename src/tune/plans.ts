@@ -1,6 +1,6 @@
 /**
- * The plans of one device: what its ops ask for. What a test or a measurement forces comes before what was chosen for the run (src/tune/choices.ts), and
- * that before what the policy would take.
+ * The plans of one device: what its ops ask for. What a test or a measurement forces comes before what was chosen for the run
+ * (src/tune/choices.ts), and that before what the policy would take.
  */
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Device } from '../gpu/device.ts';
@@ -107,7 +107,11 @@ export class Plans {
   }
 }
 
-function note<Problem extends ProductProblem | AttentionProblem>(asked: Map<string, Asked<Problem>>, problem: Problem, sizeOf: (problem: Problem) => number): void {
+function note<Problem extends ProductProblem | AttentionProblem>(
+  asked: Map<string, Asked<Problem>>,
+  problem: Problem,
+  sizeOf: (problem: Problem) => number,
+): void {
   const name = classOf(problem);
   const known = asked.get(name);
   const isLarger = known === undefined || sizeOf(problem) > sizeOf(known.problem);

@@ -102,7 +102,15 @@ export function planProduct(
   switch (configuration.algorithm) {
     case 'few_rows': {
       const { ROWS } = configuration;
-      return { configuration, kernel, spec: { ROWS }, groups: Math.ceil(problem.n / FEW_ROWS_OUTPUTS), depth: 1, parts: 1, chunk: problem.k };
+      return {
+        configuration,
+        kernel,
+        spec: { ROWS },
+        groups: Math.ceil(problem.n / FEW_ROWS_OUTPUTS),
+        depth: 1,
+        parts: 1,
+        chunk: problem.k,
+      };
     }
     case 'subgroup': {
       const { SUBGROUP, TM } = configuration;
@@ -114,13 +122,23 @@ export function planProduct(
     }
     case 'subgroup_matrix': {
       const { algorithm: _, ...spec } = configuration;
-      return { configuration, kernel, spec: { ...spec, SPLIT: isSplit(problem) }, depth: 1, ...cutSum(capabilities, problem, spec.BM, spec.BN, spec.BK) };
+      return {
+        configuration,
+        kernel,
+        spec: { ...spec, SPLIT: isSplit(problem) },
+        depth: 1,
+        ...cutSum(capabilities, problem, spec.BM, spec.BN, spec.BK),
+      };
     }
   }
 }
 
 /** Why this GPU or this problem does not allow a configuration; undefined where it does. */
-export function refusedProduct(capabilities: Capabilities, problem: ProductProblem, configuration: ProductConfiguration): string | undefined {
+export function refusedProduct(
+  capabilities: Capabilities,
+  problem: ProductProblem,
+  configuration: ProductConfiguration,
+): string | undefined {
   switch (configuration.algorithm) {
     case 'few_rows':
       if (problem.form !== 'nt' || problem.hasDropout) return 'it makes a·wᵀ without dropout only';
@@ -141,7 +159,11 @@ function isSplit({ form, storage }: ProductProblem): boolean {
   return form !== 'tn' && storage === 'f32';
 }
 
-function refusedMatrixTile(capabilities: Capabilities, problem: ProductProblem, configuration: SubgroupMatrixConfiguration): string | undefined {
+function refusedMatrixTile(
+  capabilities: Capabilities,
+  problem: ProductProblem,
+  configuration: SubgroupMatrixConfiguration,
+): string | undefined {
   const { M, N, K, BM, BN, BK } = configuration;
   if (BM % (2 * M) !== 0 || BN % (2 * N) !== 0 || BK % K !== 0 || BM % 4 !== 0 || BN % 4 !== 0 || BK % 4 !== 0) {
     return `a tile of ${BM}×${BN}×${BK} is not two by two quarters of ${M}×${N}×${K}`;
@@ -149,7 +171,10 @@ function refusedMatrixTile(capabilities: Capabilities, problem: ProductProblem, 
   return refusedWorkgroup(capabilities, { bytes: matrixTileBytes(problem, configuration) });
 }
 
-/** As kernels/lib/matrix_product.wgsl declares them: the tiles in f16 with rows eight elements longer, a fragment of each subgroup, two counters. */
+/**
+ * As kernels/lib/matrix_product.wgsl declares them: the tiles in f16 with rows eight elements longer, a fragment of each subgroup, two
+ * counters.
+ */
 function matrixTileBytes(problem: ProductProblem, { M, N, BM, BN, BK }: SubgroupMatrixConfiguration): number {
   const { form } = problem;
   const a = form === 'tn' ? BK * (BM + 8) : BM * (BK + 8);
@@ -158,8 +183,8 @@ function matrixTileBytes(problem: ProductProblem, { M, N, BM, BN, BK }: Subgroup
 }
 
 /**
- * A software GPU with subgroups does without workgroup memory: its barriers are switches between coroutines, and its subgroups are the vector
- * registers of the CPU (against tiles 2 to 3 times as fast, test/bench/RESULTS.md).
+ * A software GPU with subgroups does without workgroup memory: its barriers are switches between coroutines, and its subgroups are the
+ * vector registers of the CPU (against tiles 2 to 3 times as fast, test/bench/RESULTS.md).
  */
 export function chooseProduct(capabilities: Capabilities, problem: ProductProblem): ProductConfiguration {
   const { form, m, hasDropout } = problem;
@@ -174,8 +199,8 @@ export function chooseProduct(capabilities: Capabilities, problem: ProductProble
 }
 
 /**
- * All have 64 invocations, but for the narrow ones of a software GPU; the narrow ones are for LoRA's ranks and for few rows. On a software GPU
- * without subgroups a barrier gets more work between two of them.
+ * All have 64 invocations, but for the narrow ones of a software GPU; the narrow ones are for LoRA's ranks and for few rows. On a software
+ * GPU without subgroups a barrier gets more work between two of them.
  */
 function chooseTile({ kind, workgroupMemoryBytes }: Capabilities, { m, n }: ProductProblem): TileConfiguration {
   const isSoftware = kind === 'software';
@@ -212,8 +237,8 @@ function chooseMatrixTile({ kind }: Capabilities, problem: ProductProblem, units
 }
 
 /**
- * The workgroups for tiles of rows × columns, and the sum cut so that about enough of them run to fill the GPU: depends on shapes and GPU alone,
- * so that results do not depend on timing.
+ * The workgroups for tiles of rows × columns, and the sum cut so that about enough of them run to fill the GPU: depends on shapes and GPU
+ * alone, so that results do not depend on timing.
  */
 function cutSum(
   { kind, maxBindingBytes }: Capabilities,

@@ -1,6 +1,6 @@
 /**
- * How a pass over the rows of a matrix, each with a sum of its own (a normalisation), is shared out on one GPU: a workgroup a row, or, where the CPU
- * plays GPU and barriers cost more than the sums, an invocation a row.
+ * How a pass over the rows of a matrix, each with a sum of its own (a normalisation), is shared out on one GPU: a workgroup a row, or,
+ * where the CPU plays GPU and barriers cost more than the sums, an invocation a row.
  */
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
@@ -28,7 +28,11 @@ export interface RowsPlan {
 const WG = 16;
 
 /** The plan for one pass; with `configuration`, in that way. Throws where the problem does not allow it. */
-export function planRows(capabilities: Capabilities, problem: RowsProblem, configuration: RowsConfiguration = chooseRows(capabilities, problem)): RowsPlan {
+export function planRows(
+  capabilities: Capabilities,
+  problem: RowsProblem,
+  configuration: RowsConfiguration = chooseRows(capabilities, problem),
+): RowsPlan {
   const { kernel, rows, size } = problem;
   if (configuration.algorithm === 'workgroup') return { configuration, kernel, spec: {}, groups: rows };
   if (size % 4 !== 0) throw new Error(`${kernel} by 'invocation': expected rows of a multiple of 4, found ${size}`);

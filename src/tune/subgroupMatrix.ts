@@ -1,4 +1,7 @@
-/** Which products of small matrices a GPU's tensor cores offer training, and what a kernel of kernels/…_subgroup_matrix.wgsl must know of them. */
+/**
+ * Which products of small matrices a GPU's tensor cores offer training, and what a kernel of kernels/…_subgroup_matrix.wgsl must know of
+ * them.
+ */
 import { MAX_INVOCATIONS } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 
@@ -38,13 +41,17 @@ function offers({ subgroupMatrices }: Capabilities, [m, n, k]: readonly [number,
   return subgroupMatrices.some((one) => one.m === m && one.n === n && one.k === k && one.operand === 'f16' && one.result === 'f32');
 }
 
-/** Why a GPU does not have these units, in words; undefined where it does. SUBGROUP may be larger than its subgroups: the rest only helps to stage. */
+/**
+ * Why a GPU does not have these units, in words; undefined where it does. SUBGROUP may be larger than its subgroups: the rest only helps to
+ * stage.
+ */
 export function refusedUnits(capabilities: Capabilities, { M, N, K, SUBGROUP }: MatrixUnits): string | undefined {
   const { f16, subgroups, subgroupMatrices } = capabilities;
   if (!f16) return 'it needs f16, which this GPU or runtime does not offer';
   if (!subgroups) return 'it needs subgroups, which this GPU or runtime does not offer';
   if (SUBGROUP < subgroups.max) return `it is for subgroups of at most ${SUBGROUP}, and this GPU's have up to ${subgroups.max}`;
-  if (4 * SUBGROUP > MAX_INVOCATIONS) return `four subgroups of ${SUBGROUP} are more than the ${MAX_INVOCATIONS} invocations of a workgroup`;
+  if (4 * SUBGROUP > MAX_INVOCATIONS)
+    return `four subgroups of ${SUBGROUP} are more than the ${MAX_INVOCATIONS} invocations of a workgroup`;
   const wanted = `${M}×${N}×${K} of f16 into f32`;
   if (offers(capabilities, [M, N, K])) return undefined;
   const offered = subgroupMatrices.map(({ m, n, k, operand, result }) => `${m}×${n}×${k} of ${operand} into ${result}`).join(', ');

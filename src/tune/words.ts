@@ -3,11 +3,20 @@ import type { AttentionConfiguration, AttentionProblem } from './attention.ts';
 import type { ProductConfiguration, ProductProblem } from './product.ts';
 
 const PRODUCTS = { nt: 'x·wᵀ', nn: 'dy·w', tn: 'dyᵀ·x' } as const;
-const PASSES = { forward: 'attention', query_backward: 'attention, gradient of queries', key_backward: 'attention, gradient of keys' } as const;
+const PASSES = {
+  forward: 'attention',
+  query_backward: 'attention, gradient of queries',
+  key_backward: 'attention, gradient of keys',
+} as const;
 
 /** "x·wᵀ 600×2048×2048 bf16, dropout": rows, columns and terms of each sum. */
 export function productWords({ form, m, n, k, storage, isPlain, hasDropout, compute }: ProductProblem): string {
-  return [`${PRODUCTS[form]} ${m}×${n}×${k} ${storage}`, ...(isPlain ? [] : ['with more terms']), ...(hasDropout ? ['dropout'] : []), ...(compute === 'f16' ? ['operands in f16'] : [])].join(', ');
+  return [
+    `${PRODUCTS[form]} ${m}×${n}×${k} ${storage}`,
+    ...(isPlain ? [] : ['with more terms']),
+    ...(hasDropout ? ['dropout'] : []),
+    ...(compute === 'f16' ? ['operands in f16'] : []),
+  ].join(', ');
 }
 
 export function attentionWords({ pass, headSize, isDecoding, extent, compute }: AttentionProblem): string {
@@ -18,6 +27,8 @@ export function attentionWords({ pass, headSize, isDecoding, extent, compute }: 
 /** "tile BM 64 BN 128 BK 16 TM 8 TN 8"; what is false is left out. */
 export function configurationWords(configuration: ProductConfiguration | AttentionConfiguration): string {
   const { algorithm, ...sizes } = configuration;
-  const words = Object.entries(sizes).flatMap(([name, value]) => (value === false ? [] : [value === true ? name : `${name} ${String(value)}`]));
+  const words = Object.entries(sizes).flatMap(([name, value]) =>
+    value === false ? [] : [value === true ? name : `${name} ${String(value)}`],
+  );
   return [algorithm, ...words].join(' ');
 }

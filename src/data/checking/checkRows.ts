@@ -50,7 +50,11 @@ type Found = { reason: Reason; error: UserError } | undefined;
  * Undefined when the signal ended it; what was seen of pictures by then is remembered.
  * @throws UserError at the first row with which a file of the model does not come to its end
  */
-export async function checkRows(platform: Platform, rows: AsyncIterable<ScannedRow>, settings: CheckSettings): Promise<CheckedRows | undefined> {
+export async function checkRows(
+  platform: Platform,
+  rows: AsyncIterable<ScannedRow>,
+  settings: CheckSettings,
+): Promise<CheckedRows | undefined> {
   const { level, processor, remembered, onProgress, signal } = settings;
   const pictures = new PictureChecker(platform, remembered);
   const lengths = processor && new LengthChecker(processor, settings);

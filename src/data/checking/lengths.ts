@@ -44,7 +44,10 @@ export class LengthChecker {
       const units = texts.reduce((sum, { length }) => sum + length, added ?? 0);
       if (added !== undefined && isPlain && images + units * BYTES_PER_UNIT <= settings.maxTokens) return undefined;
       const { mask, maxTokens, isForTraining } = settings;
-      const { tokens, learnt, characters } = processor.measure(conversation, sizes, { mask, ...(!isForTraining && { addGenerationPrompt: true }) });
+      const { tokens, learnt, characters } = processor.measure(conversation, sizes, {
+        mask,
+        ...(!isForTraining && { addGenerationPrompt: true }),
+      });
       // A wrong row says nothing of others.
       if (tokens > maxTokens) {
         const words = `${tokens} tokens, of which ${images} are its images’; the model takes ${maxTokens} (max_position_embeddings).`;
@@ -66,7 +69,8 @@ export class LengthChecker {
 function shapeOf({ messages, images }: Conversation): string {
   const kindOf = (text: string): string => (text.trim() === '' ? 'empty' : 'text');
   const turns = messages.map(({ content, ...rest }) => {
-    const kinds = typeof content === 'string' ? kindOf(content) : content.map((part) => (part.type === 'text' ? kindOf(part.text) : part.type));
+    const kinds =
+      typeof content === 'string' ? kindOf(content) : content.map((part) => (part.type === 'text' ? kindOf(part.text) : part.type));
     return [rest, kinds];
   });
   return JSON.stringify([turns, images.length]);

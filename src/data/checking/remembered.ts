@@ -63,7 +63,9 @@ export class RememberedPictures {
   /** To be called once; a folder that cannot be written is no reason to stop. */
   async save(): Promise<void> {
     if (!this.isChanged) return;
-    const lines = [...this.known].map(([key, { width, height, isDecoded }]) => `${key} ${width} ${height} ${isDecoded ? 'decoded' : 'header'}`);
+    const lines = [...this.known].map(
+      ([key, { width, height, isDecoded }]) => `${key} ${width} ${height} ${isDecoded ? 'decoded' : 'header'}`,
+    );
     try {
       await this.platform.makeDir(parentPath(this.file));
       await this.platform.writeFile(this.file, `${[FIRST_LINE, ...lines].join('\n')}\n`);

@@ -27,16 +27,22 @@ const listOfTurns = (key: 'messages' | 'conversations', name: string): Dialect =
   turns: (row, where) => turnsOf(row[key], key, where),
 });
 
-/** TRL's. A text for either is a turn: without a template, as TRL has texts, a model for conversations would learn what it never reads again. */
+/**
+ * TRL's. A text for either is a turn: without a template, as TRL has texts, a model for conversations would learn what it never reads
+ * again.
+ */
 const promptAndCompletion: Dialect = {
   name: 'prompt and completion',
   keys: ['prompt', 'completion'],
   isOf: (row) => has(row, 'prompt') && has(row, 'completion'),
   turns(row, where) {
     const prompt = typeof row['prompt'] === 'string' ? [userTurn(row['prompt'])] : turnsOf(row['prompt'], 'prompt', where);
-    const completion = typeof row['completion'] === 'string' ? [answerTurn(row['completion'])] : turnsOf(row['completion'], 'completion', where);
+    const completion =
+      typeof row['completion'] === 'string' ? [answerTurn(row['completion'])] : turnsOf(row['completion'], 'completion', where);
     if (prompt.at(-1)?.role === 'assistant' || completion[0]?.role !== 'assistant') {
-      throw new UserError(`${where}: "prompt" should end before an answer and "completion" begin with one; an answer cannot be split between them.`);
+      throw new UserError(
+        `${where}: "prompt" should end before an answer and "completion" begin with one; an answer cannot be split between them.`,
+      );
     }
     // The prompt is given, its answers too.
     return [...prompt.map((turn): Turn => (turn.role === 'assistant' ? { ...turn, isLearnt: false } : turn)), ...completion];
@@ -58,7 +64,11 @@ const queryAndResponse: Dialect = {
   name: 'query and response (ms-swift)',
   keys: ['query', 'response', 'history'],
   isOf: (row) => has(row, 'query') && has(row, 'response'),
-  turns: (row, where) => [...historyOf(row['history'], where), userTurn(textOf(row, 'query', where)), answerTurn(textOf(row, 'response', where))],
+  turns: (row, where) => [
+    ...historyOf(row['history'], where),
+    userTurn(textOf(row, 'query', where)),
+    answerTurn(textOf(row, 'response', where)),
+  ],
 };
 
 const LISTS = [listOfTurns('messages', 'messages'), listOfTurns('conversations', 'conversations (ShareGPT, LLaVA)'), promptAndCompletion];
@@ -85,10 +95,12 @@ export function dialectOf(row: JsonObject, where: string): Dialect | undefined {
 export function noDialect(row: JsonObject, where: string): UserError {
   const keys = Object.keys(row).map((key) => JSON.stringify(key));
   const found = keys.length === 0 ? 'no keys' : `${keys.slice(0, 10).join(', ')}${keys.length > 10 ? ', …' : ''}`;
-  if ('role' in row && 'content' in row) return new UserError(`${where}: a single turn. A row is a whole conversation: {"messages": [{"role": …, "content": …}, …]}.`);
+  if ('role' in row && 'content' in row)
+    return new UserError(`${where}: a single turn. A row is a whole conversation: {"messages": [{"role": …, "content": …}, …]}.`);
   const hint = has(row, 'text') ? ' A bare "text" has no turns to tell what is learnt.' : '';
   return new UserError(
-    `${where}: "messages" should be a list of at least one message, nothing found; "conversations", "prompt" with "completion", "instruction" with "output", or "query" with ` +
+    `${where}: "messages" should be a list of at least one message, nothing found; "conversations", "prompt" with "completion", ` +
+      `"instruction" with "output", or "query" with ` +
       `"response" are read too. The row has ${found}.${hint}`,
   );
 }
@@ -111,7 +123,8 @@ function textOf(row: JsonObject, key: string, where: string): string {
 /** Pairs of question and answer that came before; the answers are learnt as well. */
 function historyOf(history: unknown, where: string): Turn[] {
   if (isEmpty(history)) return [];
-  const wrong = (value: unknown): UserError => new UserError(`${where}: "history" should be a list of [question, answer] pairs, ${shown(value)} found.`);
+  const wrong = (value: unknown): UserError =>
+    new UserError(`${where}: "history" should be a list of [question, answer] pairs, ${shown(value)} found.`);
   if (!Array.isArray(history)) throw wrong(history);
   return history.flatMap((pair: unknown) => {
     const list: unknown[] = Array.isArray(pair) ? pair : isObject(pair) ? [] : [pair];

@@ -8,9 +8,15 @@ const LATIN = new TextDecoder('latin1');
 /** By first bytes: what it is, and what to do. */
 const OTHERS: readonly (readonly [RegExp, string])[] = [
   [/^PARE/, 'an encrypted Parquet file. Write it without encryption'],
-  [/^(?:ARROW1|\xff\xff\xff\xff)/, 'an Arrow file, as Python\'s datasets keeps in its cache. Save it as Parquet: Dataset.from_file(…).to_parquet(…)'],
+  [
+    /^(?:ARROW1|\xff\xff\xff\xff)/,
+    "an Arrow file, as Python's datasets keeps in its cache. Save it as Parquet: Dataset.from_file(…).to_parquet(…)",
+  ],
   [/^FEA1/, 'a Feather file. Save it as Parquet: pandas.read_feather(…).to_parquet(…)'],
-  [/^PK[^]*(?:xl\/|\[Content_Types\])/, 'an Excel workbook. Save the rows as JSON lines: pandas.read_excel(…).to_json(…, orient="records", lines=True)'],
+  [
+    /^PK[^]*(?:xl\/|\[Content_Types\])/,
+    'an Excel workbook. Save the rows as JSON lines: pandas.read_excel(…).to_json(…, orient="records", lines=True)',
+  ],
   [/^PK/, 'a zip archive. Unpack it and name the file of rows in it'],
   [/^\x80[\x02-\x05]/, 'a Python pickle, which can run code when it is opened. Save the rows as JSON lines or Parquet'],
   [/^\x28\xb5\x2f\xfd/, 'compressed with zstd. Unpack it (unzstd)'],
@@ -43,7 +49,8 @@ export function fileKind(path: string, head: Uint8Array): FileKind {
   // A first line with commas that no row of JSON begins with.
   if (/^[^{["]*[,;\t]/.test(line) || /^"[^"]*"\s*[,;\t]/.test(line)) {
     throw new UserError(
-      `${path}:1: it looks like a table (CSV or TSV): ${JSON.stringify(line.slice(0, 50))}. Rows are JSON lines, a JSON array or Parquet; ` +
+      `${path}:1: it looks like a table (CSV or TSV): ${JSON.stringify(line.slice(0, 50))}. Rows are JSON lines, a JSON array or ` +
+        `Parquet; ` +
         'pandas.read_csv(…).to_json(…, orient="records", lines=True) writes JSON lines.',
     );
   }

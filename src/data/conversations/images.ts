@@ -1,4 +1,6 @@
-/** Pictures as rows name them: a path, a URL of a file, bytes in base64, a `data:` URI, or `datasets`' Image (`{"bytes": …, "path": …}`). */
+/**
+ * Pictures as rows name them: a path, a URL of a file, bytes in base64, a `data:` URI, or `datasets`' Image (`{"bytes": …, "path": …}`).
+ */
 import { UserError } from '../../platform.ts';
 import type { ImageSource } from '../example.ts';
 import { isEmpty, isObject, shown } from './shown.ts';
@@ -43,7 +45,9 @@ export function imageName(source: ImageSource): string {
 export function looksLikeImage(value: unknown): boolean {
   if (value instanceof Uint8Array) return startsAsImage(value);
   if (typeof value === 'string') {
-    return value.startsWith('data:image/') || isBareBase64(value) || (value.length < 1024 && IMAGE_FILE.test(value) && !value.includes('\n'));
+    return (
+      value.startsWith('data:image/') || isBareBase64(value) || (value.length < 1024 && IMAGE_FILE.test(value) && !value.includes('\n'))
+    );
   }
   if (Array.isArray(value)) return value.length > 0 && value.every(looksLikeImage);
   return isObject(value) && (looksLikeImage(value['bytes']) || (isEmpty(value['bytes']) && looksLikeImage(value['path'])));
@@ -71,7 +75,14 @@ function isBareBase64(text: string): boolean {
 
 function startsAsImage(bytes: Uint8Array | undefined): boolean {
   if (bytes === undefined) return false;
-  const starts = [[0x89, 0x50, 0x4e, 0x47], [0xff, 0xd8, 0xff], [0x47, 0x49, 0x46, 0x38], [0x52, 0x49, 0x46, 0x46], [0x42, 0x4d], [0x49, 0x49, 0x2a, 0]];
+  const starts = [
+    [0x89, 0x50, 0x4e, 0x47],
+    [0xff, 0xd8, 0xff],
+    [0x47, 0x49, 0x46, 0x38],
+    [0x52, 0x49, 0x46, 0x46],
+    [0x42, 0x4d],
+    [0x49, 0x49, 0x2a, 0],
+  ];
   return starts.some((start) => start.every((byte, i) => bytes[i] === byte));
 }
 

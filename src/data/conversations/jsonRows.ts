@@ -63,7 +63,9 @@ class JsonRows implements RawRows {
     try {
       return parseJson(text);
     } catch (cause) {
-      throw new UserError(`${this.where(index)}: not valid JSON (${cause instanceof Error ? cause.message : String(cause)}). ${advice(text, this.kind)}`);
+      throw new UserError(
+        `${this.where(index)}: not valid JSON (${cause instanceof Error ? cause.message : String(cause)}). ${advice(text, this.kind)}`,
+      );
     }
   }
 
@@ -73,7 +75,7 @@ class JsonRows implements RawRows {
     if (from >= 0 && end - window.start <= window.bytes.length) return window.bytes.subarray(from, end - window.start);
     // Behind the last window, a little apart at most: they come in order. Else one row alone is read.
     const gap = start - (window.start + window.bytes.length);
-    const isNext = (window.bytes.length > 0 ? from >= 0 && gap < 64 : start < 64);
+    const isNext = window.bytes.length > 0 ? from >= 0 && gap < 64 : start < 64;
     if (!isNext) return this.bytes.read(start, end - start);
     const bytes = await this.bytes.read(start, Math.min(this.bytes.size - start, Math.max(end - start, WINDOW_BYTES)));
     this.window = { start, bytes };

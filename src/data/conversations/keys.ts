@@ -13,18 +13,47 @@ import type { JsonObject } from './shown.ts';
 /** Keys that cannot be honoured, and what to do about it. */
 const REFUSED: Readonly<Record<string, string>> = {
   ...reasons('Only pictures can be trained on; leave the row out, or give pictures of it in "images".', [
-    'videos', 'video', 'video_path', 'video_paths', 'video_url', 'audios', 'audio', 'audio_path', 'audio_paths', 'audio_url', 'speech',
+    'videos',
+    'video',
+    'video_path',
+    'video_paths',
+    'video_url',
+    'audios',
+    'audio',
+    'audio_path',
+    'audio_paths',
+    'audio_url',
+    'speech',
   ]),
   ...reasons('Calls of tools are not trained; leave the row out.', ['tools', 'functions', 'function_call', 'tool_calls']),
   ...reasons('Documents for the template are not rendered; put their text into a turn.', ['documents']),
   ...reasons('Templates get no arguments of a row; leave it out.', ['chat_template_kwargs', 'chat_template']),
   ...reasons('Rows of preferences are not trained; give the wanted answer as an assistant turn, and leave the rejected one out.', [
-    'chosen', 'rejected', 'rejected_response', 'rejected_messages', 'rejected_images', 'chosen_messages', 'kto_tag',
+    'chosen',
+    'rejected',
+    'rejected_response',
+    'rejected_messages',
+    'rejected_images',
+    'chosen_messages',
+    'kto_tag',
   ]),
   ...reasons('An answer is learnt or not: "train": false beside its "role" takes it out. A whole row is taken out by leaving it out.', [
-    'loss_scale', 'loss_weight', 'sample_weight', 'weights', 'train_detail', 'loss_mask', 'completion_mask', 'assistant_mask', 'assistant_masks',
+    'loss_scale',
+    'loss_weight',
+    'sample_weight',
+    'weights',
+    'train_detail',
+    'loss_mask',
+    'completion_mask',
+    'assistant_mask',
+    'assistant_masks',
   ]),
-  ...reasons('One picture\'s size is not set by its row; --min_pixels and --max_pixels hold for all.', ['min_pixels', 'max_pixels', 'resized_height', 'resized_width']),
+  ...reasons("One picture's size is not set by its row; --min_pixels and --max_pixels hold for all.", [
+    'min_pixels',
+    'max_pixels',
+    'resized_height',
+    'resized_width',
+  ]),
 };
 
 function reasons(why: string, keys: readonly string[]): Record<string, string> {
@@ -55,13 +84,18 @@ const slips = new Map<string, string | undefined>();
  * @param hasImages whether the row has pictures that are placed
  * @throws UserError that begins with the place and names the key
  */
-export function checkKeys(row: JsonObject, { ownKeys, hasImages }: { ownKeys: readonly string[]; hasImages: boolean }, where: string): void {
+export function checkKeys(
+  row: JsonObject,
+  { ownKeys, hasImages }: { ownKeys: readonly string[]; hasImages: boolean },
+  where: string,
+): void {
   for (const [key, value] of Object.entries(row)) {
     if (ownKeys.includes(key) || key === 'images' || key === 'image') continue;
     if (isEmpty(value)) continue;
     const refused = ownValue(REFUSED, key) ?? ownValue(REFUSED, key.toLowerCase());
     if (refused !== undefined) throw new UserError(`${where}: "${key}" cannot be honoured (${shown(value)} found). ${refused}`);
-    if (key === 'history') throw new UserError(`${where}: "history" goes with "instruction" or "query" only. Put its turns before the others.`);
+    if (key === 'history')
+      throw new UserError(`${where}: "history" goes with "instruction" or "query" only. Put its turns before the others.`);
     if (LEARNT_KEY.test(key) && [false, 0, 0n].some((no) => no === value)) {
       throw new UserError(`${where}: "${key}" is ${shown(value)} for the whole row. Leave the row out.`);
     }
@@ -69,8 +103,11 @@ export function checkKeys(row: JsonObject, { ownKeys, hasImages }: { ownKeys: re
     if (KNOWN.has(key)) checkMark(key, value, where);
     else checkSlip(key, value, { ownKeys, hasImages }, where);
   }
-  const lost = hasImages ? undefined : Object.keys(row).find((key) => !ownKeys.includes(key) && key !== 'images' && key !== 'image' && looksLikeImage(row[key]));
-  if (lost !== undefined) throw new UserError(`${where}: "${lost}" holds a picture and is not read; pictures are named in "images" or "image". Rename it.`);
+  const lost = hasImages
+    ? undefined
+    : Object.keys(row).find((key) => !ownKeys.includes(key) && key !== 'images' && key !== 'image' && looksLikeImage(row[key]));
+  if (lost !== undefined)
+    throw new UserError(`${where}: "${lost}" holds a picture and is not read; pictures are named in "images" or "image". Rename it.`);
 }
 
 /** Keys that mean something to us in some rows and nothing in others. */
@@ -78,29 +115,45 @@ function checkMark(key: string, value: unknown, where: string): void {
   const number = typeof value === 'bigint' ? Number(value) : value;
   const isOne = number === true || number === 1;
   if (key === 'label' && typeof value === 'boolean') {
-    throw new UserError(`${where}: "label" is ${value}, as in rows of preferences, which are not trained. Leave bad answers out, and the key.`);
+    throw new UserError(
+      `${where}: "label" is ${value}, as in rows of preferences, which are not trained. Leave bad answers out, and the key.`,
+    );
   }
   if (key === 'weight' && !isOne) {
-    throw new UserError(`${where}: "weight" is ${shown(value)}; rows have no weights. Leave a row out, or name the key otherwise where it means something else.`);
+    throw new UserError(
+      `${where}: "weight" is ${shown(value)}; rows have no weights. Leave a row out, or name the key otherwise where it means something ` +
+        `else.`,
+    );
   }
   if (key === 'mask' && typeof value === 'string' && !/^(?:user|human)$/i.test(value)) {
-    throw new UserError(`${where}: "mask" is ${shown(value)}; what the user says is never learnt, and all answers are. "train": false takes one out.`);
+    throw new UserError(
+      `${where}: "mask" is ${shown(value)}; what the user says is never learnt, and all answers are. "train": false takes one out.`,
+    );
   }
 }
 
 /** ms-swift's `objects`, whose boxes it writes into the texts in place of marks. */
 function checkObjects(value: unknown, where: string): void {
   if (!isObject(value) || (isEmpty(value['bbox']) && isEmpty(value['ref']))) return;
-  throw new UserError(`${where}: "objects" (${shown(value)}) is not put into the texts. Write names and numbers where <ref-object> and <bbox> stand.`);
+  throw new UserError(
+    `${where}: "objects" (${shown(value)}) is not put into the texts. Write names and numbers where <ref-object> and <bbox> stand.`,
+  );
 }
 
-function checkSlip(key: string, value: unknown, { ownKeys, hasImages }: { ownKeys: readonly string[]; hasImages: boolean }, where: string): void {
+function checkSlip(
+  key: string,
+  value: unknown,
+  { ownKeys, hasImages }: { ownKeys: readonly string[]; hasImages: boolean },
+  where: string,
+): void {
   if (typeof value !== 'string' && typeof value !== 'object') return;
   if (IMAGE_KEY.test(key) || (!hasImages && IMAGE_PLACE_KEY.test(key))) {
     throw new UserError(`${where}: "${key}" is not read (${shown(value)} found); pictures are named in "images" or "image". Rename it.`);
   }
-  if (SYSTEM_KEY.test(key) && typeof value === 'string') throw new UserError(`${where}: "${key}" is not read (${shown(value)} found). Is "system" meant? Rename it.`);
-  if (TURNS_KEY.test(key) && typeof value === 'object') throw new UserError(`${where}: "${key}" is not read; turns are in "messages" or "conversations". Rename it.`);
+  if (SYSTEM_KEY.test(key) && typeof value === 'string')
+    throw new UserError(`${where}: "${key}" is not read (${shown(value)} found). Is "system" meant? Rename it.`);
+  if (TURNS_KEY.test(key) && typeof value === 'object')
+    throw new UserError(`${where}: "${key}" is not read; turns are in "messages" or "conversations". Rename it.`);
   const cacheKey = `${key}\n${ownKeys.join()}`;
   if (!slips.has(cacheKey)) slips.set(cacheKey, slipOf(key, [...ownKeys, ...COMMON]));
   const meant = slips.get(cacheKey);
@@ -111,5 +164,8 @@ function checkSlip(key: string, value: unknown, { ownKeys, hasImages }: { ownKey
 function slipOf(key: string, names: readonly string[]): string | undefined {
   const plain = (name: string): string => name.toLowerCase().replaceAll(/[\s_-]/g, '');
   const others = names.filter((name) => name !== key);
-  return others.find((name) => plain(name) === plain(key)) ?? others.find((name) => name.length >= 5 && editDistance(plain(name), plain(key)) <= 1);
+  return (
+    others.find((name) => plain(name) === plain(key)) ??
+    others.find((name) => name.length >= 5 && editDistance(plain(name), plain(key)) <= 1)
+  );
 }

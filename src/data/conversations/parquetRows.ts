@@ -98,7 +98,10 @@ class ParquetRows implements RawRows {
     const [groupStart, groupEnd] = [this.starts[group] ?? 0, (this.starts[group] ?? 0) + Number(num_rows)];
     const rowBytes = Number(total_byte_size) / Math.max(1, Number(num_rows));
     // Some writers leave the index out where a column has one page.
-    const hasPageIndex = columns.every(({ offset_index_offset, meta_data }) => offset_index_offset !== undefined || Number(meta_data?.total_compressed_size) < SMALL_COLUMN_BYTES);
+    const hasPageIndex = columns.every(
+      ({ offset_index_offset, meta_data }) =>
+        offset_index_offset !== undefined || Number(meta_data?.total_compressed_size) < SMALL_COLUMN_BYTES,
+    );
     const count = isNext ? Math.max(1, Math.floor(STRETCH_BYTES / Math.max(1, rowBytes))) : 1;
     // Without an index of its pages a row costs as much as its whole group.
     const [start, end] = hasPageIndex ? [index, Math.min(groupEnd, index + count)] : [groupStart, groupEnd];

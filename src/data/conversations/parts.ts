@@ -17,7 +17,20 @@ const IMAGE_TYPES: readonly unknown[] = ['image', 'image_url', 'input_image'];
 /** Where a part of these types has its picture. */
 const IMAGE_KEYS = ['image', 'image_url', 'path', 'url', 'base64', 'bytes', 'data', 'source'] as const;
 /** Qwen's sizes for one picture; sizes here are the run's. And marks that belong to a whole turn. */
-const REFUSED = ['min_pixels', 'max_pixels', 'resized_height', 'resized_width', 'video', 'audio', 'input_audio', 'video_url', 'file', 'train', 'loss', 'weight'] as const;
+const REFUSED = [
+  'min_pixels',
+  'max_pixels',
+  'resized_height',
+  'resized_width',
+  'video',
+  'audio',
+  'input_audio',
+  'video_url',
+  'file',
+  'train',
+  'loss',
+  'weight',
+] as const;
 
 /** @param where of the turn @throws UserError that begins with it */
 export function contentOf(content: unknown, where: string): RowContent {
@@ -38,11 +51,13 @@ function partOf(part: unknown, where: string): RowPart {
   if (TEXT_TYPES.includes(type)) {
     if (typeof part['text'] !== 'string') throw new UserError(`${where}: "text" should be a text, ${shown(part['text'])} found.`);
     const picture = IMAGE_KEYS.find((key) => !isEmpty(part[key]));
-    if (picture !== undefined) throw new UserError(`${where}: a part of text with ${shown(picture)}. Give the picture a part of its own, {"type": "image"}.`);
+    if (picture !== undefined)
+      throw new UserError(`${where}: a part of text with ${shown(picture)}. Give the picture a part of its own, {"type": "image"}.`);
     return { type: 'text', text: part['text'] };
   }
   if (!IMAGE_TYPES.includes(type)) throw new UserError(`${where}: the type ${shown(type)} is unknown; text and image are possible.`);
-  if (!isEmpty(part['text'])) throw new UserError(`${where}: a part of an image with "text". Give the text a part of its own, {"type": "text"}.`);
+  if (!isEmpty(part['text']))
+    throw new UserError(`${where}: a part of an image with "text". Give the text a part of its own, {"type": "text"}.`);
   const named = IMAGE_KEYS.filter((key) => !isEmpty(part[key]));
   if (named.length === 0) {
     const index = typeof part['index'] === 'bigint' ? Number(part['index']) : part['index'];

@@ -30,7 +30,8 @@ const NEAR_MARKS_WITH_IMAGES = /<\|?(?:img|picture|photo)[\s_-]?\d*\|?>|<imagehe
 export function placed(turns: readonly Turn[], images: readonly ImageSource[], where: string): PlacedRow {
   const texts = turns.flatMap(({ content }) => textsOf(content));
   const medium = texts.map((text) => OTHER_MEDIA.exec(text)?.[0]).find((mark) => mark !== undefined);
-  if (medium !== undefined) throw new UserError(`${where}: the text has the mark ${medium}. Only pictures can be trained on, at ${MARK}; leave the row out.`);
+  if (medium !== undefined)
+    throw new UserError(`${where}: the text has the mark ${medium}. Only pictures can be trained on, at ${MARK}; leave the row out.`);
   const marks = texts.reduce((sum, text) => sum + text.split(MARK).length - 1, 0);
   const parts = turns.flatMap(({ content }) => imageParts(content)).length;
   checkNearMarks(texts, parts + images.length, where);
@@ -41,9 +42,16 @@ export function placed(turns: readonly Turn[], images: readonly ImageSource[], w
   const astray = places.find(({ index }, place) => index !== undefined && index !== place);
   if (astray) {
     const place = places.indexOf(astray);
-    throw new UserError(`${astray.where}: "index" is ${astray.index}, the part is image ${place} of the row, counted from 0. Parts take the images in their order; sort them.`);
+    throw new UserError(
+      `${astray.where}: "index" is ${astray.index}, the part is image ${place} of the row, counted from 0. Parts take the images in ` +
+        `their order; sort them.`,
+    );
   }
-  return finished(placed, filled(places, images, { marks, parts }, where), marks === 0 ? 'parts' : parts === 0 ? 'marks' : 'parts and marks');
+  return finished(
+    placed,
+    filled(places, images, { marks, parts }, where),
+    marks === 0 ? 'parts' : parts === 0 ? 'marks' : 'parts and marks',
+  );
 }
 
 function textsOf(content: RowContent): string[] {
@@ -57,7 +65,8 @@ function imageParts(content: RowContent): Extract<RowPart, { type: 'image' }>[] 
 function checkNearMarks(texts: readonly string[], images: number, where: string): void {
   for (const text of texts.map((one) => one.replaceAll(MARK, ''))) {
     const found = NEAR_MARKS.exec(text)?.[0] ?? (images > 0 ? NEAR_MARKS_WITH_IMAGES.exec(text)?.[0] : undefined);
-    if (found !== undefined) throw new UserError(`${where}: the text has ${shown(found)}, which would be learnt as text. Write ${MARK} where a picture belongs.`);
+    if (found !== undefined)
+      throw new UserError(`${where}: the text has ${shown(found)}, which would be learnt as text. Write ${MARK} where a picture belongs.`);
   }
 }
 
@@ -73,10 +82,12 @@ function before(turns: readonly Turn[], images: readonly ImageSource[], where: s
 /** Text with marks as parts, the text to the letter. */
 function atMarks(content: RowContent): RowContent {
   const cut = (text: string): RowPart[] =>
-    text.split(MARK).flatMap((piece, i): RowPart[] => [
-      ...(i > 0 ? [{ type: 'image', where: '' } as const] : []),
-      ...(piece === '' ? [] : [{ type: 'text', text: piece } as const]),
-    ]);
+    text
+      .split(MARK)
+      .flatMap((piece, i): RowPart[] => [
+        ...(i > 0 ? [{ type: 'image', where: '' } as const] : []),
+        ...(piece === '' ? [] : [{ type: 'text', text: piece } as const]),
+      ]);
   if (typeof content === 'string') return content.includes(MARK) ? cut(content) : content;
   return content.flatMap((part) => (part.type === 'text' && part.text.includes(MARK) ? cut(part.text) : [part]));
 }
@@ -98,13 +109,17 @@ function filled(
   if (listed.length !== places.length) {
     if (marks > 0 && listed.length === 0) {
       throw new UserError(
-        `${where}: the text has ${countOf(marks, 'mark')} ${MARK} and the row names no images for ${marks === 1 ? 'it' : 'them'}: it would be learnt as text. ` +
+        `${where}: the text has ${countOf(marks, 'mark')} ${MARK} and the row names no images for ${marks === 1 ? 'it' : 'them'}: it ` +
+          `would be learnt as text. ` +
           'Name the pictures in "images", or take the marks out.',
       );
     }
     if (marks > 0) {
       const also = parts > 0 ? ` and ${countOf(parts, 'image part')}` : '';
-      throw new UserError(`${where}: ${countOf(marks, 'mark')} ${MARK}${also} in the messages, ${listed.length} in "images". Each image needs one mark where it belongs.`);
+      throw new UserError(
+        `${where}: ${countOf(marks, 'mark')} ${MARK}${also} in the messages, ${listed.length} in "images". Each image needs one mark ` +
+          `where it belongs.`,
+      );
     }
     throw unequal(places.length, listed.length, where);
   }
@@ -124,10 +139,16 @@ function unequal(parts: number, images: number, where: string): UserError {
 }
 
 function finished(turns: readonly Turn[], images: ImageSource[], placement: Placement): PlacedRow {
-  const messages = turns.map(({ role, content, isLearnt }): Message => ({ role, content: plain(content), ...(isLearnt === false && { isLearnt }) }));
+  const messages = turns.map(({ role, content, isLearnt }): Message => ({
+    role,
+    content: plain(content),
+    ...(isLearnt === false && { isLearnt }),
+  }));
   return { messages, images, placement };
 }
 
 function plain(content: RowContent): Message['content'] {
-  return typeof content === 'string' ? content : content.map((part): ContentPart => (part.type === 'text' ? { type: 'text', text: part.text } : { type: 'image' }));
+  return typeof content === 'string'
+    ? content
+    : content.map((part): ContentPart => (part.type === 'text' ? { type: 'text', text: part.text } : { type: 'image' }));
 }

@@ -9,7 +9,11 @@ import { openRowFile } from './rowFile.ts';
  * Image paths come back absolute or relative to the working directory: those in the file are relative to the file.
  * @throws UserError that begins with file:line, for images that do not exist as well
  */
-export async function* readConversations(platform: Platform, path: string, options: ConversationOptions = {}): AsyncGenerator<Conversation, void, undefined> {
+export async function* readConversations(
+  platform: Platform,
+  path: string,
+  options: ConversationOptions = {},
+): AsyncGenerator<Conversation, void, undefined> {
   const file = await openRowFile(platform, path, options);
   const images = new ImageFiles(platform);
   try {

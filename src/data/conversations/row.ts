@@ -26,7 +26,11 @@ export interface ConversationRow {
 
 /** What is said of pictures that need no word is nothing. */
 const PLACEMENTS: Readonly<Record<Placement, string>> = {
-  none: '', parts: ', pictures in parts', marks: ', pictures at <image>', 'parts and marks': ', pictures in parts and at <image>', 'before the first question': ', pictures before the first question',
+  none: '',
+  parts: ', pictures in parts',
+  marks: ', pictures at <image>',
+  'parts and marks': ', pictures in parts and at <image>',
+  'before the first question': ', pictures before the first question',
 };
 
 /**
@@ -34,7 +38,10 @@ const PLACEMENTS: Readonly<Record<Placement, string>> = {
  * @param folder that relative image paths start from
  * @throws UserError that begins with `where`
  */
-export function readRow(value: unknown, { where, folder, isForTraining = true }: ConversationOptions & { where: string; folder: string }): ConversationRow {
+export function readRow(
+  value: unknown,
+  { where, folder, isForTraining = true }: ConversationOptions & { where: string; folder: string },
+): ConversationRow {
   if (!isObject(value)) throw new UserError(`${where}: a JSON object with "messages" expected, ${shown(value)} found.`);
   const dialect = dialectOf(value, where);
   const listed = rowImages(value, where);
@@ -46,7 +53,10 @@ export function readRow(value: unknown, { where, folder, isForTraining = true }:
   checkKeys(value, { ownKeys: dialect.keys, hasImages: listed.length > 0 || turns.some(hasNamedImage) }, where);
   const { messages, images, placement } = placed(turns, listed, where);
   if (isForTraining) checkAnswers(messages, where);
-  const conversation: Conversation = { messages, images: images.map((image) => (typeof image === 'string' ? joinPath(folder, image) : image)) };
+  const conversation: Conversation = {
+    messages,
+    images: images.map((image) => (typeof image === 'string' ? joinPath(folder, image) : image)),
+  };
   const { id, task } = value;
   if (typeof id === 'string' || typeof id === 'number' || typeof id === 'bigint') conversation.id = String(id);
   if (typeof task === 'string') conversation.task = task;
@@ -77,7 +87,8 @@ function systemOf(row: JsonObject, where: string): string | undefined {
   const [first, second] = ['system', 'system_prompt'].filter((key) => !isEmpty(row[key])).map((key) => ({ key, value: row[key] }));
   if (first === undefined) return undefined;
   if (typeof first.value !== 'string') throw new UserError(`${where}: "${first.key}" should be a text, ${shown(first.value)} found.`);
-  if (second !== undefined && second.value !== first.value) throw new UserError(`${where}: "system" and "system_prompt" differ. Keep one of them.`);
+  if (second !== undefined && second.value !== first.value)
+    throw new UserError(`${where}: "system" and "system_prompt" differ. Keep one of them.`);
   return first.value;
 }
 
@@ -86,15 +97,19 @@ function withSystem(turns: Turn[], system: string | undefined, where: string): T
   if (system === undefined) return turns;
   const [first] = turns;
   if (first?.role !== 'system') return [{ role: 'system', content: system }, ...turns];
-  const text = typeof first.content === 'string' ? first.content : first.content.map((part) => (part.type === 'text' ? part.text : '')).join('');
+  const text =
+    typeof first.content === 'string' ? first.content : first.content.map((part) => (part.type === 'text' ? part.text : '')).join('');
   if (text !== system) throw new UserError(`${where}: "system" says ${shown(system)}, the first turn ${shown(text)}. Keep one of them.`);
   return turns;
 }
 
 function checkAnswers(messages: Conversation['messages'], where: string): void {
   const answers = messages.filter(({ role }) => role === 'assistant');
-  if (answers.length === 0) throw new UserError(`${where}: no message has the role "assistant", so there is nothing to learn. Add the answer.`);
+  if (answers.length === 0)
+    throw new UserError(`${where}: no message has the role "assistant", so there is nothing to learn. Add the answer.`);
   if (answers.every(({ isLearnt }) => isLearnt === false)) {
-    throw new UserError(`${where}: every answer is marked not to be learnt, so there is nothing to learn. Leave the row out, or mark one less.`);
+    throw new UserError(
+      `${where}: every answer is marked not to be learnt, so there is nothing to learn. Leave the row out, or mark one less.`,
+    );
   }
 }

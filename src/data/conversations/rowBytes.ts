@@ -21,7 +21,8 @@ const READ_BYTES = 1 << 17;
 
 /** @throws UserError where it is a folder, is missing, or unfolds to more than can be kept */
 export async function openRowBytes(platform: Platform, path: string): Promise<RowBytes> {
-  if (await platform.isDirectory(path)) throw new UserError(`${path}: a folder; a file of conversations (JSON lines, a JSON array or Parquet) is expected.`);
+  if (await platform.isDirectory(path))
+    throw new UserError(`${path}: a folder; a file of conversations (JSON lines, a JSON array or Parquet) is expected.`);
   if (!(await platform.exists(path))) throw new UserError(`${path}: there is no such file. Check --train_file or --val_file.`);
   const file = await platform.openFile(path);
   let isGzip: boolean;
@@ -47,7 +48,10 @@ async function unfolded(platform: Platform, path: string): Promise<RowBytes> {
     starts.push(size);
     size += piece.length;
     if (size > GZIP_BYTES) {
-      throw new UserError(`${path}: it unfolds to more than ${GZIP_BYTES / 2 ** 30} GiB, which is kept in memory. Unpack it with gunzip; a plain file is read from disk, row by row.`);
+      throw new UserError(
+        `${path}: it unfolds to more than ${GZIP_BYTES / 2 ** 30} GiB, which is kept in memory. Unpack it with gunzip; a plain file is ` +
+          `read from disk, row by row.`,
+      );
     }
   }
   return {

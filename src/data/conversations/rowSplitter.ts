@@ -87,7 +87,10 @@ export class RowSplitter {
     }
     this.offset += bytes.length;
     if (this.start >= 0 && this.offset - this.start > MAX_ROW_BYTES) {
-      throw new UserError(`${this.path}:${this.startLine}: the row is longer than ${MAX_ROW_BYTES} bytes. Is the file JSON lines, one row a line, or an array of rows?`);
+      throw new UserError(
+        `${this.path}:${this.startLine}: the row is longer than ${MAX_ROW_BYTES} bytes. Is the file JSON lines, one row a line, or an ` +
+          `array of rows?`,
+      );
     }
   }
 
@@ -96,7 +99,10 @@ export class RowSplitter {
     if (!this.isArray) this.close();
     else if (this.state !== 'after') {
       const place = this.start >= 0 ? this.startLine : this.line;
-      throw new UserError(`${this.path}:${place}: the JSON array is not closed: the row that begins here does not end, or the file is cut off. Fetch or write it again.`);
+      throw new UserError(
+        `${this.path}:${place}: the JSON array is not closed: the row that begins here does not end, or the file is cut off. Fetch or ` +
+          `write it again.`,
+      );
     }
     return this.index;
   }

@@ -14,17 +14,55 @@ export interface Turn {
 }
 
 const ROLES: Readonly<Record<string, Message['role']>> = {
-  system: 'system', developer: 'system',
-  user: 'user', human: 'user', prompter: 'user',
-  assistant: 'assistant', gpt: 'assistant', model: 'assistant', chatgpt: 'assistant', bing: 'assistant', bard: 'assistant', bot: 'assistant',
+  system: 'system',
+  developer: 'system',
+  user: 'user',
+  human: 'user',
+  prompter: 'user',
+  assistant: 'assistant',
+  gpt: 'assistant',
+  model: 'assistant',
+  chatgpt: 'assistant',
+  bing: 'assistant',
+  bard: 'assistant',
+  bot: 'assistant',
 };
 /** Turns of tools: a model that is to learn them needs a template that writes them, and none is asked for here. */
-const TOOL_ROLES: readonly string[] = ['tool', 'tool_call', 'tool_response', 'function', 'function_call', 'function_response', 'observation', 'ipython'];
+const TOOL_ROLES: readonly string[] = [
+  'tool',
+  'tool_call',
+  'tool_response',
+  'function',
+  'function_call',
+  'function_response',
+  'observation',
+  'ipython',
+];
 
 /** What a turn may hold beside role and content that would be lost, and say so to nobody. */
 const REFUSED = [
-  'tool_calls', 'tool_call', 'function_call', 'tools', 'functions', 'reasoning_content', 'reasoning', 'thinking', 'refusal', 'images', 'image', 'image_url', 'videos', 'video',
-  'audios', 'audio', 'loss_scale', 'train_detail', 'mask', 'masked', 'chosen', 'rejected',
+  'tool_calls',
+  'tool_call',
+  'function_call',
+  'tools',
+  'functions',
+  'reasoning_content',
+  'reasoning',
+  'thinking',
+  'refusal',
+  'images',
+  'image',
+  'image_url',
+  'videos',
+  'video',
+  'audios',
+  'audio',
+  'loss_scale',
+  'train_detail',
+  'mask',
+  'masked',
+  'chosen',
+  'rejected',
 ] as const;
 /** Marks that take an answer out of the loss: axolotl's, ms-swift's, OpenAI's. */
 const MARKS = ['train', 'trainable', 'loss', 'weight', 'loss_weight'] as const;
@@ -55,16 +93,19 @@ function turnOf(turn: unknown, where: string): Turn {
   const named = turn['role'] ?? turn['from'];
   const role = typeof named === 'string' ? ownValue(ROLES, named.toLowerCase()) : undefined;
   if (role === undefined) {
-    const why = typeof named === 'string' && TOOL_ROLES.includes(named.toLowerCase()) ? ' Turns of tools are not trained; leave the row out.' : '';
+    const why =
+      typeof named === 'string' && TOOL_ROLES.includes(named.toLowerCase()) ? ' Turns of tools are not trained; leave the row out.' : '';
     const keys = named === undefined || named === null ? ` The turn has ${listOf(turn)}.` : '';
     throw new UserError(`${where}: the role ${shown(named ?? undefined)} is unknown; system, user, assistant are possible.${why}${keys}`);
   }
   for (const key of REFUSED) {
-    if (!isEmpty(turn[key])) throw new UserError(`${where}: "${key}" cannot be honoured in a turn (${shown(turn[key])} found). ${ADVICE[key] ?? 'Leave it out.'}`);
+    if (!isEmpty(turn[key]))
+      throw new UserError(`${where}: "${key}" cannot be honoured in a turn (${shown(turn[key])} found). ${ADVICE[key] ?? 'Leave it out.'}`);
   }
   if (role === 'assistant') checkNearMarks(turn, where);
   const from = typeof turn['from'] === 'string' ? ROLES[turn['from'].toLowerCase()] : undefined;
-  if (from !== undefined && from !== role) throw new UserError(`${where}: its "role" is ${shown(named)}, its "from" ${shown(turn['from'])}. Give one of them.`);
+  if (from !== undefined && from !== role)
+    throw new UserError(`${where}: its "role" is ${shown(named)}, its "from" ${shown(turn['from'])}. Give one of them.`);
   const [first, second] = [turn['content'], turn['value']].filter((value) => value !== undefined && value !== null);
   if (second !== undefined) throw new UserError(`${where}: it has "content" and "value". Give one of them.`);
   const content = contentOf(first, where);
@@ -90,11 +131,13 @@ function isLearnt(turn: JsonObject, role: Message['role'], where: string): boole
       throw new UserError(`${where}: "${key}" is ${shown(value)}; an answer is learnt (true or 1) or not (false or 0), nothing between.`);
     }
     const one = { key, isLearnt: Boolean(number) };
-    if (said !== undefined && said.isLearnt !== one.isLearnt) throw new UserError(`${where}: "${said.key}" and "${key}" say the opposite. Give one of them.`);
+    if (said !== undefined && said.isLearnt !== one.isLearnt)
+      throw new UserError(`${where}: "${said.key}" and "${key}" say the opposite. Give one of them.`);
     said = one;
   }
   if (role !== 'assistant') {
-    if (said?.isLearnt) throw new UserError(`${where}: "${said.key}" asks for a turn of the ${role} to be learnt; only the assistant's are. Leave it out.`);
+    if (said?.isLearnt)
+      throw new UserError(`${where}: "${said.key}" asks for a turn of the ${role} to be learnt; only the assistant's are. Leave it out.`);
     return true; // it carries no label anyway
   }
   return said?.isLearnt ?? true;
@@ -106,7 +149,10 @@ function checkNearMarks(turn: JsonObject, where: string): void {
     if (MARKS.some((mark) => mark === key)) continue;
     const number = typeof value === 'boolean' || typeof value === 'bigint' ? Number(value) : value;
     if ((number === 0 && NEAR_MARK.test(key)) || (number === 1 && NEAR_MASK.test(key))) {
-      throw new UserError(`${where}: "${key}" is not read (${shown(value)} found). "train": false takes an answer out of what is learnt; say that, or leave it out.`);
+      throw new UserError(
+        `${where}: "${key}" is not read (${shown(value)} found). "train": false takes an answer out of what is learnt; say that, or ` +
+          `leave it out.`,
+      );
     }
   }
 }

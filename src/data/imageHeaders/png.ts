@@ -21,8 +21,10 @@ export function* pngHeader(source: HeaderSource): Reading<ImageHeader> {
   if (first.getUint32(0) !== 13 || typeOf(first) !== 'IHDR') throw source.damaged('its first chunk is not IHDR');
   const colour = COLOURS[first.getUint8(17)];
   if (colour === undefined) throw source.damaged(`its colour type is ${first.getUint8(17)}`);
-  const found: { hasAlpha: boolean; exif?: Uint8Array; profile?: Uint8Array; xmp?: Orientation | undefined } = { hasAlpha: colour.hasAlpha };
-  for (let at = 33; at + 12 <= source.size; ) {
+  const found: { hasAlpha: boolean; exif?: Uint8Array; profile?: Uint8Array; xmp?: Orientation | undefined } = {
+    hasAlpha: colour.hasAlpha,
+  };
+  for (let at = 33; at + 12 <= source.size;) {
     const head = yield* source.view(at, 8);
     const length = head.getUint32(0);
     const type = typeOf(head);

@@ -4,7 +4,15 @@ import { TIFF_TYPE_BYTES, valuesOf } from '../tiffDirectory.ts';
 import type { HeaderSource, ImageHeader, Reading } from './source.ts';
 
 const TAG = {
-  width: 256, height: 257, bitsPerSample: 258, photometric: 262, orientation: 274, samplesPerPixel: 277, extraSamples: 338, sampleFormat: 339, xmp: 700,
+  width: 256,
+  height: 257,
+  bitsPerSample: 258,
+  photometric: 262,
+  orientation: 274,
+  samplesPerPixel: 277,
+  extraSamples: 338,
+  sampleFormat: 339,
+  xmp: 700,
 };
 const COLOURS: Readonly<Record<number, ImageHeader['colour']>> = { 0: 'grey', 1: 'grey', 2: 'rgb', 3: 'palette', 5: 'cmyk', 6: 'rgb' };
 const MAX_ENTRIES = 4096;

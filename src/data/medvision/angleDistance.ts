@@ -1,6 +1,6 @@
 /**
- * Angles and distances (BiometricsFromLandmarks): one metric between two landmarks, or between two lines of two landmarks each, on one slice.
- * The plan names lines, angles and landmarks in maps that the metric and its elements refer to by name.
+ * Angles and distances (BiometricsFromLandmarks): one metric between two landmarks, or between two lines of two landmarks each, on one
+ * slice. The plan names lines, angles and landmarks in maps that the metric and its elements refer to by name.
  *
  * Corrected style, with the example of a distance that the plan gives as 21.36000936…:
  * - The value comes from the plan at 0.01. Reference "21.359375" (a float16, printed in full), corrected "21.36".
@@ -17,7 +17,10 @@ import type { Annotation, PromptStyle } from './sample.ts';
 
 type Metric = Extract<Annotation, { kind: 'distance' | 'angle' }>;
 
-/** The metrics of a slice in the plan's order; nothing is ever dropped. `landmarks` are the names of 2 points, or of 2 × 2 points for an angle. */
+/**
+ * The metrics of a slice in the plan's order; nothing is ever dropped. `landmarks` are the names of 2 points, or of 2 × 2 points for an
+ * angle.
+ */
 export function* metrics(task: PlanTask, slice: PlanSlice): Generator<Metric, void, undefined> {
   for (let i = 0; i < slice.profile.length; i++) {
     const where = `${slice.where}.slice_profile[${i}]`;

@@ -1,7 +1,7 @@
 /**
- * Answers as files hold them: a line of `samples.jsonl` for each, with the fields that medvision_bm's results have (doc, target, resps; parsed: filtered_resps,
- * avgMAE, …), so that its tools and ours read each other's. Lines of lmms-eval and of other tools are read too, as long as they say what was asked, what
- * is right and what was written.
+ * Answers as files hold them: a line of `samples.jsonl` for each, with the fields that medvision_bm's results have (doc, target, resps;
+ * parsed: filtered_resps, avgMAE, …), so that its tools and ours read each other's. Lines of lmms-eval and of other tools are read too, as
+ * long as they say what was asked, what is right and what was written.
  */
 import { parseJson, shownJson, textOrNothing } from '../../io/parseJson.ts';
 import { ownValue } from '../../io/ownValue.ts';
@@ -89,15 +89,25 @@ export function jsonNumber(value: number): number | string | null {
 /** A line of samples.jsonl, without the line break. */
 export function rowText(row: ScoredRow, parser: AnswerMode): string {
   const { id, asked, prompt, target, response, doc, facts, score } = row;
-  const scored = asked && score && {
-    task: asked.task,
-    task_type: TASK_TAGS[asked.taskType],
-    group: asked.group,
-    filtered_resps: [filteredText(asked.taskType, response, score, parser)],
-    values: score.values.map(jsonNumber),
-    ...scoreFields(score),
-  };
-  return JSON.stringify({ doc_id: id, doc, prompt, target: asked ? targetText(asked) : target, target_text: target, resps: [[response]], ...scored, ...facts });
+  const scored = asked &&
+    score && {
+      task: asked.task,
+      task_type: TASK_TAGS[asked.taskType],
+      group: asked.group,
+      filtered_resps: [filteredText(asked.taskType, response, score, parser)],
+      values: score.values.map(jsonNumber),
+      ...scoreFields(score),
+    };
+  return JSON.stringify({
+    doc_id: id,
+    doc,
+    prompt,
+    target: asked ? targetText(asked) : target,
+    target_text: target,
+    resps: [[response]],
+    ...scored,
+    ...facts,
+  });
 }
 
 /** What was read of an answer, as text: numbers with commas, "" for a failed one. */
@@ -120,7 +130,10 @@ function scoreFields({ isAnswer: success, mae, mre, box }: AnswerScore): Record<
 
 const TYPES: Readonly<Record<string, TaskType>> = {
   ...Object.fromEntries(Object.entries(TASK_TAGS).map(([type, tag]) => [tag, type as TaskType])),
-  BoxSize: 'BoxSize', BoxCoordinate: 'BoxSize', TumorLesionSize: 'TumorLesionSize', BiometricsFromLandmarks: 'BiometricsFromLandmarks',
+  BoxSize: 'BoxSize',
+  BoxCoordinate: 'BoxSize',
+  TumorLesionSize: 'TumorLesionSize',
+  BiometricsFromLandmarks: 'BiometricsFromLandmarks',
 };
 
 /** The kind of task that a name says: AD, Detection, TL, a task type, or a config name (`KiTS23_TumorLesionSize_Task01_Axial`). */
@@ -133,10 +146,16 @@ export function askedOfConversation({ task, messages }: Conversation, where: str
   if (task === undefined) return undefined;
   const taskType = taskTypeOf(task);
   if (taskType === undefined)
-    throw new UserError(`${where}: the task ${JSON.stringify(task)} is unknown; ${Object.values(TASK_TAGS).join(', ')} or a MedVision task name is expected. Leave it out elsewhere.`);
+    throw new UserError(
+      `${where}: the task ${JSON.stringify(task)} is unknown; ${Object.values(TASK_TAGS).join(', ')} or a MedVision task name is ` +
+        `expected. Leave it out elsewhere.`,
+    );
   const values = parseAnswer(answerText(messages), ANSWER_LENGTH[taskType]);
   if (values === undefined)
-    throw new UserError(`${where}: the right answer of a ${TASK_TAGS[taskType]} row holds ${ANSWER_LENGTH[taskType]} number(s); ${JSON.stringify(answerText(messages))} found.`);
+    throw new UserError(
+      `${where}: the right answer of a ${TASK_TAGS[taskType]} row holds ${ANSWER_LENGTH[taskType]} number(s); ` +
+        `${JSON.stringify(answerText(messages))} found.`,
+    );
   return { task, taskType, group: task, values };
 }
 
@@ -211,9 +230,12 @@ function groupOfDoc(doc: Readonly<Record<string, unknown>>, taskType: TaskType, 
   const dataset = typeof doc['dataset_name'] === 'string' ? doc['dataset_name'] : (task.split('_')[0] ?? '');
   if (taskType === 'BiometricsFromLandmarks') {
     const profile = doc['biometric_profile'];
-    const { metric_type: kind = '', metric_key: key = '' } = typeof profile === 'object' && profile !== null ? (profile as Record<string, unknown>) : {};
+    const { metric_type: kind = '', metric_key: key = '' } =
+      typeof profile === 'object' && profile !== null ? (profile as Record<string, unknown>) : {};
     return key === '' ? task : `${dataset}_${textOrNothing(kind)}_${textOrNothing(key)}`;
   }
   const label = doc['label_name'] ?? doc['label'];
-  return label === undefined ? task : `${dataset} label ${textOrNothing(label)} (${PLANES[Number(textOrNothing(doc['slice_dim']) || NaN)] ?? '?'})`;
+  return label === undefined
+    ? task
+    : `${dataset} label ${textOrNothing(label)} (${PLANES[Number(textOrNothing(doc['slice_dim']) || NaN)] ?? '?'})`;
 }

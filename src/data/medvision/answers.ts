@@ -1,9 +1,9 @@
 /** Numbers out of what a model wrote. */
 
 /**
- * `reference` is medvision_bm's way: the last k matches of `-?\d+\.?\d*`, which reads "1e2" as 2, "1,234.5" as 234.5, ".5" as 5, "35-37" as −37,
- * "35.2 (landmarks 1 and 2)" as 2 and "x2=0.3" as 2 and 0.3. `robust`, the default, looks inside the first `<answer>` block if there is one (as later
- * versions of the reference do), and reads all of these as people mean them; units are not converted.
+ * `reference` is medvision_bm's way: the last k matches of `-?\d+\.?\d*`, which reads "1e2" as 2, "1,234.5" as 234.5, ".5" as 5, "35-37" as
+ * −37, "35.2 (landmarks 1 and 2)" as 2 and "x2=0.3" as 2 and 0.3. `robust`, the default, looks inside the first `<answer>` block if there
+ * is one (as later versions of the reference do), and reads all of these as people mean them; units are not converted.
  */
 export type AnswerMode = 'robust' | 'reference';
 
@@ -26,7 +26,10 @@ function referenceNumbers(text: string): string[] {
 
 const asciiDigits = (text: string): string => text.replace(/\p{Nd}/gu, (digit) => String(digitValue(digit)));
 
-/** Unicode keeps decimal digits in runs of ten from zero to nine (or of several tens), so the value is the distance from the start of the run. */
+/**
+ * Unicode keeps decimal digits in runs of ten from zero to nine (or of several tens), so the value is the distance from the start of the
+ * run.
+ */
 function digitValue(digit: string): number {
   const code = digit.codePointAt(0) ?? 0;
   if (code < 128) return code - 48;
@@ -36,8 +39,8 @@ function digitValue(digit: string): number {
 }
 
 /**
- * A number that is no part of a word ("axis1", "bbox_2d", "3D") and no tolerance ("±0.5"): sign, digits with or without thousands separators, fraction,
- * exponent. A minus is a sign only where no digit, letter or closing bracket is before it: "35-37" is a range.
+ * A number that is no part of a word ("axis1", "bbox_2d", "3D") and no tolerance ("±0.5"): sign, digits with or without thousands
+ * separators, fraction, exponent. A minus is a sign only where no digit, letter or closing bracket is before it: "35-37" is a range.
  */
 const START = String.raw`(?<![\p{L}_\d.]|±\s?)(?:(?<![\d\p{L})\]])([-+−]))?`;
 const END = String.raw`([eE][-+]?\d+)?(?!\d|[dD]\b)`;
@@ -60,11 +63,15 @@ const RANGE = /(?<![\p{L}_\d.,]|[-+−])(\d[\d,]*(?:\.\d+)?|\.\d+)\s*(?:[-–—
 
 function robustNumbers(text: string, k: number): number[] {
   const clean = spelledOut(text);
-  if (!/\.\d/u.test(clean) && [...clean.matchAll(DECIMAL_COMMA)].length === k) return robustNumbers(clean.replace(DECIMAL_COMMA, '$1.$2'), k);
-  // From the narrowest reading to the widest; the first with enough numbers holds. Remarks do not count if the answer is there without them. A range is one
-  // number, its end, if that leaves enough. And "100,200" is one number or two: which one shows in how many are asked for.
+  if (!/\.\d/u.test(clean) && [...clean.matchAll(DECIMAL_COMMA)].length === k)
+    return robustNumbers(clean.replace(DECIMAL_COMMA, '$1.$2'), k);
+  // From the narrowest reading to the widest; the first with enough numbers holds. Remarks do not count if the answer is there without
+  // them. A range is one number, its end, if that leaves enough. And "100,200" is one number or two: which one shows in how many are asked
+  // for.
   const spoken = [clean.replace(BRACKETS, (all) => (/\p{L}/u.test(all) ? ' ' : all)), clean];
-  const readings = spoken.flatMap((words) => [words.replace(RANGE, ' '), words].flatMap((all) => [numbersOf(all, GROUPED), numbersOf(all, PLAIN)]));
+  const readings = spoken.flatMap((words) =>
+    [words.replace(RANGE, ' '), words].flatMap((all) => [numbersOf(all, GROUPED), numbersOf(all, PLAIN)]),
+  );
   return readings.find((numbers) => numbers.length >= k) ?? [];
 }
 
@@ -86,7 +93,12 @@ const UNIT = new RegExp(
   'u',
 );
 const UNIT_WORDS: readonly [RegExp, string][] = [
-  [/^millimet/, 'mm'], [/^centimet/, 'cm'], [/^(?:°|deg)/, 'degrees'], [/^percent/, '%'], [/^(?:px|pixel)/, 'pixels'], [/^millilit/, 'ml'],
+  [/^millimet/, 'mm'],
+  [/^centimet/, 'cm'],
+  [/^(?:°|deg)/, 'degrees'],
+  [/^percent/, '%'],
+  [/^(?:px|pixel)/, 'pixels'],
+  [/^millilit/, 'ml'],
 ];
 
 export interface Measure {
@@ -111,6 +123,9 @@ export function measuresOf(text: string): Measure[] {
 
 function numbersOf(text: string, pattern: RegExp): number[] {
   return [...text.matchAll(pattern)]
-    .map(([, sign = '', digits = '', exponent = '']) => Number(digits.replaceAll(',', '') + exponent) * (sign === '-' || sign === '−' ? -1 : 1))
+    .map(
+      ([, sign = '', digits = '', exponent = '']) =>
+        Number(digits.replaceAll(',', '') + exponent) * (sign === '-' || sign === '−' ? -1 : 1),
+    )
     .filter(Number.isFinite);
 }

@@ -1,7 +1,7 @@
 /**
- * The rows of a run, from the options: task lists → plans → samples, split into training and validation, limited and mixed, in their final order. That
- * order goes volume by volume, so that each is opened once; training shuffles by itself. Rows are numbers in tables until they are asked for,
- * so a set may have millions of them, and everything follows from the seed and the order of the task lists.
+ * The rows of a run, from the options: task lists → plans → samples, split into training and validation, limited and mixed, in their final
+ * order. That order goes volume by volume, so that each is opened once; training shuffles by itself. Rows are numbers in tables until they
+ * are asked for, so a set may have millions of them, and everything follows from the seed and the order of the task lists.
  */
 import { joinArrays } from '../../io/joinArrays.ts';
 import type { Platform } from '../../platform.ts';
@@ -94,7 +94,14 @@ export interface PlanRecord {
 export interface CollectReport {
   plans: PlanRecord[];
   /** In the order of the lists. */
-  tasks: { name: string; family: TaskFamily; found: number; train: number; validation: number; dropped: Partial<Record<DropReason, number>> }[];
+  tasks: {
+    name: string;
+    family: TaskFamily;
+    found: number;
+    train: number;
+    validation: number;
+    dropped: Partial<Record<DropReason, number>>;
+  }[];
   /** Rows of held-out volumes that the validation set has no room for. */
   unused: number;
   /** Sentences for the user. */
@@ -124,7 +131,8 @@ export async function collectSamples(
   processor: Pick<Processor, 'resizedSize'>,
 ): Promise<CollectedSamples> {
   const dataDir = settings.data_dir;
-  if (dataDir === null) throw new UserError('--data_dir is not set; task lists need the MedVision data folder, the one with Datasets/ in it.');
+  if (dataDir === null)
+    throw new UserError('--data_dir is not set; task lists need the MedVision data folder, the one with Datasets/ in it.');
   const tasks: MedvisionTask[] = [];
   for (const { family, list } of FAMILIES) {
     const path = settings[list];
@@ -167,7 +175,8 @@ export async function collectSamples(
 }
 
 const suspectNote = (count: number): string =>
-  `${count} tumour and lesion ${count === 1 ? 'sample has' : 'samples have'} a minor axis longer than the major one: the planner mixes up the spacings of ` +
+  `${count} tumour and lesion ${count === 1 ? 'sample has' : 'samples have'} a minor axis longer than the major one: the planner mixes ` +
+  `up the spacings of ` +
   'anisotropic pixels, and both lengths may be wrong.';
 
 /** Every plan is read through once, whatever the number of its tasks. */
@@ -177,7 +186,13 @@ async function readPlans(
   tasks: readonly MedvisionTask[],
   settings: CollectSettings,
   { volumes, resizedSize }: Pick<CollectedSamples, 'volumes' | 'resizedSize'>,
-): Promise<{ table: SampleTable; scans: TaskScan[]; plans: PlanRecord[]; dropped: Map<string, Partial<Record<DropReason, number>>>; suspects: number }> {
+): Promise<{
+  table: SampleTable;
+  scans: TaskScan[];
+  plans: PlanRecord[];
+  dropped: Map<string, Partial<Record<DropReason, number>>>;
+  suspects: number;
+}> {
   const { prompt_style: style, intensity } = settings;
   const table = new SampleTable(style, style === 'reference' && intensity === 'minmax' ? undefined : intensity);
   const dropped = new Map<string, Partial<Record<DropReason, number>>>();
@@ -243,7 +258,10 @@ function chooseRows(
     total: settings.val_sample_limit,
   };
   const isHeldOut = settings.val_sample_limit !== 0;
-  const split = splitRows(pools.map((pool) => ({ rows: pool.rows, validation: isHeldOut ? limited('val', pool) : 0 })), options);
+  const split = splitRows(
+    pools.map((pool) => ({ rows: pool.rows, validation: isHeldOut ? limited('val', pool) : 0 })),
+    options,
+  );
   const draw = (rows: Uint32Array, limit: number, flag: string): Uint32Array => {
     const count = sampleLimit(limit, rows.length, flag);
     return by === 'slice' ? drawRowsAsNumpy(rows, count, seed) : drawRows(rows, count, seed, flag);
@@ -255,12 +273,19 @@ function chooseRows(
       return pool === undefined ? rows : draw(rows, limited('train', pool), `train_${pool.limit}`);
     }),
   );
-  const validation = isHeldOut ? draw(joinArrays(Uint32Array, split.validation), settings.val_sample_limit, 'val_sample_limit') : new Uint32Array(0);
+  const validation = isHeldOut
+    ? draw(joinArrays(Uint32Array, split.validation), settings.val_sample_limit, 'val_sample_limit')
+    : new Uint32Array(0);
   const { mixing, mixing_temperature: temperature } = settings;
   const mixed =
     mixing === 'concatenate'
       ? draw(train, settings.train_sample_limit, 'train_sample_limit')
-      : mixRows(train, sampleLimit(settings.train_sample_limit, train.length, 'train_sample_limit'), { mixing, temperature, seed, stratum: options.stratum });
+      : mixRows(train, sampleLimit(settings.train_sample_limit, train.length, 'train_sample_limit'), {
+          mixing,
+          temperature,
+          seed,
+          stratum: options.stratum,
+        });
 
   const notes = by === 'volume' && isHeldOut ? splitNotes(table, pools, split) : [];
   return { train: byVolume(table, mixed), validation: byVolume(table, validation), unused: split.unused, notes };
@@ -270,12 +295,15 @@ function chooseRows(
 function splitNotes(table: SampleTable, pools: readonly FamilyPool[], split: Split): string[] {
   const advice = 'Add volumes, or use --split slice (the same volumes are then trained and validated on), or --val_sample_limit 0.';
   const without = pools.filter(({ rows }, i) => rows.length > 0 && split.validation[i]?.length === 0).map(({ family }) => family);
-  const names = (rows: Uint32Array[]): Set<string> => new Set(rows.flatMap((own) => [...new Set(own.map((row) => table.config(row)))]).map((config) => table.configs[config] ?? ''));
+  const names = (rows: Uint32Array[]): Set<string> =>
+    new Set(rows.flatMap((own) => [...new Set(own.map((row) => table.config(row)))]).map((config) => table.configs[config] ?? ''));
   const trained = names(split.train);
   const untrained = [...names(pools.map(({ rows }) => rows))].filter((name) => !trained.has(name));
   return [
     ...(without.length > 0 ? [`No validation rows for ${without.join(', ')}: there is no volume that could be held out. ${advice}`] : []),
-    ...(untrained.length > 0 ? [`No training rows for ${untrained.join(', ')}: the only volume is held out for validation. ${advice}`] : []),
+    ...(untrained.length > 0
+      ? [`No training rows for ${untrained.join(', ')}: the only volume is held out for validation. ${advice}`]
+      : []),
   ];
 }
 

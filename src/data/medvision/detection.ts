@@ -1,13 +1,16 @@
 /**
- * Detection (BoxSize): the box around one structure on one slice. Coordinates are relative to the image, origin at its lower left corner, x along
- * the columns and y along the rows.
+ * Detection (BoxSize): the box around one structure on one slice. Coordinates are relative to the image, origin at its lower left corner, x
+ * along the columns and y along the rows.
  *
  * Corrected style, with the example of rows 46–57 and columns 25–34 of an 86×72 slice (max coordinates belong to the box):
- * - Edges include the last row and column. Reference "0.347, 0.337, 0.472, 0.465" (34/72, (86−57)/86), corrected "0.347, 0.326, 0.486, 0.465"
+ * - Edges include the last row and column. Reference "0.347, 0.337, 0.472, 0.465" (34/72, (86−57)/86), corrected "0.347, 0.326, 0.486,
+ *   0.465"
  *   (35/72, (86−58)/86).
- * - The prompt asks for what the target is: four numbers separated by commas. The reference asks for "[x1, y1, x2, y2]" and answers without brackets.
+ * - The prompt asks for what the target is: four numbers separated by commas. The reference asks for "[x1, y1, x2, y2]" and answers without
+ *   brackets.
  * - The image size is stated.
- * - More decimals where an image is wider or higher than 1000 pixels (four up to 10 000), so that the text is never off by more than half a pixel.
+ * - More decimals where an image is wider or higher than 1000 pixels (four up to 10 000), so that the text is never off by more than half a
+ *   pixel.
  */
 import { UserError } from '../../platform.ts';
 import { asArray, asIndex, asNumbers, asObject } from './json.ts';
@@ -42,11 +45,14 @@ export function* boxes(task: PlanTask, slice: PlanSlice, height: number, width: 
       const [bottom = 0, right = 0] = asNumbers(box['max_coords'], 2, `${where}.bboxes[0].max_coords`);
       const sides = box['dimensions'] === undefined ? [] : asNumbers(box['dimensions'], 2, `${where}.bboxes[0].dimensions`);
       if (sides.some((side) => side < 1))
-        throw new UserError(`${where}.bboxes[0].dimensions: sides of at least 1 pixel expected, ${JSON.stringify(sides)} found. Repair the plan.`);
+        throw new UserError(
+          `${where}.bboxes[0].dimensions: sides of at least 1 pixel expected, ${JSON.stringify(sides)} found. Repair the plan.`,
+        );
       const isInside = [top, left, bottom, right].every((c) => Number.isSafeInteger(c) && c >= 0) && bottom < height && right < width;
       if (!isInside || bottom < top || right < left) {
         throw new UserError(
-          `${where}.bboxes[0]: the box [${top}, ${left}] to [${bottom}, ${right}] is not inside the ${height}×${width} slice. Repair the plan.`,
+          `${where}.bboxes[0]: the box [${top}, ${left}] to [${bottom}, ${right}] is not inside the ${height}×${width} slice. Repair the ` +
+            `plan.`,
         );
       }
       if (bottom - top + 1 < MIN_SIDE || right - left + 1 < MIN_SIDE) yield 'box_under_10px';
@@ -61,8 +67,15 @@ export function boxValues(box: Box, height: number, width: number, style: Prompt
   return [box.min[1] / width, (height - box.max[0] - edge) / height, (box.max[1] + edge) / width, (height - box.min[0]) / height];
 }
 
-/** The way back: edges in pixels from the upper left corner, of an answer x1, y1, x2, y2. Right and bottom are the far edges of the last column and row. */
-export function boxEdges(answer: readonly number[], height: number, width: number): { left: number; top: number; right: number; bottom: number } {
+/**
+ * The way back: edges in pixels from the upper left corner, of an answer x1, y1, x2, y2. Right and bottom are the far edges of the last
+ * column and row.
+ */
+export function boxEdges(
+  answer: readonly number[],
+  height: number,
+  width: number,
+): { left: number; top: number; right: number; bottom: number } {
   const [x1 = NaN, y1 = NaN, x2 = NaN, y2 = NaN] = answer;
   return { left: x1 * width, top: (1 - y2) * height, right: x2 * width, bottom: (1 - y1) * height };
 }
@@ -77,8 +90,10 @@ const REFERENCE_FORMAT =
   'Return the coordinates as [x1, y1, x2, y2] where (x1, y1) is the lower-left corner and (x2, y2) is the upper-right corner, ' +
   'with coordinates normalized to [0, 1].';
 const CORRECTED_FORMAT =
-  'The answer should be four decimal numbers separated by commas without any units, brackets or additional text: x1, y1, x2, y2, where (x1, y1) is ' +
-  'the lower-left corner and (x2, y2) is the upper-right corner, relative to the image width and height, with the origin at the lower-left corner ' +
+  'The answer should be four decimal numbers separated by commas without any units, brackets or additional text: x1, y1, x2, y2, where ' +
+  '(x1, y1) is ' +
+  'the lower-left corner and (x2, y2) is the upper-right corner, relative to the image width and height, with the origin at the ' +
+  'lower-left corner ' +
   'of the image.';
 
 export function boxPrompt(task: PlanTask, box: Box, frame: ImageFrame, style: PromptStyle): string {

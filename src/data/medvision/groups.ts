@@ -1,7 +1,8 @@
 /**
- * The groups that MedVision's summaries count samples in: `{group} @ {modality} ({plane})`, where a detection's label is regrouped (Artery, Kidney, …) and a
- * tumour's or lesion's label only loses its synonyms; an angle or distance is its own group, by data set. The names are those of medvision_bm, so that
- * figures can be set beside published ones. A label it does not know stands for itself (medvision_bm stops there).
+ * The groups that MedVision's summaries count samples in: `{group} @ {modality} ({plane})`, where a detection's label is regrouped (Artery,
+ * Kidney, …) and a tumour's or lesion's label only loses its synonyms; an angle or distance is its own group, by data set. The names are
+ * those of medvision_bm, so that figures can be set beside published ones. A label it does not know stands for itself (medvision_bm stops
+ * there).
  */
 import { ownValue } from '../../io/ownValue.ts';
 import type { SliceDim } from '../nifti.ts';

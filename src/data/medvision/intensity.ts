@@ -7,8 +7,8 @@ import type { VolumeSlice } from '../nifti.ts';
 export type IntensityMode = 'minmax' | 'window' | 'percentile';
 
 /**
- * How the picture of a sample is made. `reference`: minimum to maximum, and what is not finite makes the slice black, as in medvision_bm; `minmax`: the
- * same, but such a slice is an error; `percentile`: from the 0.5th to the 99.5th; or a window, in the volume's units.
+ * How the picture of a sample is made. `reference`: minimum to maximum, and what is not finite makes the slice black, as in medvision_bm;
+ * `minmax`: the same, but such a slice is an error; `percentile`: from the 0.5th to the 99.5th; or a window, in the volume's units.
  */
 export type Intensity = 'reference' | 'minmax' | 'percentile' | { low: number; high: number };
 
@@ -17,7 +17,8 @@ const WINDOWS: readonly { words: RegExp; width: number; level: number }[] = [
   { words: /\b(lungs?|bronch\w*|trachea|airways?|nodules?)\b/i, width: 1500, level: -600 },
   { words: /\b(brain|cerebr\w*|cerebell\w*|intracranial|stroke|infarct\w*|ventricles?|thalamus|hippocampus)\b/i, width: 80, level: 40 },
   {
-    words: /\b(bones?|ribs?|vertebra\w*|spine|skull|sacrum|sternum|hips?|pelvi[cs]|femur\w*|humer\w*|scapula\w*|clavic\w*|costal|teeth|tooth|mandible|maxilla|molar|incisor|canine|premolar)\b/i,
+    words:
+      /\b(bones?|ribs?|vertebra\w*|spine|skull|sacrum|sternum|hips?|pelvi[cs]|femur\w*|humer\w*|scapula\w*|clavic\w*|costal|teeth|tooth|mandible|maxilla|molar|incisor|canine|premolar)\b/i,
     width: 1800,
     level: 400,
   },
@@ -37,7 +38,8 @@ export function checkFinite({ values, cols }: VolumeSlice, where: string): void 
   const at = values.findIndex((value) => !Number.isFinite(value));
   if (at < 0) return;
   throw new UserError(
-    `${where}: the voxel in row ${Math.floor(at / cols)}, column ${at % cols} is ${values[at]}. Replace what is not finite in the volume; ` +
+    `${where}: the voxel in row ${Math.floor(at / cols)}, column ${at % cols} is ${values[at]}. Replace what is not finite in the ` +
+      `volume; ` +
       '--prompt_style reference with --intensity minmax makes such slices black, as medvision_bm does.',
   );
 }
@@ -47,7 +49,8 @@ export function sliceToRgb(slice: VolumeSlice, intensity: Intensity = 'reference
   const { rows, cols } = slice;
   const values = new Float32Array(slice.values); // the reference casts nibabel's doubles to float32 first
   const data = new Uint8Array(rows * cols * 3);
-  const [low, high] = intensity === 'percentile' ? percentiles(values) : typeof intensity === 'object' ? [intensity.low, intensity.high] : extremes(values);
+  const [low, high] =
+    intensity === 'percentile' ? percentiles(values) : typeof intensity === 'object' ? [intensity.low, intensity.high] : extremes(values);
   if (!(high > low)) return { width: cols, height: rows, data };
   const greys = typeof intensity === 'object' || intensity === 'percentile' ? clipped(values, low, high) : stretched(values, low, high);
   for (let i = 0, at = 0; i < greys.length; i++, at += 3) data[at] = data[at + 1] = data[at + 2] = greys[i] ?? 0;
@@ -77,7 +80,8 @@ function stretched(values: Float32Array, min: number, max: number): Uint8Array {
 /** In double precision. */
 function clipped(values: Float32Array, low: number, high: number): Uint8Array {
   const greys = new Uint8Array(values.length);
-  for (let i = 0; i < greys.length; i++) greys[i] = Math.trunc(((Math.min(Math.max(values[i] ?? 0, low), high) - low) / (high - low)) * 255);
+  for (let i = 0; i < greys.length; i++)
+    greys[i] = Math.trunc(((Math.min(Math.max(values[i] ?? 0, low), high) - low) / (high - low)) * 255);
   return greys;
 }
 

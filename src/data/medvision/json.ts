@@ -1,6 +1,6 @@
 /**
- * Reading JSON that others wrote: every access says what was expected where, so a plan with a missing key or a wrong type ends in one sentence
- * and not in a TypeError. `where` is a path for people: `file: tasks[0].labels_map`.
+ * Reading JSON that others wrote: every access says what was expected where, so a plan with a missing key or a wrong type ends in one
+ * sentence and not in a TypeError. `where` is a path for people: `file: tasks[0].labels_map`.
  */
 import { parseJson as parseText, shownJson } from '../../io/parseJson.ts';
 import { UserError } from '../../platform.ts';
@@ -64,7 +64,10 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
   }
 }
 
-/** Python writes NaN and Infinity, which JSON has not; as null they matter only where a number is needed. Undefined where that is not all that is wrong. */
+/**
+ * Python writes NaN and Infinity, which JSON has not; as null they matter only where a number is needed. Undefined where that is not all
+ * that is wrong.
+ */
 function withoutBareNumbers(text: string): unknown {
   if (!/NaN|Infinity/.test(text)) return undefined;
   try {

@@ -1,4 +1,7 @@
-/** Where on a slice a sample's answer is measured: end points of an ellipse's axes, and the lines that a distance or an angle lies between. For pictures. */
+/**
+ * Where on a slice a sample's answer is measured: end points of an ellipse's axes, and the lines that a distance or an angle lies between.
+ * For pictures.
+ */
 import { textOrNothing } from '../../io/parseJson.ts';
 import { joinPath } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';

@@ -1,6 +1,6 @@
 /**
- * How good an answer is: overlap of boxes, absolute and relative error of lengths and angles, and their summary over a task. With mode `reference`
- * the figures are medvision_bm's to the last bit: predictions are float32, and numpy keeps float32 wherever both operands are.
+ * How good an answer is: overlap of boxes, absolute and relative error of lengths and angles, and their summary over a task. With mode
+ * `reference` the figures are medvision_bm's to the last bit: predictions are float32, and numpy keeps float32 wherever both operands are.
  */
 import type { AnswerMode } from './answers.ts';
 import { parseAnswer } from './answers.ts';
@@ -116,17 +116,22 @@ function referenceBoxScores(predicted: readonly number[], target: readonly numbe
   };
 }
 
-/** Figures of a set of answers, under medvision_bm's names: avgMAE, avgMRE, IoU, F1, Precision, Recall, SuccessRate, num_samples, MRE<0.1, IoU>0.5, … */
+/**
+ * Figures of a set of answers, under medvision_bm's names: avgMAE, avgMRE, IoU, F1, Precision, Recall, SuccessRate, num_samples, MRE<0.1,
+ * IoU>0.5, …
+ */
 export type Figures = Record<string, number>;
 
 /**
- * Means and shares over answers of one task type, as the reference's summaries have them: errors over the answers that could be read, overlaps and shares over
- * all (a box that could not be read overlaps nothing). `MRE<k` are shares below k, `IoU>k` shares of at least k. A mean of nothing is NaN.
+ * Means and shares over answers of one task type, as the reference's summaries have them: errors over the answers that could be read,
+ * overlaps and shares over all (a box that could not be read overlaps nothing). `MRE<k` are shares below k, `IoU>k` shares of at least k. A
+ * mean of nothing is NaN.
  */
 export function figuresOf(taskType: TaskType, scores: readonly AnswerScore[]): Figures {
   const count = scores.length;
   const share = (matches: (score: AnswerScore) => boolean): number => (count === 0 ? 0 : scores.filter(matches).length / count);
-  const meanOf = (value: (score: AnswerScore) => number | undefined): number => mean(scores.map((score) => value(score) ?? NaN).filter((x) => !Number.isNaN(x)));
+  const meanOf = (value: (score: AnswerScore) => number | undefined): number =>
+    mean(scores.map((score) => value(score) ?? NaN).filter((x) => !Number.isNaN(x)));
   const successRate = share(({ isAnswer }) => isAnswer);
   if (taskType !== 'BoxSize') {
     return {

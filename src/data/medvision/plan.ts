@@ -1,6 +1,6 @@
 /**
- * Benchmark plans: `<data>/Datasets/<dataset>/benchmark_plan_{detection|biometry}_v<version>.json.gz`, the annotations of a dataset as MedVision's
- * planner wrote them. A plan is opened once for its frame (tasks, label and landmark maps), and its cases are streamed.
+ * Benchmark plans: `<data>/Datasets/<dataset>/benchmark_plan_{detection|biometry}_v<version>.json.gz`, the annotations of a dataset as
+ * MedVision's planner wrote them. A plan is opened once for its frame (tasks, label and landmark maps), and its cases are streamed.
  */
 import type { Platform } from '../../platform.ts';
 import { UserError, joinPath } from '../../platform.ts';
@@ -103,15 +103,19 @@ export function compareVersions(a: string, b: string): number {
 }
 
 /** The newest version unless one is named. */
-export async function openPlan(platform: Platform, dataDir: string, dataset: string, kind: PlanKind, wantedVersion?: string): Promise<Plan> {
+export async function openPlan(
+  platform: Platform,
+  dataDir: string,
+  dataset: string,
+  kind: PlanKind,
+  wantedVersion?: string,
+): Promise<Plan> {
   const versions = await planVersions(platform, dataDir, dataset, kind);
   const version = wantedVersion?.replace(/^v/, '') ?? versions[0];
   const folder = joinPath(dataDir, 'Datasets', dataset);
   if (version === undefined || !versions.includes(version)) {
     const found = versions.length === 0 ? 'there is none' : `there are ${versions.map((v) => `v${v}`).join(', ')}`;
-    throw new UserError(
-      `${folder}: benchmark_plan_${kind}_v${version ?? '*'}.json.gz expected, ${found}. Fetch the dataset's plans.`,
-    );
+    throw new UserError(`${folder}: benchmark_plan_${kind}_v${version ?? '*'}.json.gz expected, ${found}. Fetch the dataset's plans.`);
   }
   const path = joinPath(folder, `benchmark_plan_${kind}_v${version}.json.gz`);
   await insideDataDir(platform, dataDir, path);
@@ -132,7 +136,9 @@ function checkTaskIds(tasks: readonly PlanTask[]): void {
     if (id === undefined || id === null) continue;
     const earlier = seen.get(id);
     if (earlier !== undefined)
-      throw new UserError(`${task.where}.task_ID: ${JSON.stringify(id)} is also that of tasks[${earlier.id - 1}]; each task has its own. Repair the plan.`);
+      throw new UserError(
+        `${task.where}.task_ID: ${JSON.stringify(id)} is also that of tasks[${earlier.id - 1}]; each task has its own. Repair the plan.`,
+      );
     seen.set(id, task);
   }
 }
@@ -187,7 +193,12 @@ export async function* planCases<Wanted extends WantedCases>(
   plan: Plan,
   wanted: readonly Wanted[],
 ): AsyncGenerator<{ wanted: Wanted; item: PlanCase }, void, undefined> {
-  const lists = wanted.map((one) => ({ task: one.task.id - 1, key: one.split === 'train' ? ('train_cases' as const) : ('test_cases' as const), one, count: 0 }));
+  const lists = wanted.map((one) => ({
+    task: one.task.id - 1,
+    key: one.split === 'train' ? ('train_cases' as const) : ('test_cases' as const),
+    one,
+    count: 0,
+  }));
   for await (const { bytes, task, key } of scanPlan(fileChunks(platform, plan.path), { part: 'cases', lists }, plan.path)) {
     const list = lists.find((known) => known.task === task && known.key === key);
     if (list === undefined) continue;

@@ -43,7 +43,11 @@ const IN_TASK = 3;
 const IN_CASES = 4;
 
 /** Yields each wanted part: one for a frame, one per case otherwise, in the file's order. `where` names the file in errors. */
-export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wanted, where: string): AsyncGenerator<PlanPart, void, undefined> {
+export async function* scanPlan(
+  chunks: AsyncIterable<Uint8Array>,
+  wanted: Wanted,
+  where: string,
+): AsyncGenerator<PlanPart, void, undefined> {
   const limit = wanted.part === 'frame' ? MAX_FRAME_BYTES : MAX_CASE_BYTES;
   let part: Uint8Array[] = [];
   let partBytes = 0;
@@ -108,7 +112,8 @@ export async function* scanPlan(chunks: AsyncIterable<Uint8Array>, wanted: Wante
         case OPEN_LIST:
           if (isDone) throw new UserError(`${where}: text after the end of the plan. Fetch the file again.`);
           depth++;
-          if (depth > MAX_DEPTH) throw new UserError(`${where}: nested deeper than ${MAX_DEPTH} levels. It is not a MedVision benchmark plan.`);
+          if (depth > MAX_DEPTH)
+            throw new UserError(`${where}: nested deeper than ${MAX_DEPTH} levels. It is not a MedVision benchmark plan.`);
           expectsKey = byte === OPEN_OBJECT;
           if (depth === IN_TASKS) task = -1;
           else if (depth === IN_TASK && keys[1] === 'tasks') {

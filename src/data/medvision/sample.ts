@@ -6,8 +6,8 @@ import type { SampleSplit } from './plan.ts';
 import type { TaskType } from './tasks.ts';
 
 /**
- * `reference` is medvision_bm to the character, its defects included, for comparison with published runs. `corrected` is the default; what it
- * changes is listed, with examples, in README.md.
+ * `reference` is medvision_bm to the character, its defects included, for comparison with published runs. `corrected` is the default; what
+ * it changes is listed, with examples, in README.md.
  */
 export type PromptStyle = 'reference' | 'corrected';
 
@@ -46,8 +46,8 @@ export interface MedvisionSample {
   prompt: string;
   target: string;
   /**
-   * The answer as numbers, before rounding to text. BoxSize: x1, y1, x2, y2 relative to the image, origin lower left; TumorLesionSize: major and minor
-   * axis; BiometricsFromLandmarks: one length or angle.
+   * The answer as numbers, before rounding to text. BoxSize: x1, y1, x2, y2 relative to the image, origin lower left; TumorLesionSize:
+   * major and minor axis; BiometricsFromLandmarks: one length or angle.
    */
   values: number[];
 }

@@ -1,6 +1,6 @@
 /**
- * From task lists to samples: plan → case → slice → annotation → prompt and target, in a fixed order (tasks as listed, then the plan's order), so
- * that the samples of a volume are neighbours and a run can be repeated. Nothing is held but the case at hand.
+ * From task lists to samples: plan → case → slice → annotation → prompt and target, in a fixed order (tasks as listed, then the plan's
+ * order), so that the samples of a volume are neighbours and a run can be repeated. Nothing is held but the case at hand.
  */
 import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
@@ -90,8 +90,8 @@ export function scanOf(plan: Plan, task: MedvisionTask, split: SampleSplit = 'tr
 }
 
 /**
- * A processor with one size for every image (MedGemma) shows in what it makes of images of different shapes. The reference treats such models apart:
- * it computes their pixel sizes in float32.
+ * A processor with one size for every image (MedGemma) shows in what it makes of images of different shapes. The reference treats such
+ * models apart: it computes their pixel sizes in float32.
  */
 export function isFixedSize(resizedSize: ResizedSize): boolean {
   const sizes = [resizedSize(224, 224), resizedSize(300, 500), resizedSize(512, 256)];
@@ -190,12 +190,19 @@ export function sampleOf(record: SampleRecord, style: PromptStyle, intensity?: I
     width: frame.width,
     loaderIndex,
     annotation,
-    ...(intensity !== undefined && { intensity: intensityOf(intensity, info.imageModality, 'labelName' in annotation ? annotation.labelName : '') }),
+    ...(intensity !== undefined && {
+      intensity: intensityOf(intensity, info.imageModality, 'labelName' in annotation ? annotation.labelName : ''),
+    }),
     ...worded(info, annotation, frame, style),
   };
 }
 
-function worded(info: PlanTask, found: Annotation, frame: ImageFrame, style: PromptStyle): Pick<MedvisionSample, 'prompt' | 'target' | 'values'> {
+function worded(
+  info: PlanTask,
+  found: Annotation,
+  frame: ImageFrame,
+  style: PromptStyle,
+): Pick<MedvisionSample, 'prompt' | 'target' | 'values'> {
   switch (found.kind) {
     case 'box': {
       const values = boxValues(found, frame.height, frame.width, style);

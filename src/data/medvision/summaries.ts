@@ -1,6 +1,7 @@
 /**
- * What an evaluation found, in the files that medvision_bm leaves for a model: figures and values of each group as JSON, boxes of anatomy against those of tumours and
- * lesions, and a readable table for each kind of task. `summary.json` beside them has the same by task, by kind and by group in one place.
+ * What an evaluation found, in the files that medvision_bm leaves for a model: figures and values of each group as JSON, boxes of anatomy
+ * against those of tumours and lesions, and a readable table for each kind of task. `summary.json` beside them has the same by task, by
+ * kind and by group in one place.
  */
 import { filteredText, jsonNumber, targetText } from './answerRows.ts';
 import type { AnswerTask, ScoredRow } from './answerRows.ts';
@@ -41,7 +42,11 @@ const EXCLUDED = ['miscellaneous', 'others'];
 const LESIONS = ['tumor', 'lesion', 'metastatic'];
 
 /** `more`: what else summary.json should say at its top. */
-export function summaryFiles(rows: readonly ScoredRow[], settings: SummarySettings, more: Readonly<Record<string, unknown>> = {}): SummaryFile[] {
+export function summaryFiles(
+  rows: readonly ScoredRow[],
+  settings: SummarySettings,
+  more: Readonly<Record<string, unknown>> = {},
+): SummaryFile[] {
   const answered = rows.flatMap(({ asked, score, response }): Answered[] => (asked && score ? [{ asked, score, response }] : []));
   const files: SummaryFile[] = [];
   const groups: Record<string, unknown> = {};
@@ -50,7 +55,12 @@ export function summaryFiles(rows: readonly ScoredRow[], settings: SummarySettin
     const own = answered.filter(({ asked }) => asked.taskType === type);
     if (own.length === 0) continue;
     const byGroup = figuresBy(own, type, ({ group }) => group);
-    kinds[tag] = asJson(figuresOf(type, own.map(({ score }) => score)));
+    kinds[tag] = asJson(
+      figuresOf(
+        type,
+        own.map(({ score }) => score),
+      ),
+    );
     groups[tag] = mapValues(byGroup, asJson);
     files.push({ name: `summary_metrics_${json}_Task.json`, text: jsonText(groups[tag]) });
     files.push({ name: `summary_values_${json}_Task.json`, text: jsonText(valuesOf(own, type, settings.parser)) });
@@ -62,7 +72,11 @@ export function summaryFiles(rows: readonly ScoredRow[], settings: SummarySettin
   }
   const tasks = Object.fromEntries(
     KINDS.flatMap(({ type, tag }) => {
-      const figures = figuresBy(answered.filter(({ asked }) => asked.taskType === type), type, ({ task }) => task);
+      const figures = figuresBy(
+        answered.filter(({ asked }) => asked.taskType === type),
+        type,
+        ({ task }) => task,
+      );
       return Object.entries(figures).map(([task, own]) => [task, { task_type: tag, ...asJson(own) }]);
     }),
   );
@@ -81,10 +95,13 @@ function figuresBy(rows: readonly Answered[], type: TaskType, keyOf: (asked: Ans
   return Object.fromEntries([...scores].map(([key, own]) => [key, figuresOf(type, own)]));
 }
 
-/** Targets and what was read of the answers; for angles and distances a list of samples, for the others by group, as the reference has it. */
+/**
+ * Targets and what was read of the answers; for angles and distances a list of samples, for the others by group, as the reference has it.
+ */
 function valuesOf(rows: readonly Answered[], type: TaskType, parser: AnswerMode): unknown {
   const read = ({ score, response }: Answered): string => filteredText(type, response, score, parser);
-  if (type === 'BiometricsFromLandmarks') return rows.map((row) => ({ label: row.asked.group, targets: targetText(row.asked), responses: [read(row)] }));
+  if (type === 'BiometricsFromLandmarks')
+    return rows.map((row) => ({ label: row.asked.group, targets: targetText(row.asked), responses: [read(row)] }));
   const groups: Record<string, { targets: string[]; responses: string[] }> = {};
   for (const row of rows) {
     const own = (groups[row.asked.group] ??= { targets: [], responses: [] });
@@ -109,7 +126,14 @@ function anatomyVersusLesions(byGroup: Readonly<Record<string, Figures>>, minGro
   return [
     { name: 'anatomy', chosen: counted.filter(([name]) => !isLesion(name)) },
     { name: 'T/L', chosen: counted.filter(([name]) => isLesion(name)) },
-  ].map(({ name, chosen }) => ({ name, regions: Object.fromEntries(chosen), mean: weightedMean(chosen.map(([, figures]) => figures), Number.isFinite) }));
+  ].map(({ name, chosen }) => ({
+    name,
+    regions: Object.fromEntries(chosen),
+    mean: weightedMean(
+      chosen.map(([, figures]) => figures),
+      Number.isFinite,
+    ),
+  }));
 }
 
 function weightedMean(groups: readonly Figures[], isCounted: (value: number) => boolean): Figures {
@@ -125,7 +149,8 @@ function weightedMean(groups: readonly Figures[], isCounted: (value: number) => 
   return mean;
 }
 
-const samplesOf = (groups: Readonly<Record<string, Figures>>): number => Object.values(groups).reduce((sum, { num_samples: count = 0 }) => sum + count, 0);
+const samplesOf = (groups: Readonly<Record<string, Figures>>): number =>
+  Object.values(groups).reduce((sum, { num_samples: count = 0 }) => sum + count, 0);
 
 function versusJson(versus: readonly Region[]): unknown {
   return Object.fromEntries(
@@ -152,19 +177,36 @@ function lengthTable(byGroup: Readonly<Record<string, Figures>>, { model, parser
     ...(parser === 'reference' ? [] : ['(answers read by the robust parser; --parser reference reads them as medvision_bm does)']),
     '',
     'Label-specific metrics:',
-    ...table(byGroup, { MAE: 'avgMAE', MRE: 'avgMRE', SR: 'SuccessRate', 'MRE<0.1': 'MRE<0.1', 'MRE<0.2': 'MRE<0.2', 'MRE<0.3': 'MRE<0.3' }),
+    ...table(byGroup, {
+      MAE: 'avgMAE',
+      MRE: 'avgMRE',
+      SR: 'SuccessRate',
+      'MRE<0.1': 'MRE<0.1',
+      'MRE<0.2': 'MRE<0.2',
+      'MRE<0.3': 'MRE<0.3',
+    }),
     '',
     LINE,
     '',
   ].join('\n');
 }
 
-function boxTable(byGroup: Readonly<Record<string, Figures>>, versus: readonly Region[], { model, parser, minGroupSize }: SummarySettings): string {
+function boxTable(
+  byGroup: Readonly<Record<string, Figures>>,
+  versus: readonly Region[],
+  { model, parser, minGroupSize }: SummarySettings,
+): string {
   const shown = ['Recall', 'Precision', 'F1', 'IoU', 'SuccessRate', 'IoU>0.5', 'F1>0.5'];
   const lines = versus.map(({ name, regions, mean }) => {
     const count = Object.keys(regions).length;
-    const figures = count === 0 ? `no group of at least ${minGroupSize} samples` : shown.map((figure) => `${figure}=${(mean[figure] ?? NaN).toFixed(3)}`).join(', ');
-    return `  ${name.toUpperCase().padEnd(8)} (${String(count).padStart(2)} regions, ${String(samplesOf(regions)).padStart(4)} samples): ${figures}`;
+    const figures =
+      count === 0
+        ? `no group of at least ${minGroupSize} samples`
+        : shown.map((figure) => `${figure}=${(mean[figure] ?? NaN).toFixed(3)}`).join(', ');
+    return (
+      `  ${name.toUpperCase().padEnd(8)} (${String(count).padStart(2)} regions, ${String(samplesOf(regions)).padStart(4)} samples): ` +
+      `${figures}`
+    );
   });
   return [
     '='.repeat(80),
@@ -176,7 +218,15 @@ function boxTable(byGroup: Readonly<Record<string, Figures>>, versus: readonly R
     ...(parser === 'reference' ? [] : ['(answers read by the robust parser; --parser reference reads them as medvision_bm does)']),
     '',
     'Label-specific metrics:',
-    ...table(byGroup, { IoU: 'IoU', F1: 'F1', Precision: 'Precision', Recall: 'Recall', SR: 'SuccessRate', 'IoU>0.5': 'IoU>0.5', MAE: 'avgMAE' }),
+    ...table(byGroup, {
+      IoU: 'IoU',
+      F1: 'F1',
+      Precision: 'Precision',
+      Recall: 'Recall',
+      SR: 'SuccessRate',
+      'IoU>0.5': 'IoU>0.5',
+      MAE: 'avgMAE',
+    }),
     '',
     LINE,
     '',
@@ -186,12 +236,15 @@ function boxTable(byGroup: Readonly<Record<string, Figures>>, versus: readonly R
 function table(byGroup: Readonly<Record<string, Figures>>, columns: Readonly<Record<string, string>>): string[] {
   const heads = Object.keys(columns);
   const width = Math.max(50, ...Object.keys(byGroup).map((name) => name.length));
-  const line = (label: string, cells: readonly string[]): string => [label.padEnd(width), ...cells.map((cell) => cell.padEnd(9))].join(' | ').trimEnd();
+  const line = (label: string, cells: readonly string[]): string =>
+    [label.padEnd(width), ...cells.map((cell) => cell.padEnd(9))].join(' | ').trimEnd();
   const rows = Object.entries(byGroup).sort(([, a], [, b]) => (b['num_samples'] ?? 0) - (a['num_samples'] ?? 0));
   return [
     line('Label', [...heads, 'Samples']),
     '-'.repeat(width + 12 * (heads.length + 1)),
-    ...rows.map(([label, figures]) => line(label, [...heads.map((head) => fixed4(figures[columns[head] ?? ''])), String(figures['num_samples'] ?? 0)])),
+    ...rows.map(([label, figures]) =>
+      line(label, [...heads.map((head) => fixed4(figures[columns[head] ?? ''])), String(figures['num_samples'] ?? 0)]),
+    ),
   ];
 }
 
@@ -211,4 +264,3 @@ function mapValues<A, B>(record: Readonly<Record<string, A>>, change: (value: A)
 function jsonText(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
-

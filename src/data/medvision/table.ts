@@ -1,7 +1,7 @@
 /**
- * Samples by the million: a row is some numbers in typed arrays (about 60 bytes), and the sample with its prompt and target is worded when it
- * is asked for. What many rows share (their config, their case, what is measured) is kept once. A sample in full takes more than a kilobyte, so a
- * detection set of 2.7 million would not fit into memory as objects.
+ * Samples by the million: a row is some numbers in typed arrays (about 60 bytes), and the sample with its prompt and target is worded when
+ * it is asked for. What many rows share (their config, their case, what is measured) is kept once. A sample in full takes more than a
+ * kilobyte, so a detection set of 2.7 million would not fit into memory as objects.
  */
 import type { IntensityMode } from './intensity.ts';
 import type { Annotation, MedvisionSample, PromptStyle } from './sample.ts';
@@ -94,7 +94,11 @@ export class SampleTable {
     const template = this.templates[block.template[at] ?? 0];
     if (scene === undefined || template === undefined) throw new RangeError(`row ${row} of ${this.count}`);
     const annotation = given(template.annotation, block.numbers.subarray(at * 4, at * 4 + 4));
-    return sampleOf({ ...scene, sliceIdx: block.slice[at] ?? 0, loaderIndex: block.loader[at] ?? 0, annotation }, this.style, this.intensity);
+    return sampleOf(
+      { ...scene, sliceIdx: block.slice[at] ?? 0, loaderIndex: block.loader[at] ?? 0, annotation },
+      this.style,
+      this.intensity,
+    );
   }
 
   private block(row: number): Block {
@@ -107,7 +111,12 @@ export class SampleTable {
 function newBlock(): Block {
   const column = (): Uint32Array => new Uint32Array(BLOCK);
   return {
-    config: column(), scene: column(), volume: column(), slice: column(), loader: column(), template: column(),
+    config: column(),
+    scene: column(),
+    volume: column(),
+    slice: column(),
+    loader: column(),
+    template: column(),
     numbers: new Float64Array(BLOCK * 4),
   };
 }

@@ -1,7 +1,7 @@
 /**
- * Task lists and config names: `{dataset}_{BoxSize|TumorLesionSize|BiometricsFromLandmarks}_{TaskNN}_{plane}`, with `_Train` or `_Test` behind it
- * for a config of the hub dataset. The cephalometric set inserts `Distance` or `Angle`; `BoxCoordinate` is an alias of `BoxSize` in the upstream
- * lists of test tasks. A list is a flat JSON object of which only the keys count.
+ * Task lists and config names: `{dataset}_{BoxSize|TumorLesionSize|BiometricsFromLandmarks}_{TaskNN}_{plane}`, with `_Train` or `_Test`
+ * behind it for a config of the hub dataset. The cephalometric set inserts `Distance` or `Angle`; `BoxCoordinate` is an alias of `BoxSize`
+ * in the upstream lists of test tasks. A list is a flat JSON object of which only the keys count.
  */
 import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
@@ -12,7 +12,11 @@ import type { PlanKind, SampleSplit } from './plan.ts';
 export type TaskType = 'BoxSize' | 'TumorLesionSize' | 'BiometricsFromLandmarks';
 /** As the reference's programs name the three kinds (`--task_type`), and its options the limits of each. */
 export type TaskTag = 'AD' | 'Detection' | 'TL';
-export const TASK_TAGS: Readonly<Record<TaskType, TaskTag>> = { BiometricsFromLandmarks: 'AD', BoxSize: 'Detection', TumorLesionSize: 'TL' };
+export const TASK_TAGS: Readonly<Record<TaskType, TaskTag>> = {
+  BiometricsFromLandmarks: 'AD',
+  BoxSize: 'Detection',
+  TumorLesionSize: 'TL',
+};
 /** The three list options of the command line: --tasks_list_json_path_{AD,detect,TL}. */
 export type TaskFamily = 'AD' | 'detect' | 'TL';
 
@@ -35,7 +39,10 @@ export interface MedvisionTask {
 }
 
 const TYPES = 'BoxSize|BoxCoordinate|TumorLesionSize|BiometricsFromLandmarks|MaskSize';
-/** What upstream's evaluation lists append for the same samples: a size to which Qwen's pictures were brought first, a data set read from disk. */
+/**
+ * What upstream's evaluation lists append for the same samples: a size to which Qwen's pictures were brought first, a data set read from
+ * disk.
+ */
 const VARIANT = String.raw`(?:-\d+x\d+|_local_ds|_local_ds_OOD)?`;
 const NAME = new RegExp(
   String.raw`^([A-Za-z0-9][A-Za-z0-9.+-]*)_(${TYPES})(?:_(Distance|Angle))?_Task(\d{1,4})_(Sagittal|Coronal|Axial)(?:_(Train|Test))?${VARIANT}$`,
@@ -55,7 +62,9 @@ export function parseTaskName(name: string, where: string): MedvisionTask {
     );
   }
   if (written === 'MaskSize')
-    throw new UserError(`${where}: "${name}" is a mask-size task, which is not built; detection, angle/distance and tumour/lesion tasks are.`);
+    throw new UserError(
+      `${where}: "${name}" is a mask-size task, which is not built; detection, angle/distance and tumour/lesion tasks are.`,
+    );
   const taskType: TaskType = written === 'BoxCoordinate' ? 'BoxSize' : (written as TaskType);
   const sliceDim: SliceDim = plane === 'Sagittal' ? 0 : plane === 'Coronal' ? 1 : 2;
   return {
@@ -79,7 +88,8 @@ export async function readTaskList(platform: Platform, path: string, family?: Ta
   const file = await platform.openFile(path);
   const { size } = file;
   await file.close();
-  if (size > MAX_LIST_BYTES) throw new UserError(`${path}: ${size} bytes; a task list, JSON with a key a task, has a few thousand. Check the path.`);
+  if (size > MAX_LIST_BYTES)
+    throw new UserError(`${path}: ${size} bytes; a task list, JSON with a key a task, has a few thousand. Check the path.`);
   const bytes = await platform.readFile(path);
   const names = Object.keys(asObject(parseJson(bytes, path), path));
   if (names.length === 0)

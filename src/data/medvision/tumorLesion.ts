@@ -3,7 +3,8 @@
  *
  * Corrected style, with the example of a plan that says 13.0862… and 16.5303… mm for L-1-2 and L-3-4:
  * - The longer axis comes first, as the prompt promises. Reference "13.086, 16.531", corrected "16.53, 13.09". The planner mixes up the two
- *   spacings of anisotropic pixels, so "major" can be the shorter one there; such annotations are marked `isSuspect`, for both lengths may be wrong.
+ *   spacings of anisotropic pixels, so "major" can be the shorter one there; such annotations are marked `isSuspect`, for both lengths may
+ *   be wrong.
  * - Values come from the plan at 0.01 mm. The reference's went through float16, whose steps reach 0.03 mm ("16.531" for 16.5303).
  * - The image size is stated.
  */
@@ -23,7 +24,8 @@ export function ellipse(task: PlanTask, slice: PlanSlice): Ellipse | DropReason 
   const labelName = label === undefined ? undefined : task.labelsMap.get(String(label));
   if (label === undefined || labelName === undefined) {
     throw new UserError(
-      `${task.where}: target_label ${label ?? 'missing'} is not in labels_map (${[...task.labelsMap.keys()].join(', ')}). Is it a tumour/lesion task?`,
+      `${task.where}: target_label ${label ?? 'missing'} is not in labels_map (${[...task.labelsMap.keys()].join(', ')}). Is it a ` +
+        `tumour/lesion task?`,
     );
   }
   if (slice.profile.length === 0) return 'empty_annotation';

@@ -41,7 +41,12 @@ export function checkPixels(width: number, height: number): void {
 }
 
 /** @throws UserError that names the picture */
-export async function decodePicture(bytes: Uint8Array, name: string, options: DecodeOptions, decoder: PictureDecoder): Promise<DecodedImage> {
+export async function decodePicture(
+  bytes: Uint8Array,
+  name: string,
+  options: DecodeOptions,
+  decoder: PictureDecoder,
+): Promise<DecodedImage> {
   const header = imageHeader(bytes, name);
   const { format, orientation } = header;
   if (!DECODED_FORMATS.includes(format)) throw undecodable(name, format);
@@ -86,15 +91,22 @@ function checkGif(bytes: Uint8Array): void {
 function clippedText(name: string, kind: DeepGrey['kind'], share: number): string {
   const percent = share < 0.01 ? 'less than 1' : String(Math.round(share * 100));
   const what = { uint16: '16-bit grey', int16: 'signed 16-bit grey', 'other integer': '32-bit grey', float: 'floating-point grey' }[kind];
-  return `${name} is ${what}: ${percent} % of its pixels do not fit 8 bits and are cut off (at 0 and 255), as Pillow does. ` +
-    '--sixteen_bit window or scale keeps what they show.';
+  return (
+    `${name} is ${what}: ${percent} % of its pixels do not fit 8 bits and are cut off (at 0 and 255), as Pillow does. ` +
+    '--sixteen_bit window or scale keeps what they show.'
+  );
 }
 
 /**
  * The values of a picture that is one channel of more than 8 bits, and undefined for all others. 16-bit grey with alpha counts where it is
  * to be spread: as it is, Pillow keeps its high byte.
  */
-async function deepGreyOf(bytes: Uint8Array, format: ImageFormat, isSpread: boolean, decoder: PictureDecoder): Promise<DeepGrey | undefined> {
+async function deepGreyOf(
+  bytes: Uint8Array,
+  format: ImageFormat,
+  isSpread: boolean,
+  decoder: PictureDecoder,
+): Promise<DeepGrey | undefined> {
   if (format === 'png') {
     const { width, height, depth, channels, isIndexed } = pngHeader(bytes);
     checkPixels(width, height);

@@ -11,10 +11,14 @@ export function framesOf(bytes: Uint8Array, format: ImageFormat): number {
       const control = pngChunks(bytes).find(({ type }) => type === 'acTL')?.data;
       return control === undefined || control.length < 8 ? 1 : Math.max(1, new DataView(control.buffer, control.byteOffset).getUint32(0));
     }
-    case 'webp': return Math.max(1, webpFrames(bytes));
-    case 'gif': return Math.max(1, gifFrames(bytes).length);
-    case 'tiff': return readTiffDirectory(bytes)?.pages ?? 1;
-    default: return 1;
+    case 'webp':
+      return Math.max(1, webpFrames(bytes));
+    case 'gif':
+      return Math.max(1, gifFrames(bytes).length);
+    case 'tiff':
+      return readTiffDirectory(bytes)?.pages ?? 1;
+    default:
+      return 1;
   }
 }
 
@@ -40,9 +44,14 @@ export function gifFrames(bytes: Uint8Array): GifFrame[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const paletteBytes = (flags: number): number => (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);
   const frames: GifFrame[] = [];
-  for (let at = 13 + paletteBytes(bytes[10] ?? 0); at + 11 <= bytes.length; ) {
+  for (let at = 13 + paletteBytes(bytes[10] ?? 0); at + 11 <= bytes.length;) {
     if (bytes[at] === 0x2c) {
-      const [left, top, width, height] = [1, 3, 5, 7].map((offset) => view.getUint16(at + offset, true)) as [number, number, number, number];
+      const [left, top, width, height] = [1, 3, 5, 7].map((offset) => view.getUint16(at + offset, true)) as [
+        number,
+        number,
+        number,
+        number,
+      ];
       frames.push({ left, top, width, height });
       at += 11 + paletteBytes(bytes[at + 9] ?? 0); // its place, its palette, the code size
     } else if (bytes[at] === 0x21) at += 2;

@@ -1,6 +1,6 @@
 /**
- * How many pixels of decoded pictures are held at once. Rows are made several at a time, and a row may name many pictures: without a gate the largest
- * pictures that are read, sixteen at once, would take 8 GB.
+ * How many pixels of decoded pictures are held at once. Rows are made several at a time, and a row may name many pictures: without a gate
+ * the largest pictures that are read, sixteen at once, would take 8 GB.
  */
 import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
@@ -36,19 +36,26 @@ export class PixelGate {
   }
 }
 
-/** Of a row's pictures together, by their headers. What has none counts nothing; decoding says why. @throws UserError where they are too many */
+/**
+ * Of a row's pictures together, by their headers. What has none counts nothing; decoding says why. @throws UserError where they are too
+ * many
+ */
 export async function rowPixels(platform: Platform, images: readonly ImageSource[]): Promise<number> {
   let pixels = 0;
   for (const image of images) pixels += await pixelsOf(platform, image);
   if (pixels <= MAX_ROW_PIXELS) return pixels;
-  throw new UserError(`its ${images.length} pictures have ${pixels} pixels together, more than the ${MAX_ROW_PIXELS} that are read for a row; make them smaller.`);
+  throw new UserError(
+    `its ${images.length} pictures have ${pixels} pixels together, more than the ${MAX_ROW_PIXELS} that are read for a row; make them ` +
+      `smaller.`,
+  );
 }
 
 async function pixelsOf(platform: Platform, image: ImageSource): Promise<number> {
   if (typeof image !== 'string') return sizeOf(() => imageHeader(image.bytes, image.name));
   const file = await platform.openFile(image);
   try {
-    if (file.size > MAX_FILE_BYTES) throw new UserError(`Image ${image}: ${file.size} bytes; pictures of at most ${MAX_FILE_BYTES} are read.`);
+    if (file.size > MAX_FILE_BYTES)
+      throw new UserError(`Image ${image}: ${file.size} bytes; pictures of at most ${MAX_FILE_BYTES} are read.`);
     return await sizeOf(() => readImageHeader(file));
   } finally {
     await file.close();

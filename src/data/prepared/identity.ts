@@ -1,6 +1,6 @@
 /**
- * What a prepared data set was made from: every setting and input that changes its bytes, by name. It is the folder's name, the first part of its
- * manifest, and the reason given when a folder cannot be used for what is asked. Worker counts, paths and dates are no part of it.
+ * What a prepared data set was made from: every setting and input that changes its bytes, by name. It is the folder's name, the first part
+ * of its manifest, and the reason given when a folder cannot be used for what is asked. Worker counts, paths and dates are no part of it.
  */
 
 export type IdentityValue = string | number | boolean | null;
@@ -48,8 +48,8 @@ export interface FolderNameParts {
 }
 
 /**
- * none: annotations only, slices are cut from the volumes when they are asked for. embedded: PNG in the Parquet files. files: the same, and each
- * slice as a PNG file beside them.
+ * none: annotations only, slices are cut from the volumes when they are asked for. embedded: PNG in the Parquet files. files: the same, and
+ * each slice as a PNG file beside them.
  */
 export type ImageStorage = 'none' | 'embedded' | 'files';
 

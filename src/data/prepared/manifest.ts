@@ -1,6 +1,6 @@
 /**
- * `manifest.json`, the last file of a prepared folder to be written: with it the folder is whole. Nothing in it depends on when, where or by how many
- * workers the data was prepared, so that two preparations of the same data are the same bytes.
+ * `manifest.json`, the last file of a prepared folder to be written: with it the folder is whole. Nothing in it depends on when, where or
+ * by how many workers the data was prepared, so that two preparations of the same data are the same bytes.
  */
 import { parseJson, shownJson } from '../../io/parseJson.ts';
 import { readText } from '../../io/textFile.ts';
@@ -58,9 +58,12 @@ function parseManifest(text: string, path: string): Manifest {
     throw error instanceof UserError ? error : damaged('not valid JSON');
   }
   const { format, version, identity, images, splits, tasks } = found;
-  if (format !== FORMAT) throw new UserError(`${path}: not the manifest of prepared data ("format" should be "${FORMAT}"). Give another --prepared_ds_dir.`);
-  if (version !== PREPARED_VERSION) throw damaged(`written as version ${shownJson(version)}, this program reads version ${PREPARED_VERSION}`);
-  if (!isIdentity(identity) || !isImageStorage(images) || !isSplits(splits) || !isTasks(tasks)) throw damaged('a part of the manifest is missing or of the wrong type');
+  if (format !== FORMAT)
+    throw new UserError(`${path}: not the manifest of prepared data ("format" should be "${FORMAT}"). Give another --prepared_ds_dir.`);
+  if (version !== PREPARED_VERSION)
+    throw damaged(`written as version ${shownJson(version)}, this program reads version ${PREPARED_VERSION}`);
+  if (!isIdentity(identity) || !isImageStorage(images) || !isSplits(splits) || !isTasks(tasks))
+    throw damaged('a part of the manifest is missing or of the wrong type');
   return { identity, images, splits, tasks };
 }
 
@@ -80,7 +83,13 @@ export function isShardEntry(value: unknown): value is ShardEntry {
   if (!isRecord(value)) return false;
   const { file, rows, bytes, sha256 } = value;
   const isCount = (count: unknown): boolean => Number.isSafeInteger(count) && (count as number) > 0;
-  return typeof file === 'string' && /^(train|validation)-\d{5,}\.parquet$/.test(file) && isCount(rows) && isCount(bytes) && typeof sha256 === 'string';
+  return (
+    typeof file === 'string' &&
+    /^(train|validation)-\d{5,}\.parquet$/.test(file) &&
+    isCount(rows) &&
+    isCount(bytes) &&
+    typeof sha256 === 'string'
+  );
 }
 
 function isSplits(value: unknown): value is Manifest['splits'] {

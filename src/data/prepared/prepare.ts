@@ -1,7 +1,7 @@
 /**
- * Preparing a folder, so that it can be stopped at any point and continued: samples in their final order are cut into files of a fixed number of rows,
- * each written in one step and then noted in `unfinished.jsonl` with its checksum; the manifest comes last. What a killed run noted is kept. A lock
- * keeps a second process out; it finds the data prepared when its turn comes.
+ * Preparing a folder, so that it can be stopped at any point and continued: samples in their final order are cut into files of a fixed
+ * number of rows, each written in one step and then noted in `unfinished.jsonl` with its checksum; the manifest comes last. What a killed
+ * run noted is kept. A lock keeps a second process out; it finds the data prepared when its turn comes.
  */
 import { joinPath, parentPath, UserError } from '../../platform.ts';
 import type { FileLock, LockHolder, Platform } from '../../platform.ts';
@@ -66,7 +66,8 @@ export async function prepareFolder(platform: Platform, request: PrepareRequest)
     try {
       return await whileHeld(platform, lock, stop, (held) => prepareLocked(held.platform, { ...request, stop: held.stop }, done));
     } catch (error) {
-      // A mistake in the data leaves nothing behind, unless work was that takes long: it is gone on with once the mistake is put right, or there is space again.
+      // A mistake in the data leaves nothing behind, unless work was that takes long: it is gone on with once the mistake is put right, or
+      // there is space again.
       const isOurs = lock?.lost.aborted !== true;
       const isWorthKeeping = done.rows > 0 && performance.now() - beganAt > MS_WORTH_KEEPING;
       if (error instanceof UserError && isOurs && isNew && !isWorthKeeping) await platform.remove(dir).catch(() => undefined); // the first error is the one to report
@@ -149,7 +150,8 @@ async function prepareLocked(platform: Platform, request: PrepareRequest, done: 
   }
   if (failure !== undefined) throw failure;
   if (request.stop?.aborted) return undefined;
-  if (rowCount(splits.train) === 0) throw new UserError('The task lists give no training samples: check their task names, and that the plans have training cases.');
+  if (rowCount(splits.train) === 0)
+    throw new UserError('The task lists give no training samples: check their task names, and that the plans have training cases.');
   const manifest: Manifest = { identity, images: request.images, splits, tasks };
   await platform.writeFile(joinPath(dir, MANIFEST), manifestText(manifest));
   await clearLeftovers(platform, dir, wanted);
@@ -168,7 +170,8 @@ export function checkIdentity(dir: string, there: Manifest, wanted: Identity, is
   if (differences.length === 0) return;
   throw new UserError(
     `${dir} holds data prepared with other settings:\n  ${differences.join('\n  ')}\n` +
-      'Give the settings it was prepared with, or another --prepared_ds_dir (without one, every setting gets a folder of its own), or remove the folder.',
+      'Give the settings it was prepared with, or another --prepared_ds_dir (without one, every setting gets a folder of its own), or ' +
+      'remove the folder.',
   );
 }
 

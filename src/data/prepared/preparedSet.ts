@@ -30,13 +30,16 @@ export class PreparedSet {
     const manifest = await readManifest(platform, dir);
     if (manifest === undefined) {
       const unfinished = (await platform.exists(joinPath(dir, 'unfinished.jsonl'))) ? ' The data there is unfinished.' : '';
-      throw new UserError(`${dir}: there is no prepared data.${unfinished} Prepare it with --process_dataset_only true, or leave out --skip_process_dataset.`);
+      throw new UserError(
+        `${dir}: there is no prepared data.${unfinished} Prepare it with --process_dataset_only true, or leave out --skip_process_dataset.`,
+      );
     }
     if (wanted !== undefined) checkIdentity(dir, manifest, wanted, true);
     const missing = await missingShards(platform, dir, manifest);
     if (missing.length > 0) {
       throw new UserError(
-        `${dir}: ${missing.length === 1 ? 'a file is' : `${missing.length} files are`} missing or of another size than the manifest says: ` +
+        `${dir}: ${missing.length === 1 ? 'a file is' : `${missing.length} files are`} missing or of another size than the manifest ` +
+          `says: ` +
           `${missing.slice(0, 4).join(', ')}. Run --process_dataset_only true with the same settings; it makes only these again.`,
       );
     }
@@ -73,7 +76,8 @@ export class PreparedSet {
     const decoded = await this.platform.decodeImage(image.bytes, joinPath(this.dir, image.path));
     if (decoded.height === sample.height && decoded.width === sample.width) return decoded;
     throw new UserError(
-      `${this.dir}: the picture ${image.path} is ${decoded.width}×${decoded.height}, its row says ${sample.width}×${sample.height}. Prepare the data again.`,
+      `${this.dir}: the picture ${image.path} is ${decoded.width}×${decoded.height}, its row says ${sample.width}×${sample.height}. ` +
+        `Prepare the data again.`,
     );
   }
 

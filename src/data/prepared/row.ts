@@ -1,6 +1,6 @@
 /**
- * One prepared row and the Parquet columns it is stored in. The first column is an image as Python's `datasets` stores it, {bytes, path}; the others
- * are the sample's own fields, so that a row can be shown, scored and traced back to its slice without the volumes.
+ * One prepared row and the Parquet columns it is stored in. The first column is an image as Python's `datasets` stores it, {bytes, path};
+ * the others are the sample's own fields, so that a row can be shown, scored and traced back to its slice without the volumes.
  */
 import type { SchemaElement } from 'hyparquet';
 import { parseJson, shownJson } from '../../io/parseJson.ts';
@@ -59,8 +59,23 @@ const COLUMNS: readonly Column[] = [
 ];
 
 const KNOWN = new Set<string>([
-  'prompt', 'target', 'values', 'taskType', 'task', 'split', 'dataset', 'caseId', 'imageFile', 'maskFile', 'landmarkFile', 'sliceDim', 'sliceIdx', 'height',
-  'width', 'loaderIndex', 'annotation',
+  'prompt',
+  'target',
+  'values',
+  'taskType',
+  'task',
+  'split',
+  'dataset',
+  'caseId',
+  'imageFile',
+  'maskFile',
+  'landmarkFile',
+  'sliceDim',
+  'sliceIdx',
+  'height',
+  'width',
+  'loaderIndex',
+  'annotation',
 ]);
 
 function moreText(sample: MedvisionSample): string | null {
@@ -155,14 +170,16 @@ function imageFrom(found: unknown, where: string): PreparedImage | null {
   if (found === null || found === undefined) return null;
   const { bytes, path } = found as { bytes?: unknown; path?: unknown };
   if (!(bytes instanceof Uint8Array) || typeof path !== 'string') {
-    throw new UserError(`${where}: column image: {bytes, path} expected. The file is not of this program's making; prepare the data again.`);
+    throw new UserError(
+      `${where}: column image: {bytes, path} expected. The file is not of this program's making; prepare the data again.`,
+    );
   }
   return { bytes, path };
 }
 
 /**
- * Tokens a row has, roughly: three and a half characters a token, and one token for 28 × 28 pixels of the resized image. It needs no tokenizer and
- * no pixels, and only compares rows with one another.
+ * Tokens a row has, roughly: three and a half characters a token, and one token for 28 × 28 pixels of the resized image. It needs no
+ * tokenizer and no pixels, and only compares rows with one another.
  */
 export function estimateLength(sample: Pick<MedvisionSample, 'prompt' | 'target'>, resized: { height: number; width: number }): number {
   return Math.ceil((sample.prompt.length + sample.target.length) / 3.5) + Math.ceil((resized.height * resized.width) / 784);

@@ -18,9 +18,25 @@ export interface PreparedSettings extends CollectSettings {
 
 /** Options that the bytes follow from, beside the task lists and the base model. */
 const OPTIONS = [
-  'prompt_style', 'intensity', 'split', 'mixing', 'mixing_temperature', 'seed', 'min_pixels', 'max_pixels', 'image_size', 'train_sample_limit',
-  'train_sample_limit_per_task', 'train_sample_limit_task_AD', 'train_sample_limit_task_Detection', 'train_sample_limit_task_TL', 'val_sample_limit',
-  'val_sample_limit_per_task', 'val_sample_limit_task_AD', 'val_sample_limit_task_Detection', 'val_sample_limit_task_TL',
+  'prompt_style',
+  'intensity',
+  'split',
+  'mixing',
+  'mixing_temperature',
+  'seed',
+  'min_pixels',
+  'max_pixels',
+  'image_size',
+  'train_sample_limit',
+  'train_sample_limit_per_task',
+  'train_sample_limit_task_AD',
+  'train_sample_limit_task_Detection',
+  'train_sample_limit_task_TL',
+  'val_sample_limit',
+  'val_sample_limit_per_task',
+  'val_sample_limit_task_AD',
+  'val_sample_limit_task_Detection',
+  'val_sample_limit_task_TL',
 ] as const satisfies readonly (keyof PreparedSettings)[];
 
 const LISTS = [
@@ -54,7 +70,8 @@ export async function preparedIdentity(platform: Platform, settings: PreparedSet
 async function planText(platform: Platform, dataDir: string, dataset: string, kind: PlanKind, wanted: string | null): Promise<string> {
   const versions = await planVersions(platform, dataDir, dataset, kind);
   const version = wanted?.replace(/^v/, '') ?? versions[0];
-  if (version === undefined || !versions.includes(version)) return (await openPlan(platform, dataDir, dataset, kind, wanted ?? undefined)).version; // throws
+  if (version === undefined || !versions.includes(version))
+    return (await openPlan(platform, dataDir, dataset, kind, wanted ?? undefined)).version; // throws
   const path = joinPath(dataDir, 'Datasets', dataset, `benchmark_plan_${kind}_v${version}.json.gz`);
   return `v${version}, SHA-256 ${await hashFile(platform, path)}`;
 }
@@ -77,7 +94,8 @@ function* flattened(value: Readonly<Record<string, unknown>>, prefix: string): G
     if (CLASS_KEYS.has(key)) continue;
     const object = asObject(item);
     if (object !== undefined) yield* flattened(object, `${prefix}.${key}`);
-    else if (item === null || typeof item === 'string' || typeof item === 'number' || typeof item === 'boolean') yield [`${prefix}.${key}`, item];
+    else if (item === null || typeof item === 'string' || typeof item === 'number' || typeof item === 'boolean')
+      yield [`${prefix}.${key}`, item];
     else yield [`${prefix}.${key}`, JSON.stringify(item)];
   }
 }
@@ -90,7 +108,11 @@ async function namesText(tasks: readonly MedvisionTask[]): Promise<string> {
 }
 
 /** `--prepared_ds_dir`, or a folder of these settings' own below the data dir. */
-export async function preparedFolder(settings: PreparedSettings & { prepared_ds_dir: string | null }, identity: Identity, images: ImageStorage): Promise<string> {
+export async function preparedFolder(
+  settings: PreparedSettings & { prepared_ds_dir: string | null },
+  identity: Identity,
+  images: ImageStorage,
+): Promise<string> {
   if (settings.prepared_ds_dir !== null) return settings.prepared_ds_dir.replace(/(?<=.)\/+$/, '');
   const modelType = String(identity['model_type']);
   const limits = (kind: 'train' | 'val'): readonly [number, number, number, number] => {

@@ -1,6 +1,7 @@
 /**
- * One Parquet file of a prepared folder, written whole in memory and read by row. Row groups are small where they hold pictures, because training asks
- * for single rows in random order; pictures are dictionary-encoded, so the several questions about one slice, which are neighbours, share its PNG.
+ * One Parquet file of a prepared folder, written whole in memory and read by row. Row groups are small where they hold pictures, because
+ * training asks for single rows in random order; pictures are dictionary-encoded, so the several questions about one slice, which are
+ * neighbours, share its PNG.
  */
 import { parquetMetadataAsync } from 'hyparquet';
 import type { AsyncBuffer, FileMetaData } from 'hyparquet';
@@ -167,9 +168,8 @@ async function readable<T>(path: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(
-      `${path}: it cannot be read as Parquet (${errorWords(error)}). Remove the file and prepare the data again.`,
-      { cause: error },
-    );
+    throw new UserError(`${path}: it cannot be read as Parquet (${errorWords(error)}). Remove the file and prepare the data again.`, {
+      cause: error,
+    });
   }
 }

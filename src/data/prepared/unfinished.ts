@@ -17,13 +17,18 @@ function isLeftover(name: string): boolean {
   return made !== undefined && (SHARD.test(made) || made === NOTES || made === MANIFEST);
 }
 
-/** Makes the folder; removes what a killed run has half-written. @throws UserError for one that holds something else: its files would be taken for ours */
+/**
+ * Makes the folder; removes what a killed run has half-written. @throws UserError for one that holds something else: its files would be
+ * taken for ours
+ */
 export async function checkFolder(platform: Platform, dir: string): Promise<void> {
   await platform.makeDir(dir, { isPrivate: true });
   const there = await platform.listDir(dir);
   const names = there.filter((name) => !isLeftover(name));
   if (names.length > 0 && !names.includes(MANIFEST) && !names.includes(NOTES)) {
-    throw new UserError(`${dir} is not empty and holds no prepared data (${names.slice(0, 3).join(', ')}…). Give --prepared_ds_dir a new or empty folder.`);
+    throw new UserError(
+      `${dir} is not empty and holds no prepared data (${names.slice(0, 3).join(', ')}…). Give --prepared_ds_dir a new or empty folder.`,
+    );
   }
   for (const name of there) if (isLeftover(name)) await platform.remove(joinPath(dir, name));
 }
@@ -49,7 +54,8 @@ export class Notes {
     const first = JSON.stringify({ settings: hash });
     const lines = (await platform.exists(path)) ? new TextDecoder().decode(await platform.readFile(path)).split('\n') : [];
     const isOurs = lines[0] === first;
-    const entries = finished !== undefined ? [...finished.splits.train, ...finished.splits.validation] : isOurs ? lines.slice(1).flatMap(parseEntry) : [];
+    const entries =
+      finished !== undefined ? [...finished.splits.train, ...finished.splits.validation] : isOurs ? lines.slice(1).flatMap(parseEntry) : [];
     const kept = new Map<string, ShardEntry>();
     for (const entry of entries) if (await isWhole(platform, dir, entry)) kept.set(entry.file, entry);
     // Pictures are not noted: those of other settings may differ under the same name.

@@ -1,6 +1,6 @@
 /**
- * The work of one file: slices cut and turned into PNG, rows into Parquet, the file written under its final name in one step. It depends on nothing but
- * its samples, so any worker may do it, in any order, and a second time after a kill.
+ * The work of one file: slices cut and turned into PNG, rows into Parquet, the file written under its final name in one step. It depends on
+ * nothing but its samples, so any worker may do it, in any order, and a second time after a kill.
  */
 import { joinPath, parentPath } from '../../platform.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';

@@ -18,7 +18,11 @@ import { isCompanion } from './storedNf4.ts';
  * @param weights by canonical name
  * @param tables (V, C) that are held in bytes (int8.ts); a byte times its scale needs float32
  */
-export function dequantizedFolder(folder: ModelFolder, weights: ReadonlyMap<string, Nf4Weight>, tables: ReadonlySet<string> = new Set()): ModelFolder {
+export function dequantizedFolder(
+  folder: ModelFolder,
+  weights: ReadonlyMap<string, Nf4Weight>,
+  tables: ReadonlySet<string> = new Set(),
+): ModelFolder {
   if (weights.size === 0 && tables.size === 0) return folder;
   const held = new Map(weights);
   const inBytes = new Set(tables);
@@ -39,7 +43,12 @@ export function dequantizedFolder(folder: ModelFolder, weights: ReadonlyMap<stri
       return { dtype: 'F32', shape: [...shape], offset: 0, bytes: elementCount(shape) * 4 };
     }
     if (weight === undefined) return folder.info(name);
-    return { dtype: weight.precision, shape: [...weight.shape], offset: 0, bytes: elementCount(weight.shape) * elementBytes(weight.precision) };
+    return {
+      dtype: weight.precision,
+      shape: [...weight.shape],
+      offset: 0,
+      bytes: elementCount(weight.shape) * elementBytes(weight.precision),
+    };
   };
   return {
     dir: folder.dir,

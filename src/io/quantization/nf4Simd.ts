@@ -13,7 +13,9 @@ const BLOCK = 64;
 const CELLS = 16;
 /** Bits of a magnitude that a cell spans: 2 to this power. */
 const CELL_SHIFT = 5;
-/** Of the last cell a place is told up to here; no boundary lies beyond (the last one, at 2^-4.7, is some 130 after the cell's beginning). */
+/**
+ * Of the last cell a place is told up to here; no boundary lies beyond (the last one, at 2^-4.7, is some 130 after the cell's beginning).
+ */
 const LAST_PLACE = 255;
 /** Codes above and below zero, and where the next one begins. */
 const ROW_BYTES = 4 * CELLS;
@@ -105,7 +107,14 @@ const store = (offset: number): Code => simd(0x0b, 4, ...unsigned(offset));
 const splat16 = simd(0x10);
 const [not, and, or, xor] = [simd(0x4d), simd(0x4e), simd(0x50), simd(0x51)];
 const [shiftLeft16, shiftRight16, sub16, min16, max16] = [simd(0x8b), simd(0x8d), simd(0x91), simd(0x97), simd(0x99)];
-const [narrowSigned, narrowUnsigned, swizzle, less8, greaterEqual8, add8] = [simd(0x65), simd(0x66), simd(0x0e), simd(0x25), simd(0x2c), simd(0x6e)];
+const [narrowSigned, narrowUnsigned, swizzle, less8, greaterEqual8, add8] = [
+  simd(0x65),
+  simd(0x66),
+  simd(0x0e),
+  simd(0x25),
+  simd(0x2c),
+  simd(0x6e),
+];
 const shuffle = (lanes: Code): Code => simd(0x0d, ...lanes);
 const zero = simd(0x0c, ...new Array<number>(16).fill(0));
 const splatBytes = (value: number): Code => simd(0x0c, ...new Array<number>(16).fill(value));
@@ -122,54 +131,173 @@ function moduleBytes(): Uint8Array<ArrayBuffer> {
   const vectors = Array.from({ length: BLOCK / 8 }, (_, i) => i);
   // The largest of eight lanes: halves against halves.
   const fold = (bytes: number): Code => [
-    ...get(MAXIMUM), ...get(MAXIMUM), ...get(MAXIMUM), ...shuffle(Array.from({ length: 16 }, (_, i) => (i + bytes) % 16)), ...max16, ...set(MAXIMUM),
+    ...get(MAXIMUM),
+    ...get(MAXIMUM),
+    ...get(MAXIMUM),
+    ...shuffle(Array.from({ length: 16 }, (_, i) => (i + bytes) % 16)),
+    ...max16,
+    ...set(MAXIMUM),
   ];
   // Distances of eight values and their cells; the places in them go where the distances were.
   const place = (i: number, lane: number): Code => [
-    ...get(LARGEST_BITS), ...get(FROM), ...load(16 * i), ...get(MASK), ...and, ...sub16, ...tee(DISTANCE + lane),
-    ...constant(CELL_SHIFT), ...shiftRight16, ...get(LAST_CELL), ...min16, ...set(CELL + lane),
-    ...get(DISTANCE + lane), ...get(CELL + lane), ...constant(CELL_SHIFT), ...shiftLeft16, ...sub16, ...set(DISTANCE + lane),
+    ...get(LARGEST_BITS),
+    ...get(FROM),
+    ...load(16 * i),
+    ...get(MASK),
+    ...and,
+    ...sub16,
+    ...tee(DISTANCE + lane),
+    ...constant(CELL_SHIFT),
+    ...shiftRight16,
+    ...get(LAST_CELL),
+    ...min16,
+    ...set(CELL + lane),
+    ...get(DISTANCE + lane),
+    ...get(CELL + lane),
+    ...constant(CELL_SHIFT),
+    ...shiftLeft16,
+    ...sub16,
+    ...set(DISTANCE + lane),
   ];
   // What a table has for values of one sign; an index that is no cell gives zero.
   const lookUp = (above: number, below: number): Code => [
-    ...get(above), ...get(CELL), ...get(SIGN), ...or, ...swizzle,
-    ...get(below), ...get(CELL), ...get(SIGN), ...not, ...or, ...swizzle, ...or,
+    ...get(above),
+    ...get(CELL),
+    ...get(SIGN),
+    ...or,
+    ...swizzle,
+    ...get(below),
+    ...get(CELL),
+    ...get(SIGN),
+    ...not,
+    ...or,
+    ...swizzle,
+    ...or,
   ];
   // Sixteen codes, two to a byte, the first in its high half, in the low bytes of eight lanes.
   const sixteen = (i: number, packed: number): Code => [
-    ...place(i, 0), ...place(i + 1, 1),
-    ...get(FROM), ...load(16 * i), ...get(FROM), ...load(16 * (i + 1)), ...narrowSigned, ...zero, ...less8, ...set(SIGN),
-    ...get(CELL), ...get(CELL + 1), ...narrowUnsigned, ...set(CELL),
+    ...place(i, 0),
+    ...place(i + 1, 1),
+    ...get(FROM),
+    ...load(16 * i),
+    ...get(FROM),
+    ...load(16 * (i + 1)),
+    ...narrowSigned,
+    ...zero,
+    ...less8,
+    ...set(SIGN),
+    ...get(CELL),
+    ...get(CELL + 1),
+    ...narrowUnsigned,
+    ...set(CELL),
     // A comparison that holds is −1.
-    ...lookUp(ABOVE, BELOW), ...get(DISTANCE), ...get(DISTANCE + 1), ...narrowUnsigned, ...lookUp(ABOVE_NEXT, BELOW_NEXT), ...greaterEqual8, ...add8,
-    ...get(SIGN), ...splatBytes(15), ...and, ...xor, ...tee(packed),
-    ...constant(4), ...shiftLeft16, ...get(packed), ...constant(8), ...shiftRight16, ...or, ...get(LOW_BYTE), ...and, ...set(packed),
+    ...lookUp(ABOVE, BELOW),
+    ...get(DISTANCE),
+    ...get(DISTANCE + 1),
+    ...narrowUnsigned,
+    ...lookUp(ABOVE_NEXT, BELOW_NEXT),
+    ...greaterEqual8,
+    ...add8,
+    ...get(SIGN),
+    ...splatBytes(15),
+    ...and,
+    ...xor,
+    ...tee(packed),
+    ...constant(4),
+    ...shiftLeft16,
+    ...get(packed),
+    ...constant(8),
+    ...shiftRight16,
+    ...or,
+    ...get(LOW_BYTE),
+    ...and,
+    ...set(packed),
   ];
   const body: Code = [
-    ...constant(SOURCE), ...set(FROM), ...constant(CODES), ...set(TO), ...constant(LARGEST), ...set(KEPT),
-    ...constant(0x7fff), ...splat16, ...set(MASK), ...constant(0xff), ...splat16, ...set(LOW_BYTE), ...constant(CELLS - 1), ...splat16, ...set(LAST_CELL),
-    0x03, 0x40, // loop
-    ...get(FROM), ...load(0), ...get(MASK), ...and, ...set(MAXIMUM),
+    ...constant(SOURCE),
+    ...set(FROM),
+    ...constant(CODES),
+    ...set(TO),
+    ...constant(LARGEST),
+    ...set(KEPT),
+    ...constant(0x7fff),
+    ...splat16,
+    ...set(MASK),
+    ...constant(0xff),
+    ...splat16,
+    ...set(LOW_BYTE),
+    ...constant(CELLS - 1),
+    ...splat16,
+    ...set(LAST_CELL),
+    0x03,
+    0x40, // loop
+    ...get(FROM),
+    ...load(0),
+    ...get(MASK),
+    ...and,
+    ...set(MAXIMUM),
     ...vectors.slice(1).flatMap((i) => [...get(MAXIMUM), ...get(FROM), ...load(16 * i), ...get(MASK), ...and, ...max16, ...set(MAXIMUM)]),
-    ...fold(8), ...fold(4), ...fold(2), ...get(MAXIMUM), ...set(LARGEST_BITS),
-    ...get(KEPT), ...get(MAXIMUM), ...simd(0x19, 0), ...tee(MOST), 0x36, 2, 0, // i32.store
-    ...get(MOST), ...constant(127), I32_AND, ...constant(Math.log2(ROW_BYTES)), I32_SHL, ...set(ROW),
+    ...fold(8),
+    ...fold(4),
+    ...fold(2),
+    ...get(MAXIMUM),
+    ...set(LARGEST_BITS),
+    ...get(KEPT),
+    ...get(MAXIMUM),
+    ...simd(0x19, 0),
+    ...tee(MOST),
+    0x36,
+    2,
+    0, // i32.store
+    ...get(MOST),
+    ...constant(127),
+    I32_AND,
+    ...constant(Math.log2(ROW_BYTES)),
+    I32_SHL,
+    ...set(ROW),
     ...[ABOVE, ABOVE_NEXT, BELOW, BELOW_NEXT].flatMap((local, i) => [...get(ROW), ...load(TABLE + i * CELLS), ...set(local)]),
     ...[0, 1].flatMap((half) => [
-      ...sixteen(4 * half, PACKED), ...sixteen(4 * half + 2, PACKED + 1),
-      ...get(TO), ...get(PACKED), ...get(PACKED + 1), ...narrowUnsigned, ...store(16 * half),
+      ...sixteen(4 * half, PACKED),
+      ...sixteen(4 * half + 2, PACKED + 1),
+      ...get(TO),
+      ...get(PACKED),
+      ...get(PACKED + 1),
+      ...narrowUnsigned,
+      ...store(16 * half),
     ]),
-    ...get(FROM), ...constant(2 * BLOCK), I32_ADD, ...set(FROM),
-    ...get(TO), ...constant(BLOCK / 2), I32_ADD, ...set(TO),
-    ...get(KEPT), ...constant(4), I32_ADD, ...set(KEPT),
-    ...get(BLOCKS), ...constant(1), I32_SUB, ...tee(BLOCKS), 0x0d, 0, // br_if
-    0x0b, 0x0b,
+    ...get(FROM),
+    ...constant(2 * BLOCK),
+    I32_ADD,
+    ...set(FROM),
+    ...get(TO),
+    ...constant(BLOCK / 2),
+    I32_ADD,
+    ...set(TO),
+    ...get(KEPT),
+    ...constant(4),
+    I32_ADD,
+    ...set(KEPT),
+    ...get(BLOCKS),
+    ...constant(1),
+    I32_SUB,
+    ...tee(BLOCKS),
+    0x0d,
+    0, // br_if
+    0x0b,
+    0x0b,
   ];
   const locals: Code = [2, ...unsigned(5), 0x7f, ...unsigned(VECTORS), 0x7b];
   const code = [...locals, ...body];
   const name = (text: string): Code => [text.length, ...new TextEncoder().encode(text)];
   return Uint8Array.from([
-    0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
+    0x00,
+    0x61,
+    0x73,
+    0x6d,
+    1,
+    0,
+    0,
+    0,
     ...section(1, [1, 0x60, 1, 0x7f, 0]),
     ...section(3, [1, 0]),
     ...section(5, [1, 0, ...unsigned(Math.ceil(MEMORY_BYTES / 65536))]),

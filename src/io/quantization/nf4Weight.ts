@@ -68,7 +68,9 @@ export class QuantizedWeight implements Nf4Weight {
   }
 
   async codes(firstBlock: number, blocks: number): Promise<Uint8Array> {
-    const quantizer = (this.quantizer ??= new Nf4Quantizer(this.precision, elementCount(this.shape), { label: `${this.folder.dir}: ${this.name}` }));
+    const quantizer = (this.quantizer ??= new Nf4Quantizer(this.precision, elementCount(this.shape), {
+      label: `${this.folder.dir}: ${this.name}`,
+    }));
     const raw = await (this.ahead?.firstBlock === firstBlock ? this.ahead.raw : this.read(firstBlock, blocks));
     const next = firstBlock + blocks;
     this.ahead = undefined;

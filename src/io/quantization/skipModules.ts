@@ -20,8 +20,12 @@ export function skipsModule(names: readonly string[], modules: readonly string[]
   for (const { name, parts } of wanted) {
     if (modules.some((module) => matches(module, parts))) continue;
     throw new UserError(
-      `quantization_skip_modules: ${shownJson(name)} is no module of the base model; names are whole parts of a module's path, as lm_head or visual. ` +
-        `Nearest: ${nearestNames(name, modules.map((module) => module.split('.').slice(-name.split('.').length).join('.'))).join(', ')}`,
+      `quantization_skip_modules: ${shownJson(name)} is no module of the base model; names are whole parts of a module's path, as ` +
+        `lm_head or visual. ` +
+        `Nearest: ${nearestNames(
+          name,
+          modules.map((module) => module.split('.').slice(-name.split('.').length).join('.')),
+        ).join(', ')}`,
     );
   }
   return (module) => wanted.some(({ parts }) => matches(module, parts));

@@ -24,7 +24,10 @@ export function isCompanion(name: string): boolean {
 
 /** Canonical names of the weights that the folder holds quantised. */
 export function storedNf4Names(folder: ModelFolder): string[] {
-  return folder.names().filter((name) => name.includes(STATE)).map((name) => name.slice(0, name.indexOf(STATE)));
+  return folder
+    .names()
+    .filter((name) => name.includes(STATE))
+    .map((name) => name.slice(0, name.indexOf(STATE)));
 }
 
 interface State {
@@ -47,7 +50,8 @@ export async function openStoredNf4(folder: ModelFolder, name: string): Promise<
   const shape = state.shape;
   const count = elementCount(shape);
   const { bytes } = folder.info(name);
-  if (bytes < Math.ceil(count / 2)) throw fail(`${bytes} bytes hold the codes of [${shape.join(', ')}], which take ${Math.ceil(count / 2)}`);
+  if (bytes < Math.ceil(count / 2))
+    throw fail(`${bytes} bytes hold the codes of [${shape.join(', ')}], which take ${Math.ceil(count / 2)}`);
   const quantMap = await floats(folder, `${name}.quant_map`, NF4_VALUES.length, fail);
   if (quantMap.some((value, i) => Math.abs(value - NF4_VALUES[i]!) > 1e-6)) throw fail('quant_map holds other values than those of NF4');
   return new StoredNf4(folder, name, state, count, fail);
@@ -87,9 +91,13 @@ class StoredNf4 implements Nf4Weight {
     if (!state.nested) return { kind: 'single', absmax: await floats(folder, `${name}.absmax`, blocks, fail) };
     const { blockSize: nestedBlock, offset } = state.nested;
     const bytes = await folder.readRaw(present(folder, `${name}.absmax`, fail));
-    if (folder.info(`${name}.absmax`).dtype !== 'U8' || bytes.length !== blocks) throw fail(`absmax has ${bytes.length} bytes, ${blocks} blocks need one each`);
+    if (folder.info(`${name}.absmax`).dtype !== 'U8' || bytes.length !== blocks)
+      throw fail(`absmax has ${bytes.length} bytes, ${blocks} blocks need one each`);
     return {
-      kind: 'double', bytes, nestedBlock, offset,
+      kind: 'double',
+      bytes,
+      nestedBlock,
+      offset,
       nested: await floats(folder, `${name}.nested_absmax`, Math.ceil(blocks / nestedBlock), fail),
       map: await floats(folder, `${name}.nested_quant_map`, 256, fail),
     };
@@ -129,7 +137,8 @@ function parseState(raw: Uint8Array, fail: (what: string) => UserError): State {
   const precision = PRECISIONS[String(fields.get('dtype'))];
   if (precision === undefined) throw wrong('dtype');
   const shape = fields.get('shape');
-  if (!Array.isArray(shape) || shape.length < 2 || !shape.every((size): size is number => Number.isSafeInteger(size) && size > 0)) throw wrong('shape');
+  if (!Array.isArray(shape) || shape.length < 2 || !shape.every((size): size is number => Number.isSafeInteger(size) && size > 0))
+    throw wrong('shape');
   const blockSize = powerOfTwo('blocksize');
   if (fields.get('nested_offset') === undefined) return { blockSize, precision, shape, nested: undefined };
   const offset = fields.get('nested_offset');

@@ -1,7 +1,8 @@
 /**
  * `config.json` of a Gemma 3 folder as typed, checked fields. The hub's files (transformers 4.50) leave out whatever equals the default of
- * Gemma3Config and state RoPE by `rope_theta`, `rope_local_base_freq` and `rope_scaling`; since 5.0 `rope_parameters` has a section a layer type and
- * `layer_types` replaces `sliding_window_pattern`. Both layouts give the same fields here. What this code cannot compute faithfully is refused by name.
+ * Gemma3Config and state RoPE by `rope_theta`, `rope_local_base_freq` and `rope_scaling`; since 5.0 `rope_parameters` has a section a layer
+ * type and `layer_types` replaces `sliding_window_pattern`. Both layouts give the same fields here. What this code cannot compute
+ * faithfully is refused by name.
  */
 import type { Activation } from '../../ops/activation.ts';
 import { Fields } from '../configFields.ts';
@@ -84,10 +85,15 @@ export function parseGemma3Config(json: Readonly<Record<string, unknown>>, sourc
 
   const tokens = root.integer('mm_tokens_per_image', 256);
   const tokensPerSide = Math.sqrt(tokens);
-  if (!Number.isInteger(tokensPerSide)) throw root.wrong('mm_tokens_per_image', tokens, 'a square number: an image becomes a square of tokens');
+  if (!Number.isInteger(tokensPerSide))
+    throw root.wrong('mm_tokens_per_image', tokens, 'a square number: an image becomes a square of tokens');
   const poolSize = Math.floor(vision.patchesPerSide / tokensPerSide);
   if (poolSize < 1 || Math.floor(vision.patchesPerSide / poolSize) !== tokensPerSide) {
-    throw root.wrong('mm_tokens_per_image', tokens, `a square that ${vision.patchesPerSide}×${vision.patchesPerSide} patches can be averaged into`);
+    throw root.wrong(
+      'mm_tokens_per_image',
+      tokens,
+      `a square that ${vision.patchesPerSide}×${vision.patchesPerSide} patches can be averaged into`,
+    );
   }
   return {
     text,
@@ -132,7 +138,8 @@ function parseText(fields: Fields, isAlone: boolean): Gemma3TextConfig {
   const layers = fields.layers('num_hidden_layers', 26);
   const layerTypes = parseLayerTypes(fields, layers);
   const slides = layerTypes.includes('sliding_attention');
-  if (slides && fields.isNull('sliding_window')) throw fields.wrong('sliding_window', null, 'a number, since layer_types has sliding_attention');
+  if (slides && fields.isNull('sliding_window'))
+    throw fields.wrong('sliding_window', null, 'a number, since layer_types has sliding_attention');
   return {
     hiddenSize: fields.integer('hidden_size', 2304),
     layers,
@@ -166,12 +173,16 @@ function parseLayerTypes(fields: Fields, layers: number): LayerType[] {
   }
   if (listed.length !== layers) throw fields.wrong('layer_types', listed, `one entry for each of the ${layers} layers`);
   return listed.map((type) => {
-    if (type !== 'full_attention' && type !== 'sliding_attention') throw fields.wrong('layer_types', type, '"full_attention" or "sliding_attention"');
+    if (type !== 'full_attention' && type !== 'sliding_attention')
+      throw fields.wrong('layer_types', type, '"full_attention" or "sliding_attention"');
     return type;
   });
 }
 
-/** Gemma3TextConfig.convert_rope_params_to_dict: `rope_scaling` is laid over the full layers' section; what a section does not say is in the old keys. */
+/**
+ * Gemma3TextConfig.convert_rope_params_to_dict: `rope_scaling` is laid over the full layers' section; what a section does not say is in the
+ * old keys.
+ */
 function parseRopes(fields: Fields): Record<LayerType, RopeConfig> {
   const sections = fields.section('rope_parameters');
   const expected = 'its settings in full_attention and sliding_attention, where transformers reads them';
@@ -191,7 +202,8 @@ function parseRopes(fields: Fields): Record<LayerType, RopeConfig> {
 
 function parseVision(fields: Fields): Gemma3VisionConfig {
   const modelType = fields.text('model_type', 'siglip_vision_model');
-  if (modelType !== 'siglip_vision_model') throw fields.wrong('model_type', modelType, '"siglip_vision_model"; other vision towers are not built');
+  if (modelType !== 'siglip_vision_model')
+    throw fields.wrong('model_type', modelType, '"siglip_vision_model"; other vision towers are not built');
   const hiddenSize = fields.integer('hidden_size', 768);
   const heads = fields.integer('num_attention_heads', 12);
   if (hiddenSize % heads !== 0) throw fields.wrong('num_attention_heads', heads, `a divisor of hidden_size (${hiddenSize})`);

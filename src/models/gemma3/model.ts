@@ -1,6 +1,6 @@
 /**
- * Gemma 3 (Gemma Team 2025, arXiv:2503.19786), which MedGemma is, as a chain of stages: patch embedding, SigLIP blocks, projector, token embedding, text
- * layers. The text-only checkpoints (`gemma3_text`) are the second half of it under shorter names.
+ * Gemma 3 (Gemma Team 2025, arXiv:2503.19786), which MedGemma is, as a chain of stages: patch embedding, SigLIP blocks, projector, token
+ * embedding, text layers. The text-only checkpoints (`gemma3_text`) are the second half of it under shorter names.
  */
 import type { Example } from '../../data/example.ts';
 import type { Device } from '../../gpu/device.ts';
@@ -115,7 +115,10 @@ class Gemma3Model implements Model {
     const grad = options.grad ?? false;
 
     const stages = images && count > 0 ? this.visionStages(tables, images, count, grad) : [];
-    const input = images && count > 0 ? tables.pixels(examples, count * images.config.vision.patchesPerSide ** 2) : tables.noFeatures(config.hiddenSize);
+    const input =
+      images && count > 0
+        ? tables.pixels(examples, count * images.config.vision.patchesPerSide ** 2)
+        : tables.noFeatures(config.hiddenSize);
     // Torch keeps the factor in the precision it computes in: float32 here, whatever the checkpoint's.
     const scale = Math.fround(Math.sqrt(config.hiddenSize));
     stages.push(embeddingStage(`${this.prefix}.embed_tokens`, tables, rows, this.embedding, { grad, scale }));

@@ -1,6 +1,7 @@
 /**
- * The Processor of Gemma 3: conversation and decoded images in, token ids, labels, positions and patches out. It follows transformers' Gemma3Processor
- * with its PIL image processor. Pan-and-scan, which cuts elongated images into more images, stays off whatever the folder says, as it does there.
+ * The Processor of Gemma 3: conversation and decoded images in, token ids, labels, positions and patches out. It follows transformers'
+ * Gemma3Processor with its PIL image processor. Pan-and-scan, which cuts elongated images into more images, stays off whatever the folder
+ * says, as it does there.
  */
 import { checkImageCount, conversationName, conversationTokens, loadConversationFolder, measureOf } from '../../data/conversationTokens.ts';
 import type { ConversationFolder, ConversationRules, ConversationTokens } from '../../data/conversationTokens.ts';
@@ -43,7 +44,8 @@ export class Gemma3Processor implements Processor {
     checkSize(settings, config.vision.imageSize);
     const token = (id: number, key: string): string => {
       const found = rules.tokenizer.tokenOf(id);
-      if (found === undefined) throw new UserError(`${rules.tokenizer.source}: it has no token ${id}, config.json's ${key}. The two files are not of one model.`);
+      if (found === undefined)
+        throw new UserError(`${rules.tokenizer.source}: it has no token ${id}, config.json's ${key}. The two files are not of one model.`);
       return found;
     };
     this.placeholder = token(config.beginImageTokenId, 'boi_token_index');
@@ -63,18 +65,24 @@ export class Gemma3Processor implements Processor {
     const { vision, tokensPerSide } = parseGemma3Config(folder.config, folder.configPath);
     if (minPixels !== undefined || maxPixels !== undefined) {
       const side = vision.imageSize;
-      throw new UserError(`min_pixels and max_pixels: a Gemma 3 model sees every image at ${side}×${side} pixels, whatever its shape; leave the two out.`);
+      throw new UserError(
+        `min_pixels and max_pixels: a Gemma 3 model sees every image at ${side}×${side} pixels, whatever its shape; leave the two out.`,
+      );
     }
     const path = joinPath(dir, 'processor_config.json');
     const length = (await readJsonFile(platform, path))?.['image_seq_length'] ?? tokensPerSide ** 2;
     if (length !== tokensPerSide ** 2) {
-      throw new UserError(`${path}: image_seq_length is ${JSON.stringify(length)}, config.json's mm_tokens_per_image ${tokensPerSide ** 2}. The two must agree.`);
+      throw new UserError(
+        `${path}: image_seq_length is ${JSON.stringify(length)}, config.json's mm_tokens_per_image ${tokensPerSide ** 2}. The two must ` +
+          `agree.`,
+      );
     }
     return new Gemma3Processor(folder, await loadImageSettings(platform, dir, DEFAULTS));
   }
 
   /**
-   * One row. Every image part takes the next of `images` and becomes `\n\n`, the begin token, a soft token for each feature, the end token, `\n\n`.
+   * One row. Every image part takes the next of `images` and becomes `\n\n`, the begin token, a soft token for each feature, the end token,
+   * `\n\n`.
    * @throws UserError when images and image parts do not match in number
    */
   encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example {
@@ -113,7 +121,8 @@ export class Gemma3Processor implements Processor {
     const count = (token: number): number => tokens.ids.filter((id) => id === token).length;
     if (count(beginImageTokenId) !== images || count(imageTokenId) !== images * tokensPerSide ** 2) {
       throw new UserError(
-        `${conversationName(conversation)}: the chat template made ${countOf(count(beginImageTokenId), 'place')} (${this.placeholder}) for ${countOf(images, 'image')}. ` +
+        `${conversationName(conversation)}: the chat template made ${countOf(count(beginImageTokenId), 'place')} (${this.placeholder}) ` +
+          `for ${countOf(images, 'image')}. ` +
           `A text may not contain ${this.placeholder} or ${this.softToken} itself, and images belong into the user's turns.`,
       );
     }
@@ -133,7 +142,9 @@ export class Gemma3Processor implements Processor {
     const { imageSize } = this.config.vision;
     const { height, width } = this.resizedSize(imageHeight, imageWidth);
     if (height === imageSize && width === imageSize) return { height, width };
-    throw new UserError(`Image of ${width}×${height} pixels: ${this.settings.source} says do_resize false, so it must be ${imageSize}×${imageSize}.`);
+    throw new UserError(
+      `Image of ${width}×${height} pixels: ${this.settings.source} says do_resize false, so it must be ${imageSize}×${imageSize}.`,
+    );
   }
 
   /** Patches row by row, (patches, 3 · patch · patch), into `out`. */
@@ -150,5 +161,7 @@ function checkSize({ raw, source }: ImageSettings, side: number): void {
   const size = raw['size'] ?? { height: side, width: side };
   const stated = asObject(size);
   if (stated?.['height'] === side && stated['width'] === side) return;
-  throw new UserError(`${source}: size is ${JSON.stringify(size)}, config.json's vision_config has image_size ${side}. The two must agree.`);
+  throw new UserError(
+    `${source}: size is ${JSON.stringify(size)}, config.json's vision_config has image_size ${side}. The two must agree.`,
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * The text stack of Gemma 3 (transformers' Gemma3DecoderLayer): forward only, the tape differentiates it. A norm stands before and after attention and
- * feed-forward, every norm multiplies by 1 + w, and queries and keys are normalised head by head.
+ * The text stack of Gemma 3 (transformers' Gemma3DecoderLayer): forward only, the tape differentiates it. A norm stands before and after
+ * attention and feed-forward, every norm multiplies by 1 + w, and queries and keys are normalised head by head.
  */
 import type { Tensor } from '../../gpu/tensor.ts';
 import { add } from '../../ops/add.ts';
@@ -20,7 +20,15 @@ import type { Rotary } from '../rotary.ts';
 import type { Shape, Weights } from '../weights.ts';
 import type { Gemma3TextConfig, LayerType } from './config.ts';
 
-const LINEARS = ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj', 'self_attn.o_proj', 'mlp.gate_proj', 'mlp.up_proj', 'mlp.down_proj'] as const;
+const LINEARS = [
+  'self_attn.q_proj',
+  'self_attn.k_proj',
+  'self_attn.v_proj',
+  'self_attn.o_proj',
+  'mlp.gate_proj',
+  'mlp.up_proj',
+  'mlp.down_proj',
+] as const;
 const BLOCK_NORMS = ['input_layernorm', 'post_attention_layernorm', 'pre_feedforward_layernorm', 'post_feedforward_layernorm'] as const;
 const HEAD_NORMS = ['self_attn.q_norm', 'self_attn.k_norm'] as const;
 
@@ -86,7 +94,14 @@ export function textRotary(positionIds: Int32Array, type: LayerType, { headDim, 
 }
 
 /** x (T, C) → (T, C). */
-export function textBlock(t: Tape, x: Tensor, { linears: l, norms }: TextLayer, index: number, config: Gemma3TextConfig, context: TextContext): Tensor {
+export function textBlock(
+  t: Tape,
+  x: Tensor,
+  { linears: l, norms }: TextLayer,
+  index: number,
+  config: Gemma3TextConfig,
+  context: TextContext,
+): Tensor {
   const T = x.shape[0]!;
   const { heads: H, kvHeads: KV, headDim: D } = config;
   const type = config.layerTypes[index]!;

@@ -1,6 +1,6 @@
 /**
- * SigLIP (Zhai et al. 2023; transformers' SiglipVisionModel) and Gemma 3's projector: patches with learnt positions, blocks in which every patch sees
- * its whole image, a norm, an average over squares of patches, a norm and a matrix into the text's width. Forward only.
+ * SigLIP (Zhai et al. 2023; transformers' SiglipVisionModel) and Gemma 3's projector: patches with learnt positions, blocks in which every
+ * patch sees its whole image, a norm, an average over squares of patches, a norm and a matrix into the text's width. Forward only.
  */
 import type { Tensor } from '../../gpu/tensor.ts';
 import { activation } from '../../ops/activation.ts';
@@ -82,7 +82,11 @@ export function visionShapes({ vision, text }: Gemma3Config): [string, Shape][] 
   if (vision.hasHead) {
     // Never run here, but a part of the checkpoint: all-linear reaches it in PEFT too, and a fully trained model is saved with it.
     const head = `${VISION}.head`;
-    shapes.push([`${head}.probe`, [1, 1, C]], [`${head}.attention.in_proj_weight`, [3 * C, C]], [`${head}.attention.in_proj_bias`, [3 * C]]);
+    shapes.push(
+      [`${head}.probe`, [1, 1, C]],
+      [`${head}.attention.in_proj_weight`, [3 * C, C]],
+      [`${head}.attention.in_proj_bias`, [3 * C]],
+    );
     withBias(`${head}.attention.out_proj`, C, C);
     withBias(`${head}.layernorm`, C);
     withBias(`${head}.mlp.fc1`, F, C);

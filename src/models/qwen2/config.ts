@@ -1,7 +1,8 @@
 /**
- * `config.json` of a Qwen2 folder as typed, checked fields, and the part of it that Qwen2.5-VL's text stack shares. Both layouts are read: `rope_theta` and
- * `rope_scaling` at the top (transformers 4), `rope_parameters` (5). Keys that a file leaves out take the defaults of transformers' configuration classes,
- * since its `save_pretrained` may leave them out. What this code cannot compute faithfully is refused here, by name, rather than trained wrong.
+ * `config.json` of a Qwen2 folder as typed, checked fields, and the part of it that Qwen2.5-VL's text stack shares. Both layouts are read:
+ * `rope_theta` and `rope_scaling` at the top (transformers 4), `rope_parameters` (5). Keys that a file leaves out take the defaults of
+ * transformers' configuration classes, since its `save_pretrained` may leave them out. What this code cannot compute faithfully is refused
+ * here, by name, rather than trained wrong.
  */
 import { UserError } from '../../platform.ts';
 import { Fields } from '../configFields.ts';
@@ -47,7 +48,14 @@ export interface Qwen2TextDefaults {
 }
 
 const QWEN2_DEFAULTS: Qwen2TextDefaults = {
-  hiddenSize: 4096, layers: 32, heads: 32, kvHeads: 32, intermediateSize: 22016, vocabSize: 151936, rmsNormEps: 1e-6, maxWindowLayers: 28,
+  hiddenSize: 4096,
+  layers: 32,
+  heads: 32,
+  kvHeads: 32,
+  intermediateSize: 22016,
+  vocabSize: 151936,
+  rmsNormEps: 1e-6,
+  maxWindowLayers: 28,
 };
 
 /** Of both configuration classes. */
@@ -64,7 +72,8 @@ export const SILU = { silu: 'silu', swish: 'silu' } as const;
 export function parseQwen2Config(json: Readonly<Record<string, unknown>>, source = 'config.json'): Qwen2Config {
   const root = new Fields(json, source, '');
   const modelType = root.text('model_type', '(nothing)');
-  if (modelType !== 'qwen2') throw new UserError(`${source}: model_type is "${modelType}", "qwen2" was expected. Choose a Qwen2 or Qwen2.5 model folder.`);
+  if (modelType !== 'qwen2')
+    throw new UserError(`${source}: model_type is "${modelType}", "qwen2" was expected. Choose a Qwen2 or Qwen2.5 model folder.`);
   const hiddenSize = root.integer('hidden_size', QWEN2_DEFAULTS.hiddenSize);
   const heads = root.integer('num_attention_heads', QWEN2_DEFAULTS.heads);
   // Unlike Qwen2.5-VL's attention, Qwen2's takes a head size that the file states.
@@ -109,7 +118,8 @@ export function parseQwen2Text(fields: Fields, headDim: number, defaults: Qwen2T
   const attentionDropout = fields.number('attention_dropout', 0);
   if (attentionDropout !== 0) throw fields.wrong('attention_dropout', attentionDropout, '0; dropout inside attention is not supported');
 
-  const window = fields.flag('use_sliding_window', false) && !fields.isNull('sliding_window') ? fields.integer('sliding_window', 4096) : null;
+  const window =
+    fields.flag('use_sliding_window', false) && !fields.isNull('sliding_window') ? fields.integer('sliding_window', 4096) : null;
   const maxWindowLayers = fields.isNull('max_window_layers') ? layers : fields.integer('max_window_layers', defaults.maxWindowLayers, 0);
   const layerTypes = parseLayerTypes(fields, layers, (layer) => window !== null && layer >= maxWindowLayers);
   const slides = layerTypes.includes('sliding_attention');
@@ -137,7 +147,8 @@ function parseLayerTypes(fields: Fields, layers: number, slides: (layer: number)
   if (listed === undefined) return Array.from({ length: layers }, (_, layer) => (slides(layer) ? 'sliding_attention' : 'full_attention'));
   if (listed.length !== layers) throw fields.wrong('layer_types', listed, `one entry for each of the ${layers} layers`);
   return listed.map((type) => {
-    if (type !== 'full_attention' && type !== 'sliding_attention') throw fields.wrong('layer_types', type, '"full_attention" or "sliding_attention"');
+    if (type !== 'full_attention' && type !== 'sliding_attention')
+      throw fields.wrong('layer_types', type, '"full_attention" or "sliding_attention"');
     return type;
   });
 }

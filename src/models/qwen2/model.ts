@@ -1,4 +1,7 @@
-/** Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv:2407.10671), which read text only, as a chain of stages: token embedding and the layers that Qwen2.5-VL has too. */
+/**
+ * Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv:2407.10671), which read text only, as a chain of stages: token embedding and the layers that
+ * Qwen2.5-VL has too.
+ */
 import type { Example } from '../../data/example.ts';
 import type { Device } from '../../gpu/device.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
@@ -26,7 +29,13 @@ export function describeQwen2(json: Readonly<Record<string, unknown>>, source: s
   const { text, tieWordEmbeddings } = config;
   const shapes = new Map(textShapes(text, TEXT));
   if (!tieWordEmbeddings) shapes.set(HEAD, [text.vocabSize, text.hiddenSize]);
-  return { shapes, tiedHead: tieWordEmbeddings, embedding: `${EMBEDDING}.weight`, build: (weights) => new Qwen2Model(config, weights), sample: sampleText };
+  return {
+    shapes,
+    tiedHead: tieWordEmbeddings,
+    embedding: `${EMBEDDING}.weight`,
+    build: (weights) => new Qwen2Model(config, weights),
+    sample: sampleText,
+  };
 }
 
 class Qwen2Model implements Model {

@@ -1,6 +1,6 @@
 /**
- * The decoder layers of Qwen2 (transformers' Qwen2DecoderLayer), which are those of Qwen2.5-VL too: forward only, the tape differentiates them. `prefix` is the
- * module name of the stack: `model` by itself, `model.language_model` beside a vision tower.
+ * The decoder layers of Qwen2 (transformers' Qwen2DecoderLayer), which are those of Qwen2.5-VL too: forward only, the tape differentiates
+ * them. `prefix` is the module name of the stack: `model` by itself, `model.language_model` beside a vision tower.
  */
 import type { Tensor } from '../../gpu/tensor.ts';
 import { add } from '../../ops/add.ts';
@@ -83,7 +83,12 @@ export function textLayers(weights: Weights, prefix: string, config: Qwen2TextCo
 }
 
 /** What the tokens of a batch see in each kind of layer that the model has. */
-export function textAttention(tables: BatchTables, rows: TokenRows, config: Qwen2TextConfig, cache: KeyValueCache | undefined): TextContext['ranges'] {
+export function textAttention(
+  tables: BatchTables,
+  rows: TokenRows,
+  config: Qwen2TextConfig,
+  cache: KeyValueCache | undefined,
+): TextContext['ranges'] {
   const ranges: TextContext['ranges'] = {};
   for (const type of new Set(config.layerTypes)) {
     const window = type === 'sliding_attention' ? config.slidingWindow : null;
@@ -102,7 +107,9 @@ export function textStages(layers: readonly TextLayer[], prefix: string, config:
 }
 
 function textLayerTrains(l: TextLayer): boolean {
-  return [l.q, l.k, l.v, l.o, l.gate, l.up, l.down].some(isTrainable) || l.inputNorm.grad !== undefined || l.postAttentionNorm.grad !== undefined;
+  return (
+    [l.q, l.k, l.v, l.o, l.gate, l.up, l.down].some(isTrainable) || l.inputNorm.grad !== undefined || l.postAttentionNorm.grad !== undefined
+  );
 }
 
 /** x (T, C) → (T, C). */

@@ -1,8 +1,8 @@
 /**
  * `config.json` of a Qwen2.5-VL folder as typed, checked fields. Two layouts are met: the hub's (transformers 4.49: text fields at the top,
- * `rope_scaling`) and the nested one (4.52 on: `text_config`, since 5.0 `rope_parameters`). Keys that a file leaves out take the defaults of
- * transformers' Qwen2_5_VLConfig, since its `save_pretrained` may leave them out. What this code cannot compute faithfully is refused here, by
- * name, rather than trained wrong.
+ * `rope_scaling`) and the nested one (4.52 on: `text_config`, since 5.0 `rope_parameters`). Keys that a file leaves out take the defaults
+ * of transformers' Qwen2_5_VLConfig, since its `save_pretrained` may leave them out. What this code cannot compute faithfully is refused
+ * here, by name, rather than trained wrong.
  */
 import { UserError } from '../../platform.ts';
 import { Fields } from '../configFields.ts';
@@ -87,7 +87,14 @@ export function parseQwen2_5VLConfig(json: Readonly<Record<string, unknown>>, so
 }
 
 const TEXT_DEFAULTS: Qwen2TextDefaults = {
-  hiddenSize: 8192, layers: 80, heads: 64, kvHeads: 8, intermediateSize: 29568, vocabSize: 152064, rmsNormEps: 1e-5, maxWindowLayers: 80,
+  hiddenSize: 8192,
+  layers: 80,
+  heads: 64,
+  kvHeads: 8,
+  intermediateSize: 29568,
+  vocabSize: 152064,
+  rmsNormEps: 1e-5,
+  maxWindowLayers: 80,
 };
 
 function parseText(fields: Fields, isFlat: boolean): Qwen2_5VLTextConfig {
@@ -108,7 +115,11 @@ function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
   const heads = fields.integer('num_heads', fields.integer('num_attention_heads', 16));
   const headDim = headSize(fields, hiddenSize, heads, 'num_heads');
   if (headDim % 4 !== 0) {
-    throw fields.wrong('num_heads', heads, `a number that makes the head size (${headDim}) a multiple of 4: its halves rotate with height and width`);
+    throw fields.wrong(
+      'num_heads',
+      heads,
+      `a number that makes the head size (${headDim}) a multiple of 4: its halves rotate with height and width`,
+    );
   }
   const patchSize = fields.integer('patch_size', 14);
   const spatialMergeSize = fields.integer('spatial_merge_size', 2);
@@ -140,6 +151,7 @@ function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
 function headSize(fields: Fields, hiddenSize: number, heads: number, headsKey: string): number {
   const headDim = dividedHeadSize(fields, hiddenSize, heads, headsKey);
   const stated = fields.integer('head_dim', headDim);
-  if (stated !== headDim) throw fields.wrong('head_dim', stated, `hidden_size / ${headsKey} = ${headDim}, as this model's attention computes it`);
+  if (stated !== headDim)
+    throw fields.wrong('head_dim', stated, `hidden_size / ${headsKey} = ${headDim}, as this model's attention computes it`);
   return headDim;
 }

@@ -1,4 +1,7 @@
-/** Qwen2.5-VL (Bai et al. 2025, arXiv:2502.13923) as a chain of stages: patch embedding, vision blocks, merger, token embedding, text layers. */
+/**
+ * Qwen2.5-VL (Bai et al. 2025, arXiv:2502.13923) as a chain of stages: patch embedding, vision blocks, merger, token embedding, text
+ * layers.
+ */
 import type { Example } from '../../data/example.ts';
 import { smartResize } from '../../data/image.ts';
 import type { Device } from '../../gpu/device.ts';
@@ -46,7 +49,12 @@ function sampleExample(row: SampleRow, { vision, imageTokenId }: Qwen2_5VLConfig
   const grid: [number, number, number] = [1, size.height / patchSize, size.width / patchSize];
   const tokens = sampleTokens(row, { id: imageTokenId, features: imageTokens(grid, spatialMergeSize) });
   const { positionIds } = mropePositions(tokens.inputIds, imageTokenId, [grid], spatialMergeSize);
-  return { ...tokens, positionIds, imageGrids: [grid], pixelValues: new Float32Array(size.height * size.width * inChannels * temporalPatchSize) };
+  return {
+    ...tokens,
+    positionIds,
+    imageGrids: [grid],
+    pixelValues: new Float32Array(size.height * size.width * inChannels * temporalPatchSize),
+  };
 }
 
 class Qwen2_5VLModel implements Model {

@@ -1,7 +1,7 @@
 /**
  * Where everything is: M-RoPE positions of the tokens, and for the vision tower the window order, the attention segments and the rotary
- * angles of the patches. Pure functions of the grids; checked against transformers' own on grids of many shapes, because an index that is off by
- * one trains without complaint. `grid` is [t, h, w] in patches; images are concatenated.
+ * angles of the patches. Pure functions of the grids; checked against transformers' own on grids of many shapes, because an index that is
+ * off by one trains without complaint. `grid` is [t, h, w] in patches; images are concatenated.
  */
 import { UserError } from '../../platform.ts';
 import { inverseFrequencies, ropeFrequencies, rotary } from '../rotary.ts';
@@ -16,8 +16,8 @@ export function imageTokens(grid: Grid, spatialMergeSize: number): number {
 }
 
 /**
- * M-RoPE (transformers' get_rope_index). Text advances all three positions by one a token; an image starts where the text stopped, its tokens take
- * (start + t, start + row, start + column), and the text goes on at start + max(rows, columns).
+ * M-RoPE (transformers' get_rope_index). Text advances all three positions by one a token; an image starts where the text stopped, its
+ * tokens take (start + t, start + row, start + column), and the text goes on at start + max(rows, columns).
  * @param inputIds (T) with one image placeholder a token of the image
  * @returns positionIds (3, T) row-major; ropeDelta: the next position minus T, for generation
  */
@@ -45,7 +45,8 @@ export function mropePositions(
     while (placeholders < wanted && inputIds[t + placeholders] === imageTokenId) placeholders++;
     if (grid === undefined || placeholders < wanted) {
       throw new UserError(
-        `Image ${image}: ${wanted} placeholder tokens were expected at position ${t}, ${placeholders} are there (${grids.length} images given).`,
+        `Image ${image}: ${wanted} placeholder tokens were expected at position ${t}, ${placeholders} are there (${grids.length} images ` +
+          `given).`,
       );
     }
     const rows = Math.floor(grid[1] / spatialMergeSize);
@@ -105,7 +106,9 @@ export function frameSeqlens(grids: readonly Grid[]): Int32Array {
   return Int32Array.from(boundaries);
 }
 
-/** (N, 2) row-major: row and column of every patch, in the processor's order (merge blocks together), before the window order is applied. */
+/**
+ * (N, 2) row-major: row and column of every patch, in the processor's order (merge blocks together), before the window order is applied.
+ */
 export function patchPositions(grids: readonly Grid[], spatialMergeSize: number): Int32Array {
   const positions = new Int32Array(2 * grids.reduce((sum, [t, h, w]) => sum + t * h * w, 0));
   let at = 0;
@@ -125,10 +128,13 @@ export function patchPositions(grids: readonly Grid[], spatialMergeSize: number)
 }
 
 /**
- * Rotary angles of the patches in the processor's order, (N, headDim/2): the first half turns with the row, the second with the column. The tower
- * works in window order; it gathers these rows as it gathers the patches.
+ * Rotary angles of the patches in the processor's order, (N, headDim/2): the first half turns with the row, the second with the column. The
+ * tower works in window order; it gathers these rows as it gathers the patches.
  */
-export function visionRotary(grids: readonly Grid[], config: Pick<Qwen2_5VLVisionConfig, 'headDim' | 'ropeTheta' | 'spatialMergeSize'>): Rotary {
+export function visionRotary(
+  grids: readonly Grid[],
+  config: Pick<Qwen2_5VLVisionConfig, 'headDim' | 'ropeTheta' | 'spatialMergeSize'>,
+): Rotary {
   const frequencies = inverseFrequencies(config.ropeTheta, config.headDim / 2);
   const axis = frequencies.length;
   const positions = patchPositions(grids, config.spatialMergeSize);

@@ -1,6 +1,6 @@
 /**
- * The Processor of Qwen2.5-VL: conversation and decoded images in, token ids, labels, M-RoPE positions and patches out. It follows transformers'
- * Qwen2_5_VLProcessor with its PIL image processor; ids, positions and patches are checked against it on every golden case.
+ * The Processor of Qwen2.5-VL: conversation and decoded images in, token ids, labels, M-RoPE positions and patches out. It follows
+ * transformers' Qwen2_5_VLProcessor with its PIL image processor; ids, positions and patches are checked against it on every golden case.
  */
 import { checkImageCount, conversationName, conversationTokens, loadConversationFolder, measureOf } from '../../data/conversationTokens.ts';
 import type { ConversationFolder, ConversationRules, ConversationTokens } from '../../data/conversationTokens.ts';
@@ -29,7 +29,11 @@ export class Qwen2_5VLProcessor implements Processor {
   private readonly bounds: PixelBounds;
   private readonly table: Float32Array;
 
-  constructor({ config: json, configPath, rules, endOfTurnIds }: ConversationFolder, settings: ImageSettings, overrides: PixelOverrides = {}) {
+  constructor(
+    { config: json, configPath, rules, endOfTurnIds }: ConversationFolder,
+    settings: ImageSettings,
+    overrides: PixelOverrides = {},
+  ) {
     const config = parseQwen2_5VLConfig(json, configPath);
     this.config = config;
     this.rules = rules;
@@ -42,7 +46,8 @@ export class Qwen2_5VLProcessor implements Processor {
     this.table = pixelTable(settings);
     if (this.tokenizer.tokenOf(config.imageTokenId) === undefined) {
       throw new UserError(
-        `${this.tokenizer.source}: it has no token ${config.imageTokenId}, config.json's image_token_id. The two files are not of one model.`,
+        `${this.tokenizer.source}: it has no token ${config.imageTokenId}, config.json's image_token_id. The two files are not of one ` +
+          `model.`,
       );
     }
   }
@@ -103,7 +108,8 @@ export class Qwen2_5VLProcessor implements Processor {
     if (placeholders === images) return tokens;
     const token = this.tokenizer.tokenOf(imageTokenId) ?? '';
     throw new UserError(
-      `${conversationName(conversation)}: the chat template made ${countOf(placeholders, 'place')} (${token}) for ${countOf(images, 'image')}. ` +
+      `${conversationName(conversation)}: the chat template made ${countOf(placeholders, 'place')} (${token}) for ` +
+        `${countOf(images, 'image')}. ` +
         `A text may not contain ${token} itself, and images belong into the user's turns.`,
     );
   }
@@ -121,7 +127,8 @@ export class Qwen2_5VLProcessor implements Processor {
     const { factor } = this.bounds;
     if (size.height % factor === 0 && size.width % factor === 0) return size;
     throw new UserError(
-      `Image of ${size.width}×${size.height} pixels: ${this.settings.source} says do_resize false, so both sides must be multiples of ${factor}.`,
+      `Image of ${size.width}×${size.height} pixels: ${this.settings.source} says do_resize false, so both sides must be multiples of ` +
+        `${factor}.`,
     );
   }
 
@@ -148,7 +155,9 @@ function patchLayout(settings: ImageSettings, config: Qwen2_5VLConfig): PatchLay
   const agreed = (key: string, ofModel: number): number => {
     const value = settings.raw[key] ?? ofModel;
     if (value !== ofModel)
-      throw new UserError(`${settings.source}: ${key} is ${JSON.stringify(value)}, config.json's vision_config has ${ofModel}. The two must agree.`);
+      throw new UserError(
+        `${settings.source}: ${key} is ${JSON.stringify(value)}, config.json's vision_config has ${ofModel}. The two must agree.`,
+      );
     return ofModel;
   };
   return {
@@ -158,7 +167,9 @@ function patchLayout(settings: ImageSettings, config: Qwen2_5VLConfig): PatchLay
   };
 }
 
-/** `min_pixels` / `max_pixels` at the top win over `size.shortest_edge` / `size.longest_edge`, which since transformers 4.5x mean areas too. */
+/**
+ * `min_pixels` / `max_pixels` at the top win over `size.shortest_edge` / `size.longest_edge`, which since transformers 4.5x mean areas too.
+ */
 function pixelBounds(settings: ImageSettings, layout: PatchLayout, overrides: PixelOverrides): PixelBounds {
   const { raw, source } = settings;
   const size = asObject(raw['size']) ?? {};

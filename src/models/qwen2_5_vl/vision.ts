@@ -1,4 +1,7 @@
-/** The vision tower of Qwen2.5-VL (transformers' Qwen2_5_VisionTransformer): forward only. Patches are in window order from the embedding to the merger. */
+/**
+ * The vision tower of Qwen2.5-VL (transformers' Qwen2_5_VisionTransformer): forward only. Patches are in window order from the embedding to
+ * the merger.
+ */
 import type { Tensor } from '../../gpu/tensor.ts';
 import { activation } from '../../ops/activation.ts';
 import { add } from '../../ops/add.ts';
@@ -133,7 +136,14 @@ function visionBlockTrains(b: VisionBlock): boolean {
 }
 
 /** x (N, C) → (N, C). */
-function visionBlock(t: Tape, x: Tensor, b: VisionBlock, config: Qwen2_5VLVisionConfig, context: VisionContext, ranges: AttentionRanges): Tensor {
+function visionBlock(
+  t: Tape,
+  x: Tensor,
+  b: VisionBlock,
+  config: Qwen2_5VLVisionConfig,
+  context: VisionContext,
+  ranges: AttentionRanges,
+): Tensor {
   const [N, C] = x.shape as [number, number];
   const { heads: H, headDim: D, rmsNormEps: eps } = config;
   const parts = splitColumns(t, linear(t, rmsNorm(t, x, b.norm1, eps), b.qkv), [C, C, C]).map((part) => t.reshape(part, [N, H, D]));

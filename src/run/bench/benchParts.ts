@@ -1,4 +1,6 @@
-/** The parts of the bench and their shares of the time. What a part learns that a later one goes by (how fast products are) is in `results`. */
+/**
+ * The parts of the bench and their shares of the time. What a part learns that a later one goes by (how fast products are) is in `results`.
+ */
 import type { Capabilities } from '../../gpu/capabilities.ts';
 import type { Device } from '../../gpu/device.ts';
 import { randomTensor, WEIGHT_STORAGES } from '../../train/tuning/randomTensor.ts';
@@ -62,7 +64,11 @@ async function chooseScale(part: Part, { open, size }: BenchOptions, results: Be
   try {
     // Small enough for any GPU, large enough to keep one busy.
     for (const extent of [256, 1024, 2048]) {
-      const [x, w, y] = [1, 2, 3].map((seed) => randomTensor(device, [extent, extent], seed)) as [ReturnType<typeof randomTensor>, ReturnType<typeof randomTensor>, ReturnType<typeof randomTensor>];
+      const [x, w, y] = [1, 2, 3].map((seed) => randomTensor(device, [extent, extent], seed)) as [
+        ReturnType<typeof randomTensor>,
+        ReturnType<typeof randomTensor>,
+        ReturnType<typeof randomTensor>,
+      ];
       const run = (): void => {
         matmulNT(device, x, w, y);
       };
@@ -75,7 +81,10 @@ async function chooseScale(part: Part, { open, size }: BenchOptions, results: Be
   }
   const seconds = (scale: Scale): number => Math.max(...benchModels(scale).map(stepFlop)) / results.flopASecond;
   results.scale = size !== 'auto' ? size : seconds('true') < 8 ? 'true' : seconds('blocks') < 8 ? 'blocks' : 'tiny';
-  part.note(`a product of f32 makes ${(results.flopASecond / 1e9).toFixed(0)} GFLOP/s: ${{ true: 'the whole models', blocks: 'two layers of each stack of the models', tiny: 'tiny models' }[results.scale]}`);
+  part.note(
+    `a product of f32 makes ${(results.flopASecond / 1e9).toFixed(0)} GFLOP/s: ` +
+      `${{ true: 'the whole models', blocks: 'two layers of each stack of the models', tiny: 'tiny models' }[results.scale]}`,
+  );
 }
 
 async function check(part: Part, { open, stop }: BenchOptions, checks: readonly Check[]): Promise<void> {
@@ -98,15 +107,28 @@ async function checkLosses(part: Part, { open, capabilities }: BenchOptions, { s
   const computes = computeDtypesOf(capabilities);
   // Of each family one.
   const some = GOLDEN_LOSSES.filter((_, i) => i % 4 === 0);
-  const ways: { words: string; forced: ForcedPlans; cases: readonly GoldenLoss[]; bound?: number }[] = [{ words: 'the usual plans', forced: {}, cases: scale === 'tiny' ? some : GOLDEN_LOSSES }];
+  const ways: { words: string; forced: ForcedPlans; cases: readonly GoldenLoss[]; bound?: number }[] = [
+    { words: 'the usual plans', forced: {}, cases: scale === 'tiny' ? some : GOLDEN_LOSSES },
+  ];
   const shapes = [large, { ...large, n: 16 }, { ...large, m: 16 }, { ...large, m: 1 }];
-  const products = computes.flatMap((compute) => shapes.flatMap((shape) => productCandidates(capabilities, { ...shape, form: 'nt', compute })));
+  const products = computes.flatMap((compute) =>
+    shapes.flatMap((shape) => productCandidates(capabilities, { ...shape, form: 'nt', compute })),
+  );
   for (const one of new Map(products.map((each) => [configurationWords(each), each])).values()) {
-    ways.push({ words: configurationWords(one), cases: some, ...boundOf(one), forced: { product: (problem) => (refusedProduct(capabilities, problem, one) === undefined ? one : undefined) } });
+    ways.push({
+      words: configurationWords(one),
+      cases: some,
+      ...boundOf(one),
+      forced: { product: (problem) => (refusedProduct(capabilities, problem, one) === undefined ? one : undefined) },
+    });
   }
-  const attentions = computes.flatMap((compute) => attentionCandidates(capabilities, { pass: 'forward', headSize: 16, isDecoding: false, compute }));
+  const attentions = computes.flatMap((compute) =>
+    attentionCandidates(capabilities, { pass: 'forward', headSize: 16, isDecoding: false, compute }),
+  );
   for (const one of new Map(attentions.map((each) => [configurationWords(each), each])).values()) {
-    const forced: ForcedPlans = { attention: (problem) => (problem.isDecoding || refusedAttention(capabilities, problem, one) !== undefined ? undefined : one) };
+    const forced: ForcedPlans = {
+      attention: (problem) => (problem.isDecoding || refusedAttention(capabilities, problem, one) !== undefined ? undefined : one),
+    };
     ways.push({ words: `attention ${configurationWords(one)}`, cases: some, ...boundOf(one), forced });
   }
   let checked = 0;
@@ -117,7 +139,11 @@ async function checkLosses(part: Part, { open, capabilities }: BenchOptions, { s
       plansOf(device).force(forced);
       for (const one of cases) {
         const error = Math.abs((await goldenLoss(device, one)) - one.loss);
-        if (!(error < bound)) part.fail(`${one.config.model_type} by ${words}: the loss is off by ${error.toExponential(1)}, where ${bound.toExponential(0)} is allowed`);
+        if (!(error < bound))
+          part.fail(
+            `${one.config.model_type} by ${words}: the loss is off by ${error.toExponential(1)}, where ${bound.toExponential(0)} is ` +
+              `allowed`,
+          );
         checked++;
       }
     } catch (error) {
@@ -144,14 +170,26 @@ async function besidePytorch(part: Part, pytorch: Pytorch, { stop }: BenchOption
     return;
   }
   const models = benchModels(results.scale).map((model) => ({ ...model, storages: ['bf16', 'nf4'] }));
-  const result = await pytorch.measure(found.python, { products: [[8192, 8192, 8192], ...PRODUCT_SHAPES[results.scale]], models, seconds: part.secondsLeft(), stop });
+  const result = await pytorch.measure(found.python, {
+    products: [[8192, 8192, 8192], ...PRODUCT_SHAPES[results.scale]],
+    models,
+    seconds: part.secondsLeft(),
+    stop,
+  });
   results.pytorch = result;
   part.note(result.about);
   for (const { m, n, k, dtype, ms } of result.products) {
     part.figure({ what: `x·wᵀ ${m}×${n}×${k} ${dtype}`, ms, rate: (2 * m * n * k) / ms / 1e9, unit: 'TFLOP/s', more: { storage: dtype } });
   }
   for (const { name, storage, ms, steps: count, tokens, peakBytes } of result.steps) {
-    part.figure({ what: `${name}, ${storage}, T ${tokens}`, ms, rate: (tokens / ms) * 1000, unit: 'tokens/s', by: `${count} steps`, more: { model: name, storage, peakBytes, tokens } });
+    part.figure({
+      what: `${name}, ${storage}, T ${tokens}`,
+      ms,
+      rate: (tokens / ms) * 1000,
+      unit: 'tokens/s',
+      by: `${count} steps`,
+      more: { model: name, storage, peakBytes, tokens },
+    });
   }
   for (const note of result.notes) part.note(note);
 }

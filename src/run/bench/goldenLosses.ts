@@ -1,6 +1,7 @@
 /**
- * Losses of tiny models as transformers gives them, whose weights are drawn by a formula (test/golden/base_configs.py): nothing has to be stored but the
- * configuration and the loss, so that any machine can check its GPU. goldenLosses.json holds some of test/golden/bases/configs.json.
+ * Losses of tiny models as transformers gives them, whose weights are drawn by a formula (test/golden/base_configs.py): nothing has to be
+ * stored but the configuration and the loss, so that any machine can check its GPU. goldenLosses.json holds some of
+ * test/golden/bases/configs.json.
  */
 import type { Example } from '../../data/example.ts';
 import type { Device } from '../../gpu/device.ts';
@@ -31,7 +32,10 @@ const IMAGE = 60;
 
 /** A parameter's values, as the script draws them. */
 export function goldenValues(name: string, shape: readonly number[], isGemma: boolean): Float32Array {
-  const drawn = noise(name, shape.reduce((a, b) => a * b, 1));
+  const drawn = noise(
+    name,
+    shape.reduce((a, b) => a * b, 1),
+  );
   const map = (of: (x: number) => number): Float32Array => Float32Array.from(drawn, of);
   if (name.includes('norm') || name.includes('.ln_q.')) {
     if (name.endsWith('bias')) return map((x) => x * 0.3);

@@ -25,9 +25,22 @@ export type Extent = readonly [m: number, n: number, k: number];
 
 /** Of a text layer of the 3B at 600 tokens, of LoRA there, and a large one, whose rate is the device's peak here. */
 export const PRODUCT_SHAPES: Readonly<Record<Scale, readonly Extent[]>> = {
-  true: [[4096, 2048, 4096], [600, 2048, 2048], [600, 11_008, 2048], [600, 2048, 11_008], [600, 16, 2048]],
-  blocks: [[1024, 1024, 1024], [600, 2048, 2048], [600, 16, 2048]],
-  tiny: [[256, 256, 256], [64, 64, 128]],
+  true: [
+    [4096, 2048, 4096],
+    [600, 2048, 2048],
+    [600, 11_008, 2048],
+    [600, 2048, 11_008],
+    [600, 16, 2048],
+  ],
+  blocks: [
+    [1024, 1024, 1024],
+    [600, 2048, 2048],
+    [600, 16, 2048],
+  ],
+  tiny: [
+    [256, 256, 256],
+    [64, 64, 128],
+  ],
 };
 
 const ATTENTION_TOKENS: Readonly<Record<Scale, readonly number[]>> = { true: [600, 2048], blocks: [600], tiny: [64] };
@@ -46,14 +59,22 @@ export interface SpeedOptions {
 
 export async function productSpeeds(part: Part, { open, capabilities, scale, stop }: SpeedOptions): Promise<void> {
   const bases = computeDtypesOf(capabilities).map((compute) => ({ isPlain: true, hasDropout: false, compute }));
-  const problems = bases.flatMap((base) => PRODUCT_SHAPES[scale].flatMap(([m, n, k]): ProductProblem[] => [
-    ...WEIGHT_STORAGES.flatMap((storage): ProductProblem[] => [{ ...base, form: 'nt', m, n, k, storage }, { ...base, form: 'nn', m, n: k, k: n, storage }]),
-    { ...base, form: 'tn', m: n, n: k, k: m, storage: 'f32' },
-  ]));
+  const problems = bases.flatMap((base) =>
+    PRODUCT_SHAPES[scale].flatMap(([m, n, k]): ProductProblem[] => [
+      ...WEIGHT_STORAGES.flatMap((storage): ProductProblem[] => [
+        { ...base, form: 'nt', m, n, k, storage },
+        { ...base, form: 'nn', m, n: k, k: n, storage },
+      ]),
+      { ...base, form: 'tn', m: n, n: k, k: m, storage: 'f32' },
+    ]),
+  );
   const asked: AskedPlans = { product: byName(problems), attention: new Map() };
   const done = new Set<string>();
   await measurePlans(open, capabilities, asked, {
-    seconds: part.secondsLeft(), isThorough: scale !== 'tiny', everything: true, stop,
+    seconds: part.secondsLeft(),
+    isThorough: scale !== 'tiny',
+    everything: true,
+    stop,
     tell: (text) => {
       part.note(text);
     },
@@ -63,8 +84,18 @@ export async function productSpeeds(part: Part, { open, capabilities, scale, sto
       const words = productWords(problem);
       done.add(words);
       part.figure({
-        what: words, ms, rate: flop / ms / 1e9, unit: 'TFLOP/s', by: configurationWords(configuration),
-        more: { storage: problem.storage, usualMs: policyMs, speedup: policyMs / ms, flop, extent: `${problem.m}×${problem.n}×${problem.k}` },
+        what: words,
+        ms,
+        rate: flop / ms / 1e9,
+        unit: 'TFLOP/s',
+        by: configurationWords(configuration),
+        more: {
+          storage: problem.storage,
+          usualMs: policyMs,
+          speedup: policyMs / ms,
+          flop,
+          extent: `${problem.m}×${problem.n}×${problem.k}`,
+        },
       });
     },
   });
@@ -84,21 +115,55 @@ export async function attentionSpeeds(part: Part, options: SpeedOptions): Promis
 
 async function attentionSpeedsIn(compute: ComputeDtype, part: Part, { open, capabilities, scale, stop }: SpeedOptions): Promise<void> {
   for (const T of ATTENTION_TOKENS[scale]) {
-    for (const [D, heads, kvHeads] of scale === 'tiny' ? ([[64, 2, 1], [128, 2, 1], [256, 2, 1]] as const) : ([[64, 16, 16], [128, 16, 2], [256, 8, 4]] as const)) {
+    for (const [D, heads, kvHeads] of scale === 'tiny'
+      ? ([
+          [64, 2, 1],
+          [128, 2, 1],
+          [256, 2, 1],
+        ] as const)
+      : ([
+          [64, 16, 16],
+          [128, 16, 2],
+          [256, 8, 4],
+        ] as const)) {
       const name = `T ${T}, H ${heads}, KV ${kvHeads}, D ${D}, causal${compute === 'f16' ? ', operands in f16' : ''}`;
       if (!part.fits(name, 2)) continue;
       const extent = { queries: T, heads, kvHeads, span: (T + 1) >> 1 };
-      const problems = (['forward', 'query_backward', 'key_backward'] as const).map((pass): AttentionProblem => ({ pass, headSize: D, isDecoding: false, extent, compute }));
-      const { choices } = await measurePlans(open, capabilities, { product: new Map(), attention: byName(problems) }, {
-        seconds: part.secondsLeft() / 2, isThorough: false, stop,
-        tell: (text) => {
-          part.note(text);
+      const problems = (['forward', 'query_backward', 'key_backward'] as const).map((pass): AttentionProblem => ({
+        pass,
+        headSize: D,
+        isDecoding: false,
+        extent,
+        compute,
+      }));
+      const { choices } = await measurePlans(
+        open,
+        capabilities,
+        { product: new Map(), attention: byName(problems) },
+        {
+          seconds: part.secondsLeft() / 2,
+          isThorough: false,
+          stop,
+          tell: (text) => {
+            part.note(text);
+          },
         },
-      });
+      );
       const plans = choices.attention.map(({ configuration }) => configurationWords(configuration));
-      for (const [what, chosen] of [['the usual plans', NO_CHOICES], ['the fastest plans', choices]] as const) {
+      for (const [what, chosen] of [
+        ['the usual plans', NO_CHOICES],
+        ['the fastest plans', choices],
+      ] as const) {
         if (what === 'the fastest plans' && choices.attention.length === 0) continue;
-        await time(part, name, { T, heads, kvHeads, D }, open, chosen, what === 'the usual plans' ? what : plans.join('; '), scale === 'tiny');
+        await time(
+          part,
+          name,
+          { T, heads, kvHeads, D },
+          open,
+          chosen,
+          what === 'the usual plans' ? what : plans.join('; '),
+          scale === 'tiny',
+        );
       }
     }
   }
@@ -111,12 +176,25 @@ interface AttentionSize {
   D: number;
 }
 
-async function time(part: Part, name: string, { T, heads, kvHeads, D }: AttentionSize, open: () => Promise<Device>, choices: Choices, by: string, isTiny: boolean): Promise<void> {
+async function time(
+  part: Part,
+  name: string,
+  { T, heads, kvHeads, D }: AttentionSize,
+  open: () => Promise<Device>,
+  choices: Choices,
+  by: string,
+  isTiny: boolean,
+): Promise<void> {
   const device = await open();
   try {
     plansOf(device).choose(choices);
     const shape = (h: number): number[] => [T, h, D];
-    const [q, k, v, dy] = [randomTensor(device, shape(heads), 1), randomTensor(device, shape(kvHeads), 2), randomTensor(device, shape(kvHeads), 3), randomTensor(device, shape(heads), 4)];
+    const [q, k, v, dy] = [
+      randomTensor(device, shape(heads), 1),
+      randomTensor(device, shape(kvHeads), 2),
+      randomTensor(device, shape(kvHeads), 3),
+      randomTensor(device, shape(heads), 4),
+    ];
     const ranges = uploadRanges(device, causalRanges([T]), T, 'batch');
     const patience: Patience = isTiny ? { sampleMs: 5, samples: 3, repeats: 5 } : { sampleMs: 60, samples: 5, repeats: 500 };
     for (const isBackward of [false, true]) {
@@ -132,7 +210,14 @@ async function time(part: Part, name: string, { T, heads, kvHeads, D }: Attentio
       };
       const [ms = NaN] = await medianMs([{ run, finish: () => device.finish() }], patience);
       const flop = attentionFlop(T, (T + 1) / 2, heads, D, isBackward);
-      part.figure({ what: `${isBackward ? 'forward and backward' : 'forward'}, ${name}`, ms, rate: flop / ms / 1e9, unit: 'TFLOP/s', by, more: { flop } });
+      part.figure({
+        what: `${isBackward ? 'forward and backward' : 'forward'}, ${name}`,
+        ms,
+        rate: flop / ms / 1e9,
+        unit: 'TFLOP/s',
+        by,
+        more: { flop },
+      });
     }
   } finally {
     device.destroy();

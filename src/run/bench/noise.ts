@@ -1,4 +1,6 @@
-/** The numbers that test/golden/base_configs.py and base_variants.py draw, made again: so that neither weights nor pixels need to be stored. */
+/**
+ * The numbers that test/golden/base_configs.py and base_variants.py draw, made again: so that neither weights nor pixels need to be stored.
+ */
 
 /** `count` numbers in (−1, 1): lowbias32 of the index, counted on from a hash of the name (FNV-1a). */
 export function noise(name: string, count: number): Float64Array {

@@ -1,6 +1,6 @@
 /**
- * Every plan that this device may be given, against float64 on the CPU: products of odd shapes in all forms and storages, and attention with its gradients. What
- * is offered for measuring is what is checked, so a new algorithm, size or storage comes by itself.
+ * Every plan that this device may be given, against float64 on the CPU: products of odd shapes in all forms and storages, and attention
+ * with its gradients. What is offered for measuring is what is checked, so a new algorithm, size or storage comes by itself.
  */
 import type { Capabilities } from '../../gpu/capabilities.ts';
 import type { Device } from '../../gpu/device.ts';
@@ -52,7 +52,8 @@ export async function runChecks(open: () => Promise<Device>, checks: readonly Ch
     try {
       device ??= await open();
       const { error, bound } = await run(device);
-      if (!(error <= bound)) failures.push(`${words}: it is off by ${error.toExponential(1)} of the largest value, where ${bound.toExponential(1)} is allowed`);
+      if (!(error <= bound))
+        failures.push(`${words}: it is off by ${error.toExponential(1)} of the largest value, where ${bound.toExponential(1)} is allowed`);
     } catch (error) {
       failures.push(`${words}: it does not run: ${(error instanceof Error ? error.message : String(error)).split('\n')[0]}`);
       device?.destroy();
@@ -77,7 +78,8 @@ function problems(compute: ComputeDtype): ProductProblem[] {
   const base = { isPlain: true, hasDropout: false, compute };
   const all: ProductProblem[] = [];
   for (const storage of WEIGHT_STORAGES) {
-    for (const form of ['nt', 'nn'] as const) all.push({ ...base, form, storage, m: 67, n: 148, k: 260 }, { ...base, form, storage, m: 3, n: 76, k: 516 });
+    for (const form of ['nt', 'nn'] as const)
+      all.push({ ...base, form, storage, m: 67, n: 148, k: 260 }, { ...base, form, storage, m: 3, n: 76, k: 516 });
   }
   for (const form of ['nt', 'nn', 'tn'] as const) all.push({ ...base, form, storage: 'f32', m: 37, n: 45, k: 131 });
   all.push({ ...base, form: 'tn', storage: 'f32', m: 36, n: 148, k: 700 });
@@ -85,15 +87,19 @@ function problems(compute: ComputeDtype): ProductProblem[] {
 }
 
 export function productChecks(capabilities: Capabilities): Check[] {
-  return computeDtypesOf(capabilities).flatMap(problems).flatMap((problem) => {
-    const offered = SHAPES.flatMap((shape) => productCandidates(capabilities, { ...problem, ...shape }));
-    const distinct = [...new Map(offered.map((one) => [configurationWords(one), one])).values()].filter((one) => refusedProduct(capabilities, problem, one) === undefined);
-    let reference: Promise<ProductReference> | undefined;
-    return distinct.map((configuration): Check => ({
-      words: `${productWords(problem)} by ${configurationWords(configuration)}`,
-      run: async (device) => checkProduct(device, problem, configuration, await (reference ??= productReference(device, problem))),
-    }));
-  });
+  return computeDtypesOf(capabilities)
+    .flatMap(problems)
+    .flatMap((problem) => {
+      const offered = SHAPES.flatMap((shape) => productCandidates(capabilities, { ...problem, ...shape }));
+      const distinct = [...new Map(offered.map((one) => [configurationWords(one), one])).values()].filter(
+        (one) => refusedProduct(capabilities, problem, one) === undefined,
+      );
+      let reference: Promise<ProductReference> | undefined;
+      return distinct.map((configuration): Check => ({
+        words: `${productWords(problem)} by ${configurationWords(configuration)}`,
+        run: async (device) => checkProduct(device, problem, configuration, await (reference ??= productReference(device, problem))),
+      }));
+    });
 }
 
 interface ProductReference {
@@ -118,7 +124,8 @@ async function productReference(device: Device, problem: ProductProblem): Promis
   for (let row = 0; row < m; row++) {
     for (let column = 0; column < n; column++) {
       let sum = 0;
-      for (let i = 0; i < k; i++) sum += left[form === 'tn' ? i * m + row : row * k + i]! * right[form === 'nt' ? column * k + i : i * n + column]!;
+      for (let i = 0; i < k; i++)
+        sum += left[form === 'tn' ? i * m + row : row * k + i]! * right[form === 'nt' ? column * k + i : i * n + column]!;
       values[row * n + column] = sum;
     }
   }
@@ -137,7 +144,12 @@ const RUN: Record<ProductForm, (device: Device, a: Tensor, w: Tensor, y: Tensor)
   },
 };
 
-async function checkProduct(device: Device, problem: ProductProblem, configuration: ProductConfiguration, { values, largest }: ProductReference): ReturnType<Check['run']> {
+async function checkProduct(
+  device: Device,
+  problem: ProductProblem,
+  configuration: ProductConfiguration,
+  { values, largest }: ProductReference,
+): ReturnType<Check['run']> {
   const { a, w } = await operands(device, problem);
   const y = randomTensor(device, [problem.m, problem.n], 13);
   plansOf(device).force({ product: () => configuration });
@@ -197,7 +209,13 @@ async function referenceOf(device: Device, headSize: number): Promise<Reference>
   return attentionReference({ ...ATTENTION, headSize }, values, attentionRanges(), headSize ** -0.5);
 }
 
-async function checkAttention(device: Device, pass: AttentionPass, headSize: number, configuration: AttentionConfiguration, wanted: Reference): ReturnType<Check['run']> {
+async function checkAttention(
+  device: Device,
+  pass: AttentionPass,
+  headSize: number,
+  configuration: AttentionConfiguration,
+  wanted: Reference,
+): ReturnType<Check['run']> {
   const { q, k, v, dy } = attentionOperands(device, headSize);
   const ranges = uploadRanges(device, attentionRanges(), ATTENTION.queries, 'batch');
   plansOf(device).force({ attention: (problem) => (problem.pass === pass ? configuration : undefined) });
@@ -210,7 +228,11 @@ async function checkAttention(device: Device, pass: AttentionPass, headSize: num
   t.release();
   plansOf(device).force({});
   let error = relative(output, wanted.y);
-  for (const [tensor, values] of [[dq, wanted.dq], [dk, wanted.dk], [dv, wanted.dv]] as const) {
+  for (const [tensor, values] of [
+    [dq, wanted.dq],
+    [dk, wanted.dk],
+    [dv, wanted.dv],
+  ] as const) {
     error = Math.max(error, relative(await device.readF32(tensor), values));
   }
   releaseTensors(device, q, k, v, dy, dq, dk, dv, ranges.queryRanges, ranges.keyRanges);

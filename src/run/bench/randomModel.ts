@@ -35,12 +35,23 @@ export interface RandomModel {
   release(): void;
 }
 
-/** Undefined where nothing makes weights in that storage. @throws UserError where the GPU has no memory for it, then or when it is next waited for */
-export async function randomModel(device: Device, config: Json, { storage, isShared = false, targets = 'all-linear' }: RandomModelOptions): Promise<RandomModel | undefined> {
+/**
+ * Undefined where nothing makes weights in that storage. @throws UserError where the GPU has no memory for it, then or when it is next
+ * waited for
+ */
+export async function randomModel(
+  device: Device,
+  config: Json,
+  { storage, isShared = false, targets = 'all-linear' }: RandomModelOptions,
+): Promise<RandomModel | undefined> {
   const type = String(config['model_type']);
   const description = modelFamily(type, type).describe(config, type);
   const plan = planTraining(description, { kind: 'lora', config: loraConfig({ r: 16, lora_alpha: 32, target_modules: targets }) });
-  const linears = new Set(modulesFromParameters(description.shapes).filter(({ kind }) => kind === 'linear').map(({ name }) => `${name}.weight`));
+  const linears = new Set(
+    modulesFromParameters(description.shapes)
+      .filter(({ kind }) => kind === 'linear')
+      .map(({ name }) => `${name}.weight`),
+  );
   // As bitsandbytes and PEFT have it, tables, convolutions and the head stay in the checkpoint's precision.
   const isQuantized = (name: string): boolean => linears.has(name) && name !== HEAD && name !== description.embedding;
   const tensors: Tensor[] = [];
@@ -54,7 +65,9 @@ export async function randomModel(device: Device, config: Json, { storage, isSha
     const held = storage === 'nf4' && !isQuantized(name) ? 'bf16' : storage;
     const key = `${matrix.join('×')} ${held}`;
     const known = isShared ? shared.get(key) : undefined;
-    const tensor = known ?? (matrix.length === 1 ? randomTensor(device, matrix, tensors.length + 1) : randomWeight(device, matrix, tensors.length + 1, held));
+    const tensor =
+      known ??
+      (matrix.length === 1 ? randomTensor(device, matrix, tensors.length + 1) : randomWeight(device, matrix, tensors.length + 1, held));
     if (!tensor) {
       releaseTensors(device, ...tensors);
       return undefined;
@@ -68,7 +81,10 @@ export async function randomModel(device: Device, config: Json, { storage, isSha
     parameters.set(name, { name, tensor });
   }
   if (!parameters.has(HEAD)) parameters.set(HEAD, parameters.get(description.embedding)!);
-  const arena = new ParameterArena(device, [...plan.trained].map(([name, shape]) => ({ name, shape: [...shape], decay: shape.length > 1 })));
+  const arena = new ParameterArena(
+    device,
+    [...plan.trained].map(([name, shape]) => ({ name, shape: [...shape], decay: shape.length > 1 })),
+  );
   for (const [name, shape] of plan.trained) {
     if (name.endsWith('lora_A.weight')) arena.writeValues(name, initialLoraA(name.replace(/\.lora_A\.weight$/, ''), shape, 1));
   }
@@ -89,32 +105,62 @@ export async function randomModel(device: Device, config: Json, { storage, isSha
 }
 
 /** One optimizer step on one micro-batch, put into the queue. */
-export async function trainingStep(device: Device, { model, arena, adamw }: RandomModel, examples: readonly Example[], step: number, checkpointing: boolean): Promise<void> {
+export async function trainingStep(
+  device: Device,
+  { model, arena, adamw }: RandomModel,
+  examples: readonly Example[],
+  step: number,
+  checkpointing: boolean,
+): Promise<void> {
   arena.zeroGradients();
   const random = { seed: 1, step };
-  await runMicroBatch(device, model, examples, { grad: true, training: true, checkpointing, random, lossScale: 1e-2, lossSum: adamw.lossSum });
+  await runMicroBatch(device, model, examples, {
+    grad: true,
+    training: true,
+    checkpointing,
+    random,
+    lossScale: 1e-2,
+    lossSum: adamw.lossSum,
+  });
   adamw.step(1e-4);
 }
 
-/** A conversation with one picture of `grid` patches: `textTokens` tokens around it, the last `labelled` of them to be learnt. For Qwen2.5-VL. */
+/**
+ * A conversation with one picture of `grid` patches: `textTokens` tokens around it, the last `labelled` of them to be learnt. For
+ * Qwen2.5-VL.
+ */
 export function qwenExample(imageToken: number, textTokens: number, labelled: number, grid: [number, number, number] | undefined): Example {
   const features = grid ? (grid[0] * grid[1] * grid[2]) / 4 : 0;
   const { inputIds, labels } = tokens(imageToken, textTokens, labelled, features);
   const imageGrids = grid ? [grid] : [];
-  return { inputIds, labels, positionIds: mropePositions(inputIds, imageToken, imageGrids, 2).positionIds, pixelValues: pixels(features * 4 * 1176), imageGrids };
+  return {
+    inputIds,
+    labels,
+    positionIds: mropePositions(inputIds, imageToken, imageGrids, 2).positionIds,
+    pixelValues: pixels(features * 4 * 1176),
+    imageGrids,
+  };
 }
 
 /** The same for Gemma 3: a picture of side × side patches of 14 × 14, pooled to `features` tokens. */
 export function gemmaExample(imageToken: number, textTokens: number, labelled: number, features: number, side: number): Example {
   const { inputIds, labels } = tokens(imageToken, textTokens, labelled, features);
-  return { inputIds, labels, positionIds: Int32Array.from(inputIds.keys()), pixelValues: pixels(side * side * 3 * 14 * 14), imageGrids: [[1, side, side]] };
+  return {
+    inputIds,
+    labels,
+    positionIds: Int32Array.from(inputIds.keys()),
+    pixelValues: pixels(side * side * 3 * 14 * 14),
+    imageGrids: [[1, side, side]],
+  };
 }
 
 function tokens(imageToken: number, textTokens: number, labelled: number, features: number): { inputIds: Int32Array; labels: Int32Array } {
-  const inputIds = Int32Array.from({ length: textTokens + features }, (_, i) => (i >= 10 && i < 10 + features ? imageToken : 100 + ((i * 37) % 500)));
+  const inputIds = Int32Array.from({ length: textTokens + features }, (_, i) =>
+    i >= 10 && i < 10 + features ? imageToken : 100 + ((i * 37) % 500),
+  );
   return { inputIds, labels: inputIds.map((id, i) => (i < inputIds.length - labelled ? -100 : id)) };
 }
 
 function pixels(count: number): Float32Array {
-  return Float32Array.from({ length: count }, (_, i) => ((Math.imul(i + 1, 2654435761) >>> 8) / 2 ** 23) - 1);
+  return Float32Array.from({ length: count }, (_, i) => (Math.imul(i + 1, 2654435761) >>> 8) / 2 ** 23 - 1);
 }

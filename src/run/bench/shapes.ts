@@ -16,37 +16,73 @@ export interface BenchModel {
 
 export type Scale = 'true' | 'blocks' | 'tiny';
 
-const QWEN = { model_type: 'qwen2_5_vl', hidden_act: 'silu', rms_norm_eps: 1e-6, rope_theta: 1e6, image_token_id: 4, tie_word_embeddings: true };
+const QWEN = {
+  model_type: 'qwen2_5_vl',
+  hidden_act: 'silu',
+  rms_norm_eps: 1e-6,
+  rope_theta: 1e6,
+  image_token_id: 4,
+  tie_word_embeddings: true,
+};
 
 /** As the tiny model of test/golden. */
 export const QWEN_TINY: Json = {
   ...QWEN,
-  hidden_size: 64, num_hidden_layers: 3, num_attention_heads: 4, num_key_value_heads: 2, intermediate_size: 128, vocab_size: 640,
+  hidden_size: 64,
+  num_hidden_layers: 3,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  intermediate_size: 128,
+  vocab_size: 640,
   rope_scaling: { type: 'mrope', mrope_section: [2, 3, 3] },
   vision_config: {
-    depth: 4, hidden_size: 64, num_heads: 4, intermediate_size: 128, window_size: 56, fullatt_block_indexes: [1, 3], out_hidden_size: 64,
+    depth: 4,
+    hidden_size: 64,
+    num_heads: 4,
+    intermediate_size: 128,
+    window_size: 56,
+    fullatt_block_indexes: [1, 3],
+    out_hidden_size: 64,
   },
 };
 
 /** Qwen/Qwen2.5-VL-3B-Instruct. */
 export const QWEN_3B: Json = {
   ...QWEN,
-  hidden_size: 2048, num_hidden_layers: 36, num_attention_heads: 16, num_key_value_heads: 2, intermediate_size: 11008, vocab_size: 151_936,
+  hidden_size: 2048,
+  num_hidden_layers: 36,
+  num_attention_heads: 16,
+  num_key_value_heads: 2,
+  intermediate_size: 11008,
+  vocab_size: 151_936,
   rope_scaling: { type: 'mrope', mrope_section: [16, 24, 24] },
   vision_config: {
-    depth: 32, hidden_size: 1280, num_heads: 16, intermediate_size: 3420, window_size: 112, fullatt_block_indexes: [7, 15, 23, 31],
+    depth: 32,
+    hidden_size: 1280,
+    num_heads: 16,
+    intermediate_size: 3420,
+    window_size: 112,
+    fullatt_block_indexes: [7, 15, 23, 31],
     out_hidden_size: 2048,
   },
 };
 
 const GEMMA_TEXT = {
-  model_type: 'gemma3_text', rms_norm_eps: 1e-6, rope_theta: 1e6, rope_local_base_freq: 10_000, sliding_window: 1024,
+  model_type: 'gemma3_text',
+  rms_norm_eps: 1e-6,
+  rope_theta: 1e6,
+  rope_local_base_freq: 10_000,
+  sliding_window: 1024,
   max_position_embeddings: 131_072,
 };
 
 function gemma(text: Json, vision: Json, imageTokens: number): Json {
   return {
-    model_type: 'gemma3', tie_word_embeddings: true, mm_tokens_per_image: imageTokens, image_token_index: 4, text_config: { ...GEMMA_TEXT, ...text },
+    model_type: 'gemma3',
+    tie_word_embeddings: true,
+    mm_tokens_per_image: imageTokens,
+    image_token_index: 4,
+    text_config: { ...GEMMA_TEXT, ...text },
     vision_config: { model_type: 'siglip_vision_model', patch_size: 14, layer_norm_eps: 1e-6, num_channels: 3, ...vision },
   };
 }
@@ -54,8 +90,15 @@ function gemma(text: Json, vision: Json, imageTokens: number): Json {
 /** google/medgemma-4b-it. */
 export const GEMMA_4B: Json = gemma(
   {
-    hidden_size: 2560, num_hidden_layers: 34, num_attention_heads: 8, num_key_value_heads: 4, head_dim: 256, intermediate_size: 10240,
-    vocab_size: 262_208, query_pre_attn_scalar: 256, rope_scaling: { rope_type: 'linear', factor: 8 },
+    hidden_size: 2560,
+    num_hidden_layers: 34,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
+    head_dim: 256,
+    intermediate_size: 10240,
+    vocab_size: 262_208,
+    query_pre_attn_scalar: 256,
+    rope_scaling: { rope_type: 'linear', factor: 8 },
   },
   { hidden_size: 1152, num_hidden_layers: 27, num_attention_heads: 16, intermediate_size: 4304, image_size: 896 },
   256,
@@ -63,8 +106,14 @@ export const GEMMA_4B: Json = gemma(
 
 export const GEMMA_TINY: Json = gemma(
   {
-    hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2, head_dim: 16, intermediate_size: 128,
-    vocab_size: 640, query_pre_attn_scalar: 16,
+    hidden_size: 64,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 16,
+    intermediate_size: 128,
+    vocab_size: 640,
+    query_pre_attn_scalar: 16,
   },
   { hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 128, image_size: 112 },
   16,
@@ -72,10 +121,19 @@ export const GEMMA_TINY: Json = gemma(
 
 /** A slice of 512×512 is 504×504 for Qwen2.5-VL, 36×36 patches, and 896×896 for Gemma 3; with the text around it some 600 tokens. */
 const QWEN_SLICE: Extract<BenchModel['example'], { family: 'qwen2_5_vl' }> = {
-  family: 'qwen2_5_vl', imageToken: 4, textTokens: 276, labelled: 32, grid: [1, 36, 36],
+  family: 'qwen2_5_vl',
+  imageToken: 4,
+  textTokens: 276,
+  labelled: 32,
+  grid: [1, 36, 36],
 };
 const GEMMA_SLICE: Extract<BenchModel['example'], { family: 'gemma3' }> = {
-  family: 'gemma3', imageToken: 4, textTokens: 344, labelled: 32, features: 256, side: 64,
+  family: 'gemma3',
+  imageToken: 4,
+  textTokens: 344,
+  labelled: 32,
+  features: 256,
+  side: 64,
 };
 
 /** Two layers of each stack and a small vocabulary: the widths are the true ones. */

@@ -55,7 +55,14 @@ export async function trainingSteps(part: Part, model: BenchModel, options: Step
   }
 }
 
-async function measured(part: Part, device: Device, model: BenchModel, random: RandomModel, name: string, { open, storage, tune }: StepsOptions): Promise<void> {
+async function measured(
+  part: Part,
+  device: Device,
+  model: BenchModel,
+  random: RandomModel,
+  name: string,
+  { open, storage, tune }: StepsOptions,
+): Promise<void> {
   const examples = [exampleOf(model)];
   const tokens = examples[0]!.inputIds.length;
   let step = 0;

@@ -1,4 +1,7 @@
-/** The model is asked for every row that has no answer yet, a batch at a time; each batch's answers are on disk before the next one's are begun. */
+/**
+ * The model is asked for every row that has no answer yet, a batch at a time; each batch's answers are on disk before the next one's are
+ * begun.
+ */
 import type { Example } from '../../data/example.ts';
 import type { AnswerRow } from '../../data/medvision/answerRows.ts';
 import { ahead, unlessStopped } from '../../io/ahead.ts';
@@ -24,7 +27,11 @@ const LINE_MS = 30_000;
 const REDRAW_MS = 200;
 
 /** @returns false when Ctrl-C ended it: the batch that was being written is not kept */
-export async function answerRows({ options, stop, terminal }: EvaluateContext, { device, model, processor }: Session, asking: Asking): Promise<boolean> {
+export async function answerRows(
+  { options, stop, terminal }: EvaluateContext,
+  { device, model, processor }: Session,
+  asking: Asking,
+): Promise<boolean> {
   const { rows, total } = asking;
   const size = options.per_device_eval_batch_size;
   const promptsFrom = (start: number): Promise<Example[]> => Promise.all(rows.slice(start, start + size).map((row) => asking.make(row)));
@@ -35,7 +42,11 @@ export async function answerRows({ options, stop, terminal }: EvaluateContext, {
     const prompts = await unlessStopped(next, stop);
     if (prompts === undefined) break;
     next = ahead(promptsFrom(start + size));
-    const written = await generateBatch(device, model, prompts, { maxNewTokens: options.max_new_tokens, endIds: processor.endOfTurnIds, stop });
+    const written = await generateBatch(device, model, prompts, {
+      maxNewTokens: options.max_new_tokens,
+      endIds: processor.endOfTurnIds,
+      stop,
+    });
     if (stop.aborted) break;
     const batch: AnswerRow[] = [];
     for (const [i, { ids, finish }] of written.entries()) {

@@ -1,6 +1,6 @@
 /**
- * Evaluation as a program: a base model, an adapter or a merged model answers the rows of task lists, of a prepared folder or of a file; the answers are scored as
- * the MedVision benchmark does.
+ * Evaluation as a program: a base model, an adapter or a merged model answers the rows of task lists, of a prepared folder or of a file;
+ * the answers are scored as the MedVision benchmark does.
  */
 import type { Example } from '../../data/example.ts';
 import { readRow, scoreRow } from '../../data/medvision/answerRows.ts';
@@ -54,7 +54,8 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
     return;
   }
   const base = await modelFolder(context, '--base_model_hf', options.base_model_hf ?? '');
-  const adapter = options.lora_checkpoint_dir === null ? null : await adapterFolder(context, '--lora_checkpoint_dir', options.lora_checkpoint_dir);
+  const adapter =
+    options.lora_checkpoint_dir === null ? null : await adapterFolder(context, '--lora_checkpoint_dir', options.lora_checkpoint_dir);
   const model: Model = { base, adapter, name: [base, ...(adapter === null ? [] : [adapter])].map(publicName).join(' + ') };
   const found = await findRows(context, await openRowModel(context, base));
   if (found === undefined) {
@@ -62,7 +63,10 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
     return;
   }
   const answers = await folder.begin(await identityOf(context, model, found), options.overwrite);
-  say(`${countOf(found.rows.length, 'row')}: ${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them ${answers.size === 1 ? 'was' : 'were'} answered before.` : ''}`);
+  say(
+    `${countOf(found.rows.length, 'row')}: ` +
+      `${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them ${answers.size === 1 ? 'was' : 'were'} answered before.` : ''}`,
+  );
 
   const rows = new Map<number, ScoredRow>();
   for (const { row } of found.rows) {
@@ -74,14 +78,26 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
   const isLossWanted = found.rows.some(({ row }) => row.asked === undefined);
   const more = rows.size < found.rows.length || isLossWanted ? await onGpu(context, model, found, folder, rows) : {};
   if (more === undefined) {
-    say(`Stopped: ${rows.size} of ${countOf(found.rows.length, 'row')} ${rows.size === 1 ? 'is' : 'are'} answered, and the same command goes on from there.`);
+    say(
+      `Stopped: ${rows.size} of ${countOf(found.rows.length, 'row')} ${rows.size === 1 ? 'is' : 'are'} answered, and the same command ` +
+        `goes on from there.`,
+    );
     return;
   }
-  await finish(context, folder, found.rows.flatMap(({ row }) => rows.get(row.id) ?? []), model.name, more);
+  await finish(
+    context,
+    folder,
+    found.rows.flatMap(({ row }) => rows.get(row.id) ?? []),
+    model.name,
+    more,
+  );
 }
 
 function pixels({ options }: EvaluateContext): { minPixels?: number; maxPixels?: number } {
-  return { ...(options.min_pixels !== null && { minPixels: options.min_pixels }), ...(options.max_pixels !== null && { maxPixels: options.max_pixels }) };
+  return {
+    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
+    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+  };
 }
 
 /** What must be the same for an evaluation to go on. */
@@ -89,7 +105,10 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
   const hash = async (path: string): Promise<string> => sha256Hex(await platform.readFile(path));
   return {
     'base model': await modelFingerprint(platform, base),
-    adapter: adapter === null ? null : `${await hash(joinPath(adapter, 'adapter_model.safetensors'))} ${await hash(joinPath(adapter, 'adapter_config.json'))}`,
+    adapter:
+      adapter === null
+        ? null
+        : `${await hash(joinPath(adapter, 'adapter_model.safetensors'))} ${await hash(joinPath(adapter, 'adapter_config.json'))}`,
     'number of rows': found.rows.length,
     rows: await rowsFingerprint(found),
     parser: options.parser,
@@ -101,7 +120,10 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
     // Folders from before these options say nothing of them.
     ...(options.compute_dtype !== 'auto' && { compute_dtype: options.compute_dtype }),
     ...(options.sixteen_bit !== 'clip' && { sixteen_bit: options.sixteen_bit }),
-    ...(options.quantization !== 'none' && { quantization: options.quantization, quantization_skip_modules: [...options.quantization_skip_modules].sort().join(',') }),
+    ...(options.quantization !== 'none' && {
+      quantization: options.quantization,
+      quantization_skip_modules: [...options.quantization_skip_modules].sort().join(','),
+    }),
     ...(options.quantize_embedding !== 'none' && { quantize_embedding: options.quantize_embedding }),
   };
 }
@@ -130,7 +152,11 @@ async function onGpu(
     } as const;
     const warnings = new PictureWarnings(say);
     const workers = await openDataWorkers(platform, settings, {
-      count: options.dataloader_num_workers, start: context.startWorkers, processor: session.processor, warnings, stop: context.stop,
+      count: options.dataloader_num_workers,
+      start: context.startWorkers,
+      processor: session.processor,
+      warnings,
+      stop: context.stop,
     });
     try {
       const isAnswered = await answerRows(context, session, {
@@ -163,13 +189,25 @@ async function lossOf(
   if (plain.length === 0) return {};
   const evaluator = new RowEvaluator(
     { length: plain.length, get: (index) => make(plain[index]!) },
-    { per_device_eval_batch_size: options.per_device_eval_batch_size, eval_generate: 0, eval_max_new_tokens: 1, parser: options.parser, seed: 0 },
+    {
+      per_device_eval_batch_size: options.per_device_eval_batch_size,
+      eval_generate: 0,
+      eval_max_new_tokens: 1,
+      parser: options.parser,
+      seed: 0,
+    },
   );
   const figures = await evaluator.evaluate(session, { step: 0, tracker: allOf([]), stop });
   return figures && { loss: figures['eval_loss'], mean_token_accuracy: figures['eval_mean_token_accuracy'], loss_samples: plain.length };
 }
 
-async function finish({ options, terminal, say }: EvaluateContext, folder: EvaluationFolder, rows: readonly ScoredRow[], model: string, more: Record<string, unknown> = {}): Promise<void> {
+async function finish(
+  { options, terminal, say }: EvaluateContext,
+  folder: EvaluationFolder,
+  rows: readonly ScoredRow[],
+  model: string,
+  more: Record<string, unknown> = {},
+): Promise<void> {
   const files = summaryFiles(rows, { model, parser: options.parser, minGroupSize: options.min_group_size }, more);
   await folder.writeSamples(rows, options.parser);
   await folder.writeSummaries(files);

@@ -1,6 +1,6 @@
 /**
- * The folder of an evaluation: `evaluation.json` says what is asked of whom, `samples.jsonl` grows by the answers, and the summaries come last. A folder whose
- * evaluation.json says the same is gone on with; one that says otherwise is left alone.
+ * The folder of an evaluation: `evaluation.json` says what is asked of whom, `samples.jsonl` grows by the answers, and the summaries come
+ * last. A folder whose evaluation.json says the same is gone on with; one that says otherwise is left alone.
  */
 import { readRow, rowText } from '../../data/medvision/answerRows.ts';
 import type { ScoredRow } from '../../data/medvision/answerRows.ts';
@@ -66,7 +66,14 @@ export class EvaluationFolder {
     const file = await this.platform.createFile(this.at(SAMPLES), { isPrivate: true });
     try {
       for (let start = 0; start < rows.length; start += 256) {
-        await file.write(new TextEncoder().encode(rows.slice(start, start + 256).map((row) => `${rowText(row, parser)}\n`).join('')));
+        await file.write(
+          new TextEncoder().encode(
+            rows
+              .slice(start, start + 256)
+              .map((row) => `${rowText(row, parser)}\n`)
+              .join(''),
+          ),
+        );
       }
     } catch (error) {
       await file.abort();
@@ -89,7 +96,8 @@ export class EvaluationFolder {
   }
 
   private async clear(): Promise<void> {
-    for (const name of await this.platform.listDir(this.dir)) if (name === SAMPLES || SUMMARY.test(name)) await this.platform.remove(this.at(name));
+    for (const name of await this.platform.listDir(this.dir))
+      if (name === SAMPLES || SUMMARY.test(name)) await this.platform.remove(this.at(name));
   }
 
   /** A line cut short by a power cut is taken away: its row is answered again. */
@@ -101,7 +109,8 @@ export class EvaluationFolder {
     const whole = text.slice(0, text.lastIndexOf('\n') + 1);
     const lines = whole.split('\n').slice(0, -1);
     const readable = lines.filter((line) => isRow(line));
-    if (readable.length < lines.length || whole.length < text.length) await this.platform.writeFile(path, readable.map((line) => `${line}\n`).join(''), { isPrivate: true });
+    if (readable.length < lines.length || whole.length < text.length)
+      await this.platform.writeFile(path, readable.map((line) => `${line}\n`).join(''), { isPrivate: true });
     readable.forEach((line, i) => answers.set(readRow(line, i, `${path}:${i + 1}`).id, line));
     return answers;
   }

@@ -13,7 +13,8 @@ export async function rescore({ platform, options }: EvaluateContext): Promise<S
   const rows: ScoredRow[] = [];
   const take = limiter(options.limit);
   for (const path of options.samples) {
-    if (!(await platform.exists(path)) || (await platform.isDirectory(path))) throw new UserError(`--samples ${path}: there is no such file; JSON lines of answers are expected.`);
+    if (!(await platform.exists(path)) || (await platform.isDirectory(path)))
+      throw new UserError(`--samples ${path}: there is no such file; JSON lines of answers are expected.`);
     const task = TASK_IN_NAME.exec(path)?.[1];
     const lines = new TextDecoder().decode(await platform.readFile(path)).split('\n');
     for (const [i, line] of lines.entries()) {

@@ -44,7 +44,10 @@ const LISTS = [
   ['TL', 'tasks_list_json_path_TL'],
 ] as const;
 
-/** Undefined, or the reason of the stop thrown, when Ctrl-C ended the look at them. @throws UserError for whatever is wrong with the rows; none at all is an error too */
+/**
+ * Undefined, or the reason of the stop thrown, when Ctrl-C ended the look at them. @throws UserError for whatever is wrong with the rows;
+ * none at all is an error too
+ */
 export async function findRows(given: EvaluateContext, model: RowModel): Promise<PendingRows | undefined> {
   const context = { ...given, platform: readingUntil(given.platform, given.stop) };
   const { options } = context;
@@ -52,8 +55,12 @@ export async function findRows(given: EvaluateContext, model: RowModel): Promise
     const rows = await conversations(context, options.eval_file, model);
     return rows && { rows };
   }
-  const found = options.prepared_ds_dir !== null ? await prepared(context, options.prepared_ds_dir) : await taskSamples(context, model.processor);
-  if (found.rows.length === 0) throw new UserError(`There are no ${options.eval_split} rows to evaluate on: check the task lists, and that the plans have ${options.eval_split} cases.`);
+  const found =
+    options.prepared_ds_dir !== null ? await prepared(context, options.prepared_ds_dir) : await taskSamples(context, model.processor);
+  if (found.rows.length === 0)
+    throw new UserError(
+      `There are no ${options.eval_split} rows to evaluate on: check the task lists, and that the plans have ${options.eval_split} cases.`,
+    );
   return found;
 }
 
@@ -98,7 +105,12 @@ async function prepared({ platform, options }: EvaluateContext, dir: string): Pr
   const rows: PendingRow[] = [];
   for (let index = 0; index < set.rows(split); index++) {
     const { sample } = await set.row(split, index);
-    if (take(sample.task)) rows.push({ row: rowOf(sample, rows.length), request: { kind: 'prepared', split, index, ask: true }, place: set.locate(split, index).path });
+    if (take(sample.task))
+      rows.push({
+        row: rowOf(sample, rows.length),
+        request: { kind: 'prepared', split, index, ask: true },
+        place: set.locate(split, index).path,
+      });
   }
   return { rows, preparedDir: dir, ...(options.data_dir !== null && { dataDir: options.data_dir }) };
 }
@@ -137,7 +149,8 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
   } as const;
   for (const task of tasks) {
     // A full config name (…_Train) belongs to its own split.
-    if (task.split !== undefined && task.split !== split) throw new UserError(`${task.name} is listed for its ${task.split} cases, --eval_split ${options.eval_split} asks for others.`);
+    if (task.split !== undefined && task.split !== split)
+      throw new UserError(`${task.name} is listed for its ${task.split} cases, --eval_split ${options.eval_split} asks for others.`);
     for await (const sample of medvisionSamples(platform, dataDir, [task], settings)) if (!add(sample)) break;
   }
   for (const note of volumes.unitNotes()) say(`Note: ${note}`);
@@ -146,8 +159,13 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
 
 /** What is held out does not depend on how many of the other rows are trained on. */
 const NO_TRAINING_LIMITS = {
-  mixing: 'concatenate', mixing_temperature: 5, train_sample_limit: -1, train_sample_limit_per_task: -1, train_sample_limit_task_AD: -1,
-  train_sample_limit_task_Detection: -1, train_sample_limit_task_TL: -1,
+  mixing: 'concatenate',
+  mixing_temperature: 5,
+  train_sample_limit: -1,
+  train_sample_limit_per_task: -1,
+  train_sample_limit_task_AD: -1,
+  train_sample_limit_task_Detection: -1,
+  train_sample_limit_task_TL: -1,
 } as const;
 
 function rowOf(sample: MedvisionSample, id: number): PendingRow['row'] {

@@ -12,7 +12,8 @@ export async function resolveBaseModel(context: RunContext): Promise<string> {
   const base = context.options.base_model_hf;
   if (base === null) throw new UserError('--base_model_hf is not set; give the folder of a Hugging Face model, or a hub id.');
   const dir = await modelFolder(context, '--base_model_hf', base);
-  // The adapter names its base. From a folder in the same home it is the way there: PEFT finds it, and the name of the home stays out of it.
+  // The adapter names its base. From a folder in the same home it is the way there: PEFT finds it, and the name of the home stays out of
+  // it.
   const { platform } = context;
   const home = isAbsolute(dir) && hubOrigin(dir) === undefined ? homeOf(dir, platform.env('HOME')) : undefined;
   const here = platform.absolutePath('.');

@@ -1,4 +1,7 @@
-/** The pass over a file of rows before the first step, told to a person: a line that counts on a terminal, then what is wrong with which rows. */
+/**
+ * The pass over a file of rows before the first step, told to a person: a line that counts on a terminal, then what is wrong with which
+ * rows.
+ */
 import { checkRows } from '../../data/checking/checkRows.ts';
 import type { CheckedRows, CheckLevel } from '../../data/checking/checkRows.ts';
 import { problemsText, reasonTexts } from '../../data/checking/problems.ts';
@@ -88,20 +91,29 @@ export async function keptRows(
 
 function decided({ options, say }: CheckContext, path: string, { rows, problems }: CheckedRows): KeptRows {
   const bad = new Set(problems.map(({ index }) => index));
-  const kept = Uint32Array.from({ length: rows - bad.size }, ((next) => () => {
-    while (bad.has(next)) next++;
-    return next++;
-  })(0));
+  const kept = Uint32Array.from(
+    { length: rows - bad.size },
+    ((next) => () => {
+      while (bad.has(next)) next++;
+      return next++;
+    })(0),
+  );
   if (problems.length === 0) {
     say(`${path}: ${countOf(rows, 'row')} checked.`);
     return { kept, skipped: 0 };
   }
   const [first] = problems;
   // One alone is named first, where people look.
-  const text = problems.length === 1 && first ? `${first.message}\nIt is the only one of ${countOf(rows, 'row')} that cannot be used.` : problemsText(path, rows, problems);
+  const text =
+    problems.length === 1 && first
+      ? `${first.message}\nIt is the only one of ${countOf(rows, 'row')} that cannot be used.`
+      : problemsText(path, rows, problems);
   if (kept.length === 0) throw new UserError(`${text}\nNo row is left.`);
   if (options.on_bad_row === 'stop') {
-    throw new UserError(`${text}\nMend ${problems.length === 1 ? 'it' : 'them'}, or leave ${problems.length === 1 ? 'it' : 'them'} out with --on_bad_row skip.`);
+    throw new UserError(
+      `${text}\nMend ${problems.length === 1 ? 'it' : 'them'}, or leave ${problems.length === 1 ? 'it' : 'them'} out with --on_bad_row ` +
+        `skip.`,
+    );
   }
   say(`${text}\nLeft out, as --on_bad_row skip says; ${countOf(kept.length, 'row')} ${kept.length === 1 ? 'remains' : 'remain'}.`);
   const note = `${path}: ${problems.length} of ${countOf(rows, 'row')} left out: ${reasonTexts(problems).join(', ')}.`;

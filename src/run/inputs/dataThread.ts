@@ -41,7 +41,11 @@ export class DataThread {
    * @param processor one that is open already; else it is read from the base model's folder
    * @param stop no row is begun once it is aborted
    */
-  constructor(platform: Platform, settings: DataThreadSettings, { processor, stop }: { processor?: Processor | undefined; stop?: AbortSignal | undefined } = {}) {
+  constructor(
+    platform: Platform,
+    settings: DataThreadSettings,
+    { processor, stop }: { processor?: Processor | undefined; stop?: AbortSignal | undefined } = {},
+  ) {
     this.platform = platform;
     this.settings = settings;
     this.processor = processor;
@@ -58,7 +62,8 @@ export class DataThread {
   }
 
   writeShard(job: ShardJob): Promise<ShardEntry> {
-    const slice: SliceSource = this.slice ?? (() => Promise.reject(new UserError('Pictures are asked for without a --data_dir to cut them from.')));
+    const slice: SliceSource =
+      this.slice ?? (() => Promise.reject(new UserError('Pictures are asked for without a --data_dir to cut them from.')));
     return writeShard(this.platform, job, slice);
   }
 

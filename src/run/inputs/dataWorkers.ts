@@ -1,4 +1,6 @@
-/** Rows made and files written beside the thread that trains, where the program can start others (node/workers/pool.ts); else in this one. */
+/**
+ * Rows made and files written beside the thread that trains, where the program can start others (node/workers/pool.ts); else in this one.
+ */
 import type { Example, Processor } from '../../data/example.ts';
 import type { RowRequest } from '../../data/exampleMaker.ts';
 import type { PictureWarnings } from '../../data/pictures/warnings.ts';

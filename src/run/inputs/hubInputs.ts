@@ -1,4 +1,7 @@
-/** Hub ids in place of folders: the base model, the adapter to go on from and the data set are fetched into the cache, and the run goes on with their folders. */
+/**
+ * Hub ids in place of folders: the base model, the adapter to go on from and the data set are fetched into the cache, and the run goes on
+ * with their folders.
+ */
 import type { TaskFamily } from '../../data/medvision/tasks.ts';
 import { readTaskList } from '../../data/medvision/tasks.ts';
 import type { MedvisionTask } from '../../data/medvision/tasks.ts';
@@ -78,7 +81,8 @@ async function localOr(
   try {
     return await fetch(id);
   } catch (error) {
-    if (stop.aborted) throw new UserError('Stopped while fetching; what has come is kept, and the same command goes on with it.', { cause: error });
+    if (stop.aborted)
+      throw new UserError('Stopped while fetching; what has come is kept, and the same command goes on with it.', { cause: error });
     if (!(error instanceof UserError)) throw error;
     throw new UserError(`${flag} ${text} is no folder here, so it was looked for on the hub. ${error.message}`, { cause: error });
   }
@@ -102,7 +106,12 @@ export async function fetchInputs(context: FetchContext & { readonly options: Op
   }
   // Without task lists the folder is only a place, which whoever reads it checks.
   if (tasks.length > 0 && !options.merge_only) {
-    options.data_dir = await dataFolder(context, options.data_dir, { tasks, split: 'train', plannerVersion: options.planner_version, withLandmarks });
+    options.data_dir = await dataFolder(context, options.data_dir, {
+      tasks,
+      split: 'train',
+      plannerVersion: options.planner_version,
+      withLandmarks,
+    });
   }
   return options;
 }

@@ -1,6 +1,6 @@
 /**
- * Where rows come from, in two steps: `findRows` before the GPU is opened and the weights are read, which take long, so that a mistake in the rows is told
- * at once; `openRows` with the session, whose processor (or that of the data workers) makes examples of them.
+ * Where rows come from, in two steps: `findRows` before the GPU is opened and the weights are read, which take long, so that a mistake in
+ * the rows is told at once; `openRows` with the session, whose processor (or that of the data workers) makes examples of them.
  */
 import { openRowFile } from '../../data/conversations/rowFile.ts';
 import type { ScannedRow } from '../../data/conversations/rowFile.ts';
@@ -101,15 +101,24 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
     ...(preparedDir !== undefined && { preparedDir }),
   };
   const warnings = new PictureWarnings(context.say);
-  const workers = await openDataWorkers(platform, settings, { count: options.dataloader_num_workers, start: context.startWorkers, processor, warnings, stop: context.stop });
+  const workers = await openDataWorkers(platform, settings, {
+    count: options.dataloader_num_workers,
+    start: context.startWorkers,
+    processor,
+    warnings,
+    stop: context.stop,
+  });
   const source = (rows: RowList): ExampleSource => exampleSource(rows, (request, place) => workers.make(request, place));
   const held = found.validation;
-  const validation: EvaluationRows | undefined = held && held.length > 0 ? {
-    ...source(held),
-    ask: async (index) => workers.make({ ...(await held.request(index)), ask: true }, held.place(index)),
-    ...(found.validationQuestion && { question: found.validationQuestion }),
-    scene: openScenes(context, found, held, processor),
-  } : undefined;
+  const validation: EvaluationRows | undefined =
+    held && held.length > 0
+      ? {
+          ...source(held),
+          ask: async (index) => workers.make({ ...(await held.request(index)), ask: true }, held.place(index)),
+          ...(found.validationQuestion && { question: found.validationQuestion }),
+          scene: openScenes(context, found, held, processor),
+        }
+      : undefined;
   return {
     train: source(found.train),
     ...(validation && { validation }),

@@ -1,4 +1,7 @@
-/** What pictures of predictions are drawn on: the slice or image of a held-out row, the name of what is asked, and the lines that its true answer measures. */
+/**
+ * What pictures of predictions are drawn on: the slice or image of a held-out row, the name of what is asked, and the lines that its true
+ * answer measures.
+ */
 import type { Processor } from '../../data/example.ts';
 import { ExampleMaker } from '../../data/exampleMaker.ts';
 import { answerText } from '../../data/medvision/answerRows.ts';
@@ -20,17 +23,26 @@ export function openScenes(
   rows: RowList,
   processor: Processor,
 ): (index: number) => Promise<Scene | undefined> {
-  const slice = dataDir === undefined ? undefined : async (sample: MedvisionSample) =>
-    renderSlice(await new VolumeCache(platform, dataDir).open(sample.imageFile), sample);
+  const slice =
+    dataDir === undefined
+      ? undefined
+      : async (sample: MedvisionSample) => renderSlice(await new VolumeCache(platform, dataDir).open(sample.imageFile), sample);
   const landmarks = new LandmarkLines(platform, dataDir ?? '', options.planner_version ?? undefined);
   const linesOf = async (sample: MedvisionSample | undefined): Promise<[Point, Point][]> => {
     // Prepared rows are trained on without the landmark files.
-    if (dataDir === undefined || sample?.landmarkFile === undefined || !(await platform.exists(joinPath(dataDir, sample.landmarkFile)))) return [];
+    if (dataDir === undefined || sample?.landmarkFile === undefined || !(await platform.exists(joinPath(dataDir, sample.landmarkFile))))
+      return [];
     return landmarks.of(sample);
   };
   const open = async (): Promise<ExampleMaker> => {
     const prepared = preparedDir === undefined ? undefined : await PreparedSet.open(platform, preparedDir);
-    return new ExampleMaker(platform, processor, { mask: options.mask, vocabSize: Infinity, sixteenBit: options.sixteen_bit, ...(slice && { slice }), ...(prepared && { prepared }) });
+    return new ExampleMaker(platform, processor, {
+      mask: options.mask,
+      vocabSize: Infinity,
+      sixteenBit: options.sixteen_bit,
+      ...(slice && { slice }),
+      ...(prepared && { prepared }),
+    });
   };
   let opening: Promise<ExampleMaker> | undefined;
   return async (index) => {

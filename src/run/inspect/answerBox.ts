@@ -27,5 +27,7 @@ export function answerBox({ messages, task }: Conversation, { width, height }: {
   const [x1 = NaN, y1 = NaN, x2 = NaN, y2 = NaN] = values;
   if (!(x1 >= 0 && y1 >= 0 && x2 > x1 && y2 > y1)) return undefined;
   if (x2 <= 1 && y2 <= 1) return { ...boxEdges(values, height, width), reading: 'box: relative, from the lower left' };
-  return x2 <= width && y2 <= height ? { left: x1, top: y1, right: x2, bottom: y2, reading: 'box: pixels, from the upper left' } : undefined;
+  return x2 <= width && y2 <= height
+    ? { left: x1, top: y1, right: x2, bottom: y2, reading: 'box: pixels, from the upper left' }
+    : undefined;
 }

@@ -29,7 +29,14 @@ Any data flag of dist/train.js is taken as well, among them:
 `;
 
 /** Flags that would make or choose a prepared folder. */
-const WRITING = ['process_dataset_only', 'skip_process_dataset', 'prepared_ds_dir', 'process_img', 'save_processed_img_to_disk', 'export_jsonl'];
+const WRITING = [
+  'process_dataset_only',
+  'skip_process_dataset',
+  'prepared_ds_dir',
+  'process_img',
+  'save_processed_img_to_disk',
+  'export_jsonl',
+];
 
 export type DataKind = 'prepared' | 'volumes' | 'conversations';
 
@@ -59,7 +66,8 @@ export async function readArguments(
   const others: string[] = [];
   const words = [...argv];
   const data = words[0]?.startsWith('--') ? undefined : words.shift();
-  if (data === undefined) throw new UserError('Name the data first: node dist/inspect.js DATA [--name value …]. --help says what DATA may be.');
+  if (data === undefined)
+    throw new UserError('Name the data first: node dist/inspect.js DATA [--name value …]. --help says what DATA may be.');
   while (words.length > 0) {
     const word = words.shift() ?? '';
     const name = /^--(out|samples)(?:=|$)/.exec(word)?.[1];
@@ -73,11 +81,15 @@ export async function readArguments(
     own.set(name, value);
   }
   const samples = Number(own.get('samples') ?? 24);
-  if (!Number.isSafeInteger(samples) || samples < 1 || samples > 2000) throw new UserError(`--samples ${own.get('samples') ?? ''}: a whole number from 1 to 2000 is expected.`);
+  if (!Number.isSafeInteger(samples) || samples < 1 || samples > 2000)
+    throw new UserError(`--samples ${own.get('samples') ?? ''}: a whole number from 1 to 2000 is expected.`);
 
   const flags = readFlags(others, definitions);
   for (const name of WRITING) {
-    if (flags[name] !== undefined) throw new UserError(`--${name} belongs to dist/train.js; this program writes nothing but its page. A prepared folder is named as DATA.`);
+    if (flags[name] !== undefined)
+      throw new UserError(
+        `--${name} belongs to dist/train.js; this program writes nothing but its page. A prepared folder is named as DATA.`,
+      );
   }
   const kind = await kindOf(platform, data);
   const isOwnBase = flags['base_model_hf'] === undefined;
@@ -91,7 +103,11 @@ export async function readArguments(
     out: own.get('out') ?? joinPath(folder === '.' ? '' : folder, 'inspect.html'),
     samples,
     isOwnBase,
-    command: parseOptions({ ...flags, ...(await sourceFlags(platform, data, kind, flags)) }, {}, kind === 'volumes' ? { ...env, MedVision_DATA_DIR: undefined } : env),
+    command: parseOptions(
+      { ...flags, ...(await sourceFlags(platform, data, kind, flags)) },
+      {},
+      kind === 'volumes' ? { ...env, MedVision_DATA_DIR: undefined } : env,
+    ),
   };
 }
 
@@ -104,7 +120,9 @@ async function kindOf(platform: Platform, data: string): Promise<DataKind> {
   if (!(await platform.isDirectory(data))) return 'conversations';
   if (await platform.exists(joinPath(data, MANIFEST))) return 'prepared';
   if (await platform.isDirectory(joinPath(data, 'Datasets'))) return 'volumes';
-  throw new UserError(`${data}: a prepared folder (with ${MANIFEST}), a data folder (with Datasets/) or a file of conversations is expected.`);
+  throw new UserError(
+    `${data}: a prepared folder (with ${MANIFEST}), a data folder (with Datasets/) or a file of conversations is expected.`,
+  );
 }
 
 const LISTS = [
@@ -113,7 +131,12 @@ const LISTS = [
   ['tasks_list_json_path_TL', /TL.*train_SFT\.json$/],
 ] as const;
 
-async function sourceFlags(platform: Platform, data: string, kind: DataKind, flags: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+async function sourceFlags(
+  platform: Platform,
+  data: string,
+  kind: DataKind,
+  flags: Readonly<Record<string, string>>,
+): Promise<Record<string, string>> {
   if (kind === 'conversations') return { train_file: data };
   if (kind === 'prepared') {
     // <data folder>/SFT_datasets/<model>/<name>
@@ -124,7 +147,8 @@ async function sourceFlags(platform: Platform, data: string, kind: DataKind, fla
   const found: Record<string, string> = { data_dir: data };
   if (!(await platform.isDirectory(data)) && LISTS.every(([flag]) => flags[flag] === undefined)) {
     throw new UserError(
-      `${data} is no file or folder here. For the hub data set of that name, give task lists by --tasks_list_json_path_AD, _detect or _TL: they say what is fetched of it.`,
+      `${data} is no file or folder here. For the hub data set of that name, give task lists by --tasks_list_json_path_AD, _detect or ` +
+        `_TL: they say what is fetched of it.`,
     );
   }
   const folder = joinPath(data, 'tasks_list');

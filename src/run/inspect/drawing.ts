@@ -11,11 +11,18 @@ export function picture(row: ShownRow, image: DecodedImage, png: Uint8Array): st
   const height = image.height * pixelHeight;
   const pad = 0.015 * Math.max(width, height);
   const at = (value: number): string => value.toFixed(2);
-  const rectangle = (x: number, y: number, w: number, h: number): string => `<rect x="${at(x)}" y="${at(y)}" width="${at(w)}" height="${at(h)}"/>`;
+  const rectangle = (x: number, y: number, w: number, h: number): string =>
+    `<rect x="${at(x)}" y="${at(y)}" width="${at(w)}" height="${at(h)}"/>`;
   const box = (): string => {
     // Of several pictures it is not known which one the answer is about.
     const said = sample === undefined && images.length === 1 ? answerBox(conversation, image) : undefined;
-    if (said !== undefined) return rectangle(said.left * pixelWidth, said.top * pixelHeight, (said.right - said.left) * pixelWidth, (said.bottom - said.top) * pixelHeight);
+    if (said !== undefined)
+      return rectangle(
+        said.left * pixelWidth,
+        said.top * pixelHeight,
+        (said.right - said.left) * pixelWidth,
+        (said.bottom - said.top) * pixelHeight,
+      );
     if (sample?.annotation.kind !== 'box') return '';
     const { min, max } = sample.annotation;
     // The last row and column of a box belong to it.

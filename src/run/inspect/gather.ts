@@ -1,4 +1,7 @@
-/** What the page shows, gathered from whichever data it is: which tasks with how many rows, how their answers and lengths are spread, and some rows in full. */
+/**
+ * What the page shows, gathered from whichever data it is: which tasks with how many rows, how their answers and lengths are spread, and
+ * some rows in full.
+ */
 import type { Conversation, Processor } from '../../data/example.ts';
 import { ExampleMaker } from '../../data/exampleMaker.ts';
 import { LandmarkLines, sliceAxes } from '../../data/medvision/landmarks.ts';
@@ -49,7 +52,13 @@ const COUNTED = 240;
 const ANSWERS = 20_000;
 
 /** @param warnings told what the pictures of the rows say */
-export async function gather(context: RunContext, found: FoundRows, processor: Processor, most: number, warnings: PictureWarnings): Promise<TaskFigures[]> {
+export async function gather(
+  context: RunContext,
+  found: FoundRows,
+  processor: Processor,
+  most: number,
+  warnings: PictureWarnings,
+): Promise<TaskFigures[]> {
   const { platform, options } = context;
   const { dataDir, preparedDir } = found;
   const prepared = preparedDir === undefined ? undefined : await PreparedSet.open(platform, preparedDir);
@@ -70,7 +79,14 @@ export async function gather(context: RunContext, found: FoundRows, processor: P
     let index = 0;
     for await (const sample of samplesOf(rows, set, prepared)) {
       const task = groupOf(sample);
-      const own = figures.get(task) ?? { name: task, rows: { train: 0, validation: 0 }, answers: [], answerUnit: answerUnit(sample), tokens: [], shown: [] };
+      const own = figures.get(task) ?? {
+        name: task,
+        rows: { train: 0, validation: 0 },
+        answers: [],
+        answerUnit: answerUnit(sample),
+        tokens: [],
+        shown: [],
+      };
       figures.set(task, own);
       own.rows[set]++;
       if (sample && own.answers.length < ANSWERS) own.answers.push(answerSize(sample));
@@ -113,7 +129,11 @@ export async function gather(context: RunContext, found: FoundRows, processor: P
 }
 
 /** One entry a row; undefined for conversations. */
-async function* samplesOf(rows: RowList, set: SetName, prepared: PreparedSet | undefined): AsyncGenerator<MedvisionSample | undefined, void, undefined> {
+async function* samplesOf(
+  rows: RowList,
+  set: SetName,
+  prepared: PreparedSet | undefined,
+): AsyncGenerator<MedvisionSample | undefined, void, undefined> {
   if (prepared !== undefined) {
     yield* prepared.samples(set);
     return;
@@ -128,7 +148,10 @@ async function* samplesOf(rows: RowList, set: SetName, prepared: PreparedSet | u
   }
 }
 
-async function pixelSize(sample: MedvisionSample | undefined, volumes: VolumeCache | undefined): Promise<Pick<ShownRow, 'pixelWidth' | 'pixelHeight'>> {
+async function pixelSize(
+  sample: MedvisionSample | undefined,
+  volumes: VolumeCache | undefined,
+): Promise<Pick<ShownRow, 'pixelWidth' | 'pixelHeight'>> {
   if (sample === undefined || volumes === undefined) return { pixelWidth: 1, pixelHeight: 1 };
   const { zooms } = await volumes.header(sample.imageFile);
   const [rowAxis, columnAxis] = sliceAxes(sample);

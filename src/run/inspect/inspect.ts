@@ -17,7 +17,10 @@ import { findRows } from '../inputs/rows.ts';
 import type { FoundRows } from '../inputs/foundRows.ts';
 
 /** Writes the page and says where it is. */
-export async function inspect({ data, kind, out, samples, isOwnBase, command }: InspectRequest, around: Omit<RunContext, 'options'>): Promise<void> {
+export async function inspect(
+  { data, kind, out, samples, isOwnBase, command }: InspectRequest,
+  around: Omit<RunContext, 'options'>,
+): Promise<void> {
   const { platform, terminal } = around;
   const named = command.options;
   if (named.base_model_hf === null) throw new UserError('--base_model_hf is not set.');
@@ -45,8 +48,12 @@ export async function inspect({ data, kind, out, samples, isOwnBase, command }: 
   const { folders } = await outgoingOf(platform, options);
   const notes = [
     ...warned.map((text) => withoutFolders(text, folders)),
-    ...(isOwnBase ? ['Tokens and image sizes are those of the quick start’s tiny model; --base_model_hf shows them as your model has them.'] : []),
-    ...(kind === 'prepared' && found.dataDir === undefined ? ['Pixels are drawn square and landmarks left out: the volumes are not known. --data_dir names them.'] : []),
+    ...(isOwnBase
+      ? ['Tokens and image sizes are those of the quick start’s tiny model; --base_model_hf shows them as your model has them.']
+      : []),
+    ...(kind === 'prepared' && found.dataDir === undefined
+      ? ['Pixels are drawn square and landmarks left out: the volumes are not known. --data_dir names them.']
+      : []),
   ];
   const kinds = { prepared: 'prepared folder', volumes: 'task lists over volumes', conversations: 'conversations' };
   const facts: [string, string][] = [
@@ -58,8 +65,15 @@ export async function inspect({ data, kind, out, samples, isOwnBase, command }: 
     ['Learnt', options.mask === 'completion' ? 'what the assistant says' : 'all but padding and images (--mask reference)'],
   ];
   await platform.makeDir(parentPath(out));
-  await platform.writeFile(out, await pageHtml(platform, { title: `What is learnt from ${lastName(data)}`, facts, tasks, notes }), { isPrivate: true });
-  terminal.write(`${out}: ${countOf(tasks.reduce((sum, { shown }) => sum + shown.length, 0), 'row')} of ${countOf(tasks.length, 'task')} shown. Open it in a browser.\n`);
+  await platform.writeFile(out, await pageHtml(platform, { title: `What is learnt from ${lastName(data)}`, facts, tasks, notes }), {
+    isPrivate: true,
+  });
+  terminal.write(
+    `${out}: ${countOf(
+      tasks.reduce((sum, { shown }) => sum + shown.length, 0),
+      'row',
+    )} of ${countOf(tasks.length, 'task')} shown. Open it in a browser.\n`,
+  );
 }
 
 function foundIn(set: PreparedSet, dataDir: string | null): FoundRows {
@@ -85,7 +99,10 @@ function preparedFacts(set: PreparedSet | undefined, promptStyle: string | undef
   return [
     ['Prepared for', String(identity['model_type'] ?? 'unknown')],
     ['Prompts', String(identity['prompt_style'] ?? 'unknown')],
-    ['Pictures', { none: 'cut from the volumes when needed', embedded: 'in the Parquet files', files: 'in the Parquet files and as PNG' }[images]],
+    [
+      'Pictures',
+      { none: 'cut from the volumes when needed', embedded: 'in the Parquet files', files: 'in the Parquet files and as PNG' }[images],
+    ],
     ['Plans', plans.map(([name, value]) => `${name.slice(5)} ${String(value).replace(/,.*/, '')}`).join(', ') || 'not recorded'],
   ];
 }

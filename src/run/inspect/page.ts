@@ -118,7 +118,8 @@ async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: 
       `<details><summary>Prompt</summary><div class="prompt">${escapeHtml(sample.prompt)}</div></details>`
     : conversation.messages
         .map(({ role, content }) => {
-          const text = typeof content === 'string' ? content : content.map((part) => (part.type === 'text' ? part.text : '[image]')).join(' ');
+          const text =
+            typeof content === 'string' ? content : content.map((part) => (part.type === 'text' ? part.text : '[image]')).join(' ');
           const isAnswer = role === 'assistant';
           return isAnswer
             ? `<div><div class="label">${role}</div><div class="answer">${escapeHtml(text)}</div></div>`

@@ -30,7 +30,7 @@ export function tokenView(example: Example, processor: Pick<Processor, 'decode'>
   const image = imagePlaceholder(ids, example.imageGrids.length);
   const isLearnt = (at: number): boolean => example.labels[at] !== IGNORE_INDEX;
   const pieces: TokenPiece[] = [];
-  for (let at = 0; at < ids.length; ) {
+  for (let at = 0; at < ids.length;) {
     const isImage = ids[at] === image;
     let end = at + 1;
     let text = '';
@@ -40,7 +40,8 @@ export function tokenView(example: Example, processor: Pick<Processor, 'decode'>
     } else {
       text = processor.decode([ids[at] ?? 0]);
       // Bytes of one character in several tokens decode to a replacement sign until all are there.
-      while (text.includes('\ufffd') && end < ids.length && end - at < MOST_TOGETHER && isLearnt(end) === isLearnt(at)) text = processor.decode(ids.slice(at, ++end));
+      while (text.includes('\ufffd') && end < ids.length && end - at < MOST_TOGETHER && isLearnt(end) === isLearnt(at))
+        text = processor.decode(ids.slice(at, ++end));
     }
     pieces.push({ text, tokens: end - at, isLearnt: isLearnt(at), isImage });
     at = end;
@@ -61,7 +62,7 @@ export function tokenCounts(example: Example): TokenCounts {
 function imagePlaceholder(ids: readonly number[], images: number): number | undefined {
   if (images === 0) return undefined;
   let longest = { id: -1, length: 0 };
-  for (let at = 0; at < ids.length; ) {
+  for (let at = 0; at < ids.length;) {
     let end = at + 1;
     while (ids[end] === ids[at]) end++;
     if (end - at > longest.length) longest = { id: ids[at] ?? -1, length: end - at };

@@ -30,13 +30,17 @@ export async function exportRows({ platform, options, stop, terminal, say }: Run
     },
   });
   if (terminal.isTty) terminal.write(CLEAR_LINE);
-  say(rows === undefined ? `Stopped; ${path} is not written.` : `${path}: ${collected.train.length} training and ${collected.validation.length} validation rows.`);
+  say(
+    rows === undefined
+      ? `Stopped; ${path} is not written.`
+      : `${path}: ${collected.train.length} training and ${collected.validation.length} validation rows.`,
+  );
   return rows !== undefined;
 }
 
 /**
- * `--process_dataset_only true` beside an export: the prepared folder is made too, but where none was named and the data folder cannot be written, the
- * export is what was asked for.
+ * `--process_dataset_only true` beside an export: the prepared folder is made too, but where none was named and the data folder cannot be
+ * written, the export is what was asked for.
  */
 export async function prepareBesideExport(context: RunContext, base: string): Promise<void> {
   try {

@@ -39,7 +39,10 @@ async function rowsWithoutPreparing(context: RunContext, base: string): Promise<
   return rowsOfVolumes(context, base);
 }
 
-/** `--process_dataset_only true`: prepares the rows as training would read them, and ends. Needs no GPU and no weights. `base` is the model's folder. */
+/**
+ * `--process_dataset_only true`: prepares the rows as training would read them, and ends. Needs no GPU and no weights. `base` is the
+ * model's folder.
+ */
 export async function prepareRows(context: RunContext, base: string): Promise<void> {
   await prepare(context, base);
 }
@@ -80,7 +83,9 @@ async function collect({ platform, options, say, stop }: RunContext, base: strin
 
 /** `--skip_process_dataset true`: what was prepared before, if it was prepared for this run. */
 async function openPrepared({ platform, options, say }: RunContext, base: string): Promise<PreparedSet> {
-  const hasLists = [options.tasks_list_json_path_AD, options.tasks_list_json_path_detect, options.tasks_list_json_path_TL].some((path) => path !== null);
+  const hasLists = [options.tasks_list_json_path_AD, options.tasks_list_json_path_detect, options.tasks_list_json_path_TL].some(
+    (path) => path !== null,
+  );
   // Prepared rows may be on a machine without the data, and be all that is named: then only what matters to the model is compared.
   const hasPlans = options.data_dir !== null && (await platform.isDirectory(joinPath(options.data_dir, 'Datasets')));
   const identity: Identity = hasLists
@@ -148,11 +153,15 @@ async function prepare(context: RunContext, base: string): Promise<PreparedSet |
       workers: Math.max(1, workers.count),
       stop,
       onWait: ({ words, isAlive }) =>
-        say(`${dir} ${isAlive ? 'is' : 'was'} being prepared by ${words}; waiting for it${isAlive ? '' : ', or until it is seen to be gone (up to 90 s)'}.`),
+        say(
+          `${dir} ${isAlive ? 'is' : 'was'} being prepared by ${words}; waiting for ` +
+            `it${isAlive ? '' : ', or until it is seen to be gone (up to 90 s)'}.`,
+        ),
       onProgress: (rows) => {
         done += rows;
         if (terminal.isTty) terminal.write(`${CLEAR_LINE}Preparing rows: ${countText(done)} of ${countText(total)}`);
-        else if (Math.floor((10 * done) / total) > Math.floor((10 * (done - rows)) / total) && done < total) say(`${countText(done)} of ${countText(total)} ${total === 1 ? 'row' : 'rows'} prepared.`);
+        else if (Math.floor((10 * done) / total) > Math.floor((10 * (done - rows)) / total) && done < total)
+          say(`${countText(done)} of ${countText(total)} ${total === 1 ? 'row' : 'rows'} prepared.`);
       },
     });
     if (terminal.isTty) terminal.write(CLEAR_LINE);

@@ -13,14 +13,23 @@ export function mergedModelDir({ merged_model_dir: given, output_dir: run, run_n
 
 /** Before training: what would make the merge after it fail. @param base folder of the base model */
 export async function checkMerging({ platform, options }: RunContext, base: string): Promise<void> {
-  await checkMergeOutput(platform, { baseModel: base, adapter: options.output_dir, out: mergedModelDir(options), overwrite: options.overwrite });
+  await checkMergeOutput(platform, {
+    baseModel: base,
+    adapter: options.output_dir,
+    out: mergedModelDir(options),
+    overwrite: options.overwrite,
+  });
 }
 
 /**
  * Merges an adapter folder into the base and says so.
  * @returns the merged model's folder; undefined where Ctrl-C stopped it, which leaves nothing
  */
-export async function mergeInto({ platform, options, stop, say, terminal }: RunContext, base: string, adapter: string): Promise<string | undefined> {
+export async function mergeInto(
+  { platform, options, stop, say, terminal }: RunContext,
+  base: string,
+  adapter: string,
+): Promise<string | undefined> {
   const out = mergedModelDir(options);
   say(`Merging ${adapter} into ${base}.`);
   const startedAt = Date.now();

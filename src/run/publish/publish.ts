@@ -1,4 +1,7 @@
-/** What happens to a run's results beyond its folder: merging into the base model and pushing to the hub, after each save and after training. */
+/**
+ * What happens to a run's results beyond its folder: merging into the base model and pushing to the hub, after each save and after
+ * training.
+ */
 import type { SavedCheckpoint } from '../../train/saving.ts';
 import type { TrainResult } from '../../train/trainer.ts';
 import type { RunContext } from '../context.ts';
@@ -7,8 +10,8 @@ import { openPushing } from './pushing.ts';
 
 export interface Publisher {
   /**
-   * After a checkpoint is complete under its name. Must return at once; while the promise it may return is pending, `save_total_limit` leaves that
-   * folder alone. A rejection becomes a warning.
+   * After a checkpoint is complete under its name. Must return at once; while the promise it may return is pending, `save_total_limit`
+   * leaves that folder alone. A rejection becomes a warning.
    */
   onSaved(saved: SavedCheckpoint): Promise<void> | undefined;
   /** Once, after training: `dir` is the run's folder with the result at its root. Waits for uploads under way. */
@@ -26,7 +29,13 @@ export async function openPublisher(context: RunContext, base: string): Promise<
     onSaved: (saved) => pushAdapter?.checkpoint(saved),
     async afterTraining(dir, { outcome, steps }) {
       // A hub that fails now must not keep the merge from being made.
-      const pushed = steps > 0 ? await pushAdapter?.result(dir).then(() => undefined, (error: unknown) => ({ error })) : undefined;
+      const pushed =
+        steps > 0
+          ? await pushAdapter?.result(dir).then(
+              () => undefined,
+              (error: unknown) => ({ error }),
+            )
+          : undefined;
       if (isMerged && outcome === 'finished') {
         const merged = await mergeInto(context, base, dir);
         if (merged !== undefined && options.push_merged_model) await pushing?.merged(merged);

@@ -21,7 +21,8 @@ import type { RunContext } from '../context.ts';
 import { hubOf } from '../inputs/hubInputs.ts';
 
 /** Files of a folder that go to the hub: weights and what describes them; not the optimizer, the logs and the state of the run. */
-const PUSHED = /^(adapter_config\.json|adapter_model\.safetensors|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|config\.json|generation_config\.json|(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config|processor_config|video_preprocessor_config|chat_template)\.json|merges\.txt|tokenizer\.model|chat_template\.jinja)$/;
+const PUSHED =
+  /^(adapter_config\.json|adapter_model\.safetensors|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|config\.json|generation_config\.json|(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config|processor_config|video_preprocessor_config|chat_template)\.json|merges\.txt|tokenizer\.model|chat_template\.jinja)$/;
 
 export interface Pushing {
   /** In the background. Rejects when that push has failed. */
@@ -35,7 +36,10 @@ export interface Pushing {
 export async function openPushing(context: RunContext, base: string): Promise<Pushing> {
   const { platform, options, stop, terminal, say } = context;
   const settings = await hubOf(context);
-  if (settings.isOffline) throw new UserError('HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) is set, and --push_LoRA and --push_merged_model send to the hub: unset one of them.');
+  if (settings.isOffline)
+    throw new UserError(
+      'HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) is set, and --push_LoRA and --push_merged_model send to the hub: unset one of them.',
+    );
   const adapterName = repoName('--lora_hub_repo', options.lora_hub_repo ?? lastName(options.output_dir), options);
   const repoOf = async (name: string, signal = stop): Promise<{ type: 'model'; id: string }> => ({
     type: 'model',
@@ -46,7 +50,12 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
     await whoAmI(settings, stop);
     if (options.push_LoRA) await createRepo(settings, await repoOf(adapterName), options.hub_private_repo, stop);
     if (options.push_merged_model && options.merged_model_hf !== null) {
-      await createRepo(settings, await repoOf(repoName('--merged_model_hf', options.merged_model_hf, options)), options.hub_private_repo, stop);
+      await createRepo(
+        settings,
+        await repoOf(repoName('--merged_model_hf', options.merged_model_hf, options)),
+        options.hub_private_repo,
+        stop,
+      );
     }
   });
 
@@ -90,7 +99,10 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
       try {
         await offer(path, `Step ${step}`);
       } catch (error) {
-        throw new Error(`The adapter was not pushed: ${error instanceof Error ? error.message : String(error)} The next save pushes again.`, { cause: error });
+        throw new Error(
+          `The adapter was not pushed: ${error instanceof Error ? error.message : String(error)} The next save pushes again.`,
+          { cause: error },
+        );
       }
     },
     async result(dir) {
@@ -100,7 +112,9 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
         say(`Pushed: ${url ?? settings.endpoint}`);
       } catch (error) {
         const words = error instanceof Error ? error.message : String(error);
-        throw new UserError(`The run is saved in ${dir}, but its adapter was not pushed: ${words} Later: hf upload ${adapterName} ${dir}`, { cause: error });
+        throw new UserError(`The run is saved in ${dir}, but its adapter was not pushed: ${words} Later: hf upload ${adapterName} ${dir}`, {
+          cause: error,
+        });
       }
     },
     async merged(dir) {
@@ -111,7 +125,10 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
       } catch (error) {
         if (!(error instanceof UserError) && !leaving.aborted) throw error;
         const words = error instanceof Error ? error.message : String(error);
-        throw new UserError(`The merged model is in ${dir}, but was not pushed: ${words} The same command with --merge_only true --overwrite true goes on.`, { cause: error });
+        throw new UserError(
+          `The merged model is in ${dir}, but was not pushed: ${words} The same command with --merge_only true --overwrite true goes on.`,
+          { cause: error },
+        );
       }
     },
   };
@@ -142,8 +159,15 @@ async function atStart({ terminal }: RunContext, settings: HubSettings, work: ()
 /** NAME or OWNER/NAME, as the hub allows them. */
 function repoName(flag: string, given: string, options: Options): string {
   const name = given.replaceAll('{run_name}', options.run_name);
-  if (parseHubId(name.includes('/') ? name : `owner/${name}`)?.revision === undefined && parseHubId(name.includes('/') ? name : `owner/${name}`) !== undefined) return name;
-  throw new UserError(`${flag}: ${JSON.stringify(name)} is no name for a hub repository. Expected NAME or OWNER/NAME of letters, digits, "-", "_" and "."; give one with ${flag}.`);
+  if (
+    parseHubId(name.includes('/') ? name : `owner/${name}`)?.revision === undefined &&
+    parseHubId(name.includes('/') ? name : `owner/${name}`) !== undefined
+  )
+    return name;
+  throw new UserError(
+    `${flag}: ${JSON.stringify(name)} is no name for a hub repository. Expected NAME or OWNER/NAME of letters, digits, "-", "_" and "."; ` +
+      `give one with ${flag}.`,
+  );
 }
 
 async function filesOf(platform: Platform, dir: string, base: string): Promise<UploadFile[]> {
@@ -158,7 +182,13 @@ async function filesOf(platform: Platform, dir: string, base: string): Promise<U
         if (path !== 'adapter_config.json' || hubOrigin(base) !== undefined) return { path, content: { file } };
         // Where the base lies on this machine is nobody's business.
         const text = new TextDecoder().decode(await platform.readFile(file));
-        return { path, content: text.replace(/("base_model_name_or_path": ")((?:[^"\\]|\\.)*)"/, (_, key: string, name: string) => `${key}${lastName(name)}"`) };
+        return {
+          path,
+          content: text.replace(
+            /("base_model_name_or_path": ")((?:[^"\\]|\\.)*)"/,
+            (_, key: string, name: string) => `${key}${lastName(name)}"`,
+          ),
+        };
       }),
   );
 }
@@ -170,7 +200,9 @@ async function describe(
 ): Promise<ModelCard> {
   const origin = hubOrigin(base);
   const stateDir = (await platform.exists(joinPath(dir, TRAINER_STATE))) ? dir : options.output_dir;
-  const state = (await platform.exists(joinPath(stateDir, TRAINER_STATE))) ? await readTrainerState(platform, stateDir).catch(() => undefined) : undefined;
+  const state = (await platform.exists(joinPath(stateDir, TRAINER_STATE)))
+    ? await readTrainerState(platform, stateDir).catch(() => undefined)
+    : undefined;
   return {
     kind,
     repoId,
@@ -189,10 +221,18 @@ async function describeData(platform: Platform, options: Options): Promise<DataF
   return { data: await dataLines(platform, options), ...(origin && { datasets: [origin.id] }), plans: await plansOf(platform, options) };
 }
 
-const LISTS = [['AD', 'tasks_list_json_path_AD'], ['detect', 'tasks_list_json_path_detect'], ['TL', 'tasks_list_json_path_TL']] as const;
+const LISTS = [
+  ['AD', 'tasks_list_json_path_AD'],
+  ['detect', 'tasks_list_json_path_detect'],
+  ['TL', 'tasks_list_json_path_TL'],
+] as const;
 
 async function dataLines(platform: Platform, options: Options): Promise<string[]> {
-  if (options.train_file !== null) return [`Conversations of \`${lastName(options.train_file)}\`, SHA-256 \`${await hashFile(platform, options.train_file).catch(() => 'unknown')}\``];
+  if (options.train_file !== null)
+    return [
+      `Conversations of \`${lastName(options.train_file)}\`, SHA-256 ` +
+        `\`${await hashFile(platform, options.train_file).catch(() => 'unknown')}\``,
+    ];
   const lines: string[] = [];
   const origin = options.data_dir === null ? undefined : hubOrigin(options.data_dir);
   if (origin !== undefined) lines.push(`Hub data set ${origin.id} at commit \`${origin.commit}\``);
@@ -240,7 +280,8 @@ function metricsOf(state: TrainerState): NonNullable<ModelCard['metrics']> {
     for (const [name, value] of Object.entries(row)) {
       if (typeof value !== 'number' || !(name === 'loss' || name.startsWith('eval_')) || /_(runtime|per_second)$/.test(name)) continue;
       const known = metrics.get(name);
-      if (known === undefined) metrics.set(name, { name: name === 'loss' ? 'training loss (first row, last row)' : name, before: value, after: value });
+      if (known === undefined)
+        metrics.set(name, { name: name === 'loss' ? 'training loss (first row, last row)' : name, before: value, after: value });
       else known.after = value;
     }
   }

@@ -56,10 +56,17 @@ const SUBJECTS: Readonly<Record<Subject, string>> = { box: 'Detection', distance
 /** Means over the answered questions; an unanswered box counts as no overlap. NaN where nothing was answered. */
 export function compare(questions: readonly Question[], before: readonly Answer[], after: readonly Answer[]): ComparisonRow[] {
   const rows: ComparisonRow[] = [];
-  const add = (subject: Subject, figure: string, unit: ComparisonRow['unit'], higherIsBetter: boolean, value: (score: AnswerScore) => number): void => {
+  const add = (
+    subject: Subject,
+    figure: string,
+    unit: ComparisonRow['unit'],
+    higherIsBetter: boolean,
+    value: (score: AnswerScore) => number,
+  ): void => {
     const places = questions.flatMap(({ sample }, i) => (subjectOf(sample) === subject ? [i] : []));
     if (places.length === 0) return;
-    const of = (answers: readonly Answer[]): number => mean(places.flatMap((i) => (answers[i] ? [value(answers[i].score)] : [])).filter((x) => !Number.isNaN(x)));
+    const of = (answers: readonly Answer[]): number =>
+      mean(places.flatMap((i) => (answers[i] ? [value(answers[i].score)] : [])).filter((x) => !Number.isNaN(x)));
     rows.push({ subject: SUBJECTS[subject], figure, count: places.length, before: of(before), after: of(after), unit, higherIsBetter });
   };
   add('box', 'mean IoU', '', true, (score) => score.box?.iou ?? 0);
@@ -70,7 +77,15 @@ export function compare(questions: readonly Question[], before: readonly Answer[
   add('ellipse', 'mean error of the axes', 'mm', false, (score) => score.mae);
   add('ellipse', 'mean relative error', '%', false, (score) => 100 * score.mre);
   const share = (answers: readonly Answer[]): number => 100 * mean(answers.map(({ score }) => (score.isAnswer ? 1 : 0)));
-  rows.push({ subject: 'All', figure: 'answers that can be read', count: questions.length, before: share(before), after: share(after), unit: '%', higherIsBetter: true });
+  rows.push({
+    subject: 'All',
+    figure: 'answers that can be read',
+    count: questions.length,
+    before: share(before),
+    after: share(after),
+    unit: '%',
+    higherIsBetter: true,
+  });
   return rows;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the quick start trains on and asks about: samples of the embedded data set with their slices rendered. Training rows come from the two
- * training volumes, questions from the held-out one; both lists depend on the seed alone.
+ * What the quick start trains on and asks about: samples of the embedded data set with their slices rendered. Training rows come from the
+ * two training volumes, questions from the held-out one; both lists depend on the seed alone.
  */
 import { LandmarkLines, sliceAxes } from '../../data/medvision/landmarks.ts';
 import type { Point } from '../../data/medvision/landmarks.ts';
@@ -30,7 +30,9 @@ const DATASET = 'Colin27Mini';
 const PLANES = ['Sagittal', 'Coronal', 'Axial'];
 /** Detection task 01 (deep grey nuclei) alone: the held-out volume has no labels of task 02. */
 const TASKS: Readonly<Record<'box' | 'metric' | 'ellipse', string>> = {
-  box: 'BoxSize_Task01', metric: 'BiometricsFromLandmarks_Task02', ellipse: 'TumorLesionSize_Task01',
+  box: 'BoxSize_Task01',
+  metric: 'BiometricsFromLandmarks_Task02',
+  ellipse: 'TumorLesionSize_Task01',
 };
 
 export function subjectOf(sample: MedvisionSample): Subject {
@@ -58,7 +60,8 @@ export class SampleData {
     const tasks = PLANES.map((plane) => parseTaskName(`${DATASET}_${TASKS[kind]}_${plane}`, 'quick start'));
     const found: MedvisionSample[] = [];
     const resizedSize = (height: number, width: number): { height: number; width: number } => this.processor.resizedSize(height, width);
-    for await (const sample of medvisionSamples(this.platform, this.dir, tasks, { split, resizedSize, volumes: this.volumes })) found.push(sample);
+    for await (const sample of medvisionSamples(this.platform, this.dir, tasks, { split, resizedSize, volumes: this.volumes }))
+      found.push(sample);
     return found;
   }
 
@@ -74,12 +77,22 @@ export class SampleData {
   async question(sample: MedvisionSample): Promise<Question> {
     const { zooms } = await this.volumes.header(sample.imageFile);
     const [rowAxis, columnAxis] = sliceAxes(sample);
-    return { sample, image: await this.image(sample), pixelWidth: zooms[columnAxis], pixelHeight: zooms[rowAxis], lines: await this.landmarks.of(sample) };
+    return {
+      sample,
+      image: await this.image(sample),
+      pixelWidth: zooms[columnAxis],
+      pixelHeight: zooms[rowAxis],
+      lines: await this.landmarks.of(sample),
+    };
   }
 }
 
 /** How often a training row of a kind is shown in an epoch: the few angles, distances and sizes must not drown among the boxes. */
-const SHARES: readonly [keyof typeof TASKS, number][] = [['box', 1], ['metric', 3], ['ellipse', 6]];
+const SHARES: readonly [keyof typeof TASKS, number][] = [
+  ['box', 1],
+  ['metric', 3],
+  ['ellipse', 6],
+];
 
 export async function trainingRows(data: SampleData): Promise<MedvisionSample[]> {
   const rows: MedvisionSample[] = [];
@@ -91,7 +104,11 @@ export async function trainingRows(data: SampleData): Promise<MedvisionSample[]>
 }
 
 /** Questions of the held-out volume: at most `counts` of each kind, drawn by the seed. */
-export async function heldOutQuestions(data: SampleData, counts: Readonly<Record<keyof typeof TASKS, number>>, seed: number): Promise<Question[]> {
+export async function heldOutQuestions(
+  data: SampleData,
+  counts: Readonly<Record<keyof typeof TASKS, number>>,
+  seed: number,
+): Promise<Question[]> {
   const questions: Question[] = [];
   for (const kind of ['box', 'metric', 'ellipse'] as const) {
     const samples = await data.samples(kind, 'test');

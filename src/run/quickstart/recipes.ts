@@ -18,6 +18,9 @@ export const RECIPE_NAMES: readonly string[] = Object.keys(RECIPES);
 
 export function recipe(name: string): Recipe {
   const found = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
-  if (!found) throw new UserError(`--recipe: "${name}" is not known. The recipes are ${RECIPE_NAMES.join(' and ')}; leave --recipe out for ${DEFAULT_RECIPE}.`);
+  if (!found)
+    throw new UserError(
+      `--recipe: "${name}" is not known. The recipes are ${RECIPE_NAMES.join(' and ')}; leave --recipe out for ${DEFAULT_RECIPE}.`,
+    );
   return found;
 }

@@ -1,6 +1,6 @@
 /**
- * The quick start's report: one HTML file without outside references, to be looked at, sent or printed. All figures come from the run; nothing
- * in it is fixed text but the explanations.
+ * The quick start's report: one HTML file without outside references, to be looked at, sent or printed. All figures come from the run;
+ * nothing in it is fixed text but the explanations.
  */
 import type { Platform } from '../../platform.ts';
 import { withoutKnownSecrets } from '../../track/secrets.ts';
@@ -120,7 +120,12 @@ function comparisonRow({ subject, figure, count, before, after, unit, higherIsBe
   );
 }
 
-async function card(platform: Pick<Platform, 'encodePng'>, question: Question, before: Answer | undefined, after: Answer | undefined): Promise<string> {
+async function card(
+  platform: Pick<Platform, 'encodePng'>,
+  question: Question,
+  before: Answer | undefined,
+  after: Answer | undefined,
+): Promise<string> {
   const { sample, image } = question;
   const png = await platform.encodePng(image.data, image.width, image.height, 3);
   const answer = (name: string, given: Answer | undefined): string =>

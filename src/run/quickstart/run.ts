@@ -1,6 +1,6 @@
 /**
- * The main job on the embedded sample, from volumes to report: ask the tiny base about held-out slices, fine-tune a LoRA adapter, ask again, and
- * leave the adapter, the log and report.html. A function of its settings, so that a test runs it with a few steps.
+ * The main job on the embedded sample, from volumes to report: ask the tiny base about held-out slices, fine-tune a LoRA adapter, ask
+ * again, and leave the adapter, the log and report.html. A function of its settings, so that a test runs it with a few steps.
  */
 import { loraConfig } from '../../io/peftConfig.ts';
 import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
@@ -64,10 +64,17 @@ export interface QuickstartResult {
 
 /** An earlier quick start gives way to this one, whatever else lies there does not. @throws UserError */
 async function checkOwnFolder(platform: Platform, dir: string): Promise<void> {
-  for (const [name, kind] of [[LOG_FILE, OWN_LOG], [REPORT, OWN_PAGE]] as const) await checkReplaceable(platform, joinPath(dir, name), kind, '--output_dir');
+  for (const [name, kind] of [
+    [LOG_FILE, OWN_LOG],
+    [REPORT, OWN_PAGE],
+  ] as const)
+    await checkReplaceable(platform, joinPath(dir, name), kind, '--output_dir');
   if (await platform.exists(joinPath(dir, LOG_FILE))) return;
   const foreign = await firstPresent(platform, dir, RESULT_FILES);
-  if (foreign !== undefined) throw new UserError(`--output_dir ${dir} holds ${foreign}, which no quick start wrote and this one would replace; give another --output_dir.`);
+  if (foreign !== undefined)
+    throw new UserError(
+      `--output_dir ${dir} holds ${foreign}, which no quick start wrote and this one would replace; give another --output_dir.`,
+    );
 }
 
 /** Gives every row of figures to `seen`; the report draws its curve from them. */
@@ -85,7 +92,12 @@ function listener(seen: (row: Row, step: number) => void): Tracker {
   };
 }
 
-export async function quickstart(platform: Platform, settings: QuickstartSettings, terminal: Terminal, stop: AbortSignal): Promise<QuickstartResult> {
+export async function quickstart(
+  platform: Platform,
+  settings: QuickstartSettings,
+  terminal: Terminal,
+  stop: AbortSignal,
+): Promise<QuickstartResult> {
   const startedAt = performance.now();
   const say = (text: string): void => {
     terminal.write(`${text}\n`);
@@ -97,7 +109,12 @@ export async function quickstart(platform: Platform, settings: QuickstartSetting
   try {
     const config = loraConfig({ r: 16, lora_alpha: 32, target_modules: 'all-linear' });
     const quantization = { weights: settings.quantization, skipModules: ['lm_head'], embedding: 'none' } as const;
-    const session = await openSession(platform, device, { baseModel: settings.base, finetuning: { kind: 'lora', config }, seed: settings.seed, quantization });
+    const session = await openSession(platform, device, {
+      baseModel: settings.base,
+      finetuning: { kind: 'lora', config },
+      seed: settings.seed,
+      quantization,
+    });
     try {
       return await withSession(session, settings, terminal, say, stop, startedAt);
     } finally {
@@ -133,7 +150,9 @@ async function withSession(
     const answers = await askAll(session, data, questions, stop, (done) => {
       if (terminal.isTty) terminal.write(`${CLEAR_LINE}Asking the model ${when}: ${done} of ${questions.length}`);
     });
-    say(`${terminal.isTty ? CLEAR_LINE : ''}Asked the model ${when}: ${countOf(answers.length, 'answer')} in ${durationText(seconds() - at)}`);
+    say(
+      `${terminal.isTty ? CLEAR_LINE : ''}Asked the model ${when}: ${countOf(answers.length, 'answer')} in ${durationText(seconds() - at)}`,
+    );
     return answers;
   };
 
@@ -155,15 +174,35 @@ async function withSession(
 
   const report = joinPath(settings.out, REPORT);
   const facts: [string, string][] = [
-    ['Model', `${settings.architecture} architecture, tiny: ${countText(await parameterCount(platform, settings.base))} parameters, ${countText(session.trainableCount)} of them in the LoRA adapter`],
+    [
+      'Model',
+      `${settings.architecture} architecture, tiny: ${countText(await parameterCount(platform, settings.base))} parameters, ` +
+        `${countText(session.trainableCount)} of them in the LoRA adapter`,
+    ],
     ['GPU', `${device.capabilities.description}${device.capabilities.kind === 'software' ? ' (software)' : ''}`],
-    ['Training', `${countOf(losses.length, 'step')} of ${countOf(settings.batchSize, 'row')}, learning rate ${settings.learningRate}, seed ${settings.seed}`],
+    [
+      'Training',
+      `${countOf(losses.length, 'step')} of ${countOf(settings.batchSize, 'row')}, learning rate ${settings.learningRate}, seed ` +
+        `${settings.seed}`,
+    ],
     ['Rows', `${volumes} (box, distance, angle, size)`],
     ['GPU memory', bytesText(memory.peakBytes)],
     ['Time', `training ${durationText(trainSeconds)}, altogether ${durationText(seconds())}`],
     ['Adapter', `${lastName(settings.out)} (PEFT format)`],
   ];
-  await platform.writeFile(report, await reportHtml(platform, { architecture: settings.architecture, facts, losses, comparison, questions, before, after, isCutShort: losses.length < settings.steps }));
+  await platform.writeFile(
+    report,
+    await reportHtml(platform, {
+      architecture: settings.architecture,
+      facts,
+      losses,
+      comparison,
+      questions,
+      before,
+      after,
+      isCutShort: losses.length < settings.steps,
+    }),
+  );
   say(`\n${comparisonTable(comparison)}`);
   say(`\nReport   ${report}\nAdapter  ${settings.out}\nTime     ${durationText(seconds())}`);
   return { losses, comparison, report, seconds: seconds() };
@@ -181,10 +220,17 @@ async function parameterCount(platform: Platform, base: string): Promise<number>
 
 function comparisonTable(rows: readonly ComparisonRow[]): string {
   const cells = rows.map(({ subject, figure, count, before, after, unit }) => [
-    subject, figure, `(${count})`, figureText(before, unit), '→', figureText(after, unit),
+    subject,
+    figure,
+    `(${count})`,
+    figureText(before, unit),
+    '→',
+    figureText(after, unit),
   ]);
   const widths = [0, 1, 2, 3, 4, 5].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   return cells
-    .map((row) => row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  '))
+    .map((row) =>
+      row.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  '),
+    )
     .join('\n');
 }

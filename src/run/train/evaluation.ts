@@ -10,10 +10,16 @@ import type { OpenRows } from '../inputs/rows.ts';
 /** @throws UserError for options that choose among evaluations where there will be none; called before the GPU is opened */
 export function checkEvaluation({ options }: RunContext, { validation }: FoundRows): void {
   if (options.eval_strategy !== 'no' && validation !== undefined && validation.length > 0) return;
-  const wanted = [options.load_best_model_at_end && '--load_best_model_at_end', options.early_stopping_patience > 0 && '--early_stopping_patience'].filter(Boolean);
+  const wanted = [
+    options.load_best_model_at_end && '--load_best_model_at_end',
+    options.early_stopping_patience > 0 && '--early_stopping_patience',
+  ].filter(Boolean);
   if (wanted.length === 0) return;
   const why = options.eval_strategy === 'no' ? '--eval_strategy is no' : 'there are no held-out rows';
-  throw new UserError(`${wanted.join(' and ')} needs evaluations, and ${why}. Give --val_file (with task lists: --val_sample_limit), and --eval_strategy steps.`);
+  throw new UserError(
+    `${wanted.join(' and ')} needs evaluations, and ${why}. Give --val_file (with task lists: --val_sample_limit), and --eval_strategy ` +
+      `steps.`,
+  );
 }
 
 /** Undefined where there is nothing to evaluate on, or evaluation is switched off. */
@@ -21,7 +27,10 @@ export function openEvaluator({ options, terminal, say }: RunContext, { validati
   if (validation === undefined || options.eval_strategy === 'no') return undefined;
   const asked = options.eval_generate > 0 && validation.question ? `, ${options.eval_generate} of each task also answered` : '';
   say(`${countOf(validation.length, 'row')} held out for evaluation${asked}.`);
-  const takers = [['wandb', 'W&B'], ['tensorboard', 'TensorBoard']] as const;
+  const takers = [
+    ['wandb', 'W&B'],
+    ['tensorboard', 'TensorBoard'],
+  ] as const;
   const asking = takers.flatMap(([name, shown]) => (options.report_to.includes(name) ? [shown] : []));
   if (!options.track_pictures && asking.length > 0 && options.eval_generate > 0) {
     say(`Pictures of predictions stay here; --track_pictures true gives them to ${asking.join(' and ')}.`);

@@ -1,6 +1,6 @@
 /**
- * The memory of a run before anything of it is loaded: planned on a dry device with the longest rows there are, held against what the run may take, and used to
- * decide how many blocks are kept. What is too much is refused with the options that bring it under.
+ * The memory of a run before anything of it is loaded: planned on a dry device with the longest rows there are, held against what the run
+ * may take, and used to decide how many blocks are kept. What is too much is refused with the options that bring it under.
  */
 import { COMMON_GPU } from '../../gpu/capabilities.ts';
 import type { Capabilities } from '../../gpu/capabilities.ts';
@@ -41,17 +41,25 @@ export function sessionOptions(options: Options, base: string): SessionOptions {
 }
 
 /**
- * `--gpu_memory_limit`: what is free for reuse is given back before more is held. Where the GPU shares the machine's memory, what a save copies there comes out of
- * the limit too (`neededBytes`).
+ * `--gpu_memory_limit`: what is free for reuse is given back before more is held. Where the GPU shares the machine's memory, what a save
+ * copies there comes out of the limit too (`neededBytes`).
  */
-export function limitMemory({ device, arena }: Pick<Session, 'device' | 'arena'>, { gpu_memory_limit: limit }: Pick<Options, 'gpu_memory_limit'>): void {
+export function limitMemory(
+  { device, arena }: Pick<Session, 'device' | 'arena'>,
+  { gpu_memory_limit: limit }: Pick<Options, 'gpu_memory_limit'>,
+): void {
   if (limit === null) return;
   device.pool.limitBytes = Math.max(0, limit * 2 ** 30 - (device.capabilities.kind === 'software' ? savingBytes(arena) : 0));
   device.trim(); // what loading leaves for reuse may be more
 }
 
 /** A session of the run, on a GPU or planned, in the memory that it may take. */
-export async function openLimited(platform: Platform, device: Device, options: Pick<Options, 'gpu_memory_limit'>, how: SessionOptions): Promise<Session> {
+export async function openLimited(
+  platform: Platform,
+  device: Device,
+  options: Pick<Options, 'gpu_memory_limit'>,
+  how: SessionOptions,
+): Promise<Session> {
   if (options.gpu_memory_limit !== null) device.pool.limitBytes = options.gpu_memory_limit * 2 ** 30; // what is copied for a save is not known before
   const session = await openSession(platform, device, how);
   limitMemory(session, options);
@@ -100,7 +108,11 @@ export async function fitRun(context: RunContext, base: string, found: FoundRows
     const bytesWith = async (changed: Options): Promise<number> => {
       const other = await openLimited(platform, plannedDevice(gpu, changed), changed, { ...sessionOptions(changed, base), stop });
       const examples = run.examples.slice(0, changed.per_device_train_batch_size);
-      const plan = await planMemory(other, { ...run, examples, settings: { gradient_checkpointing: changed.gradient_checkpointing, saved_inputs: changed.saved_inputs, keptStages: 0 } });
+      const plan = await planMemory(other, {
+        ...run,
+        examples,
+        settings: { gradient_checkpointing: changed.gradient_checkpointing, saved_inputs: changed.saved_inputs, keptStages: 0 },
+      });
       other.close();
       return bytesOf(plan);
     };
@@ -117,13 +129,19 @@ export async function fitRun(context: RunContext, base: string, found: FoundRows
  * `--dry_run`: the plan as a table. `gpu`: the one that is there, if one is.
  * @throws UserError where the run does not fit into what it may take
  */
-export async function tellPlan(context: RunContext, base: string, found: FoundRows, gpu: PlannedGpu = { capabilities: COMMON_GPU }): Promise<void> {
+export async function tellPlan(
+  context: RunContext,
+  base: string,
+  found: FoundRows,
+  gpu: PlannedGpu = { capabilities: COMMON_GPU },
+): Promise<void> {
   const { capabilities } = gpu;
   const { rows, fit, excess } = await fitRun(context, base, found, gpu);
   await rows.close();
   const size = Math.min(context.options.per_device_train_batch_size, rows.train.length);
   context.terminal.write(
-    `Memory that the run takes on ${capabilities.description}, with ${size === 1 ? 'the longest row' : `the ${size} longest rows`} as a micro-batch:\n` +
+    `Memory that the run takes on ${capabilities.description}, with ${size === 1 ? 'the longest row' : `the ${size} longest rows`} as a ` +
+      `micro-batch:\n` +
       `${memoryTable(fit.plan)}\n${keptText(fit, context.options)}\n`,
   );
   if (excess) throw await tooLarge(context.options, excess);
@@ -136,7 +154,11 @@ export function keptText({ keptStages, stages }: Fit, options: Options): string 
 }
 
 /** `room`: what kept stages may fill. Infinite `bytes` where nobody knows how much there is. */
-export async function limitOf(platform: Pick<Platform, 'gpuMemory'>, { gpu_memory_limit: limit }: Options, capabilities?: Capabilities): Promise<GpuMemory & { room: number }> {
+export async function limitOf(
+  platform: Pick<Platform, 'gpuMemory'>,
+  { gpu_memory_limit: limit }: Options,
+  capabilities?: Capabilities,
+): Promise<GpuMemory & { room: number }> {
   if (limit !== null) return { bytes: limit * 2 ** 30, room: limit * 2 ** 30, source: '--gpu_memory_limit' };
   const free = capabilities?.kind === 'software' ? await platform.gpuMemory?.({ isSoftware: true }) : undefined;
   // The machine needs some of its memory for other things; running stages again only costs time.
@@ -151,13 +173,14 @@ async function largestBatches({ train, validation }: OpenRows, { options, stop }
     examples: await longest(train, options.per_device_train_batch_size, stop),
     settings: { gradient_checkpointing: options.gradient_checkpointing, saved_inputs: options.saved_inputs },
     loggingSteps: options.logging_steps,
-    ...(validation && options.eval_strategy !== 'no' && {
-      evaluation: {
-        examples: await longest(validation, size, stop),
-        prompts: asked ? await longest(asked, size, stop) : [],
-        maxNewTokens: options.eval_max_new_tokens,
-      },
-    }),
+    ...(validation &&
+      options.eval_strategy !== 'no' && {
+        evaluation: {
+          examples: await longest(validation, size, stop),
+          prompts: asked ? await longest(asked, size, stop) : [],
+          maxNewTokens: options.eval_max_new_tokens,
+        },
+      }),
   };
 }
 

@@ -1,4 +1,7 @@
-/** `--resume_from_checkpoint true|PATH` to the checkpoint that a run goes on from, looked at (every file against its checksum) before the GPU is opened. */
+/**
+ * `--resume_from_checkpoint true|PATH` to the checkpoint that a run goes on from, looked at (every file against its checksum) before the
+ * GPU is opened.
+ */
 import { joinPath, lastName, parentPath, UserError } from '../../platform.ts';
 import { listCheckpoints, tidyRunFolder } from '../../train/checkpointFolder.ts';
 import { newestCheckpoint, openCheckpoint, setLaterAside } from '../../train/resume.ts';
@@ -24,7 +27,8 @@ export async function findResume({ platform, options, say, warn }: RunContext): 
     say(`--resume_from_checkpoint: there is no checkpoint in ${out} yet; the run begins at its first step.`);
     return { isInPlace: true };
   }
-  if (!(await platform.isDirectory(word))) throw new UserError(`--resume_from_checkpoint ${word}: there is no such folder. Give true, false, or a checkpoint folder.`);
+  if (!(await platform.isDirectory(word)))
+    throw new UserError(`--resume_from_checkpoint ${word}: there is no such folder. Give true, false, or a checkpoint folder.`);
   const parent = parentPath(platform.absolutePath(word));
   const isInPlace = isOut(parent) && /^checkpoint-\d+$/.test(lastName(word));
   if (isInPlace) {
@@ -42,7 +46,10 @@ export async function findResume({ platform, options, say, warn }: RunContext): 
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const others = (await listCheckpoints(platform, parent)).map(({ name }) => name).filter((name) => name !== lastName(dir));
-      throw new UserError(`--resume_from_checkpoint: ${error.message}${others.length === 0 ? '' : ` Beside it are ${others.join(', ')}.`}`, { cause: error });
+      throw new UserError(
+        `--resume_from_checkpoint: ${error.message}${others.length === 0 ? '' : ` Beside it are ${others.join(', ')}.`}`,
+        { cause: error },
+      );
     }
   }
 }
@@ -50,5 +57,6 @@ export async function findResume({ platform, options, say, warn }: RunContext): 
 /** When the run begins in its own folder: checkpoints of later steps are renamed, which is told. */
 export async function beginInPlace({ platform, options, warn }: RunContext, { checkpoint }: Resume): Promise<void> {
   const moved = await setLaterAside(platform, options.output_dir, checkpoint?.step ?? 0);
-  if (moved.length > 0) warn(`the run goes on from step ${checkpoint?.step ?? 0}; later checkpoints are set aside and may be removed: ${moved.join(', ')}`);
+  if (moved.length > 0)
+    warn(`the run goes on from step ${checkpoint?.step ?? 0}; later checkpoints are set aside and may be removed: ${moved.join(', ')}`);
 }

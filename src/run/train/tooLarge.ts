@@ -32,7 +32,10 @@ function waysOf(options: Options): Change[][] {
   return [[recomputed], batches, [rounded], [quantised], offloaded].map((way) => way.filter(isChange)).filter((way) => way.length > 0);
 }
 
-const flagsOf = (change: Change): string => Object.entries(change).map(([name, value]) => `--${name} ${String(value)}`).join(' ');
+const flagsOf = (change: Change): string =>
+  Object.entries(change)
+    .map(([name, value]) => `--${name} ${String(value)}`)
+    .join(' ');
 
 /** What is tried, and what the run takes with it. */
 interface Tried {
@@ -77,7 +80,12 @@ export async function tooLarge(options: Options, { needed, bytes, source, bytesW
 }
 
 /** Only those changes without which it would not do. */
-async function withoutNeedless(taken: readonly Change[], all: Tried, bytes: number, attempt: (change: Change) => Promise<Tried>): Promise<Tried> {
+async function withoutNeedless(
+  taken: readonly Change[],
+  all: Tried,
+  bytes: number,
+  attempt: (change: Change) => Promise<Tried>,
+): Promise<Tried> {
   let kept = taken;
   let best = all;
   for (const change of taken) {

@@ -1,4 +1,7 @@
-/** Training as a program: from options to a PEFT adapter (or a whole model), or to what else they ask for. Each phase is a file of this folder or of its neighbours. */
+/**
+ * Training as a program: from options to a PEFT adapter (or a whole model), or to what else they ask for. Each phase is a file of this
+ * folder or of its neighbours.
+ */
 import { readOnlyPlatform } from '../../io/readOnlyPlatform.ts';
 import { quantizationFacts, storedNote } from '../../options/quantization.ts';
 import { countOf } from '../../platform.ts';
@@ -54,7 +57,10 @@ async function dryRun(context: RunContext, base: string): Promise<void> {
 }
 
 async function plannedGpu({ platform, options }: RunContext, device: Device, resume?: Resume): Promise<PlannedGpu> {
-  return { capabilities: device.capabilities, choices: await expectedChoices(device, platform, options.tune, resume?.checkpoint?.run.plans) };
+  return {
+    capabilities: device.capabilities,
+    choices: await expectedChoices(device, platform, options.tune, resume?.checkpoint?.run.plans),
+  };
 }
 
 /** In the run's folder, which is ours alone. */
@@ -72,7 +78,10 @@ async function trainIn(context: RunContext, base: string): Promise<void> {
   await onGpu(context, { base, rows, tracker, publisher, ...(resume && { resume }) });
 }
 
-async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher; resume?: Resume }): Promise<void> {
+async function onGpu(
+  context: RunContext,
+  parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher; resume?: Resume },
+): Promise<void> {
   const { platform, options, stop, say } = context;
   const { tracker, publisher, resume } = parts;
   const out = options.output_dir;
@@ -86,25 +95,44 @@ async function onGpu(context: RunContext, parts: { base: string; rows: FoundRows
     const note = storedNote(options, session.isStoredNf4);
     if (note !== undefined) say(note);
     if (session.quantizedCount > 0) say(`${countOf(session.quantizedCount, 'weight')} held in 4 bits (NF4).`);
-    for (const name of session.plan.resolved?.unmatched ?? []) say(`Note: target_modules entry "${name}" matches no module of the base model.`);
+    for (const name of session.plan.resolved?.unmatched ?? [])
+      say(`Note: target_modules entry "${name}" matches no module of the base model.`);
     // The console's own table says it.
-    if (!options.report_to.includes('console')) say(`${countOf(rows.train.length, 'row')}; ${countText(session.trainableCount)} values train.`);
+    if (!options.report_to.includes('console'))
+      say(`${countOf(rows.train.length, 'row')}; ${countText(session.trainableCount)} values train.`);
     if (isStopped(context)) return;
     const evaluator = openEvaluator(context, rows);
-    const result = await train(session, rows.train, { ...options, keptStages: fit.keptStages }, {
-      tracker,
-      stop,
-      outputDir: out,
-      begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(platform, out)),
-      facts: { mask: options.mask, min_pixels: options.min_pixels, max_pixels: options.max_pixels, sixteen_bit: options.sixteen_bit, image_attention: options.image_attention, ...quantizationFacts(options), compute_dtype: computing.dtype, saved_inputs: options.gradient_checkpointing ? options.saved_inputs : 'f32' },
-      ...(resume && { resume }),
-      onSaved: (saved) => publisher.onSaved(saved),
-      ...(evaluator && { evaluator }),
-      ...(parts.rows.leftOut && { leftOut: parts.rows.leftOut }),
-    });
+    const result = await train(
+      session,
+      rows.train,
+      { ...options, keptStages: fit.keptStages },
+      {
+        tracker,
+        stop,
+        outputDir: out,
+        begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(platform, out)),
+        facts: {
+          mask: options.mask,
+          min_pixels: options.min_pixels,
+          max_pixels: options.max_pixels,
+          sixteen_bit: options.sixteen_bit,
+          image_attention: options.image_attention,
+          ...quantizationFacts(options),
+          compute_dtype: computing.dtype,
+          saved_inputs: options.gradient_checkpointing ? options.saved_inputs : 'f32',
+        },
+        ...(resume && { resume }),
+        onSaved: (saved) => publisher.onSaved(saved),
+        ...(evaluator && { evaluator }),
+        ...(parts.rows.leftOut && { leftOut: parts.rows.leftOut }),
+      },
+    );
     await rows.close();
     session.close();
-    const bought = boughtBy(result.state.log_history, options.load_best_model_at_end ? (result.state.best_global_step ?? undefined) : undefined);
+    const bought = boughtBy(
+      result.state.log_history,
+      options.load_best_model_at_end ? (result.state.best_global_step ?? undefined) : undefined,
+    );
     if (bought) say(`What the run bought:\n${boughtText(bought)}`);
     await publisher.afterTraining(out, result);
   } finally {

@@ -1,4 +1,7 @@
-/** Requests to a W&B server: GraphQL, the file stream that takes a run's lines, and uploads. What can be tried again is told apart from what cannot. */
+/**
+ * Requests to a W&B server: GraphQL, the file stream that takes a run's lines, and uploads. What can be tried again is told apart from what
+ * cannot.
+ */
 import { parseJson, textOrNothing } from '../../io/parseJson.ts';
 import { redirectTarget } from '../../io/redirectTarget.ts';
 import { bodyStart, bodyText, BodyTooLong } from '../../io/responseBody.ts';
@@ -56,7 +59,9 @@ export class WandbClient {
   /** PUT to an address that the server gave out. `headers` as "Name: value". */
   async upload(url: string, headers: readonly string[], bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const target = new URL(url, this.baseUrl);
-    const fields = headers.map((line) => [line.slice(0, line.indexOf(':')).trim(), line.slice(line.indexOf(':') + 1).trim()] as [string, string]);
+    const fields = headers.map(
+      (line) => [line.slice(0, line.indexOf(':')).trim(), line.slice(line.indexOf(':') + 1).trim()] as [string, string],
+    );
     // The key is for the API's own host; storage has its signature in the address.
     const own: [string, string][] = target.origin === new URL(this.baseUrl).origin ? [['Authorization', this.#authorization]] : [];
     await this.#send(target.href, { method: 'PUT', headers: [...own, ...fields], body: bytes }, 'an upload');
@@ -64,7 +69,11 @@ export class WandbClient {
 
   async #post(path: string, body: unknown): Promise<unknown> {
     const headers = { 'Content-Type': 'application/json', Authorization: this.#authorization };
-    const text = await this.#send(this.baseUrl + path, { method: 'POST', headers, body: JSON.stringify(body) }, path === '/graphql' ? 'a query' : "a run's lines");
+    const text = await this.#send(
+      this.baseUrl + path,
+      { method: 'POST', headers, body: JSON.stringify(body) },
+      path === '/graphql' ? 'a query' : "a run's lines",
+    );
     try {
       return text === '' ? {} : parseJson(text);
     } catch {
@@ -80,24 +89,31 @@ export class WandbClient {
       text = response.ok ? await bodyText(response, MAX_ANSWER_BYTES) : await bodyStart(response, MAX_ERROR_BYTES);
     } catch (error) {
       if (error instanceof UserError) throw error;
-      if (error instanceof BodyTooLong) throw new UserError(`W&B at ${this.baseUrl} answered ${what} at great length: ${error.message}. Check WANDB_BASE_URL.`);
+      if (error instanceof BodyTooLong)
+        throw new UserError(`W&B at ${this.baseUrl} answered ${what} at great length: ${error.message}. Check WANDB_BASE_URL.`);
       throw new WandbUnavailable(redact(`W&B at ${this.baseUrl} cannot be reached: ${reason(error)}`));
     }
     if (response.ok) return text;
     const { status } = response;
     if (status >= 500 || RETRIED.has(status)) {
-      throw new WandbUnavailable(`W&B at ${this.baseUrl} answered ${what} with HTTP ${status}`, retryAfter(response.headers.get('Retry-After')));
+      throw new WandbUnavailable(
+        `W&B at ${this.baseUrl} answered ${what} with HTTP ${status}`,
+        retryAfter(response.headers.get('Retry-After')),
+      );
     }
     if (status === 401 || status === 403) {
       throw new UserError(
-        `W&B at ${this.baseUrl} does not accept the API key (HTTP ${status}). Check WANDB_API_KEY or run \`wandb login --relogin\`; for a team, whether the key's owner ` +
+        `W&B at ${this.baseUrl} does not accept the API key (HTTP ${status}). Check WANDB_API_KEY or run \`wandb login --relogin\`; for ` +
+          `a team, whether the key's owner ` +
           'may write to its project.',
       );
     }
     throw new UserError(redact(`W&B at ${this.baseUrl} refused ${what} (HTTP ${status}): ${redact(text).slice(0, 300)}`));
   }
 
-  /** Follows redirects within one origin; another host gets neither the key nor what was to be sent. @throws UserError for one to elsewhere */
+  /**
+   * Follows redirects within one origin; another host gets neither the key nor what was to be sent. @throws UserError for one to elsewhere
+   */
   async #follow(url: string, request: RequestInit, what: string): Promise<Response> {
     const signal = AbortSignal.timeout(this.#timeoutMs);
     for (let at = new URL(url), hops = 0; ; hops++) {
@@ -113,7 +129,8 @@ export class WandbClient {
       }
       throw new UserError(
         redact(
-          `W&B at ${at.origin} redirects ${what} (HTTP ${response.status}) to ${to ? to.origin + to.pathname : location.slice(0, 300)}, which is not followed: ` +
+          `W&B at ${at.origin} redirects ${what} (HTTP ${response.status}) to ${to ? to.origin + to.pathname : location.slice(0, 300)}, ` +
+            `which is not followed: ` +
             'your key and figures are for the host you named. If that is the right server, give its address in WANDB_BASE_URL.',
         ),
       );

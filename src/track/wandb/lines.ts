@@ -1,6 +1,6 @@
 /**
- * The lines of a run's history, in a file, so that nothing is lost while the server is away, and the newest of them in memory. Line i of this list is
- * line `base + i` of the run on the server.
+ * The lines of a run's history, in a file, so that nothing is lost while the server is away, and the newest of them in memory. Line i of
+ * this list is line `base + i` of the run on the server.
  */
 import type { Platform } from '../../platform.ts';
 

@@ -1,6 +1,7 @@
 /**
- * Sends a run to the server beside the training: registers it, then its pictures and the lines of its history, in batches, each line with its place, so that what
- * is sent twice is stored once. Away, slow or overloaded servers are tried again, later and later; training never waits for any of it.
+ * Sends a run to the server beside the training: registers it, then its pictures and the lines of its history, in batches, each line with
+ * its place, so that what is sent twice is stored once. Away, slow or overloaded servers are tried again, later and later; training never
+ * waits for any of it.
  */
 import { textOrNothing } from '../../io/parseJson.ts';
 import { UserError } from '../../platform.ts';
@@ -11,7 +12,9 @@ import { CREATE_RUN_FILES, RESUME_STATUS, UPSERT_BUCKET, VIEWER } from './querie
 import type { WandbSettings } from './settings.ts';
 
 const BATCH = 500;
-/** Least time between two posts, as the official client has it about; most time without a sign of life; bounds of the wait after a failure. */
+/**
+ * Least time between two posts, as the official client has it about; most time without a sign of life; bounds of the wait after a failure.
+ */
 const PACE = { post: 1000, heartbeat: 30_000, retryFrom: 1000, retryTo: 60_000 };
 
 export interface SenderRun {
@@ -50,7 +53,13 @@ export class Sender {
   #wake: () => void = () => undefined;
   #loop: Promise<void> | undefined;
 
-  constructor(client: WandbClient, lines: HistoryLines, run: SenderRun, say: (level: 'info' | 'warning', text: string) => void, pace: Partial<typeof PACE> = {}) {
+  constructor(
+    client: WandbClient,
+    lines: HistoryLines,
+    run: SenderRun,
+    say: (level: 'info' | 'warning', text: string) => void,
+    pace: Partial<typeof PACE> = {},
+  ) {
     this.#client = client;
     this.#lines = lines;
     this.#run = run;
@@ -122,7 +131,10 @@ export class Sender {
         if (!this.#hasWork()) await this.#pause(this.#pace.heartbeat, true);
       } catch (error) {
         if (!(error instanceof WandbUnavailable)) {
-          this.#failure = error instanceof UserError ? error : new UserError(`W&B: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+          this.#failure =
+            error instanceof UserError
+              ? error
+              : new UserError(`W&B: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
           return;
         }
         if (!this.#isAway) this.#say('warning', `${error.message}. Figures are kept and sent when it is back.`);
@@ -156,14 +168,20 @@ export class Sender {
     const { settings, id, config } = this.#run;
     this.#owner ??= await this.#keyOwner();
     const asked = settings.entity ?? this.#owner;
-    this.#known ??= asRecord(asRecord((await this.#client.graphql(RESUME_STATUS, { project: settings.project, entity: asked, name: id }))['model'])['bucket']);
+    this.#known ??= asRecord(
+      asRecord((await this.#client.graphql(RESUME_STATUS, { project: settings.project, entity: asked, name: id }))['model'])['bucket'],
+    );
     const known = this.#known;
     const exists = typeof known['id'] === 'string';
     if (exists && settings.resume === 'never' && this.#run.base === undefined) {
-      throw new UserError(`W&B has a run ${id} in ${asked}/${settings.project} already, and --wandb_resume is never. Take another --wandb_run_id, or allow.`);
+      throw new UserError(
+        `W&B has a run ${id} in ${asked}/${settings.project} already, and --wandb_resume is never. Take another --wandb_run_id, or allow.`,
+      );
     }
     if (!exists && settings.resume === 'must') {
-      throw new UserError(`W&B has no run ${id} in ${asked}/${settings.project}, and --wandb_resume is must. Check --wandb_run_id, or take allow.`);
+      throw new UserError(
+        `W&B has no run ${id} in ${asked}/${settings.project}, and --wandb_resume is must. Check --wandb_run_id, or take allow.`,
+      );
     }
     const reply = await this.#client.graphql(UPSERT_BUCKET, {
       name: id,
@@ -220,7 +238,9 @@ export class Sender {
 
   async #upload(file: Upload): Promise<void> {
     const { entity, project, id } = this.#place!;
-    const reply = asRecord((await this.#client.graphql(CREATE_RUN_FILES, { entity, project, run: id, files: [file.name] }))['createRunFiles']);
+    const reply = asRecord(
+      (await this.#client.graphql(CREATE_RUN_FILES, { entity, project, run: id, files: [file.name] }))['createRunFiles'],
+    );
     const targets: unknown = reply['files'];
     const url = asRecord(Array.isArray(targets) ? targets[0] : undefined)['uploadUrl'];
     if (typeof url !== 'string') throw new UserError(`W&B gave no address for ${file.name}.`);

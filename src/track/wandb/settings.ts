@@ -52,13 +52,15 @@ export async function wandbSettings(platform: Platform, options: WandbOptions, r
   keepSecret(apiKey);
   if (mode === 'online' && apiKey === undefined) {
     throw new UserError(
-      `W&B has no API key: set the environment variable WANDB_API_KEY (${appUrl(baseUrl)}/authorize shows it), run \`wandb login\` once, give --wandb_mode offline, ` +
+      `W&B has no API key: set the environment variable WANDB_API_KEY (${appUrl(baseUrl)}/authorize shows it), run \`wandb login\` once, ` +
+        `give --wandb_mode offline, ` +
         'or leave wandb out of --report_to.',
     );
   }
   const warning = apiKey === undefined ? undefined : plainHttpWarning('WANDB_BASE_URL', baseUrl, 'the API key of W&B');
   const id = options.wandb_run_id ?? env('WANDB_RUN_ID');
-  if (id !== undefined && !isRunId(id)) throw new UserError(`--wandb_run_id ${id}: an id has none of / \\ # ? % : in it, and at most 128 characters; choose another.`);
+  if (id !== undefined && !isRunId(id))
+    throw new UserError(`--wandb_run_id ${id}: an id has none of / \\ # ? % : in it, and at most 128 characters; choose another.`);
   const entity = options.wandb_entity ?? env('WANDB_ENTITY');
   return {
     mode,
@@ -71,7 +73,13 @@ export async function wandbSettings(platform: Platform, options: WandbOptions, r
     ...(id !== undefined && { id }),
     resume: options.wandb_resume ?? oneOf('WANDB_RESUME', env('WANDB_RESUME') ?? 'allow', RESUMES),
     dir: options.wandb_dir ?? env('WANDB_DIR') ?? outputDir,
-    tags: options.wandb_tags.length > 0 ? options.wandb_tags : (env('WANDB_TAGS')?.split(',').map((tag) => tag.trim()).filter(Boolean) ?? []),
+    tags:
+      options.wandb_tags.length > 0
+        ? options.wandb_tags
+        : (env('WANDB_TAGS')
+            ?.split(',')
+            .map((tag) => tag.trim())
+            .filter(Boolean) ?? []),
   };
 }
 
@@ -93,7 +101,8 @@ function modeOf(env: (name: string) => string | undefined): WandbSettings['mode'
   const value = (env('WANDB_MODE') ?? 'online').trim().toLowerCase();
   if (value === 'shared') {
     throw new UserError(
-      'WANDB_MODE=shared: that is for several processes that write into one run together; Vernier is one, and counts its lines by itself. Set WANDB_MODE=online, or unset it.',
+      'WANDB_MODE=shared: that is for several processes that write into one run together; Vernier is one, and counts its lines by ' +
+        'itself. Set WANDB_MODE=online, or unset it.',
     );
   }
   return oneOf('WANDB_MODE', OLD_MODES[value] ?? value, MODES, Object.keys(OLD_MODES));

@@ -1,7 +1,7 @@
 /**
- * Weights & Biases: the run with its configuration, every row of figures over `train/global_step`, pictures, and a summary. A row is one line of the run's
- * history, in the order told, so that a run that goes on knows from the number of lines on the server which of them it still has to send. Everything is also
- * written as the official client's `.wandb` file, which `wandb sync` sends where we could not.
+ * Weights & Biases: the run with its configuration, every row of figures over `train/global_step`, pictures, and a summary. A row is one
+ * line of the run's history, in the order told, so that a run that goes on knows from the number of lines on the server which of them it
+ * still has to send. Everything is also written as the official client's `.wandb` file, which `wandb sync` sends where we could not.
  */
 import { parseJson, textOrNothing } from '../../io/parseJson.ts';
 import { countOf, joinPath, parentPath, UserError } from '../../platform.ts';
@@ -19,9 +19,20 @@ import { TransactionLog } from './transactionLog.ts';
 
 const STEP_METRIC = 'train/global_step';
 /** Figures of the whole run: in the summary, as Hugging Face's callback has them, not in the history. */
-const ONCE = new Set(['train_runtime', 'train_samples_per_second', 'train_steps_per_second', 'train_loss', 'train_tokens_per_second', 'total_flos', 'skipped_steps']);
+const ONCE = new Set([
+  'train_runtime',
+  'train_samples_per_second',
+  'train_steps_per_second',
+  'train_loss',
+  'train_tokens_per_second',
+  'total_flos',
+  'skipped_steps',
+]);
 /** `define_metric('train/global_step')`, `define_metric('*', step_metric='train/global_step', step_sync=True)`. */
-const METRICS = [{ '1': STEP_METRIC, '6': [3], '7': [] }, { '2': '*', '5': 1, '6': [1], '7': [] }];
+const METRICS = [
+  { '1': STEP_METRIC, '6': [3], '7': [] },
+  { '2': '*', '5': 1, '6': [1], '7': [] },
+];
 
 /** Longest wait for the server at the end of a run that was asked to end. */
 const STOPPED_MS = 5_000;
@@ -65,7 +76,8 @@ export class WandbTracker implements Tracker {
   async start(run: RunInfo): Promise<void> {
     const { platform, settings, say } = this.#around;
     const { openAppend } = platform;
-    if (!openAppend) throw new UserError('The W&B tracker keeps its lines on a disk, and there is none here; leave wandb out of report_to.');
+    if (!openAppend)
+      throw new UserError('The W&B tracker keeps its lines on a disk, and there is none here; leave wandb out of report_to.');
     this.#startedAt = this.#now();
     const saved = run.resumed?.state ?? {};
     const savedId = typeof saved['wandb_run_id'] === 'string' && isRunId(saved['wandb_run_id']) ? saved['wandb_run_id'] : undefined;
@@ -97,7 +109,13 @@ export class WandbTracker implements Tracker {
       return;
     }
     const client = new WandbClient(settings.baseUrl, settings.apiKey ?? '', platform.network);
-    this.#sender = new Sender(client, this.#lines, { settings, id: this.#id, config, ...(this.#base !== undefined && { base: this.#base }) }, say, this.#around.pace);
+    this.#sender = new Sender(
+      client,
+      this.#lines,
+      { settings, id: this.#id, config, ...(this.#base !== undefined && { base: this.#base }) },
+      say,
+      this.#around.pace,
+    );
     await this.#sender.start();
     this.#sender.linesAdded(this.#summary, []);
     if (this.#sender.address !== undefined) say('info', `W&B: ${appUrl(settings.baseUrl)}/${this.#sender.address}`);
@@ -109,7 +127,11 @@ export class WandbTracker implements Tracker {
   picture(key: string, { png, width, height, caption }: Picture, step: number): void {
     const path = `media/images/${key.replaceAll(/[^\w.-]/g, '_')}_${step}_${this.#pictures.length}.png`;
     const bytes = png as Uint8Array<ArrayBuffer>;
-    this.#pictures.push({ key: tagOf(key), entry: { _type: 'image-file', format: 'png', path, size: bytes.length, width, height, caption }, upload: { name: path, bytes } });
+    this.#pictures.push({
+      key: tagOf(key),
+      entry: { _type: 'image-file', format: 'png', path, size: bytes.length, width, height, caption },
+      upload: { name: path, bytes },
+    });
   }
 
   log(row: Row, step: number): Promise<void> {
@@ -117,7 +139,10 @@ export class WandbTracker implements Tracker {
     this.#pictures = [];
     const added = this.#queue.then(async () => {
       await this.#addLine(row, step, pictures);
-      this.#sender?.linesAdded(this.#summary, pictures.map((picture) => picture.upload));
+      this.#sender?.linesAdded(
+        this.#summary,
+        pictures.map((picture) => picture.upload),
+      );
     });
     this.#queue = added.catch(() => undefined); // the caller hears of it; later rows are tried again
     return added;
@@ -138,7 +163,12 @@ export class WandbTracker implements Tracker {
     if (!this.#sender) return;
     // Who stops a run waits for its end; what has not arrived by then can be sent later.
     const arrived = await this.#sender.finish(exitCode, this.#summary, outcome === 'stopped' ? Math.min(finishMs, STOPPED_MS) : finishMs);
-    if (!arrived) say('warning', `W&B did not answer in time: ${countOf(this.#sender.waiting, 'row')} may not have arrived. \`wandb sync ${this.#dir}\` sends the run.`);
+    if (!arrived)
+      say(
+        'warning',
+        `W&B did not answer in time: ${countOf(this.#sender.waiting, 'row')} may not have arrived. \`wandb sync ${this.#dir}\` sends the ` +
+          `run.`,
+      );
   }
 
   state(): Readonly<Record<string, unknown>> {

@@ -1,6 +1,7 @@
 /**
- * The `.wandb` file that the official client keeps of every run and `wandb sync` sends: a header, then records in LevelDB's log framing (blocks of 32 KiB;
- * checksum over type and data, length, type: whole, first, middle, last), each a protobuf Record (wandb_internal.proto, wandb 0.30).
+ * The `.wandb` file that the official client keeps of every run and `wandb sync` sends: a header, then records in LevelDB's log framing
+ * (blocks of 32 KiB; checksum over type and data, length, type: whole, first, middle, last), each a protobuf Record (wandb_internal.proto,
+ * wandb 0.30).
  */
 import { joinArrays } from '../../io/joinArrays.ts';
 import type { AppendFile } from '../../platform.ts';
@@ -107,7 +108,10 @@ export class TransactionLog {
 
   /** Files beside the log, paths relative to its folder `files`. */
   files(paths: readonly string[]): Promise<void> {
-    return this.#write(6, paths.map((path) => messageField(1, [stringField(1, path)])));
+    return this.#write(
+      6,
+      paths.map((path) => messageField(1, [stringField(1, path)])),
+    );
   }
 
   async end(exitCode: number, runtimeSeconds: number): Promise<void> {
@@ -118,7 +122,10 @@ export class TransactionLog {
 
   async #write(field: number, message: readonly Field[]): Promise<void> {
     this.#records++;
-    const bytes = framed(joinArrays(Uint8Array, [integerField(1, this.#records), bytesField(field, joinArrays(Uint8Array, message))]), this.#size);
+    const bytes = framed(
+      joinArrays(Uint8Array, [integerField(1, this.#records), bytesField(field, joinArrays(Uint8Array, message))]),
+      this.#size,
+    );
     this.#size += bytes.length;
     await this.#file.append(bytes);
   }

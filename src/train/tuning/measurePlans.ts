@@ -1,6 +1,6 @@
 /**
- * Measures the plans of problems that a run asks for, the most work first, until time is up. On a device of its own: a plan that does not compile, computes
- * nonsense or loses the device is left out in words, and the run's device never hears of it.
+ * Measures the plans of problems that a run asks for, the most work first, until time is up. On a device of its own: a plan that does not
+ * compile, computes nonsense or loses the device is left out in words, and the run's device never hears of it.
  */
 import type { Capabilities } from '../../gpu/capabilities.ts';
 import type { Device } from '../../gpu/device.ts';
@@ -45,12 +45,18 @@ const MARGIN = 0.05;
 type Task = { weight: number } & ({ kind: 'product'; problem: ProductProblem } | { kind: 'attention'; problem: AttentionProblem });
 
 /** Opens devices until the measurement is over; `capabilities` are those of the run's device, which may have less. */
-export async function measurePlans(open: () => Promise<Device>, capabilities: Capabilities, asked: AskedPlans, options: MeasureOptions): Promise<Measured> {
+export async function measurePlans(
+  open: () => Promise<Device>,
+  capabilities: Capabilities,
+  asked: AskedPlans,
+  options: MeasureOptions,
+): Promise<Measured> {
   const { seconds, isThorough, everything = false, seen, tell, stop, now = () => performance.now() } = options;
   const began = now();
   const limits = isThorough ? { sampleMs: 40, samples: 5, repeats: 500 } : { sampleMs: 8, samples: 3, repeats: 200 };
   const rules = { ...limits, margin: MARGIN, deadline: began + seconds * 1000, now };
-  const offered = (task: Task): number => (task.kind === 'product' ? productCandidates(capabilities, task.problem) : attentionCandidates(capabilities, task.problem)).length;
+  const offered = (task: Task): number =>
+    (task.kind === 'product' ? productCandidates(capabilities, task.problem) : attentionCandidates(capabilities, task.problem)).length;
   const tasks = tasksOf(asked).filter((task) => everything || offered(task) > 1);
   const product: ProductChoice[] = [];
   const attention: AttentionChoice[] = [];
@@ -70,12 +76,28 @@ export async function measurePlans(open: () => Promise<Device>, capabilities: Ca
       if (stop?.aborted || now() >= rules.deadline) leftOut++;
       else if (task.kind === 'product') {
         const { problem } = task;
-        const result = await winnerOf(onDevice, lose, productCandidates(capabilities, problem), (on) => productTrial(on, problem), productWords(problem), rules, tell);
+        const result = await winnerOf(
+          onDevice,
+          lose,
+          productCandidates(capabilities, problem),
+          (on) => productTrial(on, problem),
+          productWords(problem),
+          rules,
+          tell,
+        );
         if (result) keep(product, { problem, ...result });
         else leftOut++;
       } else {
         const { problem } = task;
-        const result = await winnerOf(onDevice, lose, attentionCandidates(capabilities, problem), (on) => attentionTrial(on, problem), attentionWords(problem), rules, tell);
+        const result = await winnerOf(
+          onDevice,
+          lose,
+          attentionCandidates(capabilities, problem),
+          (on) => attentionTrial(on, problem),
+          attentionWords(problem),
+          rules,
+          tell,
+        );
         if (result) keep(attention, { problem, ...result });
         else leftOut++;
       }
@@ -83,7 +105,12 @@ export async function measurePlans(open: () => Promise<Device>, capabilities: Ca
   } finally {
     lose();
   }
-  return { choices: tasks.length === 0 ? NO_CHOICES : { product, attention }, classes: tasks.length, leftOut, seconds: (now() - began) / 1000 };
+  return {
+    choices: tasks.length === 0 ? NO_CHOICES : { product, attention },
+    classes: tasks.length,
+    leftOut,
+    seconds: (now() - began) / 1000,
+  };
 }
 
 /** Undefined where it cannot be measured, or time was up. */
@@ -120,7 +147,10 @@ async function winnerOf<Configuration extends ProductConfiguration | AttentionCo
   const trial = trialOn(await onDevice());
   if (!trial) return undefined;
   try {
-    const { winner, ms, refused, isCutShort } = await contest(working.map((one) => trial.contender(one)), { ...rules, bound: trial.bound(working) });
+    const { winner, ms, refused, isCutShort } = await contest(
+      working.map((one) => trial.contender(one)),
+      { ...rules, bound: trial.bound(working) },
+    );
     for (const [at, why] of refused) told(working[at]!, why);
     if (isCutShort) return undefined;
     return { configuration: working[winner]!, policyMs: ms[0]!, ms: ms[winner]!, flop: trial.flop };

@@ -1,4 +1,6 @@
-/** Tensors of random values made on the GPU: what is measured needs shapes, and values that are neither zeros nor denormals, but no files. */
+/**
+ * Tensors of random values made on the GPU: what is measured needs shapes, and values that are neither zeros nor denormals, but no files.
+ */
 import type { Device } from '../../gpu/device.ts';
 import { BYTES_PER_ELEMENT, Tensor } from '../../gpu/tensor.ts';
 import type { PlainDType } from '../../gpu/tensor.ts';

@@ -29,7 +29,10 @@ const DROPOUT = { seed: 1, stream: 2, step: 3, rate: 0.1 };
 /** Unit roundoff of f32. */
 const F32 = 2 ** -24;
 
-/** Largest error over the largest value of a product of k random terms: rounding errors of k sums walk as √k, those of operands do so with the sum itself. */
+/**
+ * Largest error over the largest value of a product of k random terms: rounding errors of k sums walk as √k, those of operands do so with
+ * the sum itself.
+ */
 export function productBound(k: number, configurations: readonly ProductConfiguration[]): number {
   return 8 * F32 * Math.sqrt(k + RANK) + 4 * Math.max(...configurations.map(({ algorithm }) => PRODUCT_ROUNDING[algorithm]));
 }
@@ -43,18 +46,22 @@ export function attentionBound(span: number, headSize: number, configurations: r
 export function productTrial(device: Device, asked: ProductProblem): Trial<ProductConfiguration> | undefined {
   const problem = fitted(asked, device.maxBindingBytes);
   const { form, m, n, k, storage, isPlain, hasDropout } = problem;
-  const w = form === 'tn' ? randomTensor(device, [k, n], 2, { label: 'batch' }) : randomWeight(device, form === 'nt' ? [n, k] : [k, n], 2, storage);
+  const w =
+    form === 'tn' ? randomTensor(device, [k, n], 2, { label: 'batch' }) : randomWeight(device, form === 'nt' ? [n, k] : [k, n], 2, storage);
   if (w === undefined) return undefined;
   const a = randomTensor(device, form === 'tn' ? [k, m] : [m, k], 1, { label: 'batch' });
   const y = randomTensor(device, [m, n], 3, { label: 'batch' });
   // Whatever keeps a product from being plain, its kernels are those of one with a low-rank term.
   const hasLow = form !== 'tn' && !isPlain;
-  const low = hasLow ? { a: randomTensor(device, [m, RANK], 4), w: randomTensor(device, form === 'nt' ? [n, RANK] : [RANK, n], 5) } : undefined;
+  const low = hasLow
+    ? { a: randomTensor(device, [m, RANK], 4), w: randomTensor(device, form === 'nt' ? [n, RANK] : [RANK, n], 5) }
+    : undefined;
   const dropout = hasDropout ? { dropout: DROPOUT } : {};
   const lowRank = low ? { lowRank: low } : {};
   const run = (): void => {
     if (form === 'nt') matmulNT(device, a, w, y, { ...dropout, ...lowRank });
-    else if (form === 'nn') matmulNN(device, a, w, y, { ...lowRank, ...(hasDropout && { dropout: { ...DROPOUT, over: hasLow ? 'lowRank' : 'all' } }) });
+    else if (form === 'nn')
+      matmulNN(device, a, w, y, { ...lowRank, ...(hasDropout && { dropout: { ...DROPOUT, over: hasLow ? 'lowRank' : 'all' } }) });
     else matmulTN(device, a, w, y, { accumulate: false, ...dropout });
   };
   return {
