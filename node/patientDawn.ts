@@ -58,7 +58,8 @@ export function makeDawnPatient(): void {
   isPatient = true;
   const { setImmediate: own } = globalThis;
   const ours = patient(own as Immediate, undefined, () => opened?.deref());
-  globalThis.setImmediate = Object.defineProperties(ours as typeof own, Object.getOwnPropertyDescriptors(own)); // util.promisify's among them
+  // With its properties: util.promisify's is among them.
+  globalThis.setImmediate = Object.defineProperties(ours as typeof own, Object.getOwnPropertyDescriptors(own));
 }
 
 /** The instance whose callbacks come late from now on. */

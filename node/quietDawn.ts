@@ -9,8 +9,11 @@ import { join } from 'node:path';
 import process from 'node:process';
 
 const STDERR = 2;
-const NOTICE =
-  /^Warning: maxDynamic(?:Uniform|Storage)BuffersPerPipelineLayout artificially reduced from \d+ to \d+ to fit dynamic offset allocation limit\.\r?\n/gm;
+const NOTICE = new RegExp(
+  String.raw`^Warning: maxDynamic(?:Uniform|Storage)BuffersPerPipelineLayout artificially reduced from \d+ to \d+ ` +
+    String.raw`to fit dynamic offset allocation limit\.\r?\n`,
+  'gm',
+);
 
 /** What Dawn wrote, without the two lines. */
 export function withoutNotice(text: string): string {

@@ -7,6 +7,7 @@ import { dataOptions } from './options/data.ts';
 import type { Definition, Value } from './options/definition.ts';
 import { helpOf } from './options/help.ts';
 import { hubOptions } from './options/hub.ts';
+import { modelOptions } from './options/model.ts';
 import { optionOf, parseFor } from './options/program.ts';
 import type { OptionsOf, Parsed, Program } from './options/program.ts';
 import { trackingOptions } from './options/tracking.ts';
@@ -15,7 +16,7 @@ import { UserError } from './platform.ts';
 
 export type { Definition } from './options/definition.ts';
 
-export const definitions = { ...trainingOptions, ...trackingOptions, ...dataOptions, ...hubOptions };
+export const definitions = { ...modelOptions, ...trainingOptions, ...trackingOptions, ...dataOptions, ...hubOptions };
 export type OptionName = keyof typeof definitions;
 export type Options = OptionsOf<typeof definitions>;
 export type ParsedOptions = Parsed<Options>;

@@ -10,8 +10,11 @@ import type { Proxy } from './proxies.ts';
 /** Node's, Bun's and Deno's words and codes for one kind of fault. */
 const KINDS = {
   /** Signed by nobody who is trusted. */
-  issuer:
-    /SELF_SIGNED|UNABLE_TO_(?:GET_ISSUER|VERIFY_LEAF)|CERT_UNTRUSTED|UnknownIssuer|unknown issuer|self.signed|unable to (?:get|verify)|CaUsedAsEndEntity/i,
+  issuer: new RegExp(
+    'SELF_SIGNED|UNABLE_TO_(?:GET_ISSUER|VERIFY_LEAF)|CERT_UNTRUSTED|' +
+      'UnknownIssuer|unknown issuer|self.signed|unable to (?:get|verify)|CaUsedAsEndEntity',
+    'i',
+  ),
   name: /ALTNAME|NotValidForName|not valid for (?:name|any)|HOSTNAME_MISMATCH/i,
   date: /CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|certificate (?:has )?expired|invalid peer certificate: (?:Expired|NotValidYet)/i,
   certificate: /certificate|CERT_/i,

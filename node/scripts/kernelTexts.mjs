@@ -20,7 +20,9 @@ export function readKernels(folder) {
 
 export function writeKernelTexts() {
   const entries = [...readKernels(join(root, 'kernels'))].map(([name, text]) => `  ${JSON.stringify(name)}: ${JSON.stringify(text)},\n`);
-  const module = `/** Written by node/scripts/kernelTexts.mjs from kernels/; not to be edited. */\nexport const KERNEL_TEXTS: Readonly<Record<string, string>> = {\n${entries.join('')}};\n`;
+  const module =
+    '/** Written by node/scripts/kernelTexts.mjs from kernels/; not to be edited. */\n' +
+    `export const KERNEL_TEXTS: Readonly<Record<string, string>> = {\n${entries.join('')}};\n`;
   if (existsSync(target) && readFileSync(target, 'utf8') === module) return;
   // Several may do it at once, and none may read half a file.
   const half = `${target}.${process.pid}.tmp`;

@@ -2,9 +2,9 @@
  * The GPU: adapter choice and report, pipelines, cached bind groups, and one command stream into which many dispatches go before it is
  * submitted. Nothing waits for the GPU except `read` and `finish`; compile errors, validation errors and a lost device surface there.
  */
-import { UserError } from '../platform.ts';
 import { describeGpuError, deviceLost, openAdapter, outOfMemory } from './adapter.ts';
 import type { DeviceOptions } from './adapter.ts';
+import { BindGroups } from './bindGroups.ts';
 import type { Capabilities } from './capabilities.ts';
 import { dryGpu } from './dryGpu.ts';
 import { BUFFER_USAGE } from './flags.ts';
@@ -32,7 +32,6 @@ export interface DeviceCounters {
   bindGroupsCreated: number;
 }
 
-const MAX_BIND_GROUPS = 65536;
 /** Bytes handed to the queue between two waits: uploads lie in memory twice until it has run. */
 const UPLOAD_BYTES = 256 * 2 ** 20;
 
@@ -49,7 +48,7 @@ export class Device {
 
   private nextId = 1;
   private readonly kernels = new Map<string, Kernel>();
-  private readonly bindGroups = new Map<string, GPUBindGroup>();
+  private readonly bindGroups: BindGroups;
   private readonly readback: Readback;
   private readonly ring: ParamRing;
   private uploaded = 0;
@@ -88,6 +87,7 @@ export class Device {
     this.profiler = new Profiler(gpu, profile && capabilities.timestamps);
     this.pacing = new Pacing(submitMs, capabilities.kind);
     this.ring = new ParamRing(gpu);
+    this.bindGroups = new BindGroups(gpu, this.ring.buffer, this.maxBindingBytes, this.counters);
     this.pool.reserve(this.ring.buffer.size);
     this.pool.count('kernel parameters', this.ring.buffer.size);
     void gpu.lost.then((info) => {
@@ -148,7 +148,7 @@ export class Device {
   ): void {
     const [x, y, z] = gridOf(kernel.label, groups);
     if (x * y * z === 0) return;
-    const group = this.bindGroup(kernel, bindings);
+    const group = this.bindGroups.get(kernel, bindings);
     const { pacing } = this;
     const assumedMs = pacing.assume(x * y * z, operations);
     const count = typeof groups === 'number' ? groups : y;
@@ -350,42 +350,6 @@ export class Device {
     if (this.isOutOfMemory || this.hasGone) return;
     this.isOutOfMemory = true;
     this.failure = outOfMemory(bytes, this.pool.report());
-  }
-
-  private bindGroup(kernel: Kernel, bindings: Readonly<Record<string, Tensor | BufferView>>): GPUBindGroup {
-    let key = String(kernel.id);
-    const views = kernel.interface.storage.map((entry) => {
-      const bound = bindings[entry.name];
-      if (bound === undefined) throw new Error(`kernel '${kernel.label}': binding '${entry.name}' is not set`);
-      const view = bound instanceof Tensor ? bound.view : bound;
-      if (view.bytes > this.maxBindingBytes) {
-        throw new UserError(
-          `kernel '${kernel.label}' binds ${view.bytes} bytes as '${entry.name}'; this adapter binds at most ${this.maxBindingBytes} at ` +
-            `once. ` +
-            'Lower --per_device_train_batch_size or --max_pixels (weights are split by themselves, activations are not).',
-        );
-      }
-      key += `,${view.buffer.id}:${view.offset}:${view.bytes}`;
-      return view;
-    });
-    const cached = this.bindGroups.get(key);
-    if (cached) return cached;
-    const group = this.gpu.createBindGroup({
-      layout: kernel.layout,
-      label: kernel.label,
-      entries: [
-        { binding: 0, resource: { buffer: this.ring.buffer, size: kernel.paramBytes } },
-        ...views.map((view, at) => ({
-          binding: kernel.interface.storage[at]!.index,
-          resource: { buffer: view.buffer.handle, offset: view.offset, size: Math.ceil(view.bytes / 4) * 4 },
-        })),
-      ],
-    });
-    this.counters.bindGroupsCreated++;
-    // Rows of ever new lengths would fill memory with groups that never come again; what is still used is made anew.
-    if (this.bindGroups.size >= MAX_BIND_GROUPS) this.bindGroups.clear();
-    this.bindGroups.set(key, group);
-    return group;
   }
 
   private openEncoder(): GPUCommandEncoder {

@@ -56,8 +56,8 @@ export async function listTree(
 ): Promise<HubFile[]> {
   const files: HubFile[] = [];
   const seen = new Set<string>();
-  let page: string | undefined =
-    `${apiPath(repo)}/tree/${encodeURIComponent(commit)}${folder === '' ? '' : `/${encodePath(folder)}`}?recursive=${isRecursive}&expand=false`;
+  const root = `${apiPath(repo)}/tree/${encodeURIComponent(commit)}`;
+  let page: string | undefined = `${root}${folder === '' ? '' : `/${encodePath(folder)}`}?recursive=${isRecursive}&expand=false`;
   while (page !== undefined) {
     if (seen.has(page)) throw unexpected(settings, `the file list of ${repo.id}`);
     seen.add(page);

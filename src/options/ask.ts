@@ -5,11 +5,12 @@ import { dataOptions } from './data.ts';
 import type { Definition } from './definition.ts';
 import { definitions as evaluateDefinitions } from './evaluate.ts';
 import { hubOptions } from './hub.ts';
+import { modelOptions } from './model.ts';
 import type { OptionsOf, Parsed, Program } from './program.ts';
 import { trainingOptions } from './training.ts';
 
-const { config, base_model_hf, compute_dtype, image_attention, submit_ms, quantization, quantization_skip_modules, quantize_embedding } =
-  trainingOptions;
+const { config, base_model_hf, compute_dtype, image_attention, quantization, quantization_skip_modules, quantize_embedding } = modelOptions;
+const { submit_ms } = trainingOptions;
 const { min_pixels, max_pixels, sixteen_bit, data_dir, planner_version, prompt_style, intensity } = dataOptions;
 const { lora_checkpoint_dir, offload, parser, max_new_tokens } = evaluateDefinitions;
 

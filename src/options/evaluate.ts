@@ -3,11 +3,12 @@ import { UserError } from '../platform.ts';
 import { dataOptions } from './data.ts';
 import type { Definition } from './definition.ts';
 import { hubOptions } from './hub.ts';
+import { modelOptions } from './model.ts';
 import type { OptionsOf, Parsed, Program } from './program.ts';
 import { trainingOptions } from './training.ts';
 
-const { config, base_model_hf, compute_dtype, image_attention, submit_ms, quantization, quantization_skip_modules, quantize_embedding } =
-  trainingOptions;
+const { config, base_model_hf, compute_dtype, image_attention, quantization, quantization_skip_modules, quantize_embedding } = modelOptions;
+const { submit_ms } = trainingOptions;
 const {
   check_data,
   on_bad_row,

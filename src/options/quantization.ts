@@ -1,6 +1,6 @@
 /** What the options say of quantisation, as a session takes it. */
 import type { Quantization } from '../models/quantization.ts';
-import { trainingOptions } from './training.ts';
+import { modelOptions } from './model.ts';
 
 export interface QuantizationOptions {
   quantization: 'none' | 'nf4';
@@ -17,7 +17,7 @@ export function storedNote(
   { quantization, quantization_skip_modules: names }: QuantizationOptions,
   isStoredNf4: boolean,
 ): string | undefined {
-  const isGiven = names.join() !== trainingOptions.quantization_skip_modules.default.join();
+  const isGiven = names.join() !== modelOptions.quantization_skip_modules.default.join();
   if (!isStoredNf4 || quantization !== 'nf4' || !isGiven) return undefined; // without nf4 the options' check has said it
   return 'Note: --quantization_skip_modules: no effect on a base model that bitsandbytes has quantised; its own choice holds.';
 }

@@ -20,7 +20,7 @@ import { countLabels, runMicroBatch } from './microBatch.ts';
 import { PICTURES, PredictionPictures } from './predictionPictures.ts';
 import type { AnsweredRow, Scene } from './predictionPictures.ts';
 import type { Session } from './session.ts';
-import type { ExampleSource } from './trainer.ts';
+import type { ExampleSource } from './exampleSource.ts';
 
 export interface EvaluationRows extends ExampleSource {
   /** What a row's answer is measured by; undefined for a row that is no MedVision task, absent where none is. */

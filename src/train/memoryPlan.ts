@@ -123,7 +123,8 @@ export async function fitMemory(model: PlannedModel, run: PlannedRun, room: numb
     }
   }
   let plan = await planFor(keptStages, run);
-  while (keptStages > 0 && bytesOf(plan) > room) plan = await planFor(--keptStages, run); // what an evaluation leaves for reuse may fit training badly
+  // What an evaluation leaves for reuse may fit training badly.
+  while (keptStages > 0 && bytesOf(plan) > room) plan = await planFor(--keptStages, run);
   return { plan, keptStages, stages };
 }
 

@@ -3,7 +3,7 @@
  * By rows of like length, where asked for: micro-batches then hold rows that take about the same time and memory.
  */
 import { shuffled, streamId } from '../data/random.ts';
-import type { ExampleSource } from './trainer.ts';
+import type { ExampleSource } from './exampleSource.ts';
 
 /** Rows whose rough lengths are known before they are made. */
 export interface MeasuredSource extends ExampleSource {

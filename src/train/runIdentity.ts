@@ -4,12 +4,16 @@
  * purpose, and the horizon too: that is told.
  */
 import { sha256Hex } from '../data/prepared/identity.ts';
+import type { Device } from '../gpu/device.ts';
 import type { LoraConfig } from '../io/peftConfig.ts';
 import { WEIGHTS_INDEX } from '../io/modelFolder.ts';
 import { countOf, joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
+import type { ExampleSource } from './exampleSource.ts';
 import { learningRateAt } from './schedule.ts';
 import type { Schedule, SchedulerType } from './schedule.ts';
+import type { Session } from './session.ts';
+import type { TrainSettings } from './trainSettings.ts';
 
 export interface RunIdentity {
   /** Fingerprint of configuration and weights; the folder may have moved. */
@@ -71,6 +75,44 @@ export async function modelFingerprint(platform: Platform, dir: string): Promise
 export function adapterIdentity(config: LoraConfig): Record<string, unknown> {
   const { base_model_name_or_path: _, ...rest } = config;
   return JSON.parse(JSON.stringify(rest)) as Record<string, unknown>;
+}
+
+/** @param facts options beside the settings that decide what a row is */
+export async function runIdentity(
+  session: Session,
+  source: ExampleSource,
+  settings: TrainSettings,
+  facts: RunIdentity['facts'],
+): Promise<RunIdentity> {
+  return {
+    baseModel: await modelFingerprint(session.platform, session.baseModel),
+    adapter: session.plan.config ? adapterIdentity(session.plan.config) : null,
+    rows: source.length,
+    data: (await source.fingerprint?.()) ?? null,
+    seed: settings.seed,
+    shuffle: settings.shuffle,
+    rowsPerStep: settings.per_device_train_batch_size * settings.gradient_accumulation_steps,
+    // Rows are grouped by micro-batches, so that their size decides the order.
+    facts: { ...facts, group_by_length: settings.group_by_length ? settings.per_device_train_batch_size : false },
+  };
+}
+
+export function runSettings(settings: TrainSettings, schedule: Schedule, device: Device): RunSettings {
+  return {
+    batchSize: settings.per_device_train_batch_size,
+    accumulation: settings.gradient_accumulation_steps,
+    totalSteps: schedule.totalSteps,
+    warmupSteps: schedule.warmupSteps,
+    scheduler: schedule.scheduler,
+    learningRate: schedule.base,
+    maxGradNorm: settings.max_grad_norm,
+    weightDecay: settings.weight_decay,
+    adamBeta1: settings.adam_beta1,
+    adamBeta2: settings.adam_beta2,
+    adamEpsilon: settings.adam_epsilon,
+    lossReduction: settings.loss_reduction,
+    device: device.capabilities.description,
+  };
 }
 
 /** What runs did before there was an option. */

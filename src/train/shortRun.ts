@@ -2,7 +2,7 @@
  * Settings of a demonstration: a few steps on a few rows, every step logged, one checkpoint at the end. The quick start and the page both
  * train with these.
  */
-import type { TrainSettings } from './trainer.ts';
+import type { TrainSettings } from './trainSettings.ts';
 
 export type ShortRun = Pick<TrainSettings, 'run_name' | 'max_steps' | 'per_device_train_batch_size' | 'learning_rate' | 'seed'>;
 

@@ -12,7 +12,7 @@ import type { PreparedSet } from '../data/prepared/preparedSet.ts';
 import { estimateLength } from '../data/prepared/row.ts';
 import type { PreparedSplit } from '../data/prepared/row.ts';
 import type { MeasuredSource } from './rowOrder.ts';
-import type { ExampleSource } from './trainer.ts';
+import type { ExampleSource } from './exampleSource.ts';
 
 /** Encoded rows kept for the next epoch, at most. */
 const CACHE_BYTES = 256 * 2 ** 20;

@@ -3,85 +3,34 @@
  * checkpoints. The CPU runs ahead of the GPU: figures are read at logging steps only, and the next step's rows are decoded while this one
  * computes.
  */
-import type { Example } from '../data/example.ts';
-import type { Device } from '../gpu/device.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
 import { ahead, unlessStopped } from '../io/ahead.ts';
-import { temporaryName } from '../io/temporaryNames.ts';
-import type { SavedInputs } from '../models/savedInput.ts';
-import { joinPath, lastName, UserError } from '../platform.ts';
+import { lastName, UserError } from '../platform.ts';
 import type { Row, Tracker } from '../track/tracker.ts';
 import { BestModel } from './bestModel.ts';
-import type { BestModelSettings } from './bestModel.ts';
-import { formatTrainerState, trainerState, TRAINER_STATE } from './checkpointFolder.ts';
+import { trainerState } from './checkpointFolder.ts';
 import type { TrainerState } from './checkpointFolder.ts';
 import type { Evaluator } from './evaluator.ts';
+import type { ExampleSource } from './exampleSource.ts';
 import { COPY_EVERY_MS, HostCopies } from './hostCopies.ts';
 import { Ledger } from './ledger.ts';
 import { logCapacity } from './memoryPlan.ts';
-import { countLabels } from './microBatch.ts';
 import { AdamW } from './optimizer.ts';
 import { isInside, loadBest, restoreCheckpoint, withWayOn } from './resume.ts';
 import type { OpenCheckpoint } from './resume.ts';
-import { rowOrder } from './rowOrder.ts';
-import { adapterIdentity, changedSettings, checkSameRun, modelFingerprint } from './runIdentity.ts';
-import type { RunIdentity, RunSettings } from './runIdentity.ts';
+import { saveResult } from './result.ts';
+import { changedSettings, checkSameRun, runIdentity, runSettings } from './runIdentity.ts';
+import type { RunIdentity } from './runIdentity.ts';
 import { CheckpointSaver } from './saving.ts';
 import type { Moment, SavedCheckpoint } from './saving.ts';
 import { epochAfter, learningRateAt, microBatchesOf, planSteps, warmupStepsOf } from './schedule.ts';
-import type { Schedule, SchedulerType, StepPlan } from './schedule.ts';
+import type { StepPlan } from './schedule.ts';
 import type { Session } from './session.ts';
 import { stepGradients } from './step.ts';
-import type { MicroBatch } from './step.ts';
+import { stepBatches } from './stepBatches.ts';
+import type { TrainSettings } from './trainSettings.ts';
 import { planRun } from './tuning/runPlans.ts';
-import type { RunPlans, TuneMode } from './tuning/runPlans.ts';
-import type { WatchdogSettings } from './watchdog.ts';
-
-/** Rows to train on; `get` may be called for several rows at once and for a row again in every epoch. */
-export interface ExampleSource {
-  readonly length: number;
-  get(index: number): Promise<Example>;
-  /** Of what the rows are: a run is resumed only on rows of the same fingerprint. Absent: their number alone is compared. */
-  fingerprint?(): Promise<string>;
-}
-
-/** Names and meanings are those of the command line (src/options.ts). */
-export interface TrainSettings extends BestModelSettings, WatchdogSettings {
-  run_name: string;
-  epoch: number;
-  max_steps: number;
-  per_device_train_batch_size: number;
-  gradient_accumulation_steps: number;
-  learning_rate: number;
-  lr_scheduler_type: SchedulerType;
-  warmup_ratio: number;
-  warmup_steps: number;
-  max_grad_norm: number;
-  weight_decay: number;
-  adam_beta1: number;
-  adam_beta2: number;
-  adam_epsilon: number;
-  loss_reduction: 'token' | 'microbatch';
-  shuffle: boolean;
-  /** Default false. */
-  group_by_length?: boolean;
-  seed: number;
-  gradient_checkpointing: boolean;
-  /** So many of the last stages are kept in spite of gradient checkpointing, which changes no number. Default 0. */
-  keptStages?: number;
-  saved_inputs?: SavedInputs;
-  /** Whether the plans of products and attention are measured before the first step. Default off. */
-  tune?: TuneMode;
-  logging_steps: number;
-  save_steps: number;
-  save_total_limit: number;
-  /** What follows has no effect without an Evaluator. Default: steps. */
-  eval_strategy?: 'steps' | 'epoch' | 'no';
-  eval_steps?: number;
-  /** Default true. */
-  eval_on_start?: boolean;
-  load_best_model_at_end?: boolean;
-}
+import type { RunPlans } from './tuning/runPlans.ts';
 
 export interface TrainResult {
   outcome: 'finished' | 'stopped';
@@ -386,78 +335,7 @@ function evaluationFallsOn(step: number, settings: TrainSettings, plan: StepPlan
   return step % every === 0 || step === plan.totalSteps;
 }
 
-async function runIdentity(
-  session: Session,
-  source: ExampleSource,
-  settings: TrainSettings,
-  facts: RunIdentity['facts'],
-): Promise<RunIdentity> {
-  return {
-    baseModel: await modelFingerprint(session.platform, session.baseModel),
-    adapter: session.plan.config ? adapterIdentity(session.plan.config) : null,
-    rows: source.length,
-    data: (await source.fingerprint?.()) ?? null,
-    seed: settings.seed,
-    shuffle: settings.shuffle,
-    rowsPerStep: settings.per_device_train_batch_size * settings.gradient_accumulation_steps,
-    // Rows are grouped by micro-batches, so that their size decides the order.
-    facts: { ...facts, group_by_length: settings.group_by_length ? settings.per_device_train_batch_size : false },
-  };
-}
-
-function runSettings(settings: TrainSettings, schedule: Schedule, device: Device): RunSettings {
-  return {
-    batchSize: settings.per_device_train_batch_size,
-    accumulation: settings.gradient_accumulation_steps,
-    totalSteps: schedule.totalSteps,
-    warmupSteps: schedule.warmupSteps,
-    scheduler: schedule.scheduler,
-    learningRate: schedule.base,
-    maxGradNorm: settings.max_grad_norm,
-    weightDecay: settings.weight_decay,
-    adamBeta1: settings.adam_beta1,
-    adamBeta2: settings.adam_beta2,
-    adamEpsilon: settings.adam_epsilon,
-    lossReduction: settings.loss_reduction,
-    device: device.capabilities.description,
-  };
-}
-
 function stoppedEarly(best: BestModel, state: TrainerState, settings: TrainSettings): string {
   const since = `${best.metric} has not improved in ${settings.early_stopping_patience} evaluations`;
   return `Stopped early at step ${state.global_step}: ${since}; the best was ${state.best_metric} at step ${state.best_global_step}.`;
-}
-
-/**
- * The result at the root of the run's folder. All of it is written beside before any file is moved there, so that a full disk leaves no
- * half of it.
- */
-async function saveResult(session: Session, dir: string, state: TrainerState, checkpoint: string | undefined): Promise<void> {
-  const { platform } = session;
-  const unfinished = temporaryName(joinPath(dir, 'result'));
-  try {
-    await session.save(unfinished);
-    await platform.writeFile(joinPath(unfinished, TRAINER_STATE), formatTrainerState(state));
-    for (const name of await platform.listDir(unfinished)) await platform.rename(joinPath(unfinished, name), joinPath(dir, name));
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    const kept = checkpoint === undefined ? '' : ` ${checkpoint} is complete and holds the same.`;
-    throw new UserError(`The result was not written to ${dir}: ${error.message}${kept}`, { cause: error });
-  } finally {
-    await platform.remove(unfinished).catch(() => undefined); // the first error is the one to report
-  }
-}
-
-/** The micro-batches of one optimizer step. */
-async function stepBatches(source: ExampleSource, settings: TrainSettings, plan: StepPlan, step: number): Promise<MicroBatch[]> {
-  const { epoch, first, end } = microBatchesOf(step, plan, settings.gradient_accumulation_steps);
-  const size = settings.per_device_train_batch_size;
-  const order = await rowOrder(source, { ...settings, group_by_length: settings.group_by_length ?? false }, epoch);
-  const batches: MicroBatch[] = [];
-  for (let batch = first; batch < end; batch++) {
-    const places = Array.from({ length: Math.min(size, source.length - batch * size) }, (_, i) => batch * size + i);
-    const examples = await Promise.all(places.map((place) => source.get(order ? order[place]! : place)));
-    batches.push({ examples, labels: examples.reduce((sum, example) => sum + countLabels(example), 0) });
-  }
-  return batches;
 }

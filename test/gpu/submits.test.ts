@@ -14,7 +14,7 @@ import { Tape } from '../../src/ops/tape.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import { openSession } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
-import type { TrainSettings } from '../../src/train/trainer.ts';
+import type { TrainSettings } from '../../src/train/trainSettings.ts';
 import { testDevice } from './testDevice.ts';
 
 const golden = process.env['VERNIER_GOLDEN_DIR'] ?? fileURLToPath(new URL('../golden/data', import.meta.url));

@@ -17,7 +17,8 @@ import type { SavedCheckpoint } from '../../src/train/saving.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
-import type { TrainResult, TrainSettings, TrainSurroundings } from '../../src/train/trainer.ts';
+import type { TrainSettings } from '../../src/train/trainSettings.ts';
+import type { TrainResult, TrainSurroundings } from '../../src/train/trainer.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 
 const golden = process.env['VERNIER_GOLDEN_DIR'] ?? fileURLToPath(new URL('../golden/data', import.meta.url));

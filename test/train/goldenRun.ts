@@ -16,7 +16,7 @@ import { openSafetensors, toFloat32 } from '../../src/io/safetensors.ts';
 import type { Dtype } from '../../src/io/safetensors.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
-import type { TrainSettings } from '../../src/train/trainer.ts';
+import type { TrainSettings } from '../../src/train/trainSettings.ts';
 import { goldenDir as golden } from '../io/goldenFolder.ts';
 import type { GoldenModel } from '../models/goldenModel.ts';
 

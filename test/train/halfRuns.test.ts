@@ -9,7 +9,7 @@ import type { Example } from '../../src/data/example.ts';
 import { generate } from '../../src/models/generate.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import { train } from '../../src/train/trainer.ts';
-import type { TrainSettings } from '../../src/train/trainer.ts';
+import type { TrainSettings } from '../../src/train/trainSettings.ts';
 import { plansOf } from '../../src/tune/plans.ts';
 import { matrixUnitsOf } from '../../src/tune/subgroupMatrix.ts';
 import type { ComputeDtype } from '../../src/tune/subgroupMatrix.ts';

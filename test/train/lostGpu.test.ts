@@ -12,7 +12,8 @@ import { allOf } from '../../src/track/tracker.ts';
 import { newestCheckpoint } from '../../src/train/resume.ts';
 import { openSession } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
-import type { TrainResult, TrainSettings, TrainSurroundings } from '../../src/train/trainer.ts';
+import type { TrainSettings } from '../../src/train/trainSettings.ts';
+import type { TrainResult, TrainSurroundings } from '../../src/train/trainer.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 
 const golden = process.env['VERNIER_GOLDEN_DIR'] ?? fileURLToPath(new URL('../golden/data', import.meta.url));

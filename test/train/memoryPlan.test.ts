@@ -18,7 +18,7 @@ import { neededBytes } from '../../src/train/memoryText.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { SessionOptions } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
-import type { TrainSettings } from '../../src/train/trainer.ts';
+import type { TrainSettings } from '../../src/train/trainSettings.ts';
 import { closeDevices, testDevice } from '../gpu/testDevice.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
 import { readGradients, runBatch, withSession } from '../models/golden.ts';

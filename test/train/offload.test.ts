@@ -16,7 +16,7 @@ import { newestCheckpoint } from '../../src/train/resume.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Offload, SessionOptions } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
-import type { TrainSettings } from '../../src/train/trainer.ts';
+import type { TrainSettings } from '../../src/train/trainSettings.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
 import { gemma } from '../models/gemma3/goldenExamples.ts';

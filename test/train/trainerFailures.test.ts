@@ -19,7 +19,8 @@ import { newestCheckpoint, openCheckpoint } from '../../src/train/resume.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
-import type { ExampleSource, TrainSettings } from '../../src/train/trainer.ts';
+import type { ExampleSource } from '../../src/train/exampleSource.ts';
+import type { TrainSettings } from '../../src/train/trainSettings.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 
 const golden = process.env['VERNIER_GOLDEN_DIR'] ?? fileURLToPath(new URL('../golden/data', import.meta.url));

@@ -108,8 +108,12 @@ export function compareText(a: string, b: string): number {
 }
 
 /** Letters whose title case is not their upper case; JavaScript has no title case. */
-const OWN_TITLE_CASE =
-  /[\u00df\u0149\u01c4-\u01cc\u01f0-\u01f3\u0390\u03b0\u0587\u10d0-\u10fa\u10fd-\u10ff\u1e96-\u1e9a\u1f50-\u1f56\u1f80-\u1fff\ufb00-\ufb17]/u;
+const OWN_TITLE_CASE = new RegExp(
+  String.raw`[\u00df\u0149\u01c4-\u01cc\u01f0-\u01f3\u0390\u03b0\u0587` + // Latin, Greek, Armenian
+    String.raw`\u10d0-\u10fa\u10fd-\u10ff` + // Georgian
+    String.raw`\u1e96-\u1e9a\u1f50-\u1f56\u1f80-\u1fff\ufb00-\ufb17]`, // composed letters and ligatures
+  'u',
+);
 
 export function titleCase(letter: string): string {
   if (letter === 'ß') return 'Ss';

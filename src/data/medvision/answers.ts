@@ -88,7 +88,8 @@ function spelledOut(text: string): string {
 
 /** A unit right behind a number. */
 const UNIT = new RegExp(
-  String.raw`^\s?(mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|°|deg(?:rees?)?|%|percent|px|pixels?|ml|millilit(?:er|re)s?|HU)(?![\p{L}\d])` +
+  String.raw`^\s?(mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|°|deg(?:rees?)?|%|percent|px|pixels?|` +
+    String.raw`ml|millilit(?:er|re)s?|HU)(?![\p{L}\d])` +
     String.raw`(?:\s?(?:\^?([23])|([²³])))?`,
   'u',
 );

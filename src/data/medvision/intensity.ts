@@ -12,16 +12,14 @@ export type IntensityMode = 'minmax' | 'window' | 'percentile';
  */
 export type Intensity = 'reference' | 'minmax' | 'percentile' | { low: number; high: number };
 
+const BONE = { width: 1800, level: 400 };
 /** Window width and level in Hounsfield units, the usual ones of radiology, by what is looked for; the rest is soft tissue. */
 const WINDOWS: readonly { words: RegExp; width: number; level: number }[] = [
   { words: /\b(lungs?|bronch\w*|trachea|airways?|nodules?)\b/i, width: 1500, level: -600 },
   { words: /\b(brain|cerebr\w*|cerebell\w*|intracranial|stroke|infarct\w*|ventricles?|thalamus|hippocampus)\b/i, width: 80, level: 40 },
-  {
-    words:
-      /\b(bones?|ribs?|vertebra\w*|spine|skull|sacrum|sternum|hips?|pelvi[cs]|femur\w*|humer\w*|scapula\w*|clavic\w*|costal|teeth|tooth|mandible|maxilla|molar|incisor|canine|premolar)\b/i,
-    width: 1800,
-    level: 400,
-  },
+  { words: /\b(bones?|ribs?|vertebra\w*|spine|skull|sacrum|sternum|hips?|pelvi[cs]|costal)\b/i, ...BONE },
+  { words: /\b(femur\w*|humer\w*|scapula\w*|clavic\w*)\b/i, ...BONE },
+  { words: /\b(teeth|tooth|mandible|maxilla|molar|incisor|canine|premolar)\b/i, ...BONE },
 ];
 const SOFT_TISSUE = { width: 400, level: 40 };
 

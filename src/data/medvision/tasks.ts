@@ -45,7 +45,8 @@ const TYPES = 'BoxSize|BoxCoordinate|TumorLesionSize|BiometricsFromLandmarks|Mas
  */
 const VARIANT = String.raw`(?:-\d+x\d+|_local_ds|_local_ds_OOD)?`;
 const NAME = new RegExp(
-  String.raw`^([A-Za-z0-9][A-Za-z0-9.+-]*)_(${TYPES})(?:_(Distance|Angle))?_Task(\d{1,4})_(Sagittal|Coronal|Axial)(?:_(Train|Test))?${VARIANT}$`,
+  String.raw`^([A-Za-z0-9][A-Za-z0-9.+-]*)_(${TYPES})(?:_(Distance|Angle))?_Task(\d{1,4})_` +
+    String.raw`(Sagittal|Coronal|Axial)(?:_(Train|Test))?${VARIANT}$`,
 );
 
 const FAMILY: Record<TaskType, TaskFamily> = { BoxSize: 'detect', TumorLesionSize: 'TL', BiometricsFromLandmarks: 'AD' };

@@ -70,7 +70,8 @@ export async function prepareFolder(platform: Platform, request: PrepareRequest)
       // there is space again.
       const isOurs = lock?.lost.aborted !== true;
       const isWorthKeeping = done.rows > 0 && performance.now() - beganAt > MS_WORTH_KEEPING;
-      if (error instanceof UserError && isOurs && isNew && !isWorthKeeping) await platform.remove(dir).catch(() => undefined); // the first error is the one to report
+      const isToGo = error instanceof UserError && isOurs && isNew && !isWorthKeeping;
+      if (isToGo) await platform.remove(dir).catch(() => undefined); // the first error is the one to report
       throw error;
     }
   };

@@ -63,10 +63,8 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
     return;
   }
   const answers = await folder.begin(await identityOf(context, model, found), options.overwrite);
-  say(
-    `${countOf(found.rows.length, 'row')}: ` +
-      `${describeSource(options)}.${answers.size > 0 ? ` ${answers.size} of them ${answers.size === 1 ? 'was' : 'were'} answered before.` : ''}`,
-  );
+  const before = answers.size > 0 ? ` ${answers.size} of them ${answers.size === 1 ? 'was' : 'were'} answered before.` : '';
+  say(`${countOf(found.rows.length, 'row')}: ${describeSource(options)}.${before}`);
 
   const rows = new Map<number, ScoredRow>();
   for (const { row } of found.rows) {

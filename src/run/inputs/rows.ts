@@ -6,7 +6,7 @@ import { openRowFile } from '../../data/conversations/rowFile.ts';
 import type { ScannedRow } from '../../data/conversations/rowFile.ts';
 import { askedOfConversation } from '../../data/medvision/answerRows.ts';
 import type { EvaluationRows, Question } from '../../train/evaluation.ts';
-import type { ExampleSource } from '../../train/trainer.ts';
+import type { ExampleSource } from '../../train/exampleSource.ts';
 import { conversationRows, exampleSource } from '../../train/sources.ts';
 import type { RowList } from '../../train/sources.ts';
 import type { Session } from '../../train/session.ts';

@@ -7,8 +7,8 @@ import { joinPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { readFlags } from '../../options/commandLine.ts';
 
-export const HELP = `Writes an HTML page to look at training data: pictures with boxes and landmarks drawn, prompts, targets, what is learnt of each row
-in colour, token counts, and a histogram a task. The page stands alone: nothing is loaded from the network.
+export const HELP = `Writes an HTML page to look at training data: pictures with boxes and landmarks drawn, prompts, targets, what is learnt
+of each row in colour, token counts, and a histogram a task. The page stands alone: nothing is loaded from the network.
 
 Usage: node dist/inspect.js DATA [--name value …]
 
@@ -18,7 +18,8 @@ DATA is one of
   a conversations file  JSON lines, a JSON array or Parquet; TRL's, ShareGPT's, LLaMA-Factory's and ms-swift's rows
 
 Flags of its own:
-  --output_dir DIR      where inspect.html is written (default: here); --out FILE names the page itself. --overwrite true where another file is there
+  --output_dir DIR      where inspect.html is written (default: here); --out FILE names the page itself.
+                        --overwrite true where another file is there
   --samples N           rows shown in all, spread over the tasks (default 24)
   --base_model_hf MODEL a folder or hub id, whose tokenizer, template and image sizes are shown (default: the tiny model of the quick start)
 Any data flag of dist/train.js is taken as well, among them:

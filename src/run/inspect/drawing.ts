@@ -39,7 +39,8 @@ export function picture(row: ShownRow, image: DecodedImage, png: Uint8Array): st
     })
     .join('');
   return (
-    `<svg class="slice" viewBox="${at(-pad)} ${at(-pad)} ${at(width + 2 * pad)} ${at(height + 2 * pad)}" role="img" aria-label="${escapeHtml(sample?.task ?? 'image')}">` +
+    `<svg class="slice" viewBox="${at(-pad)} ${at(-pad)} ${at(width + 2 * pad)} ${at(height + 2 * pad)}" ` +
+    `role="img" aria-label="${escapeHtml(sample?.task ?? 'image')}">` +
     `<image href="${pngUrl(png)}" width="${at(width)}" height="${at(height)}" preserveAspectRatio="none"/>${box()}${drawn}</svg>`
   );
 }
@@ -74,12 +75,15 @@ export function histogram(values: readonly number[], unit: string): string {
       const from = low + i * step;
       const range = isWhole && step === 1 ? figure(from) : `${figure(from)} to ${figure(from + step)}`;
       const title = `<title>${range} ${escapeHtml(unit)}: ${count} row${count === 1 ? '' : 's'}</title>`;
-      return `<rect x="${(left + i * barWidth + 0.5).toFixed(2)}" y="${(HEIGHT - h).toFixed(2)}" width="${Math.max(1, barWidth - 1).toFixed(2)}" height="${h.toFixed(2)}" rx="1">${title}</rect>`;
+      const [x, y, width, height] = [left + i * barWidth + 0.5, HEIGHT - h, Math.max(1, barWidth - 1), h].map((value) => value.toFixed(2));
+      return `<rect x="${x ?? ''}" y="${y ?? ''}" width="${width ?? ''}" height="${height ?? ''}" rx="1">${title}</rect>`;
     })
     .join('');
   return (
-    `<figure class="histogram"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="histogram of ${escapeHtml(unit)}">${drawn}</svg>` +
-    `<figcaption><span>${figure(low)}</span><span>median ${figure(middle)} ${escapeHtml(unit)}</span><span>${figure(high)}</span></figcaption></figure>`
+    `<figure class="histogram"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" ` +
+    `role="img" aria-label="histogram of ${escapeHtml(unit)}">${drawn}</svg>` +
+    `<figcaption><span>${figure(low)}</span><span>median ${figure(middle)} ${escapeHtml(unit)}</span>` +
+    `<span>${figure(high)}</span></figcaption></figure>`
   );
 }
 

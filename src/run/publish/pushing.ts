@@ -21,8 +21,13 @@ import type { RunContext } from '../context.ts';
 import { hubOf } from '../inputs/hubInputs.ts';
 
 /** Files of a folder that go to the hub: weights and what describes them; not the optimizer, the logs and the state of the run. */
-const PUSHED =
-  /^(adapter_config\.json|adapter_model\.safetensors|model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|config\.json|generation_config\.json|(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config|processor_config|video_preprocessor_config|chat_template)\.json|merges\.txt|tokenizer\.model|chat_template\.jinja)$/;
+const PUSHED: readonly RegExp[] = [
+  /^adapter_(config\.json|model\.safetensors)$/,
+  /^model((-\d+-of-\d+)?\.safetensors|\.safetensors\.index\.json)$/,
+  /^(config|generation_config|preprocessor_config|processor_config|video_preprocessor_config)\.json$/,
+  /^(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json$/,
+  /^(merges\.txt|tokenizer\.model|chat_template\.(json|jinja))$/,
+];
 
 export interface Pushing {
   /** In the background. Rejects when that push has failed. */
@@ -171,7 +176,7 @@ function repoName(flag: string, given: string, options: Options): string {
 }
 
 async function filesOf(platform: Platform, dir: string, base: string): Promise<UploadFile[]> {
-  const names = (await platform.listDir(dir)).filter((name) => PUSHED.test(name));
+  const names = (await platform.listDir(dir)).filter((name) => PUSHED.some((pattern) => pattern.test(name)));
   // The folder of a run may hold both an adapter and, from elsewhere, a model.
   const isAdapter = names.includes('adapter_config.json');
   return Promise.all(

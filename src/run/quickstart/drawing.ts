@@ -63,13 +63,10 @@ export function slicePicture(question: Question, before: Answer | undefined, aft
   const box = (values: readonly number[] | undefined, kind: string): string => {
     if (values?.length !== 4 || !values.every(Number.isFinite)) return '';
     const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = values.map((value) => Math.min(1.5, Math.max(-0.5, value)));
-    const rect = {
-      x: Math.min(x1, x2) * width,
-      y: (1 - Math.max(y1, y2)) * height,
-      w: Math.abs(x2 - x1) * width,
-      h: Math.abs(y2 - y1) * height,
-    };
-    return `<rect class="${kind}" x="${rect.x.toFixed(2)}" y="${rect.y.toFixed(2)}" width="${rect.w.toFixed(2)}" height="${rect.h.toFixed(2)}"/>`;
+    const at = (value: number): string => value.toFixed(2);
+    const [x, y] = [Math.min(x1, x2) * width, (1 - Math.max(y1, y2)) * height];
+    const [w, h] = [Math.abs(x2 - x1) * width, Math.abs(y2 - y1) * height];
+    return `<rect class="${kind}" x="${at(x)}" y="${at(y)}" width="${at(w)}" height="${at(h)}"/>`;
   };
   const isBox = sample.taskType === 'BoxSize';
   const drawn = isBox
@@ -82,7 +79,8 @@ export function slicePicture(question: Question, before: Answer | undefined, aft
           const r = (0.015 * Math.max(width, height)).toFixed(2);
           return (
             `<line class="truth" x1="${x1 ?? ''}" y1="${y1 ?? ''}" x2="${x2 ?? ''}" y2="${y2 ?? ''}"/>` +
-            `<circle class="point" cx="${x1 ?? ''}" cy="${y1 ?? ''}" r="${r}"/><circle class="point" cx="${x2 ?? ''}" cy="${y2 ?? ''}" r="${r}"/>`
+            `<circle class="point" cx="${x1 ?? ''}" cy="${y1 ?? ''}" r="${r}"/>` +
+            `<circle class="point" cx="${x2 ?? ''}" cy="${y2 ?? ''}" r="${r}"/>`
           );
         })
         .join('');

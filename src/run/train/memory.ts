@@ -60,7 +60,8 @@ export async function openLimited(
   options: Pick<Options, 'gpu_memory_limit'>,
   how: SessionOptions,
 ): Promise<Session> {
-  if (options.gpu_memory_limit !== null) device.pool.limitBytes = options.gpu_memory_limit * 2 ** 30; // what is copied for a save is not known before
+  // Until the session is there; what is copied for a save is not known before.
+  if (options.gpu_memory_limit !== null) device.pool.limitBytes = options.gpu_memory_limit * 2 ** 30;
   const session = await openSession(platform, device, how);
   limitMemory(session, options);
   return session;

@@ -26,7 +26,8 @@ function waysOf(options: Options): Change[][] {
   if (options.offload !== 'weights' && options.offload !== 'all' && options.finetune === 'lora') offloaded.push({ offload: 'weights' });
   if (options.offload !== 'all' && options.finetune === 'lora') offloaded.push({ offload: 'all' });
   const recomputed: Change = options.gradient_checkpointing ? {} : { gradient_checkpointing: true };
-  const rounded: Change = options.saved_inputs === 'bf16' ? {} : { ...recomputed, saved_inputs: 'bf16' }; // only inputs of blocks that are run again are rounded
+  // Only inputs of blocks that are run again are rounded.
+  const rounded: Change = options.saved_inputs === 'bf16' ? {} : { ...recomputed, saved_inputs: 'bf16' };
   const quantised: Change = options.quantization === 'none' && options.finetune === 'lora' ? { quantization: 'nf4' } : {};
   const isChange = (change: Change): boolean => Object.keys(change).length > 0;
   return [[recomputed], batches, [rounded], [quantised], offloaded].map((way) => way.filter(isChange)).filter((way) => way.length > 0);

@@ -11,10 +11,10 @@ export const RESUME_STATUS = `query RunResumeStatus($project: String, $entity: S
   }
 }`;
 
-export const UPSERT_BUCKET = `mutation UpsertBucket($name: String, $project: String, $entity: String, $displayName: String, $config: JSONString, $state: String, $tags: [String!],
-  $summaryMetrics: JSONString) {
-  upsertBucket(input: {name: $name, modelName: $project, entityName: $entity, displayName: $displayName, config: $config, state: $state, tags: $tags,
-    summaryMetrics: $summaryMetrics}) {
+export const UPSERT_BUCKET = `mutation UpsertBucket($name: String, $project: String, $entity: String, $displayName: String,
+  $config: JSONString, $state: String, $tags: [String!], $summaryMetrics: JSONString) {
+  upsertBucket(input: {name: $name, modelName: $project, entityName: $entity, displayName: $displayName,
+    config: $config, state: $state, tags: $tags, summaryMetrics: $summaryMetrics}) {
     bucket { id name displayName project { id name entity { id name } } historyLineCount }
     inserted
   }

@@ -1,0 +1,22 @@
+/** The rows of one optimizer step, in the epoch's order, as micro-batches. */
+import type { ExampleSource } from './exampleSource.ts';
+import { countLabels } from './microBatch.ts';
+import { rowOrder } from './rowOrder.ts';
+import { microBatchesOf } from './schedule.ts';
+import type { StepPlan } from './schedule.ts';
+import type { MicroBatch } from './step.ts';
+import type { TrainSettings } from './trainSettings.ts';
+
+/** @param step of the run, from 0 */
+export async function stepBatches(source: ExampleSource, settings: TrainSettings, plan: StepPlan, step: number): Promise<MicroBatch[]> {
+  const { epoch, first, end } = microBatchesOf(step, plan, settings.gradient_accumulation_steps);
+  const size = settings.per_device_train_batch_size;
+  const order = await rowOrder(source, { ...settings, group_by_length: settings.group_by_length ?? false }, epoch);
+  const batches: MicroBatch[] = [];
+  for (let batch = first; batch < end; batch++) {
+    const places = Array.from({ length: Math.min(size, source.length - batch * size) }, (_, i) => batch * size + i);
+    const examples = await Promise.all(places.map((place) => source.get(order ? order[place]! : place)));
+    batches.push({ examples, labels: examples.reduce((sum, example) => sum + countLabels(example), 0) });
+  }
+  return batches;
+}
