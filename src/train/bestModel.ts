@@ -6,7 +6,6 @@ import { UserError } from '../platform.ts';
 import type { Row } from '../track/tracker.ts';
 import { checkpointName } from './checkpointFolder.ts';
 import type { TrainerState } from './checkpointFolder.ts';
-import type { BestState } from './runState.ts';
 
 export interface BestModelSettings {
   /** With or without `eval_`; null: the loss. */
@@ -17,6 +16,14 @@ export interface BestModelSettings {
   early_stopping_patience?: number;
   /** What an improvement must exceed. */
   early_stopping_threshold?: number;
+}
+
+/** What the search for the best model and early stopping remember. */
+export interface BestState {
+  /** Of the best checkpoint that was saved; `best_metric` in trainer_state.json is the best that was seen. */
+  savedMetric: number | null;
+  /** Evaluations in a row without an improvement. */
+  patienceUsed: number;
 }
 
 export class BestModel {

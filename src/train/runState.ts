@@ -6,6 +6,7 @@
 import { readJsonObject } from '../io/modelFolder.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
+import type { BestState } from './bestModel.ts';
 import { toJsonNumber } from './figures.ts';
 import type { StepFigures } from './figures.ts';
 import type { OptimizerState } from './optimizer.ts';
@@ -14,14 +15,6 @@ import type { RunPlans } from './tuning/runPlans.ts';
 
 export const RUN_STATE = 'vernier_state.json';
 const FORMAT = 1;
-
-/** What the search for the best model and early stopping remember. */
-export interface BestState {
-  /** Of the best checkpoint that was saved; `best_metric` in trainer_state.json is the best that was seen. */
-  savedMetric: number | null;
-  /** Evaluations in a row without an improvement. */
-  patienceUsed: number;
-}
 
 export interface RunState {
   /** Optimizer steps done. */

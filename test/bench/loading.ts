@@ -14,7 +14,7 @@ import { f32ToBf16 } from '../../src/io/halfFloat.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
 import type { ModelFolder } from '../../src/io/modelFolder.ts';
 import { heldQuantized } from '../../src/models/quantization.ts';
-import { loadParameters } from '../../src/models/weights.ts';
+import { loadParameters } from '../../src/models/loadWeights.ts';
 import type { Shape } from '../../src/models/weights.ts';
 import type { ModelDescription } from '../../src/models/model.ts';
 import { randomOperand } from '../ops/gradientCheck.ts';

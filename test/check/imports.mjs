@@ -1,7 +1,7 @@
 /**
  * Imports run one way: kernels ← gpu ← tune ← ops ← models ← train ← run ← {node, web}. This check reads every import of src, node and web (static, type-only,
  * re-exported, dynamic and import.meta.glob), and fails on one that runs against the table below, on a package that does not run in every
- * runtime, and on a cycle between files. What a file may touch of the runtime itself (document, process, …) is eslint.config.js's part.
+ * runtime, and on a cycle between files, of types too: what two files need of each other is a third idea. What a file may touch of the runtime itself (document, process, …) is eslint.config.js's part.
  *
  * Run: node test/check/imports.mjs [root]. Exit status 1 and one line per offender, `file:line: what, and what is allowed`.
  */
@@ -56,30 +56,27 @@ function layerOf(path) {
 }
 
 /**
- * Every import of a file. `erased`: type-only, so it is gone at run time.
- * @param {string} path @returns {{specifier: string, line: number, erased: boolean, glob?: boolean}[]}
+ * Every import of a file.
+ * @param {string} path @returns {{specifier: string, line: number, glob?: boolean}[]}
  */
 function importsOf(path) {
   const source = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true);
   const found = [];
-  const add = (node, literal, erased, glob = false) => {
+  const add = (node, literal, glob = false) => {
     const line = source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1;
-    if (literal && ts.isStringLiteralLike(literal)) found.push({ specifier: literal.text, line, erased, glob });
-    else if (literal) found.push({ specifier: `(computed: ${literal.getText(source).slice(0, 40)})`, line, erased, glob });
+    if (literal && ts.isStringLiteralLike(literal)) found.push({ specifier: literal.text, line, glob });
+    else if (literal) found.push({ specifier: `(computed: ${literal.getText(source).slice(0, 40)})`, line, glob });
   };
   const visit = (node) => {
-    if (ts.isImportDeclaration(node)) {
-      const named = node.importClause?.namedBindings;
-      const onlyTypes = named && ts.isNamedImports(named) && !node.importClause.name && named.elements.length > 0 && named.elements.every((e) => e.isTypeOnly);
-      add(node, node.moduleSpecifier, Boolean(node.importClause?.isTypeOnly || onlyTypes));
-    } else if (ts.isExportDeclaration(node) && node.moduleSpecifier) add(node, node.moduleSpecifier, node.isTypeOnly);
-    else if (ts.isImportTypeNode(node)) add(node, node.argument.literal, true);
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) {
+      if (node.moduleSpecifier) add(node, node.moduleSpecifier);
+    } else if (ts.isImportTypeNode(node)) add(node, node.argument.literal);
     else if (ts.isCallExpression(node)) {
       const callee = node.expression.getText(source);
-      if (callee === 'import' || callee === 'require') add(node, node.arguments[0], false);
+      if (callee === 'import' || callee === 'require') add(node, node.arguments[0]);
       if (callee === 'import.meta.glob') {
         const patterns = node.arguments[0];
-        for (const one of patterns && ts.isArrayLiteralExpression(patterns) ? patterns.elements : [patterns]) add(node, one, false, true);
+        for (const one of patterns && ts.isArrayLiteralExpression(patterns) ? patterns.elements : [patterns]) add(node, one, true);
       }
     }
     ts.forEachChild(node, visit);
@@ -92,7 +89,7 @@ function importsOf(path) {
 const packageName = (specifier) => specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
 
 const offenders = [];
-/** file → [{to, line}], run-time imports only: an erased import cannot come too early. @type {Map<string, {to: string, line: number}[]>} */
+/** file → [{to, line}] @type {Map<string, {to: string, line: number}[]>} */
 const graph = new Map();
 const files = ['src', 'node', 'web'].flatMap((folder) => sourceFiles(join(root, folder)));
 
@@ -106,7 +103,7 @@ for (const file of files) {
     continue;
   }
   graph.set(file, []);
-  for (const { specifier, line, erased, glob } of importsOf(file)) {
+  for (const { specifier, line, glob } of importsOf(file)) {
     const offend = (what) => offenders.push(`${name}:${line}: ${what}`);
     if (specifier.startsWith('(computed')) {
       if (inSrc) offend(`imports ${specifier}; src imports by literal names only, so that bundlers and this check can follow`);
@@ -116,7 +113,7 @@ for (const file of files) {
       if (to !== from && (to === undefined || !allowed.includes(to)))
         offend(`imports ${specifier} (${to ?? 'outside the layers'}); ${from} may import ${allowed.join(', ') || 'nothing'}`);
       else if (!glob && inSrc && !/\.[a-z]+(\?.*)?$/.test(specifier)) offend(`imports ${specifier}; write the extension: ${specifier}.ts`);
-      if (!erased && !glob) graph.get(file).push({ to: target, line });
+      if (!glob) graph.get(file).push({ to: target, line });
     } else if (inSrc && specifier.startsWith('node:')) {
       offend(`imports ${specifier}; src runs in the browser too and reaches the outside world through src/platform.ts`);
     } else if (inSrc && !PACKAGES_OF_SRC.includes(packageName(specifier))) {

@@ -66,7 +66,7 @@ test('nothing else is named, and the check fails', () => {
   expect(badRun.status).toBe(1);
 });
 
-test('a cycle is named file by file; a cycle of erased imports is none', () => {
+test('a cycle is named file by file, of run-time imports and of types alike', () => {
   const cyclic = check({
     'src/ops/a.ts': "import './b.ts';",
     'src/ops/b.ts': "import './c.ts';",
@@ -74,7 +74,11 @@ test('a cycle is named file by file; a cycle of erased imports is none', () => {
   });
   expect(cyclic.status).toBe(1);
   expect(cyclic.errors).toEqual([expect.stringContaining('src/ops/c.ts:3: import cycle src/ops/a.ts → src/ops/b.ts → src/ops/c.ts → src/ops/a.ts')]);
-  expect(check({ 'src/ops/a.ts': "import { b } from './b.ts';", 'src/ops/b.ts': "import type { a } from './a.ts';" }).status).toBe(0);
+  for (const type of ["import type { a } from './a.ts';", "export type B = import('./a.ts').A;", "export type { a } from './a.ts';"]) {
+    const { status, errors } = check({ 'src/ops/a.ts': "import { b } from './b.ts';", 'src/ops/b.ts': type });
+    expect(status).toBe(1);
+    expect(errors).toEqual([expect.stringContaining('src/ops/b.ts:1: import cycle src/ops/a.ts → src/ops/b.ts → src/ops/a.ts')]);
+  }
 });
 
 test('this repository passes', () => {

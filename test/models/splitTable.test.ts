@@ -3,7 +3,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { counterHash } from '../../src/data/random.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { Tensor } from '../../src/gpu/tensor.ts';
-import { allocateRows } from '../../src/models/weights.ts';
+import { allocateRows } from '../../src/models/loadWeights.ts';
 import { embed } from '../../src/ops/embed.ts';
 import { headLoss } from '../../src/ops/headLoss.ts';
 import { Tape } from '../../src/ops/tape.ts';

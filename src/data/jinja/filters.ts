@@ -3,6 +3,7 @@ import { bind, integer, optionalText, text } from './arguments.ts';
 import { getAttribute } from './attributes.ts';
 import { numberOf } from './comparison.ts';
 import { NotExact, TemplateFailure } from './failures.ts';
+import type { Filter } from './filter.ts';
 import { fixed, formatPercent } from './formatting.ts';
 import { toJson } from './json.ts';
 import { printed } from './printing.ts';
@@ -11,14 +12,6 @@ import { SEQUENCE_FILTERS } from './sequenceFilters.ts';
 import { TEXT_METHODS, replaced } from './textMethods.ts';
 import { Dict, SafeText, Tuple, Undefined, isTrue, lengthOf, typeName } from './values.ts';
 import type { Arguments, Value } from './values.ts';
-
-export type Filter = (given: Arguments, environment: FilterEnvironment) => Value;
-
-/** Filters and tests by name, which `map` and `select` take. */
-export interface FilterEnvironment {
-  filter(name: string, given: Arguments): Value;
-  test(name: string, given: Arguments): boolean;
-}
 
 /** Filters of Jinja2 that are not done here. */
 export const UNSUPPORTED_FILTERS: ReadonlySet<string> = new Set([

@@ -3,7 +3,7 @@ import { bind, integer, text } from './arguments.ts';
 import { getItem } from './attributes.ts';
 import { compareValues, isEqual } from './comparison.ts';
 import { TemplateFailure } from './failures.ts';
-import type { Filter, FilterEnvironment } from './filters.ts';
+import type { Filter, FilterEnvironment } from './filter.ts';
 import { binary } from './operators.ts';
 import { printed } from './printing.ts';
 import { characters } from './pythonText.ts';

@@ -9,7 +9,7 @@ import type { NestedScales } from '../../gpu/packedLayout.ts';
 import { NESTED_BLOCK } from '../../io/quantization/doubleQuantization.ts';
 import { NF4_BLOCK } from '../../io/quantization/nf4.ts';
 import { roomForNf4 } from '../../models/quantizedWeights.ts';
-import { allocateRows } from '../../models/weights.ts';
+import { allocateRows } from '../../models/loadWeights.ts';
 
 /** FORM of kernels/random_values.wgsl. */
 const FORMS: Partial<Record<PlainDType, number>> = { f32: 0, f16: 1, bf16: 2 };
