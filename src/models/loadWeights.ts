@@ -1,8 +1,8 @@
 /**
- * Brings a model's parameters onto the GPU. Frozen matrices keep the checkpoint's precision (f32, f16, bf16), unless they are held quantised, and
- * are split between rows where they are larger than the adapter binds; vectors (norms, biases) become f32, which is exact. Parameters that
- * train come from outside, already allocated in f32 with their gradients, and only get their values here. Bytes stream from the files in
- * pieces: no tensor is ever whole in RAM.
+ * Brings a model's parameters onto the GPU. Frozen matrices keep the checkpoint's precision (f32, f16, bf16), unless they are held
+ * quantised, and are split between rows where they are larger than the adapter binds; vectors (norms, biases) become f32, which is exact.
+ * Parameters that train come from outside, already allocated in f32 with their gradients, and only get their values here. Bytes stream from
+ * the files in pieces: no tensor is ever whole in RAM.
  */
 import type { Device } from '../gpu/device.ts';
 import { Tensor } from '../gpu/tensor.ts';
