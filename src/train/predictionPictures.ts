@@ -104,10 +104,10 @@ function shrunk(scene: Scene | undefined): Scene | undefined {
   return scene && { ...scene, ...shrunkImage(scene) };
 }
 
-/** The image at most `LONGEST` on its longer side, and the lines on it. */
-export function shrunkImage(scene: Pick<Scene, 'image' | 'lines'>): Pick<Scene, 'image' | 'lines'> {
+/** The image at most `longest` pixels on its longer side, and the lines on it. */
+export function shrunkImage(scene: Pick<Scene, 'image' | 'lines'>, longest = LONGEST): Pick<Scene, 'image' | 'lines'> {
   const { image } = scene;
-  const scale = LONGEST / Math.max(image.width, image.height);
+  const scale = longest / Math.max(image.width, image.height);
   if (scale >= 1) return scene;
   const side = (pixels: number): number => Math.max(1, Math.round(pixels * scale));
   const small = resizeImage(image, side(image.width), side(image.height), 'bilinear');

@@ -3,7 +3,7 @@ import { countOf, lastName } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { withoutKnownSecrets } from '../../track/secrets.ts';
 import { pageHead } from '../report/pageHead.ts';
-import { escapeHtml } from '../report/html.ts';
+import { escapeHtml, factList } from '../report/html.ts';
 import { answerBox } from './answerBox.ts';
 import { histogram, picture } from './drawing.ts';
 import type { ShownRow, TaskFigures } from './gather.ts';
@@ -31,7 +31,7 @@ ${await pageHead(title, STYLE)}
 <main>
 <h1>${escapeHtml(title)}</h1>
 ${notes.map((note) => `<p class="soft">${escapeHtml(note)}</p>`).join('\n')}
-<dl class="facts">${facts.map(([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`).join('')}</dl>
+${factList(facts)}
 <h2>Tasks</h2>
 <div class="card scroll"><table>
 <thead><tr>

@@ -4,6 +4,7 @@ import type { AnswerScore } from '../../data/medvision/metrics.ts';
 import { parseAnswer } from '../../data/medvision/answers.ts';
 import { ANSWER_LENGTH } from '../../data/medvision/sample.ts';
 import type { Example } from '../../data/example.ts';
+import type { ComparisonRow } from '../report/figures.ts';
 import { subjectOf } from './questions.ts';
 import type { Question, SampleData, Subject } from './questions.ts';
 
@@ -38,17 +39,6 @@ export async function askAll(
     onProgress(answers.length);
   }
   return answers;
-}
-
-export interface ComparisonRow {
-  subject: string;
-  figure: string;
-  count: number;
-  before: number;
-  after: number;
-  /** How a value is shown. */
-  unit: '' | '%' | 'mm' | '°';
-  higherIsBetter: boolean;
 }
 
 const SUBJECTS: Readonly<Record<Subject, string>> = { box: 'Detection', distance: 'Distance', angle: 'Angle', ellipse: 'Size' };
@@ -87,11 +77,6 @@ export function compare(questions: readonly Question[], before: readonly Answer[
     higherIsBetter: true,
   });
   return rows;
-}
-
-export function figureText(value: number, unit: ComparisonRow['unit']): string {
-  if (Number.isNaN(value)) return '–';
-  return unit === '' ? value.toFixed(3) : `${value.toFixed(unit === '%' ? 0 : 1)}${unit === 'mm' ? ' mm' : unit === '%' ? ' %' : unit}`;
 }
 
 /** NaN for an empty list. */
