@@ -53,13 +53,14 @@ ${await pageHead('Vernier quick start', REPORT_STYLE)}
 <body>
 <main>
 <h1>A vision-language model learns to measure a brain MRI</h1>
-<p>A tiny ${escapeHtml(architecture)} was asked about slices of a volume that it does not train on, then fine-tuned with LoRA on two other
-volumes, then asked again. Before this run it had seen synthetic shapes only.${cutShort}</p>
+<p>A tiny ${escapeHtml(architecture)} was asked about slices of a volume that it does not train on, then fine-tuned with LoRA on two
+other volumes, then asked again. Before this run it had seen synthetic shapes only.${cutShort}</p>
 ${factList(facts)}
 <h2>Before and after</h2>
 ${comparisonTable(comparison)}
 <p class="soft">Greedy answers on held-out slices, every one counted; errors are means over the answers that can be read. All three
-volumes are cut from one person's head (Colin27), so this shows that the training works, not how well a model would do on another person.</p>
+volumes are cut from one person's head (Colin27), so this shows that the training works, not how well a model would do on another
+person.</p>
 <h2>Training loss</h2>
 <div class="card">${curve}</div>
 <p class="soft">Mean cross-entropy of the answer's tokens in each step (faint) and its running mean: ${first.toFixed(3)} in the first step,
@@ -69,8 +70,8 @@ ${pictureKey({ truth: 'truth', before: 'answer before', after: 'answer after' })
 <div class="pictures">${cards.join('\n')}</div>
 <h2>Where the data comes from</h2>
 <p class="soft">Colin27 T1-weighted template (Holmes et al. 1998, doi:10.1097/00004728-199803000-00032) with the AAL atlas
-(Tzourio-Mazoyer et al. 2002, doi:10.1006/nimg.2001.0978), as shipped in Debian's mricron-data under the BSD-3-clause licence, Copyright 2006-2010 Chris Rorden.
-Not for medical use.</p>
+(Tzourio-Mazoyer et al. 2002, doi:10.1006/nimg.2001.0978), as shipped in Debian's mricron-data under the BSD-3-clause
+licence, Copyright 2006-2010 Chris Rorden. Not for medical use.</p>
 </main>
 </body>
 </html>
