@@ -14,6 +14,11 @@ const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url
 /** The command lines: node/<name>.ts becomes dist/<name>.js. */
 const PROGRAMS = ['train', 'evaluate', 'ask', 'inspect', 'setup', 'quickstart', 'prepareBase', 'bench'];
 const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${name}.ts`)] as const).filter(([, path]) => existsSync(path)));
+/** The command `vernier`, which starts them. */
+programs['bin/vernier'] = at('./node/vernier.ts');
+/** What scripts import (`exports` of package.json): dist/package/<entry>.js, with the same chunks. */
+const ENTRIES = { index: './src/index.ts', node: './node/index.ts' };
+for (const [name, path] of Object.entries(ENTRIES)) programs[`package/${name}`] = at(path);
 /** The thread that the programs start: dist/dataWorker.js. */
 programs['dataWorker'] = at('./node/workers/dataWorker.ts');
 
@@ -57,6 +62,7 @@ export default defineConfig(({ mode }) => ({
             target: 'es2022',
             minify: false,
             lib: { entry: at('./src/index.ts'), formats: ['es' as const], fileName: () => 'vernier.js' },
+            rolldownOptions: { output: { codeSplitting: false } },
           }
         : { outDir: at('./dist/web'), emptyOutDir: true, target: 'es2022' },
   test: {

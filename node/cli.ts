@@ -1,4 +1,5 @@
 /** The frame around a program's run: help, messages, exit codes, Ctrl-C. */
+import { isCausedBy } from '../src/io/causedBy.ts';
 import { parseCommandLine } from '../src/options/commandLine.ts';
 import { helpOf } from '../src/options/help.ts';
 import type { Parsed, Program } from '../src/options/program.ts';
@@ -104,14 +105,6 @@ export async function main<Options>(
   } finally {
     release();
   }
-}
-
-/** Whether an error is how the work ended when it was asked to. */
-function isCausedBy(error: unknown, stop: AbortSignal): boolean {
-  if (!stop.aborted) return false;
-  let cause = error;
-  while (cause !== stop.reason && cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
-  return cause === stop.reason;
 }
 
 function isOffline(options: unknown): boolean {

@@ -119,3 +119,14 @@ export type { Progress, Row, RunInfo, Summary, Tracker } from './track/tracker.t
 export { ConsoleTracker } from './track/console.ts';
 export type { Terminal } from './track/console.ts';
 export { JsonlTracker } from './track/jsonl.ts';
+
+export { fineTune } from './api/fineTune.ts';
+export type { FineTuneRequest, FineTuneResult, RunEvent, TrainingOptions } from './api/fineTune.ts';
+export { Job } from './api/job.ts';
+export type { JobHow } from './api/job.ts';
+export { LoadedModel, loadModel } from './api/loadModel.ts';
+export type { EvaluateRequest, EvaluationEvent, EvaluationResult, LoadModelRequest } from './api/loadModel.ts';
+export type { Answer, AskRequest } from './api/answer.ts';
+export type { Picture } from './api/pictures.ts';
+export type { ConversationInput } from './api/rows.ts';
+export type { OnPlatform } from './api/surroundings.ts';

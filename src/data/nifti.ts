@@ -187,14 +187,14 @@ export async function openVolume(platform: Platform, path: string): Promise<Volu
     }
     head = concat(head, chunk, Infinity);
     if (head.length < HEADER_BYTES) continue;
-    const parsed = parseHeader(head, path);
+    const parsed = await parseHeader(head, path);
     accept(parsed);
     place(head, parsed);
     head = new Uint8Array(0);
   }
   if (header === undefined) {
     // Shorter than a NIfTI-2 header: a tiny NIfTI-1 file, or not NIfTI at all.
-    const parsed = parseHeader(head, path);
+    const parsed = await parseHeader(head, path);
     accept(parsed);
     place(head, parsed);
     header = parsed;

@@ -2,7 +2,6 @@
  * The header of a NIfTI-1 or NIfTI-2 file, checked and understood as nibabel does: zooms from `pixdim` (0 becomes 1, a sign is dropped), no
  * scaling where scl_slope is 0 or no number, missing dimensions are 1.
  */
-import { NIFTI1, NIFTI2 } from 'nifti-reader-js';
 import { UserError } from '../platform.ts';
 
 export interface NiftiHeader {
@@ -78,7 +77,8 @@ const SPACING_UNITS: readonly SpacingUnit[] = ['no unit', 'metres', 'mm', 'micro
 export const HEADER_BYTES = 540;
 
 /** @param head the first bytes of the uncompressed file, `HEADER_BYTES` where it has as many; `path` is for messages */
-export function parseHeader(head: Uint8Array, path: string): NiftiHeader {
+export async function parseHeader(head: Uint8Array, path: string): Promise<NiftiHeader> {
+  const { NIFTI1, NIFTI2 } = await import('nifti-reader-js'); // when there is a volume
   const fail = (what: string): UserError => new UserError(`${path}: ${what}`);
   const notNifti = 'not a NIfTI volume (expected a 348-byte NIfTI-1 or 540-byte NIfTI-2 header with the magic "n+1" or "n+2")';
   if (head.length < 348) throw fail(`${notNifti}; it has only ${head.length} bytes. Fetch the file again.`);

@@ -2,7 +2,6 @@
  * README.md of what is pushed: what it was made from, how, how good it is, and how to load it in Python. The head is the YAML that the hub
  * reads.
  */
-import { stringify } from 'yaml';
 import { isTextOnly } from '../io/names.ts';
 import { redactConfig, withoutKnownSecrets } from '../track/secrets.ts';
 
@@ -29,7 +28,8 @@ export interface ModelCard {
   version?: string;
 }
 
-export function modelCard(card: ModelCard): string {
+export async function modelCard(card: ModelCard): Promise<string> {
+  const { stringify } = await import('yaml'); // when there is something to write
   const head = {
     ...(card.kind === 'adapter' ? { library_name: 'peft' } : { library_name: 'transformers' }),
     pipeline_tag: isTextOnly(card.modelType ?? '') ? 'text-generation' : 'image-text-to-text',

@@ -14,7 +14,7 @@ const { submit_ms } = trainingOptions;
 const { min_pixels, max_pixels, sixteen_bit, data_dir, planner_version, prompt_style, intensity } = dataOptions;
 const { lora_checkpoint_dir, offload, parser, max_new_tokens } = evaluateDefinitions;
 
-const definitions = {
+export const definitions = {
   config,
   offline: {
     ...hubOptions.offline,

@@ -45,7 +45,7 @@ export function unknownOption(definitions: Definitions, name: string, where: str
 }
 
 /**
- * @param flags from the command line, name (or alias) to text, without the dashes
+ * @param flags from the command line, name (or alias) to text, without the dashes; or from a program's own code, to values
  * @param recipe from `--config`, name to YAML value; flags override it, and a null says nothing
  * @param env variables that stand in for options (MedVision_DATA_DIR for data_dir) where both are silent
  * @throws UserError on an unknown name, a value of the wrong type or out of range, options that contradict each other, and what is not
@@ -53,7 +53,7 @@ export function unknownOption(definitions: Definitions, name: string, where: str
  */
 export function parseFor<Options>(
   program: Program<Options>,
-  flags: Readonly<Record<string, string>>,
+  flags: Readonly<Record<string, unknown>>,
   recipe: Readonly<Record<string, unknown>> = {},
   env: Readonly<Record<string, string | undefined>> = {},
 ): Parsed<Options> {
@@ -65,7 +65,7 @@ export function parseFor<Options>(
   });
   read(definitions, Object.fromEntries(fromEnv), (name) => ` (environment variable ${definitions[name]?.env ?? name})`, said);
   const config = flags['config'] ?? flags['recipe'];
-  read(definitions, recipe, () => ` in ${config ?? 'the recipe'}`, said);
+  read(definitions, recipe, () => ` in ${typeof config === 'string' ? config : 'the recipe'}`, said);
   read(definitions, flags, () => '', said);
 
   const values = Object.fromEntries(

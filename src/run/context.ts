@@ -1,7 +1,9 @@
 /** What every phase of a run is given: the options as parsed, the platform, and how to speak to the user. */
+import type { RowFile } from '../data/conversations/rowFile.ts';
 import type { Options } from '../options.ts';
 import type { Platform } from '../platform.ts';
 import type { Terminal } from '../track/console.ts';
+import type { Tracker } from '../track/tracker.ts';
 import type { StartWorkers } from './inputs/dataWorkers.ts';
 
 export interface RunContext {
@@ -16,4 +18,8 @@ export interface RunContext {
   warn(text: string): void;
   /** Absent where rows are made in the thread that trains. */
   readonly startWorkers?: StartWorkers;
+  /** Told beside those that `--report_to` names. */
+  readonly trackers?: readonly Tracker[];
+  /** Rows that lie in no file, in the place of those of `--train_file` and `--val_file`. */
+  readonly rows?: { readonly train?: RowFile; readonly validation?: RowFile };
 }

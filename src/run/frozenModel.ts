@@ -13,17 +13,47 @@ export interface FrozenModel {
 
 export type FrozenModelOptions = Pick<
   EvaluateOptions,
-  | 'submit_ms' | 'compute_dtype' | 'image_attention' | 'offload' | 'min_pixels' | 'max_pixels'
-  | 'quantization' | 'quantization_skip_modules' | 'quantize_embedding'
+  | 'submit_ms'
+  | 'compute_dtype'
+  | 'image_attention'
+  | 'offload'
+  | 'min_pixels'
+  | 'max_pixels'
+  | 'quantization'
+  | 'quantization_skip_modules'
+  | 'quantize_embedding'
 >;
 
-/** @param use is given the session, which is closed after it, and the GPU with it */
-export async function withFrozenModel<T>(
-  { platform, options, stop, say }: { platform: Platform; options: FrozenModelOptions; stop: AbortSignal; say: (text: string) => void },
-  { base, adapter }: FrozenModel,
-  use: (session: Session) => Promise<T>,
-): Promise<T> {
+interface Opening {
+  platform: Platform;
+  options: FrozenModelOptions;
+  /** Ends the reading of the weights. */
+  stop: AbortSignal;
+  say: (text: string) => void;
+}
+
+export interface OpenModel {
+  session: Session;
+  /** The session, and the GPU with it. */
+  close(): void;
+}
+
+/** @param use is given the session, which is closed after it */
+export async function withFrozenModel<T>(opening: Opening, model: FrozenModel, use: (session: Session) => Promise<T>): Promise<T> {
+  const { session, close } = await openFrozenModel(opening, model);
+  try {
+    return await use(session);
+  } finally {
+    close();
+  }
+}
+
+export async function openFrozenModel({ platform, options, stop, say }: Opening, { base, adapter }: FrozenModel): Promise<OpenModel> {
   const device = await openDevice(platform, options.submit_ms);
+  const letGo = (): void => {
+    device.destroy();
+    platform.releaseGpu?.();
+  };
   try {
     beginComputing(device, options.compute_dtype, say);
     const session = await openSession(platform, device, {
@@ -36,13 +66,13 @@ export async function withFrozenModel<T>(
       ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
       stop,
     });
-    try {
-      return await use(session);
-    } finally {
+    const close = (): void => {
       session.close();
-    }
-  } finally {
-    device.destroy();
-    platform.releaseGpu?.();
+      letGo();
+    };
+    return { session, close };
+  } catch (error) {
+    letGo();
+    throw error;
   }
 }

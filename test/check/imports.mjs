@@ -1,5 +1,5 @@
 /**
- * Imports run one way: kernels ← gpu ← tune ← ops ← models ← train ← run ← {node, web}. This check reads every import of src, node and web (static, type-only,
+ * Imports run one way: kernels ← gpu ← tune ← ops ← models ← train ← run ← api ← {node, web}. This check reads every import of src, node and web (static, type-only,
  * re-exported, dynamic and import.meta.glob), and fails on one that runs against the table below, on a package that does not run in every
  * runtime, and on a cycle between files, of types too: what two files need of each other is a third idea. What a file may touch of the runtime itself (document, process, …) is eslint.config.js's part.
  *
@@ -28,9 +28,10 @@ const MAY_IMPORT = {
   options: ['models', 'io', 'data', 'track', 'platform'],
   train: BELOW_RUN,
   run: BELOW_RUN,
-  index: SRC,
-  node: [...SRC, 'index'],
-  web: [...SRC, 'index'],
+  api: SRC,
+  index: [...SRC, 'api'],
+  node: [...SRC, 'api', 'index'],
+  web: [...SRC, 'api', 'index'],
 };
 
 /** Packages that run in Node, Deno, Bun and the browser alike. A new one must argue its case here. */

@@ -18,7 +18,8 @@ import type { Prepared, PrepareRequest } from '../../src/data/prepared/prepare.t
 import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import { rowFromColumns } from '../../src/data/prepared/row.ts';
 import type { PreparedRow } from '../../src/data/prepared/row.ts';
-import { encodeShard, ShardReader } from '../../src/data/prepared/shard.ts';
+import { encodeShard } from '../../src/data/prepared/encodeShard.ts';
+import { ShardReader } from '../../src/data/prepared/shard.ts';
 import { picturePath, writeShard } from '../../src/data/prepared/writeShard.ts';
 import { UserError } from '../../src/platform.ts';
 

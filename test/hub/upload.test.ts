@@ -192,8 +192,8 @@ describe('the queue', () => {
 });
 
 describe('the model card', () => {
-  it('has a head that the hub reads, plans, figures, options without secrets, and how to load it', () => {
-    const text = modelCard({
+  it('has a head that the hub reads, plans, figures, options without secrets, and how to load it', async () => {
+    const text = await modelCard({
       kind: 'adapter', repoId: 'tester/adapter', runName: 'sft', baseModel: 'Qwen/Qwen2.5-VL-3B-Instruct', baseRevision: 'abc123',
       data: ['11 000 rows of KiTS23'], datasets: ['YongchengYAO/MedVision'], plans: [{ file: 'benchmark_plan_detection_v1.0.0.json.gz', version: '1.0.0', sha256: 'f'.repeat(64) }],
       hyperparameters: { learning_rate: 2e-4, target_modules: ['q_proj', 'a|b'], hub_token: 'hf_abcdefghijklmnopqrstuvwxyz' },
@@ -208,8 +208,8 @@ describe('the model card', () => {
     expect(text).not.toContain('hf_abc');
   });
 
-  it('names no local path', () => {
-    const text = modelCard({ kind: 'merged', runName: 'x' });
+  it('names no local path', async () => {
+    const text = await modelCard({ kind: 'merged', runName: 'x' });
     expect(text).toContain('library_name: transformers');
     expect(text).not.toContain('base_model:');
   });

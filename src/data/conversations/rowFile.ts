@@ -10,7 +10,6 @@ import { fileKind, KIND_BYTES } from './fileKind.ts';
 import { conversationFacts, Fingerprint } from './fingerprint.ts';
 import { openJsonRows } from './jsonRows.ts';
 import type { RawRows } from './jsonRows.ts';
-import { openParquetRows } from './parquetRows.ts';
 import { readRow } from './row.ts';
 import type { ConversationOptions, ConversationRow } from './row.ts';
 import { openRowBytes } from './rowBytes.ts';
@@ -37,12 +36,16 @@ export interface RowFigures {
 export class RowFile {
   readonly path: string;
   private readonly rows: RawRows;
-  private readonly bytes: RowBytes;
+  /** The path is a name for messages. */
+  readonly isInMemory: boolean;
+  private readonly bytes: Pick<RowBytes, 'close'> | undefined;
   private readonly options: ConversationOptions;
   private known: RowFigures | undefined;
 
-  constructor(bytes: RowBytes, rows: RawRows, options: ConversationOptions) {
-    this.path = bytes.path;
+  /** @param bytes what the rows are read from; absent where they lie in memory */
+  constructor(path: string, rows: RawRows, options: ConversationOptions, bytes?: Pick<RowBytes, 'close'>) {
+    this.path = path;
+    this.isInMemory = bytes === undefined;
     this.bytes = bytes;
     this.rows = rows;
     this.options = options;
@@ -94,8 +97,8 @@ export class RowFile {
   }
 
   /** No row can be read afterwards. */
-  close(): Promise<void> {
-    return this.bytes.close();
+  async close(): Promise<void> {
+    await this.bytes?.close();
   }
 }
 
@@ -104,9 +107,10 @@ export async function openRowFile(platform: Platform, path: string, options: Con
   const bytes = await openRowBytes(platform, path);
   try {
     const kind = fileKind(path, await bytes.read(0, Math.min(KIND_BYTES, bytes.size)));
-    const rows = kind === 'parquet' ? await openParquetRows(bytes) : await openJsonRows(bytes, kind);
+    // The reader of Parquet is loaded for Parquet alone.
+    const rows = await (kind === 'parquet' ? (await import('./parquetRows.ts')).openParquetRows(bytes) : openJsonRows(bytes, kind));
     if (rows.length === 0) throw new UserError(`${path}: the file has no rows. Each should be {"messages": [...], "images": [...]}.`);
-    return new RowFile(bytes, rows, options);
+    return new RowFile(path, rows, options, bytes);
   } catch (error) {
     await bytes.close();
     throw error;

@@ -15,8 +15,10 @@ import type { Manifest, ShardEntry } from './manifest.ts';
 import { checkFolder, clearLeftovers, Notes, sizeOf } from './unfinished.ts';
 import { estimateLength } from './row.ts';
 import type { PreparedSplit } from './row.ts';
-import { SHARD_ROWS } from './shard.ts';
 import type { ShardJob } from './writeShard.ts';
+
+/** Rows of a file. With pictures it is some 20 MB, what one worker holds at a time. */
+const SHARD_ROWS = { pictures: 512, annotations: 16384 } as const;
 
 export interface PrepareRequest {
   dir: string;

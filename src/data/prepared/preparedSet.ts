@@ -7,7 +7,7 @@ import { readManifest, rowCount } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
 import { checkIdentity, missingShards } from './prepare.ts';
 import type { PreparedRow, PreparedSplit } from './row.ts';
-import { ShardReader } from './shard.ts';
+import type { ShardReader } from './shard.ts';
 
 export class PreparedSet {
   readonly dir: string;
@@ -15,11 +15,11 @@ export class PreparedSet {
   private readonly platform: Platform;
   private readonly reader: ShardReader;
 
-  constructor(platform: Platform, dir: string, manifest: Manifest) {
+  private constructor(platform: Platform, dir: string, manifest: Manifest, reader: ShardReader) {
     this.platform = platform;
     this.dir = dir;
     this.manifest = manifest;
-    this.reader = new ShardReader(platform);
+    this.reader = reader;
   }
 
   /**
@@ -43,7 +43,8 @@ export class PreparedSet {
           `${missing.slice(0, 4).join(', ')}. Run --process_dataset_only true with the same settings; it makes only these again.`,
       );
     }
-    return new PreparedSet(platform, dir, manifest);
+    const shards = await import('./shard.ts'); // the reader of Parquet
+    return new PreparedSet(platform, dir, manifest, new shards.ShardReader(platform));
   }
 
   rows(split: PreparedSplit): number {

@@ -1,40 +1,14 @@
-/**
- * One Parquet file of a prepared folder, written whole in memory and read by row. Row groups are small where they hold pictures, because
- * training asks for single rows in random order; pictures are dictionary-encoded, so the several questions about one slice, which are
- * neighbours, share its PNG.
- */
+/** Parquet files of a prepared folder, read by row. */
 import { parquetMetadataAsync } from 'hyparquet';
 import type { AsyncBuffer, FileMetaData } from 'hyparquet';
-import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { checkedRowGroups } from '../parquetMetadata.ts';
 import { readParquetRows } from '../parquetRead.ts';
 import { errorWords } from '../../io/errorWords.ts';
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import type { MedvisionSample } from '../medvision/sample.ts';
-import { COLUMN_NAMES, columnsOf, FEATURES, rowFromColumns, SCHEMA } from './row.ts';
+import { COLUMN_NAMES, rowFromColumns } from './row.ts';
 import type { PreparedRow } from './row.ts';
-
-/** Rows of a file and of its row groups. With pictures a file is some 20 MB, what one worker holds at a time. */
-export const SHARD_ROWS = { pictures: 512, annotations: 16384 } as const;
-export const GROUP_ROWS = { pictures: 32, annotations: 1024 } as const;
-
-/** The file's bytes: a function of the rows alone. */
-export function encodeShard(rows: readonly PreparedRow[], rowGroupSize: number): Uint8Array {
-  const writer = new ByteWriter();
-  const parquet = new ParquetWriter({ writer, schema: SCHEMA, codec: 'SNAPPY', kvMetadata: [FEATURES], createdBy: 'vernier' });
-  const written = parquet.write({
-    columnData: [
-      // PNG is compressed already.
-      { name: 'image', data: rows.map(({ image }) => image), encoding: 'RLE_DICTIONARY', codec: 'UNCOMPRESSED', statistics: false },
-      ...columnsOf(rows),
-    ],
-    rowGroupSize,
-  });
-  if (written !== undefined) throw new Error('encodeShard: a writer into memory does not wait');
-  void parquet.finish();
-  return writer.getBytes();
-}
 
 /** Row groups of the last files read stay decoded up to this. */
 const CACHE_BYTES = 48 * 2 ** 20;

@@ -9,7 +9,9 @@ import { sha256Hex } from './identity.ts';
 import type { ImageStorage } from './identity.ts';
 import type { ShardEntry } from './manifest.ts';
 import type { PreparedImage, PreparedRow } from './row.ts';
-import { encodeShard, GROUP_ROWS } from './shard.ts';
+
+/** Rows of a row group. */
+const GROUP_ROWS = { pictures: 32, annotations: 1024 } as const;
 
 /** What a worker is sent. */
 export interface ShardJob {
@@ -43,6 +45,7 @@ export async function writeShard(platform: Platform, job: ShardJob, slice: Slice
     }
   }
   const rows = samples.map((sample, i): PreparedRow => ({ sample, image: images[i] ?? null, lengthEstimate: job.lengthEstimates[i] ?? 0 }));
+  const { encodeShard } = await import('./encodeShard.ts'); // the writer of Parquet, where there is something to write
   const bytes = encodeShard(rows, storage === 'none' ? GROUP_ROWS.annotations : GROUP_ROWS.pictures);
   // Pictures of patients, or where they are.
   await platform.writeFile(joinPath(job.dir, job.file), bytes, { isPrivate: true });

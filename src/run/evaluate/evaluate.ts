@@ -18,7 +18,8 @@ import { modelFingerprint } from '../../train/runIdentity.ts';
 import type { Session } from '../../train/session.ts';
 import { answerRows } from './answering.ts';
 import type { EvaluateContext } from './context.ts';
-import { EvaluationFolder, SAMPLES } from './folder.ts';
+import { EvaluationFolder, KEPT_NOWHERE, SAMPLES } from './folder.ts';
+import type { Keeping } from './folder.ts';
 import { rescore } from './rescore.ts';
 import { describeSource, findRows, rowsFingerprint } from './rows.ts';
 import type { PendingRow, PendingRows } from './rows.ts';
@@ -37,30 +38,41 @@ interface Model extends FrozenModel {
   name: string;
 }
 
-export async function runEvaluation(context: EvaluateContext): Promise<void> {
-  await inOutputFolder(context, context.options.output_dir, '--output_dir', (held) => evaluateIn({ ...context, ...held }));
+/** What an evaluation found. */
+export interface Evaluated {
+  rows: ScoredRow[];
+  /** What summary.json holds. */
+  summary: Record<string, unknown>;
 }
 
-/** In the evaluation's folder, which is ours alone. */
-async function evaluateIn(context: EvaluateContext): Promise<void> {
+/** Undefined when it was stopped before its end. */
+export async function runEvaluation(context: EvaluateContext): Promise<Evaluated | undefined> {
+  if (context.isKeptNowhere) return evaluateIn(context, KEPT_NOWHERE);
+  const { output_dir: dir } = context.options;
+  let evaluated: Evaluated | undefined;
+  await inOutputFolder(context, dir, '--output_dir', async (held) => {
+    evaluated = await evaluateIn({ ...context, ...held }, new EvaluationFolder(held.platform, dir));
+  });
+  return evaluated;
+}
+
+/** @param folder which is ours alone */
+async function evaluateIn(context: EvaluateContext, folder: Keeping): Promise<Evaluated | undefined> {
   const { platform, options, say } = context;
-  const folder = new EvaluationFolder(platform, options.output_dir);
   await folder.check(options.overwrite);
   if (options.samples.length > 0) {
     const rows = await rescore(context);
     const hashes = await Promise.all(options.samples.map(async (path) => sha256Hex(await platform.readFile(path))));
     await folder.begin({ samples: hashes.join(' '), parser: options.parser, limit: options.limit }, options.overwrite);
-    await finish(context, folder, rows, options.samples.map(lastName).join(', '));
-    return;
+    return finish(context, folder, rows, options.samples.map(lastName).join(', '));
   }
-  const base = await modelFolder(context, '--base_model_hf', options.base_model_hf ?? '');
-  const adapter =
-    options.lora_checkpoint_dir === null ? null : await adapterFolder(context, '--lora_checkpoint_dir', options.lora_checkpoint_dir);
+  const { base, adapter } = context.model ?? (await foldersOf(context));
   const model: Model = { base, adapter, name: [base, ...(adapter === null ? [] : [adapter])].map(publicName).join(' + ') };
-  const found = await findRows(context, await openRowModel(context, base));
+  const { processor } = context.model?.session ?? {};
+  const found = await findRows(context, await openRowModel(context, base, processor));
   if (found === undefined) {
     say('Stopped before the first answer.');
-    return;
+    return undefined;
   }
   const answers = await folder.begin(await identityOf(context, model, found), options.overwrite);
   const before = answers.size > 0 ? ` ${answers.size} of them ${answers.size === 1 ? 'was' : 'were'} answered before.` : '';
@@ -80,15 +92,23 @@ async function evaluateIn(context: EvaluateContext): Promise<void> {
       `Stopped: ${rows.size} of ${countOf(found.rows.length, 'row')} ${rows.size === 1 ? 'is' : 'are'} answered, and the same command ` +
         `goes on from there.`,
     );
-    return;
+    return undefined;
   }
-  await finish(
+  return finish(
     context,
     folder,
     found.rows.flatMap(({ row }) => rows.get(row.id) ?? []),
     model.name,
     more,
   );
+}
+
+async function foldersOf(context: EvaluateContext): Promise<FrozenModel> {
+  const { base_model_hf: base, lora_checkpoint_dir: adapter } = context.options;
+  return {
+    base: await modelFolder(context, '--base_model_hf', base ?? ''),
+    adapter: adapter === null ? null : await adapterFolder(context, '--lora_checkpoint_dir', adapter),
+  };
 }
 
 function pixels({ options }: EvaluateContext): { minPixels?: number; maxPixels?: number } {
@@ -131,11 +151,11 @@ async function onGpu(
   context: EvaluateContext,
   model: Model,
   found: PendingRows,
-  folder: EvaluationFolder,
+  folder: Keeping,
   rows: Map<number, ScoredRow>,
 ): Promise<Record<string, unknown> | undefined> {
   const { platform, options, say } = context;
-  return withFrozenModel(context, model, async (session) => {
+  const use = async (session: Session): Promise<Record<string, unknown> | undefined> => {
     const note = storedNote(options, session.isStoredNf4);
     if (note !== undefined) say(note);
     const settings = {
@@ -165,6 +185,7 @@ async function onGpu(
           const scored = answered.map((row) => scoreRow(row, options.parser));
           await folder.append(scored, options.parser);
           for (const row of scored) rows.set(row.id, row);
+          context.onAnswered?.(scored, found.rows.length);
         },
       });
       if (!isAnswered) return undefined;
@@ -173,7 +194,8 @@ async function onGpu(
       warnings.end();
       await workers.close();
     }
-  });
+  };
+  return context.model ? use(context.model.session) : withFrozenModel(context, model, use);
 }
 
 /** Rows that are no MedVision task have no other figure than their loss. */
@@ -201,15 +223,17 @@ async function lossOf(
 
 async function finish(
   { options, terminal, say }: EvaluateContext,
-  folder: EvaluationFolder,
-  rows: readonly ScoredRow[],
+  folder: Keeping,
+  rows: ScoredRow[],
   model: string,
   more: Record<string, unknown> = {},
-): Promise<void> {
+): Promise<Evaluated> {
   const files = summaryFiles(rows, { model, parser: options.parser, minGroupSize: options.min_group_size }, more);
   await folder.writeSamples(rows, options.parser);
   await folder.writeSummaries(files);
   for (const { name, text } of files) if (name.endsWith('.txt')) terminal.write(`\n${text}`);
   for (const [name, value] of Object.entries(more)) say(`${name}: ${String(value)}`);
-  say(`\nWritten to ${folder.dir}: ${SAMPLES}, ${files.map(({ name }) => name).join(', ')}`);
+  if (folder !== KEPT_NOWHERE) say(`\nWritten to ${folder.dir}: ${SAMPLES}, ${files.map(({ name }) => name).join(', ')}`);
+  const summary = files.find(({ name }) => name === 'summary.json')?.text ?? '{}';
+  return { rows, summary: JSON.parse(summary) as Record<string, unknown> };
 }

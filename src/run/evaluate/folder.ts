@@ -17,7 +17,28 @@ const MANIFEST = 'evaluation.json';
 export const SAMPLES = 'samples.jsonl';
 const SUMMARY = /^summary(_(metrics|values)_\w+_Task)?\.json$|^summary_\w+_task\.txt$/;
 
-export class EvaluationFolder {
+/** Where the answers of an evaluation are kept while it goes on, and what it found in the end. */
+export interface Keeping {
+  /** In words. */
+  readonly dir: string;
+  check(mayReplace: boolean): Promise<void>;
+  begin(identity: Identity, mayReplace: boolean): Promise<Map<number, string>>;
+  append(rows: readonly ScoredRow[], parser: AnswerMode): Promise<void>;
+  writeSamples(rows: readonly ScoredRow[], parser: AnswerMode): Promise<void>;
+  writeSummaries(files: readonly SummaryFile[]): Promise<void>;
+}
+
+/** For whoever takes what `runEvaluation` returns, and wants no files. */
+export const KEPT_NOWHERE: Keeping = {
+  dir: 'nowhere',
+  check: () => Promise.resolve(),
+  begin: () => Promise.resolve(new Map()),
+  append: () => Promise.resolve(),
+  writeSamples: () => Promise.resolve(),
+  writeSummaries: () => Promise.resolve(),
+};
+
+export class EvaluationFolder implements Keeping {
   readonly dir: string;
   private readonly platform: Platform;
 

@@ -1,7 +1,7 @@
 /** The rows of an evaluation, in their order: test, validation or training samples of task lists, a prepared folder's, or conversations. */
 import { imageName } from '../../data/conversations/images.ts';
 import { openRowFile } from '../../data/conversations/rowFile.ts';
-import type { ScannedRow } from '../../data/conversations/rowFile.ts';
+import type { RowFile, ScannedRow } from '../../data/conversations/rowFile.ts';
 import type { Processor } from '../../data/example.ts';
 import type { RowRequest } from '../../data/exampleMaker.ts';
 import { beforeLastAnswer } from '../../data/exampleMaker.ts';
@@ -52,7 +52,8 @@ export async function findRows(given: EvaluateContext, model: RowModel): Promise
   const context = { ...given, platform: readingUntil(given.platform, given.stop) };
   const { options } = context;
   if (options.eval_file !== null) {
-    const rows = await conversations(context, options.eval_file, model);
+    const file = context.rows ?? (await openRowFile(context.platform, options.eval_file, { isForTraining: false }));
+    const rows = await conversations(context, file, model);
     return rows && { rows };
   }
   const found =
@@ -65,16 +66,16 @@ export async function findRows(given: EvaluateContext, model: RowModel): Promise
 }
 
 /** Rows beyond the limit are checked too: a file is good or it is not. Undefined when Ctrl-C ended it. */
-async function conversations(context: EvaluateContext, path: string, model: RowModel): Promise<PendingRow[] | undefined> {
-  const { platform, options } = context;
-  const file = await openRowFile(platform, path, { isForTraining: false });
+async function conversations(context: EvaluateContext, file: RowFile, model: RowModel): Promise<PendingRow[] | undefined> {
+  const { options } = context;
   /** What is asked is the row up to its last answer. */
   async function* questions(): AsyncGenerator<ScannedRow, void, undefined> {
     for await (const { row, ...scanned } of file.scan()) {
       yield row ? { ...scanned, row: { ...row, conversation: beforeLastAnswer(row.conversation) } } : scanned;
     }
   }
-  const checked = await keptRows(context, { path, scan: questions }, model, { mask: 'completion', isForTraining: false });
+  const { path, isInMemory } = file;
+  const checked = await keptRows(context, { path, isInMemory, scan: questions }, model, { mask: 'completion', isForTraining: false });
   if (checked === undefined) return undefined;
   const rows: PendingRow[] = [];
   const take = limiter(options.limit);

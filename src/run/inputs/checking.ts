@@ -38,6 +38,8 @@ export interface RowModel {
 
 export interface RowSource {
   path: string;
+  /** The path is a name for messages. */
+  isInMemory?: boolean;
   scan(): AsyncIterable<ScannedRow>;
 }
 
@@ -53,12 +55,13 @@ export interface KeptRows {
 const REDRAW_MS = 100;
 const LINE_MS = 30_000;
 
-/** @param base folder of the base model */
-export async function openRowModel({ platform, options }: CheckContext, base: string): Promise<RowModel> {
-  const processor = await loadProcessor(platform, base, {
+/** @param base folder of the base model @param opened its processor, where it is open already */
+export async function openRowModel({ platform, options }: CheckContext, base: string, opened?: Processor): Promise<RowModel> {
+  const pixels = {
     ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
     ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
-  });
+  };
+  const processor = opened ?? (await loadProcessor(platform, base, pixels));
   return { processor, maxTokens: await contextLength(platform, base) };
 }
 
@@ -75,7 +78,7 @@ export async function keptRows(
   const { platform, options, stop } = context;
   const level = options.check_data ?? 'small';
   const progress = progressOf(context, source.path);
-  const remembered = level === 'none' ? undefined : await RememberedPictures.open(platform, source.path);
+  const remembered = level === 'none' || source.isInMemory ? undefined : await RememberedPictures.open(platform, source.path);
   const checked = await checkRows(platform, source.scan(), {
     ...model,
     level,

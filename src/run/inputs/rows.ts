@@ -3,7 +3,7 @@
  * the rows is told at once; `openRows` with the session, whose processor (or that of the data workers) makes examples of them.
  */
 import { openRowFile } from '../../data/conversations/rowFile.ts';
-import type { ScannedRow } from '../../data/conversations/rowFile.ts';
+import type { RowFile, ScannedRow } from '../../data/conversations/rowFile.ts';
 import { askedOfConversation } from '../../data/medvision/answerRows.ts';
 import type { EvaluationRows, Question } from '../../train/evaluation.ts';
 import type { ExampleSource } from '../../train/exampleSource.ts';
@@ -39,8 +39,10 @@ export async function findRows(context: RunContext, base: string, maxTokens?: nu
   if (options.train_file === null) return findTaskRows(context, base);
   const ofBase = await openRowModel(context, base);
   const model = { ...ofBase, maxTokens: maxTokens ?? ofBase.maxTokens };
-  const train = await checkedRows(context, options.train_file, model);
-  const held = train && options.val_file !== null ? await checkedRows(context, options.val_file, model) : undefined;
+  const { platform, rows } = context;
+  const train = await checkedRows(context, rows?.train ?? (await openRowFile(platform, options.train_file)), model);
+  const heldFile = rows?.validation ?? (train && options.val_file !== null ? await openRowFile(platform, options.val_file) : undefined);
+  const held = train && heldFile ? await checkedRows(context, heldFile, model) : undefined;
   if (train === undefined || context.stop.aborted) {
     isStopped(context);
     return undefined;
@@ -67,8 +69,7 @@ interface CheckedFile extends KeptRows {
   questions: (Question | undefined)[];
 }
 
-async function checkedRows(context: RunContext, path: string, model: RowModel): Promise<CheckedFile | undefined> {
-  const file = await openRowFile(context.platform, path);
+async function checkedRows(context: RunContext, file: RowFile, model: RowModel): Promise<CheckedFile | undefined> {
   const questions: (Question | undefined)[] = [];
   async function* scan(): AsyncGenerator<ScannedRow, void, undefined> {
     for await (const scanned of file.scan()) {
@@ -77,7 +78,10 @@ async function checkedRows(context: RunContext, path: string, model: RowModel): 
       yield scanned;
     }
   }
-  const checked = await keptRows(context, { path, scan }, model, { mask: context.options.mask, isForTraining: true });
+  const checked = await keptRows(context, { path: file.path, isInMemory: file.isInMemory, scan }, model, {
+    mask: context.options.mask,
+    isForTraining: true,
+  });
   if (checked === undefined) return undefined;
   const { kept, skipped } = checked;
   // A file of which every row is kept knows its figures from the scan.

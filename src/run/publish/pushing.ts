@@ -72,7 +72,7 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
     const files = await filesOf(platform, dir, base);
     if (files.length === 0) throw new UserError(`${dir} holds nothing to push.`);
     dataFacts ??= describeData(platform, options);
-    const card = modelCard({ ...(await describe(platform, options, { kind, repoId: repo.id, dir, base })), ...(await dataFacts) });
+    const card = await modelCard({ ...(await describe(platform, options, { kind, repoId: repo.id, dir, base })), ...(await dataFacts) });
     const bar = kind === 'merged' ? downloadHooks(terminal, repo.id) : {};
     const { url } = await uploadFiles(platform, settings, repo, [...files, { path: 'README.md', content: card }], {
       message,

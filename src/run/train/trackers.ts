@@ -13,10 +13,10 @@ import type { RunContext } from '../context.ts';
 import { outgoingOf } from '../outgoing.ts';
 
 /** Called before the GPU is opened; what must be known at once (a wrong key) is thrown from here or from `Tracker.start`. */
-export async function openTrackers({ platform, options, terminal }: RunContext): Promise<Tracker> {
+export async function openTrackers({ platform, options, terminal, trackers: given = [] }: RunContext): Promise<Tracker> {
   const out = options.output_dir;
   const seen = await outgoingOf(platform, options);
-  const trackers: Tracker[] = [];
+  const trackers: Tracker[] = [...given];
   if (options.report_to.includes('console')) trackers.push(new ConsoleTracker(terminal));
   if (options.report_to.includes('jsonl')) trackers.push(outgoing(new JsonlTracker(platform, joinPath(out, LOG_FILE)), seen));
   if (options.report_to.includes('tensorboard')) {

@@ -10,6 +10,7 @@ import type { Tracker } from '../../track/tracker.ts';
 import type { Device } from '../../gpu/device.ts';
 import { boughtBy, boughtText } from '../../train/beforeAfter.ts';
 import { train } from '../../train/trainer.ts';
+import type { TrainResult } from '../../train/trainer.ts';
 import { expectedChoices } from '../../train/tuning/runPlans.ts';
 import { beginComputing, openDevice } from '../device.ts';
 import { checkOutput, clearOutput, inOutputFolder } from '../outputFolder.ts';
@@ -30,19 +31,37 @@ import { prepareRows } from '../prepare/taskRows.ts';
 import { tooLarge } from './tooLarge.ts';
 import { openTrackers } from './trackers.ts';
 
-export async function runTraining(given: RunContext): Promise<void> {
+/** @returns what training came to; undefined where nothing was trained: it was stopped before, or something else was asked for */
+export async function runTraining(given: RunContext): Promise<TrainResult | undefined> {
   const { options, terminal } = given;
   const base = await resolveBaseModel(given);
   const context: RunContext = { ...given, options: await fetchInputs(given) };
-  if (options.dry_run) return dryRun({ ...context, platform: readOnlyPlatform(given.platform) }, base);
-  if (options.merge_only) return mergeOnly(context, base);
-  if (options.export_jsonl !== null && !(await exportRows(context, base))) return;
-  if (options.process_dataset_only) return options.export_jsonl === null ? prepareRows(context, base) : prepareBesideExport(context, base);
+  if (options.dry_run || options.merge_only || options.process_dataset_only) {
+    await runOtherwise(context, base);
+    return undefined;
+  }
+  if (options.export_jsonl !== null && !(await exportRows(context, base))) return undefined;
 
   const note = (text: string): void => terminal.write(`${text}\n`);
-  await inOutputFolder({ platform: given.platform, stop: given.stop, say: note }, context.options.output_dir, '--output_dir', (held) =>
-    trainIn({ ...context, ...held }, base),
+  let result: TrainResult | undefined;
+  await inOutputFolder(
+    { platform: given.platform, stop: given.stop, say: note },
+    context.options.output_dir,
+    '--output_dir',
+    async (held) => {
+      result = await trainIn({ ...context, ...held }, base);
+    },
   );
+  return result;
+}
+
+/** What is no training. */
+async function runOtherwise(context: RunContext, base: string): Promise<void> {
+  const { options } = context;
+  if (options.dry_run) return dryRun({ ...context, platform: readOnlyPlatform(context.platform) }, base);
+  if (options.merge_only) return mergeOnly(context, base);
+  if (options.export_jsonl === null) return prepareRows(context, base);
+  if (await exportRows(context, base)) await prepareBesideExport(context, base);
 }
 
 /** `--dry_run`: with a platform that cannot write. */
@@ -64,24 +83,24 @@ async function plannedGpu({ platform, options }: RunContext, device: Device, res
 }
 
 /** In the run's folder, which is ours alone. */
-async function trainIn(context: RunContext, base: string): Promise<void> {
+async function trainIn(context: RunContext, base: string): Promise<TrainResult | undefined> {
   const { platform, options } = context;
   // Before the GPU and the weights, which take long: whatever can be wrong by then is told at once.
   const resume = await findResume(context);
   await checkOutput(platform, options.output_dir, options.overwrite || (resume?.isInPlace === true && resume.checkpoint !== undefined));
   const rows = await findRows(context, base);
-  if (rows === undefined) return;
+  if (rows === undefined) return undefined;
   checkEvaluation(context, rows);
   const tracker = await openTrackers(context);
   const publisher = await openPublisher(context, base);
-  if (isStopped(context)) return;
-  await onGpu(context, { base, rows, tracker, publisher, ...(resume && { resume }) });
+  if (isStopped(context)) return undefined;
+  return onGpu(context, { base, rows, tracker, publisher, ...(resume && { resume }) });
 }
 
 async function onGpu(
   context: RunContext,
   parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher; resume?: Resume },
-): Promise<void> {
+): Promise<TrainResult | undefined> {
   const { platform, options, stop, say } = context;
   const { tracker, publisher, resume } = parts;
   const out = options.output_dir;
@@ -100,7 +119,7 @@ async function onGpu(
     // The console's own table says it.
     if (!options.report_to.includes('console'))
       say(`${countOf(rows.train.length, 'row')}; ${countText(session.trainableCount)} values train.`);
-    if (isStopped(context)) return;
+    if (isStopped(context)) return undefined;
     const evaluator = openEvaluator(context, rows);
     const result = await train(
       session,
@@ -135,6 +154,7 @@ async function onGpu(
     );
     if (bought) say(`What the run bought:\n${boughtText(bought)}`);
     await publisher.afterTraining(out, result);
+    return result;
   } finally {
     device.destroy();
     platform.releaseGpu?.();
