@@ -6,7 +6,8 @@
 // 2^(TOP − exponent of the largest magnitude that this workgroup has met in it), and where a later step brings a larger one, the sums so far are scaled down.
 // What is staged differs from the operand by at most 2⁻¹¹ of itself (2⁻¹⁰ where a device rounds towards zero), and 2⁻²⁸ of that largest magnitude, even
 // where subnormals are flushed: weights in f16 and bf16 lose nothing but what lies below the latter. Weights in f32 would lose the rest of their digits, which
-// shifts a whole run: they are SPLIT into the leading eleven bits and what these leave, and multiplied twice, so that 2⁻²¹ is lost.
+// shifts a whole run: with SPLIT the right operand is staged as its leading eleven bits and what these leave, and multiplied twice, so that 2⁻²¹ is lost. With
+// SPLIT_A the left one is too, and rest times rest is left out: three products for about f32's digits (Ootomo & Yokota 2022, doi:10.1177/10943420221090256).
 const THREADS: u32 = 4u * SUBGROUP;
 const FM: u32 = BM / (2u * M);
 const FN: u32 = BN / (2u * N);
@@ -16,6 +17,8 @@ const B_WIDTH: u32 = select(BN, BK, B_BY_COLUMNS);
 const A_STRIDE: u32 = A_WIDTH + 8u;
 const B_STRIDE: u32 = B_WIDTH + 8u;
 const HALVES: u32 = select(1u, 2u, SPLIT);
+const A_HALVES: u32 = select(1u, 2u, SPLIT_A);
+const A_HALF: u32 = A_STRIDE * BM * BK / A_WIDTH;
 const B_HALF: u32 = B_STRIDE * BN * BK / B_WIDTH;
 // Vectors of four in a tile, and how many of them an invocation stages.
 const A_FOURS: u32 = BM * BK / 4u;
@@ -31,8 +34,8 @@ alias Right = subgroup_matrix_right<f16, N, K>;
 alias Result = subgroup_matrix_result<f32, N, M>;
 alias Sums = array<Result, FM * FN>;
 
-var<workgroup> tile_a: array<f16, A_STRIDE * BM * BK / A_WIDTH>;
-// Where w is SPLIT, its rest lies behind its leading bits.
+// Where an operand is split, its rest lies behind its leading bits.
+var<workgroup> tile_a: array<f16, A_HALF * A_HALVES>;
 var<workgroup> tile_b: array<f16, B_HALF * HALVES>;
 // One fragment of each subgroup, on its way between the matrix units and the invocations.
 var<workgroup> fragments: array<f32, 4u * M * N>;
@@ -91,25 +94,36 @@ fn settle() -> f32 {
   return change;
 }
 
+// Cut off, not rounded: what is left is then exact in f32, and no compiler can take f32(f16(x)) for x.
+fn leading_bits(x: vec4f, is_split: bool) -> vec4f { return bitcast<vec4f>(bitcast<vec4u>(x) & vec4u(select(0xffffffffu, 0xffffe000u, is_split))); }
+
 fn store_tiles(lane: u32) {
   let factor_a = power(TOP - exponent_a);
   let factor_b = power(TOP - exponent_b);
   for (var e = 0u; e < rolled(A_EACH); e++) {
     let i = lane + e * THREADS;
     if (A_FOURS % THREADS != 0u && i >= A_FOURS) { continue; }
-    let four = vec4<f16>(staged_a[e] * factor_a);
+    let scaled = staged_a[e] * factor_a;
+    let leading = leading_bits(scaled, SPLIT_A);
+    let four = vec4<f16>(leading);
     let at = i / (A_WIDTH / 4u) * A_STRIDE + i % (A_WIDTH / 4u) * 4u;
     tile_a[at] = four.x;
     tile_a[at + 1u] = four.y;
     tile_a[at + 2u] = four.z;
     tile_a[at + 3u] = four.w;
+    if (SPLIT_A) {
+      let rest = vec4<f16>(scaled - leading);
+      tile_a[A_HALF + at] = rest.x;
+      tile_a[A_HALF + at + 1u] = rest.y;
+      tile_a[A_HALF + at + 2u] = rest.z;
+      tile_a[A_HALF + at + 3u] = rest.w;
+    }
   }
   for (var e = 0u; e < rolled(B_EACH); e++) {
     let i = lane + e * THREADS;
     if (B_FOURS % THREADS != 0u && i >= B_FOURS) { continue; }
     let scaled = staged_b[e] * factor_b;
-    // Cut off, not rounded: what is left is then exact in f32, and no compiler can take f32(f16(x)) for x.
-    let leading = bitcast<vec4f>(bitcast<vec4u>(scaled) & vec4u(select(0xffffffffu, 0xffffe000u, SPLIT)));
+    let leading = leading_bits(scaled, SPLIT);
     let four = vec4<f16>(leading);
     let at = i / (B_WIDTH / 4u) * B_STRIDE + i % (B_WIDTH / 4u) * 4u;
     tile_b[at] = four.x;
@@ -135,17 +149,21 @@ fn multiply_tiles(sums: ptr<function, Sums>, quarter: u32) {
   let m = quarter / 2u * (BM / 2u);
   let n = quarter % 2u * (BN / 2u);
   for (var k = 0u; k < rolled(BK); k += K) {
-    var left = array<Left, FM>();
-    for (var i = 0u; i < rolled(FM); i++) {
-      if (A_BY_ROWS) { left[i] = subgroupMatrixLoad<Left, row_major>(&tile_a, (m + i * M) * A_STRIDE + k, A_STRIDE); }
-      else { left[i] = subgroupMatrixLoad<Left, col_major>(&tile_a, k * A_STRIDE + m + i * M, A_STRIDE); }
+    var left = array<Left, FM * A_HALVES>();
+    for (var i = 0u; i < rolled(FM * A_HALVES); i++) {
+      let half = i / FM * A_HALF;
+      if (A_BY_ROWS) { left[i] = subgroupMatrixLoad<Left, row_major>(&tile_a, half + (m + i % FM * M) * A_STRIDE + k, A_STRIDE); }
+      else { left[i] = subgroupMatrixLoad<Left, col_major>(&tile_a, half + k * A_STRIDE + m + i % FM * M, A_STRIDE); }
     }
     for (var j = 0u; j < rolled(FN); j++) {
       for (var half = 0u; half < HALVES; half++) {
         var right: Right;
         if (B_BY_COLUMNS) { right = subgroupMatrixLoad<Right, col_major>(&tile_b, half * B_HALF + (n + j * N) * B_STRIDE + k, B_STRIDE); }
         else { right = subgroupMatrixLoad<Right, row_major>(&tile_b, half * B_HALF + k * B_STRIDE + n + j * N, B_STRIDE); }
-        for (var i = 0u; i < rolled(FM); i++) { sums[i * FN + j] = subgroupMatrixMultiplyAccumulate(left[i], right, sums[i * FN + j]); }
+        // Rest times rest is less than the sums round off.
+        for (var i = 0u; i < rolled(select(FM, FM * A_HALVES, half == 0u)); i++) {
+          sums[i % FM * FN + j] = subgroupMatrixMultiplyAccumulate(left[i], right, sums[i % FM * FN + j]);
+        }
       }
     }
   }

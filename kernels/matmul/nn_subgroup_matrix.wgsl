@@ -12,8 +12,9 @@ const BN: u32 = 64u;
 const BK: u32 = 32u;
 // COMPACT keeps loops rolled, for a compiler that is slow on long code. p.depth is 1.
 const COMPACT: bool = false;
-// SPLIT: w is staged in two halves, so that f32 loses nothing.
+// SPLIT, SPLIT_A: w, a is staged in two halves, so that f32 loses nothing.
 const SPLIT: bool = false;
+const SPLIT_A: bool = false;
 const MASK: u32 = 0u;
 const HAS_A_SCALE: bool = false;
 // WIDE: rows of a and of w are multiples of 4, so that four elements are one load.
@@ -25,6 +26,7 @@ alias W_UNIT = f32;
 // check: M=8 N=8 K=8 SUBGROUP=64 w=f16 MASK=2 HAS_A_SCALE=true
 // check: WIDE=true w=nf4
 // check: BM=16 BN=128 BK=16 M=8 N=8 K=8 COMPACT=true SPLIT=true
+// check: BM=32 BK=16 SPLIT=true SPLIT_A=true
 
 const A_BY_ROWS = true;
 const B_BY_COLUMNS = false;

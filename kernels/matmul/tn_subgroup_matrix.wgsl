@@ -12,7 +12,9 @@ const BN: u32 = 64u;
 const BK: u32 = 32u;
 // COMPACT keeps loops rolled, for a compiler that is slow on long code. p.depth is 1.
 const COMPACT: bool = false;
+// SPLIT, SPLIT_A: b, a is staged in two halves, so that f32 loses nothing.
 const SPLIT: bool = false;
+const SPLIT_A: bool = false;
 const DROPOUT: bool = false;
 // WIDE: rows of a and of b are multiples of 4, so that four elements are one load.
 const WIDE: bool = false;
@@ -21,6 +23,7 @@ alias B_UNIT = f32;
 // check: M=8 N=16 K=16 WIDE=true DROPOUT=true
 // check: M=8 N=8 K=8 SUBGROUP=64
 // check: BM=16 BN=128 M=8 N=8 K=8 COMPACT=true
+// check: BM=32 BK=16 SPLIT=true SPLIT_A=true
 
 const A_BY_ROWS = false;
 const B_BY_COLUMNS = false;

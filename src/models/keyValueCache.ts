@@ -35,7 +35,7 @@ export class KeyValueCache {
   /** @param rooms rows (tokens) of each sequence that there is room for at first */
   constructor(device: Device, rooms: readonly number[]) {
     this.device = device;
-    this.dtype = plansOf(device).compute;
+    this.dtype = plansOf(device).compute === 'f16' ? 'f16' : 'f32';
     this.sequences = rooms.map((room) => ({ start: 0, room, held: 0 }));
     placeInOrder(this.sequences);
   }

@@ -73,8 +73,8 @@ export const modelOptions = {
     choices: ['auto', 'f32', 'f16'],
     help:
       'What operands of products and attention are rounded to; sums, the residual stream, statistics, gradients of what trains and ' +
-      'AdamW are f32 throughout. auto: f16 on a GPU with tensor cores that WebGPU can use (subgroup matrices), else f32, and f32 with ' +
-      '--finetune full; the run says which.',
+      'AdamW are f32 throughout. auto: f16 on a GPU with tensor cores that WebGPU can use (subgroup matrices), else f32; the run says ' +
+      'which. With --finetune full f16 multiplies operands in two halves, which keeps the digits of f32.',
   },
   image_attention: {
     group: 'Model',

@@ -4,7 +4,7 @@
  */
 import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
-import { chooseAttention, refusedAttention } from './attention.ts';
+import { attentionUnits, chooseAttention, refusedAttention } from './attention.ts';
 import type { AttentionConfiguration, AttentionProblem } from './attention.ts';
 import { chooseProduct, refusedProduct } from './product.ts';
 import type { ProductConfiguration, ProductProblem, TileConfiguration } from './product.ts';
@@ -100,24 +100,25 @@ const ATTENTIONS: readonly Offer<AttentionProblem, AttentionConfiguration>[] = [
     return SUBGROUP === undefined ? undefined : { algorithm: 'subgroup', SUBGROUP, TM: SUBGROUP };
   },
   (capabilities, { compute }) => {
-    const units = unitsFor(capabilities, compute);
+    const units = attentionUnits(capabilities, compute);
     return units && { algorithm: 'subgroup_matrix', ...units, COMPACT: capabilities.kind === 'software' };
   },
 ];
 
 /** Half a unit in the last place of f16. */
 const F16 = 2 ** -11;
+/** Of two halves, of which the first is cut off and the second rounded, and whose rests are not multiplied. */
+const TWO_HALVES = 2 ** -20;
 
 /**
- * How much an algorithm rounds its operands before it multiplies them, relative: 0 where it takes them as f32. What two of them may differ
- * by follows from it.
+ * How much a configuration rounds a product's operands before it multiplies them, relative: 0 where it takes them as f32. What two of them
+ * may differ by follows from it.
  */
-export const PRODUCT_ROUNDING: Readonly<Record<ProductConfiguration['algorithm'], number>> = {
-  tile: 0,
-  subgroup: 0,
-  few_rows: 0,
-  subgroup_matrix: F16,
-};
+export function productRounding({ compute }: ProductProblem, { algorithm }: ProductConfiguration): number {
+  if (algorithm !== 'subgroup_matrix') return 0;
+  return compute === '3xf16' ? TWO_HALVES : F16;
+}
+
 export const ATTENTION_ROUNDING: Readonly<Record<AttentionConfiguration['algorithm'], number>> = {
   tile: 0,
   subgroup: 0,
@@ -126,7 +127,7 @@ export const ATTENTION_ROUNDING: Readonly<Record<AttentionConfiguration['algorit
 
 /** How far a run on this GPU may be asked to round operands. */
 export function computeDtypesOf(capabilities: Capabilities): ComputeDtype[] {
-  return matrixUnitsOf(capabilities) ? ['f32', 'f16'] : ['f32'];
+  return matrixUnitsOf(capabilities) ? ['f32', 'f16', '3xf16'] : ['f32'];
 }
 
 /** Configurations to measure for a product, the policy's first; none twice. */

@@ -125,7 +125,7 @@ export function planProduct(
       return {
         configuration,
         kernel,
-        spec: { ...spec, SPLIT: isSplit(problem) },
+        spec: { ...spec, SPLIT: isSplit(problem), SPLIT_A: isLeftSplit(problem) },
         depth: 1,
         ...cutSum(capabilities, problem, spec.BM, spec.BN, spec.BK),
       };
@@ -154,9 +154,18 @@ export function refusedProduct(
   }
 }
 
-/** A weight in f32 is staged in two halves of f16, which between them have all its digits; activations and gradients are rounded. */
-function isSplit({ form, storage }: ProductProblem): boolean {
+/**
+ * The right operand is staged in two halves of f16, which between them have all its digits: a weight in f32; of 3xf16 all that f16 would
+ * round.
+ */
+function isSplit({ form, storage, compute }: ProductProblem): boolean {
+  if (compute === '3xf16') return storage !== 'f16' && storage !== 'bf16';
   return form !== 'tn' && storage === 'f32';
+}
+
+/** The left one, an activation or a gradient, is too. */
+function isLeftSplit({ compute }: ProductProblem): boolean {
+  return compute === '3xf16';
 }
 
 function refusedMatrixTile(
@@ -179,7 +188,7 @@ function matrixTileBytes(problem: ProductProblem, { M, N, BM, BN, BK }: Subgroup
   const { form } = problem;
   const a = form === 'tn' ? BK * (BM + 8) : BM * (BK + 8);
   const b = form === 'nt' ? BN * (BK + 8) : BK * (BN + 8);
-  return 2 * (a + (isSplit(problem) ? 2 * b : b)) + 4 * 4 * M * N + 8;
+  return 2 * ((isLeftSplit(problem) ? 2 * a : a) + (isSplit(problem) ? 2 * b : b)) + 4 * 4 * M * N + 8;
 }
 
 /**
@@ -222,7 +231,8 @@ function chooseTile({ kind, workgroupMemoryBytes }: Capabilities, { m, n }: Prod
 }
 
 /** The narrow ones are for LoRA's ranks and for few rows; a software GPU only shows that they are right. */
-function chooseMatrixTile({ kind }: Capabilities, problem: ProductProblem, units: MatrixUnits): SubgroupMatrixConfiguration {
+function chooseMatrixTile(capabilities: Capabilities, problem: ProductProblem, units: MatrixUnits): SubgroupMatrixConfiguration {
+  const { kind } = capabilities;
   const { m, n } = problem;
   const tile = (BM: number, BN: number, BK: number): SubgroupMatrixConfiguration => ({
     algorithm: 'subgroup_matrix',
@@ -232,8 +242,11 @@ function chooseMatrixTile({ kind }: Capabilities, problem: ProductProblem, units
     BK,
     COMPACT: kind === 'software',
   });
-  if (kind === 'software') return tile(32, 32, 16);
-  return tile(m <= 32 ? 32 : 64, n <= 32 ? 32 : 64, isSplit(problem) ? 16 : 32);
+  const small = tile(32, 32, 16);
+  if (kind === 'software') return small;
+  const usual = tile(m <= 32 ? 32 : 64, n <= 32 ? 32 : 64, isSplit(problem) ? 16 : 32);
+  // Both operands in two halves are a little more than the least that GPUs have.
+  return refusedMatrixTile(capabilities, problem, usual) === undefined ? usual : small;
 }
 
 /**

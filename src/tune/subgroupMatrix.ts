@@ -5,8 +5,12 @@
 import { MAX_INVOCATIONS } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 
-/** f32: exact operands. f16: operands of products and attention are rounded to f16 where the plan gains by it; sums stay f32. */
-export type ComputeDtype = 'f32' | 'f16';
+/**
+ * What products and attention multiply; sums are f32. f32: operands as they are. f16: rounded to f16 where the plan gains by it. 3xf16:
+ * operands of products as a sum of two halves, for about f32's digits in three products of halves (Ootomo & Yokota 2022, as cuBLAS'
+ * 3xTF32), and attention in f32.
+ */
+export type ComputeDtype = 'f32' | 'f16' | '3xf16';
 
 /** M×N×K of the device's table, and the largest size of a subgroup. */
 export interface MatrixUnits {
@@ -34,7 +38,7 @@ export function matrixUnitsOf(capabilities: Capabilities): MatrixUnits | undefin
 
 /** The units for a run that rounds operands so far, where there are some. */
 export function unitsFor(capabilities: Capabilities, compute: ComputeDtype): MatrixUnits | undefined {
-  return compute === 'f16' ? matrixUnitsOf(capabilities) : undefined;
+  return compute === 'f32' ? undefined : matrixUnitsOf(capabilities);
 }
 
 function offers({ subgroupMatrices }: Capabilities, [m, n, k]: readonly [number, number, number]): boolean {

@@ -9,19 +9,21 @@ const PASSES = {
   key_backward: 'attention, gradient of keys',
 } as const;
 
+const OPERANDS = { f32: [], f16: ['operands in f16'], '3xf16': ['operands in two halves of f16'] } as const;
+
 /** "x·wᵀ 600×2048×2048 bf16, dropout": rows, columns and terms of each sum. */
 export function productWords({ form, m, n, k, storage, isPlain, hasDropout, compute }: ProductProblem): string {
   return [
     `${PRODUCTS[form]} ${m}×${n}×${k} ${storage}`,
     ...(isPlain ? [] : ['with more terms']),
     ...(hasDropout ? ['dropout'] : []),
-    ...(compute === 'f16' ? ['operands in f16'] : []),
+    ...OPERANDS[compute],
   ].join(', ');
 }
 
 export function attentionWords({ pass, headSize, isDecoding, extent, compute }: AttentionProblem): string {
   const size = extent ? ` ${extent.queries} queries, ${extent.heads} heads, ${extent.kvHeads} key heads, ${extent.span} keys each,` : '';
-  return `${PASSES[pass]}${isDecoding ? ' in generation' : ''}${size} D ${headSize}${compute === 'f16' ? ', operands in f16' : ''}`;
+  return `${PASSES[pass]}${isDecoding ? ' in generation' : ''}${size} D ${headSize}${compute === 'f16' ? `, ${OPERANDS.f16[0]}` : ''}`;
 }
 
 /** "tile BM 64 BN 128 BK 16 TM 8 TN 8"; what is false is left out. */

@@ -39,6 +39,8 @@ function take(at: number): void {
 const ROUNDING = 2 ** -11;
 /** Of an f32 weight in two halves. */
 const SPLIT = 2 ** -21;
+/** Of two operands in two halves each, in roundings: what is left of either, and rest times rest. */
+const TWO_HALVES = (2 * SPLIT + 2 ** -20) / ROUNDING;
 /** What a step loses besides, of the largest magnitude in a tile: kernels/lib/matrix_product.wgsl. */
 const FLUSHED = 2 ** -28;
 
@@ -106,6 +108,29 @@ describe.skipIf(units === undefined)(`products on tensor cores (${units ? 'here'
         release(device, a.tensor, b.tensor, c.tensor);
       }),
       { numRuns: 20 },
+    );
+  });
+
+  it('with operands in two halves all three products have the digits of f32, for any shape and weight dtype', { timeout: 600_000 }, async () => {
+    const forms = fc.constantFrom('nt', 'nn', 'tn');
+    await fc.assert(
+      fc.asyncProperty(shapes, forms, async ({ m, n, k, tile }, form) => {
+        take(tile);
+        plansOf(device).compute = '3xf16';
+        const { dtype } = tiles[tile]!;
+        const a = upload(device, form === 'tn' ? [k, m] : [m, k], 1);
+        const b = upload(device, form === 'nt' ? [n, k] : [k, n], 2, form === 'tn' ? 'f32' : dtype);
+        const y = upload(device, [m, n], 3);
+        const left = (row: number, i: number): number => a.values[form === 'tn' ? i * m + row : row * k + i]!;
+        const right = (column: number, i: number): number => b.values[form === 'nt' ? column * k + i : i * n + column]!;
+        if (form === 'tn') matmulTN(device, a.tensor, b.tensor, y.tensor, { accumulate: false });
+        else (form === 'nt' ? matmulNT : matmulNN)(device, a.tensor, b.tensor, y.tensor);
+        plansOf(device).compute = 'f32';
+        const magnitudes = product(m, n, k, magnitude(left), magnitude(right));
+        expectWithin(await device.readF32(y.tensor), product(m, n, k, left, right), magnitudes, 2 * k, TWO_HALVES);
+        release(device, a.tensor, b.tensor, y.tensor);
+      }),
+      { numRuns: 30 },
     );
   });
 

@@ -73,6 +73,10 @@ describe('tensor cores', () => {
     expect(planProduct(cores, half).kernel).toBe('matmul/nt_subgroup_matrix');
     expect(planProduct(cores, { ...half, form: 'tn' }).kernel).toBe('matmul/tn_subgroup_matrix');
     expect(planProduct(cores, { ...half, m: 1 }).kernel).toBe('matmul/nt_few_rows');
+    expect(planProduct(cores, { ...half, compute: '3xf16' }).kernel).toBe('matmul/nt_subgroup_matrix');
+    // Where workgroup memory is the least that GPUs have, in smaller tiles.
+    const least = { ...cores, workgroupMemoryBytes: 16384 };
+    expect(planProduct(least, { ...half, compute: '3xf16', storage: 'f32' }).spec).toMatchObject({ BM: 32, BN: 32, SPLIT: true, SPLIT_A: true });
     expect(planProduct(cores, problem).kernel).toBe('matmul/nt_tile');
     expect(planProduct(hardware, half).kernel).toBe('matmul/nt_tile');
     expect(planProduct(eights, half).spec).toMatchObject({ M: 8, N: 8, K: 8, SUBGROUP: 8, COMPACT: true });
@@ -126,8 +130,12 @@ describe('tensor cores', () => {
 
   it('--compute_dtype auto takes them on a graphics card only, and says why or why not', () => {
     expect(chooseCompute(cores, 'auto')).toEqual({ dtype: 'f16', words: 'f16 on subgroup matrices of 16×16×16, sums in f32' });
-    expect(chooseCompute(cores, 'auto', { trainsAll: true }).words).toMatch(/^f32 \(with --finetune full/);
-    expect(chooseCompute(cores, 'f16', { trainsAll: true }).dtype).toBe('f16');
+    // Where every weight trains, in two halves.
+    for (const asked of ['auto', 'f16'] as const) {
+      const { dtype, words } = chooseCompute(cores, asked, { trainsAll: true });
+      expect(dtype).toBe('3xf16');
+      expect(words).toMatch(/^two halves of f16 on subgroup matrices of 16×16×16, sums in f32/);
+    }
     expect(chooseCompute(cores, 'f32').dtype).toBe('f32');
     expect(chooseCompute(eights, 'auto')).toEqual({ dtype: 'f32', words: 'f32 (on a software GPU f16 is slower)' });
     expect(chooseCompute(eights, 'f16').dtype).toBe('f16');

@@ -61,7 +61,8 @@ export async function productSpeeds(part: Part, { open, capabilities, scale, sto
   const bases = computeDtypesOf(capabilities).map((compute) => ({ isPlain: true, hasDropout: false, compute }));
   const problems = bases.flatMap((base) =>
     PRODUCT_SHAPES[scale].flatMap(([m, n, k]): ProductProblem[] => [
-      ...WEIGHT_STORAGES.flatMap((storage): ProductProblem[] => [
+      // Two halves are for weights that train.
+      ...(base.compute === '3xf16' ? (['f32'] as const) : WEIGHT_STORAGES).flatMap((storage): ProductProblem[] => [
         { ...base, form: 'nt', m, n, k, storage },
         { ...base, form: 'nn', m, n: k, k: n, storage },
       ]),

@@ -157,7 +157,7 @@ async function checkProduct(
   plansOf(device).force({});
   const found = await device.readF32(y);
   releaseTensors(device, a, w, y);
-  return { error: worst(found, values) / largest, bound: productBound(problem.k, [configuration]) };
+  return { error: worst(found, values) / largest, bound: productBound(problem, [configuration]) };
 }
 
 const PASSES = ['forward', 'query_backward', 'key_backward'] as const;

@@ -16,7 +16,7 @@ import { memoryTable, neededBytes } from '../../train/memoryText.ts';
 import type { MeasuredSource } from '../../train/rowOrder.ts';
 import { openSession } from '../../train/session.ts';
 import type { Session, SessionOptions } from '../../train/session.ts';
-import { chooseCompute } from '../../tune/compute.ts';
+import { chooseCompute, halfOf } from '../../tune/compute.ts';
 import type { Choices } from '../../tune/choices.ts';
 import { plansOf } from '../../tune/plans.ts';
 import { finetuning } from '../inputs/baseModel.ts';
@@ -79,8 +79,8 @@ function plannedDevice({ capabilities, choices }: PlannedGpu, options: Options):
   const { compute_dtype } = options;
   const device = Device.dry(capabilities);
   plansOf(device).choose(choices);
-  const trainsAll = options.finetune === 'full';
-  plansOf(device).compute = compute_dtype === 'auto' ? chooseCompute(capabilities, compute_dtype, { trainsAll }).dtype : compute_dtype;
+  const how = { trainsAll: options.finetune === 'full' };
+  plansOf(device).compute = compute_dtype === 'f16' ? halfOf(how) : chooseCompute(capabilities, compute_dtype, how).dtype;
   return device;
 }
 

@@ -7,7 +7,7 @@ import type { RangeTable } from '../../ops/attentionRanges.ts';
 import { matmulNN, matmulNT, matmulTN } from '../../ops/matmul.ts';
 import { Tape } from '../../ops/tape.ts';
 import type { AttentionConfiguration, AttentionProblem } from '../../tune/attention.ts';
-import { ATTENTION_ROUNDING, PRODUCT_ROUNDING } from '../../tune/candidates.ts';
+import { ATTENTION_ROUNDING, productRounding } from '../../tune/candidates.ts';
 import type { Contender } from '../../tune/measure.ts';
 import { plansOf } from '../../tune/plans.ts';
 import type { ProductConfiguration, ProductProblem } from '../../tune/product.ts';
@@ -33,8 +33,8 @@ const F32 = 2 ** -24;
  * Largest error over the largest value of a product of k random terms: rounding errors of k sums walk as √k, those of operands do so with
  * the sum itself.
  */
-export function productBound(k: number, configurations: readonly ProductConfiguration[]): number {
-  return 8 * F32 * Math.sqrt(k + RANK) + 4 * Math.max(...configurations.map(({ algorithm }) => PRODUCT_ROUNDING[algorithm]));
+export function productBound(problem: ProductProblem, configurations: readonly ProductConfiguration[]): number {
+  return 8 * F32 * Math.sqrt(problem.k + RANK) + 4 * Math.max(...configurations.map((one) => productRounding(problem, one)));
 }
 
 /** The same of attention's output and gradients: scores are exponents, whose errors multiply. */
@@ -73,7 +73,7 @@ export function productTrial(device: Device, asked: ProductProblem): Trial<Produ
       finish: () => device.finish(),
       result: async () => [await device.readF32(y)],
     }),
-    bound: (configurations) => productBound(k, configurations),
+    bound: (configurations) => productBound(problem, configurations),
     flop: 2 * m * n * k,
     release() {
       releaseTensors(device, a, w, y, low?.a, low?.w);
