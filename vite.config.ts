@@ -68,6 +68,8 @@ export default defineConfig(({ mode }) => ({
   test: {
     include: ['test/**/*.test.ts'],
     setupFiles: ['test/setup/propertySeed.ts'],
+    // Once a day Deno asks for a newer one, through whatever proxy it finds.
+    env: { DENO_NO_UPDATE_CHECK: '1' },
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',

@@ -49,7 +49,7 @@ async function openPage(address: AddressInfo | string | null | undefined, path =
   return { page, messages };
 }
 
-test.skipIf(isSkipped)('the page trains, and its loss falls', async () => {
+test.skipIf(isSkipped)('the page trains, and its loss falls', { timeout: 500_000 }, async () => {
   const outDir = mkdtempSync(join(tmpdir(), 'vernier-page-'));
   closing.push(() => {
     rmSync(outDir, { recursive: true });
@@ -59,7 +59,7 @@ test.skipIf(isSkipped)('the page trains, and its loss falls', async () => {
   const server = await preview({ configFile, mode: 'web', logLevel: 'warn', build: { outDir }, preview: { port: 0, host: 'localhost' } });
   closing.push(() => server.close());
   const { page, messages } = await openPage(server.httpServer.address());
-  await page.waitForSelector('#train:enabled', { timeout: 20_000 });
+  await page.waitForSelector('#train:enabled', { timeout: 60_000 });
   expect(await page.textContent('#adapter')).toMatch(/swiftshader.*software.*no f16/i);
   // One row of one's own again and again: the first step warms up, the second teaches, the third sees it.
   const folder = join(outDir, 'own');
@@ -72,7 +72,7 @@ test.skipIf(isSkipped)('the page trains, and its loss falls', async () => {
   await page.check('input[name=rows][value=picked]');
   await page.fill('#steps', '3');
   await page.click('#train');
-  await page.waitForSelector('#train:enabled', { timeout: 100_000 });
+  await page.waitForSelector('#train:enabled', { timeout: 400_000 });
   expect(await page.textContent('#error')).toBe('');
   expect(messages).toEqual([]);
   const [, first, last] = /^finished after 3 steps; loss ([\d.]+) → ([\d.]+)$/.exec((await page.textContent('#status')) ?? '') ?? [];
