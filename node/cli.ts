@@ -1,39 +1,14 @@
-/** The frame around a program's run: help, messages, exit codes, Ctrl-C. */
-import { isCausedBy } from '../src/io/causedBy.ts';
-import { parseCommandLine } from '../src/options/commandLine.ts';
-import { helpOf } from '../src/options/help.ts';
-import type { Parsed, Program } from '../src/options/program.ts';
-import { UserError } from '../src/platform.ts';
+/** This process as the frame around a program's run (src/run/main.ts) has it. */
+import process from 'node:process';
 import type { Platform } from '../src/platform.ts';
-import type { Terminal } from '../src/track/console.ts';
+import { EXIT, tell } from '../src/run/main.ts';
+import type { Surroundings } from '../src/run/main.ts';
 import { printable, printableWrite } from '../src/track/printable.ts';
 import { keepSecretsOf, redact } from '../src/track/secrets.ts';
-import { lastingOutput } from './lastingOutput.ts';
 import { permissionFault, requirePermissions } from './denoPermissions.ts';
+import { lastingOutput } from './lastingOutput.ts';
 import { goOffline } from './offline.ts';
 import { endBySignal, onStopSignal } from './signals.ts';
-import type { StopSignal } from './signals.ts';
-
-/**
- * 0 done · 1 failed · 2 the command line or recipe is wrong · 130 stopped by Ctrl-C, SIGTERM or SIGHUP, everything saved. A second signal
- * ends the process by itself.
- */
-export const EXIT = { done: 0, failed: 1, usage: 2, stopped: 130 } as const;
-
-/** What `main` needs of the process; tests put their own in its place. */
-export interface Surroundings {
-  argv: readonly string[];
-  env: Readonly<Record<string, string | undefined>>;
-  platform: Platform;
-  stdout: Terminal;
-  writeError(text: string): void;
-  /** Calls back when the process is asked to end; returns the undoing. */
-  onInterrupt(act: (signal: StopSignal) => void): () => void;
-  /** `--offline true`. */
-  goOffline(): void;
-  /** Ends the process at once, whatever its threads are doing. */
-  endBy(signal: StopSignal): void;
-}
 
 /** This Node (or Bun, or Deno's Node layer) process. */
 export function processSurroundings(platform: Platform): Surroundings {
@@ -43,7 +18,8 @@ export function processSurroundings(platform: Platform): Surroundings {
   const err = lastingOutput(process.stderr);
   const writeError = (text: string): void => err(printable(redact(text)));
   // The runtime itself would print the error as it is, with whatever a server put into it.
-  process.on('uncaughtException', (error: unknown) => process.exit(tell(error, EXIT.failed, writeError)));
+  const telling = { writeError, faultInWords: permissionFault };
+  process.on('uncaughtException', (error: unknown) => process.exit(tell(error, EXIT.failed, telling)));
   return {
     argv: process.argv.slice(2),
     env: process.env,
@@ -58,79 +34,7 @@ export function processSurroundings(platform: Platform): Surroundings {
     writeError,
     onInterrupt: onStopSignal,
     goOffline,
+    faultInWords: permissionFault,
     endBy: endBySignal,
   };
-}
-
-/**
- * Parses, runs, and turns what happens into messages and the exit code it returns. The first Ctrl-C aborts `stop`: the run saves what is
- * done and returns. The second leaves at once. A UserError is told without a stack; anything else is a defect of ours and comes with one.
- */
-export async function main<Options>(
-  program: Program<Options>,
-  run: (command: Parsed<Options>, stop: AbortSignal, terminal: Terminal) => Promise<void>,
-  around: Surroundings,
-): Promise<number> {
-  const { argv, stdout, writeError } = around;
-  if (argv.includes('--help') || argv.includes('-h')) {
-    stdout.write(helpOf(program));
-    return EXIT.done;
-  }
-  let command: Parsed<Options>;
-  try {
-    command = await parseCommandLine(program, argv, around.env, around.platform);
-  } catch (error) {
-    return tell(error, EXIT.usage, writeError);
-  }
-  if (isOffline(command.options)) around.goOffline();
-  for (const note of command.notes) writeError(`Note: ${note}\n`);
-
-  const stop = new AbortController();
-  const release = around.onInterrupt((signal) => {
-    if (stop.signal.aborted) {
-      writeError('\nStopped at once; the last checkpoint stands.\n');
-      around.endBy(signal);
-      return;
-    }
-    writeError('\nStopping, and saving what is done. Press Ctrl-C again to leave at once, without saving.\n');
-    stop.abort();
-  });
-  try {
-    await run(command, stop.signal, stdout);
-    return stop.signal.aborted ? EXIT.stopped : EXIT.done;
-  } catch (error) {
-    if (!isCausedBy(error, stop.signal)) return tell(error, EXIT.failed, writeError);
-    stdout.write(error instanceof UserError ? `${error.message}\n` : 'Stopped before the work itself had begun; nothing is lost.\n');
-    return EXIT.stopped;
-  } finally {
-    release();
-  }
-}
-
-function isOffline(options: unknown): boolean {
-  return typeof options === 'object' && options !== null && 'offline' in options && options.offline === true;
-}
-
-/** A message that quotes a file with lines of megabytes must not push everything else off the screen. */
-function shortened(text: string): string {
-  return text.length <= MAX_MESSAGE ? text : `${redact(text).slice(0, MAX_MESSAGE)}… (${text.length} characters)`;
-}
-
-const MAX_MESSAGE = 20_000;
-
-function tell(error: unknown, code: number, writeError: (text: string) => void): number {
-  if (error instanceof UserError) {
-    writeError(redact(`Error: ${shortened(error.message)}\n`));
-    return code;
-  }
-  const permission = permissionFault(error);
-  if (permission !== undefined) {
-    writeError(redact(`Error: ${permission}\n`));
-    return EXIT.failed;
-  }
-  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  writeError(
-    `${redact(stack)}\n\nThis is a defect of Vernier, not of your data. Please report it with the lines above and the command you ran.\n`,
-  );
-  return EXIT.failed;
 }

@@ -8,7 +8,8 @@ import { evaluateProgram } from '../src/options/evaluate.ts';
 import type { ParsedEvaluateOptions } from '../src/options/evaluate.ts';
 import { runEvaluation } from '../src/run/evaluate/evaluate.ts';
 import type { Terminal } from '../src/track/console.ts';
-import { main, processSurroundings } from './cli.ts';
+import { main } from '../src/run/main.ts';
+import { processSurroundings } from './cli.ts';
 import { nodePlatform } from './platform.ts';
 import { startWorkers } from './workers/pool.ts';
 

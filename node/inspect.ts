@@ -8,7 +8,8 @@ import { UserError } from '../src/platform.ts';
 import { HELP, readArguments } from '../src/run/inspect/arguments.ts';
 import type { InspectRequest } from '../src/run/inspect/arguments.ts';
 import { inspect } from '../src/run/inspect/inspect.ts';
-import { EXIT, processSurroundings } from './cli.ts';
+import { EXIT } from '../src/run/main.ts';
+import { processSurroundings } from './cli.ts';
 import { nodePlatform } from './platform.ts';
 
 const around = processSurroundings(nodePlatform);

@@ -10,8 +10,8 @@ import { printable } from '../src/track/printable.ts';
 import { redact } from '../src/track/secrets.ts';
 import { requirePermissions } from './denoPermissions.ts';
 import { nodePlatform as platform } from './platform.ts';
-import { BASE_FAMILIES, tokenizerTexts, writeInitialFolder } from './pretrain/baseFolder.ts';
-import type { BaseFamily } from './pretrain/baseFolder.ts';
+import { BASE_FAMILIES, tokenizerTexts, writeInitialFolder } from '../src/run/pretrain/baseFolder.ts';
+import type { BaseFamily } from '../src/run/pretrain/baseFolder.ts';
 
 interface Settings {
   output_dir?: string;

@@ -4,9 +4,9 @@
  * for calls to a file system that hangs.
  */
 import process from 'node:process';
+import type { StopSignal } from '../src/run/main.ts';
 
-const NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
-export type StopSignal = keyof typeof NUMBERS;
+const NUMBERS: Readonly<Record<StopSignal, number>> = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 };
 const SIGNALS = Object.keys(NUMBERS) as StopSignal[];
 
 /** Long enough that hardly two signals come so close that the second falls between the two ways of ending. */

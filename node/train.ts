@@ -7,7 +7,8 @@ import { trainProgram } from '../src/options.ts';
 import type { ParsedOptions } from '../src/options.ts';
 import { runTraining } from '../src/run/train/train.ts';
 import type { Terminal } from '../src/track/console.ts';
-import { main, processSurroundings } from './cli.ts';
+import { main } from '../src/run/main.ts';
+import { processSurroundings } from './cli.ts';
 import { nodePlatform } from './platform.ts';
 import { startWorkers } from './workers/pool.ts';
 

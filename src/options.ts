@@ -1,7 +1,7 @@
 /**
  * Every option once, and the way from what somebody said (flags, a YAML recipe, a form, the environment) to typed, checked values. The
  * names are medvision_bm's, kept verbatim as keys, so that a flag, a recipe line, a log entry and the code all say the same word. Pure: no
- * files, no console. `node/cli.ts` reads argv and the recipe.
+ * files, no console. `options/commandLine.ts` reads argv and the recipe.
  */
 import { dataOptions } from './options/data.ts';
 import type { Definition, Value } from './options/definition.ts';

@@ -6,20 +6,9 @@
 import * as fs from 'node:fs';
 import type { Worker as Thread } from 'node:worker_threads';
 import { Worker } from 'node:worker_threads';
+import type { Beating, Heartbeat } from '../../src/io/locks/locks.ts';
 
 const BEGIN_AFTER_MS = 1_000;
-
-export interface Beating {
-  file: string;
-  /** The first line of our lock. */
-  line: string;
-  everyMs: number;
-}
-
-export interface Heartbeat {
-  /** No beat is written after this has resolved. */
-  stop(): Promise<void>;
-}
 
 type Order = { id: number; start?: Beating };
 type Answer = { id: number; wasOurs?: boolean; isStopped?: true };

@@ -6,24 +6,10 @@
 import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
+import { CERTIFICATE_VARIABLES } from '../../src/io/network/certificateVariables.ts';
+import type { OwnCertificates } from '../../src/io/network/certificateVariables.ts';
 import { UserError } from '../../src/platform.ts';
-import type { Env } from './proxies.ts';
-
-export interface OwnCertificates {
-  /** One certificate each. */
-  pem: readonly string[];
-  /** The variables that named them. */
-  variables: readonly string[];
-}
-
-/** In the order in which messages name them. */
-export const CERTIFICATE_VARIABLES = [
-  'SSL_CERT_FILE',
-  'SSL_CERT_DIR',
-  'REQUESTS_CA_BUNDLE',
-  'CURL_CA_BUNDLE',
-  'NODE_EXTRA_CA_CERTS',
-] as const;
+import type { Env } from '../../src/io/network/proxies.ts';
 
 /** @throws UserError that names the variable, for a file that cannot be read or has no certificates in it */
 export async function ownCertificates(env: Env): Promise<OwnCertificates> {

@@ -7,11 +7,11 @@ import process from 'node:process';
 import * as tls from 'node:tls';
 import { UserError } from '../../src/platform.ts';
 import type { Network } from '../../src/platform.ts';
+import type { OwnCertificates } from '../../src/io/network/certificateVariables.ts';
 import { ownCertificates } from './certificates.ts';
-import type { OwnCertificates } from './certificates.ts';
-import { inWords, proxyRefusal } from './faults.ts';
-import { credentials, proxyFor } from './proxies.ts';
-import type { Env, Proxy } from './proxies.ts';
+import { inWords, proxyRefusal } from '../../src/io/network/faults.ts';
+import { credentials, proxyFor } from '../../src/io/network/proxies.ts';
+import type { Env, Proxy } from '../../src/io/network/proxies.ts';
 
 type Fetch = Network['fetch'];
 type Way = (proxy: Proxy | undefined, certificates: OwnCertificates) => Promise<Fetch>;

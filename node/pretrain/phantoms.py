@@ -1,5 +1,5 @@
 """Synthetic pictures in batches for make_base.py: ellipses with wavy outlines in a textured field, drawn in mm at the size the model sees, and
-MedVision's questions about them. The same idea as phantom.ts, vectorised: a training step on a CPU must not wait for its pictures.
+MedVision's questions about them. The same idea as src/run/pretrain/phantom.ts, vectorised: a training step on a CPU must not wait for its pictures.
 
 No medical image and no name of a body part occurs. A structure is named by what is special about it: its brightness, place or size.
 """

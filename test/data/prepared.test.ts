@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { thisProcess } from '../../node/locks/owner.ts';
+import { thisProcess } from '../../node/locks/thisProcess.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { medvisionSamples } from '../../src/data/medvision/samples.ts';
 import type { MedvisionSample } from '../../src/data/medvision/sample.ts';

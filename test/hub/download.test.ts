@@ -3,7 +3,7 @@ import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { thisProcess } from '../../node/locks/owner.ts';
+import { thisProcess } from '../../node/locks/thisProcess.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { fetchAdapter, fetchModel } from '../../src/hub/modelFiles.ts';
 import { hubSettings } from '../../src/hub/settings.ts';

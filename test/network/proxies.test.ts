@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isExempt, proxyFor, shown } from '../../node/network/proxies.ts';
+import { isExempt, proxyFor, shown } from '../../src/io/network/proxies.ts';
 
 const through = (url: string, env: Record<string, string>): string | undefined => proxyFor(new URL(url), (name) => env[name])?.address.href;
 

@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { serve } from '../../node/ask/server.ts';
-import type { ServeSettings, Serving } from '../../node/ask/server.ts';
+import type { ServeSettings, Serving } from '../../src/run/ask/service.ts';
 import type { ChatAnswered, ChatListening } from '../../src/run/ask/chat.ts';
 import type { ChatRequest } from '../../src/run/ask/chatRequest.ts';
 

@@ -1,10 +1,10 @@
 /** argv and recipes into options; messages, exit codes and Ctrl-C around a run. */
 import { describe, expect, it } from 'vitest';
-import { main } from '../../node/cli.ts';
+import { main } from '../../src/run/main.ts';
 import { parseCommandLine, readFlags, readRecipe } from '../../src/options/commandLine.ts';
 import { definitions, trainProgram } from '../../src/options.ts';
-import type { Surroundings } from '../../node/cli.ts';
-import type { StopSignal } from '../../node/signals.ts';
+import type { Surroundings } from '../../src/run/main.ts';
+import type { StopSignal } from '../../src/run/main.ts';
 import { UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 
@@ -93,6 +93,7 @@ describe('main', () => {
       stdout: { write: (text) => void (seen.out += text), isTty: false, columns: 80 },
       writeError: (text) => void (seen.error += text),
       goOffline: () => undefined,
+      faultInWords: () => undefined,
       onInterrupt(act) {
         seen.interrupt = act;
         return () => void (seen.released = true);

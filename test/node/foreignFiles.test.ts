@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkOutput } from '../../src/run/outputFolder.ts';
 import { nodePlatform } from '../../node/platform.ts';
-import { writeInitialFolder } from '../../node/pretrain/baseFolder.ts';
+import { writeInitialFolder } from '../../src/run/pretrain/baseFolder.ts';
 import { DEFAULTS, quickstart } from '../../src/run/quickstart/run.ts';
 import { recipe } from '../../src/run/quickstart/recipes.ts';
 import { checkReplaceable, OWN_EXPORT, OWN_LOG, OWN_PAGE } from '../../src/io/foreignFiles.ts';

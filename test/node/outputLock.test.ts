@@ -5,7 +5,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LockFiles } from '../../node/locks/lockFile.ts';
-import { thisProcess } from '../../node/locks/owner.ts';
+import { thisProcess } from '../../node/locks/thisProcess.ts';
 import { inOutputFolder } from '../../src/run/outputFolder.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { UserError } from '../../src/platform.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { nodePlatform as platform, releaseGpu } from '../../node/platform.ts';
-import { tokenizerTexts, writeInitialFolder } from '../../node/pretrain/baseFolder.ts';
+import { tokenizerTexts, writeInitialFolder } from '../../src/run/pretrain/baseFolder.ts';
 import { quickstart } from '../../src/run/quickstart/run.ts';
 import { Device } from '../../src/gpu/device.ts';
 import { readAdapter } from '../../src/io/peft.ts';

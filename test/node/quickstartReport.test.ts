@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { nodePlatform as platform } from '../../node/platform.ts';
-import { tokenizerTexts, writeInitialFolder } from '../../node/pretrain/baseFolder.ts';
-import { baseSize } from '../../node/pretrain/qwenFiles.ts';
-import { phantomSample } from '../../node/pretrain/phantom.ts';
+import { tokenizerTexts, writeInitialFolder } from '../../src/run/pretrain/baseFolder.ts';
+import { baseSize } from '../../src/run/pretrain/qwenFiles.ts';
+import { phantomSample } from '../../src/run/pretrain/phantom.ts';
 import { compare } from '../../src/run/quickstart/answers.ts';
 import type { Answer } from '../../src/run/quickstart/answers.ts';
 import { heldOutQuestions, SampleData, subjectOf, trainingRows } from '../../src/run/quickstart/questions.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
-import { printPlans } from '../../node/setup/plans.ts';
+import { printPlans } from '../../src/run/setup/plans.ts';
 import { Device } from '../../src/gpu/device.ts';
 import type { Platform } from '../../src/platform.ts';
 import { productCandidates } from '../../src/tune/candidates.ts';

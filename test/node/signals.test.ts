@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { StopSignal } from '../../node/signals.ts';
+import type { StopSignal } from '../../src/run/main.ts';
 import { buildCommandLine, goldenRows, repository, tinyModel } from './trainProcess.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-signals-'));

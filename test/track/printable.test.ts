@@ -1,8 +1,8 @@
 /** Whatever a file or a server puts into a message, a terminal only ever prints it. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { main } from '../../node/cli.ts';
-import type { Surroundings } from '../../node/cli.ts';
+import { main } from '../../src/run/main.ts';
+import type { Surroundings } from '../../src/run/main.ts';
 import { processSurroundings } from '../../node/cli.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { trainProgram } from '../../src/options.ts';

@@ -1,48 +1,34 @@
 /**
  * The checks of `node dist/setup.js`, one function a subject. Each tells what it finds and never throws for what the user can put right.
  */
-import process from 'node:process';
-import { planVersions } from '../../src/data/medvision/plan.ts';
-import { MANIFEST } from '../../src/data/prepared/manifest.ts';
-import { readTaskList } from '../../src/data/medvision/tasks.ts';
-import type { MedvisionTask } from '../../src/data/medvision/tasks.ts';
-import { Device } from '../../src/gpu/device.ts';
-import type { Capabilities } from '../../src/gpu/capabilities.ts';
-import { HubError, requestJson } from '../../src/hub/request.ts';
-import { parseHubId } from '../../src/hub/settings.ts';
-import type { HubSettings } from '../../src/hub/settings.ts';
-import { openSnapshot } from '../../src/hub/snapshot.ts';
-import { whoAmI } from '../../src/hub/upload.ts';
-import { readJsonObject } from '../../src/io/modelFolder.ts';
-import type { Options } from '../../src/options.ts';
-import { joinPath, UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
-import { bytesText, countText } from '../../src/track/console.ts';
-import type { Terminal } from '../../src/track/console.ts';
-import { VIEWER } from '../../src/track/wandb/queries.ts';
-import { WandbClient } from '../../src/track/wandb/client.ts';
-import { wandbSettings } from '../../src/track/wandb/settings.ts';
-import { memoryTable } from '../../src/train/memoryText.ts';
-import { warnOnce } from '../../src/run/tellOnce.ts';
-import { limitOf } from '../../src/run/train/memory.ts';
+import { planVersions } from '../../data/medvision/plan.ts';
+import { MANIFEST } from '../../data/prepared/manifest.ts';
+import { readTaskList } from '../../data/medvision/tasks.ts';
+import type { MedvisionTask } from '../../data/medvision/tasks.ts';
+import { Device } from '../../gpu/device.ts';
+import type { Capabilities } from '../../gpu/capabilities.ts';
+import { HubError, requestJson } from '../../hub/request.ts';
+import { parseHubId } from '../../hub/settings.ts';
+import type { HubSettings } from '../../hub/settings.ts';
+import { openSnapshot } from '../../hub/snapshot.ts';
+import { whoAmI } from '../../hub/upload.ts';
+import { readJsonObject } from '../../io/modelFolder.ts';
+import type { Options } from '../../options.ts';
+import { joinPath, UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import { bytesText, countText } from '../../track/console.ts';
+import type { Terminal } from '../../track/console.ts';
+import { VIEWER } from '../../track/wandb/queries.ts';
+import { WandbClient } from '../../track/wandb/client.ts';
+import { wandbSettings } from '../../track/wandb/settings.ts';
+import { memoryTable } from '../../train/memoryText.ts';
+import { warnOnce } from '../tellOnce.ts';
+import { limitOf } from '../train/memory.ts';
 import type { Finding } from './finding.ts';
 import { planSetup } from './plan.ts';
 import type { SetupPlan } from './plan.ts';
 
 const words = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-export function checkRuntime(): Finding {
-  const { node, bun } = process.versions;
-  const name = 'Deno' in globalThis ? `Deno, as Node ${node}` : bun === undefined ? `Node ${node}` : `Bun ${bun}`;
-  const [major = 0, minor = 0] = node.split('.').map(Number);
-  const isOld = major < 20 || (major === 20 && minor < 19);
-  return {
-    state: isOld ? 'missing' : 'good',
-    about: 'Runtime',
-    text: `${name} on ${process.platform}-${process.arch}`,
-    ...(isOld && { fix: 'Node 20.19 or newer is needed.' }),
-  };
-}
 
 export async function checkGpu(platform: Platform): Promise<{ findings: Finding[]; capabilities?: Capabilities }> {
   try {

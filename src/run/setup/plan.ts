@@ -1,25 +1,25 @@
 /** The memory of the run that is asked about, planned from the model's configuration: neither weights nor rows need be here yet. */
-import { COMMON_GPU } from '../../src/gpu/capabilities.ts';
-import type { Capabilities } from '../../src/gpu/capabilities.ts';
-import { Device } from '../../src/gpu/device.ts';
-import { describedFolder } from '../../src/io/describedFolder.ts';
-import { openModelFolder } from '../../src/io/modelFolder.ts';
-import { bitsandbytesConfig } from '../../src/io/quantization/bitsandbytesConfig.ts';
-import { elementCount } from '../../src/io/safetensors.ts';
-import { modelFamily } from '../../src/models/families.ts';
-import { withHeadOf } from '../../src/models/head.ts';
-import { readStored } from '../../src/models/quantization.ts';
-import type { Quantization } from '../../src/models/quantization.ts';
-import type { Options } from '../../src/options.ts';
-import { quantizationOf } from '../../src/options/quantization.ts';
-import { joinPath } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
-import { fitMemory } from '../../src/train/memoryPlan.ts';
-import type { MemoryPlan } from '../../src/train/memoryPlan.ts';
-import { neededBytes } from '../../src/train/memoryText.ts';
-import { openModel } from '../../src/train/session.ts';
-import { finetuning } from '../../src/run/inputs/baseModel.ts';
-import { limitMemory, limitOf } from '../../src/run/train/memory.ts';
+import { COMMON_GPU } from '../../gpu/capabilities.ts';
+import type { Capabilities } from '../../gpu/capabilities.ts';
+import { Device } from '../../gpu/device.ts';
+import { describedFolder } from '../../io/describedFolder.ts';
+import { openModelFolder } from '../../io/modelFolder.ts';
+import { bitsandbytesConfig } from '../../io/quantization/bitsandbytesConfig.ts';
+import { elementCount } from '../../io/safetensors.ts';
+import { modelFamily } from '../../models/families.ts';
+import { withHeadOf } from '../../models/head.ts';
+import { readStored } from '../../models/quantization.ts';
+import type { Quantization } from '../../models/quantization.ts';
+import type { Options } from '../../options.ts';
+import { quantizationOf } from '../../options/quantization.ts';
+import { joinPath } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import { fitMemory } from '../../train/memoryPlan.ts';
+import type { MemoryPlan } from '../../train/memoryPlan.ts';
+import { neededBytes } from '../../train/memoryText.ts';
+import { openModel } from '../../train/session.ts';
+import { finetuning } from '../inputs/baseModel.ts';
+import { limitMemory, limitOf } from '../train/memory.ts';
 
 export interface SetupPlan {
   memory: MemoryPlan;

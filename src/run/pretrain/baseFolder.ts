@@ -2,15 +2,15 @@
  * The tiny bases as Hugging Face folders: their files, and their first, random weights. One for each family (qwenFiles.ts, gemmaFiles.ts);
  * both have a byte-complete tokenizer with the words of the sample's and the phantoms' prompts.
  */
-import { medvisionSamples } from '../../src/data/medvision/samples.ts';
-import { readTaskList } from '../../src/data/medvision/tasks.ts';
-import { counterHash, streamId } from '../../src/data/random.ts';
-import { writeSafetensors } from '../../src/io/safetensors.ts';
-import type { Shape } from '../../src/models/weights.ts';
-import { modelFamily } from '../../src/models/families.ts';
-import { firstPresent, RESULT_FILES } from '../../src/io/foreignFiles.ts';
-import { joinPath, UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
+import { medvisionSamples } from '../../data/medvision/samples.ts';
+import { readTaskList } from '../../data/medvision/tasks.ts';
+import { counterHash, streamId } from '../../data/random.ts';
+import { writeSafetensors } from '../../io/safetensors.ts';
+import type { Shape } from '../../models/weights.ts';
+import { modelFamily } from '../../models/families.ts';
+import { firstPresent, RESULT_FILES } from '../../io/foreignFiles.ts';
+import { joinPath, UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
 import { gemmaFiles } from './gemmaFiles.ts';
 import { phantomSample } from './phantom.ts';
 import { baseSize, qwenFiles } from './qwenFiles.ts';

@@ -1,12 +1,11 @@
 /** `node dist/setup.js --plans`: which kernels were measured to be the fastest on this GPU. */
-import { Device } from '../../src/gpu/device.ts';
-import type { Platform } from '../../src/platform.ts';
-import type { Terminal } from '../../src/track/console.ts';
-import { choicesFile, isEmpty, readChoices } from '../../src/tune/choices.ts';
-import type { Choices } from '../../src/tune/choices.ts';
-import { planKey } from '../../src/tune/planKey.ts';
-import { attentionWords, configurationWords, productWords } from '../../src/tune/words.ts';
-import { releaseGpu } from '../platform.ts';
+import { Device } from '../../gpu/device.ts';
+import type { Platform } from '../../platform.ts';
+import type { Terminal } from '../../track/console.ts';
+import { choicesFile, isEmpty, readChoices } from '../../tune/choices.ts';
+import type { Choices } from '../../tune/choices.ts';
+import { planKey } from '../../tune/planKey.ts';
+import { attentionWords, configurationWords, productWords } from '../../tune/words.ts';
 
 export async function printPlans(platform: Platform, terminal: Terminal): Promise<void> {
   const device = await Device.create(await platform.gpu());
@@ -28,7 +27,7 @@ export async function printPlans(platform: Platform, terminal: Terminal): Promis
     terminal.write(`From ${path ?? 'nowhere'}\n\n${plansTable(choices)}`);
   } finally {
     device.destroy();
-    releaseGpu();
+    platform.releaseGpu?.();
   }
 }
 

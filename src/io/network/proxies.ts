@@ -3,7 +3,7 @@
  * address's scheme, else ALL_PROXY; lower case before upper case, and set but empty means none. NO_PROXY is read by us, and not by each
  * runtime: theirs differ (undici knows no networks and takes `example.com` for that one host), and hospitals write what `requests` takes.
  */
-import { UserError } from '../../src/platform.ts';
+import { UserError } from '../../platform.ts';
 
 export type Env = (name: string) => string | undefined;
 

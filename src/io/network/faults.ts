@@ -1,9 +1,9 @@
 /**
  * Why a request got no answer, and what to do about it, in words: the runtimes' own say "fetch failed", and none names the variable to set.
  */
-import { NetworkError } from '../../src/platform.ts';
-import { CERTIFICATE_VARIABLES } from './certificates.ts';
-import type { OwnCertificates } from './certificates.ts';
+import { NetworkError } from '../../platform.ts';
+import { CERTIFICATE_VARIABLES } from './certificateVariables.ts';
+import type { OwnCertificates } from './certificateVariables.ts';
 import { shown } from './proxies.ts';
 import type { Proxy } from './proxies.ts';
 

@@ -1,7 +1,7 @@
 /**
  * What a check of the surroundings finds, and how it is shown: everything in a list, then what is missing with the most important first.
  */
-import type { Terminal } from '../../src/track/console.ts';
+import type { Terminal } from '../../track/console.ts';
 
 export interface Finding {
   /** missing: training will not work; open: nobody has said yet what it is; warning: training may not work, or not well. */

@@ -3,13 +3,13 @@
  * of the tiny bases learns its words from their prompts, beside those of the sample. (The pictures that the bases are trained on come from
  * phantoms.py, which draws more kinds of them, faster.) Every number is a hash of (seed, index).
  */
-import { metricPrompt, metricTarget } from '../../src/data/medvision/angleDistance.ts';
-import { boxPrompt, boxTarget, boxValues } from '../../src/data/medvision/detection.ts';
-import { ellipsePrompt, ellipseTarget } from '../../src/data/medvision/tumorLesion.ts';
-import type { PlanTask } from '../../src/data/medvision/plan.ts';
-import type { ImageFrame } from '../../src/data/medvision/prompt.ts';
-import { counterHash, streamId } from '../../src/data/random.ts';
-import type { DecodedImage } from '../../src/platform.ts';
+import { metricPrompt, metricTarget } from '../../data/medvision/angleDistance.ts';
+import { boxPrompt, boxTarget, boxValues } from '../../data/medvision/detection.ts';
+import { ellipsePrompt, ellipseTarget } from '../../data/medvision/tumorLesion.ts';
+import type { PlanTask } from '../../data/medvision/plan.ts';
+import type { ImageFrame } from '../../data/medvision/prompt.ts';
+import { counterHash, streamId } from '../../data/random.ts';
+import type { DecodedImage } from '../../platform.ts';
 
 export interface PhantomSample {
   image: DecodedImage;

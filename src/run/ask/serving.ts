@@ -1,15 +1,14 @@
 /** `ask --serve` from the model to the last request: what the server answers with, what it says at the start, and how it ends. */
-import { randomBytes } from 'node:crypto';
-import { ExampleMaker } from '../../src/data/exampleMaker.ts';
-import type { AskOptions } from '../../src/options/ask.ts';
-import { UserError } from '../../src/platform.ts';
-import type { Platform } from '../../src/platform.ts';
-import { Asker } from '../../src/run/ask/asker.ts';
-import { answerChat } from '../../src/run/ask/chat.ts';
-import { keepSecret, redact } from '../../src/track/secrets.ts';
-import type { Session } from '../../src/train/session.ts';
-import { serve } from './server.ts';
-import type { Serving } from './server.ts';
+import { ExampleMaker } from '../../data/exampleMaker.ts';
+import { base64 } from '../../io/base64.ts';
+import type { AskOptions } from '../../options/ask.ts';
+import { UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import { Asker } from './asker.ts';
+import { answerChat } from './chat.ts';
+import { keepSecret, redact } from '../../track/secrets.ts';
+import type { Session } from '../../train/session.ts';
+import type { Serve, ServeSettings, Serving } from './service.ts';
 
 export interface ServingContext {
   platform: Platform;
@@ -20,13 +19,14 @@ export interface ServingContext {
   sayKey: (text: string) => void;
   /** As /v1/models tells it. */
   name: string;
+  serve: Serve;
 }
 
 const BODY_MS = 30_000;
 
 /** Until Ctrl-C. @throws UserError where the port is taken, or the GPU is gone */
 export async function serveModel(
-  { platform, options, stop, say, sayKey, name }: ServingContext,
+  { platform, options, stop, say, sayKey, name, serve }: ServingContext,
   session: Session,
   maxTokens: number,
 ): Promise<void> {
@@ -37,11 +37,11 @@ export async function serveModel(
     sixteenBit: options.sixteen_bit,
   });
   const chatting = { platform, processor, maker, asker: new Asker(session, maker, maxTokens), options };
-  const key = options.serve_key ?? randomBytes(24).toString('base64url');
+  const key = options.serve_key ?? newKey();
   keepSecret(key);
   const ended = new AbortController();
   let failure: unknown;
-  const serving = await opened(options.port, {
+  const serving = await opened(serve, {
     port: options.port,
     key,
     model: name,
@@ -81,7 +81,8 @@ export async function serveModel(
     );
 }
 
-async function opened(port: number, settings: Parameters<typeof serve>[0]): Promise<Serving> {
+async function opened(serve: Serve, settings: ServeSettings): Promise<Serving> {
+  const { port } = settings;
   try {
     return await serve(settings);
   } catch (error) {
@@ -94,6 +95,11 @@ async function opened(port: number, settings: Parameters<typeof serve>[0]): Prom
       throw new UserError(`--port ${port}: the system keeps it for its administrator. Give one above 1023.`, { cause: error });
     throw error;
   }
+}
+
+/** 192 random bits, in signs that go into a header and a shell as they are. */
+function newKey(): string {
+  return base64(crypto.getRandomValues(new Uint8Array(24))).replaceAll('+', '-').replaceAll('/', '_');
 }
 
 function until(signal: AbortSignal): Promise<void> {

@@ -2,7 +2,7 @@
  * The tiny Qwen2.5-VL as files of a Hugging Face folder: a real `qwen2_5_vl` configuration (window attention, M-RoPE, tied head, grouped
  * keys) of 1.5 million parameters, Qwen's chat template and image settings.
  */
-import { smartResize } from '../../src/data/image.ts';
+import { smartResize } from '../../data/image.ts';
 import { trainTokenizer } from './tokenizer.ts';
 import type { TokenizerFiles } from './tokenizer.ts';
 

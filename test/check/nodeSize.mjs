@@ -1,0 +1,25 @@
+/**
+ * `node/` is what is Node's: the programs, and what they and the platform need of the runtime. What a program does is src/run's, where the
+ * browser has it too. This check holds node/ under 2 500 lines of TypeScript, so that work is put there and not here.
+ *
+ * Run: node test/check/nodeSize.mjs [root]. Exit status 1 where it is larger, with its largest files.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+const MOST = 2500;
+
+const root = resolve(process.argv[2] ?? fileURLToPath(new URL('../..', import.meta.url)));
+const files = readdirSync(join(root, 'node'), { recursive: true })
+  .map(String)
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => ({ name, lines: readFileSync(join(root, 'node', name), 'utf8').split('\n').length - 1 }))
+  .sort((a, b) => b.lines - a.lines);
+const lines = files.reduce((sum, file) => sum + file.lines, 0);
+if (lines >= MOST) {
+  const largest = files.slice(0, 5).map((file) => `${file.name} ${file.lines}`);
+  console.error(`node/ has ${lines} lines of TypeScript, ${MOST} are too many: move what is not Node's to src/run. ${largest.join(', ')}`);
+  process.exitCode = 1;
+} else console.log(`node/: ${lines} lines of TypeScript, under ${MOST}`);
