@@ -1,8 +1,9 @@
-"""The same work in PyTorch, for `node dist/bench.js --gpu`: products, and LoRA training steps of the same shapes with transformers and PEFT.
+"""The same work in PyTorch, for `node dist/bench.js --gpu`: products, and LoRA training steps of the same shapes with transformers and
+PEFT.
 
-Reads {"seconds", "device", "products": [[m, n, k]], "models": [{"name", "config", "example", "storages"}]} from standard input and writes a JSON object a line:
-{"kind": "about"|"product"|"step"|"note", ...}. Random weights, made on the device; the time of a step is the median of steps that are waited for.
-"""
+Reads {"seconds", "device", "products": [[m, n, k]], "models": [{"name", "config", "example", "storages"}]} from standard input and writes a
+JSON object a line: {"kind": "about"|"product"|"step"|"note", ...}. Random weights, made on the device; the time of a step is the median of
+steps that are waited for."""
 
 import copy
 import json
@@ -94,7 +95,12 @@ def quantised(model):
         if not isinstance(module, torch.nn.Linear) or path.endswith("lm_head"):
             continue
         new = bnb.nn.Linear4bit(
-            module.in_features, module.out_features, bias=module.bias is not None, compute_dtype=torch.bfloat16, compress_statistics=True, quant_type="nf4"
+            module.in_features,
+            module.out_features,
+            bias=module.bias is not None,
+            compute_dtype=torch.bfloat16,
+            compress_statistics=True,
+            quant_type="nf4",
         )
         new.weight = bnb.nn.Params4bit(module.weight.data.cpu(), requires_grad=False, compress_statistics=True, quant_type="nf4")
         if module.bias is not None:
@@ -110,7 +116,10 @@ def inputs_of(example, config):
     if example["family"] == "qwen2_5_vl":
         t, h, w = example["grid"]
         features = t * h * w // 4
-        vision = {"pixel_values": torch.randn(t * h * w, 1176, device=device, dtype=torch.bfloat16), "image_grid_thw": torch.tensor([[t, h, w]], device=device)}
+        vision = {
+            "pixel_values": torch.randn(t * h * w, 1176, device=device, dtype=torch.bfloat16),
+            "image_grid_thw": torch.tensor([[t, h, w]], device=device),
+        }
     else:
         features = example["features"]
         side = example["side"] * 14
@@ -157,7 +166,13 @@ def step_ms(spec, storage):
         times.append((time.monotonic() - start) * 1e3)
     kept = times[2:] or times[-1:]
     frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad) if storage == "bf16" else None
-    return {"ms": statistics.median(kept), "steps": len(kept), "tokens": int(batch["input_ids"].numel()), "loss": loss.item(), "frozen": frozen}
+    return {
+        "ms": statistics.median(kept),
+        "steps": len(kept),
+        "tokens": int(batch["input_ids"].numel()),
+        "loss": loss.item(),
+        "frozen": frozen,
+    }
 
 
 def steps():
@@ -175,7 +190,10 @@ def steps():
             except ImportError as error:
                 say(kind="note", text=f"{spec['name']}, {storage}: {error}")
             except Exception as error:  # one that fails must not cost the others
-                say(kind="note", text=f"{spec['name']}, {storage}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+                say(
+                    kind="note",
+                    text=f"{spec['name']}, {storage}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+                )
             if is_gpu:
                 torch.cuda.empty_cache()
 

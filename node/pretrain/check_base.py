@@ -1,4 +1,5 @@
-"""Compares tiny_qwen.py or tiny_gemma.py with transformers on one question about a phantom, in f32: python node/pretrain/check_base.py node/base"""
+"""Compares tiny_qwen.py or tiny_gemma.py with transformers on one question about a phantom, in f32:
+python node/pretrain/check_base.py node/base"""
 
 import json
 import sys
@@ -34,10 +35,17 @@ chat = tokenizer.apply_chat_template([user, {"role": "assistant", "content": [{"
 soft = tiny.config["image_token_index" if is_gemma else "image_token_id"]
 # What the processors do to a picture's place in the text.
 many = tokenizer.convert_ids_to_tokens(soft) * (rows * columns)
-chat = chat.replace("<start_of_image>", f"\n\n<start_of_image>{many}<end_of_image>\n\n") if is_gemma else chat.replace("<|image_pad|>", many)
+chat = (
+    chat.replace("<start_of_image>", f"\n\n<start_of_image>{many}<end_of_image>\n\n") if is_gemma else chat.replace("<|image_pad|>", many)
+)
 ids = tokenizer(chat, add_special_tokens=False, return_tensors="pt").input_ids
 kinds = {"token_type_ids" if is_gemma else "mm_token_type_ids": (ids == soft).long()}
-inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), **kinds, **{k: v for k, v in seen.items() if k in ("pixel_values", "image_grid_thw")}}
+inputs = {
+    "input_ids": ids,
+    "attention_mask": torch.ones_like(ids),
+    **kinds,
+    **{k: v for k, v in seen.items() if k in ("pixel_values", "image_grid_thw")},
+}
 with torch.no_grad():
     theirs = model(**inputs).logits[0]
 
@@ -54,5 +62,10 @@ with torch.no_grad():
     _, merged = tiny.see(weights, torch.from_numpy(pictures.pixels))
     _, said = tiny.read(weights, prefix, merged, torch.tensor([[ids]]), rows, columns)
     ours = tiny.logits(weights, said[-1][0])
-print(f"largest difference of a logit: {float((theirs[len(prefix) :] - ours).abs().max()):.2e}, largest logit {float(theirs.abs().max()):.1f}")
-print(f"asked: {question.answer}, greedy next tokens right: {(theirs[:-1].argmax(-1) == inputs['input_ids'][0, 1:])[-len(encode(question.answer)) - 2 :].float().mean():.2f}")
+print(
+    f"largest difference of a logit: {float((theirs[len(prefix) :] - ours).abs().max()):.2e}, largest logit {float(theirs.abs().max()):.1f}"
+)
+right = theirs[:-1].argmax(-1) == inputs["input_ids"][0, 1:]
+print(
+    f"asked: {question.answer}, greedy next tokens right: {right[-len(encode(question.answer)) - 2 :].float().mean():.2f}"
+)

@@ -5,11 +5,12 @@
 
 The first line writes the folder with random weights; this program replaces them. They learn in two stages, both on phantoms.py alone:
 
-1. look: the vision tower with linear heads that say, for every patch and every token of the picture, which structure it lies on (how far its box
-   reaches in each direction, how bright it is, what it may be called). Hundreds of numbers a picture, where an answer in words gives a dozen.
-2. read: the whole model on questions and answers. The heads of stage 1 go on, with two more: the picture's tokens say in the text stack where their
-   structure lies counted from the picture's corner, and the answer's tokens the box as numbers, one layer before the last. Prompts start without the
-   sentences that all share, and end as MedVision writes them.
+1. look: the vision tower with linear heads that say, for every patch and every token of the picture, which structure it lies on (how far
+   its box reaches in each direction, how bright it is, what it may be called). Hundreds of numbers a picture, where an answer in words
+   gives a dozen.
+2. read: the whole model on questions and answers. The heads of stage 1 go on, with two more: the picture's tokens say in the text stack
+   where their structure lies counted from the picture's corner, and the answer's tokens the box as numbers, one layer before the last.
+   Prompts start without the sentences that all share, and end as MedVision writes them.
 
 The heads are thrown away. What is saved is a Hugging Face folder in bf16 (and make_base.pt in --out, to go on from with --resume).
 """
@@ -39,8 +40,8 @@ DENSE = 4 + 1 + 1 + len(NAMES)  # what a dense head says: box, brightness, wheth
 
 
 def dense_targets(pictures: Pictures, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """For cells of size × size pixels: the structure that fills most of a cell → numbers [B, cells, 5] (box sides in tokens from the cell's centre,
-    brightness), flags [B, cells, 1 + names], and the cell's centre in tokens [cells, 4]."""
+    """For cells of size × size pixels: the structure that fills most of a cell → numbers [B, cells, 5] (box sides in tokens from the cell's
+    centre, brightness), flags [B, cells, 1 + names], and the cell's centre in tokens [cells, 4]."""
     count, height, width = pictures.pixels.shape
     rows, columns = height // size, width // size
     one = pictures.owner[:, None] == np.arange(phantoms.MOST)[:, None, None]
@@ -87,12 +88,17 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": [v for n, v in self.weights.items() if v.dim() > 1 and "embed_tokens" not in n], "weight_decay": 0.02},
-                {"params": [v for n, v in self.weights.items() if v.dim() == 1 or "embed_tokens" in n] + list(self.heads.values()), "weight_decay": 0},
+                {
+                    "params": [v for n, v in self.weights.items() if v.dim() == 1 or "embed_tokens" in n] + list(self.heads.values()),
+                    "weight_decay": 0,
+                },
             ],
-            lr=1e-3, betas=(0.9, 0.98), foreach=True,
+            lr=1e-3,
+            betas=(0.9, 0.98),
+            foreach=True,
         )
-        # The tied head chooses among the tokens of answers alone. Told not to say the other thousand, it would push all their embeddings the same way,
-        # step by step, until one word that prompts have not used looks like another.
+        # The tied head chooses among the tokens of answers alone. Told not to say the other thousand, it would push all their embeddings
+        # the same way, step by step, until one word that prompts have not used looks like another.
         answer = self.encode("0123456789., -." + self.model.end_of_answer) + self.encode("0.123, 45.67, 8.90" + self.model.end_of_answer)
         self.outputs = torch.tensor(sorted(set(answer)))
         self.output_at = torch.zeros(len(self.weights["model.language_model.embed_tokens.weight"]), dtype=torch.long)
@@ -101,9 +107,9 @@ class Run:
         self.prefixes: dict[tuple[int, int], list[int]] = {}
 
     def invent(self) -> tuple[list[list[list[int]]], Tensor]:
-        """Names of one to three fragments of words for every meaning, and which ids are fragments. What a name means is a linear function of the sum
-        of its embeddings, which stay random where prompts read them: so the model learns to read any words that stand in a name's place, and a
-        word it has never seen means something already, which fine-tuning then changes."""
+        """Names of one to three fragments of words for every meaning, and which ids are fragments. What a name means is a linear function
+        of the sum of its embeddings, which stay random where prompts read them: so the model learns to read any words that stand in a
+        name's place, and a word it has never seen means something already, which fine-tuning then changes."""
         table = self.weights["model.language_model.embed_tokens.weight"].detach()
         used = {i for is_short in (True, False) for i in self.everyday(is_short)}
         ids = [i for t, i in self.tokenizer.get_vocab().items() if t.isascii() and t.isalpha() and 2 <= len(t) <= 6 and i not in used]
@@ -210,7 +216,14 @@ class Run:
         self.step(loss)
         first = told[asked] >= 1.4
         right = (logits.argmax(-1) == target[asked])[first].float().mean()
-        return {"words": words.item(), "first": right.item(), "dense": dense.item(), "off": self.off, "place": placed.item(), "box": wrong.abs().mean().item()}
+        return {
+            "words": words.item(),
+            "first": right.item(),
+            "dense": dense.item(),
+            "off": self.off,
+            "place": placed.item(),
+            "box": wrong.abs().mean().item(),
+        }
 
     def step(self, loss: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -233,7 +246,11 @@ class Run:
             steps += 1
             if time.time() - told > 20:
                 rate = len(next(iter(sums.values()))) / (time.time() - told)
-                print(f"{name} {time.time() - begun:.0f} s  step {steps}  {rate:.2f}/s  " + "  ".join(f"{k} {np.mean(v):.4f}" for k, v in sums.items()), flush=True)
+                print(
+                    f"{name} {time.time() - begun:.0f} s  step {steps}  {rate:.2f}/s  "
+                    + "  ".join(f"{k} {np.mean(v):.4f}" for k, v in sums.items()),
+                    flush=True,
+                )
                 told, sums = time.time(), {}
             if time.time() - saved > 180:
                 self.save()
@@ -246,7 +263,11 @@ class Run:
         out.mkdir(parents=True, exist_ok=True)
         if self.args.out:
             torch.save({"weights": self.weights, "heads": self.heads}, out / "make_base.pt")
-        save_file({name: value.detach().to(torch.bfloat16).contiguous() for name, value in self.weights.items()}, out / "model.safetensors", {"format": "pt"})
+        save_file(
+            {name: value.detach().to(torch.bfloat16).contiguous() for name, value in self.weights.items()},
+            out / "model.safetensors",
+            {"format": "pt"},
+        )
 
     def look(self, done: float) -> dict[str, float]:
         pictures, _, _ = self.pictures(self.args.batch * 3, 0.2 + 0.6 * done)

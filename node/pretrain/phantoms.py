@@ -1,5 +1,6 @@
-"""Synthetic pictures in batches for make_base.py: ellipses with wavy outlines in a textured field, drawn in mm at the size the model sees, and
-MedVision's questions about them. The same idea as src/run/pretrain/phantom.ts, vectorised: a training step on a CPU must not wait for its pictures.
+"""Synthetic pictures in batches for make_base.py: ellipses with wavy outlines in a textured field, drawn in mm at the size the model sees,
+and MedVision's questions about them. The same idea as src/run/pretrain/phantom.ts, vectorised: a training step on a CPU must not wait for
+its pictures.
 
 No medical image and no name of a body part occurs. A structure is named by what is special about it: its brightness, place or size.
 """
@@ -42,7 +43,8 @@ def place(rng: np.random.Generator, width: float, height: float, wanted: int) ->
         reach = a * 1.05
         # Some run over the picture's edge, as structures in a crop do.
         slack = rng.uniform(-0.4, 1) * reach if rng.random() < 0.3 else reach
-        x, y = rng.uniform(min(slack, width / 2), max(width - slack, width / 2)), rng.uniform(min(slack, height / 2), max(height - slack, height / 2))
+        x = rng.uniform(min(slack, width / 2), max(width - slack, width / 2))
+        y = rng.uniform(min(slack, height / 2), max(height - slack, height / 2))
         if all(np.hypot(x - other[0], y - other[1]) > 0.85 * (reach + other[2]) for other in found):
             found.append((x, y, a, b, rng.uniform(0, np.pi)))
     return found
@@ -104,7 +106,9 @@ def texture(rng: np.random.Generator, count: int, height: int, width: int, clutt
         for _ in range(number):
             length, turn = rng.uniform(least, most, (count, 1, 1)), rng.uniform(0, 2 * np.pi, (count, 1, 1))
             step = (2 * np.pi / length).astype(np.float32)
-            total += np.sin(step * (col * np.cos(turn) + row * np.sin(turn)).astype(np.float32) + rng.uniform(0, 6.3, (count, 1, 1)).astype(np.float32))
+            total += np.sin(
+                step * (col * np.cos(turn) + row * np.sin(turn)).astype(np.float32) + rng.uniform(0, 6.3, (count, 1, 1)).astype(np.float32)
+            )
         return total
 
     out = waves(3, 40, 160) * rng.uniform(0, 8, (count, 1, 1)).astype(np.float32)
@@ -121,7 +125,9 @@ def noise(rng: np.random.Generator, count: int, height: int, width: int, most: f
     return grain[:, :height, :width] * rng.uniform(0.5, most, (count, 1, 1)).astype(np.float32)
 
 
-def describe(pixels: np.ndarray, owner: np.ndarray, inside: np.ndarray, grey: np.ndarray, shapes: np.ndarray, pixel: np.ndarray) -> Pictures:
+def describe(
+    pixels: np.ndarray, owner: np.ndarray, inside: np.ndarray, grey: np.ndarray, shapes: np.ndarray, pixel: np.ndarray
+) -> Pictures:
     columns, rows = inside.any(2), inside.any(3)  # [B, K, W], [B, K, H]
     left, right = columns.argmax(2), columns.shape[2] - columns[:, :, ::-1].argmax(2)
     top, bottom = rows.argmax(2), rows.shape[2] - rows[:, :, ::-1].argmax(2)
@@ -132,7 +138,16 @@ def describe(pixels: np.ndarray, owner: np.ndarray, inside: np.ndarray, grey: np
     x, y = (box[:, :, 0] + box[:, :, 2]) / 2 / width, (box[:, :, 1] + box[:, :, 3]) / 2 / height
     area = np.log(np.maximum(1, inside.sum((2, 3))))
     gap = {"grey": 8, "place": 0.1, "area": 0.3}
-    ranks = [(grey, gap["grey"]), (-grey, gap["grey"]), (-x, gap["place"]), (x, gap["place"]), (-y, gap["place"]), (y, gap["place"]), (area, gap["area"]), (-area, gap["area"])]
+    ranks = [
+        (grey, gap["grey"]),
+        (-grey, gap["grey"]),
+        (-x, gap["place"]),
+        (x, gap["place"]),
+        (-y, gap["place"]),
+        (y, gap["place"]),
+        (area, gap["area"]),
+        (-area, gap["area"]),
+    ]
     number = there.sum(1)
     named = np.zeros((*there.shape, len(NAMES)), bool)
     named[:, :, 0] = there & (number == 1)[:, None]
@@ -156,10 +171,15 @@ class Question:
     invented: list[int]  # what the INVENTED of the prompt mean, in their order
 
 
-DESCRIPTIONS = ["a T1-weighted magnetic resonance imaging (MRI) scan of a phantom", "a T2-weighted magnetic resonance imaging (MRI) scan of a phantom"]
+DESCRIPTIONS = [
+    "a T1-weighted magnetic resonance imaging (MRI) scan of a phantom",
+    "a T2-weighted magnetic resonance imaging (MRI) scan of a phantom",
+]
 BOX_FORMAT = (
-    "The answer should be four decimal numbers separated by commas without any units, brackets or additional text: x1, y1, x2, y2, where (x1, y1) is "
-    "the lower-left corner and (x2, y2) is the upper-right corner, relative to the image width and height, with the origin at the lower-left corner "
+    "The answer should be four decimal numbers separated by commas without any units, brackets or additional text: "
+    "x1, y1, x2, y2, where (x1, y1) is "
+    "the lower-left corner and (x2, y2) is the upper-right corner, relative to the image width and height, "
+    "with the origin at the lower-left corner "
     "of the image."
 )
 METRIC_FORMAT = "The answer should be a single decimal number without any units or additional text."
@@ -175,8 +195,9 @@ INVENTED = "\0"  # stands in a prompt for a name that the tokenizer's side inven
 def ask(
     rng: np.random.Generator, pictures: Pictures, at: int, is_short: bool, kinds: tuple[float, float, float, float], invented: float = 0
 ) -> Question | None:
-    """A question about a picture in the words of src/data/medvision, or None where it has nothing to name. `is_short` leaves out the sentences that
-    are the same in every prompt. `kinds`: shares of box, ellipse, distance and angle; `invented`: share of names given as INVENTED."""
+    """A question about a picture in the words of src/data/medvision, or None where it has nothing to name. `is_short` leaves out the
+    sentences that are the same in every prompt. `kinds`: shares of box, ellipse, distance and angle; `invented`: share of names given as
+    INVENTED."""
     height, width = pictures.size
     pairs = [(name, k) for k, name in zip(*np.nonzero(pictures.named[at]))]
     if not pairs:
@@ -198,8 +219,12 @@ def ask(
     if kind == 0:
         left, top, right, bottom = pictures.box[at, k]
         box = np.array([left / width, (height - bottom) / height, right / width, (height - top) / height])
-        prompt = f"{opening}return the coordinates of the lower-left and upper-right corner of the bounding box for the {called[0]}.\n{image}"
-        return Question(prompt + ("" if is_short else f"Format requirement:\n{BOX_FORMAT}"), ", ".join(f"{value:.3f}" for value in box), box, names)
+        prompt = (
+            f"{opening}return the coordinates of the lower-left and upper-right corner of the bounding box for the {called[0]}.\n{image}"
+        )
+        return Question(
+            prompt + ("" if is_short else f"Format requirement:\n{BOX_FORMAT}"), ", ".join(f"{value:.3f}" for value in box), box, names
+        )
     if kind == 1:
         prompt = f"{opening}estimate the major and minor axis lengths of the ellipse enclosing the {called[0]}, in mm.\n{image}{mm}"
         answer = ", ".join(f"{value:.2f}" for value in pictures.axes[at, k])

@@ -1,6 +1,5 @@
-"""Gemma 3's forward pass (SigLIP tower, average-pool projector, text stack) over named tensors, in the form of tiny_qwen.py. Written for sequences
-shorter than the sliding window, which every question here is.
-"""
+"""Gemma 3's forward pass (SigLIP tower, average-pool projector, text stack) over named tensors, in the form of tiny_qwen.py. Written for
+sequences shorter than the sliding window, which every question here is."""
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +37,10 @@ class TinyGemma:
         # Three channels of the same grey: one filter does the work of three.
         filters = w[f"{tower}embeddings.patch_embedding.weight"].float().sum(1).flatten(1)
         patches = pixels.view(count, side, size, side, size).transpose(2, 3).reshape(count, side * side, size * size)
-        x = F.linear(patches / 127.5 - 1, filters, w[f"{tower}embeddings.patch_embedding.bias"].float()) + w[f"{tower}embeddings.position_embedding.weight"]
+        x = (
+            F.linear(patches / 127.5 - 1, filters, w[f"{tower}embeddings.patch_embedding.bias"].float())
+            + w[f"{tower}embeddings.position_embedding.weight"]
+        )
 
         def norm(x: Tensor, name: str) -> Tensor:
             return F.layer_norm(x, x.shape[-1:], w[f"{name}.weight"], w[f"{name}.bias"], 1e-6)
@@ -68,9 +70,11 @@ class TinyGemma:
         angles = angles.repeat(1, 2)
         return angles.cos().to(PRODUCTS), angles.sin().to(PRODUCTS)
 
-    def read(self, w: Weights, prefix: list[int], merged: Tensor, questions: Tensor, rows: int, columns: int, fixed: Tensor | None = None) -> tuple[list[Tensor], list[Tensor]]:
-        """questions [B, Q, L] ids → states after every layer: of the picture's tokens [B, N, C] and of the questions [B·Q, L, C]; the last ones normed.
-        Prompts do not train the embeddings of the ids in `fixed`."""
+    def read(
+        self, w: Weights, prefix: list[int], merged: Tensor, questions: Tensor, rows: int, columns: int, fixed: Tensor | None = None
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """questions [B, Q, L] ids → states after every layer: of the picture's tokens [B, N, C] and of the questions [B·Q, L, C]; the last
+        ones normed. Prompts do not train the embeddings of the ids in `fixed`."""
         t = self.text
         heads, groups = t["num_attention_heads"], t["num_key_value_heads"]
         count, each, length = questions.shape

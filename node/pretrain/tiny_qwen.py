@@ -1,7 +1,6 @@
-"""Qwen2.5-VL's forward pass over named tensors, for batches of pictures of one size with several questions each. The text stack computes system
-turn and picture once and lets every question attend to them; transformers would compute them again for every question, and its vision tower loops
-over windows. `make_base.py --check` compares both.
-"""
+"""Qwen2.5-VL's forward pass over named tensors, for batches of pictures of one size with several questions each. The text stack computes
+system turn and picture once and lets every question attend to them; transformers would compute them again for every question, and its
+vision tower loops over windows. `make_base.py --check` compares both."""
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +39,9 @@ class TinyQwen:
     def prefix(self, encode, rows: int, columns: int) -> list[int]:
         """Ids from the start of the conversation to the end of the picture of rows × columns merged tokens."""
         image = "<|image_pad|>" * (rows * columns)
-        return encode(f"<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|>{image}<|vision_end|>")
+        return encode(
+            f"<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|>{image}<|vision_end|>"
+        )
 
     def turn(self, prompt: str) -> str:
         return f"{prompt}<|im_end|>\n<|im_start|>assistant\n"
@@ -73,7 +74,9 @@ class TinyQwen:
         for i in range(v["depth"]):
             name = f"model.visual.blocks.{i}."
             h = rms_norm(x, w[f"{name}norm1.weight"])
-            q, k, u = F.linear(h, w[f"{name}attn.qkv.weight"], w[f"{name}attn.qkv.bias"]).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+            q, k, u = (
+                F.linear(h, w[f"{name}attn.qkv.weight"], w[f"{name}attn.qkv.bias"]).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+            )
             mask = None if i in v["fullatt_block_indexes"] else same
             h = attend(rotate(q, cos, sin), rotate(k, cos, sin), u, mask)
             x = x + F.linear(h, w[f"{name}attn.proj.weight"], w[f"{name}attn.proj.bias"])
@@ -105,9 +108,11 @@ class TinyQwen:
 
         return table(place), table(behind)
 
-    def read(self, w: Weights, prefix: list[int], merged: Tensor, questions: Tensor, rows: int, columns: int, fixed: Tensor | None = None) -> tuple[list[Tensor], list[Tensor]]:
-        """questions [B, Q, L] ids → states after every layer: of the picture's tokens [B, N, C] and of the questions [B·Q, L, C]; the last ones normed.
-        Prompts do not train the embeddings of the ids in `fixed`."""
+    def read(
+        self, w: Weights, prefix: list[int], merged: Tensor, questions: Tensor, rows: int, columns: int, fixed: Tensor | None = None
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """questions [B, Q, L] ids → states after every layer: of the picture's tokens [B, N, C] and of the questions [B·Q, L, C]; the last
+        ones normed. Prompts do not train the embeddings of the ids in `fixed`."""
         c = self.config
         heads, groups = c["num_attention_heads"], c["num_key_value_heads"]
         count, each, length = questions.shape
@@ -124,7 +129,10 @@ class TinyQwen:
 
             def project(x: Tensor, angles: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
                 h = rms_norm(x, w[f"{name}input_layernorm.weight"])
-                made = [F.linear(h, w[f"{name}self_attn.{part}.weight"], w[f"{name}self_attn.{part}.bias"]) for part in ("q_proj", "k_proj", "v_proj")]
+                made = [
+                    F.linear(h, w[f"{name}self_attn.{part}.weight"], w[f"{name}self_attn.{part}.bias"])
+                    for part in ("q_proj", "k_proj", "v_proj")
+                ]
                 query, key, value = (x.unflatten(-1, (n, -1)).transpose(1, 2) for x, n in zip(made, (heads, groups, groups)))
                 return rotate(query, *angles), rotate(key, *angles), value
 

@@ -1,5 +1,6 @@
-# The run behind train__SFT__MedGemma.sh and train__SFT__Qwen2.5-VL.sh, which set the model and source this file. Every variable is medvision_bm's and
-# may be set from outside: epoch=3 data_dir=/data bash node/scripts/train__SFT__MedGemma.sh. DRY_RUN=true prints the commands and runs nothing.
+# The run behind train__SFT__MedGemma.sh and train__SFT__Qwen2.5-VL.sh, which set the model and source this file. Every variable is
+# medvision_bm's and may be set from outside: epoch=3 data_dir=/data bash node/scripts/train__SFT__MedGemma.sh. DRY_RUN=true prints the
+# commands and runs nothing.
 
 # Hyperparameters. The effective batch size is per_device_train_batch_size * gradient_accumulation_steps.
 epoch="${epoch:-10}"
@@ -72,17 +73,24 @@ rows=(
   --tasks_list_json_path_TL "$tasks_list_json_path_TL"
   --train_sample_limit "$train_sample_limit" --val_sample_limit "$val_sample_limit"
   --train_sample_limit_task_AD "$train_sample_limit_task_AD" --val_sample_limit_task_AD "$val_sample_limit_task_AD"
-  --train_sample_limit_task_Detection "$train_sample_limit_task_Detection" --val_sample_limit_task_Detection "$val_sample_limit_task_Detection"
+  --train_sample_limit_task_Detection "$train_sample_limit_task_Detection"
+  --val_sample_limit_task_Detection "$val_sample_limit_task_Detection"
   --train_sample_limit_task_TL "$train_sample_limit_task_TL" --val_sample_limit_task_TL "$val_sample_limit_task_TL"
   --save_processed_img_to_disk "$save_processed_img_to_disk" --process_img "$process_img"
   --num_workers_concat_datasets "$num_workers_concat_datasets" --num_workers_format_dataset "$num_workers_format_dataset"
 )
 wandb=()
 case ",$report_to," in
-  *,wandb,*) wandb=(--wandb_resume "$wandb_resume" --wandb_dir "$wandb_dir" --wandb_project "$wandb_project" --wandb_run_name "$wandb_run_name" --wandb_run_id "$wandb_run_id") ;;
+  *,wandb,*)
+    wandb=(
+      --wandb_resume "$wandb_resume" --wandb_dir "$wandb_dir" --wandb_project "$wandb_project"
+      --wandb_run_name "$wandb_run_name" --wandb_run_id "$wandb_run_id"
+    ) ;;
 esac
 merged=()
-if [ "$merge_model" = true ] || [ "$merge_only" = true ] || [ "$push_merged_model" = true ]; then merged=(--merged_model_dir "$merged_model_dir"); fi
+if [ "$merge_model" = true ] || [ "$merge_only" = true ] || [ "$push_merged_model" = true ]; then
+  merged=(--merged_model_dir "$merged_model_dir")
+fi
 if [ "$push_merged_model" = true ]; then merged+=(--merged_model_hf "$merged_model_hf"); fi
 
 if [ "$merge_only" = true ]; then
@@ -92,8 +100,11 @@ if [ "$merge_only" = true ]; then
 fi
 
 # Step 2 of the tutorial: is everything there? check_setup=false trains without asking.
-if [ "${check_setup:-true}" = true ]; then run node dist/setup.js "${rows[@]}" --output_dir "$lora_checkpoint_dir" --per_device_train_batch_size "$per_device_train_batch_size" \
-  --report_to "$report_to" --push_LoRA "$push_LoRA" --push_merged_model "$push_merged_model" "$@"; fi
+if [ "${check_setup:-true}" = true ]; then
+  run node dist/setup.js "${rows[@]}" --output_dir "$lora_checkpoint_dir" \
+    --per_device_train_batch_size "$per_device_train_batch_size" --report_to "$report_to" \
+    --push_LoRA "$push_LoRA" --push_merged_model "$push_merged_model" "$@"
+fi
 
 # Rows are prepared once; a later run with the same settings finds them.
 run node dist/train.js "${rows[@]}" --process_dataset_only true "$@"
