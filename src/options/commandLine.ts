@@ -12,12 +12,18 @@ import { parsedYaml } from './recipeYaml.ts';
 
 /**
  * The flags in argv, without dashes, to their text. `--name value` and `--name=value`; a list takes several values, `--name a b`.
+ * @param words the option that words without a flag belong to, one value each
  * @throws UserError on a stray word, a missing value, an unknown name (with the nearest one) or a repeated flag
  */
-export function readFlags(argv: readonly string[], definitions: Definitions): Record<string, string> {
+export function readFlags(argv: readonly string[], definitions: Definitions, words?: string): Record<string, string> {
   const flags: Record<string, string> = {};
+  const said: string[] = [];
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i] ?? '';
+    if (words !== undefined && !word.startsWith('-')) {
+      said.push(word);
+      continue;
+    }
     if (!word.startsWith('--') || word === '--')
       throw new UserError(`Unexpected "${word}". Options are written --name value or --name=value; --help lists them.`);
     const equals = word.indexOf('=');
@@ -43,7 +49,9 @@ export function readFlags(argv: readonly string[], definitions: Definitions): Re
     }
     flags[name] = values.join(',');
   }
-  return flags;
+  if (words === undefined || said.length === 0) return flags;
+  if (Object.hasOwn(flags, words)) throw new UserError(`"${said[0] ?? ''}" and --${words} are two ways to say the same; take one.`);
+  return { ...flags, [words]: said.join(',') };
 }
 
 /** A recipe: YAML, option names to values. @throws UserError with file and line */
@@ -69,7 +77,7 @@ export async function parseCommandLine<Options>(
   env: Readonly<Record<string, string | undefined>>,
   platform: Pick<Platform, 'exists' | 'readFile' | 'isDirectory'>,
 ): Promise<Parsed<Options>> {
-  const flags = readFlags(argv, program.definitions);
+  const flags = readFlags(argv, program.definitions, program.words);
   const path = flags.config ?? flags.recipe;
   if (path === undefined) return parseFor(program, flags, {}, env);
   if (!(await platform.exists(path))) throw new UserError(`--config ${path}: there is no such file.`);

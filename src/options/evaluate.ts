@@ -47,6 +47,7 @@ export const definitions = {
     group: 'Model',
     type: 'string',
     default: null,
+    place: 'path or hub id',
     aliases: ['adapter', 'init_adapter'],
     help: 'PEFT adapter on it: the folder of a run or of one of its checkpoints, or a hub id. Unset: the model alone.',
   },
@@ -59,6 +60,7 @@ export const definitions = {
     group: 'Data',
     type: 'string',
     default: null,
+    place: 'path',
     aliases: ['val_file', 'test_file'],
     help:
       'Conversations, as dist/train.js takes them for --train_file: the last answer of each is what the model is asked for. Rows ' +
@@ -101,7 +103,13 @@ export const definitions = {
   tasks_list_json_path_AD,
   tasks_list_json_path_detect,
   tasks_list_json_path_TL,
-  prepared_ds_dir: { group: 'Task lists', type: 'string', default: null, help: 'Folder of prepared rows, in place of task lists.' },
+  prepared_ds_dir: {
+    group: 'Task lists',
+    type: 'string',
+    default: null,
+    place: 'path',
+    help: 'Folder of prepared rows, in place of task lists.',
+  },
   planner_version,
   prompt_style,
   intensity,
@@ -153,6 +161,7 @@ export const definitions = {
     group: 'Output',
     type: 'string',
     default: 'outputs/evaluation',
+    place: 'path',
     help: 'Folder for samples.jsonl, the summaries and evaluation.json. An evaluation that was interrupted goes on there.',
   },
   overwrite: {

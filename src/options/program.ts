@@ -20,6 +20,8 @@ export interface Program<Options> {
   /** What it does and how it is called: the first lines of --help. */
   readonly intro: readonly string[];
   readonly definitions: Definitions;
+  /** The list option that words without a flag belong to; absent where there are none. */
+  readonly words?: string;
   /** What no option can check alone; may fill in what one option takes from another. Returns notes. @throws UserError on a contradiction */
   readonly check: (options: Options, given: ReadonlySet<string>) => string[];
 }

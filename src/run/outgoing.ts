@@ -16,10 +16,15 @@ export async function foldersAround(platform: Pick<Platform, 'env' | 'isDirector
   return [...folders, 'Datasets'];
 }
 
-export async function outgoingOf(platform: Platform, options: Options): Promise<Outgoing> {
+/** Options as they may be seen: files and folders by their last part. `folders`: those that texts about the run may not name. */
+export async function outgoingOptions(
+  platform: Platform,
+  options: Readonly<Record<string, unknown>>,
+  table: Readonly<Record<string, Definition>>,
+): Promise<{ config: Record<string, unknown>; folders: string[] }> {
   const config: Record<string, unknown> = { ...options };
   const paths: string[] = [];
-  for (const [name, definition] of Object.entries<Definition>(definitions)) {
+  for (const [name, definition] of Object.entries(table)) {
     const value = config[name];
     if (definition.type !== 'string' || definition.place === undefined) continue;
     if (typeof value !== 'string' || value === definition.default) continue;
@@ -29,5 +34,9 @@ export async function outgoingOf(platform: Platform, options: Options): Promise<
     config[name] = publicName(value);
     paths.push(value);
   }
-  return { config, folders: await foldersAround(platform, paths), pictures: options.track_pictures };
+  return { config, folders: await foldersAround(platform, paths) };
+}
+
+export async function outgoingOf(platform: Platform, options: Options): Promise<Outgoing> {
+  return { ...(await outgoingOptions(platform, options, definitions)), pictures: options.track_pictures };
 }

@@ -12,6 +12,7 @@ import { joinPath, UserError } from '../platform.ts';
 import type { FileLock, Platform } from '../platform.ts';
 import { LOG_FILE } from '../track/jsonl.ts';
 import { listCheckpoints } from '../train/checkpointFolder.ts';
+import { forgetReport } from './report/forget.ts';
 
 const LOCK = '.vernier.lock';
 
@@ -132,9 +133,10 @@ async function hasForeignLog(platform: Platform, dir: string): Promise<boolean> 
   return (await platform.exists(log)) && ((await platform.isDirectory(log)) || !(await isOwnOrEmpty(platform, log, OWN_LOG)));
 }
 
-/** Removes the checkpoints and the log of an earlier run; the result at the root stands until the new one takes its place. */
+/** Removes the checkpoints, the log and the report of an earlier run; the result at the root stands until the new one takes its place. */
 export async function clearOutput(platform: Platform, dir: string): Promise<void> {
   if (!(await platform.isDirectory(dir))) return;
+  await forgetReport(platform, dir);
   // What a kill left half done and what a resume set aside too.
   const earlier = (await platform.listDir(dir)).filter((name) => /^checkpoint-\d+(\.tmp|\.old|\.superseded)?$/.test(name));
   for (const name of earlier) await platform.remove(joinPath(dir, name));

@@ -77,14 +77,24 @@ export class RowEvaluator implements Evaluator {
   private readonly rows: EvaluationRows;
   private readonly settings: EvaluationSettings;
   private readonly onProgress: (done: number, total: number) => void;
+  private readonly onAnswered: (step: number, rows: readonly AnsweredRow[]) => void;
   private tasks: TaskRows[] | undefined;
   private pictures: PredictionPictures | undefined;
 
-  /** @param onProgress rows evaluated and answered, of how many */
-  constructor(rows: EvaluationRows, settings: EvaluationSettings, onProgress: (done: number, total: number) => void = () => undefined) {
+  /**
+   * @param onProgress rows evaluated and answered, of how many
+   * @param onAnswered what was answered, when an evaluation has come to its end
+   */
+  constructor(
+    rows: EvaluationRows,
+    settings: EvaluationSettings,
+    onProgress: (done: number, total: number) => void = () => undefined,
+    onAnswered: (step: number, rows: readonly AnsweredRow[]) => void = () => undefined,
+  ) {
     this.rows = rows;
     this.settings = settings;
     this.onProgress = onProgress;
+    this.onAnswered = onAnswered;
   }
 
   async evaluate(session: Session, { step, tracker, stop }: EvaluationMoment): Promise<Row | undefined> {
@@ -101,6 +111,7 @@ export class RowEvaluator implements Evaluator {
     const row: Row = {};
     const all: TokenSums = { loss: 0, correct: 0, labels: 0 };
     let batches = 0;
+    const answers: AnsweredRow[] = [];
     for (const { tag, rows } of tasks) {
       const sums = await this.tokenSums(session, rows, stop, advance);
       if (sums === undefined) return undefined;
@@ -113,6 +124,7 @@ export class RowEvaluator implements Evaluator {
       if (first === undefined) continue;
       const answered = await this.answers(session, asked, stop, advance);
       if (answered === undefined) return undefined;
+      answers.push(...answered);
       if (tag !== undefined && first.question) {
         Object.assign(
           row,
@@ -126,6 +138,7 @@ export class RowEvaluator implements Evaluator {
       await pictures?.draw(tag, answered, tracker);
     }
     pictures?.tell(tracker, step);
+    this.onAnswered(step, answers);
     const seconds = (performance.now() - startedAt) / 1000;
     return {
       ...tokenFigures('eval', all),
@@ -239,7 +252,8 @@ function tokenFigures(prefix: string, { loss, correct, labels }: TokenSums): Row
   return { [`${prefix}_loss`]: loss / labels, [`${prefix}_mean_token_accuracy`]: correct / labels };
 }
 
-function answerFigures(prefix: string, taskType: TaskType, scores: readonly AnswerScore[]): Row {
+/** Figures of answers as log rows have them, but for those that are means of nothing. @param prefix `eval_AD` */
+export function answerFigures(prefix: string, taskType: TaskType, scores: readonly AnswerScore[]): Record<string, number> {
   const figures: Figures = figuresOf(taskType, scores);
   const shown = Object.entries(taskType === 'BoxSize' ? BOXES : LENGTHS).map(
     ([suffix, name]) => [`${prefix}_${suffix}`, figures[name] ?? NaN] as const,

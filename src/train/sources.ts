@@ -84,7 +84,8 @@ export function preparedRows(set: PreparedSet, split: PreparedSplit): RowList {
 /** Rows become examples when they are asked for. @param make in this thread or in a worker */
 export function exampleSource(rows: RowList, make: (request: RowRequest, place: string) => Promise<Example>): MeasuredSource {
   const source = cached(rows.length, async (index) => make(await rows.request(index), rows.place(index)));
-  const fingerprint = (): Promise<string> => rows.fingerprint?.() ?? fingerprintOf(rows);
+  let known: Promise<string> | undefined;
+  const fingerprint = (): Promise<string> => (known ??= rows.fingerprint?.() ?? fingerprintOf(rows));
   return { ...source, fingerprint, ...(rows.lengths && { lengths: () => rows.lengths?.() ?? Promise.resolve([]) }) };
 }
 

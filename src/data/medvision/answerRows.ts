@@ -5,7 +5,8 @@
  */
 import { parseJson, shownJson, textOrNothing } from '../../io/parseJson.ts';
 import { ownValue } from '../../io/ownValue.ts';
-import { UserError } from '../../platform.ts';
+import { lastName, UserError } from '../../platform.ts';
+import { imageName } from '../conversations/images.ts';
 import type { Conversation, Message } from '../example.ts';
 import { parseAnswer, referenceFiltered } from './answers.ts';
 import type { AnswerMode } from './answers.ts';
@@ -43,6 +44,8 @@ export interface AnswerRow {
   facts: Readonly<Record<string, unknown>>;
 }
 
+export type UnansweredRow = Omit<AnswerRow, 'response' | 'facts'>;
+
 export interface ScoredRow extends AnswerRow {
   score?: AnswerScore;
 }
@@ -68,6 +71,24 @@ export function docOf(sample: MedvisionSample): Record<string, unknown> {
     ...('label' in annotation
       ? { label: String(annotation.label), label_name: annotation.labelName }
       : { biometric_profile: { metric_type: annotation.kind, metric_key: annotation.key, metric_unit: annotation.unit } }),
+  };
+}
+
+/** What a row asks and what is right. @throws UserError for a conversation that names a task that is none, or whose answer is not its */
+export function unansweredRow(
+  { sample, conversation, where }: { sample?: MedvisionSample; conversation: Conversation; where: string },
+  id: number,
+): UnansweredRow {
+  if (sample) return { id, asked: askedOf(sample), prompt: sample.prompt, target: sample.target, doc: docOf(sample) };
+  const asked = askedOfConversation(conversation, where);
+  const question = conversation.messages.at(-1)?.role === 'assistant' ? conversation.messages.slice(0, -1) : conversation.messages;
+  const last = question.findLast(({ role }) => role === 'user');
+  return {
+    id,
+    ...(asked && { asked }),
+    prompt: last ? textOf(last) : '',
+    target: answerText(conversation.messages),
+    doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images.map(imageName).map(lastName) },
   };
 }
 

@@ -12,8 +12,8 @@ import type { Mixing } from '../mixing.ts';
 import { drawRows, drawRowsAsNumpy, sampleLimit, splitRows } from '../split.ts';
 import type { Split, SplitBy, SplitOptions } from '../split.ts';
 import type { IntensityMode } from './intensity.ts';
-import { hashFile, openPlan, planCases } from './plan.ts';
-import type { PlanKind } from './plan.ts';
+import { openPlan, planCases, planRecord } from './plan.ts';
+import type { PlanRecord } from './plan.ts';
 import { preparedSize } from './resizing.ts';
 import type { DropReason, MedvisionSample, PromptStyle } from './sample.ts';
 import { caseRecords, isFixedSize, scanOf } from './samples.ts';
@@ -81,14 +81,6 @@ export class SampleSet implements Iterable<MedvisionSample> {
     }
     return counts;
   }
-}
-
-export interface PlanRecord {
-  dataset: string;
-  kind: PlanKind;
-  version: string;
-  /** Of the file as it lies there, compressed. */
-  sha256: string;
 }
 
 export interface CollectReport {
@@ -210,7 +202,7 @@ async function readPlans(
     const [first] = own;
     if (first === undefined) continue;
     const plan = await openPlan(platform, dataDir, first.dataset, first.planKind, settings.planner_version ?? undefined);
-    plans.push({ dataset: plan.dataset, kind: plan.kind, version: plan.version, sha256: await hashFile(platform, plan.path) });
+    plans.push(await planRecord(platform, plan));
     const lists = new Map<string, { task: TaskScan['info']; split: TaskScan['split']; scans: TaskScan[] }>();
     for (const task of own) {
       const scan = scanOf(plan, task);

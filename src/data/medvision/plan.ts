@@ -143,6 +143,19 @@ function checkTaskIds(tasks: readonly PlanTask[]): void {
   }
 }
 
+/** Which annotations rows come from. */
+export interface PlanRecord {
+  dataset: string;
+  kind: PlanKind;
+  version: string;
+  /** Of the file as it lies there, compressed. */
+  sha256: string;
+}
+
+export async function planRecord(platform: Platform, { dataset, kind, version, path }: Plan): Promise<PlanRecord> {
+  return { dataset, kind, version, sha256: await hashFile(platform, path) };
+}
+
 /** SHA-256 of a file, in pieces where the runtime can. */
 export async function hashFile(platform: Platform, path: string): Promise<string> {
   const hasher = platform.hash?.('sha256');

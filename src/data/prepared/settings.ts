@@ -5,7 +5,7 @@ import type { Platform } from '../../platform.ts';
 import { asObject, readJsonFile } from '../jsonFile.ts';
 import type { CollectSettings } from '../medvision/collect.ts';
 import { hashFile, openPlan, planVersions } from '../medvision/plan.ts';
-import type { PlanKind } from '../medvision/plan.ts';
+import type { PlanKind, PlanRecord } from '../medvision/plan.ts';
 import { readTaskList } from '../medvision/tasks.ts';
 import type { MedvisionTask, TaskFamily } from '../medvision/tasks.ts';
 import { folderName, sha256Hex } from './identity.ts';
@@ -74,6 +74,15 @@ async function planText(platform: Platform, dataDir: string, dataset: string, ki
     return (await openPlan(platform, dataDir, dataset, kind, wanted ?? undefined)).version; // throws
   const path = joinPath(dataDir, 'Datasets', dataset, `benchmark_plan_${kind}_v${version}.json.gz`);
   return `v${version}, SHA-256 ${await hashFile(platform, path)}`;
+}
+
+/** The plans that rows were prepared from, as far as an identity names them. */
+export function plansOfIdentity(identity: Identity): PlanRecord[] {
+  return Object.entries(identity).flatMap(([name, value]): PlanRecord[] => {
+    const [, dataset = '', kind = ''] = /^plan (.+) (detection|biometry)$/.exec(name) ?? [];
+    const [, version = '', sha256 = ''] = /^v(.+), SHA-256 ([0-9a-f]+)$/.exec(String(value)) ?? [];
+    return version === '' || dataset === '' ? [] : [{ dataset, kind: kind as PlanKind, version, sha256 }];
+  });
 }
 
 /** What of the base model the rows depend on. */

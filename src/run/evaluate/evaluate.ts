@@ -20,6 +20,7 @@ import { answerRows } from './answering.ts';
 import type { EvaluateContext } from './context.ts';
 import { EvaluationFolder, KEPT_NOWHERE, SAMPLES } from './folder.ts';
 import type { Keeping } from './folder.ts';
+import { EvaluationReport } from './report.ts';
 import { rescore } from './rescore.ts';
 import { describeSource, findRows, rowsFingerprint } from './rows.ts';
 import type { PendingRow, PendingRows } from './rows.ts';
@@ -60,20 +61,27 @@ export async function runEvaluation(context: EvaluateContext): Promise<Evaluated
 async function evaluateIn(context: EvaluateContext, folder: Keeping): Promise<Evaluated | undefined> {
   const { platform, options, say } = context;
   await folder.check(options.overwrite);
+  const report = new EvaluationReport(context);
   if (options.samples.length > 0) {
     const rows = await rescore(context);
     const hashes = await Promise.all(options.samples.map(async (path) => sha256Hex(await platform.readFile(path))));
     await folder.begin({ samples: hashes.join(' '), parser: options.parser, limit: options.limit }, options.overwrite);
-    return finish(context, folder, rows, options.samples.map(lastName).join(', '));
+    const names = options.samples.map(lastName).join(', ');
+    const evaluated = await finish(context, folder, rows, names);
+    report.watch.ends('reading and scoring');
+    await report.leave('finished', names, rows);
+    return evaluated;
   }
   const { base, adapter } = context.model ?? (await foldersOf(context));
   const model: Model = { base, adapter, name: [base, ...(adapter === null ? [] : [adapter])].map(publicName).join(' + ') };
   const { processor } = context.model?.session ?? {};
-  const found = await findRows(context, await openRowModel(context, base, processor));
+  const rowModel = await openRowModel(context, base, processor);
+  const found = await findRows(context, rowModel);
   if (found === undefined) {
     say('Stopped before the first answer.');
     return undefined;
   }
+  report.watch.ends('looking at the rows');
   const answers = await folder.begin(await identityOf(context, model, found), options.overwrite);
   const before = answers.size > 0 ? ` ${answers.size} of them ${answers.size === 1 ? 'was' : 'were'} answered before.` : '';
   say(`${countOf(found.rows.length, 'row')}: ${describeSource(options)}.${before}`);
@@ -85,22 +93,21 @@ async function evaluateIn(context: EvaluateContext, folder: Keeping): Promise<Ev
     const { response, facts } = readRow(line, row.id, SAMPLES);
     rows.set(row.id, scoreRow({ ...row, response, facts }, options.parser));
   }
+  const inOrder = (): ScoredRow[] => found.rows.flatMap(({ row }) => rows.get(row.id) ?? []);
+  const asked = { found, processor: rowModel.processor };
   const isLossWanted = found.rows.some(({ row }) => row.asked === undefined);
-  const more = rows.size < found.rows.length || isLossWanted ? await onGpu(context, model, found, folder, rows) : {};
+  const more = rows.size < found.rows.length || isLossWanted ? await onGpu(context, { model, found, folder, report }, rows) : {};
   if (more === undefined) {
     say(
       `Stopped: ${rows.size} of ${countOf(found.rows.length, 'row')} ${rows.size === 1 ? 'is' : 'are'} answered, and the same command ` +
         `goes on from there.`,
     );
+    await report.leave('stopped', model.name, inOrder(), asked);
     return undefined;
   }
-  return finish(
-    context,
-    folder,
-    found.rows.flatMap(({ row }) => rows.get(row.id) ?? []),
-    model.name,
-    more,
-  );
+  const evaluated = await finish(context, folder, inOrder(), model.name, more);
+  await report.leave('finished', model.name, inOrder(), asked);
+  return evaluated;
 }
 
 async function foldersOf(context: EvaluateContext): Promise<FrozenModel> {
@@ -149,9 +156,7 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
 /** Adds what is answered to `rows`. @returns what else the summary says; undefined when Ctrl-C ended it */
 async function onGpu(
   context: EvaluateContext,
-  model: Model,
-  found: PendingRows,
-  folder: Keeping,
+  { model, found, folder, report }: { model: Model; found: PendingRows; folder: Keeping; report: EvaluationReport },
   rows: Map<number, ScoredRow>,
 ): Promise<Record<string, unknown> | undefined> {
   const { platform, options, say } = context;
@@ -169,6 +174,7 @@ async function onGpu(
       ...(found.preparedDir !== undefined && { preparedDir: found.preparedDir }),
     } as const;
     const warnings = new PictureWarnings(say);
+    report.watch.ends('loading the model');
     const workers = await openDataWorkers(platform, settings, {
       count: options.dataloader_num_workers,
       start: context.startWorkers,
@@ -186,11 +192,16 @@ async function onGpu(
           await folder.append(scored, options.parser);
           for (const row of scored) rows.set(row.id, row);
           context.onAnswered?.(scored, found.rows.length);
+          report.answers(scored);
         },
       });
+      report.watch.ends('answering');
       if (!isAnswered) return undefined;
-      return await lossOf(context, session, found, ({ request: { ask: _, ...request }, place }) => workers.make(request, place));
+      const figures = await lossOf(context, session, found, ({ request: { ask: _, ...request }, place }) => workers.make(request, place));
+      report.watch.ends('losses');
+      return figures;
     } finally {
+      report.seen(session);
       warnings.end();
       await workers.close();
     }

@@ -12,8 +12,10 @@ import { isIdentity } from '../../data/prepared/manifest.ts';
 import { readJsonFile } from '../../data/jsonFile.ts';
 import { joinPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
+import { forgetReport } from '../report/forget.ts';
 
-const MANIFEST = 'evaluation.json';
+/** What is asked of whom. */
+export const EVALUATION_FILE = 'evaluation.json';
 export const SAMPLES = 'samples.jsonl';
 const SUMMARY = /^summary(_(metrics|values)_\w+_Task)?\.json$|^summary_\w+_task\.txt$/;
 
@@ -51,7 +53,7 @@ export class EvaluationFolder implements Keeping {
   async check(mayReplace: boolean): Promise<void> {
     const { platform, dir } = this;
     if (mayReplace || !(await platform.isDirectory(dir)) || (await this.ownManifest()) !== undefined) return;
-    const foreign = (await platform.listDir(dir)).find((name) => name === MANIFEST || name === SAMPLES || SUMMARY.test(name));
+    const foreign = (await platform.listDir(dir)).find((name) => name === EVALUATION_FILE || name === SAMPLES || SUMMARY.test(name));
     if (foreign === undefined) return;
     throw new UserError(`${dir} holds a ${foreign} of something else; give another --output_dir, or --overwrite true to replace it.`);
   }
@@ -73,7 +75,7 @@ export class EvaluationFolder implements Keeping {
       );
     }
     await this.clear();
-    await platform.writeFile(this.at(MANIFEST), `${JSON.stringify({ format: 1, identity }, null, 2)}\n`);
+    await platform.writeFile(this.at(EVALUATION_FILE), `${JSON.stringify({ format: 1, identity }, null, 2)}\n`);
     return new Map();
   }
 
@@ -109,7 +111,7 @@ export class EvaluationFolder implements Keeping {
 
   /** What evaluation.json says; nothing where there is none, or it is not ours. */
   private async ownManifest(): Promise<{ identity: Identity } | undefined> {
-    const path = this.at(MANIFEST);
+    const path = this.at(EVALUATION_FILE);
     if (!(await this.platform.exists(path)) || (await this.platform.isDirectory(path))) return undefined;
     const manifest = await readJsonFile(this.platform, path).catch(() => undefined); // not JSON, so not ours
     const identity = manifest?.['identity'];
@@ -117,6 +119,7 @@ export class EvaluationFolder implements Keeping {
   }
 
   private async clear(): Promise<void> {
+    await forgetReport(this.platform, this.dir);
     for (const name of await this.platform.listDir(this.dir))
       if (name === SAMPLES || SUMMARY.test(name)) await this.platform.remove(this.at(name));
   }

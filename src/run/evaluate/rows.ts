@@ -1,13 +1,14 @@
 /** The rows of an evaluation, in their order: test, validation or training samples of task lists, a prepared folder's, or conversations. */
-import { imageName } from '../../data/conversations/images.ts';
 import { openRowFile } from '../../data/conversations/rowFile.ts';
 import type { RowFile, ScannedRow } from '../../data/conversations/rowFile.ts';
 import type { Processor } from '../../data/example.ts';
 import type { RowRequest } from '../../data/exampleMaker.ts';
 import { beforeLastAnswer } from '../../data/exampleMaker.ts';
-import { answerText, askedOf, askedOfConversation, docOf, textOf } from '../../data/medvision/answerRows.ts';
-import type { AnswerRow } from '../../data/medvision/answerRows.ts';
+import { askedOf, docOf, unansweredRow } from '../../data/medvision/answerRows.ts';
+import type { UnansweredRow } from '../../data/medvision/answerRows.ts';
 import { collectSamples } from '../../data/medvision/collect.ts';
+import { planRecord } from '../../data/medvision/plan.ts';
+import type { Plan, PlanRecord } from '../../data/medvision/plan.ts';
 import { preparedSize } from '../../data/medvision/resizing.ts';
 import type { MedvisionSample } from '../../data/medvision/sample.ts';
 import { medvisionSamples } from '../../data/medvision/samples.ts';
@@ -15,10 +16,11 @@ import { VolumeCache } from '../../data/medvision/slices.ts';
 import { readTaskList } from '../../data/medvision/tasks.ts';
 import type { MedvisionTask } from '../../data/medvision/tasks.ts';
 import { sha256Hex } from '../../data/prepared/identity.ts';
+import { plansOfIdentity } from '../../data/prepared/settings.ts';
 import { PreparedSet } from '../../data/prepared/preparedSet.ts';
 import { readingUntil } from '../../io/stoppablePlatform.ts';
 import type { EvaluateOptions } from '../../options/evaluate.ts';
-import { lastName, UserError } from '../../platform.ts';
+import { UserError } from '../../platform.ts';
 import { keptRows } from '../inputs/checking.ts';
 import type { RowModel } from '../inputs/checking.ts';
 import { dataFolder } from '../inputs/hubInputs.ts';
@@ -26,7 +28,7 @@ import type { EvaluateContext } from './context.ts';
 
 /** A row before it is answered. */
 export interface PendingRow {
-  row: Omit<AnswerRow, 'response' | 'facts'>;
+  row: UnansweredRow;
   request: RowRequest;
   /** What it is read from. */
   place: string;
@@ -34,6 +36,8 @@ export interface PendingRow {
 
 export interface PendingRows {
   rows: PendingRow[];
+  /** The plans that task lists were read from. */
+  plans?: readonly PlanRecord[];
   dataDir?: string;
   preparedDir?: string;
 }
@@ -81,17 +85,10 @@ async function conversations(context: EvaluateContext, file: RowFile, model: Row
   const take = limiter(options.limit);
   for (const index of checked.kept) {
     const { conversation, where } = await file.row(index);
-    const asked = askedOfConversation(conversation, where);
-    if (!take(asked?.task ?? '')) continue;
-    const question = beforeLastAnswer(conversation).messages.findLast(({ role }) => role === 'user');
+    const row = unansweredRow({ conversation, where }, rows.length);
+    if (!take(row.asked?.task ?? '')) continue;
     rows.push({
-      row: {
-        id: rows.length,
-        ...(asked && { asked }),
-        prompt: question ? textOf(question) : '',
-        target: answerText(conversation.messages),
-        doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images.map(imageName).map(lastName) },
-      },
+      row,
       request: { kind: 'conversation', conversation, where, ask: true },
       place: where,
     });
@@ -113,7 +110,8 @@ async function prepared({ platform, options }: EvaluateContext, dir: string): Pr
         place: set.locate(split, index).path,
       });
   }
-  return { rows, preparedDir: dir, ...(options.data_dir !== null && { dataDir: options.data_dir }) };
+  const plans = plansOfIdentity(set.manifest.identity);
+  return { rows, preparedDir: dir, plans, ...(options.data_dir !== null && { dataDir: options.data_dir }) };
 }
 
 async function taskSamples(context: EvaluateContext, processor: Processor): Promise<PendingRows> {
@@ -137,11 +135,13 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
     const { validation, report } = await collectSamples(platform, { ...NO_TRAINING_LIMITS, ...options, data_dir: dataDir }, processor);
     for (const note of report.notes) say(`Note: ${note}`);
     for (const sample of validation) add(sample);
-    return { rows, dataDir };
+    return { rows, dataDir, plans: report.plans };
   }
   const volumes = new VolumeCache(platform, dataDir);
+  const plans = new Map<string, Plan>();
   const settings = {
     split,
+    onPlan: (plan: Plan): void => void plans.set(plan.path, plan),
     promptStyle: options.prompt_style,
     intensity: options.intensity,
     resizedSize: preparedSize(processor, options.image_size),
@@ -155,7 +155,7 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
     for await (const sample of medvisionSamples(platform, dataDir, [task], settings)) if (!add(sample)) break;
   }
   for (const note of volumes.unitNotes()) say(`Note: ${note}`);
-  return { rows, dataDir };
+  return { rows, dataDir, plans: await Promise.all([...plans.values()].map((plan) => planRecord(platform, plan))) };
 }
 
 /** What is held out does not depend on how many of the other rows are trained on. */

@@ -16,7 +16,7 @@ import type { KeptRows, RowModel } from './checking.ts';
 import type { RunContext } from '../context.ts';
 import { openDataWorkers } from './dataWorkers.ts';
 import type { FoundRows } from './foundRows.ts';
-import { openScenes } from './scenes.ts';
+import { openRowView } from './scenes.ts';
 import { findTaskRows } from '../prepare/taskRows.ts';
 
 export interface OpenRows {
@@ -114,13 +114,14 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
   });
   const source = (rows: RowList): ExampleSource => exampleSource(rows, (request, place) => workers.make(request, place));
   const held = found.validation;
+  const view = openRowView(context, found, processor);
   const validation: EvaluationRows | undefined =
     held && held.length > 0
       ? {
           ...source(held),
           ask: async (index) => workers.make({ ...(await held.request(index)), ask: true }, held.place(index)),
           ...(found.validationQuestion && { question: found.validationQuestion }),
-          scene: openScenes(context, found, held, processor),
+          scene: async (index) => view.scene(await held.request(index)),
         }
       : undefined;
   return {

@@ -7,7 +7,7 @@ import { MANIFEST, readManifest, rowCount } from '../../data/prepared/manifest.t
 import type { Manifest } from '../../data/prepared/manifest.ts';
 import { checkIdentity, coversImages, missingShards, prepareFolder } from '../../data/prepared/prepare.ts';
 import { PreparedSet } from '../../data/prepared/preparedSet.ts';
-import { imageStorage, modelIdentity, preparedFolder, preparedIdentity } from '../../data/prepared/settings.ts';
+import { imageStorage, modelIdentity, plansOfIdentity, preparedFolder, preparedIdentity } from '../../data/prepared/settings.ts';
 import { readingUntil } from '../../io/stoppablePlatform.ts';
 import { loadProcessor } from '../../models/processor.ts';
 import { countOf, joinPath } from '../../platform.ts';
@@ -48,8 +48,9 @@ export async function prepareRows(context: RunContext, base: string): Promise<vo
 }
 
 async function rowsOfVolumes(context: RunContext, base: string): Promise<FoundRows> {
-  const { train, validation, resizedSize } = await collect(context, base);
+  const { train, validation, resizedSize, report } = await collect(context, base);
   return {
+    plans: report.plans,
     train: sampleRows(train, resizedSize),
     validation: sampleRows(validation, resizedSize),
     validationQuestion: (index) => Promise.resolve(validation.at(index)),
@@ -59,6 +60,7 @@ async function rowsOfVolumes(context: RunContext, base: string): Promise<FoundRo
 
 function rowsOf(context: RunContext, set: PreparedSet): FoundRows {
   return {
+    plans: plansOfIdentity(set.manifest.identity),
     train: preparedRows(set, 'train'),
     validation: preparedRows(set, 'validation'),
     validationQuestion: async (index) => (await set.row('validation', index)).sample,

@@ -34,6 +34,7 @@ tr:last-child td, tr:last-child th[scope=row] { border-bottom: 0; }
 th { font-weight: 500; font-size: 13px; }
 th[scope=row] { color: var(--text); font-size: 14px; font-weight: 400; min-width: 120px; }
 .number { text-align: right; white-space: nowrap; }
+.beside .number { white-space: normal; min-width: 110px; }
 .better { color: var(--good); font-weight: 600; }
 .worse { color: var(--bad); font-weight: 600; }
 .bar { width: 96px; height: 8px; vertical-align: middle; }

@@ -2,6 +2,7 @@
 import { countOf, UserError } from '../../platform.ts';
 import { CLEAR_LINE } from '../../track/printable.ts';
 import { RowEvaluator } from '../../train/evaluation.ts';
+import type { AnsweredRow } from '../../train/predictionPictures.ts';
 import type { Evaluator } from '../../train/evaluator.ts';
 import type { RunContext } from '../context.ts';
 import type { FoundRows } from '../inputs/foundRows.ts';
@@ -22,8 +23,15 @@ export function checkEvaluation({ options }: RunContext, { validation }: FoundRo
   );
 }
 
-/** Undefined where there is nothing to evaluate on, or evaluation is switched off. */
-export function openEvaluator({ options, terminal, say }: RunContext, { validation }: OpenRows): Evaluator | undefined {
+/**
+ * Undefined where there is nothing to evaluate on, or evaluation is switched off.
+ * @param onAnswered what the model answered after so many steps
+ */
+export function openEvaluator(
+  { options, terminal, say }: RunContext,
+  { validation }: OpenRows,
+  onAnswered: (step: number, rows: readonly AnsweredRow[]) => void,
+): Evaluator | undefined {
   if (validation === undefined || options.eval_strategy === 'no') return undefined;
   const asked = options.eval_generate > 0 && validation.question ? `, ${options.eval_generate} of each task also answered` : '';
   say(`${countOf(validation.length, 'row')} held out for evaluation${asked}.`);
@@ -39,5 +47,5 @@ export function openEvaluator({ options, terminal, say }: RunContext, { validati
   const onProgress = (done: number, total: number): void => {
     if (isShown) terminal.write(done < total ? `${CLEAR_LINE}Evaluating: ${done} of ${total}` : CLEAR_LINE);
   };
-  return new RowEvaluator(validation, { ...options, parser: 'robust' }, onProgress);
+  return new RowEvaluator(validation, { ...options, parser: 'robust' }, onProgress, onAnswered);
 }

@@ -24,6 +24,7 @@ import type { PlannedGpu } from './memory.ts';
 import { mergeOnly, openPublisher } from '../publish/publish.ts';
 import type { Publisher } from '../publish/publish.ts';
 import { beginInPlace, findResume } from './resume.ts';
+import { TrainingReport } from './report.ts';
 import type { Resume } from './resume.ts';
 import { findRows, isStopped } from '../inputs/rows.ts';
 import type { FoundRows } from '../inputs/foundRows.ts';
@@ -85,6 +86,7 @@ async function plannedGpu({ platform, options }: RunContext, device: Device, res
 /** In the run's folder, which is ours alone. */
 async function trainIn(context: RunContext, base: string): Promise<TrainResult | undefined> {
   const { platform, options } = context;
+  const report = new TrainingReport(context);
   // Before the GPU and the weights, which take long: whatever can be wrong by then is told at once.
   const resume = await findResume(context);
   await checkOutput(platform, options.output_dir, options.overwrite || (resume?.isInPlace === true && resume.checkpoint !== undefined));
@@ -94,15 +96,16 @@ async function trainIn(context: RunContext, base: string): Promise<TrainResult |
   const tracker = await openTrackers(context);
   const publisher = await openPublisher(context, base);
   if (isStopped(context)) return undefined;
-  return onGpu(context, { base, rows, tracker, publisher, ...(resume && { resume }) });
+  report.watch.ends('looking at the rows');
+  return onGpu(context, { base, rows, tracker, publisher, report, ...(resume && { resume }) });
 }
 
 async function onGpu(
   context: RunContext,
-  parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher; resume?: Resume },
+  parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher; report: TrainingReport; resume?: Resume },
 ): Promise<TrainResult | undefined> {
   const { platform, options, stop, say } = context;
-  const { tracker, publisher, resume } = parts;
+  const { tracker, publisher, report, resume } = parts;
   const out = options.output_dir;
   const device = await openDevice(platform, options.submit_ms);
   try {
@@ -120,7 +123,8 @@ async function onGpu(
     if (!options.report_to.includes('console'))
       say(`${countOf(rows.train.length, 'row')}; ${countText(session.trainableCount)} values train.`);
     if (isStopped(context)) return undefined;
-    const evaluator = openEvaluator(context, rows);
+    report.watch.ends('loading the model');
+    const evaluator = openEvaluator(context, rows, (step, answered) => report.answers(step, answered));
     const result = await train(
       session,
       rows.train,
@@ -146,6 +150,7 @@ async function onGpu(
         ...(parts.rows.leftOut && { leftOut: parts.rows.leftOut }),
       },
     );
+    report.watch.ends('training');
     await rows.close();
     session.close();
     const bought = boughtBy(
@@ -153,6 +158,8 @@ async function onGpu(
       options.load_best_model_at_end ? (result.state.best_global_step ?? undefined) : undefined,
     );
     if (bought) say(`What the run bought:\n${boughtText(bought)}`);
+    const before = { step: resume?.checkpoint?.step ?? 0, tokens: resume?.checkpoint?.trainerState.num_input_tokens_seen ?? 0 };
+    await report.leave({ base: parts.base, found: parts.rows, rows, session, result, before });
     await publisher.afterTraining(out, result);
     return result;
   } finally {

@@ -1,0 +1,154 @@
+/** What an evaluation tells its report. The answers themselves are in samples.jsonl, which the page is made of. */
+import type { Processor } from '../../data/example.ts';
+import type { ScoredRow } from '../../data/medvision/answerRows.ts';
+import { definitions } from '../../options/evaluate.ts';
+import type { Definition } from '../../options/definition.ts';
+import { countOf, lastName } from '../../platform.ts';
+import { countText } from '../../track/console.ts';
+import { withoutFoldersIn } from '../../track/localPaths.ts';
+import { redactConfig } from '../../track/secrets.ts';
+import type { Session } from '../../train/session.ts';
+import { publicName } from '../../hub/origin.ts';
+import { openRowView } from '../inputs/scenes.ts';
+import { outgoingOptions } from '../outgoing.ts';
+import { planPairs } from '../report/dataPairs.ts';
+import { gatherPictures } from '../report/gatherPictures.ts';
+import { leaveReport } from '../report/leave.ts';
+import type { RunRecord } from '../report/record.ts';
+import { Stopwatch } from '../report/stopwatch.ts';
+import type { EvaluateContext } from './context.ts';
+import type { PendingRows } from './rows.ts';
+import { rowsFingerprint } from './rows.ts';
+
+/** Seconds that pictures may take; whoever has stopped an evaluation waits for it. */
+const PICTURE_SECONDS = { finished: 60, stopped: 3 } as const;
+
+/** The rows that were asked, and what reads them; absent where answers were scored again. */
+export interface AskedRows {
+  found: PendingRows;
+  processor: Processor;
+}
+
+export class EvaluationReport {
+  readonly watch = new Stopwatch();
+  private readonly context: EvaluateContext;
+  private gpu: { facts: [string, string][]; memory: [string, number][] } = { facts: [], memory: [] };
+  private answered = 0;
+  private tokens = 0;
+
+  constructor(context: EvaluateContext) {
+    this.context = context;
+  }
+
+  /** Called with what was answered by this process. */
+  answers(rows: readonly ScoredRow[]): void {
+    this.answered += rows.length;
+    for (const { facts } of rows) this.tokens += Number(facts['answer_tokens'] ?? 0);
+  }
+
+  /** Called while the GPU is still open. */
+  seen({ device }: Session): void {
+    const { capabilities } = device;
+    const memory = Object.entries(device.pool.report().atPeak).filter(([, bytes]) => bytes > 0);
+    this.gpu = { facts: [['GPU', `${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}`]], memory };
+  }
+
+  /** Beside the answers; says where. */
+  async leave(outcome: RunRecord['outcome'], model: string, rows: readonly ScoredRow[], asked?: AskedRows): Promise<void> {
+    const { platform, options, terminal, say } = this.context;
+    if (rows.length === 0) return;
+    const warn = (text: string): void => terminal.write(`Warning: ${text}\n`);
+    const page = await leaveReport(platform, options.output_dir, () => this.record(outcome, model, rows, asked), {
+      mayReplace: options.overwrite,
+      warn,
+    });
+    if (page !== undefined) say(`Report: ${page}`);
+  }
+
+  private async record(
+    outcome: RunRecord['outcome'],
+    model: string,
+    rows: readonly ScoredRow[],
+    asked: AskedRows | undefined,
+  ): Promise<RunRecord> {
+    const { platform, options } = this.context;
+    const { report_to: _, ...given } = options;
+    const table: Readonly<Record<string, Definition>> = definitions;
+    const { config, folders } = await outgoingOptions(platform, given, table);
+    config['samples'] = options.samples.map(lastName);
+    const pictures = asked && (await this.pictures(outcome, rows, asked, folders));
+    const note = asked ? pictures?.note : 'Answers that were scored again have no pictures: the images are not at hand.';
+    const unset = (name: string): boolean => JSON.stringify(given[name as keyof typeof given]) === JSON.stringify(table[name]?.default);
+    const record: Omit<RunRecord, 'pictures' | 'answers'> = {
+      kind: 'evaluation',
+      name: lastName(platform.absolutePath(options.output_dir)),
+      model,
+      outcome,
+      writtenAt: new Date().toISOString(),
+      facts: [
+        ['Model', model],
+        ['Answers', asked ? `${rows.length} of ${countOf(asked.found.rows.length, 'row')}` : countOf(rows.length, 'answer')],
+        ['Parser', options.parser],
+        ...this.gpu.facts,
+      ],
+      data: await this.data(rows, asked),
+      settings: config,
+      changed: Object.keys(config).filter((name) => !unset(name)),
+      ...this.costs(),
+      memory: this.gpu.memory,
+      ...(note !== undefined && { pictureNote: note }),
+    };
+    // Pictures are no texts.
+    return { ...(withoutFoldersIn(redactConfig(record), folders) as typeof record), pictures: pictures?.cards ?? [], answers: [] };
+  }
+
+  private async pictures(
+    outcome: RunRecord['outcome'],
+    rows: readonly ScoredRow[],
+    { found, processor }: AskedRows,
+    folders: readonly string[],
+  ): ReturnType<typeof gatherPictures> {
+    const requests = new Map(found.rows.map(({ row, request }) => [row.id, request]));
+    const asked = rows.flatMap((row) => {
+      const request = requests.get(row.id);
+      return request ? [{ request, row }] : [];
+    });
+    const view = openRowView(this.context, found, processor);
+    return gatherPictures(this.context.platform, view, asked, folders, PICTURE_SECONDS[outcome]);
+  }
+
+  private async data(rows: readonly ScoredRow[], asked: AskedRows | undefined): Promise<[string, string][]> {
+    const { options } = this.context;
+    const files = [
+      ['File', options.eval_file],
+      ['Data folder', asked?.found.dataDir ?? null],
+      ['Prepared folder', options.prepared_ds_dir],
+      ['Task list, angles and distances', options.tasks_list_json_path_AD],
+      ['Task list, detection', options.tasks_list_json_path_detect],
+      ['Task list, sizes', options.tasks_list_json_path_TL],
+    ] as const;
+    const read = options.samples.length > 0 ? [['Files of answers', options.samples.map(lastName).join(', ')] as [string, string]] : [];
+    const split = options.eval_file === null && options.samples.length === 0 ? [['Cases', options.eval_split] as [string, string]] : [];
+    return [
+      ...read,
+      ...files.flatMap(([name, path]): [string, string][] => (path === null ? [] : [[name, publicName(path)]])),
+      ...split,
+      ['Rows', countText(asked?.found.rows.length ?? rows.length)],
+      ...(asked ? [['SHA-256 of the rows', await rowsFingerprint(asked.found)] as [string, string]] : []),
+      ...planPairs(asked?.found.plans ?? []),
+    ];
+  }
+
+  private costs(): Pick<RunRecord, 'parts' | 'speeds'> {
+    const { parts } = this.watch;
+    const seconds = parts.find(([name]) => name === 'answering')?.[1] ?? 0;
+    const speeds: [string, string][] =
+      seconds > 0 && this.answered > 0
+        ? [
+            ['Answers a second', (this.answered / seconds).toPrecision(3)],
+            ['Tokens written a second', (this.tokens / seconds).toPrecision(3)],
+          ]
+        : [];
+    return { parts, speeds };
+  }
+}
