@@ -40,19 +40,36 @@ export function figuresBeside(runs: readonly Run[]): SideBySide {
   return { names: runNames(runs), rows };
 }
 
+const LISTS = ['tasks_list_json_path_AD', 'tasks_list_json_path_detect', 'tasks_list_json_path_TL'];
 /** Where the runs write says nothing of what they do. */
 const PLACES = ['output_dir', 'overwrite', 'config', 'resume_from_checkpoint'];
+
+/** What records tell among the data. */
+const FILES = ['train_file', 'val_file', 'eval_file', 'samples', 'data_dir', 'prepared_ds_dir', ...LISTS];
 
 /** Settings and data that are not the same in all runs. */
 export function differencesOf(runs: readonly Run[]): SideBySide {
   const settings = runs.map((run) => redactConfig(run.settings) as Record<string, unknown>);
-  const names = [...new Set(settings.flatMap(Object.keys))].filter((name) => !PLACES.includes(name));
+  // Trainings and evaluations have options of their own: of those that not all runs know, the ones that were given count.
+  const isTold = (name: string): boolean =>
+    settings.every((own) => Object.hasOwn(own, name)) || runs.some(({ hasRecord, changed }) => !hasRecord || changed.includes(name));
+  const isData = (name: string): boolean => FILES.includes(name) && runs.every(({ hasRecord }) => hasRecord);
+  const names = [...new Set(settings.flatMap((own) => Object.keys(own)))].filter(
+    (name) => !PLACES.includes(name) && !isData(name) && isTold(name),
+  );
   const rows = names.map((name) => ({ head: name, cells: settings.map((own) => settingText(own[name])) }));
   const data = [...new Set(runs.flatMap((run) => run.data.map(([name]) => name)))].map((name) => ({
     head: name,
     cells: runs.map((run) => run.data.find(([own]) => own === name)?.[1] ?? '–'),
   }));
   return { names: runNames(runs), rows: [...data, ...rows].filter(({ cells }) => new Set(cells).size > 1) };
+}
+
+/** What is to be told of figures that were measured on different rows, or nobody knows on which. Empty where all are of the same. */
+export function caution(runs: readonly Run[]): string {
+  const rows = new Set(runs.map(({ data }) => data.find(([name]) => /^SHA-256 of the (held-out )?rows$/.test(name))?.join(' ')));
+  if (rows.size === 1 && !rows.has(undefined)) return '';
+  return 'The runs are not known to be measured on the same rows: their figures may differ for that alone.';
 }
 
 export function comparisonText({ names, rows }: SideBySide): string {
@@ -99,19 +116,20 @@ export async function comparePage(runs: readonly Run[]): Promise<string> {
   };
   return pageOf(title, [
     `<h1>${escapeHtml(title)}</h1>`,
-    ...section('Runs', sideTable(about)),
+    ...section('Runs', sideTable('Run', about)),
     ...section(
       'Figures',
-      sideTable(figuresBeside(runs)),
+      sideTable('Figure', figuresBeside(runs)),
       note('Of each run its result: the last evaluation, or the best where it was kept. ★ the best.'),
+      caution(runs) === '' ? '' : note(caution(runs)),
     ),
     ...section('Over the steps', charts.length === 0 ? '' : `<div class="charts">${charts.join('\n')}</div>`),
-    ...section('What differs', sideTable(differencesOf(runs), 'Data and settings are the same.')),
+    ...section('What differs', sideTable('Setting', differencesOf(runs), 'Data and settings are the same.')),
   ]);
 }
 
 /** @param none said where no row is */
-function sideTable({ names, rows }: SideBySide, none = ''): string {
+function sideTable(what: string, { names, rows }: SideBySide, none = ''): string {
   if (rows.length === 0) return none === '' ? '' : note(none);
   const heads = names.map((name) => `<th scope="col" class="number">${escapeHtml(name)}</th>`).join('');
   const lines = rows.map(({ head, cells, best = [] }) => {
@@ -121,7 +139,7 @@ function sideTable({ names, rows }: SideBySide, none = ''): string {
     return `<tr><th scope="row">${escapeHtml(head)}</th>${shown.join('')}</tr>`;
   });
   return (
-    `<div class="card scroll"><table class="beside"><thead><tr><td></td>${heads}</tr></thead>\n` +
+    `<div class="card scroll"><table class="beside"><thead><tr><th scope="col">${what}</th>${heads}</tr></thead>\n` +
     `<tbody>${lines.join('')}</tbody></table></div>`
   );
 }

@@ -59,7 +59,7 @@ const chart = (lines: Line[], words: { title: string; y: string }, named: { name
   key: chartKey(named),
 });
 
-/** Of evaluations: the figures whose names end in `suffix`, a line each. */
+/** @param history rows of evaluations alone; the figures whose names end in `suffix`, a line each. */
 function evaluationChart(history: readonly LogRow[], suffix: string, y: string): Chart | undefined {
   const keys = new Set(history.flatMap((row) => Object.keys(row)).filter((key) => key.startsWith('eval_') && key.endsWith(`_${suffix}`)));
   const lines = [...keys].sort().flatMap((key): Line[] => {
@@ -98,9 +98,10 @@ export function curveCharts(history: readonly LogRow[]): string {
     ];
     charts.push(chart(lines, { title: 'Loss by step, training and held-out rows, in nats a token', y: 'loss (nats a token)' }, named));
   }
-  const byTask = history.some((row) => Object.keys(row).some((key) => /^eval_.+_loss$/.test(key)));
-  if (byTask) charts.push(evaluationChart(history, 'loss', 'loss by task (nats a token)'));
-  for (const [suffix, words] of ANSWERS) charts.push(evaluationChart(history, suffix, words));
+  const evaluations = history.filter((row) => 'eval_loss' in row);
+  const byTask = evaluations.some((row) => Object.keys(row).some((key) => /^eval_.+_loss$/.test(key)));
+  if (byTask) charts.push(evaluationChart(evaluations, 'loss', 'loss by task (nats a token)'));
+  for (const [suffix, words] of ANSWERS) charts.push(evaluationChart(evaluations, suffix, words));
   const rates = pointsOf(history, 'learning_rate');
   if (rates.length > 1) {
     const line: Line = { name: 'learning rate', points: thinned(rates), look: 'smooth', color: 4 };

@@ -83,12 +83,16 @@ export function figureWords(key: string): FigureWords {
 /** How long an evaluation took is no figure of the model. */
 const OF_THE_MACHINE = /_(runtime|per_second)$/;
 
-/** The figures of an evaluation in a row of the log, those of all rows first. */
+/** The figures of an evaluation in a row of the log, those of all rows first, then by task. */
 export function evaluationFigures(row: LogRow | Readonly<Record<string, number | undefined>>): Record<string, number> {
   const found = Object.entries(row).filter(
     (entry): entry is [string, number] => entry[0].startsWith('eval_') && !OF_THE_MACHINE.test(entry[0]) && typeof entry[1] === 'number',
   );
-  const place = (key: string): number => ['', ...Object.keys(SUBJECTS)].indexOf(KEY.exec(key)?.[1] ?? '');
+  const place = (key: string): number => {
+    const [, tag = '', name = ''] = KEY.exec(key) ?? [];
+    const within = Object.keys(FIGURES).indexOf(name);
+    return 100 * ['', ...Object.keys(SUBJECTS)].indexOf(tag) + (within < 0 ? 99 : within);
+  };
   return Object.fromEntries(found.sort(([a], [b]) => place(a) - place(b)));
 }
 

@@ -50,7 +50,8 @@ export function unitOf({ doc, prompt }: Pick<ScoredRow, 'doc' | 'prompt'>): stri
 /** "1.23 mm", "1.23°"; the bare number where no unit is known. */
 export function withUnit(value: number, unit: string): string {
   const size = Math.abs(value);
-  const text = !Number.isFinite(value) ? '–' : size >= 1e6 ? value.toExponential(2) : value.toFixed(size >= 100 ? 1 : 2);
+  const number = !Number.isFinite(value) ? '–' : size >= 1e6 ? value.toExponential(2) : value.toFixed(size >= 100 ? 1 : 2);
+  const text = number.replace(/^-/, '−');
   return unit === '' ? text : unit === '°' ? `${text}°` : `${text} ${unit}`;
 }
 

@@ -138,7 +138,7 @@ function barTable(
   return (
     `<div class="card scroll"><table><caption>${escapeHtml(caption)}</caption>\n` +
     `<thead><tr><th scope="col">${escapeHtml(head)}</th><th scope="col" class="number">Amount</th>` +
-    `<th scope="col" class="number">Share</th><th scope="col">Share</th></tr></thead>\n<tbody>${lines.join('')}</tbody></table></div>`
+    `<th scope="col" colspan="2">Share</th></tr></thead>\n<tbody>${lines.join('')}</tbody></table></div>`
   );
 }
 
@@ -170,7 +170,8 @@ export function settingText(value: unknown): string {
 export function pairTable(caption: string, pairs: readonly (readonly [string, string])[]): string {
   if (pairs.length === 0) return '';
   const rows = pairs.map(([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`);
-  return `<div class="card scroll"><table><caption>${escapeHtml(caption)}</caption>\n` + `<tbody>${rows.join('')}</tbody></table></div>`;
+  const body = `<tbody>${rows.join('')}</tbody>`;
+  return `<div class="card scroll"><table class="pairs"><caption>${escapeHtml(caption)}</caption>\n${body}</table></div>`;
 }
 
 export const note = (text: string): string => `<p class="soft">${escapeHtml(text)}</p>`;

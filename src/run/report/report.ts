@@ -5,7 +5,7 @@ import { joinPath, parentPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import type { Terminal } from '../../track/console.ts';
 import { inOutputFolder } from '../outputFolder.ts';
-import { comparePage, comparisonText, differencesOf, figuresBeside } from './compare.ts';
+import { caution, comparePage, comparisonText, differencesOf, figuresBeside } from './compare.ts';
 import { REPORT_FILE } from './forget.ts';
 import { runPage } from './page.ts';
 import { openRun } from './run.ts';
@@ -45,12 +45,14 @@ export async function runReport({ platform, options, stop, terminal }: ReportCon
   if (!isAlone) {
     const { names, rows } = differencesOf(runs);
     const figures = figuresBeside(runs);
-    if (figures.rows.length > 0) terminal.write(`${comparisonText(figures)}\n* the best\n\n`);
-    const few = rows.filter(({ cells }) => cells.every((cell) => cell.length <= MOST_SHOWN));
-    if (few.length > 0) terminal.write(`What differs:\n${comparisonText({ names, rows: few })}\n\n`);
+    if (figures.rows.length > 0) terminal.write(`${comparisonText(figures)}\n* the best\n${caution(runs)}\n`.replace(/\n+$/, '\n\n'));
+    const few = rows.filter(({ cells }) => cells.every((cell) => cell.length <= MOST_CHARACTERS)).slice(0, MOST_ROWS);
+    const more = rows.length > few.length ? `${rows.length - few.length} more on the page.\n` : '';
+    if (few.length > 0) terminal.write(`What differs:\n${comparisonText({ names, rows: few })}\n${more}\n`);
   }
   terminal.write(`${out}. Open it in a browser.\n`);
 }
 
-/** Characters of a setting that fit beside others; the page shows the longer ones. */
-const MOST_SHOWN = 40;
+/** What of the settings is short enough for a terminal; the page shows all. */
+const MOST_CHARACTERS = 40;
+const MOST_ROWS = 20;

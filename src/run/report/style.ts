@@ -16,6 +16,7 @@ main { max-width: 1080px; margin: 0 auto; padding: 32px 20px 56px; }
 h1 { font-size: 26px; line-height: 1.25; margin: 0 0 6px; overflow-wrap: anywhere; }
 h2 { font-size: 18px; margin: 34px 0 10px; }
 h3 { font-size: 15px; margin: 0; overflow-wrap: anywhere; }
+main > h3 { margin: 20px 0 8px; }
 p { margin: 6px 0; max-width: 78ch; }
 a { color: var(--accent); }
 .soft, .facts dt, th, caption { color: var(--soft); }
@@ -29,11 +30,13 @@ details.card { padding: 8px 14px; }
 details .scroll { padding: 4px 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: 6px 10px 2px; font-size: 13.5px; }
-th, td { text-align: left; padding: 7px 10px; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+th, td { text-align: left; padding: 7px 10px; border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
+.pairs td { overflow-wrap: anywhere; }
 tr:last-child td, tr:last-child th[scope=row] { border-bottom: 0; }
 th { font-weight: 500; font-size: 13px; }
-th[scope=row] { color: var(--text); font-size: 14px; font-weight: 400; min-width: 120px; }
+th[scope=row] { color: var(--text); font-size: 14px; font-weight: 400; }
 .number { text-align: right; white-space: nowrap; }
+.beside td { overflow-wrap: anywhere; }
 .beside .number { white-space: normal; min-width: 110px; }
 .better { color: var(--good); font-weight: 600; }
 .worse { color: var(--bad); font-weight: 600; }
@@ -88,5 +91,7 @@ details { margin-top: 8px; }
 summary { cursor: pointer; color: var(--soft); font-size: 13px; }
 .said details code { display: block; white-space: pre-wrap; margin-top: 6px; }
 @media print { .card, .facts, figure { break-inside: avoid; } }
-@media (max-width: 480px) { main { padding: 20px 12px 40px; } h1 { font-size: 22px; } th, td { padding: 6px 7px; } }
+@media (max-width: 480px) {
+  main { padding: 20px 12px 40px; } h1 { font-size: 22px; } th, td { padding: 6px 7px; } .curve text { font-size: 14px; }
+}
 `;
