@@ -7,7 +7,8 @@ import { reportProgram } from '../src/options/report.ts';
 import type { ParsedReportOptions } from '../src/options/report.ts';
 import { runReport } from '../src/run/report/report.ts';
 import type { Terminal } from '../src/track/console.ts';
-import { main, processSurroundings } from './cli.ts';
+import { main } from '../src/run/main.ts';
+import { processSurroundings } from './cli.ts';
 import { nodePlatform } from './platform.ts';
 
 async function run({ options }: ParsedReportOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {

@@ -56,7 +56,7 @@ export class EvaluationReport {
   /** Beside the answers; says where. */
   async leave(outcome: RunRecord['outcome'], model: string, rows: readonly ScoredRow[], asked?: AskedRows): Promise<void> {
     const { platform, options, terminal, say } = this.context;
-    if (rows.length === 0) return;
+    if (rows.length === 0 || this.context.isKeptNowhere) return;
     const warn = (text: string): void => terminal.write(`Warning: ${text}\n`);
     const page = await leaveReport(platform, options.output_dir, () => this.record(outcome, model, rows, asked), {
       mayReplace: options.overwrite,
