@@ -6,7 +6,8 @@ import { Asker } from '../run/ask/asker.ts';
 import type { Written } from '../run/ask/asker.ts';
 import { overlayOf } from '../run/ask/overlay.ts';
 import { isVolume, namedPictures } from '../run/ask/pictures.ts';
-import type { NamedPicture } from '../run/ask/pictures.ts';
+import type { GivenPicture, NamedPicture, PictureWords } from '../run/ask/pictures.ts';
+import { isVolumeBytes } from '../run/ask/volumeBytes.ts';
 import { openQuestions } from '../run/ask/question.ts';
 import { readingOf } from '../run/ask/report.ts';
 import type { Reading } from '../run/ask/reading.ts';
@@ -116,25 +117,19 @@ export async function answered(
   throw new Error('no question was made');
 }
 
-/** In their order; those that are paths as the command line reads them, slices of volumes among them. */
+/** In their order; slices of volumes among them, which may be paths or lie in memory. */
 async function namedSources(
   platform: Platform,
   pictures: readonly Picture[],
   { slice: slices, intensity, modality, of }: AskOptions,
 ): Promise<NamedPicture[]> {
-  const choice = { slices, intensity, modality: modality ?? '', structure: of ?? '' };
-  const isVolumePath = (picture: Picture): picture is string => typeof picture === 'string' && isVolume(picture);
-  const volumes = await namedPictures(platform, pictures.filter(isVolumePath), choice);
-  const named: NamedPicture[] = [];
+  const given: GivenPicture[] = [];
   for (const [i, picture] of pictures.entries()) {
-    const volume = isVolumePath(picture) ? volumes.shift() : undefined;
-    if (volume !== undefined) {
-      named.push(volume);
-      continue;
-    }
-    const source = await pictureSource(platform, picture, `picture ${i + 1}`);
-    const [own] = typeof source === 'string' ? await namedPictures(platform, [source], { ...choice, slices: [] }) : [];
-    named.push(own ?? { source, name: typeof source === 'string' ? source : source.name });
+    const isPath = typeof picture === 'string' && isVolume(picture);
+    const source = isPath ? picture : await pictureSource(platform, picture, `picture ${i + 1}`);
+    given.push(typeof source !== 'string' && isVolumeBytes(source.bytes) ? { volume: source.bytes, name: source.name } : source);
   }
-  return named;
+  return namedPictures(platform, given, { slices, intensity, modality: modality ?? '', structure: of ?? '', words: WORDS });
 }
+
+const WORDS: PictureWords = { image: 'image', slice: 'slice', modality: 'modality', intensity: 'intensity' };

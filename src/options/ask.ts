@@ -112,6 +112,9 @@ export const definitions = {
 export type AskOptions = OptionsOf<typeof definitions>;
 export type ParsedAskOptions = Parsed<AskOptions>;
 
+/** A slice as it is said: the plane, and its place from 0 along the axes as they are stored. */
+export const SLICE = /^(sagittal|coronal|axial):\d{1,6}$/i;
+
 /** What says what is asked, which requests do where there is a server. */
 const QUESTION = [
   'image',
@@ -197,6 +200,6 @@ function checkQuestion(options: AskOptions): void {
       );
     asked.check(of, '--of');
   }
-  const wrong = slice.find((text) => !/^(sagittal|coronal|axial):\d{1,6}$/i.test(text));
+  const wrong = slice.find((text) => !SLICE.test(text));
   if (wrong !== undefined) throw new UserError(`--slice is sagittal:N, coronal:N or axial:N, N from 0; found "${wrong}".`);
 }

@@ -15,7 +15,7 @@ import { adapterFolder, dataFolder, modelFolder } from '../inputs/hubInputs.ts';
 import { inOutputFolder } from '../outputFolder.ts';
 import { Asker } from './asker.ts';
 import { overlayOf } from './overlay.ts';
-import { namedPictures } from './pictures.ts';
+import { FLAGS, namedPictures } from './pictures.ts';
 import type { NamedPicture } from './pictures.ts';
 import { openQuestions } from './question.ts';
 import type { AskedQuestion } from './question.ts';
@@ -62,6 +62,7 @@ async function runIn(context: AskContext): Promise<void> {
     intensity,
     modality: modality ?? '',
     structure: of ?? '',
+    words: FLAGS,
   });
   const maxTokens = await contextLength(platform, base);
   await withFrozenModel({ ...context, platform, options }, { base, adapter }, async (session) => {

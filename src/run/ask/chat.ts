@@ -7,9 +7,11 @@ import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import type { Asker, Written } from './asker.ts';
 import { RequestError } from './chatRequest.ts';
-import type { ChatRequest } from './chatRequest.ts';
+import type { ChatRequest, ChatTask } from './chatRequest.ts';
 import { overlayOf } from './overlay.ts';
 import type { OverlayScene } from './overlay.ts';
+import { namedPictures } from './pictures.ts';
+import type { PictureWords } from './pictures.ts';
 import { kindQuestion } from './question.ts';
 import type { AskedMeasure } from './reading.ts';
 import { readingFacts, readingOf } from './report.ts';
@@ -19,7 +21,7 @@ export interface Chatting {
   processor: Processor;
   maker: ExampleMaker;
   asker: Asker;
-  options: Pick<AskOptions, 'parser' | 'prompt_style'>;
+  options: Pick<AskOptions, 'parser' | 'prompt_style' | 'intensity'>;
 }
 
 export interface ChatListening {
@@ -66,7 +68,13 @@ interface ChatQuestion {
   prompt?: string;
 }
 
-async function questionOf({ maker, processor, options }: Chatting, { messages, images, task }: ChatRequest): Promise<ChatQuestion> {
+const WORDS: PictureWords = { image: 'messages', slice: 'vernier.slices', modality: 'vernier.modality', intensity: '--intensity' };
+
+async function questionOf({ platform, maker, processor, options }: Chatting, chat: ChatRequest): Promise<ChatQuestion> {
+  const { messages, task, slices, modality } = chat;
+  const choice = { slices, modality, intensity: options.intensity, structure: task?.of ?? '', words: WORDS };
+  const named = await namedPictures(platform, chat.images, choice);
+  const images = named.map(({ source }) => source);
   const rowOf = (asked: ChatRequest['messages'], of = images): RowRequest => ({
     kind: 'conversation',
     where: 'messages',
@@ -76,12 +84,12 @@ async function questionOf({ maker, processor, options }: Chatting, { messages, i
   // Of several pictures it is not known which one an answer is about.
   const [image] = images.length === 1 ? await maker.pictures(row) : [];
   if (image === undefined) return { row };
-  if (task === undefined) return { row, scene: { image, lines: [], pixelWidth: NaN, pixelHeight: NaN } };
+  const pixel = sizeOf(task) ?? named[0]?.slice ?? NO_SIZE;
+  const { pixelWidth, pixelHeight } = pixel;
+  if (task === undefined) return { row, scene: { image, lines: [], pixelWidth, pixelHeight } };
   const kind = kindTask(task.task, 'vernier.task');
   const annotation = kind.check(task.of, 'vernier.of');
-  const { pixelWidth, pixelHeight, imageDescription } = task;
-  const pixel = { pixelWidth, pixelHeight, isFirstVersion: false };
-  const prompt = kindQuestion(processor, kind, annotation, image, pixel, imageDescription, options.prompt_style, 'vernier.pixel_size');
+  const prompt = kindQuestion(processor, kind, annotation, image, pixel, task.imageDescription, options.prompt_style, 'vernier.pixel_size');
   return {
     row: rowOf([{ role: 'user', content: [{ type: 'image' }, { type: 'text', text: prompt }] }]),
     scene: { image, lines: [], pixelWidth, pixelHeight, annotation },
@@ -89,6 +97,14 @@ async function questionOf({ maker, processor, options }: Chatting, { messages, i
     prompt,
   };
 }
+
+/** What a request says goes before what a volume says of itself. */
+function sizeOf(task: ChatTask | undefined): typeof NO_SIZE | undefined {
+  if (task === undefined || Number.isNaN(task.pixelWidth)) return undefined;
+  return { pixelWidth: task.pixelWidth, pixelHeight: task.pixelHeight, isFirstVersion: false };
+}
+
+const NO_SIZE = { pixelWidth: NaN, pixelHeight: NaN, isFirstVersion: false };
 
 async function refusing<T>(work: () => Promise<T>): Promise<T> {
   try {

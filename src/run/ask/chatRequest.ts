@@ -3,11 +3,14 @@
  * cannot be done is refused by name, and pictures are bytes in the request itself (`data:` URLs), never a path or an address.
  */
 import { imageSource } from '../../data/conversations/images.ts';
-import type { ContentPart, ImageSource, Message } from '../../data/example.ts';
+import type { ContentPart, Message } from '../../data/example.ts';
 import { asObject } from '../../data/jsonFile.ts';
 import { kindTask } from '../../data/medvision/askedTask.ts';
 import { shownJson } from '../../io/parseJson.ts';
+import { SLICE } from '../../options/ask.ts';
 import { UserError } from '../../platform.ts';
+import type { GivenPicture } from './pictures.ts';
+import { isVolumeBytes } from './volumeBytes.ts';
 
 /** What a client is told, in the shape of OpenAI's errors. */
 export class RequestError extends Error {
@@ -59,7 +62,12 @@ export interface ChatTask {
 
 export interface ChatRequest {
   messages: Message[];
-  images: ImageSource[];
+  /** Volumes among them. */
+  images: GivenPicture[];
+  /** Of the volumes, in their order, or one for all. */
+  slices: string[];
+  /** CT, MRI, …: with --intensity window, what kind of volume is sent. */
+  modality: string;
   maxNewTokens: number;
   isStream: boolean;
   includesUsage: boolean;
@@ -120,6 +128,8 @@ export function readChatRequest(value: unknown, limits: ChatLimits): ChatRequest
   return {
     messages,
     images,
+    slices: own === undefined ? [] : readSlices(own['slices'] ?? own['slice'] ?? []),
+    modality: own === undefined ? '' : text(own, 'modality'),
     maxNewTokens: Math.min(
       limits.maxNewTokens,
       count(body['max_completion_tokens'], 'max_completion_tokens') ?? count(body['max_tokens'], 'max_tokens') ?? Infinity,
@@ -135,7 +145,7 @@ function readMessages(value: unknown, isTask: boolean): Pick<ChatRequest, 'messa
   if (!Array.isArray(value) || value.length === 0) throw wrong('messages', 'a list of at least one message', value);
   if (value.length > MAX_MESSAGES)
     throw new RequestError(400, `messages: ${value.length}; at most ${MAX_MESSAGES} are read.`, { param: 'messages' });
-  const images: ImageSource[] = [];
+  const images: GivenPicture[] = [];
   const messages = value.map((one: unknown, i): Message => {
     const where = `messages[${i}]`;
     const message = asObject(one);
@@ -157,7 +167,7 @@ function readMessages(value: unknown, isTask: boolean): Pick<ChatRequest, 'messa
   return { messages, images };
 }
 
-function readContent(value: unknown, role: Message['role'], where: string, images: ImageSource[]): Message['content'] {
+function readContent(value: unknown, role: Message['role'], where: string, images: GivenPicture[]): Message['content'] {
   if (typeof value === 'string') return value;
   if (!Array.isArray(value) || value.length === 0) throw wrong(where, 'a text or a list of parts', value);
   if (value.length > MAX_PARTS)
@@ -182,9 +192,11 @@ function readContent(value: unknown, role: Message['role'], where: string, image
   return parts.every((part) => part.type === 'text') ? parts.map((part) => part.text).join('\n') : parts;
 }
 
-const DATA_URL = /^data:image\/[a-z0-9.+-]{1,64}((?:;[a-z0-9-]+=[a-z0-9.-]+){0,4});base64,/i;
+/** A picture's, or a volume's, for whose kind nobody agreed on a name: what it is, its first bytes say. */
+const DATA_TYPE = String.raw`image\/[a-z0-9.+-]{1,64}|application\/(?:(?:x-)?nifti|(?:x-)?gzip|octet-stream)`;
+const DATA_URL = new RegExp(String.raw`^data:(?:${DATA_TYPE})(?:;[a-z0-9-]+=[a-z0-9.-]+){0,4};base64,`, 'i');
 
-function pictureOf(value: unknown, where: string, name: string): ImageSource {
+function pictureOf(value: unknown, where: string, name: string): GivenPicture {
   const url = typeof value === 'string' ? value : asObject(value)?.['url'];
   if (typeof url !== 'string') throw wrong(`${where}.url`, 'a data: URL', url);
   const [start] = DATA_URL.exec(url.slice(0, 512)) ?? [];
@@ -196,7 +208,8 @@ function pictureOf(value: unknown, where: string, name: string): ImageSource {
       { code: 'invalid_image_url', param: `${where}.url` },
     );
   try {
-    return imageSource({ type: 'base64', data: url.slice(start.length) }, where, name);
+    const source = imageSource({ type: 'base64', data: url.slice(start.length) }, where, name);
+    return typeof source !== 'string' && isVolumeBytes(source.bytes) ? { volume: source.bytes, name } : source;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     throw new RequestError(400, error.message, { code: 'invalid_base64', param: `${where}.url` });
@@ -206,13 +219,8 @@ function pictureOf(value: unknown, where: string, name: string): ImageSource {
 function readTask(own: Readonly<Record<string, unknown>>): ChatTask | undefined {
   const task = own['task'] ?? undefined;
   if (task === undefined) return undefined;
-  const text = (key: string): string => {
-    const found = own[key] ?? '';
-    if (typeof found !== 'string' || found.length > 1000) throw wrong(`vernier.${key}`, 'a text of at most 1000 characters', found);
-    return found;
-  };
   if (typeof task !== 'string') throw wrong('vernier.task', 'Detection, TL, Distance or Angle', task);
-  const of = text('of');
+  const of = text(own, 'of');
   const size = own['pixel_size'] ?? undefined;
   const sizes: unknown[] = size === undefined ? [] : Array.isArray(size) ? size : [size];
   const isNumber = (one: unknown): one is number => typeof one === 'number' && one > 0 && one < 1e6;
@@ -223,7 +231,21 @@ function readTask(own: Readonly<Record<string, unknown>>): ChatTask | undefined 
   } catch (error) {
     throw error instanceof UserError ? new RequestError(400, error.message, { param: 'vernier.task' }) : error;
   }
-  return { task, of, imageDescription: text('image_description'), pixelWidth, pixelHeight };
+  return { task, of, imageDescription: text(own, 'image_description'), pixelWidth, pixelHeight };
+}
+
+function readSlices(value: unknown): string[] {
+  const slices: unknown[] = Array.isArray(value) ? value : [value];
+  const isSlice = (one: unknown): one is string => typeof one === 'string' && SLICE.test(one);
+  if (slices.length > MAX_IMAGES || !slices.every(isSlice))
+    throw wrong('vernier.slices', 'sagittal:N, coronal:N or axial:N, N from 0,', value);
+  return slices;
+}
+
+function text(own: Readonly<Record<string, unknown>>, key: string): string {
+  const found = own[key] ?? '';
+  if (typeof found !== 'string' || found.length > 1000) throw wrong(`vernier.${key}`, 'a text of at most 1000 characters', found);
+  return found;
 }
 
 function flag(value: unknown, key: string): boolean {

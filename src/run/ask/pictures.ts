@@ -1,4 +1,4 @@
-/** Pictures that a question names: files as training reads them, and slices of volumes, which become pictures as those of the tasks do. */
+/** Pictures of a question: files as training reads them, and slices of volumes, which become pictures as those of the tasks do. */
 import type { ImageSource } from '../../data/example.ts';
 import { intensityOf, checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
 import type { IntensityMode } from '../../data/medvision/intensity.ts';
@@ -7,6 +7,8 @@ import type { SliceDim } from '../../data/nifti.ts';
 import { rowPixels } from '../../data/pictures/pixelGate.ts';
 import { countOf, lastName, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
+import { platformOf } from './volumeBytes.ts';
+import type { VolumeBytes } from './volumeBytes.ts';
 
 export interface NamedPicture {
   source: ImageSource;
@@ -23,28 +25,47 @@ export interface PictureChoice {
   modality: string;
   /** What is asked about, for a window. */
   structure: string;
+  /** What these are called where they were given. */
+  words: PictureWords;
 }
+
+export interface PictureWords {
+  image: string;
+  slice: string;
+  modality: string;
+  intensity: string;
+}
+
+export const FLAGS: PictureWords = { image: '--image', slice: '--slice', modality: '--modality', intensity: '--intensity' };
+
+/** A path, a picture or a volume in memory. */
+export type GivenPicture = ImageSource | VolumeBytes;
 
 const PLANES = ['sagittal', 'coronal', 'axial'] as const;
 
-export function isVolume(path: string): boolean {
-  return /\.nii(\.gz)?$/i.test(path);
+function isVolumeBytes(given: GivenPicture): given is VolumeBytes {
+  return typeof given !== 'string' && 'volume' in given;
+}
+
+export function isVolume(given: GivenPicture): given is string | VolumeBytes {
+  return typeof given === 'string' ? /\.nii(\.gz)?$/i.test(given) : isVolumeBytes(given);
 }
 
 /** @throws UserError that names the file */
-export async function namedPictures(platform: Platform, paths: readonly string[], choice: PictureChoice): Promise<NamedPicture[]> {
-  const { slices } = choice;
-  const volumes = paths.filter(isVolume);
+export async function namedPictures(platform: Platform, given: readonly GivenPicture[], choice: PictureChoice): Promise<NamedPicture[]> {
+  const { slices, words } = choice;
+  const volumes = given.filter(isVolume);
   if (slices.length > 1 && slices.length !== volumes.length)
     throw new UserError(
-      `--slice names ${slices.length} slices, --image ${countOf(volumes.length, 'volume')}. Give one for each, or one for all.`,
+      `${words.slice} names ${slices.length} slices, ${words.image} ${countOf(volumes.length, 'volume')}. ` +
+        'Give one for each, or one for all.',
     );
   if (slices.length > 0 && volumes.length === 0)
-    throw new UserError('--slice is given, and --image names no volume (.nii, .nii.gz). Leave it out.');
+    throw new UserError(`${words.slice} is given, and ${words.image} names no volume (.nii, .nii.gz). Leave it out.`);
   const pictures: NamedPicture[] = [];
-  for (const path of paths) {
-    const place = volumes.indexOf(path);
-    pictures.push(place < 0 ? { source: path, name: lastName(path) } : await sliceOf(platform, path, slices[place] ?? slices[0], choice));
+  for (const one of given) {
+    if (!isVolume(one)) pictures.push({ source: one, name: typeof one === 'string' ? lastName(one) : one.name });
+    else pictures.push(await sliceOf(platform, one, slices[volumes.indexOf(one)] ?? slices[0], choice));
   }
   await rowPixels(
     platform,
@@ -55,27 +76,30 @@ export async function namedPictures(platform: Platform, paths: readonly string[]
 
 async function sliceOf(
   platform: Platform,
-  path: string,
+  volumeFile: string | VolumeBytes,
   said: string | undefined,
-  { intensity, modality, structure }: PictureChoice,
+  { intensity, modality, structure, words }: PictureChoice,
 ): Promise<NamedPicture> {
+  const [path, files] = typeof volumeFile === 'string' ? [volumeFile, platform] : [volumeFile.name, platformOf(platform, volumeFile)];
   if (said === undefined) {
-    const { shape } = await readNiftiHeader(platform, path);
+    const { shape } = await readNiftiHeader(files, path);
     const [sagittal, coronal, axial] = shape.map((size) => size - 1);
     throw new UserError(
-      `${path} is a volume: say which slice, --slice sagittal:0 to ${sagittal}, coronal:0 to ${coronal} or axial:0 to ${axial}.`,
+      `${path} is a volume: say which slice, ${words.slice} sagittal:0 to ${sagittal}, coronal:0 to ${coronal} or axial:0 to ${axial}.`,
     );
   }
   const [word = '', digits = ''] = said.toLowerCase().split(':');
   const dim = PLANES.findIndex((plane) => plane === word) as SliceDim;
   const index = Number(digits);
-  const volume = await openVolume(platform, path);
+  const volume = await openVolume(files, path);
   const { shape, zooms, version } = volume.header;
   if (index >= shape[dim])
-    throw new UserError(`--slice ${said}: ${path} is ${shape.join('×')}, its last ${word} slice is ${shape[dim] - 1}.`);
+    throw new UserError(`${words.slice} ${said}: ${path} is ${shape.join('×')}, its last ${word} slice is ${shape[dim] - 1}.`);
   const slice = await volume.slice(dim, index);
   if (intensity === 'window' && modality === '')
-    throw new UserError('--intensity window asks for grey levels by the kind of volume: say which it is with --modality (CT, MRI, …).');
+    throw new UserError(
+      `${words.intensity} window asks for grey levels by the kind of volume: say which it is with ${words.modality} (CT, MRI, …).`,
+    );
   checkFinite(slice, `${path}: ${said}`);
   const { data, width, height } = sliceToRgb(slice, intensityOf(intensity, modality, structure));
   // As a picture file it takes the way of all others, with the same pixels.

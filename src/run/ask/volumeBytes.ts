@@ -1,0 +1,37 @@
+/** A NIfTI file that is only in memory, as a file of a platform's: what reads volumes reads it as any other. */
+import type { Platform } from '../../platform.ts';
+
+export interface VolumeBytes {
+  volume: Uint8Array;
+  /** In messages. */
+  name: string;
+}
+
+const HEADER_SIZES = [348, 540];
+
+/** Whether bytes begin as a NIfTI file does (the size of its header, in either order of bytes), or as one that is compressed. */
+export function isVolumeBytes(bytes: Uint8Array): boolean {
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return true;
+  if (bytes.length < 4) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 4);
+  return HEADER_SIZES.some((size) => view.getInt32(0, true) === size || view.getInt32(0, false) === size);
+}
+
+/** The platform, where `name` is this file and no other file is there. */
+export function platformOf(platform: Platform, { volume, name }: VolumeBytes): Platform {
+  return {
+    ...platform,
+    openFile: (path) => {
+      if (path !== name) return Promise.reject(new Error(`${path}: only ${name} is read here`));
+      return Promise.resolve({
+        path,
+        size: volume.length,
+        read: (offset, length) =>
+          offset + length <= volume.length
+            ? Promise.resolve(volume.subarray(offset, offset + length))
+            : Promise.reject(new Error(`${path}: bytes ${offset} to ${offset + length} are past its end, ${volume.length}`)),
+        close: () => Promise.resolve(),
+      });
+    },
+  };
+}
