@@ -9,7 +9,7 @@ import { matrixUnitsOf } from '../../src/tune/subgroupMatrix.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 
 const script = fileURLToPath(new URL('./mesa26.mjs', import.meta.url));
-const FILES = ['test/ops/matmulHalf.test.ts', 'test/ops/attentionHalf.test.ts', 'test/train/halfRuns.test.ts'];
+const FILES = ['test/ops/matmulHalf.test.ts', 'test/ops/attentionHalf.test.ts', 'test/train/halfRuns.test.ts', 'test/train/memoryPlanHalf.test.ts'];
 const NOT_POSSIBLE = 77;
 
 /** What vitest reports as JSON, as far as it is looked at. */

@@ -7,36 +7,25 @@ import { nodePlatform } from '../../node/platform.ts';
 import { openLimited } from '../../src/run/train/memory.ts';
 import type { Example } from '../../src/data/example.ts';
 import { Device } from '../../src/gpu/device.ts';
-import { loraConfig } from '../../src/io/peftConfig.ts';
 import { generateBatch } from '../../src/models/generate.ts';
-import type { Quantization } from '../../src/models/quantization.ts';
 import { allOf } from '../../src/track/tracker.ts';
-import { RowEvaluator } from '../../src/train/evaluation.ts';
 import { fitMemory, planMemory } from '../../src/train/memoryPlan.ts';
 import type { MemoryPlan, PlannedRun } from '../../src/train/memoryPlan.ts';
 import { neededBytes } from '../../src/train/memoryText.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { SessionOptions } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
-import type { TrainSettings } from '../../src/train/trainSettings.ts';
 import { closeDevices, testDevice } from '../gpu/testDevice.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
 import { readGradients, runBatch, withSession } from '../models/golden.ts';
 import { gemma } from '../models/gemma3/goldenExamples.ts';
-import type { GoldenModel } from '../models/goldenModel.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
-
-const settings: TrainSettings = {
-  run_name: 'plan', epoch: 1, max_steps: 2, per_device_train_batch_size: 2, gradient_accumulation_steps: 2, learning_rate: 1e-3, lr_scheduler_type: 'constant',
-  warmup_ratio: 0, warmup_steps: 0, max_grad_norm: 0.3, weight_decay: 0, adam_beta1: 0.9, adam_beta2: 0.999, adam_epsilon: 1e-8, loss_reduction: 'token',
-  shuffle: false, seed: 0, gradient_checkpointing: true, logging_steps: 1, save_steps: -1, save_total_limit: -1,
-};
+import { expectPlanned, lora, NF4, rowsOf, settings } from './plannedMemory.ts';
+import type { Way } from './plannedMemory.ts';
 
 afterEach(closeDevices);
 
-const lora = loraConfig({ target_modules: 'all-linear', lora_dropout: 0.1 });
-const NF4: Quantization = { weights: 'nf4', skipModules: [], embedding: 'none' };
-const WAYS: Record<string, { session: (model: GoldenModel) => Omit<SessionOptions, 'baseModel'>; run?: Partial<TrainSettings> }> = {
+const WAYS: Record<string, Way> = {
   'LoRA, recomputed': { session: () => ({ finetuning: { kind: 'lora', config: lora } }) },
   'LoRA, kept': { session: () => ({ finetuning: { kind: 'lora', config: lora } }), run: { gradient_checkpointing: false } },
   'LoRA, two stages kept': { session: () => ({ finetuning: { kind: 'lora', config: lora } }), run: { keptStages: 2 } },
@@ -61,29 +50,12 @@ const WAYS: Record<string, { session: (model: GoldenModel) => Omit<SessionOption
 };
 
 describe.each([qwen, gemma])('the memory of a run is planned to the byte: $name', (model) => {
-  const rows = async (): Promise<Example[]> => (await model.cases(['s10_twoimages', 's09_textonly'])).map((golden) => golden!.example);
-
   it.each(Object.entries(WAYS))('%s', async (_, way) => {
-    const options: SessionOptions = { baseModel: model.baseModel, ...way.session(model) };
-    const run = { ...settings, ...way.run };
-    const examples = await rows();
-    const device = await testDevice();
-    const session = await openSession(nodePlatform, device, options);
-    const source = { length: 2, get: (index: number): Promise<Example> => Promise.resolve(examples[index]!) };
-    const evaluator = new RowEvaluator(source, { per_device_eval_batch_size: 2, eval_generate: 0, eval_max_new_tokens: 0, parser: 'robust', seed: 0 });
-    const { memory } = await train(session, source, { ...run, gradient_accumulation_steps: 2 }, { tracker: allOf([]), evaluator });
-
-    const dry = await openSession(nodePlatform, Device.dry(device.capabilities), options);
-    const plan = await planMemory(dry, { examples, settings: run, loggingSteps: 1, evaluation: { examples, prompts: [], maxNewTokens: 0 } });
-    for (const opened of [session, dry]) opened.close();
-    expect(plan.atPeak).toEqual(memory.atPeak);
-    expect(plan.peakBytes).toBe(memory.peakBytes);
-    expect(plan.reservedPeakBytes).toBe(memory.reservedPeakBytes);
-    expect(memory.reservedPeakBytes).toBeGreaterThanOrEqual(memory.peakBytes);
+    await expectPlanned(model, way);
   });
 
   it('an answer, with its key/value cache', async () => {
-    const examples = await rows();
+    const examples = await rowsOf(model);
     const options: SessionOptions = { baseModel: model.baseModel, finetuning: { kind: 'none' }, isFrozen: true };
     const device = await testDevice();
     const peaks = [];
