@@ -8,7 +8,7 @@ import { checkOutput } from '../../src/run/outputFolder.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { writeInitialFolder } from '../../src/run/pretrain/baseFolder.ts';
 import { DEFAULTS, quickstart } from '../../src/run/quickstart/run.ts';
-import { recipe } from '../../src/run/quickstart/recipes.ts';
+import { RECIPES } from '../../src/run/quickstart/recipes.ts';
 import { checkReplaceable, OWN_EXPORT, OWN_LOG, OWN_PAGE } from '../../src/io/foreignFiles.ts';
 import { buildCommandLine, goldenRows, repository, runProgram, runTrain, tinyModel } from './trainProcess.ts';
 
@@ -114,7 +114,7 @@ it('an export replaces an export, and no other rows', async () => {
 });
 
 it('the quick start and the writer of bases leave models alone', async () => {
-  const settings = { ...DEFAULTS, ...recipe('medgemma-tiny'), sample: 'none' };
+  const settings = { ...DEFAULTS, ...RECIPES['medgemma-tiny'], sample: 'none' };
   const start = (out: string): Promise<unknown> => quickstart(nodePlatform, { ...settings, out }, { write: () => undefined, isTty: false, columns: 80 }, new AbortController().signal);
   foreign(at('mine/adapter_model.safetensors'));
   foreign(at('page/report.html'), '<html>my thesis</html>');

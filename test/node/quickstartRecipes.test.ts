@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { nodePlatform as platform } from '../../node/platform.ts';
-import { recipe, RECIPE_NAMES } from '../../src/run/quickstart/recipes.ts';
+import { parseFor } from '../../src/options/program.ts';
+import { quickstartProgram } from '../../src/options/quickstart.ts';
+import type { RecipeName } from '../../src/options/quickstart.ts';
+import { quickstartSettings, RECIPES } from '../../src/run/quickstart/recipes.ts';
 import { SampleData } from '../../src/run/quickstart/questions.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
 import { modelFamily } from '../../src/models/families.ts';
@@ -15,13 +18,22 @@ const MODEL_TYPES: Readonly<Record<string, string>> = { 'qwen-tiny': 'qwen2_5_vl
 describe('recipes', () => {
   it('lists the recipes there are when asked for another', () => {
     for (const name of ['medgemma', 'toString', '']) {
-      expect(() => recipe(name)).toThrow(UserError);
-      expect(() => recipe(name)).toThrow(/qwen-tiny and medgemma-tiny/);
+      expect(() => parseFor(quickstartProgram, { recipe: name })).toThrow(UserError);
+      expect(() => parseFor(quickstartProgram, { recipe: name })).toThrow(/qwen-tiny.*medgemma-tiny/);
     }
   });
 
-  it.each(RECIPE_NAMES)('%s has its base in the repository, below 8 MB, that asks about the sample in few tokens', async (name) => {
-    const dir = join(root, 'node', recipe(name).base);
+  it('a recipe holds but for what is said, and has a folder of its own', () => {
+    const settings = (flags: Record<string, string>): unknown => quickstartSettings(parseFor(quickstartProgram, flags).options, (folder) => `node/${folder}`);
+    expect(settings({})).toEqual({ ...RECIPES['qwen-tiny'], base: 'node/base', sample: 'node/sample', out: 'outputs/quickstart' });
+    expect(settings({ recipe: 'medgemma-tiny', steps: '3', out: 'mine', submit_ms: '7', quantization: 'nf4' })).toEqual({
+      ...RECIPES['medgemma-tiny'], base: 'node/base-medgemma', sample: 'node/sample', out: 'mine', steps: 3, submitMs: 7, quantization: 'nf4',
+    });
+    expect(settings({ recipe: 'medgemma-tiny' })).toMatchObject({ out: 'outputs/quickstart-medgemma-tiny', steps: 150 });
+  });
+
+  it.each(Object.keys(RECIPES) as RecipeName[])('%s has its base in the repository, below 8 MB, that asks about the sample in few tokens', async (name) => {
+    const dir = join(root, 'node', RECIPES[name].base);
     expect(statSync(join(dir, 'model.safetensors')).size).toBeLessThan(8e6);
     const folder = await openModelFolder(platform, dir);
     expect(folder.modelType).toBe(MODEL_TYPES[name]);

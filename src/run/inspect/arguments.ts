@@ -6,6 +6,8 @@ import { parseHubId } from '../../hub/settings.ts';
 import { joinPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { readFlags } from '../../options/commandLine.ts';
+import type { Definitions } from '../../options/program.ts';
+import { readValue } from '../../options/value.ts';
 
 export const HELP = `Writes an HTML page to look at training data: pictures with boxes and landmarks drawn, prompts, targets, what is learnt
 of each row in colour, token counts, and a histogram a task. The page stands alone: nothing is loaded from the network.
@@ -28,6 +30,12 @@ Any data flag of dist/train.js is taken as well, among them:
   --split volume|slice   --train_sample_limit N   --val_sample_limit N   --min_pixels N   --max_pixels N   --seed N
   --sixteen_bit clip|scale|window
 `;
+
+/** Flags of this program alone. */
+const OWN = {
+  samples: { group: 'Output', type: 'integer', default: 24, min: 1, max: 2000, help: 'Rows shown in all, spread over the tasks.' },
+  out: { group: 'Output', type: 'string', default: null, place: 'path', help: 'The page.' },
+} as const satisfies Definitions;
 
 /** Flags that would make or choose a prepared folder. */
 const WRITING = [
@@ -63,29 +71,11 @@ export async function readArguments(
   ownBase: string,
 ): Promise<InspectRequest | undefined> {
   if (argv.length === 0 || argv.includes('--help') || argv.includes('-h')) return undefined;
-  const own = new Map<string, string>();
-  const others: string[] = [];
-  const words = [...argv];
-  const data = words[0]?.startsWith('--') ? undefined : words.shift();
-  if (data === undefined)
+  const [data, ...words] = argv;
+  if (data === undefined || data.startsWith('--'))
     throw new UserError('Name the data first: node dist/inspect.js DATA [--name value …]. --help says what DATA may be.');
-  while (words.length > 0) {
-    const word = words.shift() ?? '';
-    const name = /^--(out|samples)(?:=|$)/.exec(word)?.[1];
-    if (name === undefined) {
-      others.push(word);
-      continue;
-    }
-    const value = word.includes('=') ? word.slice(word.indexOf('=') + 1) : words.shift();
-    if (value === undefined || value === '') throw new UserError(`--${name} needs a value.`);
-    if (own.has(name)) throw new UserError(`--${name} is given twice; give it once.`);
-    own.set(name, value);
-  }
-  const samples = Number(own.get('samples') ?? 24);
-  if (!Number.isSafeInteger(samples) || samples < 1 || samples > 2000)
-    throw new UserError(`--samples ${own.get('samples') ?? ''}: a whole number from 1 to 2000 is expected.`);
-
-  const flags = readFlags(others, definitions);
+  const { samples: sampleText = OWN.samples.default, out, ...flags } = readFlags(words, { ...definitions, ...OWN });
+  const samples = Number(readValue(OWN.samples, sampleText, '--samples'));
   for (const name of WRITING) {
     if (flags[name] !== undefined)
       throw new UserError(
@@ -97,11 +87,11 @@ export async function readArguments(
   if (isOwnBase) flags['base_model_hf'] = ownBase;
   // The page shows what is there; nothing is written but the page.
   const { output_dir, lora_checkpoint_dir: folder = output_dir ?? '.' } = flags;
-  if (own.has('out') && folder !== '.') throw new UserError('--out names the page, --output_dir its folder; give one of them.');
+  if (out !== undefined && folder !== '.') throw new UserError('--out names the page, --output_dir its folder; give one of them.');
   return {
     data,
     kind,
-    out: own.get('out') ?? joinPath(folder === '.' ? '' : folder, 'inspect.html'),
+    out: out ?? joinPath(folder === '.' ? '' : folder, 'inspect.html'),
     samples,
     isOwnBase,
     command: parseOptions(

@@ -9,15 +9,14 @@ import { writeSafetensors } from '../../io/safetensors.ts';
 import type { Shape } from '../../models/weights.ts';
 import { modelFamily } from '../../models/families.ts';
 import { firstPresent, RESULT_FILES } from '../../io/foreignFiles.ts';
+import type { BaseFamily } from '../../options/pretrain.ts';
 import { joinPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { gemmaFiles } from './gemmaFiles.ts';
 import { phantomSample } from './phantom.ts';
 import { baseSize, qwenFiles } from './qwenFiles.ts';
 
-const FAMILIES = { qwen2_5_vl: qwenFiles, gemma3: gemmaFiles } as const;
-export type BaseFamily = keyof typeof FAMILIES;
-export const BASE_FAMILIES = Object.keys(FAMILIES) as BaseFamily[];
+const FAMILIES = { qwen2_5_vl: qwenFiles, gemma3: gemmaFiles } as const satisfies Record<BaseFamily, unknown>;
 
 /**
  * Phantom prompts in the tokenizer's texts, and how many of all must share a piece of a sentence for it to become a token: labels stay
