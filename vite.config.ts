@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import type { Plugin } from 'vite';
+import { ENTRIES } from './node/scripts/entries.mjs';
 import { writeKernelTexts } from './node/scripts/kernelTexts.mjs';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -17,8 +18,7 @@ const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${n
 /** The command `vernier`, which starts them. */
 programs['bin/vernier'] = at('./node/vernier.ts');
 /** What scripts import (`exports` of package.json): dist/package/<entry>.js, with the same chunks. */
-const ENTRIES = { index: './src/index.ts', node: './node/index.ts' };
-for (const [name, path] of Object.entries(ENTRIES)) programs[`package/${name}`] = at(path);
+for (const [name, path] of Object.entries(ENTRIES)) programs[`package/${name}`] = at(`./${path}`);
 /** The thread that the programs start: dist/dataWorker.js. */
 programs['dataWorker'] = at('./node/workers/dataWorker.ts');
 

@@ -37,6 +37,9 @@ async function openGpu(): Promise<GPU> {
   return gpu;
 }
 
+/** Where downloads lie in the private file system. */
+const VARIABLES: Readonly<Record<string, string>> = { HF_HOME: '/huggingface' };
+
 /** @param mounts read when a path is looked up, so that files may be mounted later */
 export function browserPlatform(mounts: MountedFiles): Platform {
   const fetched = new Map<string, Promise<Bytes>>();
@@ -68,7 +71,7 @@ export function browserPlatform(mounts: MountedFiles): Platform {
     name: 'browser',
     gpu: openGpu,
     webgpuVersion: () => Promise.resolve(navigator.userAgent),
-    env: () => undefined,
+    env: (name) => VARIABLES[name],
 
     absolutePath,
     async exists(path) {

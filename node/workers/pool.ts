@@ -1,4 +1,5 @@
 /** Data workers as Node threads that each run dataWorker.js; src/run/inputs/workerPool.ts shares the work out among them. */
+/// <reference path="./nodeAdapter.d.ts" />
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';

@@ -192,8 +192,7 @@ export async function send(settings: HubSettings, path: string, request: HubRequ
       method,
       headers,
       signal,
-      // Browsers hide redirects that are not followed; they drop the Authorization header by themselves.
-      redirect: 'caches' in globalThis && 'document' in globalThis ? 'follow' : 'manual',
+      redirect: 'manual',
       ...(body !== undefined && { body }),
     });
     const location = response.headers.get('location');

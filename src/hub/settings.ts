@@ -52,7 +52,7 @@ export const DEFAULT_TIMES: HubTimes = { stallMs: 30_000, backoffMs: 1_000, maxW
  */
 export function hubSettings(
   given: { endpoint?: string; token?: string; cacheDir?: string; isOffline?: boolean; times?: Partial<HubTimes> },
-  platform: Pick<Platform, 'network'> = {},
+  platform: Partial<Pick<Platform, 'name' | 'network'>> = {},
 ): HubSettings {
   return {
     endpoint: checkedEndpoint(given.endpoint ?? DEFAULT_ENDPOINT, 'the hub endpoint'),
@@ -90,9 +90,12 @@ export async function hubSettingsFromEnv(platform: Platform): Promise<HubSetting
   };
 }
 
-function fetchOf({ network }: Pick<Platform, 'network'>): Network['fetch'] {
+function fetchOf({ name, network }: Partial<Pick<Platform, 'name' | 'network'>>): Network['fetch'] {
+  // Browsers hide redirects that are not followed; they drop the Authorization header by themselves.
+  const how: RequestInit = name === 'browser' ? { redirect: 'follow' } : {};
   // Called late: a page may put its own in the place of the global one.
-  return network === undefined ? (url, init) => fetch(url, init) : (url, init) => network.fetch(url, init);
+  const send: Network['fetch'] = network === undefined ? (url, init) => fetch(url, init) : (url, init) => network.fetch(url, init);
+  return (url, init) => send(url, { ...init, ...how });
 }
 
 async function findToken(

@@ -29,6 +29,7 @@ const MAY_IMPORT = {
   train: BELOW_RUN,
   run: BELOW_RUN,
   api: SRC,
+  transformers: ['models', 'data', 'platform'],
   index: [...SRC, 'api'],
   node: [...SRC, 'api', 'index'],
   web: [...SRC, 'api', 'index'],

@@ -1,0 +1,1 @@
+export function startTimes(folder: string, runs: number): { import: number; node: number; help: number };
