@@ -7,7 +7,9 @@ import { describe, expect, it } from 'vitest';
 import { counterHash } from '../../src/data/random.ts';
 import { Tensor } from '../../src/gpu/tensor.ts';
 import { matmulNN, matmulNT, matmulTN } from '../../src/ops/matmul.ts';
+import { productTrial } from '../../src/train/tuning/trials.ts';
 import { plansOf } from '../../src/tune/plans.ts';
+import { chooseProduct } from '../../src/tune/product.ts';
 import type { SubgroupMatrixConfiguration } from '../../src/tune/product.ts';
 import { matrixUnitsOf } from '../../src/tune/subgroupMatrix.ts';
 import { testDevice } from '../gpu/testDevice.ts';
@@ -132,6 +134,25 @@ describe.skipIf(units === undefined)(`products on tensor cores (${units ? 'here'
       }),
       { numRuns: 30 },
     );
+  });
+
+  it('what is measured of a product in two halves is that product', async () => {
+    const problem = { form: 'tn', m: 40, n: 48, k: 300, storage: 'f32', isPlain: true, hasDropout: false, compute: '3xf16' } as const;
+    const trial = productTrial(device, problem)!;
+    const halves: SubgroupMatrixConfiguration = { algorithm: 'subgroup_matrix', ...units!, BM: 32, BN: 32, BK: 16, COMPACT: true };
+    const results = [];
+    for (const configuration of [chooseProduct(device.capabilities, { ...problem, compute: 'f32' }), halves]) {
+      const contender = trial.contender(configuration);
+      contender.run();
+      results.push((await contender.result())[0]!);
+    }
+    trial.release();
+    plansOf(device).compute = 'f32';
+    const [exact, found] = results as [Float32Array, Float32Array];
+    const largest = exact.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const error = found.reduce((most, value, i) => Math.max(most, Math.abs(value - exact[i]!)), 0);
+    expect(error / largest).toBeLessThan(2 ** -18);
+    expect(error).toBeGreaterThan(0);
   });
 
   it('activations are rounded to f16, once, and to the nearest; weights of f32 are not', async () => {

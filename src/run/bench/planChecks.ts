@@ -152,9 +152,11 @@ async function checkProduct(
 ): ReturnType<Check['run']> {
   const { a, w } = await operands(device, problem);
   const y = randomTensor(device, [problem.m, problem.n], 13);
+  plansOf(device).compute = problem.compute;
   plansOf(device).force({ product: () => configuration });
   RUN[problem.form](device, a, w, y);
   plansOf(device).force({});
+  plansOf(device).compute = 'f32';
   const found = await device.readF32(y);
   releaseTensors(device, a, w, y);
   return { error: worst(found, values) / largest, bound: productBound(problem, [configuration]) };

@@ -67,6 +67,7 @@ export function productTrial(device: Device, asked: ProductProblem): Trial<Produ
   return {
     contender: (configuration) => ({
       run() {
+        plansOf(device).compute = problem.compute;
         plansOf(device).force({ product: () => configuration });
         run();
       },
@@ -101,7 +102,7 @@ function half(extent: number): number {
 }
 
 /** A backward pass is measured together with the passes before it, whose plans stay the policy's. */
-export function attentionTrial(device: Device, { pass, headSize, extent }: AttentionProblem): Trial<AttentionConfiguration> | undefined {
+export function attentionTrial(device: Device, { pass, headSize, extent, compute }: AttentionProblem): Trial<AttentionConfiguration> | undefined {
   if (extent === undefined) return undefined;
   const { queries, heads, kvHeads, span } = extent;
   const q = randomTensor(device, [queries, heads, headSize], 1, { label: 'batch' });
@@ -126,6 +127,7 @@ export function attentionTrial(device: Device, { pass, headSize, extent }: Atten
   return {
     contender: (configuration) => {
       const force = (): void => {
+        plansOf(device).compute = compute;
         plansOf(device).force({ attention: (problem) => (problem.pass === pass ? configuration : undefined) });
       };
       return {
