@@ -143,7 +143,7 @@ describe.skipIf(units === undefined)(`products on tensor cores (${units ? 'here'
     const results = [];
     for (const configuration of [chooseProduct(device.capabilities, { ...problem, compute: 'f32' }), halves]) {
       const contender = trial.contender(configuration);
-      contender.run();
+      await contender.run();
       results.push((await contender.result())[0]!);
     }
     trial.release();

@@ -102,7 +102,10 @@ function half(extent: number): number {
 }
 
 /** A backward pass is measured together with the passes before it, whose plans stay the policy's. */
-export function attentionTrial(device: Device, { pass, headSize, extent, compute }: AttentionProblem): Trial<AttentionConfiguration> | undefined {
+export function attentionTrial(
+  device: Device,
+  { pass, headSize, extent, compute }: AttentionProblem,
+): Trial<AttentionConfiguration> | undefined {
   if (extent === undefined) return undefined;
   const { queries, heads, kvHeads, span } = extent;
   const q = randomTensor(device, [queries, heads, headSize], 1, { label: 'batch' });
