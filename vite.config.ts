@@ -40,6 +40,8 @@ const kernelTexts: Plugin = {
 export default defineConfig(({ mode }) => ({
   plugins: [kernelTexts],
   root: mode === 'web' ? at('./web') : at('.'),
+  // The worker of the page is a module, and has chunks of its own.
+  worker: { format: 'es' as const },
   // The page works from any folder of a server.
   base: mode === 'web' ? './' : '/',
   build:

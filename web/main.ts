@@ -1,31 +1,32 @@
 /**
- * The page: says which GPU it found, fine-tunes on a handful of conversations with the same trainer as the command line, draws the loss as
- * it comes, asks one question before and after, and gives the adapter as files. Served by `npx vite --mode web`, built into dist/web.
+ * The page: says which GPU it found, fine-tunes on a handful of conversations with the program of the command line, in a worker, draws the
+ * loss as it comes, asks one question before and after, and gives the adapter as files. Served by `npx vite --mode web`, built into
+ * dist/web.
  */
 import { Device } from '../src/gpu/device.ts';
-import { loraConfig } from '../src/io/peftConfig.ts';
+import { openModelFolder } from '../src/io/modelFolder.ts';
+import { modelFamily } from '../src/models/families.ts';
 import { joinPath, UserError } from '../src/platform.ts';
 import type { DecodedImage } from '../src/platform.ts';
-import type { Tracker } from '../src/track/tracker.ts';
-import { bytesText, countText } from '../src/track/console.ts';
-import { shortRunSettings } from '../src/train/shortRun.ts';
-import { openSession } from '../src/train/session.ts';
-import type { Session } from '../src/train/session.ts';
-import { train } from '../src/train/trainer.ts';
+import { bytesText } from '../src/track/console.ts';
 import { chooseCompute } from '../src/tune/compute.ts';
-import { plansOf } from '../src/tune/plans.ts';
+import { connectWorker } from './client.ts';
 import { drawCurve } from './curve.ts';
 import { pickedFiles } from './mountedFiles.ts';
 import { OWN_BASE, OWN_SAMPLE, ownFiles } from './ownFiles.ts';
 import { browserPlatform } from './platform.ts';
-import { pickedRows, sampleRows, turnText } from './rows.ts';
-import type { PageRow } from './rows.ts';
+import { pickedRows, sampleRows } from './rows.ts';
+import type { PageRows } from './rows.ts';
 
 const MAX_ANSWER_TOKENS = 48;
-const ADAPTER = '/adapter';
+const OUTPUT = '/run';
+const PICKED_BASE = '/picked-base';
+const PICKED_ROWS = '/picked-rows';
 
-const mounts = new Map<string, Blob | string>(ownFiles);
+/** What is shown is read in this thread, what is computed in the worker: both have the same files. */
+const mounts = new Map<string, Blob | string>();
 const platform = browserPlatform(mounts);
+const vernier = connectWorker(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }));
 
 function element<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
@@ -50,11 +51,17 @@ function choice(name: string): string {
   return document.querySelector<HTMLInputElement>(`input[name=${name}]:checked`)?.value ?? '';
 }
 
-function mountPicked(id: string, at: string): void {
+async function mount(files: ReadonlyMap<string, Blob | string>): Promise<void> {
+  for (const [path, file] of files) mounts.set(path, file);
+  await vernier.mount(files);
+}
+
+async function mountPicked(id: string, at: string): Promise<void> {
   for (const path of mounts.keys()) if (path.startsWith(`${at}/`)) mounts.delete(path);
+  await vernier.unmount(at);
   const files = element(id, HTMLInputElement).files ?? [];
   if (files.length === 0) throw new UserError('Pick a folder first, or choose what comes with Vernier.');
-  for (const [path, file] of pickedFiles(files, at)) mounts.set(path, file);
+  await mount(pickedFiles(files, at));
 }
 
 function number(id: string, low: number, high: number, name: string): number {
@@ -81,19 +88,32 @@ function picture({ width, height, data }: DecodedImage): HTMLCanvasElement {
   return canvas;
 }
 
-async function openDevice(): Promise<Device> {
+async function describeGpu(): Promise<string> {
   const device = await Device.create(await platform.gpu());
-  const computing = chooseCompute(device.capabilities, 'auto');
-  plansOf(device).compute = computing.dtype;
-  const { description, vendor, architecture, kind, f16, subgroups, maxBindingBytes } = device.capabilities;
+  const { capabilities } = device;
+  device.destroy();
+  const { description, vendor, architecture, kind, f16, subgroups, maxBindingBytes } = capabilities;
   const names = [vendor, architecture, description].filter((name) => name !== '' && name !== 'unknown adapter');
   const optional = [f16 ? 'f16' : 'no f16', subgroups ? 'subgroups' : 'no subgroups'].join(', ');
-  show(
-    'adapter',
+  return (
     `${names.join(' · ') || 'an adapter that does not say its name'}${kind === 'software' ? ' (software: slow)' : ''}; ${optional}; ` +
-      `binds up to ${bytesText(maxBindingBytes)}; computes in ${computing.words}`,
+    `binds up to ${bytesText(maxBindingBytes)}; computes in ${chooseCompute(capabilities, 'auto').words}`
   );
-  return device;
+}
+
+async function rowsOf(base: string): Promise<PageRows> {
+  if (choice('rows') === 'picked') return pickedRows(platform, PICKED_ROWS);
+  const folder = await openModelFolder(platform, base);
+  await folder.close();
+  return sampleRows(platform, OWN_SAMPLE, await modelFamily(folder.modelType, base).processor(platform, base, {}));
+}
+
+/** The model's answer to the first row. */
+async function answer(base: string, { given }: PageRows, adapter: string | undefined, signal: AbortSignal): Promise<string> {
+  await using model = await vernier.loadModel({ base, adapter, signal });
+  const first = 'train' in given ? given.train : given.rows.slice(0, 1);
+  const { rows, outcome } = await model.evaluate(first, { limit: 1, max_new_tokens: MAX_ANSWER_TOKENS, signal });
+  return outcome === 'stopped' ? '(stopped)' : (rows[0]?.response ?? '');
 }
 
 interface Numbers {
@@ -102,53 +122,62 @@ interface Numbers {
   rate: number;
 }
 
-async function learn(session: Session, rows: readonly PageRow[], { steps, batch, rate }: Numbers, stop: AbortSignal): Promise<string> {
+async function learn(base: string, { given }: PageRows, { steps, batch, rate }: Numbers, signal: AbortSignal): Promise<string> {
   const losses: number[] = [];
   let memory = '';
   drawCurve(curve, losses, steps);
-  const tracker: Tracker = {
-    start: () => Promise.resolve(),
-    // Steps are told of when they are queued; the page shows the ones that the GPU has done.
-    progress: ({ peakBytes }) => {
-      memory = bytesText(peakBytes);
-    },
-    log: (row, step) => {
-      losses.push(Number(row['loss']));
-      drawCurve(curve, losses, steps);
-      show('status', `step ${step} of ${steps}, ${memory} of GPU memory`);
-      return Promise.resolve();
-    },
-    event: (_, text) => {
-      showError(new UserError(text));
-      return Promise.resolve();
-    },
-    finish: () => Promise.resolve(),
-  };
-  const examples = await Promise.all(rows.map((row) => row.learn()));
-  const source = { length: examples.length, get: (index: number) => Promise.resolve(examples[index]!) };
-  const result = await train(
-    session,
-    source,
-    shortRunSettings({
-      run_name: 'page',
-      max_steps: steps,
-      per_device_train_batch_size: Math.min(batch, examples.length),
-      learning_rate: rate,
-      seed: 1,
-    }),
-    { tracker, stop },
-  );
-  const last = losses.at(-1);
-  return `${result.outcome} after ${result.steps} steps; loss ${losses[0]?.toFixed(3) ?? '?'} → ${last?.toFixed(3) ?? '?'}`;
+  const run = vernier.fineTune({
+    base,
+    ...given,
+    output: OUTPUT,
+    overwrite: true,
+    run_name: 'page',
+    max_steps: steps,
+    per_device_train_batch_size: 'rows' in given ? Math.min(batch, given.rows.length) : batch,
+    gradient_accumulation_steps: 1,
+    learning_rate: rate,
+    lr_scheduler_type: 'cosine',
+    warmup_ratio: 0.05,
+    max_grad_norm: 1,
+    lora_r: 16,
+    lora_alpha: 32,
+    lora_dropout: 0,
+    logging_steps: 1,
+    save_steps: -1,
+    seed: 1,
+    signal,
+  });
+  for await (const event of run) {
+    switch (event.kind) {
+      case 'progress':
+        // Steps are told of when they are queued; the page shows the ones that the GPU has done.
+        memory = bytesText(event.peakBytes);
+        break;
+      case 'figures':
+        if (typeof event.figures['loss'] !== 'number') break;
+        losses.push(event.figures['loss']);
+        drawCurve(curve, losses, steps);
+        show('status', `step ${event.step} of ${steps}, ${memory} of GPU memory`);
+        break;
+      case 'message':
+        if (event.level === 'warning') showError(new UserError(event.text));
+        else if (losses.length === 0) show('status', event.text);
+        break;
+      case 'start':
+      case 'finish':
+        break;
+    }
+  }
+  const result = await run;
+  return `${result.outcome} after ${result.steps} steps; loss ${losses[0]?.toFixed(3) ?? '?'} → ${losses.at(-1)?.toFixed(3) ?? '?'}`;
 }
 
 /** Links to the adapter's files: PEFT's own two, as Python reads them. */
-async function offerAdapter(session: Session): Promise<void> {
-  await session.save(ADAPTER);
+async function offerAdapter(): Promise<void> {
   const links = await Promise.all(
     ['adapter_config.json', 'adapter_model.safetensors'].map(async (name) => {
       const link = document.createElement('a');
-      link.href = URL.createObjectURL(new Blob([(await platform.readFile(joinPath(ADAPTER, name))).slice()]));
+      link.href = URL.createObjectURL(new Blob([(await vernier.readFile(joinPath(OUTPUT, name))).slice()]));
       link.download = name;
       link.textContent = name;
       return link;
@@ -157,7 +186,7 @@ async function offerAdapter(session: Session): Promise<void> {
   element('downloads', HTMLElement).replaceChildren('The adapter: ', ...links);
 }
 
-async function run(device: Device, stop: AbortSignal): Promise<void> {
+async function run(stop: AbortSignal): Promise<void> {
   for (const id of ['error', 'question', 'target', 'before', 'after', 'downloads']) show(id, '');
   const numbers = {
     steps: whole('steps', 'Steps', 1000),
@@ -165,43 +194,29 @@ async function run(device: Device, stop: AbortSignal): Promise<void> {
     rate: number('rate', 0, 1, 'Learning rate'),
   };
   const isPickedBase = choice('base') === 'picked';
-  if (isPickedBase) mountPicked('base-folder', '/picked-base');
-  if (choice('rows') === 'picked') mountPicked('rows-folder', '/picked-rows');
+  if (isPickedBase) await mountPicked('base-folder', PICKED_BASE);
+  if (choice('rows') === 'picked') await mountPicked('rows-folder', PICKED_ROWS);
+  const base = isPickedBase ? PICKED_BASE : OWN_BASE;
 
-  show('status', 'loading the base model …');
-  const session = await openSession(platform, device, {
-    baseModel: isPickedBase ? '/picked-base' : OWN_BASE,
-    finetuning: { kind: 'lora', config: loraConfig({ r: 16, lora_alpha: 32, target_modules: 'all-linear' }) },
-    seed: 1,
-  });
-  try {
-    const rows =
-      choice('rows') === 'picked'
-        ? await pickedRows(platform, '/picked-rows', session.processor, session.model.vocabSize)
-        : await sampleRows(platform, OWN_SAMPLE, session.processor);
-    element('pictures', HTMLElement).replaceChildren(...rows.flatMap((row) => row.images.map(picture)));
-    const [first] = rows;
-    if (!first) throw new UserError('There is no conversation to train on.');
-    show('question', turnText(first, 'user'));
-    show('target', turnText(first, 'assistant'));
-    const ask = async (): Promise<string> => session.generate(await first.ask(), { maxNewTokens: MAX_ANSWER_TOKENS, stop });
-    show('status', `asking before; ${rows.length} conversations, ${countText(session.trainableCount)} values to train …`);
-    show('before', await ask());
-    show('status', 'training; the first step compiles the kernels …');
-    const outcome = await learn(session, rows, numbers, stop);
-    show('status', `${outcome}; asking again …`);
-    show('after', stop.aborted ? '(stopped)' : await ask());
-    await offerAdapter(session);
-    show('status', outcome);
-  } finally {
-    session.close();
-  }
+  show('status', 'reading the conversations …');
+  const rows = await rowsOf(base);
+  element('pictures', HTMLElement).replaceChildren(...rows.pictures.map(picture));
+  show('question', rows.question);
+  show('target', rows.target);
+  show('status', 'asking before …');
+  show('before', await answer(base, rows, undefined, stop));
+  show('status', 'training; the first step compiles the kernels …');
+  const outcome = await learn(base, rows, numbers, stop);
+  show('status', `${outcome}; asking again …`);
+  show('after', stop.aborted ? '(stopped)' : await answer(base, rows, OUTPUT, stop));
+  await offerAdapter();
+  show('status', outcome);
 }
 
 async function start(): Promise<void> {
-  let device: Device;
+  await mount(ownFiles);
   try {
-    device = await openDevice();
+    show('adapter', await describeGpu());
   } catch (error) {
     show('adapter', 'none');
     showError(error);
@@ -215,10 +230,10 @@ async function start(): Promise<void> {
     stop = new AbortController();
     trainButton.disabled = true;
     stopButton.disabled = false;
-    void run(device, stop.signal)
+    void run(stop.signal)
       .catch((error: unknown) => {
-        show('status', 'failed');
-        showError(error);
+        show('status', stop.signal.aborted ? 'stopped' : 'failed');
+        if (!stop.signal.aborted) showError(error);
       })
       .finally(() => {
         trainButton.disabled = false;

@@ -2,56 +2,52 @@
  * What the page trains on: a handful of real MRI slices from the embedded sample, with MedVision's question and answer about each, or the
  * conversations of a folder that the user picks (JSONL beside its images, as `--train_file` takes them).
  */
-import type { Conversation, Example, Processor } from '../src/data/example.ts';
+import type { ConversationInput } from '../src/api/rows.ts';
+import type { Conversation, Processor } from '../src/data/example.ts';
 import { readConversations } from '../src/data/conversations/read.ts';
-import { ExampleMaker } from '../src/data/exampleMaker.ts';
-import type { RowRequest } from '../src/data/exampleMaker.ts';
 import { medvisionSamples } from '../src/data/medvision/samples.ts';
+import { sampleMessages } from '../src/data/medvision/sample.ts';
 import type { MedvisionSample } from '../src/data/medvision/sample.ts';
 import { renderSlice, VolumeCache } from '../src/data/medvision/slices.ts';
 import { parseTaskName } from '../src/data/medvision/tasks.ts';
 import type { DecodedImage, Platform } from '../src/platform.ts';
 import { joinPath, UserError } from '../src/platform.ts';
 
-/** One conversation with its pictures decoded, and how it is made into what is learnt and asked. */
-export interface PageRow {
-  conversation: Conversation;
-  images: DecodedImage[];
-  learn(): Promise<Example>;
-  /** Up to where its last answer begins. */
-  ask(): Promise<Example>;
+/** What is trained on, as `fineTune` takes it, and what is shown of it. */
+export interface PageRows {
+  given: { rows: ConversationInput[] } | { train: string };
+  /** Of the first rows. */
+  pictures: DecodedImage[];
+  /** Of the first row: its last turns, pictures left out. */
+  question: string;
+  target: string;
 }
 
-async function pageRow(maker: ExampleMaker, request: RowRequest): Promise<PageRow> {
-  const [{ conversation }, images] = await Promise.all([maker.content(request), maker.pictures(request)]);
-  return { conversation, images, learn: () => maker.make(request), ask: () => maker.make({ ...request, ask: true }) };
-}
-
-/** As many as a software GPU learns from in a minute or two. */
+/** As many as a software GPU learns from in a minute or two; of picked rows as many are shown. */
 export const HANDFUL = 8;
-/** A page holds its rows decoded; this many small pictures are no burden. */
-const MOST_PICKED = 64;
 
 const TASKS = ['Sagittal', 'Coronal', 'Axial'].map((plane) => `Colin27Mini_BoxSize_Task01_${plane}`);
 
 /** `HANDFUL` training slices of the embedded sample under `dir`, spread evenly over the plan's order, so that every plane is there. */
-export async function sampleRows(platform: Platform, dir: string, processor: Processor): Promise<PageRow[]> {
+export async function sampleRows(platform: Platform, dir: string, processor: Processor): Promise<PageRows> {
   const tasks = TASKS.map((name) => parseTaskName(name, 'the embedded sample'));
   const volumes = new VolumeCache(platform, dir);
   const resizedSize = (height: number, width: number): { height: number; width: number } => processor.resizedSize(height, width);
   const found: MedvisionSample[] = [];
   for await (const sample of medvisionSamples(platform, dir, tasks, { split: 'train', resizedSize, volumes })) found.push(sample);
-  const chosen = Array.from({ length: Math.min(HANDFUL, found.length) }, (_, i) => found[Math.floor(((i + 0.5) * found.length) / HANDFUL)]);
-  const slice = async (sample: MedvisionSample): Promise<DecodedImage> => renderSlice(await volumes.open(sample.imageFile), sample);
-  const maker = new ExampleMaker(platform, processor, { mask: 'completion', vocabSize: Infinity, slice });
-  return Promise.all(chosen.flatMap((sample) => (sample ? [pageRow(maker, { kind: 'sample', sample })] : [])));
+  const chosen = Array.from({ length: HANDFUL }, (_, i) => found[Math.floor(((i + 0.5) * found.length) / HANDFUL)]!);
+  const rows: ConversationInput[] = [];
+  const pictures: DecodedImage[] = [];
+  for (const sample of chosen) {
+    const picture = await renderSlice(await volumes.open(sample.imageFile), sample);
+    pictures.push(picture);
+    rows.push({ messages: sampleMessages(sample), images: [picture] });
+  }
+  return { given: { rows }, pictures, ...lastTurns(rows[0]!) };
 }
 
-/**
- * The conversations of the one JSONL file in a mounted folder.
- * @param vocabSize of the model: ids must lie below it
- */
-export async function pickedRows(platform: Platform, dir: string, processor: Processor, vocabSize: number): Promise<PageRow[]> {
+/** The conversations of the one JSONL file in a mounted folder. @throws UserError */
+export async function pickedRows(platform: Platform, dir: string): Promise<PageRows> {
   const files = (await platform.listDir(dir)).filter((name) => name.endsWith('.jsonl'));
   const [file] = files;
   if (file === undefined || files.length > 1) {
@@ -60,22 +56,26 @@ export async function pickedRows(platform: Platform, dir: string, processor: Pro
         `in the same folder.`,
     );
   }
-  const maker = new ExampleMaker(platform, processor, { mask: 'completion', vocabSize });
-  const rows: PageRow[] = [];
-  for await (const conversation of readConversations(platform, joinPath(dir, file))) {
-    if (rows.length === MOST_PICKED)
-      throw new UserError(
-        `${file} has more than ${MOST_PICKED} rows, which is more than this page takes. The command line takes any number.`,
-      );
-    rows.push(await pageRow(maker, { kind: 'conversation', conversation, where: `${file}, row ${rows.length + 1}` }));
+  const train = joinPath(dir, file);
+  const shown: Conversation[] = [];
+  for await (const conversation of readConversations(platform, train)) {
+    shown.push(conversation);
+    if (shown.length === HANDFUL) break;
   }
-  if (rows.length === 0) throw new UserError(`${file} has no rows.`);
-  return rows;
+  const [first] = shown;
+  if (first === undefined) throw new UserError(`${file} has no rows.`);
+  const pictures: DecodedImage[] = [];
+  for (const image of shown.flatMap(({ images }) => images)) {
+    const [bytes, name] = typeof image === 'string' ? [await platform.readFile(image), image] : [image.bytes, image.name];
+    pictures.push(await platform.decodeImage(bytes, name));
+  }
+  return { given: { train }, pictures, ...lastTurns(first) };
 }
 
-/** The text of a turn, pictures left out. */
-export function turnText(row: PageRow, role: 'user' | 'assistant'): string {
-  const turns = row.conversation.messages.filter((message) => message.role === role);
-  const content = turns.at(-1)?.content ?? '';
-  return typeof content === 'string' ? content : content.map((part) => (part.type === 'text' ? part.text : '')).join('');
+function lastTurns({ messages }: Pick<ConversationInput, 'messages'>): Pick<PageRows, 'question' | 'target'> {
+  const text = (role: 'user' | 'assistant'): string => {
+    const content = messages.filter((message) => message.role === role).at(-1)?.content ?? '';
+    return typeof content === 'string' ? content : content.map((part) => (part.type === 'text' ? part.text : '')).join('');
+  };
+  return { question: text('user'), target: text('assistant') };
 }
