@@ -25,6 +25,8 @@ export interface WorkerClient {
   mount(files: ReadonlyMap<string, Blob | string>): Promise<void>;
   /** Takes away what is mounted below a folder. */
   unmount(folder: string): Promise<void>;
+  /** What environment variables say elsewhere: HF_TOKEN, HF_ENDPOINT, WANDB_API_KEY, … They are kept in memory only. */
+  setVariables(values: Readonly<Record<string, string>>): Promise<void>;
   /** As `fineTune` of `vernier`; options that are wrong fail when it is awaited. */
   fineTune(request: WorkerFineTuneRequest): Job<RunEvent, FineTuneResult>;
   /** As `loadModel` of `vernier`. */
@@ -97,6 +99,7 @@ export function connectWorker(worker: Worker): WorkerClient {
   return {
     mount: (files) => revived(remote.mount(files)),
     unmount: (folder) => revived(remote.unmount(folder)),
+    setVariables: (values) => revived(remote.setVariables(values)),
     fineTune({ signal, onProgress, ...request }) {
       return job<RunEvent, FineTuneResult>((id, tell) => remote.fineTune(id, request, tell), { signal, onEvent: onProgress });
     },

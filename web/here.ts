@@ -12,7 +12,10 @@ import { browserPlatform } from './platform.ts';
  */
 export const mounts = new Map<string, Blob | string>();
 
-export const platform = browserPlatform(mounts);
+/** What environment variables say elsewhere: HF_TOKEN, HF_ENDPOINT, WANDB_API_KEY, … They are kept in memory only. */
+export const variables = new Map<string, string>();
+
+export const platform = browserPlatform(mounts, variables);
 
 /** As `fineTune` of `vernier`, in this thread: a page is jerky meanwhile, which a worker (`connectWorker`) avoids. */
 export function fineTune(request: FineTuneRequest): Job<RunEvent, FineTuneResult> {

@@ -38,10 +38,13 @@ async function openGpu(): Promise<GPU> {
 }
 
 /** Where downloads lie in the private file system. */
-const VARIABLES: Readonly<Record<string, string>> = { HF_HOME: '/huggingface' };
+const HOME_OF_HUB = '/huggingface';
 
-/** @param mounts read when a path is looked up, so that files may be mounted later */
-export function browserPlatform(mounts: MountedFiles): Platform {
+/**
+ * @param mounts read when a path is looked up, so that files may be mounted later
+ * @param variables what environment variables say elsewhere, as HF_TOKEN and WANDB_API_KEY; read when they are asked for
+ */
+export function browserPlatform(mounts: MountedFiles, variables: ReadonlyMap<string, string> = new Map()): Platform {
   const fetched = new Map<string, Promise<Bytes>>();
   const mounted = (path: string): Promise<Bytes> | undefined => {
     const source = mounts.get(path);
@@ -71,7 +74,7 @@ export function browserPlatform(mounts: MountedFiles): Platform {
     name: 'browser',
     gpu: openGpu,
     webgpuVersion: () => Promise.resolve(navigator.userAgent),
-    env: (name) => VARIABLES[name],
+    env: (name) => variables.get(name) ?? (name === 'HF_HOME' ? HOME_OF_HUB : undefined),
 
     absolutePath,
     async exists(path) {

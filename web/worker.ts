@@ -9,7 +9,7 @@ import type { Job } from '../src/api/job.ts';
 import type { EvaluateRequest, EvaluationEvent, EvaluationResult, LoadedModel, LoadModelRequest } from '../src/api/loadModel.ts';
 import type { Picture } from '../src/api/pictures.ts';
 import type { ConversationInput } from '../src/api/rows.ts';
-import { fineTune, loadModel, mounts, platform } from './here.ts';
+import { fineTune, loadModel, mounts, platform, variables } from './here.ts';
 
 export type Tell<Event> = (event: Event) => Promise<void>;
 
@@ -42,6 +42,9 @@ const api = {
   },
   unmount(folder: string): void {
     for (const path of mounts.keys()) if (path.startsWith(`${folder}/`)) mounts.delete(path);
+  },
+  setVariables(values: Readonly<Record<string, string>>): void {
+    for (const [name, value] of Object.entries(values)) variables.set(name, value);
   },
   fineTune: (id: number, request: FineTuneRequest, tell: Tell<RunEvent>): Promise<FineTuneResult> =>
     followed(id, () => fineTune(request), tell),

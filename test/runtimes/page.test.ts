@@ -17,6 +17,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import { modelFamily } from '../../src/models/families.ts';
 import { HANDFUL, sampleRows } from '../../web/rows.ts';
+import { TestHub } from '../hub/testHub.ts';
+import { WandbServer } from '../track/wandbServer.ts';
 import { CHROMIUM_FLAGS } from './browser.ts';
 import { INSTALL_CHROMIUM, findChromium, repository } from './runIn.ts';
 
@@ -47,6 +49,29 @@ async function openPage(address: AddressInfo | string | null | undefined, path =
   });
   await page.goto(`http://localhost:${address.port}${path}`);
   return { page, messages };
+}
+
+/** A page with nothing on it, from the sources: modules of web/ are imported by /name.ts. */
+async function emptyPage(): Promise<Page> {
+  const server = await createServer({
+    configFile: false,
+    root: join(repository, 'web'),
+    logLevel: 'warn',
+    appType: 'custom',
+    optimizeDeps: { noDiscovery: true },
+    server: { port: 0, host: 'localhost', hmr: false, fs: { allow: [repository] } },
+    plugins: [
+      {
+        name: 'an empty page',
+        configureServer: ({ middlewares }) => {
+          middlewares.use('/empty', (_, response) => response.setHeader('content-type', 'text/html').end('<!doctype html>'));
+        },
+      },
+    ],
+  });
+  closing.push(() => server.close());
+  await server.listen();
+  return (await openPage(server.httpServer?.address(), '/empty')).page;
 }
 
 test.skipIf(isSkipped)('the page trains, and its loss falls', { timeout: 500_000 }, async () => {
@@ -99,25 +124,7 @@ test('the rows that come with the page', async () => {
 });
 
 test.skipIf(isSkipped)("the browser's Platform", async () => {
-  const server = await createServer({
-    configFile: false,
-    root: join(repository, 'web'),
-    logLevel: 'warn',
-    appType: 'custom',
-    optimizeDeps: { noDiscovery: true },
-    server: { port: 0, host: 'localhost', hmr: false, fs: { allow: [repository] } },
-    plugins: [
-      {
-        name: 'an empty page',
-        configureServer: ({ middlewares }) => {
-          middlewares.use('/empty', (_, response) => response.setHeader('content-type', 'text/html').end('<!doctype html>'));
-        },
-      },
-    ],
-  });
-  closing.push(() => server.close());
-  await server.listen();
-  const { page } = await openPage(server.httpServer?.address(), '/empty');
+  const page = await emptyPage();
   type Digest = { width: number; height: number; sha256: string };
   const golden = Object.entries(JSON.parse(readFileSync(join(repository, 'test/golden/images/rgb_sha256.json'), 'utf8')) as Record<string, Digest>);
   const archive = unzipSync(readFileSync(join(repository, 'test/golden/pillow_pictures.zip')));
@@ -244,4 +251,64 @@ test.skipIf(isSkipped)("the browser's Platform", async () => {
   // TIFF, CMYK, and what is transparent and no PNG; the rest as in Node, by test/data/pictures.test.ts.
   const refused = [/\.tif$/, /^(refused|bmp|ppm)\//, /cmyk|ycck/i, /^gif\/(transparent|offset)/, /^webp\/(RGBA|LA|animated_alpha)/];
   expect(outcome).toEqual(Object.fromEntries(images.map(({ name }) => [name, refused.some((pattern) => pattern.test(name)) ? 'UserError:' : 'same'])));
+});
+
+test.skipIf(isSkipped)('a run in a worker is what it is elsewhere: hub, checkpoints, resume, locks, TensorBoard, W&B', { timeout: 900_000 }, async () => {
+  const hub = await TestHub.start({ lfsBytes: 1e9 });
+  const wandb = new WandbServer('k'.repeat(40));
+  closing.push(
+    () => hub.close(),
+    () => wandb.close(),
+  );
+  const base = join(repository, 'node/base');
+  const names = ['chat_template.jinja', 'config.json', 'model.safetensors', 'preprocessor_config.json', 'tokenizer.json', 'tokenizer_config.json'];
+  hub.add('model', 'org/base', Object.fromEntries(names.map((name) => [name, readFileSync(join(base, name))])));
+  const variables = { HF_ENDPOINT: hub.endpoint, WANDB_BASE_URL: await wandb.listen(), WANDB_API_KEY: wandb.key };
+  const page = await emptyPage();
+  const inPage = `(async (variables) => {
+    const { connectWorker } = await import('/client.ts');
+    const vernier = connectWorker(new Worker('/worker.ts', { type: 'module' }));
+    await vernier.setVariables(variables);
+    const data = Uint8Array.from({ length: 28 * 28 * 3 }, (_, i) => (i * 7) % 256);
+    const content = [{ type: 'image' }, { type: 'text', text: 'Size?' }];
+    const rows = ['0.125', '0.250', '0.500'].map((answer) => ({ messages: [{ role: 'user', content }, { role: 'assistant', content: answer }], images: [{ width: 28, height: 28, data }] }));
+    const request = { base: 'org/base', rows, max_steps: 3, per_device_train_batch_size: 1, gradient_accumulation_steps: 1, logging_steps: 1, save_steps: 1, lora_dropout: 0.1 };
+    const bytes = async (dir) => Array.from(await vernier.readFile(dir + '/adapter_model.safetensors'));
+    const whole = await vernier.fineTune({ ...request, output: '/whole' });
+    const logged = { ...request, output: '/kept', report_to: ['jsonl', 'tensorboard', 'wandb'], wandb_run_id: 'r1' };
+    const run = vernier.fineTune(logged);
+    let inUse = '';
+    for await (const event of run) {
+      if (event.kind !== 'figures' || !('loss' in event.figures)) continue;
+      if (inUse === '') inUse = await vernier.fineTune({ ...request, output: '/kept' }).then(() => 'none', (error) => error.name + ': ' + error.message);
+      run.stop();
+    }
+    const stopped = await run;
+    const resumed = await vernier.fineTune({ ...logged, resume_from_checkpoint: true });
+    const model = await vernier.loadModel({ base: 'org/base', adapter: '/kept' });
+    const { text } = await model.ask({ width: 28, height: 28, data }, 'Size?', { max_new_tokens: 4 });
+    await model.close();
+    const one = await bytes('/whole');
+    const other = await bytes('/kept');
+    const found = {
+      inUse, text, stopped: stopped.outcome, stoppedAt: stopped.steps, whole: whole.outcome, resumed: [resumed.outcome, resumed.steps],
+      isSame: one.length === other.length && one.every((byte, i) => byte === other[i]),
+      losses: [whole, resumed].map(({ history }) => history.flatMap(({ loss }) => loss ?? [])),
+      kept: await vernier.listDir('/kept'), events: await vernier.listDir('/kept/runs'), hub: await vernier.listDir('/huggingface/hub'),
+    };
+    for (const dir of ['/whole', '/kept', '/huggingface']) await vernier.remove(dir);
+    return found;
+  })(${JSON.stringify(variables)})`;
+  const found = (await page.evaluate(inPage)) as Record<string, unknown> & { losses: number[][]; kept: string[]; stoppedAt: number };
+  expect(found).toMatchObject({ stopped: 'stopped', whole: 'finished', resumed: ['finished', 3], isSame: true, hub: expect.arrayContaining(['models--org--base']) as string[] });
+  expect(found['inUse']).toMatch(/^UserError: .*\/kept is in use by another tab of this page/);
+  expect(found.stoppedAt).toBeLessThan(3);
+  expect(found.losses[1]).toEqual(found.losses[0]);
+  expect(found.kept).toEqual(expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors', 'checkpoint-3', 'report.html', 'runs', 'trainer_log.jsonl']));
+  expect(found['events']).not.toHaveLength(0);
+  const { history, exitCode } = wandb.runs.get('r1')!;
+  expect(history.flatMap((row) => row['train/loss'] ?? [])).toHaveLength(3);
+  expect(exitCode).toBe(0);
+  // The weights come from where the hub sends one for them, once for all that was done.
+  expect(hub.requests.filter(({ origin, method }) => origin === 'cdn' && method === 'GET')).toHaveLength(1);
 });

@@ -28,7 +28,12 @@ export class WandbServer {
 
   constructor(key: string) {
     this.key = key;
-    this.#server = createServer((request, response) => void this.#serve(request, response));
+    this.#server = createServer((request, response) => {
+      // Pages may ask it, too.
+      response.setHeader('Access-Control-Allow-Origin', '*');
+      if (request.method !== 'OPTIONS') return void this.#serve(request, response);
+      response.writeHead(204, { 'Access-Control-Allow-Headers': '*, Authorization', 'Access-Control-Allow-Methods': '*' }).end();
+    });
   }
 
   async listen(port = 0): Promise<string> {
