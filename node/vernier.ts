@@ -45,7 +45,7 @@ ${Object.entries(COMMANDS)
 `;
 
 const [name, ...rest] = process.argv.slice(2);
-const command = name === undefined ? undefined : COMMANDS[name];
+const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
 if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
   (name === undefined ? process.stderr : process.stdout).write(HELP);
   process.exitCode = name === undefined ? 2 : 0;

@@ -12,7 +12,7 @@ import type { Bought } from '../train/beforeAfter.ts';
 import type { LogRow } from '../train/checkpointFolder.ts';
 import type { TrainResult } from '../train/trainer.ts';
 import { Job } from './job.ts';
-import { parsedGiven } from './options.ts';
+import { checkText, parsedGiven } from './options.ts';
 import type { Given } from './options.ts';
 import { memoryRows } from './rows.ts';
 import type { ConversationInput } from './rows.ts';
@@ -106,6 +106,9 @@ const REFUSED = {
  */
 export function fineTune(request: FineTuneRequest & OnPlatform): Job<RunEvent, FineTuneResult> {
   const { platform, startWorkers, base, train, rows, val, output, trackers = [], signal, onProgress, ...given } = request;
+  checkText('base', base, 'the folder of the base model or its hub id');
+  checkText('output', output, 'the folder for what the run leaves');
+  checkTrackers(trackers);
   if (train !== undefined && rows !== undefined) throw new UserError('train and rows both say what is trained on; give one of them.');
   const inMemory: RunContext['rows'] = {
     ...(rows && { train: memoryRows(platform, rows, 'rows') }),
@@ -153,6 +156,16 @@ export function fineTune(request: FineTuneRequest & OnPlatform): Job<RunEvent, F
   };
   return new Job(work, { signal, joined: (last, next) => (last.kind === 'progress' && next.kind === 'progress' ? next : undefined) });
 }
+
+/** @throws UserError for what is none, before the run has loaded anything */
+function checkTrackers(trackers: unknown): void {
+  const isTracker = (one: unknown): boolean =>
+    typeof one === 'object' && one !== null && NEEDED.every((name) => typeof (one as Partial<Tracker>)[name] === 'function');
+  if (Array.isArray(trackers) && trackers.every(isTracker)) return;
+  throw new UserError(`trackers should be an array of objects with the functions ${NEEDED.join(', ')}.`);
+}
+
+const NEEDED = ['start', 'progress', 'log', 'event', 'finish'] as const satisfies readonly (keyof Tracker)[];
 
 /** The tracker that makes events of what trackers are told. */
 function toldOf(tell: (event: RunEvent) => void): Tracker & { figures: Row } {

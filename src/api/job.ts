@@ -2,12 +2,19 @@
  * Work under way. `await job` is its result; `for await (const event of job)` goes through what it tells until it is done, and throws what
  * it fails with. Both may be done, in this order; leaving the loop early does not end the work, `stop` does.
  */
+import { UserError } from '../platform.ts';
 
 export interface JobHow<Event> {
   /** Asks the work to end, as `stop` does. */
   signal?: AbortSignal | undefined;
   /** For somebody who is slower than the work: one event in the place of two that follow each other, where that loses nothing. */
   joined?: ((last: Event, next: Event) => Event | undefined) | undefined;
+}
+
+/** @throws UserError for what is none, as the AbortController that has it: nothing would ever stop */
+export function checkSignal(signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw new UserError('signal should be an AbortSignal: the `signal` of an AbortController, or AbortSignal.timeout(…).');
 }
 
 interface Listener<Event> {
@@ -23,6 +30,7 @@ export class Job<Event, Result> implements PromiseLike<Result>, AsyncIterable<Ev
 
   /** @param work begins in the next turn, so that whoever listens at once hears all of it */
   constructor(work: (tell: (event: Event) => void, stop: AbortSignal) => Promise<Result>, { signal, joined }: JobHow<Event> = {}) {
+    checkSignal(signal);
     const stop = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
     const tell = (event: Event): void => {
       for (const { queue, wake } of this.#listeners) {

@@ -13,8 +13,9 @@ import { adapterFolder, modelFolder } from '../run/inputs/hubInputs.ts';
 import { redact } from '../track/secrets.ts';
 import { answered, askOptions } from './answer.ts';
 import type { Answer, AskedModel, AskRequest } from './answer.ts';
-import { Job } from './job.ts';
-import { parsedGiven } from './options.ts';
+import { checkSignal, Job } from './job.ts';
+import type { JobHow } from './job.ts';
+import { checkText, parsedGiven } from './options.ts';
 import type { Given } from './options.ts';
 import type { Picture } from './pictures.ts';
 import { memoryRows } from './rows.ts';
@@ -66,6 +67,8 @@ export interface EvaluationResult {
  */
 export async function loadModel(request: LoadModelRequest & OnPlatform): Promise<LoadedModel> {
   const { platform, startWorkers, base, adapter, signal, onMessage, ...given } = request;
+  checkText('base', base, 'the folder of the model or its hub id');
+  checkSignal(signal);
   const own = { base_model_hf: base, lora_checkpoint_dir: adapter, eval_file: 'rows' };
   const { options } = parsedGiven(evaluateProgram, given, own, REFUSED, platform);
   const stop = signal ?? new AbortController().signal;
@@ -113,7 +116,7 @@ export class LoadedModel implements AsyncDisposable {
   readonly #parts: Parts;
   /** One thing is computed at a time. */
   #turn: Promise<unknown> = Promise.resolve();
-  #isClosed = false;
+  #closing: Promise<void> | undefined;
 
   /** Use `loadModel`. */
   constructor(parts: Parts) {
@@ -137,10 +140,7 @@ export class LoadedModel implements AsyncDisposable {
       stop.throwIfAborted();
       return answered(model, list, options, { overlay, stop, tell });
     };
-    return new Job((tell, stop) => this.#inTurn(() => work(tell, stop)), {
-      signal,
-      joined: (last, next) => last + next,
-    });
+    return this.#inTurn(work, { signal, joined: (last, next) => last + next });
   }
 
   /**
@@ -183,27 +183,34 @@ export class LoadedModel implements AsyncDisposable {
       const where = output === undefined ? {} : { output };
       return found ? { outcome: 'finished', ...found, ...where } : { outcome: 'stopped', rows: [], summary: {}, ...where };
     };
-    return new Job((tell, stop) => this.#inTurn(() => work(tell, stop)), { signal });
+    return this.#inTurn(work, { signal });
   }
 
   /** Waits for what is under way, and frees the GPU. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    await this.#turn;
-    this.#parts.opened.close();
-    await this.#parts.letGo();
+  close(): Promise<void> {
+    this.#closing ??= this.#turn.then(() => {
+      this.#parts.opened.close();
+      return this.#parts.letGo();
+    });
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw new UserError('The model is closed; load it again to ask it.');
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
+  /** The turn is taken at the call: what is asked before `close` is answered before it. */
+  #inTurn<Event, Result>(
+    work: (tell: (event: Event) => void, stop: AbortSignal) => Promise<Result>,
+    how: JobHow<Event>,
+  ): Job<Event, Result> {
+    if (this.#closing) throw new UserError('The model is closed; load it again to ask it.');
+    const before = this.#turn;
+    let end = (): void => undefined;
+    const turn = new Promise<void>((resolve) => (end = resolve));
+    const job = new Job<Event, Result>((tell, stop) => before.then(() => work(tell, stop)).finally(end), how);
+    this.#turn = turn;
+    return job;
   }
 }
 

@@ -1,4 +1,5 @@
 /** Options as a script gives them: the records of the command lines (src/options), by their names, checked in the same way. */
+import { shown } from '../data/conversations/shown.ts';
 import type { Definition, ValueOf } from '../options/definition.ts';
 import { parseFor } from '../options/program.ts';
 import type { Definitions, Parsed, Program } from '../options/program.ts';
@@ -34,6 +35,12 @@ export function parsedGiven<Options>(
     if (given[name] !== undefined && given[name] !== null) throw new UserError(`${name} is no option of this function: ${instead}`);
   }
   return parseFor(program, { ...given, ...own }, {}, environment(program.definitions, platform));
+}
+
+/** @throws UserError where what a function cannot do without is missing or no text */
+export function checkText(name: string, value: unknown, expected: string): void {
+  if (typeof value === 'string' && value.trim() !== '') return;
+  throw new UserError(`${name} should be ${expected}; ${shown(value)} found.`);
 }
 
 function environment(definitions: Definitions, { env }: Pick<Platform, 'env'>): Record<string, string | undefined> {

@@ -34,5 +34,5 @@ export function memoryRows(
   if (!Array.isArray(rows)) throw new UserError(`${name} should be an array of conversations; the path of a file goes under another name.`);
   if (rows.length === 0) throw new UserError(`${name}: there are none. Each should be {messages: […], images: […]}.`);
   const where = (index: number): string => `${name}[${index}]`;
-  return new RowFile(name, { length: rows.length, where, value: (index) => withFiles(platform, rows[index]) }, options);
+  return new RowFile(name, { length: rows.length, where, value: (index) => withFiles(platform, rows[index], where(index)) }, options);
 }

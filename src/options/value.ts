@@ -16,7 +16,7 @@ const REGEX_SIGNS = /[\\()[\]{}*+?^$|]/;
  * @throws UserError when it is of another type, out of range or none of the choices
  */
 export function readValue(definition: Definition, said: unknown, where: string): Value {
-  const found = typeof said === 'string' ? `"${said}"` : JSON.stringify(said);
+  const found = foundText(said);
   switch (definition.type) {
     case 'boolean': {
       const word = typeof said === 'boolean' ? String(said) : typeof said === 'string' ? said.trim().toLowerCase() : '';
@@ -52,6 +52,12 @@ export function readValue(definition: Definition, said: unknown, where: string):
   }
 }
 
+/** Scripts give more than texts and YAML do: NaN, a bigint, a symbol. */
+function foundText(said: unknown): string {
+  if (typeof said === 'string') return `"${said}"`;
+  return typeof said === 'object' ? JSON.stringify(said) : String(said);
+}
+
 function readChoice(
   definition: { choices: readonly string[]; refusedChoices?: Readonly<Record<string, string>> },
   word: string,
@@ -75,7 +81,7 @@ function readList(definition: Extract<Definition, { type: 'list' }>, said: unkno
       .map((item) => item.trim())
       .filter(Boolean);
   else if (Array.isArray(said) && said.every((item) => typeof item === 'string')) items = said.map((item) => item.trim()).filter(Boolean);
-  else throw new UserError(`${where} takes names, comma-separated or as a YAML list; found ${JSON.stringify(said)}.`);
+  else throw new UserError(`${where} takes names, comma-separated or as a YAML list; found ${foundText(said)}.`);
 
   const { choices } = definition;
   if (choices) items = items.map((item) => readChoice({ ...definition, choices }, item, where));

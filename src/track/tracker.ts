@@ -80,7 +80,8 @@ export interface Tracker {
 export function allOf(trackers: readonly Tracker[], warn: (text: string) => void = () => undefined): Tracker {
   const failing = new Set<Tracker>();
   async function each(act: (tracker: Tracker) => Promise<void>): Promise<void> {
-    const results = await Promise.allSettled(trackers.map(act));
+    // One that is not async may throw before there is a promise.
+    const results = await Promise.allSettled(trackers.map(async (tracker) => act(tracker)));
     const failed = trackers.flatMap((tracker, i) =>
       results[i]?.status === 'rejected' && !failing.has(tracker) ? [{ tracker, reason: results[i].reason as unknown }] : [],
     );
@@ -98,7 +99,13 @@ export function allOf(trackers: readonly Tracker[], warn: (text: string) => void
       for (const tracker of trackers) await tracker.start(run);
     },
     progress(now) {
-      for (const tracker of trackers) tracker.progress(now);
+      for (const tracker of trackers) {
+        try {
+          tracker.progress(now);
+        } catch (error) {
+          void each((one) => (one === tracker ? Promise.reject(error as Error) : Promise.resolve()));
+        }
+      }
     },
     log: (row, step) => each((tracker) => tracker.log(row, step)),
     // Absent where none shows any: then nobody draws them.

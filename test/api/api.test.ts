@@ -136,6 +136,12 @@ describe('fineTune', () => {
     ['two sources', { train: 'a.jsonl' }, 'train and rows both say what is trained on'],
     ['no rows', { rows: [] }, 'rows: there are none'],
     ['nothing to train on', { rows: undefined }, 'Nothing to train on'],
+    ['no base', { base: undefined }, 'base should be the folder of the base model or its hub id; nothing found.'],
+    ['no output, for which there is a default elsewhere', { output: undefined }, 'output should be the folder for what the run leaves; nothing found.'],
+    ['a value that JSON has no word for', { lora_r: 8n }, '--lora_r takes a whole number, from 1 to 4096, found 8.'],
+    ['no number', { lora_r: NaN }, 'found NaN.'],
+    ['a tracker without its functions', { trackers: [{}] }, 'trackers should be an array of objects with the functions start, progress'],
+    ['a controller in the place of its signal', { signal: new AbortController() }, 'signal should be an AbortSignal'],
   ])('%s is refused at the call', (_, wrong, message) => {
     const request = { ...short, rows: [row([png])], output: join(scratch, 'refused'), ...wrong } as FineTuneRequest;
     expect(() => fineTune(request)).toThrow(UserError);
@@ -145,6 +151,24 @@ describe('fineTune', () => {
   test('rows that cannot be used are told by their place', async () => {
     const rows = [row([png]), row([join(scratch, 'missing.png')])];
     await expect(fineTune({ ...short, rows, output: join(scratch, 'bad') })).rejects.toThrow(/^rows\[1\].*missing\.png/s);
+  });
+
+  test('pixels of another size or form, and a row that holds itself, are told by their place', async () => {
+    const pixels = (data: Uint8Array | Uint8ClampedArray, width = 2): ConversationInput[] =>
+      [row([png]), row([{ data, width, height: 2 } as never])];
+    const loop: Record<string, unknown> = { ...row([png]) };
+    loop['itself'] = [loop, loop];
+    const refused: [ConversationInput[], RegExp][] = [
+      [pixels(new Uint8Array(16)), /rows\[1\]: pixels are a Uint8Array of RGB, 12 bytes for 2×2; Uint8Array of 16 found/],
+      [pixels(new Uint8ClampedArray(16)), /rows\[1\]: .*Uint8ClampedArray of 16 found/],
+      [pixels(new Uint8Array(0), 0), /rows\[1\]: pixels of 0×2/],
+      [[loop as unknown as ConversationInput], /rows\[0\]: an object in it holds itself/],
+    ];
+    for (const [rows, message] of refused) {
+      const run = fineTune({ ...short, rows, output: join(scratch, 'no pixels') });
+      await expect(run).rejects.toThrow(message);
+      await expect(run).rejects.toThrow(UserError);
+    }
   });
 
   test('offline: true connects to nothing, in this run alone', async () => {
@@ -207,6 +231,7 @@ describe('loadModel', () => {
     expect(kept.rows.map(({ response }) => response)).toEqual(inMemory.rows.map(({ response }) => response));
     const summary = JSON.parse(readFileSync(join(output, 'summary.json'), 'utf8')) as unknown;
     expect(summary).toEqual(kept.summary);
+    expect(openFiles(file)).toEqual([]);
   });
 
   test.each([
@@ -220,6 +245,8 @@ describe('loadModel', () => {
   test('what is no picture, and a picture that is not there, are told by name', async () => {
     await expect(model.ask(join(scratch, 'none.png'), 'Size?')).rejects.toThrow(/none\.png/);
     await expect(model.ask(new TextEncoder().encode('hello'), 'Size?')).rejects.toThrow(/picture 1/);
+    await expect(model.ask(null as never, 'Size?')).rejects.toThrow('picture 1 should be a file path, null found');
+    await expect(model.ask({ data: new Uint8Array(3), width: 2, height: 2 }, 'Size?')).rejects.toThrow(/^picture 1: pixels are .* 12 bytes/);
   });
 
   test('one that is stopped gives what is written by then; one that was stopped before fails', async () => {
@@ -243,8 +270,17 @@ describe('loadModel', () => {
     expect([first.answerTokens, second.answerTokens, run.outcome]).toEqual([4, 4, 'finished']);
     // The run has let go of the GPU, and the model still has it.
     expect(await own.ask(png, 'Size?', { max_new_tokens: 4 })).toMatchObject({ text: first.text });
+    // What was asked before the end is answered, and whoever closes waits for it.
+    const last = own.ask(png, 'Size?', { max_new_tokens: 4 });
+    const isAnswered = (): Promise<unknown> =>
+      Promise.race([last.then(() => true), new Promise((resolve) => setImmediate(resolve, false))]);
+    const closings = [own.close(), own.close()].map((closing) => closing.then(isAnswered));
+    expect(() => own.ask(png, 'Size?')).toThrow('The model is closed');
+    expect(await last).toMatchObject({ text: first.text });
+    expect(await Promise.all(closings)).toEqual([true, true]);
     await own.close();
-    await own.close();
-    await expect(own.ask(png, 'Size?')).rejects.toThrow('The model is closed');
+    expect(() => own.evaluate([row([png])])).toThrow(UserError);
+    await expect(loadModel({ base: '' })).rejects.toThrow('base should be the folder of the model or its hub id; "" found.');
+    await expect(loadModel({ base, signal: new AbortController() as never })).rejects.toThrow('signal should be an AbortSignal');
   });
 });

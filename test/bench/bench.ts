@@ -16,7 +16,7 @@ import { besidePyTorch } from './pytorch.ts';
 import { comparisonLine, figureLine, markdown } from './report.ts';
 import type { Comparison, Figure } from './report.ts';
 
-/** As programs have it on Linux (node/gpuDevice.ts). */
+/** As programs have it on Linux (src/run/device.ts). */
 const SUBMIT_MS = 500;
 const USAGE = `npm run bench -- [options]
   --size auto|small|large   shapes; auto takes small ones on a software GPU (default auto)

@@ -1,6 +1,6 @@
 /**
  * Locks between processes of which one knows nothing but the file: other tables of processes under one host name, clocks that disagree,
- * owners that die, sleep or leave something broken. Times are short here; test/check/locks.mjs does the same with real namespaces and the
+ * owners that die, sleep or leave something broken. Times are short here; test/node/namespaces/run.mjs does the same with real namespaces and the
  * real times.
  */
 import { execFileSync } from 'node:child_process';

@@ -120,6 +120,7 @@ describe.each(NODES)('Node %d', (major) => {
     expect(help.status).toBe(0);
     for (const name of ['train', 'evaluate', 'ask', 'inspect', 'prepare', 'setup', 'merge', 'report', 'start']) expect(help.stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     expect(vernier('train', '--help').stdout).toContain('--base_model_hf TEXT');
+    expect(vernier('constructor')).toMatchObject({ status: 2, stderr: 'Error: there is no command constructor. vernier --help lists them.\n' });
     expect(vernier('trian')).toMatchObject({ status: 2, stderr: expect.stringContaining('Did you mean train?') as string });
     expect(vernier('merge', '--base_model_hf', own('node/base'), '--output_dir', at('none')).stderr).toContain('--merge_only true');
   });

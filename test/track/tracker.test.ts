@@ -52,6 +52,22 @@ describe('allOf', () => {
     expect(bad.told).toEqual(['start r', 'event info: saved', 'finish finished']);
   });
 
+  it('outlives one that throws where it should have rejected, and one that cannot show progress', async () => {
+    const fail = (): never => {
+      throw new Error('no screen');
+    };
+    const [good, thrower, still] = [recorder(), { ...recorder(), log: fail }, { ...recorder(), progress: fail }];
+    const warned: string[] = [];
+    await wholeRun(allOf([thrower, still, good], (text) => void warned.push(text)));
+    expect(warned).toHaveLength(2);
+    for (const text of warned) expect(text).toContain('no screen');
+    expect(good.told.filter((text) => !text.startsWith('event warning'))).toEqual([
+      'start r', 'progress 1', 'log 1 {"loss":1}', 'event info: saved', 'finish finished',
+    ]);
+    expect(thrower.told.at(-1)).toBe('finish finished');
+    expect(still.told).toContain('log 1 {"loss":1}');
+  });
+
   it('fails the run where a log cannot even begin', async () => {
     await expect(allOf([recorder('start')]).start(RUN)).rejects.toThrow('disk full');
   });

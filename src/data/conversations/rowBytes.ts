@@ -23,7 +23,7 @@ const READ_BYTES = 1 << 17;
 export async function openRowBytes(platform: Platform, path: string): Promise<RowBytes> {
   if (await platform.isDirectory(path))
     throw new UserError(`${path}: a folder; a file of conversations (JSON lines, a JSON array or Parquet) is expected.`);
-  if (!(await platform.exists(path))) throw new UserError(`${path}: there is no such file. Check --train_file or --val_file.`);
+  if (!(await platform.exists(path))) throw new UserError(`${path}: there is no such file. Check its path.`);
   const file = await platform.openFile(path);
   let isGzip: boolean;
   try {

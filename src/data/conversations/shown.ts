@@ -22,8 +22,10 @@ export function isEmpty(value: unknown): boolean {
 export function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (value instanceof Uint8Array) return `${value.length} bytes`;
-  const text = JSON.stringify(value, (_, part: unknown) =>
+  // What JSON has no word for, as a function or a symbol, is undefined there.
+  const json = JSON.stringify(value, (_, part: unknown) =>
     typeof part === 'bigint' ? Number(part) : part instanceof Uint8Array ? `(${part.length} bytes)` : part,
-  );
+  ) as string | undefined;
+  const text = json ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

@@ -57,8 +57,12 @@ export async function findRows(given: EvaluateContext, model: RowModel): Promise
   const { options } = context;
   if (options.eval_file !== null) {
     const file = context.rows ?? (await openRowFile(context.platform, options.eval_file, { isForTraining: false }));
-    const rows = await conversations(context, file, model);
-    return rows && { rows };
+    try {
+      const rows = await conversations(context, file, model);
+      return rows && { rows };
+    } finally {
+      await file.close();
+    }
   }
   const found =
     options.prepared_ds_dir !== null ? await prepared(context, options.prepared_ds_dir) : await taskSamples(context, model.processor);
