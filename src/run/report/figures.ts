@@ -126,7 +126,7 @@ export function comparisonTable(rows: readonly ComparisonRow[], heads: readonly 
 }
 
 /** Colour is not all that tells better from worse. */
-const verdictWord = (word: string): string => (word === '' ? '' : word === ' better' ? ' ▲' : ' ▼');
+const verdictWord = (word: string): string => (word === '' ? '' : word === ' better' ? ' ✓' : ' ✗');
 
 const unitText = (value: number, unit: Unit): string =>
   unit === 'nats a token' && Number.isFinite(value) ? `${figureText(value, unit)} nats` : figureText(value, unit);

@@ -57,7 +57,7 @@ function introduction({ kind, model, outcome, history, rows, writtenAt }: Run): 
 function figureSection({ kind, figures, figuresBefore, steps, rows }: Run): string[] {
   if (figuresBefore && steps) {
     const table = comparisonTable(boughtRows(figuresBefore, figures), [`Step ${steps.from}`, `Step ${steps.to}`]);
-    return section('Before and after', table, note('Held-out rows, asked and measured the same way both times. ▲ better, ▼ worse.'));
+    return section('Before and after', table, note('Held-out rows, asked and measured the same way both times. ✓ better, ✗ worse.'));
   }
   if (Object.keys(figures).length === 0) return [];
   const heading = kind === 'training' ? 'Held-out rows' : 'Figures';
