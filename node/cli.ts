@@ -5,6 +5,7 @@ import { EXIT, tell } from '../src/run/main.ts';
 import type { Surroundings } from '../src/run/main.ts';
 import { printable, printableWrite } from '../src/track/printable.ts';
 import { keepSecretsOf, redact } from '../src/track/secrets.ts';
+import { withCalledNames } from './calledAs.ts';
 import { permissionFault, requirePermissions } from './denoPermissions.ts';
 import { lastingOutput } from './lastingOutput.ts';
 import { goOffline } from './offline.ts';
@@ -16,7 +17,7 @@ export function processSurroundings(platform: Platform): Surroundings {
   keepSecretsOf(process.env);
   const out = lastingOutput(process.stdout);
   const err = lastingOutput(process.stderr);
-  const writeError = (text: string): void => err(printable(redact(text)));
+  const writeError = (text: string): void => err(printable(redact(withCalledNames(text))));
   // The runtime itself would print the error as it is, with whatever a server put into it.
   const telling = { writeError, faultInWords: permissionFault };
   process.on('uncaughtException', (error: unknown) => process.exit(tell(error, EXIT.failed, telling)));
@@ -32,6 +33,7 @@ export function processSurroundings(platform: Platform): Surroundings {
       },
     },
     writeError,
+    withCalledNames,
     onInterrupt: onStopSignal,
     goOffline,
     faultInWords: permissionFault,

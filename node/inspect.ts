@@ -38,7 +38,7 @@ async function main(): Promise<number> {
     return tell(error, EXIT.usage);
   }
   if (request === undefined) {
-    around.stdout.write(HELP);
+    around.stdout.write(around.withCalledNames(HELP));
     return EXIT.done;
   }
   if (request.command.options.offline) around.goOffline();

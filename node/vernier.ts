@@ -5,6 +5,7 @@
  */
 import process from 'node:process';
 import { nearestName } from '../src/options/nearest.ts';
+import { calledAsVernier } from './calledAs.ts';
 
 interface Command {
   what: string;
@@ -57,5 +58,6 @@ if (name === undefined || name === '--help' || name === '-h' || name === 'help')
   process.exitCode = 2;
 } else {
   process.argv.splice(2, process.argv.length, ...(command.flags ?? []), ...rest);
+  calledAsVernier();
   await command.run();
 }

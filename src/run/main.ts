@@ -24,6 +24,8 @@ export interface Surroundings {
   platform: Platform;
   stdout: Terminal;
   writeError(text: string): void;
+  /** A text that names programs as `node dist/train.js`, with the names by which they are called here. */
+  withCalledNames(text: string): string;
   /** Calls back when the process is asked to end; returns the undoing. */
   onInterrupt(act: (signal: StopSignal) => void): () => void;
   /** `--offline true`. */
@@ -45,7 +47,7 @@ export async function main<Options>(
 ): Promise<number> {
   const { argv, stdout, writeError } = around;
   if (argv.includes('--help') || argv.includes('-h')) {
-    stdout.write(helpOf(program));
+    stdout.write(around.withCalledNames(helpOf(program)));
     return EXIT.done;
   }
   let command: Parsed<Options>;

@@ -98,6 +98,7 @@ describe('main', () => {
         seen.interrupt = act;
         return () => void (seen.released = true);
       },
+      withCalledNames: (text) => text,
       endBy: (signal) => void seen.ends.push(signal),
     };
     return { seen, surroundings };

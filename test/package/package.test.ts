@@ -120,6 +120,12 @@ describe.each(NODES)('Node %d', (major) => {
     expect(help.status).toBe(0);
     for (const name of ['train', 'evaluate', 'ask', 'inspect', 'prepare', 'setup', 'merge', 'report', 'start']) expect(help.stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     expect(vernier('train', '--help').stdout).toContain('--base_model_hf TEXT');
+    for (const name of ['train', 'evaluate', 'ask', 'inspect', 'report', 'setup', 'start']) {
+      const { stdout } = vernier(name, '--help');
+      expect(stdout).toContain(`Usage: vernier ${name} `);
+      expect(stdout).not.toMatch(/\bdist\/|npm start/); // which are not in the folder of who has installed it
+    }
+    expect(vernier('report').stderr).toContain('vernier report outputs/first outputs/second');
     expect(vernier('constructor')).toMatchObject({ status: 2, stderr: 'Error: there is no command constructor. vernier --help lists them.\n' });
     expect(vernier('trian')).toMatchObject({ status: 2, stderr: expect.stringContaining('Did you mean train?') as string });
     expect(vernier('merge', '--base_model_hf', own('node/base'), '--output_dir', at('none')).stderr).toContain('--merge_only true');
