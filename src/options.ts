@@ -4,11 +4,11 @@
  * files, no console. `options/commandLine.ts` reads argv and the recipe.
  */
 import { dataOptions } from './options/data.ts';
-import type { Definition, Value } from './options/definition.ts';
+import type { Value } from './options/definition.ts';
 import { helpOf } from './options/help.ts';
 import { hubOptions } from './options/hub.ts';
 import { modelOptions } from './options/model.ts';
-import { optionOf, parseFor } from './options/program.ts';
+import { parseFor } from './options/program.ts';
 import type { OptionsOf, Parsed, Program } from './options/program.ts';
 import { trackingOptions } from './options/tracking.ts';
 import { trainingOptions } from './options/training.ts';
@@ -36,11 +36,6 @@ export const trainProgram: Program<Options> = {
     return checkTogether(options, given as ReadonlySet<OptionName>);
   },
 };
-
-/** The option a name or an alias stands for. */
-export function optionNamed(name: string): { name: OptionName; definition: Definition } | undefined {
-  return optionOf(definitions, name) as { name: OptionName; definition: Definition } | undefined;
-}
 
 /** `parseFor` training. */
 export function parseOptions(

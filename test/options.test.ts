@@ -1,6 +1,7 @@
 /** Options: types, ranges, refusals, contradictions, precedence, and the generated help. */
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { changedOptions, definitions, helpText, optionNamed, parseOptions } from '../src/options.ts';
+import { changedOptions, definitions, helpText, parseOptions } from '../src/options.ts';
+import { optionOf } from '../src/options/program.ts';
 import type { Definition, Options } from '../src/options.ts';
 import { isInRange } from '../src/options/definition.ts';
 import { editDistance } from '../src/io/editDistance.ts';
@@ -63,7 +64,7 @@ describe('names', () => {
       num_workers_concat_datasets num_workers_format_dataset dataloader_num_workers dataloader_pin_memory gradient_checkpointing train_sample_limit val_sample_limit
       train_sample_limit_per_task val_sample_limit_per_task train_sample_limit_task_AD train_sample_limit_task_Detection train_sample_limit_task_TL val_sample_limit_task_AD
       val_sample_limit_task_Detection val_sample_limit_task_TL push_LoRA push_merged_model merge_model merge_only resume_from_checkpoint`.split(/\s+/);
-    for (const name of reference) expect(optionNamed(name)?.name).toBe(name === 'lora_checkpoint_dir' ? 'output_dir' : name);
+    for (const name of reference) expect(optionOf(definitions, name)?.name).toBe(name === 'lora_checkpoint_dir' ? 'output_dir' : name);
   });
 
   it.each([

@@ -9,8 +9,8 @@ import { CRC_START, updatedCrc } from './crc32.ts';
 
 const CHUNK_BYTES = 1 << 20;
 /**
- * Beyond this much output, data that unfolds further than any measurement or annotation does is refused: noise and numbers never reach a
- * tenth of it.
+ * Beyond this much output, data that unfolds further than this is refused. Images never reach a tenth of it. A mask that is nearly empty
+ * does where its voxels are wide (float64: 1000 times), and cannot be told from a bomb; the message says how to save it.
  */
 const BOMB_BYTES = 256 * 2 ** 20;
 const BOMB_RATIO = 500;
@@ -19,7 +19,8 @@ const BOMB_RATIO = 500;
 export function checkRatio(path: string, bytes: number, fileBytes: number): void {
   if (bytes <= BOMB_BYTES || bytes <= fileBytes * BOMB_RATIO) return;
   throw new UserError(
-    `${path}: its ${fileBytes} bytes unfold to more than ${BOMB_RATIO} times as many; it is a gzip bomb, not data. Fetch the file again.`,
+    `${path}: its ${fileBytes} bytes unfold to more than ${BOMB_RATIO} times as many; it is a gzip bomb, or nearly empty. Fetch the file ` +
+      'again; if it is right, as a mask in float64, save it uncompressed or with a smaller data type.',
   );
 }
 

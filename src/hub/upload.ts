@@ -6,7 +6,7 @@
 import { base64 } from '../io/base64.ts';
 import { UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
-import { backoff, HubError, inWords, pause, requestJson } from './request.ts';
+import { backoff, inWords, pause, requestJson } from './request.ts';
 import type { HubSettings, Repo } from './settings.ts';
 import { gitBlobId, sha256 } from './sha256.ts';
 import { sendObject } from './sendObject.ts';
@@ -254,9 +254,4 @@ async function holdsAll(
     if (held.etag !== (oid ?? (await gitBlobId(new Uint8Array(await blob.arrayBuffer()))))) return false;
   }
   return true;
-}
-
-/** For messages about who may push where. */
-export function isForbidden(error: unknown): boolean {
-  return error instanceof HubError && (error.status === 401 || error.status === 403);
 }

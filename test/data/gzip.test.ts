@@ -141,6 +141,6 @@ test('a bomb is refused long before it has unfolded', async () => {
   const reading = (async () => {
     for await (const part of fileChunks(nodePlatform, path)) bytes += part.length;
   })();
-  await expect(reading).rejects.toThrow(/data\.gz: .* it is a gzip bomb/);
+  await expect(reading).rejects.toThrow(/data\.gz: .* it is a gzip bomb, or nearly empty\. .* save it uncompressed/);
   expect(bytes).toBeLessThanOrEqual(257 * 2 ** 20);
 });
