@@ -34,7 +34,9 @@ export async function outgoingOptions(
     config[name] = publicName(value);
     paths.push(value);
   }
-  return { config, folders: await foldersAround(platform, paths) };
+  // Who names a run as its folder wants the name to be seen.
+  const shown = [options['run_name'], options['wandb_run_name']];
+  return { config, folders: (await foldersAround(platform, paths)).filter((folder) => !shown.includes(folder)) };
 }
 
 export async function outgoingOf(platform: Platform, options: Options): Promise<Outgoing> {

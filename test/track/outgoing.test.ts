@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { definitions } from '../../src/options.ts';
 import type { Definition } from '../../src/options.ts';
 import { lastName, withoutHome } from '../../src/platform.ts';
-import { withoutFolders } from '../../src/track/localPaths.ts';
+import { nodePlatform } from '../../node/platform.ts';
+import { outgoingOptions } from '../../src/run/outgoing.ts';
+import { withoutFolders, withoutFoldersIn } from '../../src/track/localPaths.ts';
 import { outgoing } from '../../src/track/outgoing.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import type { RunInfo, Tracker } from '../../src/track/tracker.ts';
@@ -93,4 +95,12 @@ it('names of folders', () => {
   expect(['/a/b/', 'b', 'C:\\x\\b', '/'].map(lastName)).toEqual(['b', 'b', 'b', '/']);
   expect(['/home/jane/m/q', '/Users/jane/q/', '/root/q', 'C:\\Users\\jane\\q', '../home/jane/q', '/srv/jane/q'].map((path) => withoutHome(path, '/srv/jane'))).toEqual(['q', 'q', 'q', 'q', 'q', 'q']);
   expect(['models/q', '/data/models/q', '../q', '/srv/janes/q', '/homes/q'].map((path) => withoutHome(path, '/srv/jane'))).toEqual(['models/q', '/data/models/q', '../q', '/srv/janes/q', '/homes/q']);
+});
+
+it('a run that is called as its folder keeps its name', async () => {
+  const is = (): Promise<boolean> => Promise.resolve(true);
+  const platform = { ...nodePlatform, isDirectory: is, exists: is, env: () => undefined };
+  const options = { run_name: 'first', output_dir: 'first', data_dir: 'ward' };
+  const { config, folders } = await outgoingOptions(platform, options, definitions);
+  expect(withoutFoldersIn(config, folders)).toEqual({ run_name: 'first', output_dir: 'first', data_dir: '…' });
 });

@@ -74,7 +74,10 @@ export class EvaluationReport {
     const { platform, options } = this.context;
     const { report_to: _, ...given } = options;
     const table: Readonly<Record<string, Definition>> = definitions;
-    const { config, folders } = await outgoingOptions(platform, given, table);
+    const outward = await outgoingOptions(platform, given, table);
+    const { config } = outward;
+    // The page lies in this folder and is called as it is.
+    const folders = outward.folders.filter((folder) => folder !== options.output_dir);
     config['samples'] = options.samples.map(lastName);
     const pictures = asked && (await this.pictures(outcome, rows, asked, folders));
     const note = asked ? pictures?.note : 'Answers that were scored again have no pictures: the images are not at hand.';
