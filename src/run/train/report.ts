@@ -78,7 +78,11 @@ export class TrainingReport {
       if (held) asked.push({ request: await held.request(row.id), row, ...(own && { before: own }) });
     }
     const { cards, note } = await gatherPictures(platform, view, asked, folders, PICTURE_SECONDS[result.outcome]);
-    const lines = (rows: readonly ScoredRow[]): unknown[] => rows.map((row) => parseJson(rowText(row, 'robust')));
+    const lines = (rows: readonly ScoredRow[]): unknown[] =>
+      rows.map((row) => {
+        const doc = withoutFoldersIn(row.doc, folders) as ScoredRow['doc'];
+        return parseJson(rowText({ ...row, doc }, 'robust'));
+      });
     const record: RunRecord = {
       kind: 'training',
       name: options.run_name,
@@ -98,7 +102,7 @@ export class TrainingReport {
       pictures: cards,
       ...(note !== undefined && { pictureNote: note }),
     };
-    // Pictures are no texts, and what is asked of the model stays as it was.
+    // Pictures are no texts, and what is asked of the model stays as it was; of a row's files only the names.
     const { pictures, answers, ...rest } = record;
     return { ...(withoutFoldersIn(redactConfig(rest), folders) as typeof rest), pictures, answers };
   }
