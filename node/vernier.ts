@@ -4,6 +4,7 @@
  * asked for, so that the list of commands is there at once.
  */
 import process from 'node:process';
+import packageFile from '../package.json' with { type: 'json' };
 import { nearestName } from '../src/options/nearest.ts';
 import { calledAsVernier } from './calledAs.ts';
 
@@ -39,6 +40,7 @@ const HELP = `Fine-tunes vision-language models that measure medical images, on 
 
 Usage: vernier COMMAND [--name value …]
        vernier COMMAND --help
+       vernier --version
 
 ${Object.entries(COMMANDS)
   .map(([name, { what }]) => `  ${name.padEnd(10)}${what}`)
@@ -50,6 +52,8 @@ const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[n
 if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
   (name === undefined ? process.stderr : process.stdout).write(HELP);
   process.exitCode = name === undefined ? 2 : 0;
+} else if (name === '--version' || name === '-V') {
+  process.stdout.write(`${packageFile.version}\n`);
 } else if (command === undefined) {
   const near = nearestName(name, Object.keys(COMMANDS));
   process.stderr.write(

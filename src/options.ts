@@ -14,8 +14,6 @@ import { trackingOptions } from './options/tracking.ts';
 import { trainingOptions } from './options/training.ts';
 import { UserError } from './platform.ts';
 
-export type { Definition } from './options/definition.ts';
-
 export const definitions = { ...modelOptions, ...trainingOptions, ...trackingOptions, ...dataOptions, ...hubOptions };
 export type OptionName = keyof typeof definitions;
 export type Options = OptionsOf<typeof definitions>;

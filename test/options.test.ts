@@ -2,7 +2,8 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { changedOptions, definitions, helpText, parseOptions } from '../src/options.ts';
 import { optionOf } from '../src/options/program.ts';
-import type { Definition, Options } from '../src/options.ts';
+import type { Options } from '../src/options.ts';
+import type { Definition } from '../src/options/definition.ts';
 import { isInRange } from '../src/options/definition.ts';
 import { editDistance } from '../src/io/editDistance.ts';
 import { nearestName } from '../src/options/nearest.ts';

@@ -1,7 +1,8 @@
 /** The options of a run as its logs may show them, and the folders that are the user's own business. */
 import { publicName } from '../hub/origin.ts';
 import { definitions } from '../options.ts';
-import type { Definition, Options } from '../options.ts';
+import type { Options } from '../options.ts';
+import type { Definition } from '../options/definition.ts';
 import { parentPath } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import type { Outgoing } from '../track/outgoing.ts';

@@ -119,6 +119,7 @@ describe.each(NODES)('Node %d', (major) => {
     const help = vernier('--help');
     expect(help.status).toBe(0);
     for (const name of ['train', 'evaluate', 'ask', 'inspect', 'prepare', 'setup', 'merge', 'report', 'start']) expect(help.stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
+    expect(vernier('--version').stdout).toBe('0.1.0\n');
     expect(vernier('train', '--help').stdout).toContain('--base_model_hf TEXT');
     for (const name of ['train', 'evaluate', 'ask', 'inspect', 'report', 'setup', 'start']) {
       const { stdout } = vernier(name, '--help');

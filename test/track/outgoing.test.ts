@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { definitions } from '../../src/options.ts';
-import type { Definition } from '../../src/options.ts';
+import type { Definition } from '../../src/options/definition.ts';
 import { lastName, withoutHome } from '../../src/platform.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { outgoingOptions } from '../../src/run/outgoing.ts';

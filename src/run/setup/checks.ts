@@ -227,7 +227,7 @@ export async function checkData(platform: Platform, hub: HubSettings, options: O
   if (options.skip_process_dataset && options.prepared_ds_dir !== null) {
     const dir = options.prepared_ds_dir;
     const isThere = await platform.exists(joinPath(dir, MANIFEST));
-    const fix = `${dir} has no ${MANIFEST}; make it with dist/train.js --process_dataset_only true.`;
+    const fix = `${dir} has no ${MANIFEST}; make it by training's --process_dataset_only true.`;
     return [
       ...found,
       isThere
