@@ -45,7 +45,7 @@ describe('good runs', () => {
   it('LoRA: adapter at the root, checkpoints, log; a recipe says the same as flags; its own output goes on', async () => {
     const dir = await trained('lora', good);
     const files = ['README.md', 'adapter_config.json', 'adapter_model.safetensors', 'trainer_state.json'];
-    expect(readdirSync(dir).sort()).toEqual([...files, 'checkpoint-2', 'checkpoint-3', 'trainer_log.jsonl'].sort());
+    expect(readdirSync(dir).sort()).toEqual([...files, 'checkpoint-2', 'checkpoint-3', 'report.html', 'report.json', 'trainer_log.jsonl'].sort());
     for (const name of ['checkpoint-2', 'checkpoint-3']) {
       expect(readdirSync(join(dir, name)).sort()).toEqual([...files, 'checksums.json', 'optimizer.safetensors', 'vernier_state.json'].sort());
     }
