@@ -3,8 +3,8 @@
  * `vernier COMMAND …`: the programs under one name, each with the flags that it has by itself. Nothing of a program is read before it is
  * asked for, so that the list of commands is there at once.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import process from 'node:process';
-import packageFile from '../package.json' with { type: 'json' };
 import { nearestName } from '../src/options/nearest.ts';
 import { calledAsVernier } from './calledAs.ts';
 
@@ -36,6 +36,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   start: { what: 'trains a tiny model on the embedded sample and reports on it', run: () => import('./quickstart.ts') },
 };
 
+/** Of the package, whose file lies above this one as it is written (node/) and as it is built (dist/bin/). */
+function version(): string {
+  const file = ['../package.json', '../../package.json'].map((path) => new URL(path, import.meta.url)).find((url) => existsSync(url));
+  if (file === undefined) throw new Error('package.json does not lie above this program');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
 const HELP = `Fine-tunes vision-language models that measure medical images, on WebGPU.
 
 Usage: vernier COMMAND [--name value …]
@@ -53,7 +60,7 @@ if (name === undefined || name === '--help' || name === '-h' || name === 'help')
   (name === undefined ? process.stderr : process.stdout).write(HELP);
   process.exitCode = name === undefined ? 2 : 0;
 } else if (name === '--version' || name === '-V') {
-  process.stdout.write(`${packageFile.version}\n`);
+  process.stdout.write(`${version()}\n`);
 } else if (command === undefined) {
   const near = nearestName(name, Object.keys(COMMANDS));
   process.stderr.write(
