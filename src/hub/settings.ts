@@ -91,11 +91,15 @@ export async function hubSettingsFromEnv(platform: Platform): Promise<HubSetting
 }
 
 function fetchOf({ name, network }: Partial<Pick<Platform, 'name' | 'network'>>): Network['fetch'] {
-  // Browsers hide redirects that are not followed; they drop the Authorization header by themselves.
-  const how: RequestInit = name === 'browser' ? { redirect: 'follow' } : {};
   // Called late: a page may put its own in the place of the global one.
   const send: Network['fetch'] = network === undefined ? (url, init) => fetch(url, init) : (url, init) => network.fetch(url, init);
-  return (url, init) => send(url, { ...init, ...how });
+  // Browsers hide redirects that are not followed; they drop the Authorization header by themselves.
+  const follow: Network['fetch'] = (url, init) => send(url, { ...init, redirect: 'follow' });
+  if (name === 'browser') return follow;
+  return async (url, init) => {
+    const response = await send(url, init);
+    return response.type === 'opaqueredirect' ? follow(url, init) : response;
+  };
 }
 
 async function findToken(
