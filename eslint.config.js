@@ -7,7 +7,7 @@ import tseslint from 'typescript-eslint';
 
 export default defineConfig(
   // Examples import the package by its name; test/package checks them where it is installed.
-  globalIgnores(['dist/', 'node_modules/', 'node/examples/', 'web/examples/', 'test/package/consumer.ts']),
+  globalIgnores(['dist/', 'node_modules/', '.vernier/', 'outputs/', 'node/examples/', 'web/examples/', 'test/package/consumer.ts']),
   { linterOptions: { reportUnusedDisableDirectives: 'error', noInlineConfig: true } },
   { rules: { 'max-lines': ['warn', { max: 400 }], eqeqeq: 'error', 'no-debugger': 'error', 'no-var': 'error', 'prefer-const': 'error' } },
   {
