@@ -12,6 +12,8 @@ import { countPairs, decodeRanges } from '../ops/attentionRanges.ts';
 import type { CachedSequence } from '../ops/attentionRanges.ts';
 import { cellGroups, cellsOf } from '../ops/cells.ts';
 import { plansOf } from '../tune/plans.ts';
+import { attentionDtypeOf } from '../tune/subgroupMatrix.ts';
+import type { AttentionDtype } from '../tune/subgroupMatrix.ts';
 import type { Tape } from '../ops/tape.ts';
 
 const LABEL = 'key/value cache';
@@ -28,14 +30,14 @@ interface Sequence {
 export class KeyValueCache {
   private readonly device: Device;
   private readonly sequences: Sequence[];
-  private readonly dtype: 'f32' | 'f16';
-  private readonly layers = new Map<number, { k: BufferView; v: BufferView; rowBytes: number; dtype: 'f32' | 'f16' }>();
+  private readonly dtype: AttentionDtype;
+  private readonly layers = new Map<number, { k: BufferView; v: BufferView; rowBytes: number; dtype: AttentionDtype }>();
   private step: { sequences: readonly Sequence[]; fresh: CachedSequence[]; rows: Tensor } | undefined;
 
   /** @param rooms rows (tokens) of each sequence that there is room for at first */
   constructor(device: Device, rooms: readonly number[]) {
     this.device = device;
-    this.dtype = plansOf(device).compute === 'f16' ? 'f16' : 'f32';
+    this.dtype = attentionDtypeOf(plansOf(device).compute);
     this.sequences = rooms.map((room) => ({ start: 0, room, held: 0 }));
     placeInOrder(this.sequences);
   }

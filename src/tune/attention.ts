@@ -7,8 +7,8 @@ import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
 import { refusedSubgroup, refusedWorkgroup } from './refusals.ts';
-import { matrixUnitsOf, refusedUnits } from './subgroupMatrix.ts';
-import type { ComputeDtype, MatrixUnits } from './subgroupMatrix.ts';
+import { refusedUnits, unitsFor } from './subgroupMatrix.ts';
+import type { AttentionDtype, MatrixUnits } from './subgroupMatrix.ts';
 
 export type AttentionPass = 'forward' | 'query_backward' | 'key_backward';
 
@@ -19,7 +19,7 @@ export interface AttentionProblem {
   /** Forward for a query or two of each row, as in generation. */
   isDecoding: boolean;
   /** How far operands may be rounded. */
-  compute: ComputeDtype;
+  compute: AttentionDtype;
   /** What the policy does not ask and a measurement does. */
   extent?: AttentionExtent;
 }
@@ -130,18 +130,13 @@ export function refusedAttention(
     : refusedSubgroup(capabilities, configuration);
 }
 
-/** Attention has no kernel of two halves: it is a small part of the work, and stays in f32 beside such products. */
-export function attentionUnits(capabilities: Capabilities, compute: ComputeDtype): MatrixUnits | undefined {
-  return compute === 'f16' ? matrixUnitsOf(capabilities) : undefined;
-}
-
 /** A software GPU with subgroups does without workgroup memory, whose barriers cost it more than they save (test/bench/RESULTS.md). */
 export function chooseAttention(
   capabilities: Capabilities,
   { pass, headSize, isDecoding, compute }: AttentionProblem,
 ): AttentionConfiguration {
   const isSoftware = capabilities.kind === 'software';
-  const units = isDecoding ? undefined : attentionUnits(capabilities, compute);
+  const units = isDecoding ? undefined : unitsFor(capabilities, compute);
   if (units) return { algorithm: 'subgroup_matrix', ...units, COMPACT: isSoftware };
   const SUBGROUP = subgroupSizeOf(capabilities);
   if (isSoftware && !isDecoding && SUBGROUP === VECTOR_LANES) return { algorithm: 'subgroup', SUBGROUP, TM: 2 * SUBGROUP };

@@ -4,12 +4,12 @@
  */
 import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
-import { attentionUnits, chooseAttention, refusedAttention } from './attention.ts';
+import { chooseAttention, refusedAttention } from './attention.ts';
 import type { AttentionConfiguration, AttentionProblem } from './attention.ts';
 import { chooseProduct, refusedProduct } from './product.ts';
 import type { ProductConfiguration, ProductProblem, TileConfiguration } from './product.ts';
-import { matrixUnitsOf, unitsFor } from './subgroupMatrix.ts';
-import type { ComputeDtype } from './subgroupMatrix.ts';
+import { attentionDtypeOf, matrixUnitsOf, unitsFor } from './subgroupMatrix.ts';
+import type { AttentionDtype, ComputeDtype } from './subgroupMatrix.ts';
 
 /** Undefined: nothing to measure on such a GPU. */
 type Offer<Problem, Configuration> = (capabilities: Capabilities, problem: Problem) => Configuration | undefined;
@@ -100,7 +100,7 @@ const ATTENTIONS: readonly Offer<AttentionProblem, AttentionConfiguration>[] = [
     return SUBGROUP === undefined ? undefined : { algorithm: 'subgroup', SUBGROUP, TM: SUBGROUP };
   },
   (capabilities, { compute }) => {
-    const units = attentionUnits(capabilities, compute);
+    const units = unitsFor(capabilities, compute);
     return units && { algorithm: 'subgroup_matrix', ...units, COMPACT: capabilities.kind === 'software' };
   },
 ];
@@ -128,6 +128,11 @@ export const ATTENTION_ROUNDING: Readonly<Record<AttentionConfiguration['algorit
 /** How far a run on this GPU may be asked to round operands. */
 export function computeDtypesOf(capabilities: Capabilities): ComputeDtype[] {
   return matrixUnitsOf(capabilities) ? ['f32', 'f16', '3xf16'] : ['f32'];
+}
+
+/** What attention then computes in. */
+export function attentionDtypesOf(capabilities: Capabilities): AttentionDtype[] {
+  return [...new Set(computeDtypesOf(capabilities).map(attentionDtypeOf))];
 }
 
 /** Configurations to measure for a product, the policy's first; none twice. */

@@ -13,6 +13,7 @@ import { planProduct, refusedProduct } from './product.ts';
 import type { ProductConfiguration, ProductPlan, ProductProblem } from './product.ts';
 import { planRows } from './rows.ts';
 import type { RowsConfiguration, RowsPlan, RowsProblem } from './rows.ts';
+import { attentionDtypeOf } from './subgroupMatrix.ts';
 import type { ComputeDtype } from './subgroupMatrix.ts';
 import { unpacksWeight } from './unpacking.ts';
 import { classOf } from './shapeClass.ts';
@@ -85,7 +86,7 @@ export class Plans {
   }
 
   attention(given: Omit<AttentionProblem, 'compute'>): AttentionPlan {
-    const problem = { ...given, compute: this.compute };
+    const problem = { ...given, compute: attentionDtypeOf(this.compute) };
     if (this.asked) note(this.asked.attention, problem, ({ extent }) => (extent ? extent.queries * extent.span : 0));
     return planAttention(this.capabilities, problem, this.forced.attention?.(problem) ?? this.chosenAttention(problem));
   }

@@ -11,6 +11,12 @@ import type { Capabilities } from '../gpu/capabilities.ts';
  * 3xTF32), and attention in f32.
  */
 export type ComputeDtype = 'f32' | 'f16' | '3xf16';
+/** What attention computes in, and its cache holds: it has no kernel of two halves, and is a small part of the work. */
+export type AttentionDtype = Exclude<ComputeDtype, '3xf16'>;
+
+export function attentionDtypeOf(compute: ComputeDtype): AttentionDtype {
+  return compute === 'f16' ? 'f16' : 'f32';
+}
 
 /** M×N×K of the device's table, and the largest size of a subgroup. */
 export interface MatrixUnits {

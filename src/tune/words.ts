@@ -23,7 +23,7 @@ export function productWords({ form, m, n, k, storage, isPlain, hasDropout, comp
 
 export function attentionWords({ pass, headSize, isDecoding, extent, compute }: AttentionProblem): string {
   const size = extent ? ` ${extent.queries} queries, ${extent.heads} heads, ${extent.kvHeads} key heads, ${extent.span} keys each,` : '';
-  return `${PASSES[pass]}${isDecoding ? ' in generation' : ''}${size} D ${headSize}${compute === 'f16' ? `, ${OPERANDS.f16[0]}` : ''}`;
+  return [`${PASSES[pass]}${isDecoding ? ' in generation' : ''}${size} D ${headSize}`, ...OPERANDS[compute]].join(', ');
 }
 
 /** "tile BM 64 BN 128 BK 16 TM 8 TN 8"; what is false is left out. */

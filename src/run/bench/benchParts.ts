@@ -4,7 +4,7 @@
 import type { Capabilities } from '../../gpu/capabilities.ts';
 import type { Device } from '../../gpu/device.ts';
 import { randomTensor, WEIGHT_STORAGES } from '../../train/tuning/randomTensor.ts';
-import { attentionCandidates, computeDtypesOf, productCandidates } from '../../tune/candidates.ts';
+import { attentionCandidates, attentionDtypesOf, computeDtypesOf, productCandidates } from '../../tune/candidates.ts';
 import { plansOf } from '../../tune/plans.ts';
 import type { ForcedPlans } from '../../tune/plans.ts';
 import { refusedAttention } from '../../tune/attention.ts';
@@ -122,7 +122,7 @@ async function checkLosses(part: Part, { open, capabilities }: BenchOptions, { s
       forced: { product: (problem) => (refusedProduct(capabilities, problem, one) === undefined ? one : undefined) },
     });
   }
-  const attentions = computes.flatMap((compute) =>
+  const attentions = attentionDtypesOf(capabilities).flatMap((compute) =>
     attentionCandidates(capabilities, { pass: 'forward', headSize: 16, isDecoding: false, compute }),
   );
   for (const one of new Map(attentions.map((each) => [configurationWords(each), each])).values()) {

@@ -8,13 +8,13 @@ import { measurePlans } from '../../train/tuning/measurePlans.ts';
 import { randomTensor, releaseTensors, WEIGHT_STORAGES } from '../../train/tuning/randomTensor.ts';
 import { attentionFlop } from '../../train/tuning/trials.ts';
 import type { AttentionProblem } from '../../tune/attention.ts';
-import { computeDtypesOf } from '../../tune/candidates.ts';
+import { attentionDtypesOf, computeDtypesOf } from '../../tune/candidates.ts';
 import { NO_CHOICES } from '../../tune/choices.ts';
 import type { Choices } from '../../tune/choices.ts';
 import { plansOf } from '../../tune/plans.ts';
 import type { Asked, AskedPlans } from '../../tune/plans.ts';
 import type { ProductProblem } from '../../tune/product.ts';
-import type { ComputeDtype } from '../../tune/subgroupMatrix.ts';
+import type { AttentionDtype } from '../../tune/subgroupMatrix.ts';
 import { medianMs } from '../../tune/timing.ts';
 import type { Patience } from '../../tune/timing.ts';
 import { configurationWords, productWords } from '../../tune/words.ts';
@@ -104,7 +104,7 @@ export async function productSpeeds(part: Part, { open, capabilities, scale, sto
 }
 
 export async function attentionSpeeds(part: Part, options: SpeedOptions): Promise<void> {
-  for (const compute of computeDtypesOf(options.capabilities)) {
+  for (const compute of attentionDtypesOf(options.capabilities)) {
     const open = async (): Promise<Device> => {
       const device = await options.open();
       plansOf(device).compute = compute;
@@ -114,7 +114,7 @@ export async function attentionSpeeds(part: Part, options: SpeedOptions): Promis
   }
 }
 
-async function attentionSpeedsIn(compute: ComputeDtype, part: Part, { open, capabilities, scale, stop }: SpeedOptions): Promise<void> {
+async function attentionSpeedsIn(compute: AttentionDtype, part: Part, { open, capabilities, scale, stop }: SpeedOptions): Promise<void> {
   for (const T of ATTENTION_TOKENS[scale]) {
     for (const [D, heads, kvHeads] of scale === 'tiny'
       ? ([

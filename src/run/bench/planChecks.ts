@@ -18,7 +18,7 @@ import { randomScales, randomTensor, randomWeight, releaseTensors, WEIGHT_STORAG
 import { attentionBound, productBound } from '../../train/tuning/trials.ts';
 import { refusedAttention } from '../../tune/attention.ts';
 import type { AttentionConfiguration, AttentionPass } from '../../tune/attention.ts';
-import { attentionCandidates, computeDtypesOf, productCandidates } from '../../tune/candidates.ts';
+import { attentionCandidates, attentionDtypesOf, computeDtypesOf, productCandidates } from '../../tune/candidates.ts';
 import { plansOf } from '../../tune/plans.ts';
 import type { ComputeDtype } from '../../tune/subgroupMatrix.ts';
 import { refusedProduct } from '../../tune/product.ts';
@@ -174,7 +174,7 @@ export function attentionChecks(capabilities: Capabilities, scale: Scale): Check
     let reference: Promise<Reference> | undefined;
     return PASSES.flatMap((pass) => {
       const problem = { pass, headSize, isDecoding: false, extent, compute: 'f32' } as const;
-      const offered = computeDtypesOf(capabilities).flatMap((compute) => attentionCandidates(capabilities, { ...problem, compute }));
+      const offered = attentionDtypesOf(capabilities).flatMap((compute) => attentionCandidates(capabilities, { ...problem, compute }));
       return [...new Map(offered.map((one) => [configurationWords(one), one])).values()]
         .filter((one) => refusedAttention(capabilities, problem, one) === undefined)
         .map((configuration): Check => ({
