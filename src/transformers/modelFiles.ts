@@ -4,6 +4,7 @@
  */
 import type { Processor } from '../data/example.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
+import { fileInMemory } from '../io/fileInMemory.ts';
 import { loadProcessor } from '../models/processor.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
@@ -60,12 +61,7 @@ export function withTransformers(platform: Platform, base: string, given: Given)
     readFile: async (path) => found(path) ?? platform.readFile(path),
     async openFile(path) {
       const bytes = found(path);
-      if (bytes === undefined) return platform.openFile(path);
-      const read = (offset: number, length: number): Promise<Uint8Array> => {
-        if (offset + length <= bytes.length) return Promise.resolve(bytes.slice(offset, offset + length));
-        return Promise.reject(new UserError(`${path}: bytes ${offset} to ${offset + length} were expected, it has ${bytes.length}.`));
-      };
-      return { path, size: bytes.length, read, close: () => Promise.resolve() };
+      return bytes === undefined ? platform.openFile(path) : fileInMemory(path, bytes);
     },
     async listDir(path) {
       const names = await platform.listDir(path);

@@ -1,4 +1,5 @@
 /** A NIfTI file that is only in memory, as a file of a platform's: what reads volumes reads it as any other. */
+import { fileInMemory } from '../../io/fileInMemory.ts';
 import type { Platform } from '../../platform.ts';
 
 export interface VolumeBytes {
@@ -21,17 +22,7 @@ export function isVolumeBytes(bytes: Uint8Array): boolean {
 export function platformOf(platform: Platform, { volume, name }: VolumeBytes): Platform {
   return {
     ...platform,
-    openFile: (path) => {
-      if (path !== name) return Promise.reject(new Error(`${path}: only ${name} is read here`));
-      return Promise.resolve({
-        path,
-        size: volume.length,
-        read: (offset, length) =>
-          offset + length <= volume.length
-            ? Promise.resolve(volume.subarray(offset, offset + length))
-            : Promise.reject(new Error(`${path}: bytes ${offset} to ${offset + length} are past its end, ${volume.length}`)),
-        close: () => Promise.resolve(),
-      });
-    },
+    openFile: (path) =>
+      path === name ? Promise.resolve(fileInMemory(name, volume)) : Promise.reject(new Error(`${path}: only ${name} is read here`)),
   };
 }
