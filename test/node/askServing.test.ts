@@ -76,8 +76,8 @@ it('a stream is the answer, and a picture is measured and drawn on', async () =>
 it('a slice of a volume that is sent is the one that the command line reads', async () => {
   const volume = join(repository, 'node/sample/Datasets/Colin27Mini/Images/k01-bet-1mm-deep_T1w.nii.gz');
   const flags = ['--base_model_hf', join(repository, 'node/base'), '--image', volume, '--slice', 'coronal:20', '--task', 'TL', '--of', 'left thalamus'];
-  const said = await promisify(execFile)(process.execPath, [join(dist, 'ask.js'), ...flags, '--json', '--max_new_tokens', '24', '--offline', 'true']);
-  const printed = JSON.parse(said.stdout) as { answer: string; prompt: string };
+  const asked = await promisify(execFile)(process.execPath, [join(dist, 'ask.js'), ...flags, '--json', '--max_new_tokens', '24', '--offline', 'true']);
+  const printed = JSON.parse(asked.stdout) as { answer: string; prompt: string };
   const packed = readFileSync(volume);
   for (const bytes of [packed, gunzipSync(packed)]) {
     const messages = withPicture(`data:application/x-nifti;base64,${bytes.toString('base64')}`);
@@ -88,6 +88,12 @@ it('a slice of a volume that is sent is the one that the command line reads', as
     expect(answered.vernier.prompt).toBe(printed.prompt);
   }
   const url = `data:application/x-nifti;base64,${packed.toString('base64')}`;
+  // What is said of the size of a pixel goes before that, and is worded alike.
+  const sized = await promisify(execFile)(process.execPath, [join(dist, 'ask.js'), ...flags, '--json', '--max_new_tokens', '1', '--offline', 'true', '--pixel_size', '0.7']);
+  const vernier = { task: 'TL', of: 'left thalamus', slices: ['coronal:20'], pixel_size: 0.7 };
+  const said = (await (await ask({ model: 'base', messages: withPicture(url), max_tokens: 1, vernier })).json()) as { vernier: { prompt: string } };
+  expect(said.vernier.prompt).toBe((JSON.parse(sized.stdout) as { prompt: string }).prompt);
+  expect(said.vernier.prompt).not.toBe(printed.prompt);
   const refused = async (body: object): Promise<string> => {
     const response = await ask({ model: 'base', ...body });
     expect(response.status).toBe(400);

@@ -5,14 +5,15 @@ import { kindTask } from '../../data/medvision/askedTask.ts';
 import type { AskOptions } from '../../options/ask.ts';
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
+import { pngUrl } from '../report/html.ts';
 import type { Asker, Written } from './asker.ts';
 import { RequestError } from './chatRequest.ts';
-import type { ChatRequest, ChatTask } from './chatRequest.ts';
+import type { ChatRequest } from './chatRequest.ts';
 import { overlayOf } from './overlay.ts';
 import type { OverlayScene } from './overlay.ts';
 import { namedPictures } from './pictures.ts';
 import type { PictureWords } from './pictures.ts';
-import { kindQuestion } from './question.ts';
+import { kindQuestion, pixelOf } from './question.ts';
 import type { AskedMeasure } from './reading.ts';
 import { readingFacts, readingOf } from './report.ts';
 
@@ -55,7 +56,7 @@ export async function answerChat(chatting: Chatting, chat: ChatRequest, { stop, 
   if (chat.wantsOverlay && scene) {
     const { raster, legend } = overlayOf(scene, reading);
     const png = await platform.encodePng(raster.data, raster.width, raster.height, 3);
-    own['overlay'] = { url: `data:image/png;base64,${base64Of(png)}`, legend };
+    own['overlay'] = { url: pngUrl(png), legend };
   }
   return { written, own };
 }
@@ -84,7 +85,7 @@ async function questionOf({ platform, maker, processor, options }: Chatting, cha
   // Of several pictures it is not known which one an answer is about.
   const [image] = images.length === 1 ? await maker.pictures(row) : [];
   if (image === undefined) return { row };
-  const pixel = sizeOf(task) ?? named[0]?.slice ?? NO_SIZE;
+  const pixel = pixelOf(task, named[0]?.slice);
   const { pixelWidth, pixelHeight } = pixel;
   if (task === undefined) return { row, scene: { image, lines: [], pixelWidth, pixelHeight } };
   const kind = kindTask(task.task, 'vernier.task');
@@ -98,26 +99,10 @@ async function questionOf({ platform, maker, processor, options }: Chatting, cha
   };
 }
 
-/** What a request says goes before what a volume says of itself. */
-function sizeOf(task: ChatTask | undefined): typeof NO_SIZE | undefined {
-  if (task === undefined || Number.isNaN(task.pixelWidth)) return undefined;
-  return { pixelWidth: task.pixelWidth, pixelHeight: task.pixelHeight, isFirstVersion: false };
-}
-
-const NO_SIZE = { pixelWidth: NaN, pixelHeight: NaN, isFirstVersion: false };
-
 async function refusing<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     throw error instanceof UserError ? new RequestError(400, error.message) : error;
   }
-}
-
-const CHUNK = 0x6000;
-
-function base64Of(bytes: Uint8Array): string {
-  const pieces: string[] = [];
-  for (let at = 0; at < bytes.length; at += CHUNK) pieces.push(btoa(String.fromCharCode(...bytes.subarray(at, at + CHUNK))));
-  return pieces.join('');
 }

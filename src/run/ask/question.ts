@@ -99,8 +99,8 @@ async function* own(
   });
   const [first] = pictures;
   const [image] = first ? await maker.pictures(rowOf('', [first])) : [];
-  const [width = NaN, height = width] = options.pixel_size.map(Number);
-  const pixel = first?.slice && options.pixel_size.length === 0 ? first.slice : { pixelWidth: width, pixelHeight: height };
+  const [pixelWidth = NaN, pixelHeight = pixelWidth] = options.pixel_size.map(Number);
+  const pixel = pixelOf({ pixelWidth, pixelHeight }, first?.slice);
   const question = { pictures: pictures.map(({ name, slice }) => ({ name, ...(slice && { slice }) })), facts: {} };
   if (kind === undefined) {
     const prompt = options.question ?? '';
@@ -109,13 +109,12 @@ async function* own(
   }
   if (image === undefined) throw new Error('a MedVision question without a picture');
   const annotation = kind.check(of, '--of');
-  const isFirstVersion = first?.slice?.isFirstVersion ?? false;
   const prompt = kindQuestion(
     processor,
     kind,
     annotation,
     image,
-    { ...pixel, isFirstVersion },
+    pixel,
     options.image_description ?? '',
     options.prompt_style,
     '--pixel_size',
@@ -130,14 +129,16 @@ async function* own(
   };
 }
 
-function sizeOf({
-  pixelWidth,
-  pixelHeight,
-}: {
-  pixelWidth: number;
-  pixelHeight: number;
-}): Pick<OverlayScene, 'pixelWidth' | 'pixelHeight'> {
+type PixelSize = Pick<OverlayScene, 'pixelWidth' | 'pixelHeight'>;
+
+function sizeOf({ pixelWidth, pixelHeight }: PixelSize): PixelSize {
   return { pixelWidth, pixelHeight };
+}
+
+/** A pixel's size: what is said of it goes before what a volume says of itself; NaN where nobody does. */
+export function pixelOf(said: PixelSize | undefined, slice: NamedPicture['slice']): PixelSize & { isFirstVersion: boolean } {
+  const size = [said, slice].find((one) => one !== undefined && !Number.isNaN(one.pixelWidth));
+  return { ...sizeOf(size ?? { pixelWidth: NaN, pixelHeight: NaN }), isFirstVersion: slice?.isFirstVersion ?? false };
 }
 
 /** @throws UserError where the question needs a pixel size that nobody has said @param where names what would say it */
