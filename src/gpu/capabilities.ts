@@ -31,6 +31,11 @@ export interface Capabilities {
   workgroupMemoryBytes: number;
 }
 
+/** As people are told of it. */
+export function gpuName({ description, kind }: Pick<Capabilities, 'description' | 'kind'>): string {
+  return `${description}${kind === 'software' ? ' (software)' : ''}`;
+}
+
 const FEATURES: Record<OptionalFeature, string> = {
   f16: 'shader-f16',
   subgroups: 'subgroups',

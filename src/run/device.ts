@@ -1,4 +1,5 @@
 /** The device of a program. */
+import { gpuName } from '../gpu/capabilities.ts';
 import { Device } from '../gpu/device.ts';
 import { SUBMIT_MS } from '../gpu/pacing.ts';
 import type { Platform } from '../platform.ts';
@@ -19,6 +20,6 @@ export function beginComputing(device: Device, asked: ComputeChoice, say: (text:
   const { capabilities } = device;
   const computing = chooseCompute(capabilities, asked, how);
   plansOf(device).compute = computing.dtype;
-  say(`GPU: ${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}; computes in ${computing.words}`);
+  say(`GPU: ${gpuName(capabilities)}; computes in ${computing.words}`);
   return computing;
 }

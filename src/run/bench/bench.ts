@@ -2,6 +2,7 @@
  * What a GPU does with Vernier: every plan checked against float64 and the losses of transformers, then products, attention and training
  * steps at the shapes of Qwen2.5-VL-3B and MedGemma-4B, beside PyTorch where there is one with a GPU.
  */
+import { gpuName } from '../../gpu/capabilities.ts';
 import { Device } from '../../gpu/device.ts';
 import type { BenchOptions } from '../../options/bench.ts';
 import type { Platform } from '../../platform.ts';
@@ -30,10 +31,7 @@ export async function runBench({ platform, options, pytorch, stop, terminal }: B
   const { capabilities } = device;
   const key = await planKey(device, platform);
   device.destroy();
-  say(
-    `${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''} · ${key.adapter} · ${key.webgpu} · kernels ` +
-      key.kernels,
-  );
+  say(`${gpuName(capabilities)} · ${key.adapter} · ${key.webgpu} · kernels ${key.kernels}`);
   try {
     const { parts, results } = benchParts({ open, capabilities, size: options.size, pytorch: options.pytorch ? pytorch : undefined, stop });
     const report = await runParts(parts, { seconds: options.minutes * 60, now: () => performance.now(), stop, say });

@@ -1,6 +1,7 @@
 /** What an evaluation tells its report. The answers themselves are in samples.jsonl, which the page is made of. */
 import type { Processor } from '../../data/example.ts';
 import type { ScoredRow } from '../../data/medvision/answerRows.ts';
+import { gpuName } from '../../gpu/capabilities.ts';
 import { definitions } from '../../options/evaluate.ts';
 import type { Definition } from '../../options/definition.ts';
 import { countOf, lastName } from '../../platform.ts';
@@ -8,10 +9,9 @@ import { countText } from '../../track/console.ts';
 import { withoutFoldersIn } from '../../track/localPaths.ts';
 import { redactConfig } from '../../track/secrets.ts';
 import type { Session } from '../../train/session.ts';
-import { publicName } from '../../hub/origin.ts';
 import { openRowView } from '../inputs/scenes.ts';
 import { outgoingOptions } from '../outgoing.ts';
-import { planPairs } from '../report/dataPairs.ts';
+import { filePairs, planPairs, taskLists } from '../report/dataPairs.ts';
 import { gatherPictures } from '../report/gatherPictures.ts';
 import { leaveReport } from '../report/leave.ts';
 import type { RunRecord } from '../report/record.ts';
@@ -19,9 +19,6 @@ import { Stopwatch } from '../report/stopwatch.ts';
 import type { EvaluateContext } from './context.ts';
 import type { PendingRows } from './rows.ts';
 import { rowsFingerprint } from './rows.ts';
-
-/** Seconds that pictures may take; whoever has stopped an evaluation waits for it. */
-const PICTURE_SECONDS = { finished: 60, stopped: 3 } as const;
 
 /** The rows that were asked, and what reads them; absent where answers were scored again. */
 export interface AskedRows {
@@ -48,9 +45,8 @@ export class EvaluationReport {
 
   /** Called while the GPU is still open. */
   seen({ device }: Session): void {
-    const { capabilities } = device;
     const memory = Object.entries(device.pool.report().atPeak).filter(([, bytes]) => bytes > 0);
-    this.gpu = { facts: [['GPU', `${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}`]], memory };
+    this.gpu = { facts: [['GPU', gpuName(device.capabilities)]], memory };
   }
 
   /** Beside the answers; says where. */
@@ -117,7 +113,7 @@ export class EvaluationReport {
       return request ? [{ request, row }] : [];
     });
     const view = openRowView(this.context, found, processor);
-    return gatherPictures(this.context.platform, view, asked, folders, PICTURE_SECONDS[outcome]);
+    return gatherPictures(this.context.platform, view, asked, folders, outcome);
   }
 
   private async data(rows: readonly ScoredRow[], asked: AskedRows | undefined): Promise<[string, string][]> {
@@ -126,15 +122,13 @@ export class EvaluationReport {
       ['File', options.eval_file],
       ['Data folder', asked?.found.dataDir ?? null],
       ['Prepared folder', options.prepared_ds_dir],
-      ['Task list, angles and distances', options.tasks_list_json_path_AD],
-      ['Task list, detection', options.tasks_list_json_path_detect],
-      ['Task list, sizes', options.tasks_list_json_path_TL],
+      ...taskLists(options),
     ] as const;
     const read = options.samples.length > 0 ? [['Files of answers', options.samples.map(lastName).join(', ')] as [string, string]] : [];
     const split = options.eval_file === null && options.samples.length === 0 ? [['Cases', options.eval_split] as [string, string]] : [];
     return [
       ...read,
-      ...files.flatMap(([name, path]): [string, string][] => (path === null ? [] : [[name, publicName(path)]])),
+      ...filePairs(files),
       ...split,
       ['Rows', countText(asked?.found.rows.length ?? rows.length)],
       ...(asked ? [['SHA-256 of the rows', await rowsFingerprint(asked.found)] as [string, string]] : []),

@@ -2,6 +2,7 @@
  * The main job on the embedded sample, from volumes to report: ask the tiny base about held-out slices, fine-tune a LoRA adapter, ask
  * again, and leave the adapter, the log and report.html. A function of its settings, so that a test runs it with a few steps.
  */
+import { gpuName } from '../../gpu/capabilities.ts';
 import { loraConfig } from '../../io/peftConfig.ts';
 import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
@@ -181,7 +182,7 @@ async function withSession(
       `${settings.architecture} architecture, tiny: ${countText(await parameterCount(platform, settings.base))} parameters, ` +
         `${countText(session.trainableCount)} of them in the LoRA adapter`,
     ],
-    ['GPU', `${device.capabilities.description}${device.capabilities.kind === 'software' ? ' (software)' : ''}`],
+    ['GPU', gpuName(device.capabilities)],
     [
       'Training',
       `${countOf(losses.length, 'step')} of ${countOf(settings.batchSize, 'row')}, learning rate ${settings.learningRate}, seed ` +

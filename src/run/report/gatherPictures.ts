@@ -31,19 +31,19 @@ export interface GatheredPictures {
   note?: string;
 }
 
-/**
- * @param folders that no text may name
- * @param seconds after which no further picture is begun: a slice of a large compressed volume takes several
- */
+/** After these no further picture is begun: a slice of a large compressed volume takes several, and whoever has stopped a run waits. */
+const SECONDS = { finished: 60, stopped: 3 } as const;
+
+/** @param folders that no text may name */
 export async function gatherPictures(
   platform: Platform,
   view: RowView,
   asked: readonly Asked[],
   folders: readonly string[],
-  seconds: number,
+  outcome: keyof typeof SECONDS,
 ): Promise<GatheredPictures> {
   const chosen = choose(asked);
-  const endsAt = performance.now() + 1000 * seconds;
+  const endsAt = performance.now() + 1000 * SECONDS[outcome];
   const cards: Card[] = [];
   let failure: string | undefined;
   for (const one of chosen) {

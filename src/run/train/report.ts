@@ -2,6 +2,7 @@
 import { readJsonFile } from '../../data/jsonFile.ts';
 import { readRow, rowText, scoreRow } from '../../data/medvision/answerRows.ts';
 import type { ScoredRow } from '../../data/medvision/answerRows.ts';
+import { gpuName } from '../../gpu/capabilities.ts';
 import { publicName } from '../../hub/origin.ts';
 import { changedOptions, definitions } from '../../options.ts';
 import { countOf, joinPath } from '../../platform.ts';
@@ -18,15 +19,12 @@ import type { OpenRows } from '../inputs/rows.ts';
 import { openRowView } from '../inputs/scenes.ts';
 import type { RowView } from '../inputs/scenes.ts';
 import { outgoingOptions } from '../outgoing.ts';
-import { planPairs } from '../report/dataPairs.ts';
+import { filePairs, planPairs, taskLists } from '../report/dataPairs.ts';
 import { gatherPictures } from '../report/gatherPictures.ts';
 import { leaveReport } from '../report/leave.ts';
 import { readRecord, RECORD_FILE } from '../report/record.ts';
 import type { RunRecord } from '../report/record.ts';
 import { Stopwatch } from '../report/stopwatch.ts';
-
-/** Seconds that pictures may take; whoever has stopped a run waits for it. */
-const PICTURE_SECONDS = { finished: 60, stopped: 3 } as const;
 
 export interface TrainedParts {
   base: string;
@@ -77,7 +75,7 @@ export class TrainingReport {
       const own = earlier.get(row.id);
       if (held) asked.push({ request: await held.request(row.id), row, ...(own && { before: own }) });
     }
-    const { cards, note } = await gatherPictures(platform, view, asked, folders, PICTURE_SECONDS[result.outcome]);
+    const { cards, note } = await gatherPictures(platform, view, asked, folders, result.outcome);
     const lines = (rows: readonly ScoredRow[]): unknown[] =>
       rows.map((row) => {
         const doc = withoutFoldersIn(row.doc, folders) as ScoredRow['doc'];
@@ -127,7 +125,6 @@ export class TrainingReport {
 
   private facts({ base, session, result, found }: TrainedParts): [string, string][] {
     const { options } = this.context;
-    const { capabilities } = session.device;
     const how = options.finetune === 'full' ? 'all weights' : `LoRA, r = ${options.lora_r}${options.use_dora ? ', DoRA' : ''}`;
     const size = options.per_device_train_batch_size * options.gradient_accumulation_steps;
     return [
@@ -136,7 +133,7 @@ export class TrainingReport {
       ['Steps', `${result.steps} of ${result.state.max_steps}, ${countOf(size, 'row')} each`],
       ['Learning rate', `${options.learning_rate}, ${options.lr_scheduler_type}`],
       ['Rows', `${countOf(found.train.length, 'row')}${found.validation ? `, ${found.validation.length} held out` : ''}`],
-      ['GPU', `${capabilities.description}${capabilities.kind === 'software' ? ' (software)' : ''}`],
+      ['GPU', gpuName(session.device.capabilities)],
       ['Seed', String(options.seed)],
     ];
   }
@@ -148,9 +145,7 @@ export class TrainingReport {
       ['Held-out file', options.val_file],
       ['Data folder', found.dataDir ?? null],
       ['Prepared folder', found.preparedDir ?? null],
-      ['Task list, angles and distances', options.tasks_list_json_path_AD],
-      ['Task list, detection', options.tasks_list_json_path_detect],
-      ['Task list, sizes', options.tasks_list_json_path_TL],
+      ...taskLists(options),
     ] as const;
     const fingerprint = async (of: { fingerprint?(): Promise<string> } | undefined): Promise<string> => (await of?.fingerprint?.()) ?? '';
     const hashes = [
@@ -158,7 +153,7 @@ export class TrainingReport {
       ['SHA-256 of the held-out rows', await fingerprint(rows.validation)],
     ] as const;
     return [
-      ...files.flatMap(([name, path]): [string, string][] => (path === null ? [] : [[name, publicName(path)]])),
+      ...filePairs(files),
       ['Training rows', countText(found.train.length)],
       ...(found.validation ? [['Held-out rows', countText(found.validation.length)] as [string, string]] : []),
       ...(found.leftOut ? [['Rows left out', countText(found.leftOut.rows)] as [string, string]] : []),
