@@ -4,9 +4,8 @@
  */
 import type { Processor } from '../data/example.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
-import { fileInMemory } from '../io/fileInMemory.ts';
 import { loadProcessor } from '../models/processor.ts';
-import { joinPath, UserError } from '../platform.ts';
+import { fileInMemory, joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 
 /** As `PreTrainedTokenizer` of `@huggingface/transformers` 4. */

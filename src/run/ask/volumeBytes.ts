@@ -1,5 +1,5 @@
 /** A NIfTI file that is only in memory, as a file of a platform's: what reads volumes reads it as any other. */
-import { fileInMemory } from '../../io/fileInMemory.ts';
+import { fileInMemory } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 
 export interface VolumeBytes {
