@@ -1,4 +1,5 @@
-// dbias += column sums of dy (rows, size). A workgroup takes 32 columns; its 8 rows of invocations share the rows and then add up, in order.
+// dbias += column sums of dy (rows, size). A workgroup takes 32 columns; its 8 rows of invocations share the rows and then add up, in
+// order.
 const COLUMNS: u32 = 32u;
 const STRIPS: u32 = 8u;
 

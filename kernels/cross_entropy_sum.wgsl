@@ -1,4 +1,5 @@
-// Ends a micro-batch, one workgroup: adds log_scale · Σ nll and the number of correct tokens to loss_sum, and gives scale · Σ nll as its loss.
+// Ends a micro-batch, one workgroup: adds log_scale · Σ nll and the number of correct tokens to loss_sum, and gives scale · Σ nll as its
+// loss.
 // uses: reduce
 const WG: u32 = 256u;
 

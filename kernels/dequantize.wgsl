@@ -1,5 +1,5 @@
-// y = the elements first…first + size of w, in f32, or packed two in a word as f16 or bf16 where that holds them exactly: for products that read every weight
-// many times and have no workgroup memory to keep it in. An invocation has eight elements.
+// y = the elements first…first + size of w, in f32, or packed two in a word as f16 or bf16 where that holds them exactly: for products that
+// read every weight many times and have no workgroup memory to keep it in. An invocation has eight elements.
 // load: w
 const WG: u32 = 64u;
 // 0: f32. 1: f16. 2: bf16.

@@ -1,5 +1,6 @@
-// Fills x with values uniform in ±bound, drawn by counter: weights and activations of measurements, which nobody has on a disk. FORM: how a word of
-// x is used: 0 one f32, 1 two f16, 2 two bf16 (cut off, not rounded), 3 bits, as codes have them. The words before `first` stay as they are.
+// Fills x with values uniform in ±bound, drawn by counter: weights and activations of measurements, which nobody has on a disk. FORM: how a
+// word of x is used: 0 one f32, 1 two f16, 2 two bf16 (cut off, not rounded), 3 bits, as codes have them. The words before `first` stay as
+// they are.
 // uses: rng
 const FORM: u32 = 0u;
 // check: FORM=1

@@ -1,4 +1,5 @@
-// rms_norm (same bindings, same meaning) for a CPU that plays GPU: one invocation a row, four elements at once, no barriers. Rows are multiples of 4.
+// rms_norm (same bindings, same meaning) for a CPU that plays GPU: one invocation a row, four elements at once, no barriers. Rows are
+// multiples of 4.
 // load: weight
 const WG: u32 = 16u;
 const WIDE: bool = true;

@@ -1,4 +1,5 @@
-// Row rows[start + i] of y = row i of x (count, size) as 16-bit floats, two in a word; size is even. The others stay. No row is named twice, so nothing races.
+// Row rows[start + i] of y = row i of x (count, size) as 16-bit floats, two in a word; size is even. The others stay. No row is named
+// twice, so nothing races.
 const WG: u32 = 256u;
 
 struct Params { start: u32, count: u32, size: u32 }

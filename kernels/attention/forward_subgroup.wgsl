@@ -1,5 +1,5 @@
-// attention/forward_tile (same bindings, same meaning) without workgroup memory or barriers, for a software GPU: lib/subgroup_product.wgsl, and its
-// mirror image for weights times values. A workgroup takes TM queries of one head and walks over tiles of 4·SUBGROUP keys.
+// attention/forward_tile (same bindings, same meaning) without workgroup memory or barriers, for a software GPU: lib/subgroup_product.wgsl,
+// and its mirror image for weights times values. A workgroup takes TM queries of one head and walks over tiles of 4·SUBGROUP keys.
 // enable: subgroups
 // uses: attention_operands, softcap, attention_cells, attention_stored_keys, attention_subgroup, subgroup_product
 // load: k, v

@@ -1,5 +1,6 @@
-// forward_tile.wgsl (same bindings, same meaning) on tensor cores, operands in f16 and sums in f32: lib/attention_matrix.wgsl. A row's largest score is raised
-// only where a tile brings one larger by SLACK, because then the sums so far have to go through workgroup memory to be scaled down, row by row.
+// forward_tile.wgsl (same bindings, same meaning) on tensor cores, operands in f16 and sums in f32: lib/attention_matrix.wgsl. A row's
+// largest score is raised only where a tile brings one larger by SLACK, because then the sums so far have to go through workgroup memory to
+// be scaled down, row by row.
 // enable: f16, subgroups, chromium_experimental_subgroup_matrix
 // uses: attention_operands, softcap, attention_cells, attention_stored_keys, attention_matrix
 // load: k, v
@@ -159,7 +160,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
       let query = first + i / TILE;
       let d = c * TILE + i % TILE;
       if (query < p.queries && d < D) {
-        y[(query * p.heads + head) * D + d] = scores[i / TILE * SCORE_STRIDE + i % TILE] * scale_out(VALUE) / WEIGHT_SCALE * shrink_of[i / TILE];
+        y[(query * p.heads + head) * D + d] = scores[i / TILE * SCORE_STRIDE + i % TILE]
+          * scale_out(VALUE) / WEIGHT_SCALE * shrink_of[i / TILE];
       }
     }
     workgroupBarrier();

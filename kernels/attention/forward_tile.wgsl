@@ -2,8 +2,8 @@
 // A workgroup takes QUERIES queries of one head and walks over tiles of KEYS keys. An invocation keeps one query, its output and its scores
 // in registers and reads keys and values from workgroup memory at an address all invocations share, so one load feeds a whole
 // subgroup. Large heads are cut into PARTS slices of the head dimension, one an invocation; partial scores then meet in `exchange`.
-// stats (T, H, 3), for the backward: the largest score, the log of the softmax denominator relative to it (their sum, the log-sum-exp, would lose
-// digits where scores are large), and delta, which delta.wgsl writes.
+// stats (T, H, 3), for the backward: the largest score, the log of the softmax denominator relative to it (their sum, the log-sum-exp,
+// would lose digits where scores are large), and delta, which delta.wgsl writes.
 // uses: attention_operands, softcap, attention_cells, attention_stored_keys
 // load: k, v
 const D: u32 = 64u;

@@ -17,7 +17,9 @@ alias Cell = vec4<f32>;
 
 // As k_rows and v_rows of lib/attention_subgroup.wgsl.
 fn q_rows(starts: vec4u, d: u32) -> mat4x4f { return mat4x4f(q_at(starts.x, d), q_at(starts.y, d), q_at(starts.z, d), q_at(starts.w, d)); }
-fn dy_rows(starts: vec4u, d: u32) -> mat4x4f { return mat4x4f(dy_at(starts.x, d), dy_at(starts.y, d), dy_at(starts.z, d), dy_at(starts.w, d)); }
+fn dy_rows(starts: vec4u, d: u32) -> mat4x4f {
+  return mat4x4f(dy_at(starts.x, d), dy_at(starts.y, d), dy_at(starts.z, d), dy_at(starts.w, d));
+}
 
 var<private> weights: array<vec4f, TM>;
 var<private> gradients: array<vec4f, TM>;
@@ -127,7 +129,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3
   for (var e = 0u; e < COLUMNS * rows; e++) {
     let m = e % rows;
     let d = 4u * ((e / rows) * CELLS + lane % CELLS);
-    if (lane < CELLS && d < D) { store_fours(((first + m) * kv_heads + kv_head) * D + d, d, results_k[m][e / rows], results_v[m][e / rows]); }
+    if (lane < CELLS && d < D) {
+      store_fours(((first + m) * kv_heads + kv_head) * D + d, d, results_k[m][e / rows], results_v[m][e / rows]);
+    }
   }
 }
 

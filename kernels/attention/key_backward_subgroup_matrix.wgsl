@@ -1,4 +1,5 @@
-// key_backward_tile.wgsl (same bindings, same meaning) on tensor cores, operands in f16 and sums in f32: lib/attention_matrix.wgsl, whose rows are keys here.
+// key_backward_tile.wgsl (same bindings, same meaning) on tensor cores, operands in f16 and sums in f32: lib/attention_matrix.wgsl, whose
+// rows are keys here.
 // enable: f16, subgroups, chromium_experimental_subgroup_matrix
 // uses: attention_key_backward_operands, softcap, attention_cells, attention_keys, attention_score_gradient, attention_matrix
 diagnostic(off, chromium.subgroup_matrix_uniformity);

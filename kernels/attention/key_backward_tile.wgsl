@@ -1,6 +1,6 @@
-// dk and dv of attention: dv = sum of p * dy and dk = scale * sum of ds * q, over the queries that see the key and the query heads that share
-// its key head. The mirror image of query_backward_tile.wgsl: an invocation keeps one key and value (or one of their PARTS
-// slices), queries and dy are staged; no two workgroups write one element, so there are no atomics and the sums have one order.
+// dk and dv of attention: dv = sum of p * dy and dk = scale * sum of ds * q, over the queries that see the key and the query heads that
+// share its key head. The mirror image of query_backward_tile.wgsl: an invocation keeps one key and value (or one of their PARTS slices),
+// queries and dy are staged; no two workgroups write one element, so there are no atomics and the sums have one order.
 // uses: attention_key_backward_operands, softcap, attention_cells, attention_keys, attention_score_gradient
 const D: u32 = 64u;
 const PARTS: u32 = 2u;

@@ -1,5 +1,5 @@
-// dq of attention: dq = scale * sum over keys of ds * k with ds = p * (dy·v - delta), p recomputed from the saved statistics (Dao et al. 2022).
-// Laid out as forward_tile.wgsl: an invocation keeps one query (or one of its PARTS slices), keys and values are staged.
+// dq of attention: dq = scale * sum over keys of ds * k with ds = p * (dy·v - delta), p recomputed from the saved statistics (Dao et al.
+// 2022). Laid out as forward_tile.wgsl: an invocation keeps one query (or one of its PARTS slices), keys and values are staged.
 // uses: attention_query_backward_operands, softcap, attention_cells, attention_keys, attention_score_gradient
 const D: u32 = 64u;
 const PARTS: u32 = 2u;

@@ -1,6 +1,7 @@
 // Operands of the gradients of keys and values, whichever way the sums are made. `Cell` is the kernel's.
 struct Params {
-  first_group: u32, blocks: u32, slices: u32, heads: u32, kv_heads: u32, scale: f32, keys: u32, key_rows: u32, accumulate_k: u32, accumulate_v: u32,
+  first_group: u32, blocks: u32, slices: u32, heads: u32, kv_heads: u32, scale: f32, keys: u32, key_rows: u32, accumulate_k: u32,
+  accumulate_v: u32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<Cell>;

@@ -1,6 +1,7 @@
-// What the kernels of attention on tensor cores share (see lib/matrix_product.wgsl for the powers of two that keep f16 in range). A workgroup owns TILE rows
-// of one head and walks over tiles of TILE rows that they meet. Its four subgroups lie two by two over each product of TILE×TILE; heads are cut in
-// CHUNKS of TILE columns, zero past the head's end. Every product is left tile · right tile: both hold TILE rows of TILE columns.
+// What the kernels of attention on tensor cores share (see lib/matrix_product.wgsl for the powers of two that keep f16 in range). A
+// workgroup owns TILE rows of one head and walks over tiles of TILE rows that they meet. Its four subgroups lie two by two over each
+// product of TILE×TILE; heads are cut in CHUNKS of TILE columns, zero past the head's end. Every product is left tile · right tile: both
+// hold TILE rows of TILE columns.
 const TILE: u32 = 32u;
 const HALF: u32 = TILE / 2u;
 const STRIDE: u32 = TILE + 8u;
@@ -177,7 +178,9 @@ fn scale_heads(heads: ptr<function, Heads>, factor: f32) {
 fn put_scores(sums: ptr<function, Sums>, quarter: u32) {
   if (quarter >= 4u) { return; }
   let at = quarter / 2u * HALF * SCORE_STRIDE + quarter % 2u * HALF;
-  for (var f = 0u; f < rolled(FM * FN); f++) { subgroupMatrixStore<row_major>(&scores, at + f / FN * M * SCORE_STRIDE + f % FN * N, sums[f], SCORE_STRIDE); }
+  for (var f = 0u; f < rolled(FM * FN); f++) {
+    subgroupMatrixStore<row_major>(&scores, at + f / FN * M * SCORE_STRIDE + f % FN * N, sums[f], SCORE_STRIDE);
+  }
 }
 
 fn put_chunk(heads: ptr<function, Heads>, chunk: u32, quarter: u32) {

@@ -1,6 +1,7 @@
-// What the kernels of attention for a software GPU share. A subgroup, one vector register, owns TM rows (queries, or keys); of the 4·SUBGROUP rows they
-// meet at a time a lane has four columns of every owned row's scores. In the second product a lane has vectors of the head instead: its cells are
-// CELLS apart, and where a head is shorter than the subgroup, GROUPS groups of lanes each take their share of the rows that are met.
+// What the kernels of attention for a software GPU share. A subgroup, one vector register, owns TM rows (queries, or keys); of the
+// 4·SUBGROUP rows they meet at a time a lane has four columns of every owned row's scores. In the second product a lane has vectors of the
+// head instead: its cells are CELLS apart, and where a head is shorter than the subgroup, GROUPS groups of lanes each take their share of
+// the rows that are met.
 const ROW: u32 = (D + 3u) / 4u;
 const CELLS: u32 = min(SUBGROUP, select(select(select(select(16u, 8u, ROW <= 8u), 4u, ROW <= 4u), 2u, ROW <= 2u), 1u, ROW <= 1u));
 const GROUPS: u32 = SUBGROUP / CELLS;
@@ -57,13 +58,13 @@ fn v_rows(starts: vec4u, d: u32) -> mat4x4f { return mat4x4f(v_at(starts.x, d), 
 
 // Of every owned row the lane's cells; the kernel has variables of this type in its private memory.
 alias Sums = array<array<vec4f, COLUMNS>, TM>;
-// The lane's cells of two rows that are met, and of every owned row its weights for two of the lane's four. Four at once would be a twentieth
-// faster, and twice as long to compile.
+// The lane's cells of two rows that are met, and of every owned row its weights for two of the lane's four. Four at once would be a
+// twentieth faster, and twice as long to compile.
 var<private> met: array<mat2x4f, COLUMNS>;
 var<private> pairs: array<vec2f, TM>;
 
-// acc of row m += lane l's pair of weights times the two rows of `met`. Written out, because loops that this compiler leaves rolled would keep the
-// sums in memory.
+// acc of row m += lane l's pair of weights times the two rows of `met`. Written out, because loops that this compiler leaves rolled would
+// keep the sums in memory.
 fn add_weighted_row(m: u32, l: u32, acc: ptr<private, Sums>) {
   let weight = subgroupShuffle(pairs[m], l);
   (*acc)[m][0] += met[0] * weight;

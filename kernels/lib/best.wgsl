@@ -1,4 +1,5 @@
-// Largest value over a workgroup of WG invocations (a power of two) and where it is; of equal ones the lowest index, as torch.argmax has it.
+// Largest value over a workgroup of WG invocations (a power of two) and where it is; of equal ones the lowest index, as torch.argmax has
+// it.
 struct Best { value: f32, index: u32 }
 var<workgroup> best_value: array<f32, WG>;
 var<workgroup> best_index: array<u32, WG>;

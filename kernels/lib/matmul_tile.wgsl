@@ -1,7 +1,7 @@
 // The inner part of every tiled product: a BM×BK and a BK×BN tile in workgroup memory, k-major, and a TM×TN block of sums an invocation.
 // Tiles are filled in 4×4 blocks (a mat4x4f whose column j is k0 + j), which an operand stored the other way round transposes in registers,
-// so one inner loop of vec4 serves a·wᵀ, a·w and aᵀ·b. An invocation's rows and columns are groups of four, spread over the tile: neighbours
-// read neighbouring vec4s of workgroup memory and write neighbouring results.
+// so one inner loop of vec4 serves a·wᵀ, a·w and aᵀ·b. An invocation's rows and columns are groups of four, spread over the tile:
+// neighbours read neighbouring vec4s of workgroup memory and write neighbouring results.
 const THREADS: u32 = (BM / TM) * (BN / TN);
 const ROW_GROUPS: u32 = BM / TM;
 const COLUMN_GROUPS: u32 = BN / TN;
@@ -21,8 +21,8 @@ fn put_b(n4: u32, k4: u32, block: mat4x4f) {
   for (var j = 0u; j < 4u; j++) { tile_b[(k4 * 4u + j) * (BN / 4u) + n4] = block[j]; }
 }
 
-// `count`, by way of a uniform when COMPACT: a bound the compiler cannot see keeps it from unrolling the loop. Unrolled, Mesa's software GPU
-// compiles one of these kernels for 5 to 20 s, because every access to a storage buffer becomes a loop over lanes of its own.
+// `count`, by way of a uniform when COMPACT: a bound the compiler cannot see keeps it from unrolling the loop. Unrolled, Mesa's software
+// GPU compiles one of these kernels for 5 to 20 s, because every access to a storage buffer becomes a loop over lanes of its own.
 fn rolled(count: u32) -> u32 { return select(count, count * p.depth / BK, COMPACT); }
 
 // Between two barriers: sums += tile_a · tile_b.

@@ -1,6 +1,7 @@
 // Operands and result of c = scale · row_scale · aᵀ b, whichever way the sums are made: see matmul/tn_tile.wgsl.
 struct Params {
-  m: u32, n: u32, t: u32, chunk: u32, a_stride: u32, column: u32, depth: u32, first_group: u32, has_row_scale: u32, row_scale_offset: f32, scale: f32, accumulate: u32,
+  m: u32, n: u32, t: u32, chunk: u32, a_stride: u32, column: u32, depth: u32, first_group: u32, has_row_scale: u32, row_scale_offset: f32,
+  scale: f32, accumulate: u32,
   seed: u32, stream: u32, step: u32, rate: f32,
 }
 @group(0) @binding(0) var<uniform> p: Params;

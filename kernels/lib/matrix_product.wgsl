@@ -1,17 +1,19 @@
-// The inner part of a product on tensor cores (subgroup matrices): operands are rounded to f16 in workgroup memory, sums are f32. A workgroup has four
-// subgroups, two by two over a tile of BM×BN sums. SUBGROUP is the largest size a subgroup may have here; where it is smaller, the subgroups past the
-// fourth only help to stage. M, N and K are one of the device's configurations.
+// The inner part of a product on tensor cores (subgroup matrices): operands are rounded to f16 in workgroup memory, sums are f32. A
+// workgroup has four subgroups, two by two over a tile of BM×BN sums. SUBGROUP is the largest size a subgroup may have here; where it is
+// smaller, the subgroups past the fourth only help to stage. M, N and K are one of the device's configurations.
 //
-// f16 ends at 65504 and loses digits below 2⁻¹⁴, so gradients would vanish in it and Gemma's residuals overflow. An operand is therefore staged times
-// 2^(TOP − exponent of the largest magnitude that this workgroup has met in it), and where a later step brings a larger one, the sums so far are scaled down.
-// What is staged differs from the operand by at most 2⁻¹¹ of itself (2⁻¹⁰ where a device rounds towards zero), and 2⁻²⁸ of that largest magnitude, even
-// where subnormals are flushed: weights in f16 and bf16 lose nothing but what lies below the latter. Weights in f32 would lose the rest of their digits, which
-// shifts a whole run: with SPLIT the right operand is staged as its leading eleven bits and what these leave, and multiplied twice, so that 2⁻²¹ is lost. With
-// SPLIT_A the left one is too, and rest times rest is left out: three products for about f32's digits (Ootomo & Yokota 2022, doi:10.1177/10943420221090256).
+// f16 ends at 65504 and loses digits below 2⁻¹⁴, so gradients would vanish in it and Gemma's residuals overflow. An operand is therefore
+// staged times 2^(TOP − exponent of the largest magnitude that this workgroup has met in it), and where a later step brings a larger one,
+// the sums so far are scaled down. What is staged differs from the operand by at most 2⁻¹¹ of itself (2⁻¹⁰ where a device rounds towards
+// zero), and 2⁻²⁸ of that largest magnitude, even where subnormals are flushed: weights in f16 and bf16 lose nothing but what lies below
+// the latter. Weights in f32 would lose the rest of their digits, which shifts a whole run: with SPLIT the right operand is staged as its
+// leading eleven bits and what these leave, and multiplied twice, so that 2⁻²¹ is lost. With SPLIT_A the left one is too, and rest times
+// rest is left out: three products for about f32's digits (Ootomo & Yokota 2022, doi:10.1177/10943420221090256).
 const THREADS: u32 = 4u * SUBGROUP;
 const FM: u32 = BM / (2u * M);
 const FN: u32 = BN / (2u * N);
-// A_BY_ROWS: tile_a[m][k], else tile_a[k][m]. B_BY_COLUMNS: tile_b[n][k], else tile_b[k][n]. Eight more elements a row against bank conflicts.
+// A_BY_ROWS: tile_a[m][k], else tile_a[k][m]. B_BY_COLUMNS: tile_b[n][k], else tile_b[k][n]. Eight more elements a row against bank
+// conflicts.
 const A_WIDTH: u32 = select(BM, BK, A_BY_ROWS);
 const B_WIDTH: u32 = select(BN, BK, B_BY_COLUMNS);
 const A_STRIDE: u32 = A_WIDTH + 8u;
@@ -47,8 +49,8 @@ var<private> exponent_b: i32 = LEAST;
 var<private> staged_a: array<vec4f, A_EACH>;
 var<private> staged_b: array<vec4f, B_EACH>;
 
-// `count`, by way of a uniform when COMPACT: a bound the compiler cannot see keeps it from unrolling the loop (p.depth is 1), over whose body
-// Mesa's software GPU takes seconds.
+// `count`, by way of a uniform when COMPACT: a bound the compiler cannot see keeps it from unrolling the loop (p.depth is 1), over whose
+// body Mesa's software GPU takes seconds.
 fn rolled(count: u32) -> u32 { return select(count, count * p.depth, COMPACT); }
 
 fn power(exponent: i32) -> f32 { return bitcast<f32>(u32(exponent + 127) << 23u); }
@@ -95,7 +97,9 @@ fn settle() -> f32 {
 }
 
 // Cut off, not rounded: what is left is then exact in f32, and no compiler can take f32(f16(x)) for x.
-fn leading_bits(x: vec4f, is_split: bool) -> vec4f { return bitcast<vec4f>(bitcast<vec4u>(x) & vec4u(select(0xffffffffu, 0xffffe000u, is_split))); }
+fn leading_bits(x: vec4f, is_split: bool) -> vec4f {
+  return bitcast<vec4f>(bitcast<vec4u>(x) & vec4u(select(0xffffffffu, 0xffffe000u, is_split)));
+}
 
 fn store_tiles(lane: u32) {
   let factor_a = power(TOP - exponent_a);

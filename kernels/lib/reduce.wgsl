@@ -1,4 +1,5 @@
-// Sum over a workgroup of WG invocations (a power of two). Every invocation gets the result; ends with a barrier, so that it can be called again at once.
+// Sum over a workgroup of WG invocations (a power of two). Every invocation gets the result; ends with a barrier, so that it can be called
+// again at once.
 var<workgroup> reduce_scratch: array<f32, WG>;
 
 fn workgroup_sum(value: f32, lane: u32) -> f32 {

@@ -1,6 +1,6 @@
-// The inner part of a product without workgroup memory or barriers, for a CPU that plays GPU: there a subgroup is one vector register. An invocation
-// has TM rows of four columns; the rows of a, one a lane, go round by broadcast, so that every element of a and b is loaded once a subgroup.
-// SUBGROUP, the invocations in one, and TM, a multiple of it, are the kernel's.
+// The inner part of a product without workgroup memory or barriers, for a CPU that plays GPU: there a subgroup is one vector register. An
+// invocation has TM rows of four columns; the rows of a, one a lane, go round by broadcast, so that every element of a and b is loaded once
+// a subgroup. SUBGROUP, the invocations in one, and TM, a multiple of it, are the kernel's.
 var<private> sums: array<vec4f, TM>;
 
 // sums of rows first…first + SUBGROUP += a b, for four steps of the sum: `row` is the lane's row of a, the columns of `b` are those steps.

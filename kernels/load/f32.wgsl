@@ -1,4 +1,5 @@
-// How an operand of 32-bit floats is read: element i, or the four from i on (i a multiple of 4 where rows are WIDE), of the operand laid out flat.
+// How an operand of 32-bit floats is read: element i, or the four from i on (i a multiple of 4 where rows are WIDE), of the operand laid
+// out flat.
 // unit: f32
 // wide unit: vec4f
 fn open_operand() {}

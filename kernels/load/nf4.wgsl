@@ -1,5 +1,5 @@
-// How an operand of NF4 is read: four-bit codes of 16 values, each times the scale of its block, rounded to the precision that the weight had. The
-// buffer is laid out by src/gpu/packedLayout.ts; `open` reads its header. See load/f32.wgsl.
+// How an operand of NF4 is read: four-bit codes of 16 values, each times the scale of its block, rounded to the precision that the weight
+// had. The buffer is laid out by src/gpu/packedLayout.ts; `open` reads its header. See load/f32.wgsl.
 // unit: u32
 // wide unit: u32
 var<private> operand_code: u32;

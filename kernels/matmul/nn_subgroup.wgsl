@@ -1,4 +1,5 @@
-// matmul/nn_tile (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and four columns a lane.
+// matmul/nn_tile (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and four columns a
+// lane.
 // enable: subgroups
 // uses: matmul_nn_operands, matmul_loads, subgroup_product, rng
 // load: a, w
@@ -23,7 +24,8 @@ fn mask_sums(m0: u32, n: u32) {
   for (var i = 0u; i < TM; i++) { sums[i] *= mask_factors(m0 + i, n); }
 }
 
-// Rows and columns past the end are read as whatever is there: they only reach sums that are not written. Terms past the end of the sum are zero.
+// Rows and columns past the end are read as whatever is there: they only reach sums that are not written. Terms past the end of the sum are
+// zero.
 fn a_elements(i: u32, k: u32) -> vec4f {
   var four = four_of_a(i);
   if (HAS_A_SCALE) {
@@ -57,8 +59,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let columns = p.n;
   let has_columns = n < columns;
   if (MASK != 0u) { mask_key = counter_key(p.seed, p.stream, p.step); }
-  // What a loop needs of p is read before it, and rows of sums are written out: this compiler moves nothing out of loops and leaves them rolled.
-  // First the low-rank sum, which may have to be masked alone.
+  // What a loop needs of p is read before it, and rows of sums are written out: this compiler moves nothing out of loops and leaves them
+  // rolled. First the low-rank sum, which may have to be masked alone.
   if (LOW != 0u) {
     let rank = p.rank;
     let low_row = (m0 + lane) * rank;
@@ -67,7 +69,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       var b: mat4x4f;
       if (has_columns) {
         let i = k * columns + n;
-        b = mat4x4f(low_w_elements(i, k), low_w_elements(i + columns, k + 1u), low_w_elements(i + 2u * columns, k + 2u), low_w_elements(i + 3u * columns, k + 3u));
+        b = mat4x4f(low_w_elements(i, k), low_w_elements(i + columns, k + 1u), low_w_elements(i + 2u * columns, k + 2u),
+          low_w_elements(i + 3u * columns, k + 3u));
       }
       let i = low_row + k;
       add_products(0u, low_a_elements(i, k), b);
@@ -86,7 +89,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     var b: mat4x4f;
     if (has_columns) {
       let i = k * columns + n;
-      b = mat4x4f(w_elements(i, k), w_elements(i + columns, k + 1u), w_elements(i + 2u * columns, k + 2u), w_elements(i + 3u * columns, k + 3u));
+      b = mat4x4f(w_elements(i, k), w_elements(i + columns, k + 1u), w_elements(i + 2u * columns, k + 2u),
+        w_elements(i + 3u * columns, k + 3u));
     }
     let i = row + k;
     add_products(0u, a_elements(i, k), b);

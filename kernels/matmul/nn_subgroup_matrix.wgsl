@@ -60,7 +60,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
       for (var f = 0u; f < rolled(FM * FN); f++) {
         put_fragments(&sums, f, quarter);
         workgroupBarrier();
-        for (var e = lane; e < rolled(4u * M * N); e += THREADS) { fragments[e] *= mask_factor(m0 + fragment_row(f, e), n0 + fragment_column(f, e)); }
+        for (var e = lane; e < rolled(4u * M * N); e += THREADS) {
+          fragments[e] *= mask_factor(m0 + fragment_row(f, e), n0 + fragment_column(f, e));
+        }
         workgroupBarrier();
         take_fragments(&sums, f, quarter);
         workgroupBarrier();

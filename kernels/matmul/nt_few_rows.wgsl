@@ -1,5 +1,6 @@
-// matmul/nt_tile for at most ROWS (1 or 4) rows of a, as in generation: bound by reading w once, so no tiles. A workgroup takes OUTPUTS rows of w, its
-// invocations stride over K, and their sums are added in a fixed order. Same bindings and meaning as that; no dropout, no chunks.
+// matmul/nt_tile for at most ROWS (1 or 4) rows of a, as in generation: bound by reading w once, so no tiles. A workgroup takes OUTPUTS
+// rows of w, its invocations stride over K, and their sums are added in a fixed order. Same bindings and meaning as that; no dropout, no
+// chunks.
 // uses: matmul_loads
 // load: a, w
 const WG: u32 = 64u;

@@ -1,4 +1,5 @@
-// matmul/nt_tile (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and four columns a lane.
+// matmul/nt_tile (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and four columns a
+// lane.
 // enable: subgroups
 // uses: matmul_nt_operands, matmul_loads, subgroup_product, rng
 // load: a, w
@@ -47,7 +48,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let n = ((p.first_group + wid.y) * SUBGROUP + lane) * 4u;
   let has_columns = n < p.n;
   if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }
-  // What a loop needs of p is read before it, and rows of sums are written out: this compiler moves nothing out of loops and leaves them rolled.
+  // What a loop needs of p is read before it, and rows of sums are written out: this compiler moves nothing out of loops and leaves them
+  // rolled.
   let length = p.k;
   let begin = wid.z * p.chunk;
   let end = min(length, begin + p.chunk);
@@ -79,7 +81,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       var b: mat4x4f;
       if (has_columns) {
         let i = low_column + k;
-        b = transpose(mat4x4f(low_w_elements(i, k), low_w_elements(i + rank, k), low_w_elements(i + 2u * rank, k), low_w_elements(i + 3u * rank, k)));
+        b = transpose(mat4x4f(low_w_elements(i, k), low_w_elements(i + rank, k), low_w_elements(i + 2u * rank, k),
+          low_w_elements(i + 3u * rank, k)));
       }
       let i = low_row + k;
       add_products(0u, low_a_elements(i, k), b);

@@ -1,5 +1,5 @@
-// y (M, N) = scale · (a wᵀ · column_scale + low_a low_wᵀ + bias), a (M, K), w (N, K) in the checkpoint's dtype. The low-rank pair is LoRA's:
-// R more steps of the same sum instead of a second pass over y. DROPOUT masks a as it is loaded. w may be a run of rows of a split
+// y (M, N) = scale · (a wᵀ · column_scale + low_a low_wᵀ + bias), a (M, K), w (N, K) in the checkpoint's dtype. The low-rank pair is
+// LoRA's: R more steps of the same sum instead of a second pass over y. DROPOUT masks a as it is loaded. w may be a run of rows of a split
 // weight: its results go to columns p.column… of y. With p.chunk < K, workgroup z sums one range of K into its own (M, N) of y.
 // uses: matmul_nt_operands, matmul_loads, matmul_tile, rng
 // load: a, w

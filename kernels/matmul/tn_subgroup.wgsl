@@ -1,4 +1,5 @@
-// matmul/tn_tile (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and four columns a lane of c.
+// matmul/tn_tile (same bindings, same meaning) with the sums of lib/subgroup_product.wgsl. A workgroup takes TM rows and four columns a
+// lane of c.
 // enable: subgroups
 // uses: matmul_tn_operands, subgroup_product, rng
 // load: b
@@ -15,8 +16,8 @@ alias B_UNIT = f32;
 // check: SUBGROUP=32 TM=32
 // check: SUBGROUP=64 TM=64 WIDE=true
 
-// Four rows of one column of a. Rows and columns past the end of c are read as whatever is there: they only reach sums that are not written.
-// Terms past the end of the sum are zero.
+// Four rows of one column of a. Rows and columns past the end of c are read as whatever is there: they only reach sums that are not
+// written. Terms past the end of the sum are zero.
 fn a_column(i: u32, stride: u32, is_term: vec4<bool>) -> vec4f {
   return select(vec4f(), vec4f(a[i], a[i + stride], a[i + 2u * stride], a[i + 3u * stride]), is_term);
 }
@@ -37,7 +38,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let columns = p.n;
   let has_columns = n < columns;
   if (DROPOUT) { mask_key = counter_key(p.seed, p.stream, p.step); }
-  // What a loop needs of p is read before it, and rows of sums are written out: this compiler moves nothing out of loops and leaves them rolled.
+  // What a loop needs of p is read before it, and rows of sums are written out: this compiler moves nothing out of loops and leaves them
+  // rolled.
   let begin = wid.z * p.chunk;
   let end = min(p.t, begin + p.chunk);
   let stride = p.a_stride;
@@ -47,7 +49,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     var b: mat4x4f;
     if (has_columns) {
       let i = t * columns + n;
-      b = mat4x4f(b_elements(i, is_term.x), b_elements(i + columns, is_term.y), b_elements(i + 2u * columns, is_term.z), b_elements(i + 3u * columns, is_term.w));
+      b = mat4x4f(b_elements(i, is_term.x), b_elements(i + columns, is_term.y), b_elements(i + 2u * columns, is_term.z),
+        b_elements(i + 3u * columns, is_term.w));
     }
     let i = t * stride + row;
     add_products(0u, a_column(i, stride, is_term), b);
