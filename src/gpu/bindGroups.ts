@@ -4,14 +4,17 @@ import type { Kernel } from './kernel.ts';
 import type { BufferView } from './pool.ts';
 import { Tensor } from './tensor.ts';
 
-const MAX_BIND_GROUPS = 65536;
+/** Dispatches of a generation: a group that neither of the last two asked for is let go. */
+const GENERATION = 32768;
 
 export class BindGroups {
   private readonly gpu: GPUDevice;
   private readonly params: GPUBuffer;
   private readonly maxBindingBytes: number;
   private readonly counters: { bindGroupsCreated: number };
-  private readonly known = new Map<string, GPUBindGroup>();
+  private young = new Map<string, GPUBindGroup>();
+  private old = new Map<string, GPUBindGroup>();
+  private asked = 0;
 
   /** @param params the buffer of every kernel's parameters, bound at 0 with an offset that each dispatch gives */
   constructor(gpu: GPUDevice, params: GPUBuffer, maxBindingBytes: number, counters: { bindGroupsCreated: number }) {
@@ -23,7 +26,8 @@ export class BindGroups {
 
   /** @param bindings every storage array of the kernel by its name. @throws UserError for a range larger than the adapter binds */
   get(kernel: Kernel, bindings: Readonly<Record<string, Tensor | BufferView>>): GPUBindGroup {
-    let key = String(kernel.id);
+    // Joined at the end: a string that grows by `+=` keeps its pieces, four times as much as the key.
+    const parts = [kernel.id];
     const views = kernel.interface.storage.map((entry) => {
       const bound = bindings[entry.name];
       if (bound === undefined) throw new Error(`kernel '${kernel.label}': binding '${entry.name}' is not set`);
@@ -34,12 +38,31 @@ export class BindGroups {
             'once. Lower --per_device_train_batch_size or --max_pixels (weights are split by themselves, activations are not).',
         );
       }
-      key += `,${view.buffer.id}:${view.offset}:${view.bytes}`;
+      parts.push(view.buffer.id, view.offset, view.bytes);
       return view;
     });
-    const cached = this.known.get(key);
-    if (cached) return cached;
-    const group = this.gpu.createBindGroup({
+    const key = parts.join();
+    // Rows of ever new lengths would fill memory with groups that never come again.
+    if (this.asked++ % GENERATION === 0) {
+      this.old = this.young;
+      this.young = new Map();
+    }
+    const young = this.young.get(key);
+    if (young) return young;
+    const group = this.old.get(key) ?? this.create(kernel, views);
+    this.young.set(key, group);
+    return group;
+  }
+
+  /** Lets go of buffers that the groups hold. */
+  clear(): void {
+    this.young.clear();
+    this.old.clear();
+  }
+
+  private create(kernel: Kernel, views: readonly BufferView[]): GPUBindGroup {
+    this.counters.bindGroupsCreated++;
+    return this.gpu.createBindGroup({
       layout: kernel.layout,
       label: kernel.label,
       entries: [
@@ -50,15 +73,5 @@ export class BindGroups {
         })),
       ],
     });
-    this.counters.bindGroupsCreated++;
-    // Rows of ever new lengths would fill memory with groups that never come again; what is still used is made anew.
-    if (this.known.size >= MAX_BIND_GROUPS) this.known.clear();
-    this.known.set(key, group);
-    return group;
-  }
-
-  /** Lets go of buffers that the groups hold. */
-  clear(): void {
-    this.known.clear();
   }
 }
