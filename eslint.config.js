@@ -12,12 +12,12 @@ export default defineConfig(
   { rules: { 'max-lines': ['warn', { max: 400 }], eqeqeq: 'error', 'no-debugger': 'error', 'no-var': 'error', 'prefer-const': 'error' } },
   {
     // What is read most is read whole, on half a screen.
-    files: ['src/**', 'node/**', 'web/**'].flatMap((folder) => [`${folder}/*.ts`, `${folder}/*.mjs`, `${folder}/*.js`]),
+    files: ['src/**', 'node/**', 'web/**'].flatMap((folder) => [`${folder}/*.ts`, `${folder}/*.tsx`, `${folder}/*.mjs`, `${folder}/*.js`]),
     ignores: ['src/gpu/kernelTexts.ts'],
     rules: { 'max-lines': ['error', { max: 400 }], 'max-len': ['error', { code: 140 }] },
   },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.base],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {

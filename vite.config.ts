@@ -25,6 +25,9 @@ programs['dataWorker'] = at('./node/workers/dataWorker.ts');
 const BENCHES = { benchSpeed: 'bench', benchImages: 'images', benchChecking: 'checking', benchRows: 'rows', benchLoading: 'loading' };
 const benches = Object.fromEntries(Object.entries(BENCHES).map(([name, file]) => [name, at(`./test/bench/${file}.ts`)]));
 
+/** The pages of dist/web. */
+const PAGES = ['index', 'studio'];
+
 writeKernelTexts();
 /** While the page is worked on. */
 const kernelTexts: Plugin = {
@@ -66,7 +69,12 @@ export default defineConfig(({ mode }) => ({
             lib: { entry: at('./src/index.ts'), formats: ['es' as const], fileName: () => 'vernier.js' },
             rolldownOptions: { output: { codeSplitting: false } },
           }
-        : { outDir: at('./dist/web'), emptyOutDir: true, target: 'es2022' },
+        : {
+            outDir: at('./dist/web'),
+            emptyOutDir: true,
+            target: 'es2022',
+            rollupOptions: { input: PAGES.map((name) => at(`./web/${name}.html`)) },
+          },
   test: {
     include: ['test/**/*.test.ts'],
     setupFiles: ['test/setup/propertySeed.ts'],

@@ -7,7 +7,7 @@ import type { EvaluateRequest, EvaluationEvent, EvaluationResult, LoadModelReque
 import type { Picture } from '../src/api/pictures.ts';
 import type { ConversationInput } from '../src/api/rows.ts';
 import { UserError } from '../src/platform.ts';
-import type { Tell, WorkerApi } from './worker.ts';
+import type { Tell, WorkerApi } from './workerApi.ts';
 
 /** Trackers are functions, which stay in their thread: the events say what they would be told. */
 export type WorkerFineTuneRequest = Omit<FineTuneRequest, 'trackers'>;
@@ -48,11 +48,7 @@ let lastId = 0;
  */
 export function connectWorker(worker: Worker): WorkerClient {
   const remote = Comlink.wrap<WorkerApi>(worker);
-  const ended = gone(worker);
-  const revived = <T>(work: Promise<T>): Promise<T> =>
-    Promise.race([work, ended]).catch((error: unknown) => {
-      throw ofThisThread(error);
-    });
+  const revived = reviver(worker);
 
   /** A job there, as one here. */
   const job = <Event, Result>(
@@ -122,6 +118,15 @@ export function connectWorker(worker: Worker): WorkerClient {
     listDir: (path) => revived(remote.listDir(path)),
     remove: (path) => revived(remote.remove(path)),
   };
+}
+
+/** What makes answers of a worker those of this thread: errors have their class again, and one that dies fails what waits for it. */
+export function reviver(worker: Worker): <T>(work: Promise<T>) => Promise<T> {
+  const ended = gone(worker);
+  return (work) =>
+    Promise.race([work, ended]).catch((error: unknown) => {
+      throw ofThisThread(error);
+    });
 }
 
 /** Fails when the worker cannot be loaded, or is broken. */

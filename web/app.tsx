@@ -1,0 +1,68 @@
+/** The shell: projects, or an open one with its five steps; the GPU, the storage and messages around them. */
+import { useEffect } from 'preact/hooks';
+import type { ComponentType, JSX } from 'preact';
+import { Loaded } from './parts/loaded.tsx';
+import { Notices } from './parts/notices.tsx';
+import { GpuLine } from './shell/gpuLine.tsx';
+import { Projects } from './shell/projects.tsx';
+import { Storage } from './shell/storage.tsx';
+import { STEPS } from './studio/studio.ts';
+import type { OpenProject, Step, Studio, ViewProps } from './studio/studio.ts';
+import { texts } from './texts.ts';
+
+/** A step's code comes when it is looked at. */
+const VIEWS: Readonly<Record<Step, () => Promise<ComponentType<ViewProps>>>> = {
+  data: async () => (await import('./data/view.tsx')).DataView,
+  model: async () => (await import('./model/view.tsx')).ModelView,
+  train: async () => (await import('./train/view.tsx')).TrainView,
+  judge: async () => (await import('./judge/view.tsx')).JudgeView,
+  use: async () => (await import('./use/view.tsx')).UseView,
+};
+
+export function App({ studio }: { studio: Studio }): JSX.Element {
+  const { value: open } = studio.open;
+  useEffect(() => {
+    const save = (): void => void studio.open.peek()?.save();
+    addEventListener('pagehide', save);
+    return () => removeEventListener('pagehide', save);
+  }, [studio]);
+  return (
+    <>
+      <header class="top">
+        <h1>{texts.studio.title}</h1>
+        <GpuLine studio={studio} />
+        <Storage studio={studio} />
+      </header>
+      <Notices studio={studio} />
+      {open === null ? <Projects studio={studio} /> : <Steps studio={studio} open={open} />}
+    </>
+  );
+}
+
+function Steps({ studio, open }: { studio: Studio; open: OpenProject }): JSX.Element {
+  const { value: step } = studio.step;
+  const { name } = open.project.value;
+  const leave = (): void => void studio.close().catch((error: unknown) => studio.failed(error));
+  return (
+    <>
+      <nav class="steps" aria-label={texts.steps.label}>
+        <button type="button" class="plain" onClick={leave}>
+          ← {texts.studio.close}
+        </button>
+        <strong class="project">{name}</strong>
+        <ol>
+          {STEPS.map((one, i) => (
+            <li key={one}>
+              <button type="button" aria-current={one === step ? 'step' : undefined} onClick={() => (studio.step.value = one)}>
+                <span aria-hidden="true">{i + 1}</span> {texts.steps[one]}
+              </button>
+            </li>
+          ))}
+        </ol>
+      </nav>
+      <main id={`step-${step}`}>
+        <Loaded key={`${open.id} ${step}`} load={VIEWS[step]} props={{ studio, open }} failed={(error) => studio.failed(error)} />
+      </main>
+    </>
+  );
+}

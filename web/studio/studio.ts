@@ -1,0 +1,199 @@
+/** What every view of the Studio stands on: the open project, the worker, files, and how to speak to the person. */
+import { effect, signal } from '@preact/signals';
+import type { Signal } from '@preact/signals';
+import { UserError } from '../../src/platform.ts';
+import type { Platform } from '../../src/platform.ts';
+import { OWN_BASE, ownFiles } from '../ownFiles.ts';
+import { browserPlatform } from '../platform.ts';
+import { texts } from '../texts.ts';
+import { connectStudio } from './client.ts';
+import type { StudioWorker } from './client.ts';
+import { newProject, openProject, projectFolder, projectIds, saveProject } from './project.ts';
+import type { Project } from './project.ts';
+
+export type Step = 'data' | 'model' | 'train' | 'judge' | 'use';
+export const STEPS: readonly Step[] = ['data', 'model', 'train', 'judge', 'use'];
+
+export interface Notice {
+  id: number;
+  level: 'info' | 'warning' | 'error';
+  text: string;
+}
+
+/** An open project: what it holds is saved soon after it changes. */
+export class OpenProject {
+  readonly project: Signal<Project>;
+  readonly #platform: Platform;
+  readonly #stopWatching: () => void;
+  readonly #free: () => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(platform: Platform, project: Project, free: () => void, failed: (error: unknown) => void) {
+    this.project = signal(project);
+    this.#platform = platform;
+    this.#free = free;
+    let isFirst = true;
+    this.#stopWatching = effect(() => {
+      void this.project.value;
+      if (isFirst) isFirst = false;
+      else this.#saveSoon(failed);
+    });
+  }
+
+  get id(): string {
+    return this.project.peek().id;
+  }
+
+  change(some: Partial<Project>): void {
+    this.project.value = { ...this.project.peek(), ...some };
+  }
+
+  #saveSoon(failed: (error: unknown) => void): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.save().catch(failed), 200);
+  }
+
+  /** At once; after what is being written. */
+  save(): Promise<void> {
+    clearTimeout(this.#timer);
+    const now = this.project.peek();
+    this.#saving = this.#saving.catch(() => undefined).then(() => saveProject(this.#platform, now));
+    return this.#saving;
+  }
+
+  async close(): Promise<void> {
+    this.#stopWatching();
+    await this.save();
+    this.#free();
+  }
+}
+
+export class Studio {
+  readonly worker: Signal<StudioWorker>;
+  /** This thread's view of the same files: for what is small, as logs and reports. */
+  readonly files: Platform;
+  readonly open: Signal<OpenProject | null> = signal(null);
+  readonly step: Signal<Step> = signal('data');
+  readonly notices: Signal<readonly Notice[]> = signal([]);
+  readonly #mounts = new Map<string, Blob | string>(ownFiles);
+  readonly #variables: Record<string, string> = {};
+  #lastNotice = 0;
+
+  constructor() {
+    this.files = browserPlatform(this.#mounts);
+    this.worker = signal(this.#startWorker());
+  }
+
+  #startWorker(): StudioWorker {
+    const worker = connectStudio(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }));
+    void Promise.all([worker.mount(this.#mounts), worker.setVariables(this.#variables)]).catch((error: unknown) => this.failed(error));
+    return worker;
+  }
+
+  /** Ends whatever the worker is at, and starts a new one with the same files. */
+  restartWorker(): void {
+    this.worker.peek().terminate();
+    this.worker.value = this.#startWorker();
+  }
+
+  /** Files that both threads read as if they lay at these paths. */
+  async mount(files: ReadonlyMap<string, Blob | string>): Promise<void> {
+    for (const [path, file] of files) this.#mounts.set(path, file);
+    await this.worker.peek().mount(files);
+  }
+
+  async unmount(folder: string): Promise<void> {
+    for (const path of this.#mounts.keys()) if (path.startsWith(`${folder}/`)) this.#mounts.delete(path);
+    await this.worker.peek().unmount(folder);
+  }
+
+  /** HF_TOKEN and the like: in memory alone, until the page is left. */
+  async setVariables(values: Readonly<Record<string, string>>): Promise<void> {
+    Object.assign(this.#variables, values);
+    await this.worker.peek().setVariables(values);
+  }
+
+  tell(level: Notice['level'], text: string): void {
+    const id = ++this.#lastNotice;
+    this.notices.value = [...this.notices.peek().filter((notice) => notice.text !== text), { id, level, text }].slice(-8);
+  }
+
+  dismiss(id: number): void {
+    this.notices.value = this.notices.peek().filter((notice) => notice.id !== id);
+  }
+
+  /** What the person can act on, in words; a defect of ours with its stack, which helps to report it. */
+  failed(error: unknown): void {
+    const text = error instanceof UserError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.tell('error', text);
+  }
+
+  /** Oldest first; what cannot be read is told of. */
+  async projects(): Promise<Project[]> {
+    const found: Project[] = [];
+    for (const id of await projectIds(this.files)) {
+      await openProject(this.files, id).then(
+        (project) => found.push(project),
+        (error: unknown) => this.failed(error),
+      );
+    }
+    return found.sort((a, b) => a.createdAt - b.createdAt);
+  }
+
+  async create(name: string): Promise<void> {
+    const id = crypto.randomUUID().slice(0, 8);
+    const project = newProject(id, name, Date.now(), OWN_BASE);
+    await saveProject(this.files, project);
+    await this.openById(id);
+  }
+
+  /** One tab has a project at a time. */
+  async openById(id: string): Promise<void> {
+    await this.close();
+    const free = await tabLock(id);
+    if (free === undefined) throw new UserError(texts.studio.inOtherTab(id));
+    try {
+      const project = await openProject(this.files, id);
+      this.open.value = new OpenProject(this.files, project, free, (error) => this.failed(error));
+      this.step.value = 'data';
+    } catch (error) {
+      free();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    const { value: open } = this.open;
+    this.open.value = null;
+    await open?.close();
+  }
+
+  async remove(id: string): Promise<void> {
+    const free = await tabLock(id);
+    if (free === undefined) throw new UserError(texts.studio.inOtherTab(id));
+    try {
+      await this.files.remove(projectFolder(id));
+    } finally {
+      free();
+    }
+  }
+}
+
+/** What frees the project for other tabs; undefined where one has it. The browser frees it when the tab is gone. */
+function tabLock(id: string): Promise<(() => void) | undefined> {
+  return new Promise((resolve, reject) => {
+    navigator.locks
+      .request(`vernier studio ${id}`, { ifAvailable: true }, (lock) => {
+        if (lock === null) return resolve(undefined);
+        return new Promise<void>((free) => resolve(free));
+      })
+      .catch(reject);
+  });
+}
+
+/** What a view of an open project is given. */
+export interface ViewProps {
+  studio: Studio;
+  open: OpenProject;
+}

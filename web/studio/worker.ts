@@ -1,0 +1,6 @@
+/** The Studio's worker: runs, models and whatever else takes time, so that the page only draws. It answers `connectStudio` (client.ts). */
+import * as Comlink from 'comlink';
+import { workerApi } from '../workerApi.ts';
+import { studioFunctions } from './functions.ts';
+
+Comlink.expose({ ...workerApi, ...studioFunctions });

@@ -1,0 +1,6 @@
+/** Every text that a person reads in the Studio, by view: what a translation would replace. */
+import { shellTexts } from './texts/shell.ts';
+
+export const texts = {
+  ...shellTexts,
+};

@@ -1,0 +1,48 @@
+/** Texts of the shell: projects, steps, storage, notices. */
+import { countOf } from '../../src/platform.ts';
+
+export const shellTexts = {
+  studio: {
+    title: 'Vernier Studio',
+    lead: 'Fine-tune a vision-language model to measure your own scans, on the GPU of this machine. Pictures never leave it.',
+    inOtherTab: (id: string) => `The project ${id} is open in another tab of this browser. Use it there, or close that tab first.`,
+    projects: 'Projects',
+    noProjects: 'There are none in this browser yet.',
+    newProject: 'New project',
+    nameOfProject: 'Name',
+    open: 'Open',
+    remove: 'Delete',
+    removeSure: (name: string) => `Delete “${name}” with its scans, drawings and runs? This cannot be undone.`,
+    cancel: 'Cancel',
+    close: 'All projects',
+    summary: (scans: number, drawings: number, runs: number) =>
+      `${countOf(scans, 'scan')}, ${countOf(drawings, 'drawing')}, ${countOf(runs, 'run')}`,
+    sample: 'Try it on the embedded sample',
+    sampleHelp: 'Three small MRI volumes that come with Vernier, with boxes, distances, angles and sizes: what `npm start` does.',
+  },
+  steps: {
+    label: 'Steps',
+    data: 'Data',
+    model: 'Model',
+    train: 'Train',
+    judge: 'Judge',
+    use: 'Use',
+  },
+  gpu: {
+    looking: 'Looking for a GPU …',
+    none: 'No GPU',
+    software: 'software GPU: slow',
+  },
+  storage: {
+    label: 'Storage',
+    used: (used: string, quota: string) => `${used} of ${quota} used`,
+    kept: 'kept until you delete it',
+    notKept: 'the browser may clear it when space runs out',
+    keep: 'Ask the browser to keep it',
+    refused: 'The browser did not grant it. Installing this page, or a bookmark, usually makes it do so.',
+    nearlyFull: (left: string) =>
+      `Only ${left} of this browser's storage for the page are left. Delete projects, runs or models that you do not need.`,
+  },
+  notices: { label: 'Messages', dismiss: 'Dismiss', error: 'Error', warning: 'Warning', info: 'Note' },
+  offline: { ready: 'This page now works without a network.' },
+};
