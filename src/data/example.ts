@@ -4,6 +4,7 @@
  * the rows of a micro-batch and attention never crosses a row, which equals right padding without computing the pad tokens.
  */
 import type { DecodedImage, PictureNote } from '../platform.ts';
+import type { AskedMeasure } from './conversations/measure.ts';
 
 export type ContentPart = { type: 'text'; text: string } | { type: 'image' };
 
@@ -24,6 +25,8 @@ export interface Conversation {
   images: ImageSource[];
   /** AD, Detection, TL or the name of a MedVision task, where the row says so: its answer is then scored as that task's. */
   task?: string;
+  /** What the answer measures, where the row says it: reports then show it as they do MedVision's rows. */
+  measure?: AskedMeasure;
 }
 
 /** The texts of messages, in their order: what their parts that are pictures leave. */

@@ -74,7 +74,21 @@ const SYSTEM_KEY = /^(?:sys|system)[\s_-]?(?:prompt|message|msg|text|instruction
 /** What a slip is measured against; with the keys of a dialect. */
 const COMMON = ['images', 'image', 'system', 'videos', 'audios', 'tools', 'messages', 'conversations', 'history'];
 
-const KNOWN = new Set(['id', 'task', 'images', 'image', 'system', 'system_prompt', 'source', 'label', 'labels', 'weight', 'train', 'mask']);
+const KNOWN = new Set([
+  'id',
+  'task',
+  'measure',
+  'images',
+  'image',
+  'system',
+  'system_prompt',
+  'source',
+  'label',
+  'labels',
+  'weight',
+  'train',
+  'mask',
+]);
 
 /** What an unknown key could have meant, by key; rows of a file have the same ones. */
 const slips = new Map<string, string | undefined>();

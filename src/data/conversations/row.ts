@@ -4,6 +4,7 @@ import type { Conversation, ImageSource } from '../example.ts';
 import { dialectOf, noDialect } from './dialects.ts';
 import { imageSource, isSameImage } from './images.ts';
 import { checkKeys } from './keys.ts';
+import { readMeasure, TASK_OF_KIND } from './measure.ts';
 import { placed } from './placement.ts';
 import type { Placement } from './placement.ts';
 import { isEmpty, isObject, shown } from './shown.ts';
@@ -60,6 +61,11 @@ export function readRow(
   const { id, task } = value;
   if (typeof id === 'string' || typeof id === 'number' || typeof id === 'bigint') conversation.id = String(id);
   if (typeof task === 'string') conversation.task = task;
+  const measure = readMeasure(value['measure'], where);
+  if (measure !== undefined) {
+    conversation.measure = measure;
+    conversation.task ??= TASK_OF_KIND[measure.kind];
+  }
   return { conversation, where, dialect: `${dialect.name}${PLACEMENTS[placement]}` };
 }
 

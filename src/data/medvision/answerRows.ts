@@ -7,8 +7,10 @@ import { parseJson, shownJson, textOrNothing } from '../../io/parseJson.ts';
 import { ownValue } from '../../io/ownValue.ts';
 import { lastName, UserError } from '../../platform.ts';
 import { imageName } from '../conversations/images.ts';
+import { TASK_OF_KIND } from '../conversations/measure.ts';
 import type { Conversation, Message } from '../example.ts';
 import { parseAnswer, referenceFiltered } from './answers.ts';
+import { measureDoc, measureGroup } from './askedMeasure.ts';
 import type { AnswerMode } from './answers.ts';
 import { groupOf } from './groups.ts';
 import { scoreAnswer } from './metrics.ts';
@@ -88,7 +90,11 @@ export function unansweredRow(
     ...(asked && { asked }),
     prompt: last ? textOf(last) : '',
     target: answerText(conversation.messages),
-    doc: { ...(conversation.id !== undefined && { id: conversation.id }), images: conversation.images.map(imageName).map(lastName) },
+    doc: {
+      ...(conversation.id !== undefined && { id: conversation.id }),
+      ...(asked && conversation.measure && measureDoc(conversation.measure)),
+      images: conversation.images.map(imageName).map(lastName),
+    },
   };
 }
 
@@ -163,7 +169,7 @@ export function taskTypeOf(name: string): TaskType | undefined {
 }
 
 /** What a conversation's last answer is measured by, where the row names its task. @param where file:line @throws UserError */
-export function askedOfConversation({ task, messages }: Conversation, where: string): AnswerTask | undefined {
+export function askedOfConversation({ task, measure, messages }: Conversation, where: string): AnswerTask | undefined {
   if (task === undefined) return undefined;
   const taskType = taskTypeOf(task);
   if (taskType === undefined)
@@ -171,13 +177,19 @@ export function askedOfConversation({ task, messages }: Conversation, where: str
       `${where}: the task ${JSON.stringify(task)} is unknown; ${Object.values(TASK_TAGS).join(', ')} or a MedVision task name is ` +
         `expected. Leave it out elsewhere.`,
     );
+  const own = measure && taskTypeOf(TASK_OF_KIND[measure.kind]);
+  if (own !== undefined && own !== taskType)
+    throw new UserError(
+      `${where}: the task ${JSON.stringify(task)} does not ask for the ${measure?.kind ?? ''} that "measure" names; ` +
+        `${TASK_TAGS[own]} does. Correct one of them.`,
+    );
   const values = parseAnswer(answerText(messages), ANSWER_LENGTH[taskType]);
   if (values === undefined)
     throw new UserError(
       `${where}: the right answer of a ${TASK_TAGS[taskType]} row holds ${ANSWER_LENGTH[taskType]} number(s); ` +
         `${JSON.stringify(answerText(messages))} found.`,
     );
-  return { task, taskType, group: task, values };
+  return { task, taskType, group: measure ? measureGroup(measure) : task, values };
 }
 
 /** The text of the last message, where it is an answer. */

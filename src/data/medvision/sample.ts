@@ -62,3 +62,10 @@ export function sampleMessages(sample: MedvisionSample): Message[] {
     { role: 'assistant', content: [{ type: 'text', text: sample.target }] },
   ];
 }
+
+const PLANES = ['sagittal', 'coronal', 'axial'] as const;
+
+/** Where a slice is from, in words. */
+export function slicePlace(caseId: string, sliceDim: number, sliceIdx: number): string {
+  return `${caseId}, ${PLANES[sliceDim] ?? 'axis'} slice ${sliceIdx}`;
+}

@@ -2,14 +2,16 @@
  * What pictures of predictions are drawn on: the slice or image of a held-out row, the name of what is asked, and the lines that its true
  * answer measures.
  */
-import type { Processor } from '../../data/example.ts';
+import type { Conversation, Processor } from '../../data/example.ts';
 import { ExampleMaker } from '../../data/exampleMaker.ts';
 import type { RowRequest } from '../../data/exampleMaker.ts';
-import { answerText, unansweredRow } from '../../data/medvision/answerRows.ts';
+import { answerText, askedOfConversation, unansweredRow } from '../../data/medvision/answerRows.ts';
 import type { UnansweredRow } from '../../data/medvision/answerRows.ts';
+import { measureAnnotation, measureLines, measurePlace } from '../../data/medvision/askedMeasure.ts';
 import { LandmarkLines, sliceAxes } from '../../data/medvision/landmarks.ts';
 import type { Point } from '../../data/medvision/landmarks.ts';
-import type { MedvisionSample } from '../../data/medvision/sample.ts';
+import { slicePlace } from '../../data/medvision/sample.ts';
+import type { Annotation, MedvisionSample } from '../../data/medvision/sample.ts';
 import { renderSlice, VolumeCache } from '../../data/medvision/slices.ts';
 import { PreparedSet } from '../../data/prepared/preparedSet.ts';
 import { joinPath } from '../../platform.ts';
@@ -26,8 +28,10 @@ export interface RowView {
 }
 
 export interface ViewedScene extends Scene {
-  /** Absent for conversations. */
-  sample?: MedvisionSample;
+  /** Absent for conversations that do not say what they measure. */
+  annotation?: Annotation;
+  /** Case, plane and slice, where they are known. */
+  place?: string;
   /** mm a pixel; NaN where that is not known. */
   pixelWidth: number;
   pixelHeight: number;
@@ -50,15 +54,15 @@ export function openRowView(
       ? undefined
       : async (sample: MedvisionSample) => renderSlice(await new VolumeCache(platform, dataDir).open(sample.imageFile), sample);
   const landmarks = new LandmarkLines(platform, dataDir ?? '', options.planner_version ?? undefined);
-  const linesOf = async (sample: MedvisionSample | undefined): Promise<[Point, Point][]> => {
+  const linesOf = async (sample: MedvisionSample): Promise<[Point, Point][]> => {
     // Prepared rows are trained on without the landmark files.
-    if (dataDir === undefined || sample?.landmarkFile === undefined || !(await platform.exists(joinPath(dataDir, sample.landmarkFile))))
+    if (dataDir === undefined || sample.landmarkFile === undefined || !(await platform.exists(joinPath(dataDir, sample.landmarkFile))))
       return [];
     return landmarks.of(sample);
   };
-  const pixelSize = async (sample: MedvisionSample | undefined): Promise<Pick<ViewedScene, 'pixelWidth' | 'pixelHeight'>> => {
-    const header = sample && (await (await volume(sample))?.header(sample.imageFile));
-    if (sample === undefined || header === undefined) return { pixelWidth: NaN, pixelHeight: NaN };
+  const pixelSize = async (sample: MedvisionSample): Promise<Pick<ViewedScene, 'pixelWidth' | 'pixelHeight'>> => {
+    const header = await (await volume(sample))?.header(sample.imageFile);
+    if (header === undefined) return { pixelWidth: NaN, pixelHeight: NaN };
     const [rowAxis, columnAxis] = sliceAxes(sample);
     return { pixelWidth: header.zooms[columnAxis], pixelHeight: header.zooms[rowAxis] };
   };
@@ -81,14 +85,39 @@ export function openRowView(
       const { sample, conversation, where } = await own.content(request);
       if (conversation.images.length === 0) return undefined;
       const [image] = await own.pictures(request);
-      const target = sample?.target ?? answerText(conversation.messages);
-      const name = sample ? `${subjectOf(sample)} in ${where}` : where;
-      return image && { image, target, name, lines: await linesOf(sample), ...(sample && { sample }), ...(await pixelSize(sample)) };
+      if (image === undefined) return undefined;
+      if (sample === undefined) return { image, target: answerText(conversation.messages), ...conversationScene(conversation, where) };
+      return {
+        image,
+        target: sample.target,
+        name: `${subjectOf(sample.annotation)} in ${where}`,
+        lines: await linesOf(sample),
+        annotation: sample.annotation,
+        place: slicePlace(sample.caseId, sample.sliceDim, sample.sliceIdx),
+        ...(await pixelSize(sample)),
+      };
     },
   };
 }
 
-function subjectOf({ annotation }: MedvisionSample): string {
+/** What a conversation says of itself; only of one picture it is known which one the answer is about. */
+function conversationScene(conversation: Conversation, where: string): Omit<ViewedScene, 'image' | 'target'> {
+  const { measure, images } = conversation;
+  if (measure === undefined || images.length !== 1) return { name: where, lines: [], pixelWidth: NaN, pixelHeight: NaN };
+  const annotation = measureAnnotation(measure, askedOfConversation(conversation, where)?.values ?? []);
+  const [pixelHeight = NaN, pixelWidth = NaN] = measure.pixelSize ?? [];
+  const place = measurePlace(measure);
+  return {
+    name: `${subjectOf(annotation)} in ${place === '' ? where : place}`,
+    lines: measureLines(measure),
+    annotation,
+    ...(place !== '' && { place }),
+    pixelWidth,
+    pixelHeight,
+  };
+}
+
+function subjectOf(annotation: Annotation): string {
   switch (annotation.kind) {
     case 'box':
       return annotation.labelName;

@@ -4,9 +4,10 @@
  */
 import type { Conversation, Processor } from '../../data/example.ts';
 import { ExampleMaker } from '../../data/exampleMaker.ts';
+import { measureAnnotation, measureLines } from '../../data/medvision/askedMeasure.ts';
 import { LandmarkLines, sliceAxes } from '../../data/medvision/landmarks.ts';
 import type { Point } from '../../data/medvision/landmarks.ts';
-import type { MedvisionSample } from '../../data/medvision/sample.ts';
+import type { Annotation, MedvisionSample } from '../../data/medvision/sample.ts';
 import { renderSlice, VolumeCache } from '../../data/medvision/slices.ts';
 import type { PictureWarnings } from '../../data/pictures/warnings.ts';
 import { PreparedSet } from '../../data/prepared/preparedSet.ts';
@@ -26,6 +27,8 @@ export interface ShownRow {
   index: number;
   /** Undefined for conversations. */
   sample: MedvisionSample | undefined;
+  /** What is asked; undefined for conversations that do not say what they measure. */
+  annotation: Annotation | undefined;
   conversation: Conversation;
   images: DecodedImage[];
   /** mm a pixel of the (only) image; 1 and 1 where that is not known. */
@@ -112,14 +115,19 @@ export async function gather(
       own.tokens.push(tokenCounts(example));
       if (turn >= each) continue;
       const { sample, conversation } = await maker.content(request);
+      // Of several pictures it is not known which one is measured.
+      const measure = conversation.images.length === 1 ? conversation.measure : undefined;
       own.shown.push({
         set,
         index,
         sample,
+        annotation: sample?.annotation ?? (measure && measureAnnotation(measure, [])),
         conversation,
         images: await maker.pictures(request),
-        ...(await pixelSize(sample, volumes)),
-        lines: sample && landmarks ? await landmarks.of(sample) : [],
+        ...(measure?.pixelSize
+          ? { pixelWidth: measure.pixelSize[1], pixelHeight: measure.pixelSize[0] }
+          : await pixelSize(sample, volumes)),
+        lines: sample && landmarks ? await landmarks.of(sample) : measure ? measureLines(measure) : [],
         tokens: tokenView(example, processor),
       });
     }

@@ -1,4 +1,5 @@
 /** The page: facts, a table of tasks with histograms, and rows in full, by task. One HTML file, light and dark, that loads nothing. */
+import { measurePlace } from '../../data/medvision/askedMeasure.ts';
 import { countOf, lastName } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { withoutKnownSecrets } from '../../track/secrets.ts';
@@ -101,7 +102,8 @@ async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: 
             : `<details><summary>${role}</summary><div class="prompt">${escapeHtml(text)}</div></details>`;
         })
         .join('');
-  const place = sample ? `<div class="label">${escapeHtml(sample.caseId)} · ${escapeHtml(lastName(sample.imageFile))}</div>` : '';
+  const said = sample ? `${sample.caseId} · ${lastName(sample.imageFile)}` : conversation.measure ? measurePlace(conversation.measure) : '';
+  const place = said === '' ? '' : `<div class="label">${escapeHtml(said)}</div>`;
   return (
     `<article class="card"${anchor === undefined ? '' : ` id="${anchor}"`}>` +
     (pictures.length > 0 ? `<div class="frame">${pictures.join('')}</div>` : '') +
@@ -112,8 +114,7 @@ async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: 
   );
 }
 
-function subject({ sample, conversation, index }: ShownRow): string {
-  const annotation = sample?.annotation;
+function subject({ annotation, conversation, index }: ShownRow): string {
   switch (annotation?.kind) {
     case 'box':
       return `Box: ${annotation.labelName}`;

@@ -7,7 +7,7 @@ import type { RowView, ViewedScene } from '../inputs/scenes.ts';
 import { spread } from './agreementPlots.ts';
 import { KIND_WORDS, kindOf, unitOf, withUnit } from './measures.ts';
 import type { Kind } from './measures.ts';
-import { drawingOf, headingOf, slicePlace } from './pictures.ts';
+import { drawingOf, headingOf } from './pictures.ts';
 import type { Card } from './pictures.ts';
 
 /** A question that may be shown. */
@@ -69,7 +69,7 @@ function choose(asked: readonly Asked[]): Asked[] {
 }
 
 async function cardOf(platform: Platform, scene: ViewedScene, { row, before }: Asked, folders: readonly string[]): Promise<Card> {
-  const { sample, image, lines, pixelWidth, pixelHeight } = scene;
+  const { annotation, place, image, lines, pixelWidth, pixelHeight } = scene;
   const kind = kindOf(row);
   const given = [...(before ? [{ of: 'before', row: before } as const] : []), { of: 'after', row } as const];
   const drawing = await drawingOf(
@@ -81,15 +81,15 @@ async function cardOf(platform: Platform, scene: ViewedScene, { row, before }: A
       pixelHeight,
       truth: row.asked?.values ?? [],
       isBox: kind === 'box',
-      ...(sample && { annotation: sample.annotation }),
+      ...(annotation && { annotation }),
     },
     given.map(({ of, row: { score } }) => ({ of, values: score?.values ?? [] })),
     { longest: LONGEST, mostBytes: MOST_BYTES },
   );
   return {
     drawing,
-    heading: sample ? headingOf(sample.annotation) : kind === undefined ? 'Question' : KIND_WORDS[kind],
-    place: sample ? slicePlace(sample.caseId, sample.sliceDim, sample.sliceIdx) : withoutFolders(scene.name, folders),
+    heading: annotation ? headingOf(annotation) : kind === undefined ? 'Question' : KIND_WORDS[kind],
+    place: withoutFolders(place ?? scene.name, folders),
     prompt: row.prompt,
     target: row.target,
     answers: given.map(({ of, row: own }) => ({

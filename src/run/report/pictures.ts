@@ -183,12 +183,6 @@ export function pictureKey(names: KeyNames): string {
   return `<p class="key">${shown.join('')}</p>`;
 }
 
-const PLANES = ['sagittal', 'coronal', 'axial'] as const;
-
-export function slicePlace(caseId: string, sliceDim: number, sliceIdx: number): string {
-  return `${caseId}, ${PLANES[sliceDim] ?? 'axis'} slice ${sliceIdx}`;
-}
-
 /** What a plan's annotation asks for. */
 export function headingOf(annotation: Annotation): string {
   switch (annotation.kind) {
