@@ -9,6 +9,8 @@ import { defineConfig } from 'vite';
 import type { Plugin } from 'vite';
 import { ENTRIES } from './node/scripts/entries.mjs';
 import { writeKernelTexts } from './node/scripts/kernelTexts.mjs';
+import { offline } from './web/offline/plugin.ts';
+import { ownFilesPlugin } from './web/own/plugin.ts';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -41,7 +43,7 @@ const kernelTexts: Plugin = {
 };
 
 export default defineConfig(({ mode }) => ({
-  plugins: [kernelTexts],
+  plugins: mode === 'web' ? [kernelTexts, ownFilesPlugin, offline] : [kernelTexts],
   root: mode === 'web' ? at('./web') : at('.'),
   // The worker of the page is a module, and has chunks of its own.
   worker: { format: 'es' as const },

@@ -6,6 +6,7 @@ import { Notices } from './parts/notices.tsx';
 import { GpuLine } from './shell/gpuLine.tsx';
 import { Projects } from './shell/projects.tsx';
 import { Storage } from './shell/storage.tsx';
+import { SampleView } from './sample/view.tsx';
 import { STEPS } from './studio/studio.ts';
 import type { OpenProject, Step, Studio, ViewProps } from './studio/studio.ts';
 import { texts } from './texts.ts';
@@ -34,7 +35,13 @@ export function App({ studio }: { studio: Studio }): JSX.Element {
         <Storage studio={studio} />
       </header>
       <Notices studio={studio} />
-      {open === null ? <Projects studio={studio} /> : <Steps studio={studio} open={open} />}
+      {open !== null ? (
+        <Steps studio={studio} open={open} />
+      ) : studio.isOnSample.value ? (
+        <SampleView studio={studio} />
+      ) : (
+        <Projects studio={studio} />
+      )}
     </>
   );
 }

@@ -13,7 +13,7 @@ import { chooseCompute } from '../src/tune/compute.ts';
 import { connectWorker } from './client.ts';
 import { drawCurve } from './curve.ts';
 import { pickedFiles } from './mountedFiles.ts';
-import { OWN_BASE, OWN_SAMPLE, ownFiles } from './ownFiles.ts';
+import { OWN_BASE, OWN_SAMPLE, ownFiles } from './own/ownFiles.ts';
 import { browserPlatform } from './platform.ts';
 import { pickedRows, sampleRows } from './rows.ts';
 import type { PageRows } from './rows.ts';
@@ -93,7 +93,7 @@ async function describeGpu(): Promise<string> {
   const { capabilities } = device;
   device.destroy();
   const { description, vendor, architecture, kind, f16, subgroups, maxBindingBytes } = capabilities;
-  const names = [vendor, architecture, description].filter((name) => name !== '' && name !== 'unknown adapter');
+  const names = [vendor, architecture, description].filter((name) => name !== '');
   const optional = [f16 ? 'f16' : 'no f16', subgroups ? 'subgroups' : 'no subgroups'].join(', ');
   return (
     `${names.join(' · ') || 'an adapter that does not say its name'}${kind === 'software' ? ' (software: slow)' : ''}; ${optional}; ` +

@@ -94,8 +94,15 @@ export function browserPlatform(mounts: MountedFiles, variables: ReadonlyMap<str
       return [...new Set([...names, ...own])].sort();
     },
     async readFile(path) {
-      const bytes = await bytesOf(normal(path));
-      return bytes.read(0, bytes.size);
+      for (let left = 5; ; left--) {
+        try {
+          const bytes = await bytesOf(normal(path));
+          return await bytes.read(0, bytes.size);
+        } catch (error) {
+          // It was replaced in between, by another thread or tab: what is there now is read.
+          if (left === 0 || !(error instanceof DOMException && error.name === 'NotReadableError')) throw error;
+        }
+      }
     },
     async openFile(path) {
       const bytes = await bytesOf(normal(path));

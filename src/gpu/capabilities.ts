@@ -64,7 +64,8 @@ export function featuresOf(adapter: GPUAdapter, without: readonly OptionalFeatur
 export function capabilitiesOf(adapter: GPUAdapter, features: readonly GPUFeatureName[], maxBindingBytes = Infinity): Capabilities {
   const { info, limits } = adapter;
   const has = (feature: OptionalFeature): boolean => features.includes(FEATURES[feature] as GPUFeatureName);
-  const description = info.description || info.device || 'unknown adapter';
+  // Browsers say less of it: vendor and architecture.
+  const description = info.description || info.device || `${info.vendor} ${info.architecture}`.trim() || 'unknown adapter';
   const bindable = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize, maxBindingBytes);
   const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info;
   const configs = (info as { subgroupMatrixConfigs?: readonly SubgroupMatrixConfig[] }).subgroupMatrixConfigs ?? [];

@@ -8,10 +8,13 @@ import { texts } from '../texts.ts';
 export function GpuLine({ studio }: { studio: Studio }): JSX.Element {
   const [found, setFound] = useState<GpuFound | 'looking' | 'none'>('looking');
   useEffect(() => {
-    studio.worker.peek().own.describeGpu().then(setFound, (error: unknown) => {
-      setFound('none');
-      studio.failed(error);
-    });
+    studio.worker
+      .peek()
+      .own.describeGpu()
+      .then(setFound, (error: unknown) => {
+        setFound('none');
+        studio.failed(error);
+      });
   }, [studio]);
   if (typeof found === 'string') return <p class="gpu">{texts.gpu[found]}</p>;
   return (

@@ -34,6 +34,12 @@ export function Projects({ studio }: { studio: Studio }): JSX.Element {
         </Field>
         <button type="submit">{texts.studio.newProject}</button>
       </form>
+      <section class="card row">
+        <p>{texts.sample.help}</p>
+        <button type="button" onClick={() => (studio.isOnSample.value = true)}>
+          {texts.sample.title}
+        </button>
+      </section>
       <h2>{texts.studio.projects}</h2>
       {projects?.length === 0 && <p>{texts.studio.noProjects}</p>}
       <ul class="list">

@@ -19,7 +19,10 @@ export function connectStudio(worker: Worker): StudioWorker {
   const remote = Comlink.wrap<Record<string, (...args: unknown[]) => Promise<unknown>>>(worker);
   const revived = reviver(worker);
   const own = new Proxy({} as StudioWorker['own'], {
-    get: (_, name: string) => (...args: unknown[]) => revived(remote[name]!(...args) as Promise<unknown>),
+    get:
+      (_, name: string) =>
+      (...args: unknown[]) =>
+        revived(remote[name]!(...args) as Promise<unknown>),
   });
   return { ...connectWorker(worker), own, terminate: () => worker.terminate() };
 }

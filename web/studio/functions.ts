@@ -1,8 +1,12 @@
 /** The Studio's own functions in the worker, beside those of `connectWorker`. Each room of `web/` has its own. */
+import { sampleFunctions } from '../sample/inWorker.ts';
 import { gpuFunctions } from './gpu.ts';
+import { requestFunctions } from './requests.ts';
 
 export const studioFunctions = {
   ...gpuFunctions,
+  ...requestFunctions,
+  ...sampleFunctions,
 };
 
 export type StudioFunctions = typeof studioFunctions;

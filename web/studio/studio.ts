@@ -3,7 +3,7 @@ import { effect, signal } from '@preact/signals';
 import type { Signal } from '@preact/signals';
 import { UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
-import { OWN_BASE, ownFiles } from '../ownFiles.ts';
+import { OWN_BASE, ownFiles } from '../own/ownFiles.ts';
 import { browserPlatform } from '../platform.ts';
 import { texts } from '../texts.ts';
 import { connectStudio } from './client.ts';
@@ -75,9 +75,12 @@ export class Studio {
   readonly files: Platform;
   readonly open: Signal<OpenProject | null> = signal(null);
   readonly step: Signal<Step> = signal('data');
+  /** In the place of the projects: the quick start on the embedded sample. */
+  readonly isOnSample: Signal<boolean> = signal(false);
   readonly notices: Signal<readonly Notice[]> = signal([]);
   readonly #mounts = new Map<string, Blob | string>(ownFiles);
   readonly #variables: Record<string, string> = {};
+  #hosts: readonly string[] = [];
   #lastNotice = 0;
 
   constructor() {
@@ -87,7 +90,9 @@ export class Studio {
 
   #startWorker(): StudioWorker {
     const worker = connectStudio(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }));
-    void Promise.all([worker.mount(this.#mounts), worker.setVariables(this.#variables)]).catch((error: unknown) => this.failed(error));
+    void Promise.all([worker.mount(this.#mounts), worker.setVariables(this.#variables), worker.own.allowHosts(this.#hosts)]).catch(
+      (error: unknown) => this.failed(error),
+    );
     return worker;
   }
 
@@ -112,6 +117,12 @@ export class Studio {
   async setVariables(values: Readonly<Record<string, string>>): Promise<void> {
     Object.assign(this.#variables, values);
     await this.worker.peek().setVariables(values);
+  }
+
+  /** Hosts that the worker may connect to beside the page's own, until the page is left: the hub, where the person asks for it. */
+  async allowHosts(hosts: readonly string[]): Promise<void> {
+    this.#hosts = hosts;
+    await this.worker.peek().own.allowHosts(hosts);
   }
 
   tell(level: Notice['level'], text: string): void {
@@ -164,9 +175,9 @@ export class Studio {
   }
 
   async close(): Promise<void> {
-    const { value: open } = this.open;
+    // Saved before anybody lists it: a file that is replaced while it is read cannot be read.
+    await this.open.peek()?.close();
     this.open.value = null;
-    await open?.close();
   }
 
   async remove(id: string): Promise<void> {

@@ -2,5 +2,7 @@
 import * as Comlink from 'comlink';
 import { workerApi } from '../workerApi.ts';
 import { studioFunctions } from './functions.ts';
+import { guardRequests } from './requests.ts';
 
+guardRequests();
 Comlink.expose({ ...workerApi, ...studioFunctions });

@@ -17,8 +17,6 @@ export const shellTexts = {
     close: 'All projects',
     summary: (scans: number, drawings: number, runs: number) =>
       `${countOf(scans, 'scan')}, ${countOf(drawings, 'drawing')}, ${countOf(runs, 'run')}`,
-    sample: 'Try it on the embedded sample',
-    sampleHelp: 'Three small MRI volumes that come with Vernier, with boxes, distances, angles and sizes: what `npm start` does.',
   },
   steps: {
     label: 'Steps',
@@ -31,7 +29,7 @@ export const shellTexts = {
   gpu: {
     looking: 'Looking for a GPU …',
     none: 'No GPU',
-    software: 'software GPU: slow',
+    software: 'slow',
   },
   storage: {
     label: 'Storage',
@@ -44,5 +42,8 @@ export const shellTexts = {
       `Only ${left} of this browser's storage for the page are left. Delete projects, runs or models that you do not need.`,
   },
   notices: { label: 'Messages', dismiss: 'Dismiss', error: 'Error', warning: 'Warning', info: 'Note' },
-  offline: { ready: 'This page now works without a network.' },
+  offline: {
+    ready: 'From now on this page works without a network.',
+    failed: (why: string) => `The browser did not keep this page for use without a network: ${why}`,
+  },
 };

@@ -1,0 +1,4 @@
+declare module 'virtual:own-files' {
+  /** Below `own/`. */
+  export const names: readonly string[];
+}

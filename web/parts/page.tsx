@@ -1,0 +1,19 @@
+/** A page that a run has left, in a frame that can neither run scripts nor reach this page, and as a download. */
+import type { JSX } from 'preact';
+import { useEffect, useMemo } from 'preact/hooks';
+
+export function Page({ title, html, download, name }: { title: string; html: string; download: string; name: string }): JSX.Element {
+  const url = useMemo(() => URL.createObjectURL(new Blob([html], { type: 'text/html' })), [html]);
+  useEffect(() => () => URL.revokeObjectURL(url), [url]);
+  return (
+    <section>
+      <h2>{title}</h2>
+      <p>
+        <a class="button" href={url} download={name}>
+          {download}
+        </a>
+      </p>
+      <iframe class="page" title={title} src={url} sandbox="" />
+    </section>
+  );
+}
