@@ -110,7 +110,7 @@ async function kindOf(path: string): Promise<Kind> {
     case undefined:
       if (/\.jsonl?(?:\.gz)?$/i.test(path)) return 'rows';
       throw new UserError(
-        `${path}: it is none of the files that are read here: NIfTI (.nii, .nii.gz), PNG, JPEG, WebP, rows as JSON lines or Parquet, labels.`,
+        `${path}: it is none of the files that are read here: NIfTI (.nii, .nii.gz), PNG, JPEG, WebP, rows (JSON lines, Parquet), labels.`,
       );
     default:
       return 'picture'; // what is none is refused by name when it is decoded
