@@ -50,7 +50,7 @@ const bad: [what: string, path: string, text: string, message: string][] = [
   ['a computed import in src', 'src/gpu/d.ts', 'export const load = (n: string) => import(n);', 'literal names'],
   ['no extension', 'src/ops/b.ts', "import '../gpu/kernel';", '../gpu/kernel.ts'],
   ['a folder that is no layer', 'src/utils/a.ts', '', '"utils" is no layer'],
-  ['the page importing the command line', 'web/main.ts', "import '../node/train.ts';", '(node)'],
+  ['the page importing the command line', 'web/start.ts', "import '../node/train.ts';", '(node)'],
 ];
 const badRun = check({ ...good, ...Object.fromEntries(bad.map(([, path, text]) => [path, text])) });
 

@@ -1,22 +1,17 @@
 /**
- * The page as it is built, in Chromium on SwiftShader: it names the adapter, trains the tiny base on a folder of one's own, and its loss falls (the
- * embedded slices are longer: too slow there, so their rows are made in Node). And the browser's Platform, served from its sources: private
- * files, ranged reads of mounted ones, pictures to the byte.
+ * The browser's Platform in Chromium, served from its sources: private files, ranged reads of mounted ones, pictures to the byte; and a run in a
+ * worker. The Studio is in test/studio.
  */
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { unzipSync } from 'fflate';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
-import { build, createServer, preview } from 'vite';
+import { createServer } from 'vite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { nodePlatform } from '../../node/platform.ts';
-import { modelFamily } from '../../src/models/families.ts';
-import { HANDFUL, sampleRows } from '../../web/rows.ts';
 import { TestHub } from '../hub/testHub.ts';
 import { WandbServer } from '../track/wandbServer.ts';
 import { CHROMIUM_FLAGS } from './browser.ts';
@@ -39,18 +34,6 @@ afterAll(async () => {
   for (const close of closing.reverse()) await close();
 });
 
-async function openPage(address: AddressInfo | string | null | undefined, path = '/'): Promise<{ page: Page; messages: string[] }> {
-  if (typeof address !== 'object' || address === null) throw new Error('the server has no port');
-  const page = await browser.newPage();
-  const messages: string[] = [];
-  page.on('pageerror', (error) => messages.push(error.message));
-  page.on('console', (message) => {
-    if (/Content.Security.Policy/i.test(message.text())) messages.push(message.text());
-  });
-  await page.goto(`http://localhost:${address.port}${path}`);
-  return { page, messages };
-}
-
 /** A page with nothing on it, from the sources: modules of web/ are imported by /name.ts. */
 async function emptyPage(): Promise<Page> {
   const server = await createServer({
@@ -71,57 +54,10 @@ async function emptyPage(): Promise<Page> {
   });
   closing.push(() => server.close());
   await server.listen();
-  return (await openPage(server.httpServer?.address(), '/empty')).page;
+  const page = await browser.newPage();
+  await page.goto(`http://localhost:${(server.httpServer!.address() as AddressInfo).port}/empty`);
+  return page;
 }
-
-test.skipIf(isSkipped)('the page trains, and its loss falls', { timeout: 500_000 }, async () => {
-  const outDir = mkdtempSync(join(tmpdir(), 'vernier-page-'));
-  closing.push(() => {
-    rmSync(outDir, { recursive: true });
-  });
-  const configFile = join(repository, 'vite.config.ts');
-  await build({ configFile, mode: 'web', logLevel: 'warn', build: { outDir, emptyOutDir: true } });
-  const server = await preview({ configFile, mode: 'web', logLevel: 'warn', build: { outDir }, preview: { port: 0, host: 'localhost' } });
-  closing.push(() => server.close());
-  const { page, messages } = await openPage(server.httpServer.address());
-  await page.waitForSelector('#train:enabled', { timeout: 60_000 });
-  expect(await page.textContent('#adapter')).toMatch(/swiftshader.*software.*no f16/i);
-  // One row of one's own again and again: the first step warms up, the second teaches, the third sees it.
-  const folder = join(outDir, 'own');
-  mkdirSync(folder);
-  copyFileSync(join(repository, 'test/golden/images/rgb.png'), join(folder, 'a.png'));
-  const content = [{ type: 'image' }, { type: 'text', text: 'Size?' }];
-  const messagesOfRow = [{ role: 'user', content }, { role: 'assistant', content: '0.125, 0.250' }];
-  writeFileSync(join(folder, 'train.jsonl'), `${JSON.stringify({ messages: messagesOfRow, images: ['a.png'] })}\n`);
-  await page.setInputFiles('#rows-folder', folder);
-  await page.check('input[name=rows][value=picked]');
-  await page.fill('#steps', '3');
-  await page.click('#train');
-  await page.waitForSelector('#train:enabled', { timeout: 400_000 });
-  expect(await page.textContent('#error')).toBe('');
-  expect(messages).toEqual([]);
-  const [, first, last] = /^finished after 3 steps; loss ([\d.]+) → ([\d.]+)$/.exec((await page.textContent('#status')) ?? '') ?? [];
-  expect(Number(last)).toBeLessThan(Number(first));
-  expect(await page.locator('#pictures canvas').count()).toBe(1);
-  expect(await page.textContent('#target')).toBe('0.125, 0.250');
-  expect(await page.locator('#downloads a').allTextContents()).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
-});
-
-test('the rows that come with the page', async () => {
-  const { processor } = modelFamily('qwen2_5_vl', 'the tiny base');
-  const loaded = await processor(nodePlatform, join(repository, 'node/base'), {});
-  const rows = await sampleRows(nodePlatform, join(repository, 'node/sample'), loaded);
-  expect(rows.pictures).toHaveLength(HANDFUL);
-  expect(new Set(rows.pictures.map(({ data }) => createHash('sha256').update(data).digest('hex'))).size).toBe(HANDFUL);
-  expect(rows.question).toContain('bounding box');
-  expect(rows.target).toMatch(/^\d\.\d{3}(, \d\.\d{3}){3}$/);
-  if (!('rows' in rows.given)) throw new Error('no rows');
-  for (const [i, { messages, images }] of rows.given.rows.entries()) {
-    expect(images).toEqual([rows.pictures[i]]);
-    expect(messages[0]!.content).toContainEqual({ type: 'image' });
-    expect(messages.at(-1)!.content).toContainEqual({ type: 'text', text: expect.stringMatching(/^\d\.\d{3}(, \d\.\d{3}){3}$/) as string });
-  }
-});
 
 test.skipIf(isSkipped)("the browser's Platform", async () => {
   const page = await emptyPage();

@@ -119,7 +119,7 @@ test.skipIf(isSkipped)('the worker connects to its own server, and to what was a
   });
   const page = await context.newPage();
   const script = page.waitForEvent('worker');
-  await page.goto(`${studio.url}studio.html`);
+  await page.goto(`${studio.url}`);
   const source = (await script).url();
   const said = (await page.evaluate(`(async () => {
     const call = ${IN_WORKER}(${JSON.stringify(source)});
@@ -152,7 +152,7 @@ test.skipIf(isSkipped || ICD === undefined)('the embedded sample: the losses of 
   const inPage = async (): Promise<unknown> => {
     const page = await (await studio.browser.newContext()).newPage();
     const script = page.waitForEvent('worker');
-    await page.goto(`${studio.url}studio.html`);
+    await page.goto(`${studio.url}`);
     const source = (await script).url();
     const files = JSON.stringify([...ownPaths()].map((name) => [`/own/${name}`, `${studio.url}own/${name}`]));
     return page.evaluate(`(async () => {

@@ -63,7 +63,7 @@ export async function openStudio({ browser, url }: Pick<BuiltStudio, 'browser' |
     const to = request.url();
     if (!to.startsWith(url) && !/^(data|blob):/.test(to)) faults.push(`request to ${to}`);
   });
-  await page.goto(`${url}studio.html`);
+  await page.goto(`${url}`);
   await page.waitForSelector('.top');
   return { page, faults };
 }
