@@ -11,6 +11,7 @@ import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import process from 'node:process';
 import { decodePicture } from '../src/data/pictures/decode.ts';
+import { FILE_FAULTS } from '../src/io/fileFaults.ts';
 import { temporaryName } from '../src/io/temporaryNames.ts';
 import { provideTimeLimit } from '../src/io/timeLimit.ts';
 import type { AtomicFile, FileAbilities, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
@@ -113,46 +114,12 @@ function errorCode(cause: unknown): string {
 /** What the system, or Node before it asks the system, says of a path, in words; `action` reads "read", "write", … */
 export function inWords(cause: unknown, action: string, file: string): Error {
   const code = errorCode(cause);
-  const advice = ADVICE[code];
+  const advice = FILE_FAULTS[code];
   if (advice !== undefined) return new UserError(`Cannot ${action} ${file}: ${advice}`);
   // Any other code of the system is about the path too, never about us.
   if (/^E[A-Z0-9]{2,}$/.test(code)) return new UserError(`Cannot ${action} ${file}: the system reports ${code} (${reason(cause)}).`);
   return cause instanceof Error ? cause : new Error(reason(cause));
 }
-
-const ADVICE: Record<string, string> = {
-  ENOENT: 'there is no such file or folder. Check the path.',
-  ENOTDIR: 'a part of the path is a file, not a folder. Check the path.',
-  EISDIR: 'it is a folder, a file was expected.',
-  EEXIST: 'it exists already and is not a folder. Remove it or choose another name.',
-  EACCES: 'permission denied. Check the permissions of the path, or choose another one.',
-  EPERM: 'the system does not permit it. Check the permissions of the path, or choose another one.',
-  EROFS: 'the file system is read-only. Choose a path on another one.',
-  ENOSPC: 'no space is left on the disk. Free some, or choose a path on another disk; files saved earlier are untouched.',
-  EDQUOT: 'the disk quota is used up. Free some space, or choose a path on another disk; files saved earlier are untouched.',
-  EFBIG: 'the file is larger than the file system or the process limit allows.',
-  EIO: 'the disk reports an error. Check it, and use a copy of the file from elsewhere.',
-  EMFILE: 'too many files are open. Raise the limit (ulimit -n).',
-  ENFILE: "too many files are open on this machine. Close other programs, or raise the system's limit (fs.file-max).",
-  ENAMETOOLONG: 'the name is longer than the file system allows.',
-  ELOOP: 'links lead in a circle. Check where the links on the path lead.',
-  EBUSY: 'another program or the system is using it. Close that, or choose another path.',
-  ETXTBSY: 'it is a program that is running. Choose another path.',
-  ENXIO: 'it is a pipe, socket or device that nothing answers behind. Name a regular file.',
-  ENODEV: 'it is a device that is not there. Name a regular file.',
-  EOVERFLOW: 'it is too large for this system to open.',
-  ESTALE: 'the network file system has lost it: it was removed or replaced on another machine. Mount it again, or start again.',
-  ETIMEDOUT: 'the network file system does not answer. Check the mount.',
-  EHOSTDOWN: 'the network file system does not answer. Check the mount.',
-  ENOTCONN: 'the network file system is not connected. Mount it again.',
-  EREMOTEIO: 'the network file system reports an error. Check the mount.',
-  EMLINK: 'it has more links than the file system allows.',
-  ENOMEM: 'the system is out of memory.',
-  // Node's own, before it asks the system: a NUL character in the path.
-  ERR_INVALID_ARG_VALUE: 'the path has a character in it that no file name can have (NUL).',
-  ENOTEMPTY: 'the folder is not empty.',
-  EXDEV: 'source and target are on different disks.',
-};
 
 async function orInWords<T>(work: Promise<T>, action: string, file: string): Promise<T> {
   try {

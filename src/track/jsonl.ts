@@ -1,18 +1,30 @@
 /**
  * `trainer_log.jsonl`: a JSON object a line, appended, so that a crash loses at most a line and a second run adds to the first. Rows of
- * figures hold `step` and Hugging Face's keys; other lines have an `event`: start (with the options), info, warning, finish. Lines that
- * could not be written (a full disk) wait for the next that can.
+ * figures hold `step` and Hugging Face's keys, those of training the GPU memory at its highest so far; other lines have an `event`: start
+ * (with the options), info, warning, finish. Lines that could not be written (a full disk) wait for the next that can.
  */
 import { parseJson } from '../io/parseJson.ts';
 import type { Platform } from '../platform.ts';
 import { printable } from './printable.ts';
 import { redactConfig } from './secrets.ts';
-import type { Row, RunInfo, Summary, Tracker } from './tracker.ts';
+import type { Progress, Row, RunInfo, Summary, Tracker } from './tracker.ts';
 
 type JsonlFiles = Pick<Platform, 'appendFile' | 'exists' | 'readFile' | 'writeFile'>;
 
 /** Its name in the output folder. */
 export const LOG_FILE = 'trainer_log.jsonl';
+
+export type LogEntry = Readonly<Record<string, unknown>>;
+
+/** A line of it; undefined for what is no object: the cut line of a crash, or somebody else's. */
+export function logEntry(line: string): LogEntry | undefined {
+  try {
+    const entry = parseJson(line);
+    return typeof entry === 'object' && entry !== null && !Array.isArray(entry) ? (entry as LogEntry) : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Characters that wait at most; the figures are in the checkpoints too. */
 const WAITING_AT_MOST = 2 ** 20;
@@ -23,6 +35,7 @@ export class JsonlTracker implements Tracker {
   readonly #now: () => number;
   #queue: Promise<void> = Promise.resolve();
   #startedAt = 0;
+  #peakBytes = 0;
   /** Lines that are not in the file yet. */
   #waiting = '';
   /** A line may have been cut short. */
@@ -49,10 +62,13 @@ export class JsonlTracker implements Tracker {
     await this.#append({ event: 'start', time: this.#time(), name, total_steps: totalSteps, first_step: firstStep, facts, config }, mend);
   }
 
-  progress(): void {}
+  progress({ peakBytes }: Progress): void {
+    this.#peakBytes = peakBytes;
+  }
 
   log(row: Row, step: number): Promise<void> {
-    return this.#append({ step, ...row, elapsed_seconds: (this.#now() - this.#startedAt) / 1000 });
+    const memory = this.#peakBytes > 0 && 'loss' in row ? { gpu_peak_bytes: this.#peakBytes } : {};
+    return this.#append({ step, ...row, ...memory, elapsed_seconds: (this.#now() - this.#startedAt) / 1000 });
   }
 
   event(level: 'info' | 'warning', text: string): Promise<void> {

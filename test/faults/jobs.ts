@@ -31,7 +31,7 @@ export interface Point {
 const sample = join(repository, 'node/sample');
 const list = (family: string): string => join(sample, `tasks_list/tasks_MedVision-${family}__train_SFT.json`);
 
-const TIMINGS = /^(eval_runtime|eval_samples_per_second|eval_steps_per_second|elapsed_seconds)$/;
+const TIMINGS = /^(eval_runtime|eval_samples_per_second|eval_steps_per_second|elapsed_seconds|gpu_peak_bytes)$/;
 const withoutTimings = (text: string): string => JSON.stringify(JSON.parse(text), (key, value: unknown) => (TIMINGS.test(key) ? undefined : value));
 
 function filesBelow(dir: string, isWanted: (name: string) => boolean): Map<string, string> {

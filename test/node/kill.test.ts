@@ -67,7 +67,7 @@ function lastRow(dir: string): string {
   return /"step":(\d+)/.exec(last)?.[1] ?? 'none';
 }
 
-const TIMINGS = new Set(['eval_runtime', 'eval_samples_per_second', 'eval_steps_per_second', 'elapsed_seconds']);
+const TIMINGS = new Set(['eval_runtime', 'eval_samples_per_second', 'eval_steps_per_second', 'elapsed_seconds', 'gpu_peak_bytes']);
 const untimed = (row: object): object => Object.fromEntries(Object.entries(row).filter(([key]) => !TIMINGS.has(key)));
 
 function logged(dir: string): object[] {

@@ -46,6 +46,21 @@ describe('JsonlTracker', () => {
     ]);
   });
 
+  it('tells the GPU memory with rows of training, once it is known', async () => {
+    const file = memoryFile();
+    const tracker = new JsonlTracker(file.platform, 'out/trainer_log.jsonl', () => 0);
+    await tracker.start(RUN);
+    await tracker.log({ loss: 6 }, 1);
+    tracker.progress({ step: 2, tokens: 10, peakBytes: 4096 });
+    await tracker.log({ loss: 5 }, 2);
+    await tracker.log({ eval_loss: 5 }, 2);
+    expect(file.lines().slice(1)).toEqual([
+      { step: 1, loss: 6, elapsed_seconds: 0 },
+      { step: 2, loss: 5, gpu_peak_bytes: 4096, elapsed_seconds: 0 },
+      { step: 2, eval_loss: 5, elapsed_seconds: 0 },
+    ]);
+  });
+
   it('goes on after a line that a crash cut short', async () => {
     const file = memoryFile('{"step":1,"lo');
     await new JsonlTracker(file.platform, 'log').start(RUN);

@@ -5,10 +5,10 @@ import type { AnswerMode } from '../../data/medvision/answers.ts';
 import { readJsonFile } from '../../data/jsonFile.ts';
 import { TASK_TAGS } from '../../data/medvision/tasks.ts';
 import type { TaskType } from '../../data/medvision/tasks.ts';
-import { parseJson } from '../../io/parseJson.ts';
 import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
-import { LOG_FILE } from '../../track/jsonl.ts';
+import { LOG_FILE, logEntry } from '../../track/jsonl.ts';
+import type { LogEntry } from '../../track/jsonl.ts';
 import { answerFigures } from '../../train/evaluation.ts';
 import { listCheckpoints, readTrainerState, TRAINER_STATE } from '../../train/checkpointFolder.ts';
 import type { LogRow } from '../../train/checkpointFolder.ts';
@@ -56,11 +56,19 @@ export async function openRun(platform: Platform, dir: string): Promise<Run> {
   return trainingOf(history, folder, record ?? (await recordFromLog(platform, dir, folder)), record !== undefined);
 }
 
-/** Of the run's end, or of its last checkpoint. */
+/** Of the run's end, or of its last checkpoint; of a run that has neither yet, as its log has it. */
 async function historyOf(platform: Platform, dir: string): Promise<LogRow[] | undefined> {
   if (await platform.exists(joinPath(dir, TRAINER_STATE))) return (await readTrainerState(platform, dir)).log_history;
   const last = (await listCheckpoints(platform, dir)).at(-1);
-  return last && (await readTrainerState(platform, joinPath(dir, last.name))).log_history;
+  if (last) return (await readTrainerState(platform, joinPath(dir, last.name))).log_history;
+  const entries = await logEntries(platform, dir);
+  return entries?.flatMap((entry) => (typeof entry['step'] === 'number' ? [numbersOf(entry, entry['step'])] : []));
+}
+
+/** A figure that was not finite is a word in the log. */
+function numbersOf(entry: LogEntry, step: number): LogRow {
+  const values = Object.entries(entry).map(([key, value]) => [key, typeof value === 'number' ? value : NaN]);
+  return { ...(Object.fromEntries(values) as LogRow), step };
 }
 
 function trainingOf(history: LogRow[], folder: string, record: RunRecord, hasRecord: boolean): Run {
@@ -153,11 +161,8 @@ const EMPTY: RunRecord = {
 /** Of a run from before there were records, or one that was killed: what its log says of it. */
 async function recordFromLog(platform: Platform, dir: string, folder: string): Promise<RunRecord> {
   const record: RunRecord = { ...EMPTY, name: folder };
-  const path = joinPath(dir, LOG_FILE);
-  if (!(await platform.exists(path))) return record;
-  for (const line of new TextDecoder().decode(await platform.readFile(path)).split('\n')) {
-    const entry = logEntry(line);
-    if (entry?.['event'] === 'start') {
+  for (const entry of (await logEntries(platform, dir)) ?? []) {
+    if (entry['event'] === 'start') {
       const { name, config, facts } = entry;
       if (typeof name === 'string') record.name = name;
       if (typeof config === 'object' && config !== null) record.settings = { ...config };
@@ -166,7 +171,7 @@ async function recordFromLog(platform: Platform, dir: string, folder: string): P
       const rows = typeof facts === 'object' && facts !== null ? (facts as Record<string, unknown>)['rows'] : undefined;
       if (typeof rows === 'number') record.data = [['Training rows', countOf(rows, 'row')]];
     }
-    if (entry?.['event'] === 'finish') {
+    if (entry['event'] === 'finish') {
       record.outcome = entry['outcome'] === 'finished' ? 'finished' : 'stopped';
       const { train_runtime: seconds, time } = entry;
       if (typeof seconds === 'number') record.parts = [['training', seconds]];
@@ -176,11 +181,10 @@ async function recordFromLog(platform: Platform, dir: string, folder: string): P
   return record;
 }
 
-function logEntry(line: string): Record<string, unknown> | undefined {
-  try {
-    const entry = parseJson(line);
-    return typeof entry === 'object' && entry !== null ? (entry as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined; // the cut line of a crash
-  }
+/** Undefined where there is no log. */
+async function logEntries(platform: Platform, dir: string): Promise<LogEntry[] | undefined> {
+  const path = joinPath(dir, LOG_FILE);
+  if (!(await platform.exists(path))) return undefined;
+  const lines = new TextDecoder().decode(await platform.readFile(path)).split('\n');
+  return lines.map(logEntry).filter((entry) => entry !== undefined);
 }
