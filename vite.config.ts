@@ -15,7 +15,7 @@ import { ownFilesPlugin } from './web/own/plugin.ts';
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** The command lines: node/<name>.ts becomes dist/<name>.js. */
-const PROGRAMS = ['train', 'evaluate', 'ask', 'inspect', 'report', 'setup', 'quickstart', 'prepareBase', 'bench'];
+const PROGRAMS = ['train', 'evaluate', 'ask', 'inspect', 'report', 'setup', 'ui', 'quickstart', 'prepareBase', 'bench'];
 const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${name}.ts`)] as const).filter(([, path]) => existsSync(path)));
 /** The command `vernier`, which starts them. */
 programs['bin/vernier'] = at('./node/vernier.ts');
@@ -75,7 +75,6 @@ export default defineConfig(({ mode }) => ({
             outDir: at('./dist/web'),
             emptyOutDir: true,
             target: 'es2022',
-            chunkSizeWarningLimit: 1200,
             rollupOptions: { input: PAGES.map((name) => at(`./web/${name}.html`)) },
           },
   test: {

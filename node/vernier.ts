@@ -27,6 +27,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: () => import('./train.ts'),
   },
   report: { what: 'compares runs on one page; of one run, makes its page again', run: () => import('./report.ts') },
+  ui: { what: 'shows runs in the browser while they go on, and starts, stops and compares them', run: () => import('./ui.ts') },
   setup: { what: 'looks at GPU, memory, disk, tokens and data, and says what is missing', run: () => import('./setup.ts') },
   merge: {
     what: "merges a run's adapter into its base; the flags of train",

@@ -24,6 +24,13 @@ export function thisProcess(): Promise<Identity> {
   return mine;
 }
 
+/** A process that this one has just started. */
+export async function identityOf(pid: number): Promise<Identity> {
+  const { born: _, ...here } = await thisProcess();
+  const born = (await statOf(pid)).born ?? (await bornByPs(pid));
+  return { ...here, pid, ...(born !== undefined && { born }) };
+}
+
 /** The name of the program that runs, for messages. */
 export function programName(): string {
   return path.basename(process.argv[1] ?? 'node').replace(/\.[cm]?[jt]s$/, '');

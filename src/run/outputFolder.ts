@@ -14,7 +14,8 @@ import { LOG_FILE } from '../track/jsonl.ts';
 import { listCheckpoints } from '../train/checkpointFolder.ts';
 import { forgetReport } from './report/forget.ts';
 
-const LOCK = '.vernier.lock';
+/** Its lock, in the folder. */
+export const LOCK = '.vernier.lock';
 
 export interface FolderWork {
   platform: Platform;

@@ -1,5 +1,4 @@
 /** The Studio's own functions in the worker, beside those of `connectWorker`. Each room of `web/` has its own. */
-import { rowFunctions } from '../data/rowsOfProject.ts';
 import { sampleFunctions } from '../sample/inWorker.ts';
 import { gpuFunctions } from './gpu.ts';
 import { requestFunctions } from './requests.ts';
@@ -8,7 +7,6 @@ export const studioFunctions = {
   ...gpuFunctions,
   ...requestFunctions,
   ...sampleFunctions,
-  ...rowFunctions,
 };
 
 export type StudioFunctions = typeof studioFunctions;

@@ -8,7 +8,8 @@ import { Asker } from './asker.ts';
 import { answerChat } from './chat.ts';
 import { keepSecret, redact } from '../../track/secrets.ts';
 import type { Session } from '../../train/session.ts';
-import type { Serve, ServeSettings, Serving } from './service.ts';
+import { atPort, until } from '../localServer.ts';
+import type { Serve } from './service.ts';
 
 export interface ServingContext {
   platform: Platform;
@@ -41,29 +42,32 @@ export async function serveModel(
   keepSecret(key);
   const ended = new AbortController();
   let failure: unknown;
-  const serving = await opened(serve, {
-    port: options.port,
-    key,
-    model: name,
-    maxNewTokens: options.max_new_tokens,
-    queue: options.serve_queue,
-    bodyBytes: options.serve_body_mib * 2 ** 20,
-    bodyMs: Math.min(BODY_MS, options.serve_seconds * 1000),
-    requestMs: options.serve_seconds * 1000,
-    async answer(chat, listening) {
-      try {
-        return await answerChat(chatting, chat, listening);
-      } catch (error) {
-        // Memory that ran out is given back; after anything else that the GPU reports, its values cannot be trusted.
-        if (!(await device.recover())) {
-          failure ??= error;
-          ended.abort();
+  const serving = await atPort(
+    options.port,
+    serve({
+      port: options.port,
+      key,
+      model: name,
+      maxNewTokens: options.max_new_tokens,
+      queue: options.serve_queue,
+      bodyBytes: options.serve_body_mib * 2 ** 20,
+      bodyMs: Math.min(BODY_MS, options.serve_seconds * 1000),
+      requestMs: options.serve_seconds * 1000,
+      async answer(chat, listening) {
+        try {
+          return await answerChat(chatting, chat, listening);
+        } catch (error) {
+          // Memory that ran out is given back; after anything else that the GPU reports, its values cannot be trusted.
+          if (!(await device.recover())) {
+            failure ??= error;
+            ended.abort();
+          }
+          throw error;
         }
-        throw error;
-      }
-    },
-    onFailure: (error) => say(`A request failed: ${redact(error instanceof Error ? (error.stack ?? error.message) : String(error))}`),
-  });
+      },
+      onFailure: (error) => say(`A request failed: ${redact(error instanceof Error ? (error.stack ?? error.message) : String(error))}`),
+    }),
+  );
   try {
     say(
       `Serving ${name} at http://127.0.0.1:${serving.port}/v1 (POST /v1/chat/completions, GET /v1/models), on this machine alone. ` +
@@ -81,30 +85,9 @@ export async function serveModel(
     );
 }
 
-async function opened(serve: Serve, settings: ServeSettings): Promise<Serving> {
-  const { port } = settings;
-  try {
-    return await serve(settings);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    if (code === 'EADDRINUSE')
-      throw new UserError(`--port ${port}: another program listens there. Give another one, or 0 for any that is free.`, {
-        cause: error,
-      });
-    if (code === 'EACCES')
-      throw new UserError(`--port ${port}: the system keeps it for its administrator. Give one above 1023.`, { cause: error });
-    throw error;
-  }
-}
-
 /** 192 random bits, in signs that go into a header and a shell as they are. */
 function newKey(): string {
-  return base64(crypto.getRandomValues(new Uint8Array(24))).replaceAll('+', '-').replaceAll('/', '_');
-}
-
-function until(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  return base64(crypto.getRandomValues(new Uint8Array(24)))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_');
 }

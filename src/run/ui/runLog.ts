@@ -1,0 +1,153 @@
+/** The log of one run, read as it grows: the figures that are shown, and every line told on to whoever watches. */
+import { LOG_FILE } from '../../track/jsonl.ts';
+import type { LogEntry } from '../../track/jsonl.ts';
+import type { RangedFile } from '../../platform.ts';
+import type { LogNumbers } from './api.ts';
+import type { OutputsFolder } from './folder.ts';
+import { CHECKED, LineReader, START, sumOf } from './logLines.ts';
+import type { LogPlace, PlacedLine } from './logLines.ts';
+
+/** Rows of training that are kept; beyond them every second one goes. */
+const MOST_ROWS = 4000;
+const MOST_WARNINGS = 20;
+/** Bytes that are read at a time. */
+const PIECE = 2 ** 20;
+
+export interface LogListener {
+  line(line: PlacedLine): void;
+  /** The log is another one, and comes again from its first line. */
+  reset(): void;
+}
+
+export class RunLog {
+  /** Of its last start. */
+  start: LogEntry | undefined;
+  /** Absent once it has started again. */
+  finish: LogEntry | undefined;
+  warnings: string[] = [];
+  /** Latest row of training, and of an evaluation. */
+  training: LogNumbers | undefined;
+  evaluation: LogNumbers | undefined;
+  /** ms since 1970; 0: there is none. */
+  changedAt = 0;
+  listener: LogListener | undefined;
+  private readonly folder: OutputsFolder;
+  private readonly run: string;
+  private rowsKept: LogNumbers[] = [];
+  private stride = 1;
+  private trainingCount = 0;
+  private reader = new LineReader(START, new Uint8Array(0));
+  private stamp = '';
+  private turn: Promise<void> = Promise.resolve();
+
+  /** @param run its folder below */
+  constructor(folder: OutputsFolder, run: string) {
+    [this.folder, this.run] = [folder, run];
+  }
+
+  /** Rows of figures, oldest first; the last row of training always among them. */
+  get rows(): LogNumbers[] {
+    const { training, rowsKept } = this;
+    return training === undefined || rowsKept.includes(training) ? [...rowsKept] : [...rowsKept, training];
+  }
+
+  get place(): LogPlace {
+    return this.reader.place;
+  }
+
+  /** Reads what is new. @throws UserError where the file cannot be read */
+  refresh(): Promise<void> {
+    const done = this.turn.then(() => this.read());
+    this.turn = done.catch(() => undefined);
+    return done;
+  }
+
+  /** The lines from a place up to another; undefined where the log is no longer the one it was a place in. */
+  async between(from: LogPlace, to: LogPlace, take: (lines: PlacedLine[]) => Promise<void>): Promise<boolean> {
+    if (from.offset > to.offset) return false;
+    if (to.offset === 0) return true;
+    const file = await this.folder.open(this.run, LOG_FILE);
+    try {
+      const before = await bytesBefore(file, from);
+      if (before === undefined) return false;
+      const reader = new LineReader(from, before);
+      const end = Math.min(to.offset, file.size);
+      while (reader.next < end) await take(reader.take(await file.read(reader.next, Math.min(PIECE, end - reader.next))));
+      return true;
+    } finally {
+      await file.close();
+    }
+  }
+
+  private async read(): Promise<void> {
+    const path = await this.folder.inside(this.run, LOG_FILE);
+    const look = path === undefined ? undefined : await this.folder.platform.look(path);
+    if (path === undefined || look?.kind !== 'file') {
+      if (this.changedAt !== 0) this.begin();
+      this.changedAt = 0;
+      return;
+    }
+    if (look.stamp === this.stamp) return;
+    const file = await this.folder.platform.openFile(path);
+    try {
+      this.reader.forgetWaiting();
+      if ((await bytesBefore(file, this.reader.place)) === undefined) this.begin();
+      while (this.reader.next < file.size) {
+        const bytes = await file.read(this.reader.next, Math.min(PIECE, file.size - this.reader.next));
+        for (const line of this.reader.take(bytes)) this.keep(line);
+      }
+      this.stamp = look.stamp;
+      this.changedAt = look.changedAt;
+    } finally {
+      await file.close();
+    }
+  }
+
+  private begin(): void {
+    this.reader = new LineReader(START, new Uint8Array(0));
+    this.stamp = '';
+    this.start = this.finish = this.training = this.evaluation = undefined;
+    this.warnings = [];
+    this.rowsKept = [];
+    [this.stride, this.trainingCount] = [1, 0];
+    this.listener?.reset();
+  }
+
+  private keep(line: PlacedLine): void {
+    const { entry } = line;
+    if (entry['event'] === 'start') [this.start, this.finish] = [entry, undefined];
+    else if (entry['event'] === 'finish') this.finish = entry;
+    else if (entry['event'] === 'warning') this.warnings = [...this.warnings, String(entry['text'])].slice(-MOST_WARNINGS);
+    else if (typeof entry['step'] === 'number') this.keepRow(numbersOf(entry));
+    this.listener?.line(line);
+  }
+
+  private keepRow(row: LogNumbers): void {
+    if (!('loss' in row)) {
+      this.evaluation = row;
+      this.rowsKept.push(row);
+      return;
+    }
+    this.training = row;
+    if (this.trainingCount++ % this.stride === 0) this.rowsKept.push(row);
+    if (this.rowsKept.length <= MOST_ROWS) return;
+    // Evaluations are few and stay, unless they alone are too many.
+    this.stride *= 2;
+    let at = 0;
+    this.rowsKept = this.rowsKept.filter((one) => !('loss' in one) || at++ % 2 === 0).slice(-MOST_ROWS);
+  }
+}
+
+function numbersOf(entry: LogEntry): LogNumbers {
+  return Object.fromEntries(
+    Object.entries(entry).filter((pair): pair is [string, number | string] => ['number', 'string'].includes(typeof pair[1])),
+  );
+}
+
+/** Undefined where what lies before the place is not what lay there. */
+async function bytesBefore(file: RangedFile, { offset, sum }: LogPlace): Promise<Uint8Array | undefined> {
+  if (offset > file.size) return undefined;
+  const length = Math.min(CHECKED, offset);
+  const bytes = await file.read(offset - length, length);
+  return sumOf(bytes) === sum ? bytes : undefined;
+}
