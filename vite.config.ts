@@ -75,6 +75,7 @@ export default defineConfig(({ mode }) => ({
             outDir: at('./dist/web'),
             emptyOutDir: true,
             target: 'es2022',
+            chunkSizeWarningLimit: 1200,
             rollupOptions: { input: PAGES.map((name) => at(`./web/${name}.html`)) },
           },
   test: {

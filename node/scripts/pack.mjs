@@ -1,6 +1,6 @@
 /**
- * `npm run pack`: vernier-VERSION.tgz, what `npm publish` takes. The programs and entries of dist/ are built from new, since old chunks
- * would be packed too, and for each entry one file of types is made. It is not a hook of `npm pack`, which runs none here (.npmrc).
+ * `npm run pack`: vernier-VERSION.tgz, what `npm publish` takes. The programs, entries and pages of dist/ are built from new, since old
+ * chunks would be packed too, and for each entry one file of types is made. It is not a hook of `npm pack`, which runs none here (.npmrc).
  * Arguments go on to `npm pack`: npm run pack -- --pack-destination DIR
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,8 +12,8 @@ import { ensureBuilt, ensurePackages, fail, root, runProgram, say } from './step
 const HEAD = '/// <reference lib="esnext.disposable" />\n/// <reference types="@webgpu/types" />\n';
 
 ensurePackages();
-for (const folder of ['bin', 'chunks', 'package']) rmSync(join(root, 'dist', folder), { recursive: true, force: true });
-ensureBuilt(['node'], { force: true });
+for (const folder of ['bin', 'chunks', 'package', 'web']) rmSync(join(root, 'dist', folder), { recursive: true, force: true });
+ensureBuilt(['node', 'web'], { force: true });
 say('types …');
 const { generateDtsBundle } = await import('dts-bundle-generator');
 const names = Object.keys(ENTRIES);

@@ -1,4 +1,5 @@
 /** The Studio's own functions in the worker, beside those of `connectWorker`. Each room of `web/` has its own. */
+import { rowFunctions } from '../data/rowsOfProject.ts';
 import { sampleFunctions } from '../sample/inWorker.ts';
 import { gpuFunctions } from './gpu.ts';
 import { requestFunctions } from './requests.ts';
@@ -7,6 +8,7 @@ export const studioFunctions = {
   ...gpuFunctions,
   ...requestFunctions,
   ...sampleFunctions,
+  ...rowFunctions,
 };
 
 export type StudioFunctions = typeof studioFunctions;

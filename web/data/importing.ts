@@ -1,0 +1,202 @@
+/**
+ * Files that were dropped become a project's: each is told by its content, looked at as a whole, and copied into the browser's storage, so
+ * that it is there after a reload. One that cannot be read is told of by name, and the others are taken.
+ */
+import { ImageFiles } from '../../src/data/conversations/imageFiles.ts';
+import { openRowFile } from '../../src/data/conversations/rowFile.ts';
+import { readLabels } from '../../src/data/drawn/labels.ts';
+import type { Labels } from '../../src/data/drawn/labels.ts';
+import { fileChunks } from '../../src/data/gzip.ts';
+import { sniffFormat, SNIFFED_BYTES } from '../../src/data/imageFormats.ts';
+import { openVolume } from '../../src/data/nifti.ts';
+import { joinArrays } from '../../src/io/joinArrays.ts';
+import { joinPath, lastName, parentPath, UserError } from '../../src/platform.ts';
+import type { Platform } from '../../src/platform.ts';
+import { mounts, platform } from '../here.ts';
+import { projectFolder } from '../studio/project.ts';
+import type { GivenRows, Scan } from '../studio/project.ts';
+import { pictureOf } from './scanPixels.ts';
+
+/** A file and where it lay in what was dropped: "case1/scan.nii.gz". */
+export interface DroppedFile {
+  path: string;
+  file: File;
+}
+
+export interface Imported {
+  scans: Scan[];
+  /** Rows, where files of rows were among them. */
+  given: GivenRows | null;
+  labels: Labels[];
+  /** What could not be taken, and why, each beginning with the file's name. */
+  problems: string[];
+  /** What one should know of what was taken. */
+  notes: string[];
+}
+
+type Kind = 'volume' | 'picture' | 'rows' | 'labels';
+
+const DROPPED = '/dropped';
+/** What systems leave in folders. */
+const LEFT_BY_SYSTEMS = /(?:^|\/)(?:\.[^/]*|Thumbs\.db|desktop\.ini|__MACOSX\/.*)$/i;
+/** Names of files that hold out. */
+const HELD_OUT = /(?:^|[^a-z])(?:val|valid|validation|test|eval|held[-_]?out)(?:[^a-z]|$)/i;
+/** Of a file, to tell what it is. */
+const HEAD_BYTES = Math.max(4096, SNIFFED_BYTES);
+/** Problems of rows that are shown of one file. */
+const SHOWN = 3;
+
+/** @param tell hears which file is looked at, and how many are done */
+export async function importFiles(
+  project: string,
+  dropped: readonly DroppedFile[],
+  tell?: (name: string, done: number, all: number) => Promise<void>,
+): Promise<Imported> {
+  const found: Imported = { scans: [], given: null, labels: [], problems: [], notes: [] };
+  const files = dropped.filter(({ path }) => !LEFT_BY_SYSTEMS.test(path));
+  const mounted = new Map(files.map(({ path, file }) => [joinPath(DROPPED, path), file] as const));
+  for (const [path, file] of mounted) mounts.set(path, file);
+  try {
+    const kinds = new Map<string, Kind>();
+    for (const path of mounted.keys()) await orTold(found, path, async () => kinds.set(path, await kindOf(path)));
+    const of = (kind: Kind): string[] => [...kinds].filter(([, own]) => own === kind).map(([path]) => path);
+    const rows = of('rows');
+    const scans = [...of('volume'), ...(rows.length === 0 ? of('picture') : [])].sort();
+    let done = 0;
+    for (const path of [...rows, ...scans]) {
+      await tell?.(shownName(path), done++, rows.length + scans.length);
+      await orTold(found, path, async () => {
+        if (rows.includes(path)) await takeRows(project, path, found);
+        else found.scans.push(await takeScan(project, path, kinds.get(path) === 'volume' ? 'volume' : 'picture', found));
+      });
+    }
+    for (const path of of('labels'))
+      await orTold(found, path, async () => found.labels.push(readLabels(await platform.readFile(path), shownName(path))));
+  } finally {
+    for (const path of mounted.keys()) mounts.delete(path);
+  }
+  return found;
+}
+
+const shownName = (path: string): string => path.slice(DROPPED.length + 1);
+
+async function orTold(found: Imported, path: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'QuotaExceededError') throw error;
+    const text = error instanceof Error ? error.message : String(error);
+    const plain = text.replaceAll(`${DROPPED}/`, '');
+    found.problems.push(plain.startsWith(shownName(path)) ? plain : `${shownName(path)}: ${plain}`);
+  }
+}
+
+/** @throws UserError for what is none of them */
+async function kindOf(path: string): Promise<Kind> {
+  let head = new Uint8Array(0);
+  for await (const chunk of fileChunks(platform, path, 65536)) {
+    head = joinArrays(Uint8Array, [head, chunk.subarray(0, HEAD_BYTES - head.length)]);
+    if (head.length >= HEAD_BYTES) break;
+  }
+  if (head.length === 0) throw new UserError(`${path}: the file is empty.`);
+  const text = new TextDecoder('latin1').decode(head);
+  if (text.startsWith('PAR1')) return 'rows';
+  const format = sniffFormat(head);
+  switch (format) {
+    case 'nifti':
+      return 'volume';
+    case 'json':
+      return /"format"\s*:\s*"vernier-labels"/.test(text) ? 'labels' : 'rows';
+    case undefined:
+      if (/\.jsonl?(?:\.gz)?$/i.test(path)) return 'rows';
+      throw new UserError(
+        `${path}: it is none of the files that are read here: NIfTI (.nii, .nii.gz), PNG, JPEG, WebP, rows (JSON lines, Parquet), labels.`,
+      );
+    default:
+      return 'picture'; // what is none is refused by name when it is decoded
+  }
+}
+
+async function takeScan(project: string, path: string, kind: Scan['kind'], found: Imported): Promise<Scan> {
+  const id = crypto.randomUUID().slice(0, 8);
+  const name = lastName(path);
+  let spacing: Scan['spacing'] = null;
+  if (kind === 'volume') {
+    const volume = await openVolume(platform, path); // unpacks what is compressed, and so knows whether it is whole
+    await volume.slice(2, Math.floor(volume.shape[2] / 2));
+    spacing = volume.zooms.map((mm) => Number(mm.toPrecision(9))); // float32 0.4375 is itself, 0.1 is not 0.10000000149
+    const { spacingUnit } = volume.header;
+    if (spacingUnit !== 'mm')
+      found.notes.push(
+        `${name} says its voxel sizes are in ${spacingUnit}; they are taken for mm: ${spacing.join(' × ')}. Correct them if that is wrong.`,
+      );
+  } else {
+    await pictureOf(platform, { file: path, name });
+  }
+  const ending = /(?:\.nii)?(?:\.[A-Za-z0-9]+)$/.exec(name)?.[0].toLowerCase() ?? '';
+  const folder = joinPath(projectFolder(project), 'scans');
+  await platform.makeDir(folder);
+  const file = joinPath(folder, `${id}${ending}`);
+  await copy(path, file);
+  return { id, name, kind, file, modality: '', description: '', spacing, side: 'train' };
+}
+
+/** With the pictures that its rows name. */
+async function takeRows(project: string, path: string, found: Imported): Promise<void> {
+  const rows = await openRowFile(platform, path);
+  const images = new ImageFiles(platform);
+  const needed = new Set<string>();
+  const problems: string[] = [];
+  let count = 0;
+  try {
+    for await (const { row, problem } of rows.scan()) {
+      try {
+        if (row === undefined) throw problem ?? new UserError(path);
+        await images.check(row);
+        for (const image of row.conversation.images) if (typeof image === 'string') needed.add(image);
+        count++;
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        problems.push(error.message);
+      }
+    }
+  } finally {
+    await rows.close();
+  }
+  if (problems.length > 0) {
+    const more = problems.length > SHOWN ? `\n… and ${problems.length - SHOWN} more rows.` : '';
+    throw new UserError(`${shownName(path)}: ${problems.length} rows cannot be read.\n${problems.slice(0, SHOWN).join('\n')}${more}`);
+  }
+  const folder = joinPath(projectFolder(project), 'given');
+  for (const from of [...needed, path]) {
+    const to = joinPath(folder, shownName(platform.absolutePath(from)));
+    await platform.makeDir(parentPath(to));
+    await copy(platform.absolutePath(from), to);
+  }
+  const file = joinPath(folder, shownName(path));
+  const isHeldOut = HELD_OUT.test(lastName(path));
+  const { given } = found;
+  if (isHeldOut ? given?.val : given?.train)
+    throw new UserError(
+      `${shownName(path)}: a file of rows to ${isHeldOut ? 'hold out' : 'train on'} is there already. Put them into one.`,
+    );
+  found.given = isHeldOut ? { train: given?.train ?? '', val: file } : { train: file, val: given?.val ?? null };
+  found.notes.push(`${shownName(path)}: ${count} rows to ${isHeldOut ? 'hold out' : 'train on'}.`);
+}
+
+/** In pieces: no file is held whole. */
+async function copy(from: string, to: string, files: Platform = platform): Promise<void> {
+  const source = await files.openFile(from);
+  const target = await files.createFile(to);
+  try {
+    for (let at = 0; at < source.size; at += PIECE) await target.write(await source.read(at, Math.min(PIECE, source.size - at)));
+  } catch (error) {
+    await target.abort();
+    throw error;
+  } finally {
+    await source.close();
+  }
+  await target.commit();
+}
+
+const PIECE = 4 * 2 ** 20;
