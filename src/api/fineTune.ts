@@ -6,7 +6,7 @@ import { UserError } from '../platform.ts';
 import type { RunContext } from '../run/context.ts';
 import { runTraining } from '../run/train/train.ts';
 import { redact } from '../track/secrets.ts';
-import type { Progress, Row, RunInfo, Summary, Tracker } from '../track/tracker.ts';
+import type { Picture, Progress, Row, RunInfo, Summary, Tracker } from '../track/tracker.ts';
 import { boughtBy } from '../train/beforeAfter.ts';
 import type { Bought } from '../train/beforeAfter.ts';
 import type { LogRow } from '../train/checkpointFolder.ts';
@@ -48,6 +48,8 @@ export interface FineTuneRequest extends TrainingOptions {
   output: string;
   /** Which logs are kept. Default: jsonl. */
   report_to?: readonly ('jsonl' | 'tensorboard' | 'wandb')[] | undefined;
+  /** Tell of pictures of predictions too, which show held-out rows: some of those that the model answers (`eval_generate`). */
+  pictures?: boolean | undefined;
   /** Told of everything beside those logs. */
   trackers?: readonly Tracker[] | undefined;
   /** Ends the run as Ctrl-C ends a command: it saves, and its outcome is `stopped`. */
@@ -62,6 +64,8 @@ export type RunEvent =
   | ({ kind: 'progress' } & Progress)
   /** A row of figures, of training or of an evaluation, under Hugging Face's names: loss, eval_loss, … */
   | { kind: 'figures'; step: number; figures: Row }
+  /** Of a held-out row, before the row of figures of its evaluation. `key` is the same at every evaluation. */
+  | { kind: 'picture'; step: number; key: string; picture: Picture }
   | { kind: 'message'; level: 'info' | 'warning'; text: string }
   | ({ kind: 'finish' } & Summary);
 
@@ -105,7 +109,7 @@ const REFUSED = {
  * @throws UserError at once for options that are wrong; awaiting the run, for what is wrong with models and rows
  */
 export function fineTune(request: FineTuneRequest & OnPlatform): Job<RunEvent, FineTuneResult> {
-  const { platform, startWorkers, base, train, rows, val, output, trackers = [], signal, onProgress, ...given } = request;
+  const { platform, startWorkers, base, train, rows, val, output, pictures, trackers = [], signal, onProgress, ...given } = request;
   checkText('base', base, 'the folder of the base model or its hub id');
   checkText('output', output, 'the folder for what the run leaves');
   checkTrackers(trackers);
@@ -133,7 +137,7 @@ export function fineTune(request: FineTuneRequest & OnPlatform): Job<RunEvent, F
     const say = (text: string): void => message('info', text);
     for (const note of notes) say(note);
     const held = heldPlatform(platform, options.offline);
-    const told = toldOf(tell);
+    const told = toldOf(tell, pictures === true);
     try {
       const result = await runTraining({
         platform: held.platform,
@@ -168,7 +172,7 @@ function checkTrackers(trackers: unknown): void {
 const NEEDED = ['start', 'progress', 'log', 'event', 'finish'] as const satisfies readonly (keyof Tracker)[];
 
 /** The tracker that makes events of what trackers are told. */
-function toldOf(tell: (event: RunEvent) => void): Tracker & { figures: Row } {
+function toldOf(tell: (event: RunEvent) => void, takesPictures: boolean): Tracker & { figures: Row } {
   return {
     figures: {},
     start({ name, totalSteps, firstStep, facts }) {
@@ -180,6 +184,8 @@ function toldOf(tell: (event: RunEvent) => void): Tracker & { figures: Row } {
       tell({ kind: 'figures', step, figures });
       return Promise.resolve();
     },
+    // Absent where nobody asked for them: then none is drawn.
+    ...(takesPictures && { picture: (key, picture, step) => tell({ kind: 'picture', step, key, picture }) }),
     event(level, text) {
       tell({ kind: 'message', level, text: redact(text) });
       return Promise.resolve();

@@ -1,6 +1,7 @@
 /** The Studio's own functions in the worker, beside those of `connectWorker`. Each room of `web/` has its own. */
 import { rowFunctions } from '../data/rowsOfProject.ts';
 import { sampleFunctions } from '../sample/inWorker.ts';
+import { keptRunFunctions } from '../train/keptRuns.ts';
 import { gpuFunctions } from './gpu.ts';
 import { requestFunctions } from './requests.ts';
 
@@ -9,6 +10,7 @@ export const studioFunctions = {
   ...requestFunctions,
   ...sampleFunctions,
   ...rowFunctions,
+  ...keptRunFunctions,
 };
 
 export type StudioFunctions = typeof studioFunctions;

@@ -1,0 +1,85 @@
+/** A project in the browser's storage, as the steps before training would have left it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { repository } from '../runtimes/runIn.ts';
+
+/** A short question about a small picture, so that a step on SwiftShader takes seconds. */
+export const ROW = {
+  messages: [
+    { role: 'user', content: [{ type: 'image' }, { type: 'text', text: 'Size?' }] },
+    { role: 'assistant', content: '0.125, 0.250, 0.500, 0.750' },
+  ],
+  images: ['pictures/a.png'],
+  task: 'Detection',
+};
+
+export interface Seed {
+  id: string;
+  options: Record<string, unknown>;
+  base?: string;
+  train?: readonly unknown[];
+  val?: readonly unknown[];
+}
+
+/** @param page of the Studio: the files are written in its origin */
+export async function seedProject(page: Page, { id, options, base = '/own/base', train = [ROW], val = [ROW] }: Seed): Promise<void> {
+  const png = [...readFileSync(join(repository, 'test/golden/images/rgb.png'))];
+  const lines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  const project = {
+    version: 1,
+    id,
+    name: id,
+    createdAt: 0,
+    scans: [],
+    annotations: [],
+    given: { train: `/studio/${id}/rows/train.jsonl`, val: val.length > 0 ? `/studio/${id}/rows/test.jsonl` : null },
+    base,
+    options,
+    runs: [],
+  };
+  await page.evaluate(
+    async ({ files, picture }) => {
+      const write = async (path: string, data: string | Uint8Array<ArrayBuffer>): Promise<void> => {
+        const parts = path.split('/');
+        let folder = await navigator.storage.getDirectory();
+        for (const part of parts.slice(0, -1)) folder = await folder.getDirectoryHandle(part, { create: true });
+        const stream = await (await folder.getFileHandle(parts.at(-1)!, { create: true })).createWritable();
+        await stream.write(data);
+        await stream.close();
+      };
+      for (const [path, text] of files) await write(path, text);
+      await write(picture.path, new Uint8Array(picture.bytes));
+    },
+    {
+      files: [
+        [`studio/${id}/rows/train.jsonl`, lines(train)],
+        [`studio/${id}/rows/test.jsonl`, lines(val)],
+        [`studio/${id}/project.json`, JSON.stringify(project)],
+      ] as [string, string][],
+      picture: { path: `studio/${id}/rows/pictures/a.png`, bytes: png },
+    },
+  );
+}
+
+/** SHA-256 of a file in the origin's storage; undefined where it is not there. */
+export function digestOf(page: Page, path: string): Promise<string | undefined> {
+  return page.evaluate(async (where) => {
+    try {
+      const parts = where.split('/').filter((part) => part !== '');
+      let folder = await navigator.storage.getDirectory();
+      for (const part of parts.slice(0, -1)) folder = await folder.getDirectoryHandle(part);
+      const file = await (await folder.getFileHandle(parts.at(-1)!)).getFile();
+      const digest = await crypto.subtle.digest('SHA-256', await file.arrayBuffer());
+      return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    } catch {
+      return undefined;
+    }
+  }, path);
+}
+
+export async function openStep(page: Page, project: string, step: string): Promise<void> {
+  await page.getByRole('button', { name: `Open: ${project}` }).click();
+  await page.locator('.steps li button', { hasText: step }).click();
+  await page.waitForSelector(`#step-${step.toLowerCase()} h2`);
+}

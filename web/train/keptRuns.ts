@@ -1,0 +1,83 @@
+/** In the worker: what the runs of a project have left in their folders, from their logs, whether they came to their end or not. */
+import { parseJson } from '../../src/io/parseJson.ts';
+import { joinPath } from '../../src/platform.ts';
+import type { Platform } from '../../src/platform.ts';
+import { REPORT_FILE } from '../../src/run/report/forget.ts';
+import { LOG_FILE } from '../../src/track/jsonl.ts';
+import { listCheckpoints } from '../../src/train/checkpointFolder.ts';
+import type { LogRow } from '../../src/train/checkpointFolder.ts';
+import { platform as own } from '../here.ts';
+
+export interface KeptRun {
+  name: string;
+  folder: string;
+  /** paused: it goes on from its last checkpoint, or from its start where there is none. */
+  state: 'finished' | 'paused';
+  /** Optimizer steps that are saved, and those of the whole run (0: not known). */
+  step: number;
+  total: number;
+  /** Where its adapter or model lies: at the end, or in the last checkpoint; null: nothing is saved yet. */
+  result: string | null;
+  report: string | null;
+}
+
+interface Log {
+  rows: LogRow[];
+  total: number;
+  outcome: string | undefined;
+}
+
+async function readLog(platform: Platform, folder: string): Promise<Log> {
+  const found: Log = { rows: [], total: 0, outcome: undefined };
+  const path = joinPath(folder, LOG_FILE);
+  if (!(await platform.exists(path))) return found;
+  for (const line of new TextDecoder().decode(await platform.readFile(path)).split('\n')) {
+    const entry = logEntry(line);
+    if (entry === undefined) continue;
+    if (entry['event'] === 'start') {
+      found.outcome = undefined;
+      if (typeof entry['total_steps'] === 'number') found.total = entry['total_steps'];
+    } else if (entry['event'] === 'finish') {
+      found.outcome = typeof entry['outcome'] === 'string' ? entry['outcome'] : undefined;
+    } else if (entry['event'] === undefined && typeof entry['step'] === 'number') {
+      const figures = Object.entries(entry).filter(([, value]) => typeof value === 'number');
+      found.rows.push({ ...Object.fromEntries(figures), step: entry['step'], epoch: Number(entry['epoch'] ?? NaN) } as LogRow);
+    }
+  }
+  return found;
+}
+
+function logEntry(line: string): Record<string, unknown> | undefined {
+  try {
+    const entry = parseJson(line);
+    return typeof entry === 'object' && entry !== null ? (entry as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined; // the line that was being written when the page went away
+  }
+}
+
+export async function keptRun(platform: Platform, name: string, folder: string): Promise<KeptRun> {
+  const { total, outcome } = await readLog(platform, folder);
+  const last = (await platform.exists(folder)) ? (await listCheckpoints(platform, folder)).at(-1) : undefined;
+  const isThere = async (file: string): Promise<boolean> => platform.exists(joinPath(folder, file));
+  const isFinished = outcome === 'finished';
+  const hasEnd = (await isThere('adapter_config.json')) || (await isThere('config.json'));
+  return {
+    name,
+    folder,
+    state: isFinished ? 'finished' : 'paused',
+    step: last?.step ?? 0,
+    total,
+    // An end that stands from before the run went on is older than its checkpoints.
+    result: hasEnd && (outcome !== undefined || last === undefined) ? folder : last === undefined ? null : joinPath(folder, last.name),
+    report: (await isThere(REPORT_FILE)) ? joinPath(folder, REPORT_FILE) : null,
+  };
+}
+
+export const keptRunFunctions = {
+  /** @param runs names and folders */
+  keptRuns: (runs: readonly { name: string; folder: string }[]): Promise<KeptRun[]> =>
+    Promise.all(runs.map(({ name, folder }) => keptRun(own, name, folder))),
+  /** Rows of figures, oldest first. */
+  runHistory: async (folder: string): Promise<LogRow[]> => (await readLog(own, folder)).rows,
+};

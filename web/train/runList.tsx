@@ -1,0 +1,118 @@
+/** The runs of a project: what each has come to, its curves, and going on with those that were paused or cut off. */
+import type { JSX } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import type { LogRow } from '../../src/train/checkpointFolder.ts';
+import { Dialog } from '../parts/dialog.tsx';
+import { runFolder } from '../studio/project.ts';
+import type { ViewProps } from '../studio/studio.ts';
+import { texts } from '../texts.ts';
+import { Curves } from './curves.tsx';
+import type { KeptRun } from './keptRuns.ts';
+import { liveRun, removeRun, resumeRun } from './runs.ts';
+
+export function RunList({ studio, open, isUnderWay }: ViewProps & { isUnderWay: boolean }): JSX.Element {
+  const { runs } = open.project.value;
+  const [kept, setKept] = useState<readonly KeptRun[]>([]);
+  const [shown, show] = useState<{ name: string; rows: readonly LogRow[] } | null>(null);
+  const [removing, setRemoving] = useState<string | null>(null);
+  const failed = (error: unknown): void => studio.failed(error);
+  useEffect(() => {
+    let isShown = true;
+    const places = runs.map(({ name }) => ({ name, folder: runFolder(open.id, name) }));
+    studio.worker.value.own.keptRuns(places).then((found) => isShown && setKept(found), failed);
+    return () => {
+      isShown = false;
+    };
+  }, [runs, isUnderWay]);
+  const current = liveRun(open).value;
+  const showCurves = async (run: KeptRun): Promise<void> => {
+    show({ name: run.name, rows: await studio.worker.value.own.runHistory(run.folder) });
+  };
+  return (
+    <section aria-label={texts.train.runs}>
+      <h2>{texts.train.runs}</h2>
+      {runs.length === 0 && <p class="soft">{texts.train.noRuns}</p>}
+      {runs.length > 0 && (
+        <div class="scroll" tabIndex={0} role="region" aria-label={texts.train.runs}>
+          <table class="runs">
+            <thead>
+              <tr>
+                <th scope="col">{texts.train.run}</th>
+                <th scope="col">{texts.train.started}</th>
+                <th scope="col">{texts.train.state}</th>
+                <th scope="col">{texts.train.saved}</th>
+                <th scope="col">{texts.train.actions}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {runs.toReversed().map(({ name, startedAt }) => {
+                const run = kept.find((one) => one.name === name);
+                const isLive = current?.name === name && !current.isOver;
+                return (
+                  <tr key={name} data-run={name} data-state={run?.state}>
+                    <th scope="row">{name}</th>
+                    <td>{new Date(startedAt).toLocaleString()}</td>
+                    <td>{run === undefined || isLive ? '…' : texts.train[run.state]}</td>
+                    <td>{run === undefined ? '…' : texts.train.steps(run.step, run.total)}</td>
+                    <td>
+                      {run?.state === 'paused' && !isUnderWay && (
+                        <button
+                          type="button"
+                          aria-label={texts.train.goOnOf(name)}
+                          onClick={() => void resumeRun(studio, open, name).catch(failed)}
+                        >
+                          {texts.train.goOn}
+                        </button>
+                      )}
+                      {run !== undefined && (
+                        <button
+                          type="button"
+                          class="plain"
+                          aria-label={texts.train.curvesOf(name)}
+                          onClick={() => void showCurves(run).catch(failed)}
+                        >
+                          {texts.train.curves}
+                        </button>
+                      )}
+                      {!isLive && (
+                        <button type="button" class="plain" aria-label={texts.train.removeOf(name)} onClick={() => setRemoving(name)}>
+                          {texts.train.remove}
+                        </button>
+                      )}
+                    </td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {shown !== null && (
+        <section class="card" aria-label={texts.train.curvesOf(shown.name)}>
+          <h3>{texts.train.curvesOf(shown.name)}</h3>
+          <Curves rows={shown.rows} />
+        </section>
+      )}
+      {removing !== null && (
+        <Dialog title={texts.train.removeOf(removing)} onClose={() => setRemoving(null)}>
+          <p>{texts.train.removeSure(removing)}</p>
+          <div class="row">
+            <button
+              type="button"
+              class="danger"
+              onClick={() => {
+                void removeRun(studio, open, removing).catch(failed);
+                setRemoving(null);
+              }}
+            >
+              {texts.train.remove}
+            </button>
+            <button type="button" onClick={() => setRemoving(null)}>
+              {texts.train.cancel}
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,112 @@
+/** Runs of an open project: begun, gone on with, followed. What a run was asked for lies beside its folder. */
+import { effect, signal } from '@preact/signals';
+import type { Signal } from '@preact/signals';
+import { trainProgram } from '../../src/options.ts';
+import { parseFor } from '../../src/options/program.ts';
+import { joinPath, UserError } from '../../src/platform.ts';
+import type { WorkerFineTuneRequest } from '../client.ts';
+import { projectFolder, runFolder } from '../studio/project.ts';
+import type { OpenProject, Studio } from '../studio/studio.ts';
+import { texts } from '../texts.ts';
+import { LiveRun } from './liveRun.ts';
+import { rowsOf } from './rowsOf.ts';
+import type { RowFiles } from './rowsOf.ts';
+import type { Changed } from './values.ts';
+
+/** What a run was asked for. */
+interface Asked extends RowFiles {
+  base: string;
+  options: Changed;
+}
+
+const live = new WeakMap<OpenProject, Signal<LiveRun | null>>();
+
+/** The run that this page last began in the project. */
+export function liveRun(open: OpenProject): Signal<LiveRun | null> {
+  let found = live.get(open);
+  if (found === undefined) live.set(open, (found = signal(null)));
+  return found;
+}
+
+/** @throws UserError for options that contradict each other; what the person should know of the others */
+export function checkOptions(base: string, { train, val }: RowFiles, options: Changed): string[] {
+  const own = { base_model_hf: base, train_file: train, ...(val !== null && { val_file: val }) };
+  return parseFor(trainProgram, { ...options, ...own }).notes;
+}
+
+const askedFile = (project: string, name: string): string => `${runFolder(project, name)}.json`;
+
+/** Begins one with the project's rows, base and options. @param tell hears how far the rows are, 0 to 1 */
+export async function startRun(studio: Studio, open: OpenProject, tell?: (share: number) => void): Promise<void> {
+  const { id, base, options, runs } = open.project.peek();
+  refuseTwo(open);
+  const rows = await rowsOf(studio, open, tell);
+  checkOptions(base, rows, options);
+  const taken = new Set(runs.map(({ name }) => name));
+  let number = runs.length + 1;
+  while (taken.has(`run-${number}`)) number++;
+  const name = `run-${number}`;
+  const asked: Asked = { base, options, ...rows };
+  await studio.files.makeDir(joinPath(projectFolder(id), 'runs'));
+  await studio.files.writeFile(askedFile(id, name), JSON.stringify(asked));
+  open.change({ runs: [...open.project.peek().runs, { name, startedAt: Date.now() }] });
+  await open.save();
+  await follow(studio, open, name, asked);
+}
+
+/** Goes on from the last checkpoint, or from the start where there is none. */
+export async function resumeRun(studio: Studio, open: OpenProject, name: string): Promise<void> {
+  refuseTwo(open);
+  const text = new TextDecoder().decode(await studio.files.readFile(askedFile(open.id, name)));
+  await follow(studio, open, name, JSON.parse(text) as Asked);
+}
+
+export async function removeRun(studio: Studio, open: OpenProject, name: string): Promise<void> {
+  for (const path of [runFolder(open.id, name), askedFile(open.id, name)]) {
+    if (await studio.files.exists(path)) await studio.files.remove(path);
+  }
+  open.change({ runs: open.project.peek().runs.filter((run) => run.name !== name) });
+  const own = liveRun(open);
+  if (own.peek()?.name === name) own.value = null;
+}
+
+function refuseTwo(open: OpenProject): void {
+  const own = liveRun(open).peek();
+  if (own !== null && !own.isOver) throw new UserError(texts.train.otherUnderWay(own.name));
+}
+
+async function follow(studio: Studio, open: OpenProject, name: string, { base, options, train, val }: Asked): Promise<void> {
+  const output = runFolder(open.id, name);
+  const { value: worker } = studio.worker;
+  const earlier = await worker.own.runHistory(output);
+  const request: WorkerFineTuneRequest = {
+    ...options,
+    base,
+    train,
+    ...(val !== null && { val }),
+    output,
+    run_name: name,
+    // From the start where nothing is saved yet: one way to begin and to go on.
+    resume_from_checkpoint: 'true',
+    pictures: true,
+  };
+  const run = new LiveRun(name, worker.fineTune(request), earlier);
+  liveRun(open).value = run;
+  const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
+  addEventListener('beforeunload', ask);
+  // A project that is closed keeps no run; what is done is saved.
+  const unwatch = effect(() => {
+    if (studio.open.value !== open) run.pause();
+  });
+  void run.over.finally(() => {
+    removeEventListener('beforeunload', ask);
+    unwatch();
+    if (run.state === 'failed') studio.failed(run.error);
+  });
+}
+
+/** Ends the worker, whatever it is at. */
+export function endNow(studio: Studio, open: OpenProject): void {
+  studio.restartWorker();
+  liveRun(open).peek()?.end();
+}
