@@ -43,7 +43,8 @@ async function run({ options }: ParsedUiOptions, stop: AbortSignal, terminal: Te
     programs,
     listen,
     sameAs,
-    pages: pages.find((path) => existsSync(`${path}/ui.html`)),
+    pages: pages.find((path) => existsSync(`${path}/index.html`)),
+    own: fileURLToPath(new URL('../node', import.meta.url)),
     openBrowser,
   });
 }

@@ -3,12 +3,18 @@ import { UserError } from '../platform.ts';
 import type { Definition } from './definition.ts';
 import type { OptionsOf, Parsed, Program } from './program.ts';
 
+/** A browser's storage is that of an address with its port: at another one the Studio's projects are not there. */
+const STUDIO_PORT = 4747;
+
 export const definitions = {
   outputs: {
     group: 'Data', type: 'string', default: 'outputs', place: 'path',
     help: 'Folder whose runs are shown, and where those are written that are started here. Nothing outside of it is shown.',
   },
-  port: { group: 'Serving', type: 'integer', default: 0, min: 0, max: 65535, help: 'Port on 127.0.0.1; 0: any that is free.' },
+  port: {
+    group: 'Serving', type: 'integer', default: 0, min: 0, max: 65535,
+    help: `Port on 127.0.0.1; 0: any that is free. With --studio ${STUDIO_PORT} unless it is given: a browser keeps projects by address.`,
+  },
   studio: {
     group: 'Serving', type: 'boolean', default: false, bare: true,
     help: 'The printed address opens the Studio, which trains in the browser, and not the list of runs. Both are served.',
@@ -32,8 +38,9 @@ export const uiProgram: Program<UiOptions> = {
     '       node dist/ui.js --studio',
   ],
   definitions,
-  check({ outputs }) {
-    if (outputs.trim() === '') throw new UserError('--outputs is empty; name the folder that holds the output folders of runs.');
+  check(options, given) {
+    if (options.outputs.trim() === '') throw new UserError('--outputs is empty; name the folder that holds the output folders of runs.');
+    if (options.studio && !given.has('port')) options.port = STUDIO_PORT;
     return [];
   },
 };

@@ -30,6 +30,9 @@ export const STUDIO = '/studio/';
 /** The page of runs, which is not the Studio's. */
 const RUNS_PAGE = 'ui.html';
 
+/** The package has them once, for `npm start` and the Studio. */
+const OWN_FOLDERS = ['base', 'base-medgemma', 'sample'];
+
 const MOST_FILES = 2000;
 const DEPTH = 8;
 
@@ -42,10 +45,18 @@ export class Pages {
     this.platform = platform;
   }
 
-  /** @param dir of the built pages; undefined: there are none */
-  static async open(platform: UiPlatform, dir: string | undefined): Promise<Pages> {
+  /**
+   * @param dir of the built pages; undefined: there are none
+   * @param own folder with the tiny bases and the sample, which the Studio finds under own/; undefined: they lie in `dir`
+   */
+  static async open(platform: UiPlatform, dir: string | undefined, own?: string): Promise<Pages> {
     const pages = new Pages(platform);
-    if (dir !== undefined && (await platform.isDirectory(dir))) await pages.add(dir, '', 0);
+    if (dir === undefined || !(await platform.isDirectory(dir))) return pages;
+    await pages.add(dir, '', 0);
+    if (own === undefined || (await platform.isDirectory(joinPath(dir, 'own')))) return pages;
+    for (const name of OWN_FOLDERS) {
+      if (await platform.isDirectory(joinPath(own, name))) await pages.add(joinPath(own, name), `own/${name}/`, 0);
+    }
     return pages;
   }
 

@@ -30,6 +30,8 @@ export interface UiContext {
   readonly sameAs: (secret: string) => (text: string) => boolean;
   /** Folder of the built pages, where it is known. */
   readonly pages: string | undefined;
+  /** Folder of the tiny bases and the sample. */
+  readonly own: string | undefined;
   readonly openBrowser: (address: string) => void;
 }
 
@@ -45,7 +47,7 @@ export async function runUi(context: UiContext): Promise<void> {
   const app = createApp({
     runs,
     actions: new Actions(runs, programs),
-    pages: await Pages.open(platform, context.pages),
+    pages: await Pages.open(platform, context.pages, context.own),
     hosts,
     isToken: context.sameAs(token),
     opensStudio: options.studio,

@@ -2,6 +2,8 @@
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseFor } from '../../../src/options/program.ts';
+import { uiProgram } from '../../../src/options/ui.ts';
 import { runId } from '../../../src/run/ui/findRuns.ts';
 import { HOST, openScene, row, START, TOKEN } from './outputs.ts';
 import type { Scene } from './outputs.ts';
@@ -23,6 +25,19 @@ afterAll(() => {
 
 const cookie = `vernier_ui_4711=${TOKEN}`;
 const PATHS = ['/', '/ui.html', '/studio/', '/api/runs', '/assets/ui-1.js'];
+
+describe('the Studio', () => {
+  it('finds what lies in node/ under own/, and nothing else of node/', async () => {
+    const found = await scene.get('/studio/own/base/config.json');
+    expect([found.status, await found.text()]).toEqual([200, '{}']);
+    for (const path of ['/studio/own/secret.txt', '/own/base/config.json', '/studio/own/base/', '/studio/own/sample/x.gz']) expect((await scene.get(path)).status, path).toBe(404);
+  });
+
+  it('has a port of its own, since browsers keep its projects by address', () => {
+    const portOf = (flags: Record<string, string>): number => parseFor(uiProgram, flags).options.port;
+    expect([portOf({}), portOf({ studio: 'true' }), portOf({ studio: 'true', port: '0' }), portOf({ studio: 'true', port: '8080' })]).toEqual([0, 4747, 0, 8080]);
+  });
+});
 
 describe('who is answered', () => {
   it('not without the token, nor with another', async () => {

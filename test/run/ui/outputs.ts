@@ -42,6 +42,9 @@ export async function openScene(): Promise<Scene> {
   writeFileSync(join(top, 'web/ui.html'), '<!doctype html><title>runs</title>');
   writeFileSync(join(top, 'web/index.html'), '<!doctype html><title>Studio</title>');
   writeFileSync(join(top, 'web/assets/ui-1.js'), 'export {};');
+  mkdirSync(join(top, 'node/base'), { recursive: true });
+  writeFileSync(join(top, 'node/base/config.json'), '{}');
+  writeFileSync(join(top, 'node/secret.txt'), 'secret');
   writeFileSync(join(top, 'secret.txt'), 'secret');
   const asked: string[] = [];
   const living = new Set<number>();
@@ -63,7 +66,7 @@ export async function openScene(): Promise<Scene> {
   const app = createApp({
     runs,
     actions: new Actions(runs, programs),
-    pages: await Pages.open(platform, join(top, 'web')),
+    pages: await Pages.open(platform, join(top, 'web'), join(top, 'node')),
     hosts: [HOST, 'localhost:4711'],
     isToken: sameAs(TOKEN),
     opensStudio: false,
