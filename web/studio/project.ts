@@ -49,8 +49,22 @@ export interface Project {
   runs: { name: string; startedAt: number }[];
 }
 
+/**
+ * What suits dozens of drawings better than the defaults of the records, which are for many thousand rows. And a tab may be closed at
+ * any time.
+ */
+const FOR_FEW_ROWS = {
+  epoch: 10,
+  per_device_train_batch_size: 4,
+  gradient_accumulation_steps: 1,
+  save_steps: 10,
+  logging_steps: 1,
+  eval_steps: 10,
+} as const;
+
 export function newProject(id: string, name: string, createdAt: number, base: string): Project {
-  return { version: 1, id, name, createdAt, scans: [], annotations: [], given: null, base, options: {}, runs: [] };
+  const nothing = { scans: [], annotations: [], given: null, runs: [] };
+  return { version: 1, id, name, createdAt, base, options: { ...FOR_FEW_ROWS }, ...nothing };
 }
 
 export function projectFolder(id: string): string {
