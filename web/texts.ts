@@ -1,5 +1,6 @@
 /** Every text that a person reads in the Studio, by view: what a translation would replace. */
 import { formTexts } from './texts/form.ts';
+import { dataTexts } from './texts/data.ts';
 import { sampleTexts } from './texts/sample.ts';
 import { shellTexts } from './texts/shell.ts';
 import { trainTexts } from './texts/train.ts';
@@ -9,4 +10,5 @@ export const texts = {
   ...sampleTexts,
   ...formTexts,
   ...trainTexts,
+  ...dataTexts,
 };

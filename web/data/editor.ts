@@ -1,0 +1,246 @@
+/** What the Data step shows and what is done to it: which slice of which scan, how it is looked at, and the drawing at hand. */
+import { batch, computed, signal } from '@preact/signals';
+import type { ReadonlySignal, Signal } from '@preact/signals';
+import { checkAnnotation, LANDMARKS, sliceDimOf } from '../../src/data/drawn/annotation.ts';
+import type { DrawnAnnotation, Plane, Shape, SliceSize } from '../../src/data/drawn/annotation.ts';
+import type { PixelSize } from '../../src/data/drawn/measured.ts';
+import { sliceAxes } from '../../src/data/medvision/landmarks.ts';
+import { UserError } from '../../src/platform.ts';
+import type { Scan } from '../studio/project.ts';
+import type { OpenProject, Studio } from '../studio/studio.ts';
+import { texts } from '../texts.ts';
+import { valueText } from './paint.ts';
+import type { Window } from './paint.ts';
+import type { ScanClient } from './scanClient.ts';
+import { pixelSizeOf } from './scanPixels.ts';
+import { SliceCache } from './sliceCache.ts';
+import { FITTED } from './sliceView.ts';
+import type { Camera } from './sliceView.ts';
+import { finished, isComplete } from './tools.ts';
+import type { Draft } from './tools.ts';
+
+export type Tool = 'look' | 'window' | Shape;
+
+export class Editor {
+  readonly studio: Studio;
+  readonly open: OpenProject;
+  readonly client: ScanClient;
+  readonly slices: SliceCache;
+  readonly scanId: Signal<string | null>;
+  readonly plane: Signal<Plane> = signal('axial');
+  readonly slice: Signal<number> = signal(0);
+  /** Of the scan: voxels along its axes, or height and width of a picture; null until it is read. */
+  readonly shape: Signal<readonly number[] | null> = signal(null);
+  readonly tool: Signal<Tool> = signal('look');
+  /** null: of each slice its own least to greatest value, as the model sees it. */
+  readonly window: Signal<Window | null> = signal(null);
+  readonly camera: Signal<Camera> = signal(FITTED);
+  readonly draft: Signal<Draft | null> = signal(null);
+  readonly label: Signal<string> = signal('');
+  readonly landmarks: Signal<readonly string[]> = signal(['', '', '', '']);
+  /** Said to who cannot see the canvas, and shown below it. */
+  readonly status: Signal<string> = signal('');
+  /** What is wrong with the drawing at hand. */
+  readonly problem: Signal<string> = signal('');
+
+  readonly scan: ReadonlySignal<Scan | undefined>;
+  /** null for pictures. */
+  readonly shownPlane: ReadonlySignal<Plane | null>;
+  readonly sliceCount: ReadonlySignal<number>;
+  readonly size: ReadonlySignal<SliceSize | undefined>;
+  readonly pixelSize: ReadonlySignal<PixelSize | null>;
+  /** On the scan. */
+  readonly annotations: ReadonlySignal<DrawnAnnotation[]>;
+  /** On the slice that is shown. */
+  readonly onSlice: ReadonlySignal<DrawnAnnotation[]>;
+
+  constructor(studio: Studio, open: OpenProject, client: ScanClient) {
+    this.studio = studio;
+    this.open = open;
+    this.client = client;
+    this.slices = new SliceCache(client);
+    this.scanId = signal(open.project.peek().scans[0]?.id ?? null);
+    this.scan = computed(() => open.project.value.scans.find(({ id }) => id === this.scanId.value));
+    this.shownPlane = computed(() => (this.scan.value?.kind === 'volume' ? this.plane.value : null));
+    this.sliceCount = computed(() => {
+      const plane = this.shownPlane.value;
+      return plane === null ? 1 : (this.shape.value?.[sliceDimOf(plane)] ?? 1);
+    });
+    this.size = computed(() => sizeOf(this.shape.value, this.shownPlane.value));
+    this.pixelSize = computed(() => (this.scan.value ? pixelSizeOf(this.scan.value, this.shownPlane.value) : null));
+    this.annotations = computed(() => open.project.value.annotations.filter(({ scan }) => scan === this.scanId.value));
+    this.onSlice = computed(() =>
+      this.annotations.value.filter(
+        ({ plane, slice }) => plane === this.shownPlane.value && (plane === null || slice === this.slice.value),
+      ),
+    );
+  }
+
+  /** Reads the shape of the scan that is chosen, and begins in its middle. */
+  async showScan(id: string | null): Promise<void> {
+    this.settle();
+    batch(() => {
+      this.scanId.value = id;
+      this.shape.value = null;
+      this.window.value = null;
+      this.camera.value = FITTED;
+    });
+    const { value: scan } = this.scan;
+    if (scan === undefined) return;
+    const shape = await this.client.shapeOf(scan);
+    if (this.scanId.peek() !== id) return;
+    batch(() => {
+      this.shape.value = shape;
+      this.slice.value = Math.floor(this.sliceCount.value / 2);
+    });
+  }
+
+  showPlane(plane: Plane): void {
+    this.settle();
+    batch(() => {
+      this.plane.value = plane;
+      this.slice.value = Math.floor(this.sliceCount.value / 2);
+      this.camera.value = FITTED;
+    });
+  }
+
+  goTo(slice: number): void {
+    const next = Math.min(this.sliceCount.peek() - 1, Math.max(0, Math.round(slice)));
+    if (next === this.slice.peek()) return;
+    this.settle();
+    this.slice.value = next;
+  }
+
+  /** Shown, and open for changes. */
+  select(annotation: DrawnAnnotation): void {
+    this.settle();
+    batch(() => {
+      if (annotation.plane !== null) this.plane.value = annotation.plane;
+      this.slice.value = annotation.plane === null ? 0 : annotation.slice;
+      this.tool.value = 'look';
+      this.label.value = annotation.label;
+      this.landmarks.value = Array.from({ length: 4 }, (_, i) => annotation.landmarks[i] ?? '');
+      this.draft.value = { shape: annotation.shape, points: annotation.points, active: 0, id: annotation.id };
+      this.problem.value = '';
+    });
+    this.tellPoint();
+  }
+
+  chooseTool(tool: Tool): void {
+    this.settle();
+    this.tool.value = tool;
+  }
+
+  /** Whether a tool can be used: lengths need the size of a pixel. */
+  canUse(tool: Tool): boolean {
+    return tool === 'look' || tool === 'window' || tool === 'box' || this.pixelSize.value !== null;
+  }
+
+  setDraft(draft: Draft | null): void {
+    this.draft.value = draft;
+    if (draft !== null) this.tellPoint();
+  }
+
+  tellPoint(): void {
+    const { value: draft } = this.draft;
+    if (draft === null) return;
+    const [row = 0, column = 0] = draft.points[draft.active] ?? [];
+    const value = isComplete(draft) ? this.#value(this.#annotationOf(draft, 'x')) : '';
+    this.status.value = texts.data.pointAt(draft.active, draft.points.length, row, column, value);
+  }
+
+  /** Changes of a drawing that was there are kept; what was only begun is left. */
+  settle(): void {
+    if (this.draft.peek()?.id !== undefined) this.finish();
+    this.draft.value = null;
+    this.problem.value = '';
+  }
+
+  /**
+   * Into the project, if it is whole and has a name. What is wrong is said, and the drawing stays.
+   * @param stays whether it can still be changed afterwards
+   * @returns whether it is done
+   */
+  finish({ stays = false } = {}): boolean {
+    const { value: draft } = this.draft;
+    const { value: size } = this.size;
+    const { value: scan } = this.scan;
+    if (draft === null || size === undefined || scan === undefined || !isComplete(draft)) return false;
+    const annotation = this.#annotationOf(draft, draft.id ?? crypto.randomUUID());
+    try {
+      checkAnnotation(annotation, size, texts.data.tools[draft.shape]);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.problem.value = error.message;
+      this.status.value = error.message;
+      return false;
+    }
+    const { annotations } = this.open.project.peek();
+    const isThere = annotations.some(({ id }) => id === annotation.id);
+    batch(() => {
+      this.open.change({
+        annotations: isThere ? annotations.map((one) => (one.id === annotation.id ? annotation : one)) : [...annotations, annotation],
+      });
+      this.draft.value = stays ? { ...draft, points: annotation.points } : null;
+      this.problem.value = '';
+      this.status.value = texts.data.drawn(annotation.label, this.#value(annotation));
+    });
+    return true;
+  }
+
+  cancel(): void {
+    batch(() => {
+      this.draft.value = null;
+      this.problem.value = '';
+      this.status.value = '';
+    });
+  }
+
+  remove(id: string): void {
+    const { annotations } = this.open.project.peek();
+    const gone = annotations.find((one) => one.id === id);
+    if (gone === undefined) return;
+    batch(() => {
+      this.open.change({ annotations: annotations.filter((one) => one.id !== id) });
+      this.draft.value = null;
+      this.status.value = texts.data.deleted(gone.label);
+    });
+  }
+
+  rename(id: string, label: string): void {
+    if (label.trim() === '') return;
+    const { annotations } = this.open.project.peek();
+    this.open.change({ annotations: annotations.map((one) => (one.id === id ? { ...one, label: label.trim() } : one)) });
+  }
+
+  changeScan(id: string, some: Partial<Scan>): void {
+    this.open.change({ scans: this.open.project.peek().scans.map((scan) => (scan.id === id ? { ...scan, ...some } : scan)) });
+  }
+
+  add(annotations: readonly DrawnAnnotation[]): void {
+    this.open.change({ annotations: [...this.open.project.peek().annotations, ...annotations] });
+  }
+
+  #annotationOf(draft: Draft, id: string): DrawnAnnotation {
+    const label = this.label.value.trim();
+    const isAngle = draft.shape === 'angle';
+    const landmarks = Array.from(
+      { length: LANDMARKS[draft.shape] },
+      (_, i) => this.landmarks.value[i]?.trim() || texts.data.landmarkDefault(label, i, isAngle),
+    );
+    const plane = this.shownPlane.value;
+    const on = { scan: this.scanId.value ?? '', plane, slice: plane === null ? 0 : this.slice.value };
+    return finished(draft, on, { label, landmarks }, id, this.pixelSize.value ?? [1, 1]);
+  }
+
+  #value(annotation: DrawnAnnotation): string {
+    return valueText(annotation, this.size.value, this.pixelSize.value);
+  }
+}
+
+function sizeOf(shape: readonly number[] | null, plane: Plane | null): SliceSize | undefined {
+  if (shape === null) return undefined;
+  if (plane === null) return { height: shape[0] ?? 0, width: shape[1] ?? 0 };
+  const [rowAxis, columnAxis] = sliceAxes({ sliceDim: sliceDimOf(plane) });
+  return { height: shape[rowAxis] ?? 0, width: shape[columnAxis] ?? 0 };
+}

@@ -1,0 +1,116 @@
+/** What has to be known of a scan: its kind, words for the questions, the size of its pixels, and which side it is on. */
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { Dialog } from '../parts/dialog.tsx';
+import { Field } from '../parts/field.tsx';
+import type { Scan } from '../studio/project.ts';
+import { texts } from '../texts.ts';
+import type { Editor } from './editor.ts';
+
+const MODALITIES = ['CT', 'MRI', 'X-ray', 'ultrasound', 'PET'];
+
+export function ScanFields({ editor, scan, onRemove }: { editor: Editor; scan: Scan; onRemove: (scan: Scan) => void }): JSX.Element {
+  const [isRemoving, setRemoving] = useState(false);
+  return (
+    <section class="card about" aria-label={texts.data.about}>
+      <h3>{scan.name}</h3>
+      <div class="fields">
+        <Field label={texts.data.modality} help={texts.data.modalityHelp}>
+          {(ids) => (
+            <>
+              <input
+                {...ids}
+                value={scan.modality}
+                maxLength={60}
+                list="modalities"
+                onChange={({ currentTarget }) => editor.changeScan(scan.id, { modality: currentTarget.value.trim() })}
+              />
+              <datalist id="modalities">
+                {MODALITIES.map((one) => (
+                  <option key={one} value={one} />
+                ))}
+              </datalist>
+            </>
+          )}
+        </Field>
+        <Field label={texts.data.description} help={texts.data.descriptionHelp}>
+          {(ids) => (
+            <input
+              {...ids}
+              value={scan.description}
+              maxLength={300}
+              onChange={({ currentTarget }) => editor.changeScan(scan.id, { description: currentTarget.value.trim() })}
+            />
+          )}
+        </Field>
+        <Spacing editor={editor} scan={scan} key={scan.id} />
+        <Field label={texts.data.side} help={texts.data.suggestHelp}>
+          {(ids) => (
+            <select
+              {...ids}
+              value={scan.side}
+              onChange={({ currentTarget }) => editor.changeScan(scan.id, { side: currentTarget.value === 'test' ? 'test' : 'train' })}
+            >
+              <option value="train">{texts.data.sides.train}</option>
+              <option value="test">{texts.data.sides.test}</option>
+            </select>
+          )}
+        </Field>
+      </div>
+      <button type="button" class="plain" onClick={() => setRemoving(true)}>
+        {texts.data.removeScan}
+      </button>
+      {isRemoving && (
+        <Dialog title={texts.data.removeScan} onClose={() => setRemoving(false)}>
+          <p>{texts.data.removeSure(scan.name, editor.annotations.value.length)}</p>
+          <button
+            type="button"
+            class="danger"
+            onClick={() => {
+              setRemoving(false);
+              onRemove(scan);
+            }}
+          >
+            {texts.data.removeScan}
+          </button>{' '}
+          <button type="button" class="plain" onClick={() => setRemoving(false)}>
+            {texts.data.cancel}
+          </button>
+        </Dialog>
+      )}
+    </section>
+  );
+}
+
+/** Numbers count when all of them are there. */
+function Spacing({ editor, scan }: { editor: Editor; scan: Scan }): JSX.Element {
+  const names = texts.data.spacing[scan.kind];
+  const [written, setWritten] = useState<readonly string[]>(
+    names.map((_, i) => (scan.spacing?.[i] === undefined ? '' : String(scan.spacing[i]))),
+  );
+  const numberOf = (text: string): number => Number(text.trim().replace(',', '.') || NaN);
+  const isRight = (text: string): boolean => numberOf(text) > 0 && Number.isFinite(numberOf(text));
+  const change = (at: number, text: string): void => {
+    const next = written.map((one, i) => (i === at ? text : one));
+    setWritten(next);
+    if (next.every(isRight)) editor.changeScan(scan.id, { spacing: next.map(numberOf) });
+    else if (scan.kind === 'picture' && next.every((one) => one.trim() === '')) editor.changeScan(scan.id, { spacing: null });
+  };
+  const help = scan.kind === 'volume' ? texts.data.spacing.help : texts.data.spacing.asked;
+  return (
+    <>
+      {names.map((name, i) => (
+        <Field
+          key={name}
+          label={name}
+          help={i === 0 ? help : undefined}
+          error={written[i]?.trim() && !isRight(written[i] ?? '') ? texts.data.spacing.wrong : undefined}
+        >
+          {(ids) => (
+            <input {...ids} inputMode="decimal" value={written[i]} onInput={({ currentTarget }) => change(i, currentTarget.value)} />
+          )}
+        </Field>
+      ))}
+    </>
+  );
+}
