@@ -1,6 +1,7 @@
 /** Every text that a person reads in the Studio, by view: what a translation would replace. */
-import { formTexts } from './texts/form.ts';
 import { dataTexts } from './texts/data.ts';
+import { formTexts } from './texts/form.ts';
+import { judgeTexts } from './texts/judge.ts';
 import { sampleTexts } from './texts/sample.ts';
 import { shellTexts } from './texts/shell.ts';
 import { trainTexts } from './texts/train.ts';
@@ -11,4 +12,5 @@ export const texts = {
   ...formTexts,
   ...trainTexts,
   ...dataTexts,
+  ...judgeTexts,
 };

@@ -20,11 +20,14 @@ export interface Seed {
   base?: string;
   train?: readonly unknown[];
   val?: readonly unknown[];
+  runs?: readonly { name: string; startedAt: number }[];
 }
 
 /** @param page of the Studio: the files are written in its origin */
-export async function seedProject(page: Page, { id, options, base = '/own/base', train = [ROW], val = [ROW] }: Seed): Promise<void> {
-  const png = [...readFileSync(join(repository, 'test/golden/images/rgb.png'))];
+export async function seedProject(
+  page: Page,
+  { id, options, base = '/own/base', train = [ROW], val = [ROW], runs = [] }: Seed,
+): Promise<void> {
   const lines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
   const project = {
     version: 1,
@@ -36,29 +39,31 @@ export async function seedProject(page: Page, { id, options, base = '/own/base',
     given: { train: `/studio/${id}/rows/train.jsonl`, val: val.length > 0 ? `/studio/${id}/rows/test.jsonl` : null },
     base,
     options,
-    runs: [],
+    runs,
   };
+  const text = (content: string): Uint8Array => new TextEncoder().encode(content);
+  await writeFiles(page, [
+    [`studio/${id}/rows/train.jsonl`, text(lines(train))],
+    [`studio/${id}/rows/test.jsonl`, text(lines(val))],
+    [`studio/${id}/project.json`, text(JSON.stringify(project))],
+    [`studio/${id}/rows/pictures/a.png`, readFileSync(join(repository, 'test/golden/images/rgb.png'))],
+  ]);
+}
+
+/** Into the private file system of the page's origin. */
+export async function writeFiles(page: Page, files: readonly (readonly [path: string, bytes: Uint8Array])[]): Promise<void> {
   await page.evaluate(
-    async ({ files, picture }) => {
-      const write = async (path: string, data: string | Uint8Array<ArrayBuffer>): Promise<void> => {
+    async (list) => {
+      for (const [path, base64] of list) {
         const parts = path.split('/');
         let folder = await navigator.storage.getDirectory();
         for (const part of parts.slice(0, -1)) folder = await folder.getDirectoryHandle(part, { create: true });
         const stream = await (await folder.getFileHandle(parts.at(-1)!, { create: true })).createWritable();
-        await stream.write(data);
+        await stream.write(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
         await stream.close();
-      };
-      for (const [path, text] of files) await write(path, text);
-      await write(picture.path, new Uint8Array(picture.bytes));
+      }
     },
-    {
-      files: [
-        [`studio/${id}/rows/train.jsonl`, lines(train)],
-        [`studio/${id}/rows/test.jsonl`, lines(val)],
-        [`studio/${id}/project.json`, JSON.stringify(project)],
-      ] as [string, string][],
-      picture: { path: `studio/${id}/rows/pictures/a.png`, bytes: png },
-    },
+    files.map(([path, bytes]) => [path, Buffer.from(bytes).toString('base64')] as const),
   );
 }
 

@@ -1,8 +1,165 @@
-/** The step "Judge". */
+/** The step "Judge": held-out rows before and after a run, and the report that the run has left. */
 import type { JSX } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { figureText, verdict } from '../../src/run/report/figures.ts';
+import type { ComparisonRow } from '../../src/run/report/figures.ts';
+import { Page } from '../parts/page.tsx';
+import { Progress } from '../parts/progress.tsx';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
+import type { KeptRun } from '../train/keptRuns.ts';
+import { liveRun } from '../train/runs.ts';
+import { useKeptRuns } from '../train/useKeptRuns.ts';
+import './judge.css';
+import { judge, keptJudgement } from './judging.ts';
+import type { JudgingProgress, KeptJudgement } from './judging.ts';
+import { JudgedRows } from './rows.tsx';
 
-export function JudgeView(_: ViewProps): JSX.Element {
-  return <h2>{texts.steps.judge}</h2>;
+export function JudgeView({ studio, open }: ViewProps): JSX.Element {
+  const current = liveRun(open).value;
+  void current?.changes.value;
+  const isTraining = current !== null && !current.isOver;
+  const kept = useKeptRuns({ studio, open }, isTraining).filter(({ result }) => result !== null);
+  const [chosen, choose] = useState<string | null>(null);
+  const run = kept.find(({ name }) => name === chosen) ?? kept.at(-1);
+  return (
+    <>
+      <h2>{texts.steps.judge}</h2>
+      {run === undefined ? (
+        <p class="soft">{texts.judge.noRuns}</p>
+      ) : (
+        <>
+          <label>
+            {texts.judge.run}{' '}
+            <select value={run.name} onChange={(event) => choose(event.currentTarget.value)}>
+              {kept.map(({ name, step, total }) => (
+                <option key={name} value={name} selected={name === run.name}>
+                  {texts.judge.ofStep(name, step, total)}
+                </option>
+              ))}
+            </select>
+          </label>
+          <JudgedRun key={`${run.name} ${run.step}`} studio={studio} open={open} run={run} isTraining={isTraining} />
+        </>
+      )}
+    </>
+  );
+}
+
+function JudgedRun({ studio, open, run, isTraining }: ViewProps & { run: KeptRun; isTraining: boolean }): JSX.Element {
+  const [found, setFound] = useState<KeptJudgement | null>(null);
+  const [progress, setProgress] = useState<JudgingProgress | null>(null);
+  const stop = useRef<AbortController | null>(null);
+  const failed = (error: unknown): void => studio.failed(error);
+  useEffect(() => {
+    keptJudgement(studio, open, run.name).then(setFound, failed);
+    // Nobody waits for answers that are not looked at.
+    return () => stop.current?.abort();
+  }, []);
+  const ask = async (): Promise<void> => {
+    const own = new AbortController();
+    stop.current = own;
+    setProgress({ of: 'before', done: 0, total: 0, words: '' });
+    try {
+      setFound(await judge(studio, open, run, own.signal, setProgress));
+    } catch (error) {
+      if (own.signal.aborted) studio.tell('info', texts.judge.stopped);
+      else failed(error);
+    }
+    setProgress(null);
+  };
+  return (
+    <>
+      <p class="help">{texts.judge.help}</p>
+      {isTraining && <p class="soft">{texts.judge.underWay}</p>}
+      <p>
+        <button type="button" disabled={isTraining || progress !== null} onClick={() => void ask()}>
+          {found === null ? texts.judge.start : texts.judge.again}
+        </button>{' '}
+        {progress !== null && (
+          <button type="button" class="danger" onClick={() => stop.current?.abort()}>
+            {texts.judge.stop}
+          </button>
+        )}
+      </p>
+      {progress !== null && (
+        <>
+          <Progress
+            label={texts.judge.progress(texts.judge.asking[progress.of], progress.done, progress.total)}
+            share={progress.total === 0 ? undefined : progress.done / progress.total}
+          />
+          {progress.total === 0 && <p class="soft">{progress.words}</p>}
+        </>
+      )}
+      {found !== null && (
+        <>
+          {found.step !== run.step && <p class="soft">{texts.judge.older(found.step)}</p>}
+          {found.comparison.length > 0 && <Comparison rows={found.comparison} />}
+          <JudgedRows studio={studio} judged={found} />
+        </>
+      )}
+      {run.report !== null && <Report studio={studio} path={run.report} name={run.name} />}
+    </>
+  );
+}
+
+function Comparison({ rows }: { rows: readonly ComparisonRow[] }): JSX.Element {
+  const { columns } = texts.judge;
+  return (
+    <>
+      <h2>{texts.judge.summary}</h2>
+      <div class="card scroll" tabIndex={0} role="region" aria-label={texts.judge.summary}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{columns.task}</th>
+              <th scope="col">{columns.figure}</th>
+              <th scope="col" class="number">
+                {columns.before}
+              </th>
+              <th scope="col" class="number">
+                {columns.after}
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr key={`${row.subject} ${row.figure}`}>
+                <th scope="row">{row.subject}</th>
+                <td>{row.figure}</td>
+                <td class="number">{figureText(row.before, row.unit)}</td>
+                <td class="number">
+                  {figureText(row.after, row.unit)} <Verdict word={verdict(row.before, row.after, row)} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}
+
+/** Colour is not all that tells better from worse. */
+function Verdict({ word }: { word: string }): JSX.Element | null {
+  if (word === '') return null;
+  const isBetter = word.trim() === 'better';
+  return (
+    <span class={isBetter ? 'good' : 'bad'}>
+      <span aria-hidden="true">{isBetter ? '✓' : '✗'}</span>
+      <span class="visually-hidden">{isBetter ? texts.judge.better : texts.judge.worse}</span>
+    </span>
+  );
+}
+
+function Report({ studio, path, name }: Pick<ViewProps, 'studio'> & { path: string; name: string }): JSX.Element | null {
+  const [html, setHtml] = useState<string | null>(null);
+  useEffect(() => {
+    studio.files.readFile(path).then(
+      (bytes) => setHtml(new TextDecoder().decode(bytes)),
+      (error: unknown) => studio.failed(error),
+    );
+  }, [path]);
+  if (html === null) return null;
+  return <Page title={texts.judge.report} html={html} download={texts.judge.download} name={`${name}-report.html`} />;
 }

@@ -1,5 +1,6 @@
 /** The Studio's own functions in the worker, beside those of `connectWorker`. Each room of `web/` has its own. */
 import { rowFunctions } from '../data/rowsOfProject.ts';
+import { judgeFunctions } from '../judge/inWorker.ts';
 import { sampleFunctions } from '../sample/inWorker.ts';
 import { keptRunFunctions } from '../train/keptRuns.ts';
 import { gpuFunctions } from './gpu.ts';
@@ -11,6 +12,7 @@ export const studioFunctions = {
   ...sampleFunctions,
   ...rowFunctions,
   ...keptRunFunctions,
+  ...judgeFunctions,
 };
 
 export type StudioFunctions = typeof studioFunctions;

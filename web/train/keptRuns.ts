@@ -18,6 +18,8 @@ export interface KeptRun {
   total: number;
   /** Where its adapter or model lies: at the end, or in the last checkpoint; null: nothing is saved yet. */
   result: string | null;
+  /** Whether that is an adapter on the base, or a whole model. */
+  isAdapter: boolean;
   report: string | null;
 }
 
@@ -61,15 +63,19 @@ export async function keptRun(platform: Platform, name: string, folder: string):
   const last = (await platform.exists(folder)) ? (await listCheckpoints(platform, folder)).at(-1) : undefined;
   const isThere = async (file: string): Promise<boolean> => platform.exists(joinPath(folder, file));
   const isFinished = outcome === 'finished';
-  const hasEnd = (await isThere('adapter_config.json')) || (await isThere('config.json'));
+  const isAdapterAt = async (dir: string): Promise<boolean> => platform.exists(joinPath(dir, 'adapter_config.json'));
+  const hasEnd = (await isAdapterAt(folder)) || (await isThere('config.json'));
+  // An end that stands from before the run went on is older than its checkpoints.
+  const isEnd = hasEnd && (outcome !== undefined || last === undefined);
+  const result = isEnd ? folder : last === undefined ? null : joinPath(folder, last.name);
   return {
     name,
     folder,
     state: isFinished ? 'finished' : 'paused',
     step: last?.step ?? 0,
     total,
-    // An end that stands from before the run went on is older than its checkpoints.
-    result: hasEnd && (outcome !== undefined || last === undefined) ? folder : last === undefined ? null : joinPath(folder, last.name),
+    result,
+    isAdapter: result !== null && (await isAdapterAt(result)),
     report: (await isThere(REPORT_FILE)) ? joinPath(folder, REPORT_FILE) : null,
   };
 }

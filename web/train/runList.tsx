@@ -1,29 +1,21 @@
 /** The runs of a project: what each has come to, its curves, and going on with those that were paused or cut off. */
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import type { LogRow } from '../../src/train/checkpointFolder.ts';
 import { Dialog } from '../parts/dialog.tsx';
-import { runFolder } from '../studio/project.ts';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 import { Curves } from './curves.tsx';
 import type { KeptRun } from './keptRuns.ts';
 import { liveRun, removeRun, resumeRun } from './runs.ts';
+import { useKeptRuns } from './useKeptRuns.ts';
 
 export function RunList({ studio, open, isUnderWay }: ViewProps & { isUnderWay: boolean }): JSX.Element {
   const { runs } = open.project.value;
-  const [kept, setKept] = useState<readonly KeptRun[]>([]);
+  const kept = useKeptRuns({ studio, open }, isUnderWay);
   const [shown, show] = useState<{ name: string; rows: readonly LogRow[] } | null>(null);
   const [removing, setRemoving] = useState<string | null>(null);
   const failed = (error: unknown): void => studio.failed(error);
-  useEffect(() => {
-    let isShown = true;
-    const places = runs.map(({ name }) => ({ name, folder: runFolder(open.id, name) }));
-    studio.worker.value.own.keptRuns(places).then((found) => isShown && setKept(found), failed);
-    return () => {
-      isShown = false;
-    };
-  }, [runs, isUnderWay]);
   const current = liveRun(open).value;
   const showCurves = async (run: KeptRun): Promise<void> => {
     show({ name: run.name, rows: await studio.worker.value.own.runHistory(run.folder) });

@@ -14,7 +14,7 @@ import type { RowFiles } from './rowsOf.ts';
 import type { Changed } from './values.ts';
 
 /** What a run was asked for. */
-interface Asked extends RowFiles {
+export interface Asked extends RowFiles {
   base: string;
   options: Changed;
 }
@@ -33,6 +33,9 @@ export function checkOptions(base: string, { train, val }: RowFiles, options: Ch
   const own = { base_model_hf: base, train_file: train, ...(val !== null && { val_file: val }) };
   return parseFor(trainProgram, { ...options, ...own }).notes;
 }
+
+/** Answers to held-out rows, before and after, where they were asked for. */
+export const judgedFile = (project: string, name: string): string => `${runFolder(project, name)}.judged.json`;
 
 const askedFile = (project: string, name: string): string => `${runFolder(project, name)}.json`;
 
@@ -57,12 +60,32 @@ export async function startRun(studio: Studio, open: OpenProject, tell?: (share:
 /** Goes on from the last checkpoint, or from the start where there is none. */
 export async function resumeRun(studio: Studio, open: OpenProject, name: string): Promise<void> {
   refuseTwo(open);
-  const text = new TextDecoder().decode(await studio.files.readFile(askedFile(open.id, name)));
-  await follow(studio, open, name, JSON.parse(text) as Asked);
+  await follow(studio, open, name, await askedOf(studio, open, name));
 }
 
+/** @throws UserError where the page has not begun the run */
+export async function askedOf(studio: Studio, open: OpenProject, name: string): Promise<Asked> {
+  return JSON.parse(new TextDecoder().decode(await studio.files.readFile(askedFile(open.id, name)))) as Asked;
+}
+
+/** The options of a run that say how its model is held, for asking it. */
+export function modelOptions({ options }: Pick<Asked, 'options'>): Changed {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => OF_MODEL.includes(name)));
+}
+
+const OF_MODEL: readonly string[] = [
+  'compute_dtype',
+  'image_attention',
+  'quantization',
+  'quantization_skip_modules',
+  'quantize_embedding',
+  'min_pixels',
+  'max_pixels',
+  'submit_ms',
+];
+
 export async function removeRun(studio: Studio, open: OpenProject, name: string): Promise<void> {
-  for (const path of [runFolder(open.id, name), askedFile(open.id, name)]) {
+  for (const path of [runFolder(open.id, name), askedFile(open.id, name), judgedFile(open.id, name)]) {
     if (await studio.files.exists(path)) await studio.files.remove(path);
   }
   open.change({ runs: open.project.peek().runs.filter((run) => run.name !== name) });

@@ -100,7 +100,8 @@ async function cardOf(platform: Platform, scene: ViewedScene, { row, before }: A
   };
 }
 
-function scoreText(row: ScoredRow): string {
+/** How well an answer went, in words. */
+export function scoreText(row: ScoredRow): string {
   const { score } = row;
   if (score === undefined) return '';
   if (score.box) return `IoU ${score.box.iou.toFixed(2)}`;

@@ -1,0 +1,134 @@
+/** In the worker: answers of a base and of what was learnt, beside each other; and held-out rows as pictures, the answers drawn in. */
+import { openRowFile } from '../../src/data/conversations/rowFile.ts';
+import type { RowFile } from '../../src/data/conversations/rowFile.ts';
+import type { ScoredRow } from '../../src/data/medvision/answerRows.ts';
+import { TASK_TAGS } from '../../src/data/medvision/tasks.ts';
+import type { TaskType } from '../../src/data/medvision/tasks.ts';
+import { loadProcessor } from '../../src/models/processor.ts';
+import { dataOptions } from '../../src/options/data.ts';
+import { openRowView } from '../../src/run/inputs/scenes.ts';
+import type { ViewedScene } from '../../src/run/inputs/scenes.ts';
+import { boughtRows, evaluationFigures } from '../../src/run/report/figures.ts';
+import type { ComparisonRow } from '../../src/run/report/figures.ts';
+import { scoreText } from '../../src/run/report/gatherPictures.ts';
+import { KIND_WORDS, kindOf } from '../../src/run/report/measures.ts';
+import { drawingOf } from '../../src/run/report/pictures.ts';
+import type { DrawnAnswer, Drawing } from '../../src/run/report/pictures.ts';
+import { conversationRows } from '../../src/train/sources.ts';
+import { answerFigures } from '../../src/train/evaluation.ts';
+import { modelFolder } from '../../src/run/inputs/hubInputs.ts';
+import { platform } from '../here.ts';
+
+export interface JudgedAnswer {
+  text: string;
+  /** What was read of it; empty where nothing could be. */
+  values: number[];
+  /** "IoU 0.81", "off by 1.2 mm", … ; '' for rows that measure nothing. */
+  score: string;
+  /** More is better; NaN is null. */
+  goodness: number | null;
+}
+
+export interface JudgedRow {
+  /** Its place in the file of rows. */
+  id: number;
+  /** Detection, Distance, …; '' for rows that measure nothing. */
+  kind: string;
+  /** What is asked for, where the row says it. */
+  name: string;
+  prompt: string;
+  target: string;
+  truth: number[];
+  before: JudgedAnswer;
+  after: JudgedAnswer;
+}
+
+export interface Judged {
+  rows: JudgedRow[];
+  /** Figures by task. */
+  comparison: ComparisonRow[];
+}
+
+/** What pictures are made with; a list of rows is looked at one after the other. */
+let opened: { key: string; file: Promise<RowFile>; scene: (id: number) => Promise<ViewedScene | undefined> } | undefined;
+
+function scenesOf(rows: string, base: string): (id: number) => Promise<ViewedScene | undefined> {
+  const key = JSON.stringify([rows, base]);
+  if (opened?.key === key) return opened.scene;
+  const file = openRowFile(platform, rows, { isForTraining: false });
+  const terminal = { write: () => undefined, isTty: false, columns: 80 };
+  const fetching = { platform, terminal, stop: new AbortController().signal, options: { report_to: ['none' as const] } };
+  const view = modelFolder(fetching, 'base', base)
+    .then((dir) => loadProcessor(platform, dir))
+    .then((processor) =>
+      openRowView({ platform, options: { sixteen_bit: dataOptions.sixteen_bit.default, planner_version: null } }, {}, processor),
+    );
+  const scene = async (id: number): Promise<ViewedScene | undefined> => {
+    const list = conversationRows(await file);
+    return (await view).scene(await list.request(id));
+  };
+  opened = { key, file, scene };
+  return scene;
+}
+
+export const judgeFunctions = {
+  /** @param before and after: the same rows in the same order */
+  judged(before: readonly ScoredRow[], after: readonly ScoredRow[]): Judged {
+    const rows = after.map((row, i): JudgedRow => {
+      const kind = kindOf(row);
+      return {
+        id: row.id,
+        kind: kind === undefined ? '' : KIND_WORDS[kind],
+        name: nameOf(row),
+        prompt: row.prompt,
+        target: row.target,
+        truth: [...(row.asked?.values ?? [])],
+        before: answerOf(before[i]),
+        after: answerOf(row),
+      };
+    });
+    return { rows, comparison: boughtRows(figuresOf(before), figuresOf(after)) };
+  },
+
+  /** @returns null for a row without a picture */
+  async judgedPicture(
+    rows: string,
+    base: string,
+    row: Pick<JudgedRow, 'id' | 'truth' | 'kind'>,
+    answers: DrawnAnswer[],
+  ): Promise<Drawing | null> {
+    const scene = await scenesOf(rows, base)(row.id);
+    if (scene === undefined) return null;
+    const { image, lines, pixelWidth, pixelHeight, annotation } = scene;
+    const drawn = { image, lines, pixelWidth, pixelHeight, truth: row.truth, isBox: row.kind === KIND_WORDS.box };
+    return drawingOf(platform, { ...drawn, ...(annotation && { annotation }) }, answers, { longest: 384 });
+  },
+};
+
+function answerOf(row: ScoredRow | undefined): JudgedAnswer {
+  if (row === undefined) return { text: '', values: [], score: '', goodness: null };
+  const { score, response } = row;
+  const goodness = score?.box ? score.box.iou : score?.isAnswer ? -score.mae : score ? -Infinity : NaN;
+  return {
+    text: response,
+    values: score?.isAnswer ? [...score.values] : [],
+    score: scoreText(row),
+    goodness: Number.isNaN(goodness) ? null : Math.max(goodness, -Number.MAX_VALUE),
+  };
+}
+
+function nameOf({ doc }: ScoredRow): string {
+  const profile = doc['biometric_profile'];
+  const key = typeof profile === 'object' && profile !== null ? (profile as Record<string, unknown>)['metric_key'] : undefined;
+  const name = doc['label_name'] ?? key;
+  return typeof name === 'string' ? name : '';
+}
+
+function figuresOf(rows: readonly ScoredRow[]): Record<string, number> {
+  const all: Record<string, number> = {};
+  for (const [type, tag] of Object.entries(TASK_TAGS) as [TaskType, string][]) {
+    const scores = rows.flatMap(({ asked, score }) => (asked?.taskType === type && score ? [score] : []));
+    if (scores.length > 0) Object.assign(all, answerFigures(`eval_${tag}`, type, scores));
+  }
+  return evaluationFigures(all);
+}
