@@ -28,7 +28,7 @@ const BENCHES = { benchSpeed: 'bench', benchImages: 'images', benchChecking: 'ch
 const benches = Object.fromEntries(Object.entries(BENCHES).map(([name, file]) => [name, at(`./test/bench/${file}.ts`)]));
 
 /** The pages of dist/web. */
-const PAGES = ['index'];
+const PAGES = ['index', 'ui'];
 
 writeKernelTexts();
 /** While the page is worked on. */

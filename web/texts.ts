@@ -5,6 +5,7 @@ import { judgeTexts } from './texts/judge.ts';
 import { sampleTexts } from './texts/sample.ts';
 import { shellTexts } from './texts/shell.ts';
 import { trainTexts } from './texts/train.ts';
+import { uiTexts } from './texts/ui.ts';
 
 export const texts = {
   ...shellTexts,
@@ -13,4 +14,5 @@ export const texts = {
   ...trainTexts,
   ...dataTexts,
   ...judgeTexts,
+  ...uiTexts,
 };

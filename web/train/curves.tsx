@@ -105,7 +105,7 @@ function optionsOf({ curves }: ChartData, width: number, isDark: boolean): uPlot
     cursor: { y: false },
     axes: [
       { ...axis, label: texts.curves.step, labelSize: 20, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000] },
-      { ...axis, size: 64 },
+      { ...axis, size: 64, values: (_, splits) => splits.map((value) => String(Number(value.toPrecision(3)))) },
     ],
     series: [
       { label: texts.curves.step },

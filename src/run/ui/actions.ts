@@ -10,6 +10,7 @@ import { runId } from './findRuns.ts';
 import type { Programs } from './programs.ts';
 import { Refusal } from './refusal.ts';
 import type { Condition, KnownRun, Runs } from './runs.ts';
+import { SETTLED } from './settled.ts';
 
 type Recipe = Readonly<Record<string, unknown>>;
 
@@ -35,19 +36,6 @@ export function actionsOf(
   };
 }
 
-/** Where a run writes, and what it is, is settled by the button that starts it. */
-const SETTLED = [
-  'config',
-  'output_dir',
-  'run_name',
-  'resume_from_checkpoint',
-  'process_dataset_only',
-  'merge_only',
-  'dry_run',
-  'export_jsonl',
-  'merged_model_dir',
-  'wandb_dir',
-] as const;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/;
 /** Programs that run at a time, of those that were started here. */
 const MOST_LIVING = 8;

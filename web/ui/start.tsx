@@ -1,0 +1,8 @@
+/** The page of runs that `vernier ui` serves. */
+import { render } from 'preact';
+import { App } from './app.tsx';
+
+const root = document.getElementById('app');
+if (root === null) throw new Error('the page has no #app');
+root.replaceChildren();
+render(<App />, root);
