@@ -9,9 +9,8 @@ import type { LogPlace, PlacedLine } from './logLines.ts';
 import type { RunLog } from './runLog.ts';
 
 const POLL_MS = 500;
-/** Looks between two at the run's lock, and between two signs of life. */
+/** Looks between two at the run's lock. Its state is told each time, changed or not: a page may have asked for it meanwhile. */
 const STATE_EVERY = 4;
-const ALIVE_EVERY = 30;
 /** Bytes that may wait for a slow client; it is cut off then, comes again, and goes on. */
 const MOST_WAITING = 2 ** 22;
 
@@ -29,7 +28,6 @@ export class RunEvents {
   private readonly look: () => Promise<StateEvent | undefined>;
   private readonly viewers = new Set<Viewer>();
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private state = '';
   private polls = 0;
 
   /** @param look the run's state; undefined: it is gone */
@@ -104,7 +102,6 @@ export class RunEvents {
       this.polls++;
       await this.log.refresh();
       if (this.polls % STATE_EVERY === 0) await this.tellState();
-      if (this.polls % ALIVE_EVERY === 0) this.tell(ALIVE);
     } catch (error) {
       for (const viewer of [...this.viewers]) this.end(viewer, error);
     }
@@ -112,14 +109,8 @@ export class RunEvents {
 
   private async tellState(): Promise<void> {
     const state = await this.look();
-    if (state === undefined) {
-      this.tell(GONE);
-      this.close();
-      return;
-    }
-    const text = JSON.stringify(state);
-    if (text !== this.state) this.tell(stateEvent(state));
-    this.state = text;
+    this.tell(state === undefined ? GONE : stateEvent(state));
+    if (state === undefined) this.close();
   }
 
   private tell(event: Uint8Array): void {
@@ -163,7 +154,6 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 const RESET = bytes('event: reset\ndata: {}\n\n');
 const GONE = bytes('event: gone\ndata: {}\n\n');
-const ALIVE = bytes(': still here\n\n');
 
 function lineEvent({ entry, after }: PlacedLine): Uint8Array {
   return bytes(`id: ${placeText(after)}\nevent: line\ndata: ${JSON.stringify(entry)}\n\n`);
