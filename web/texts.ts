@@ -6,6 +6,7 @@ import { sampleTexts } from './texts/sample.ts';
 import { shellTexts } from './texts/shell.ts';
 import { trainTexts } from './texts/train.ts';
 import { uiTexts } from './texts/ui.ts';
+import { useTexts } from './texts/use.ts';
 
 export const texts = {
   ...shellTexts,
@@ -15,4 +16,5 @@ export const texts = {
   ...dataTexts,
   ...judgeTexts,
   ...uiTexts,
+  ...useTexts,
 };

@@ -2,9 +2,10 @@
  * The steps "Judge" and "Use" in Chromium, on a run that Node has trained and whose folder lies in the browser's storage: held-out rows
  * before and after, a question to the adapter, and the archive of the run, whose adapter answers the same in Node.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { unzipSync } from 'fflate';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fineTune, loadModel } from '../../node/index.ts';
@@ -84,5 +85,49 @@ test.skipIf(isSkipped)('held-out rows are asked before and after, and shown with
   await page.reload();
   await openStep(page, 'judged', 'Judge');
   await page.locator('.judged tbody tr').waitFor();
+  expect(faults).toEqual([]);
+});
+
+test.skipIf(isSkipped)('the adapter is asked, and answers the same from the archive in Node', { timeout: 300_000 }, async () => {
+  const { page, faults } = await openStudio(studio);
+  await seedRun(page);
+  await openStep(page, 'judged', 'Use');
+  expect(await page.locator('#asked-model option').allTextContents()).toEqual(['the base model alone', 'run-1 of judged']);
+  await page.getByLabel('Take a picture or a volume from this machine').setInputFiles(picture);
+  await page.getByLabel('What is asked for').selectOption('');
+  await page.getByLabel('Question', { exact: true }).fill('Size?');
+  await page.getByRole('button', { name: 'Ask', exact: true }).click();
+  await page.locator('.answer figure img, .answer .numbers, .answer h3:nth-of-type(2)').first().waitFor({ timeout: 200_000 });
+  const said = (await page.locator('.answer .said').textContent()) ?? '';
+  expect(said).not.toBe('');
+  expect(await seriousFindings(page)).toEqual([]);
+
+  await page.getByText('with the rows and their pictures').click();
+  await page.getByRole('button', { name: 'Make the archive' }).click();
+  const link = page.locator('#archive');
+  await link.waitFor({ timeout: 60_000 });
+  const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
+  expect(download.suggestedFilename()).toBe('run-1.zip');
+  const files = unzipSync(new Uint8Array(readFileSync(await download.path())));
+  expect(Object.keys(files)).toEqual(
+    expect.arrayContaining([
+      'run-1/adapter/adapter_config.json',
+      'run-1/adapter/adapter_model.safetensors',
+      'run-1/recipe.yaml',
+      'run-1/report.html',
+      'run-1/trainer_log.jsonl',
+      'run-1/rows/train.jsonl',
+      'run-1/rows/test.jsonl',
+      'run-1/rows/pictures/a.png',
+    ]),
+  );
+  expect(Object.keys(files).filter((name) => /optimizer|checkpoint/.test(name))).toEqual([]);
+  for (const [name, bytes] of Object.entries(files)) {
+    mkdirSync(dirname(join(scratch, 'zip', name)), { recursive: true });
+    writeFileSync(join(scratch, 'zip', name), bytes);
+  }
+  expect(files['run-1/adapter/adapter_model.safetensors']).toEqual(new Uint8Array(readFileSync(join(run, 'adapter_model.safetensors'))));
+  await using model = await loadModel({ base, adapter: join(scratch, 'zip/run-1/adapter') });
+  expect((await model.ask(picture, 'Size?', { max_new_tokens: 256 })).text).toBe(said);
   expect(faults).toEqual([]);
 });

@@ -3,6 +3,7 @@ import { rowFunctions } from '../data/rowsOfProject.ts';
 import { judgeFunctions } from '../judge/inWorker.ts';
 import { sampleFunctions } from '../sample/inWorker.ts';
 import { keptRunFunctions } from '../train/keptRuns.ts';
+import { useFunctions } from '../use/inWorker.ts';
 import { gpuFunctions } from './gpu.ts';
 import { requestFunctions } from './requests.ts';
 
@@ -13,6 +14,7 @@ export const studioFunctions = {
   ...rowFunctions,
   ...keptRunFunctions,
   ...judgeFunctions,
+  ...useFunctions,
 };
 
 export type StudioFunctions = typeof studioFunctions;

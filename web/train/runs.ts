@@ -64,9 +64,11 @@ export async function resumeRun(studio: Studio, open: OpenProject, name: string)
 }
 
 /** @throws UserError where the page has not begun the run */
-export async function askedOf(studio: Studio, open: OpenProject, name: string): Promise<Asked> {
-  return JSON.parse(new TextDecoder().decode(await studio.files.readFile(askedFile(open.id, name)))) as Asked;
+export async function askedIn(studio: Studio, project: string, name: string): Promise<Asked> {
+  return JSON.parse(new TextDecoder().decode(await studio.files.readFile(askedFile(project, name)))) as Asked;
 }
+
+export const askedOf = (studio: Studio, open: OpenProject, name: string): Promise<Asked> => askedIn(studio, open.id, name);
 
 /** The options of a run that say how its model is held, for asking it. */
 export function modelOptions({ options }: Pick<Asked, 'options'>): Changed {

@@ -21,7 +21,7 @@ import type { TrainerState } from '../../train/checkpointFolder.ts';
 import type { RunContext } from '../context.ts';
 import { hubOf } from '../inputs/hubInputs.ts';
 
-/** Files of a folder that go to the hub: weights and what describes them; not the optimizer, the logs and the state of the run. */
+/** Files of a folder that others load: weights and what describes them; not the optimizer, the logs and the state of the run. */
 const PUSHED: readonly RegExp[] = [
   /^adapter_(config\.json|model\.safetensors)$/,
   /^model((-\d+-of-\d+)?\.safetensors|\.safetensors\.index\.json)$/,
@@ -29,6 +29,10 @@ const PUSHED: readonly RegExp[] = [
   /^(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json$/,
   /^(merges\.txt|tokenizer\.model|chat_template\.(json|jinja))$/,
 ];
+
+export function isOfModel(name: string): boolean {
+  return PUSHED.some((pattern) => pattern.test(name));
+}
 
 export interface Pushing {
   /** In the background. Rejects when that push has failed. */
@@ -146,7 +150,11 @@ const LEAVING_MS = 5_000;
 function soonAfter(stop: AbortSignal): AbortSignal {
   const soon = new AbortController();
   const abort = (): void => soon.abort(new Error('stopped before it had arrived.', { cause: stop.reason }));
-  const begin = (): void => void setTimeout(abort, LEAVING_MS).unref();
+  const begin = (): void => {
+    const timer: unknown = setTimeout(abort, LEAVING_MS);
+    // Node is not kept by it; in browsers a timer is a number.
+    if (typeof timer === 'object') (timer as NodeJS.Timeout).unref();
+  };
   if (stop.aborted) begin();
   else stop.addEventListener('abort', begin, { once: true });
   return soon.signal;
@@ -177,7 +185,7 @@ function repoName(flag: string, given: string, options: Options): string {
 }
 
 async function filesOf(platform: Platform, dir: string, base: string): Promise<UploadFile[]> {
-  const names = (await platform.listDir(dir)).filter((name) => PUSHED.some((pattern) => pattern.test(name)));
+  const names = (await platform.listDir(dir)).filter(isOfModel);
   // The folder of a run may hold both an adapter and, from elsewhere, a model.
   const isAdapter = names.includes('adapter_config.json');
   return Promise.all(

@@ -1,0 +1,34 @@
+/** The Hugging Face hub, which the page connects to only when the person asks for it; the token stays in memory. */
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import type { Studio } from '../studio/studio.ts';
+import { texts } from '../texts.ts';
+import { Field } from './field.tsx';
+
+const HUB = 'huggingface.co';
+
+export interface Hub {
+  token: string;
+  setToken: (token: string) => void;
+  /** From now on the worker may connect to the hub, with this token. */
+  allow: () => Promise<void>;
+}
+
+export function useHub(studio: Studio): Hub {
+  const [token, setToken] = useState('');
+  const allow = async (): Promise<void> => {
+    await studio.allowHosts([HUB]);
+    if (token.trim() !== '') await studio.setVariables({ HF_TOKEN: token.trim() });
+  };
+  return { token, setToken, allow };
+}
+
+export function HubToken({ hub: { token, setToken } }: { hub: Hub }): JSX.Element {
+  return (
+    <Field label={texts.hub.token} help={texts.hub.tokenHelp}>
+      {(ids) => (
+        <input {...ids} type="password" autocomplete="off" value={token} onInput={(event) => setToken(event.currentTarget.value)} />
+      )}
+    </Field>
+  );
+}
