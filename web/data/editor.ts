@@ -35,6 +35,8 @@ export class Editor {
   /** null: of each slice its own least to greatest value, as the model sees it. */
   readonly window: Signal<Window | null> = signal(null);
   readonly camera: Signal<Camera> = signal(FITTED);
+  /** Of the slice that was shown last, what its values reach from and to. */
+  readonly extent: Signal<Window> = signal({ low: 0, high: 1 });
   readonly draft: Signal<Draft | null> = signal(null);
   readonly label: Signal<string> = signal('');
   readonly landmarks: Signal<readonly string[]> = signal(['', '', '', '']);

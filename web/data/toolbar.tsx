@@ -5,8 +5,6 @@ import type { Shape } from '../../src/data/drawn/annotation.ts';
 import { Field } from '../parts/field.tsx';
 import { texts } from '../texts.ts';
 import type { Editor, Tool } from './editor.ts';
-import { extremes } from './paint.ts';
-import type { Window } from './paint.ts';
 import { FITTED } from './sliceView.ts';
 
 const TOOLS: readonly Tool[] = ['look', 'window', 'box', 'distance', 'angle', 'ellipse'];
@@ -158,9 +156,7 @@ export function Looking({ editor }: { editor: Editor }): JSX.Element {
 
 /** In the units of the volume. The sliders reach as far as the slice that is shown. */
 function WindowSliders({ editor }: { editor: Editor }): JSX.Element {
-  const scan = editor.scan.value;
-  const values = scan && editor.slices.peek(scan, editor.shownPlane.value, editor.slice.value)?.values;
-  const whole: Window = values ? extremes(values) : { low: 0, high: 1 };
+  const whole = editor.extent.value;
   const { low, high } = editor.window.value ?? whole;
   const range = whole.high - whole.low || 1;
   const set = (width: number, level: number): void => void (editor.window.value = { low: level - width / 2, high: level + width / 2 });

@@ -15,6 +15,7 @@ import './data.css';
 import { DropZone } from './dropZone.tsx';
 import { Editor } from './editor.ts';
 import type { DroppedFile } from './importing.ts';
+import { InspectPane } from './inspectPane.tsx';
 import { MaskDialog } from './maskDialog.tsx';
 import { connectScans } from './scanClient.ts';
 import { ScanFields } from './scanFields.tsx';
@@ -66,6 +67,7 @@ export function DataView({ studio, open }: ViewProps): JSX.Element {
           </div>
         </div>
       )}
+      {(given !== null || open.project.value.annotations.length > 0) && <InspectPane studio={studio} open={open} />}
     </>
   );
 }
@@ -85,7 +87,9 @@ async function takeFiles(
   }
   if (found.given) {
     const before = open.project.peek().given;
-    open.change({ given: { train: found.given.train || (before?.train ?? ''), val: found.given.val ?? before?.val ?? null } });
+    const train = found.given.train || (before?.train ?? '');
+    if (train === '') studio.tell('warning', texts.data.givenNeedsTrain);
+    else open.change({ given: { train, val: found.given.val ?? before?.val ?? null } });
   }
   for (const labels of found.labels) {
     const { annotations, missing } = matchLabels(labels, open.project.peek().scans);
@@ -180,7 +184,7 @@ function Given({ editor }: { editor: Editor }): JSX.Element | null {
   return (
     <section class="card" aria-label={texts.data.given}>
       <h3>{texts.data.given}</h3>
-      <p>{texts.data.givenFiles(given.train === '' ? '–' : lastName(given.train), given.val === null ? null : lastName(given.val))}</p>
+      <p>{texts.data.givenFiles(lastName(given.train), given.val === null ? null : lastName(given.val))}</p>
       <p class="help">{texts.data.givenHelp}</p>
       <button type="button" class="plain" onClick={() => void remove().catch((error: unknown) => studio.failed(error))}>
         {texts.data.givenRemove}

@@ -121,8 +121,9 @@ export function Viewer({ editor }: { editor: Editor }): JSX.Element {
       const [at, count, of] = [editor.slice.value, editor.sliceCount.value, editor.shownPlane.value];
       own.ask();
       editor.slices.get(shown, of, at).then(
-        () => {
+        ({ values }) => {
           own.ask();
+          if (values && editor.slice.peek() === at) editor.extent.value = extremes(values);
           editor.slices.ahead(shown, of, at, count);
         },
         (error: unknown) => editor.studio.failed(error),

@@ -1,4 +1,5 @@
 /** The Studio's own functions in the worker, beside those of `connectWorker`. Each room of `web/` has its own. */
+import { inspectFunctions } from '../data/inspectRows.ts';
 import { rowFunctions } from '../data/rowsOfProject.ts';
 import { judgeFunctions } from '../judge/inWorker.ts';
 import { sampleFunctions } from '../sample/inWorker.ts';
@@ -12,6 +13,7 @@ export const studioFunctions = {
   ...requestFunctions,
   ...sampleFunctions,
   ...rowFunctions,
+  ...inspectFunctions,
   ...keptRunFunctions,
   ...judgeFunctions,
   ...useFunctions,
