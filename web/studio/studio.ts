@@ -20,6 +20,9 @@ export interface Notice {
   text: string;
 }
 
+/** As long as a note is shown. */
+const INFO_MS = 15_000;
+
 /** An open project: what it holds is saved soon after it changes. */
 export class OpenProject {
   readonly project: Signal<Project>;
@@ -127,6 +130,8 @@ export class Studio {
 
   tell(level: Notice['level'], text: string): void {
     const id = ++this.#lastNotice;
+    // What went well is said and goes; what did not stays until it is put away.
+    if (level === 'info') setTimeout(() => this.dismiss(id), INFO_MS);
     this.notices.value = [...this.notices.peek().filter((notice) => notice.text !== text), { id, level, text }].slice(-8);
   }
 
