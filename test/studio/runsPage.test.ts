@@ -231,9 +231,17 @@ describe.skipIf(isSkipped)('the page of runs', () => {
   });
 
   it('the Studio is served beside it', async () => {
-    const { page } = await open();
+    const { page, faults } = await open();
     await page.getByRole('link', { name: 'Studio' }).click();
     await page.getByRole('heading', { name: 'Vernier Studio' }).waitFor();
     await page.getByText('New project').first().waitFor();
+    await page.getByLabel(/New project/).fill('knees');
+    await page.getByRole('button', { name: 'New project' }).click();
+    for (const step of ['Model', 'Train', 'Data']) {
+      await page.getByRole('button', { name: new RegExp(step) }).first().click();
+      await page.locator(`#step-${step.toLowerCase()} h2`).first().waitFor();
+    }
+    await sleep(500);
+    expect(faults).toEqual([]);
   });
 });

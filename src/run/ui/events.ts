@@ -9,8 +9,10 @@ import type { LogPlace, PlacedLine } from './logLines.ts';
 import type { RunLog } from './runLog.ts';
 
 const POLL_MS = 500;
-/** Looks between two at the run's lock. Its state is told each time, changed or not: a page may have asked for it meanwhile. */
+/** Looks between two at the run's lock. */
 const STATE_EVERY = 4;
+/** Looks between two at which the state is told though it has not changed: a page may have asked in between, when it was another. */
+const REPEAT_EVERY = 20;
 /** Bytes that may wait for a slow client; it is cut off then, comes again, and goes on. */
 const MOST_WAITING = 2 ** 22;
 
@@ -28,6 +30,7 @@ export class RunEvents {
   private readonly look: () => Promise<StateEvent | undefined>;
   private readonly viewers = new Set<Viewer>();
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private state: string | undefined = '';
   private polls = 0;
 
   /** @param look the run's state; undefined: it is gone */
@@ -109,7 +112,9 @@ export class RunEvents {
 
   private async tellState(): Promise<void> {
     const state = await this.look();
-    this.tell(state === undefined ? GONE : stateEvent(state));
+    const text = JSON.stringify(state);
+    if (text !== this.state || this.polls % REPEAT_EVERY === 0) this.tell(state === undefined ? GONE : stateEvent(state));
+    this.state = text;
     if (state === undefined) this.close();
   }
 

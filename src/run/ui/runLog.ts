@@ -1,6 +1,7 @@
 /** The log of one run, read as it grows: the figures that are shown, and every line told on to whoever watches. */
 import { LOG_FILE } from '../../track/jsonl.ts';
 import type { LogEntry } from '../../track/jsonl.ts';
+import { joinPath } from '../../platform.ts';
 import type { RangedFile } from '../../platform.ts';
 import type { LogNumbers } from './api.ts';
 import type { OutputsFolder } from './folder.ts';
@@ -80,15 +81,17 @@ export class RunLog {
   }
 
   private async read(): Promise<void> {
-    const path = await this.folder.inside(this.run, LOG_FILE);
-    const look = path === undefined ? undefined : await this.folder.platform.look(path);
-    if (path === undefined || look?.kind !== 'file') {
+    const { platform, path: outputs } = this.folder;
+    // Where the path leads is looked at before anything is opened, and not each time that nothing is new.
+    const look = await platform.look(joinPath(outputs, this.run, LOG_FILE));
+    if (look !== undefined && look.stamp === this.stamp) return;
+    const path = look?.kind === 'file' ? await this.folder.inside(this.run, LOG_FILE) : undefined;
+    if (path === undefined || look === undefined) {
       if (this.changedAt !== 0) this.begin();
       this.changedAt = 0;
       return;
     }
-    if (look.stamp === this.stamp) return;
-    const file = await this.folder.platform.openFile(path);
+    const file = await platform.openFile(path);
     try {
       this.reader.forgetWaiting();
       if ((await bytesBefore(file, this.reader.place)) === undefined) this.begin();

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseFor } from '../../../src/options/program.ts';
 import { uiProgram } from '../../../src/options/ui.ts';
+import { nodePlatform } from '../../../node/platform.ts';
 import { runId } from '../../../src/run/ui/findRuns.ts';
+import { uiPlatform } from '../../../src/run/ui/folder.ts';
+import { Pages } from '../../../src/run/ui/pages.ts';
 import { HOST, openScene, row, START, TOKEN } from './outputs.ts';
 import type { Scene } from './outputs.ts';
 
@@ -147,6 +150,16 @@ describe('nothing outside', () => {
     await new Promise((resolve) => setTimeout(resolve, 1100));
     const names = ((await (await scene.get('/api/runs')).json()) as { name: string }[]).map(({ name }) => name).sort();
     expect(names).toEqual(['first', 'linked']); // same is first, out is out
+  });
+
+  it('pages that are not built say what to do', async () => {
+    const pages = await Pages.open(uiPlatform(nodePlatform), join(scene.dir, 'no such folder'));
+    for (const path of ['/ui.html', '/studio/']) {
+      const response = await pages.response(path, new Headers());
+      expect(response.status).toBe(404);
+      expect(await response.text()).toContain('npm run build');
+    }
+    await expect(pages.response('/other.html', new Headers())).rejects.toThrow('There is nothing here');
   });
 
   it('bodies are JSON, small, and say so', async () => {
