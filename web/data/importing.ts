@@ -4,17 +4,19 @@
  */
 import { ImageFiles } from '../../src/data/conversations/imageFiles.ts';
 import { openRowFile } from '../../src/data/conversations/rowFile.ts';
+import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
 import { readLabels } from '../../src/data/drawn/labels.ts';
 import type { Labels } from '../../src/data/drawn/labels.ts';
 import { fileChunks } from '../../src/data/gzip.ts';
 import { sniffFormat, SNIFFED_BYTES } from '../../src/data/imageFormats.ts';
 import { openVolume } from '../../src/data/nifti.ts';
 import { joinArrays } from '../../src/io/joinArrays.ts';
-import { joinPath, lastName, parentPath, UserError } from '../../src/platform.ts';
+import { countOf, joinPath, lastName, parentPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { mounts, platform } from '../here.ts';
 import { projectFolder } from '../studio/project.ts';
 import type { GivenRows, Scan } from '../studio/project.ts';
+import { dataFolderDrawings, foldersAmong, preparedRows } from './importFolders.ts';
 import { pictureOf } from './scanPixels.ts';
 
 /** A file and where it lay in what was dropped: "case1/scan.nii.gz". */
@@ -28,12 +30,15 @@ export interface Imported {
   /** Rows, where files of rows were among them. */
   given: GivenRows | null;
   labels: Labels[];
+  /** On the scans: what the plans of a data folder say. */
+  annotations: DrawnAnnotation[];
   /** What could not be taken, and why, each beginning with the file's name. */
   problems: string[];
   /** What one should know of what was taken. */
   notes: string[];
 }
 
+type Tell = (name: string, done: number, all: number) => Promise<void>;
 type Kind = 'volume' | 'picture' | 'rows' | 'labels';
 
 const DROPPED = '/dropped';
@@ -47,18 +52,18 @@ const HEAD_BYTES = Math.max(4096, SNIFFED_BYTES);
 const SHOWN = 3;
 
 /** @param tell hears which file is looked at, and how many are done */
-export async function importFiles(
-  project: string,
-  dropped: readonly DroppedFile[],
-  tell?: (name: string, done: number, all: number) => Promise<void>,
-): Promise<Imported> {
-  const found: Imported = { scans: [], given: null, labels: [], problems: [], notes: [] };
+export async function importFiles(project: string, dropped: readonly DroppedFile[], tell?: Tell): Promise<Imported> {
+  const found: Imported = { scans: [], given: null, labels: [], annotations: [], problems: [], notes: [] };
   const files = dropped.filter(({ path }) => !LEFT_BY_SYSTEMS.test(path));
   const mounted = new Map(files.map(({ path, file }) => [joinPath(DROPPED, path), file] as const));
   for (const [path, file] of mounted) mounts.set(path, file);
   try {
+    const { dataDirs, preparedDirs } = foldersAmong([...mounted.keys()]);
+    for (const dir of dataDirs) await orTold(found, dir, () => takeDataFolder(project, dir, found, tell));
+    for (const dir of preparedDirs) await orTold(found, dir, () => takePrepared(project, dir, found));
+    const single = [...mounted.keys()].filter((path) => ![...dataDirs, ...preparedDirs].some((dir) => path.startsWith(`${dir}/`)));
     const kinds = new Map<string, Kind>();
-    for (const path of mounted.keys()) await orTold(found, path, async () => kinds.set(path, await kindOf(path)));
+    for (const path of single) await orTold(found, path, async () => kinds.set(path, await kindOf(path)));
     const of = (kind: Kind): string[] => [...kinds].filter(([, own]) => own === kind).map(([path]) => path);
     const rows = of('rows');
     const scans = [...of('volume'), ...(rows.length === 0 ? of('picture') : [])].sort();
@@ -141,6 +146,28 @@ async function takeScan(project: string, path: string, kind: Scan['kind'], found
   return { id, name, kind, file, modality: '', description: '', spacing, side: 'train' };
 }
 
+/** Volumes of one name in several data sets stay apart by their files; their annotations come along. */
+async function takeDataFolder(project: string, dir: string, found: Imported, tell?: Tell): Promise<void> {
+  const { byVolume, notes } = await dataFolderDrawings(platform, dir);
+  let done = 0;
+  for (const [imageFile, drawings] of byVolume) {
+    const path = joinPath(dir, imageFile);
+    await tell?.(shownName(path), done++, byVolume.size);
+    await orTold(found, path, async () => {
+      const scan = await takeScan(project, path, 'volume', found);
+      const [{ modality = '', description = '', split = 'train' } = {}] = drawings;
+      found.scans.push({ ...scan, modality, description, side: split });
+      found.annotations.push(...drawings.map(({ drawn }) => ({ ...drawn, id: crypto.randomUUID(), scan: scan.id })));
+    });
+  }
+  found.notes.push(...notes);
+}
+
+async function takePrepared(project: string, dir: string, found: Imported): Promise<void> {
+  const target = joinPath(projectFolder(project), 'given', lastName(dir));
+  for (const { split, path, rows } of await preparedRows(platform, dir, target)) give(found, path, split === 'validation', rows);
+}
+
 /** With the pictures that its rows name. */
 async function takeRows(project: string, path: string, found: Imported): Promise<void> {
   const rows = await openRowFile(platform, path);
@@ -174,14 +201,17 @@ async function takeRows(project: string, path: string, found: Imported): Promise
     await copy(platform.absolutePath(from), to);
   }
   const file = joinPath(folder, shownName(path));
-  const isHeldOut = HELD_OUT.test(lastName(path));
+  give(found, file, HELD_OUT.test(lastName(path)), count);
+}
+
+/** @throws UserError for a second file of the same use */
+function give(found: Imported, file: string, isHeldOut: boolean, rows: number): void {
   const { given } = found;
+  const use = isHeldOut ? 'hold out' : 'train on';
   if (isHeldOut ? given?.val : given?.train)
-    throw new UserError(
-      `${shownName(path)}: a file of rows to ${isHeldOut ? 'hold out' : 'train on'} is there already. Put them into one.`,
-    );
+    throw new UserError(`${lastName(file)}: a file of rows to ${use} is there already. Put them into one.`);
   found.given = isHeldOut ? { train: given?.train ?? '', val: file } : { train: file, val: given?.val ?? null };
-  found.notes.push(`${shownName(path)}: ${count} rows to ${isHeldOut ? 'hold out' : 'train on'}.`);
+  found.notes.push(`${lastName(file)}: ${countOf(rows, 'row')} to ${use}.`);
 }
 
 /** In pieces: no file is held whole. */

@@ -81,7 +81,8 @@ async function takeFiles(
   const found = await editor.client.importFiles(open.id, files, proxy(tell));
   const { scans } = open.project.peek();
   if (found.scans.length > 0) {
-    open.change({ scans: [...scans, ...found.scans] });
+    const { annotations } = open.project.peek();
+    open.change({ scans: [...scans, ...found.scans], annotations: [...annotations, ...found.annotations] });
     studio.tell('info', texts.data.taken(found.scans.length));
     await editor.showScan(found.scans[0]?.id ?? null);
   }

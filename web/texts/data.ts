@@ -6,7 +6,7 @@ export const dataTexts = {
     drop: 'Drop scans here',
     dropHelp:
       'NIfTI volumes (.nii, .nii.gz), pictures (PNG, JPEG, WebP), rows (JSON lines or Parquet, with their pictures), or labels that were ' +
-      'exported here. They stay in this browser.',
+      'exported here; or a folder: a MedVision data folder, or one that vernier train has prepared. They stay in this browser.',
     pick: 'Choose files',
     pickFolder: 'Choose a folder',
     reading: (name: string, done: number, all: number) => `Reading ${name} (${done + 1} of ${all}) …`,
