@@ -2,6 +2,7 @@
 import { dataTexts } from './texts/data.ts';
 import { formTexts } from './texts/form.ts';
 import { judgeTexts } from './texts/judge.ts';
+import { modelTexts } from './texts/model.ts';
 import { sampleTexts } from './texts/sample.ts';
 import { shellTexts } from './texts/shell.ts';
 import { trainTexts } from './texts/train.ts';
@@ -17,4 +18,5 @@ export const texts = {
   ...judgeTexts,
   ...uiTexts,
   ...useTexts,
+  ...modelTexts,
 };

@@ -6,6 +6,7 @@ import { parseCommandLine } from '../../src/options/commandLine.ts';
 import type { Definition } from '../../src/options/definition.ts';
 import { UserError } from '../../src/platform.ts';
 import { BASIC, leftOut } from '../../web/train/leftOut.ts';
+import { stepsOf } from '../../web/train/stepsNote.tsx';
 import { readForm, recipeText } from '../../web/train/recipe.ts';
 import { fieldHelp, shownValue, withWritten, wrongWith } from '../../web/train/values.ts';
 import type { Changed } from '../../web/train/values.ts';
@@ -65,6 +66,12 @@ describe('the form of options', () => {
       'Number of optimizer steps in place of epoch; -1: by epoch. (-1 or at least 1; default -1)',
     );
     expect(fieldHelp(definitions.max_pixels)).not.toContain('default');
+  });
+
+  it('says how many steps the rows make', () => {
+    expect(stepsOf(12, {})).toEqual({ perStep: 40, total: 1 });
+    expect(stepsOf(12, { epoch: 10, per_device_train_batch_size: 1, gradient_accumulation_steps: 4 })).toEqual({ perStep: 4, total: 30 });
+    expect(stepsOf(12, { max_steps: 7 })).toEqual({ perStep: 40, total: 7 });
   });
 
   it('shows a value as it may be written again', () => {

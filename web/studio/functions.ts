@@ -2,6 +2,7 @@
 import { inspectFunctions } from '../data/inspectRows.ts';
 import { rowFunctions } from '../data/rowsOfProject.ts';
 import { judgeFunctions } from '../judge/inWorker.ts';
+import { modelFunctions } from '../model/inWorker.ts';
 import { sampleFunctions } from '../sample/inWorker.ts';
 import { keptRunFunctions } from '../train/keptRuns.ts';
 import { useFunctions } from '../use/inWorker.ts';
@@ -17,6 +18,7 @@ export const studioFunctions = {
   ...keptRunFunctions,
   ...judgeFunctions,
   ...useFunctions,
+  ...modelFunctions,
 };
 
 export type StudioFunctions = typeof studioFunctions;

@@ -20,6 +20,9 @@ export const trainTexts = {
     notStartable: (names: string) => `These fields hold what they cannot: ${names}. Mend them first.`,
     answersLabel: 'Ask held-out rows while it trains, and show the answers (eval_generate)',
     answersHelp: 'Some seconds at every evaluation. The report then has every answer before and after.',
+    stepsWords: (rows: number, perStep: number, total: number) =>
+      `${countOf(rows, 'row')} to train on, up to ${perStep} to a step: ${countOf(total, 'step')} in all.`,
+    few: 'Take options that suit a few dozen rows',
     preparing: 'Making the rows …',
     runs: 'Runs',
     noRuns: 'There are none yet.',

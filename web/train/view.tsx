@@ -13,13 +13,14 @@ import { LivePanel } from './live.tsx';
 import { RecipeBox } from './recipeBox.tsx';
 import { RunList } from './runList.tsx';
 import { checkOptions, endNow, liveRun, startRun } from './runs.ts';
+import { StepsNote } from './stepsNote.tsx';
 import type { Changed } from './values.ts';
 
 /** Held-out rows of each task that are answered at every evaluation, where the person asks for it. */
 const ANSWERED = 4;
 
 export function TrainView({ studio, open }: ViewProps): JSX.Element {
-  const { base, options, given, annotations, name } = open.project.value;
+  const { base, options, given, annotations, scans, name } = open.project.value;
   const run = liveRun(open).value;
   void run?.changes.value;
   const [wrong, setWrong] = useState<readonly string[]>([]);
@@ -37,6 +38,7 @@ export function TrainView({ studio, open }: ViewProps): JSX.Element {
     setWrong(names);
     open.change({ options: { ...changed } });
   };
+  const trained = new Set(scans.flatMap(({ id, side }) => (side === 'train' ? [id] : [])));
   const answers = Number(options['eval_generate'] ?? 0);
   const savedStep = async (): Promise<number> => {
     if (run === null) return 0;
@@ -57,6 +59,12 @@ export function TrainView({ studio, open }: ViewProps): JSX.Element {
       <section aria-label={texts.train.options}>
         <h2>{texts.train.options}</h2>
         <OptionForm definitions={definitions} basic={BASIC} leftOut={leftOut} value={options} onChange={change} disabled={isUnderWay} />
+        <StepsNote
+          rows={given === null ? annotations.filter(({ scan }) => trained.has(scan)).length : 0}
+          value={options}
+          disabled={isUnderWay}
+          onChange={(changed) => open.change({ options: { ...changed } })}
+        />
         <p>
           <label>
             <input

@@ -1,0 +1,108 @@
+/** The step "Model" in Chromium: a model of the hub that comes with breaks, a gated one, a folder that is none, and the memory of a run. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TestHub } from '../hub/testHub.ts';
+import { repository } from '../runtimes/runIn.ts';
+import { openStep, seedProject } from './seeded.ts';
+import { buildStudio, isSkipped, openStudio, seriousFindings } from './studioPage.ts';
+import type { BuiltStudio } from './studioPage.ts';
+
+let studio: BuiltStudio;
+let hub: TestHub;
+/** Where it listens. */
+let local = '';
+const scratch = mkdtempSync(join(tmpdir(), 'vernier-model-'));
+
+beforeAll(async () => {
+  if (isSkipped) return;
+  studio = await buildStudio();
+  hub = await TestHub.start({ lfsBytes: 1e9 });
+  local = hub.endpoint;
+  hub.outside = 'https://huggingface.co';
+  const base = join(repository, 'node/base');
+  const names = [
+    'chat_template.jinja',
+    'config.json',
+    'model.safetensors',
+    'preprocessor_config.json',
+    'tokenizer.json',
+    'tokenizer_config.json',
+  ];
+  const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(base, name))]));
+  hub.add('model', 'org/tiny', files);
+  hub.add('model', 'org/gated', files, { isGated: true });
+});
+afterAll(async () => {
+  rmSync(scratch, { recursive: true });
+  if (isSkipped) return;
+  await hub.close();
+  await studio.close();
+});
+
+test.skipIf(isSkipped)('a model of the hub is downloaded when it is asked for, chosen, and deleted', { timeout: 240_000 }, async () => {
+  const context = await studio.browser.newContext();
+  const asked: string[] = [];
+  // What the page asks of huggingface.co is answered here.
+  await context.route(/^https:\/\/huggingface\.co\//, async (route) => {
+    const { pathname, search } = new URL(route.request().url());
+    asked.push(pathname);
+    await route.fulfill({ response: await route.fetch({ url: `${local}${pathname}${search}` }) });
+  });
+  const { page, faults } = await openStudio(studio, context);
+  await seedProject(page, { id: 'chosen', options: { per_device_train_batch_size: 1 } });
+  await page.reload();
+  await openStep(page, 'chosen', 'Model');
+  expect(asked).toEqual([]);
+  expect(await page.textContent('#chosen-base')).toMatch(/Qwen2\.5-VL, tiny/);
+
+  await page.getByLabel('Name', { exact: true }).fill('org/gated');
+  await page.getByRole('button', { name: 'Download' }).click();
+  await page.locator('.notice.error', { hasText: 'org/gated' }).waitFor();
+  expect(await page.locator('.notice.error').textContent()).toMatch(/terms|access/i);
+
+  await page.getByLabel('Name', { exact: true }).fill('org/tiny');
+  await page.getByRole('button', { name: 'Download' }).click();
+  await page.locator('#chosen-base', { hasText: 'org/tiny' }).waitFor({ timeout: 60_000 });
+  await page.locator('.choice', { hasText: 'org/tiny' }).getByText('chosen').waitFor();
+  expect(asked.some((path) => path.includes('model.safetensors'))).toBe(true);
+
+  // Without the hub, and after a reload, it is there; memory is planned with the project's rows.
+  const before = asked.length;
+  await page.waitForTimeout(500); // the project is saved
+  await page.reload();
+  await openStep(page, 'chosen', 'Model');
+  await page.locator('.choice', { hasText: 'org/tiny' }).getByText('chosen').waitFor();
+  await page.getByRole('button', { name: 'Plan it' }).click();
+  await page.locator('.memory').waitFor({ timeout: 60_000 });
+  expect(await page.locator('.memory tbody tr').count()).toBeGreaterThan(4);
+  await page.getByText('For the longest row at a time.').waitFor();
+  expect(await seriousFindings(page)).toEqual([]);
+  expect(asked.length).toBe(before);
+
+  await page.getByRole('button', { name: /^Delete org\/tiny/ }).click();
+  await page.locator('dialog').getByRole('button', { name: 'Delete' }).click();
+  await page.locator('#chosen-base', { hasText: 'Qwen2.5-VL, tiny' }).waitFor();
+  await page.getByText('None has been downloaded yet.').waitFor();
+  expect(faults.filter((fault) => !/huggingface\.co|status of 40[13]/.test(fault))).toEqual([]);
+  await context.close();
+});
+
+test.skipIf(isSkipped)('a picked folder is read where it lies, and one that is no model is told', { timeout: 120_000 }, async () => {
+  const { page, faults } = await openStudio(studio);
+  await seedProject(page, { id: 'picked', options: { per_device_train_batch_size: 2 }, base: '/picked/base/gone' });
+  await page.reload();
+  await openStep(page, 'picked', 'Model');
+  await page.getByText('gone was picked before the page was loaded anew; pick the folder again.').waitFor();
+  const none = join(scratch, 'none');
+  mkdirSync(none);
+  writeFileSync(join(none, 'notes.txt'), 'nothing');
+  await page.getByLabel('A folder of this machine').setInputFiles(none);
+  await page.getByText('none holds no config.json').waitFor();
+  await page.getByLabel('A folder of this machine').setInputFiles(join(repository, 'node/base-medgemma'));
+  await page.locator('#chosen-base', { hasText: 'base-medgemma' }).waitFor();
+  await page.getByRole('button', { name: 'Plan it' }).click();
+  await page.locator('.memory').waitFor({ timeout: 60_000 });
+  expect(faults).toEqual([]);
+});

@@ -1,0 +1,79 @@
+/** A model of the hub into this browser's storage: what has come is kept, whatever happens. */
+import * as Comlink from 'comlink';
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { UserError } from '../../src/platform.ts';
+import { bytesText } from '../../src/track/console.ts';
+import { Field } from '../parts/field.tsx';
+import { HubToken, useHub } from '../parts/hubToken.tsx';
+import { Progress } from '../parts/progress.tsx';
+import type { Studio } from '../studio/studio.ts';
+import { texts } from '../texts.ts';
+
+/** @param onEnd its folder; undefined: not all of it has come */
+export function Download({ studio, onEnd }: { studio: Studio; onEnd: (dir: string | undefined) => void }): JSX.Element {
+  const hub = useHub(studio);
+  const [id, setId] = useState('');
+  const [progress, setProgress] = useState<{ done: number; total: number } | null>(null);
+  const own = texts.model;
+  const download = async (): Promise<void> => {
+    setProgress({ done: 0, total: 0 });
+    let dir: string | undefined;
+    try {
+      await hub.allow();
+      const hear = (done: number, total: number): Promise<void> => Promise.resolve(setProgress({ done, total }));
+      dir = await studio.worker.value.own.downloadModel(id, Comlink.proxy(hear));
+    } catch (error) {
+      if (error instanceof UserError && error.message.includes(own.stopped)) studio.tell('info', own.stopped);
+      else studio.failed(error);
+    }
+    setProgress(null);
+    onEnd(dir);
+  };
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        void download();
+      }}
+    >
+      <p class="help">{own.hubHelp}</p>
+      <p class="help">{own.gatedHelp}</p>
+      <div class="row">
+        <Field label={own.id} help={own.idHelp}>
+          {(ids) => (
+            <input
+              {...ids}
+              type="text"
+              autocomplete="off"
+              spellcheck={false}
+              value={id}
+              onInput={(event) => setId(event.currentTarget.value)}
+            />
+          )}
+        </Field>
+        <HubToken hub={hub} />
+      </div>
+      <p class="row">
+        <button type="submit" disabled={progress !== null || id.trim() === ''}>
+          {own.download}
+        </button>
+        {progress !== null && (
+          <button
+            type="button"
+            class="danger"
+            onClick={() => void studio.worker.value.own.stopDownload().catch((error: unknown) => studio.failed(error))}
+          >
+            {own.stop}
+          </button>
+        )}
+      </p>
+      {progress !== null && (
+        <Progress
+          label={progress.total === 0 ? own.looking : own.progress(bytesText(progress.done), bytesText(progress.total))}
+          share={progress.total === 0 ? undefined : progress.done / progress.total}
+        />
+      )}
+    </form>
+  );
+}
