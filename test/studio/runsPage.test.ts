@@ -51,7 +51,7 @@ beforeAll(async () => {
 
   put('study/first/trainer_log.jsonl', START + Array.from({ length: 6 }, (_, i) => row(i + 1) + (i % 3 === 2 ? `{"step":${i + 1},"epoch":1,"eval_loss":${8 - i}}\n` : '')).join('') + '{"event":"finish","outcome":"finished"}\n');
   put('study/first/report.json', record('first'));
-  put(`${HOSTILE}/trainer_log.jsonl`, START.replaceAll('tiny', HOSTILE).replace('"seed":1', '"seed":2') + row(1) + `{"event":"warning","text":${JSON.stringify(HOSTILE)}}\n`);
+  put(`${HOSTILE}/trainer_log.jsonl`, START.replaceAll('tiny', JSON.stringify(HOSTILE).slice(1, -1)).replace('"seed":1', '"seed":2') + row(1) + `{"event":"warning","text":${JSON.stringify(HOSTILE)}}\n`);
   put('live/trainer_log.jsonl', START + row(1) + row(2));
   put('live/.vernier.lock', await lockOf(process.pid));
 

@@ -18,13 +18,12 @@ import type { KnownRun, Runs } from './runs.ts';
 
 /** @throws UserError where the run's log cannot be read */
 export async function describeRun(runs: Runs, run: KnownRun): Promise<RunDetail> {
-  await run.log.refresh();
+  const { rows, place } = await runs.rowsOf(run);
   const condition = await runs.condition(run);
   const entry = await runs.entry(run, condition);
   const files = await filesOf(runs.folder, run.name);
   const recipe = await runs.jobs.recipe(run.name, run.kind === 'training' ? 'train' : 'evaluate').catch(() => undefined);
   const { log } = run;
-  const rows = log.rows;
   const opened = log.start ? undefined : await openedRun(runs, run).catch(() => undefined);
   const settings = asObject(log.start?.['config']) ?? opened?.settings ?? recipe ?? {};
   const facts = asObject(log.start?.['facts']);
@@ -36,7 +35,7 @@ export async function describeRun(runs: Runs, run: KnownRun): Promise<RunDetail>
     facts: facts ? Object.entries(facts).map(([name, value]): [string, string] => [name, String(value)]) : (opened?.facts ?? []),
     settings: redactConfig(settings) as Record<string, unknown>,
     rows: rows.length > 0 ? rows : (opened?.history.map((row) => Object.fromEntries(Object.entries(row).map(shownNumber))) ?? []),
-    place: placeText(log.place),
+    place: placeText(place),
     pace: paceOf(rows) ?? null,
     peakBytes: peak > 0 ? peak : null,
     warnings: log.warnings,

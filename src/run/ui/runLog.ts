@@ -34,22 +34,39 @@ export class RunLog {
   listener: LogListener | undefined;
   private readonly folder: OutputsFolder;
   private readonly run: string;
+  private keepsRows = false;
   private rowsKept: LogNumbers[] = [];
   private stride = 1;
   private trainingCount = 0;
   private reader = new LineReader(START, new Uint8Array(0));
   private stamp = '';
-  private turn: Promise<void> = Promise.resolve();
+  private turn: Promise<unknown> = Promise.resolve();
 
   /** @param run its folder below */
   constructor(folder: OutputsFolder, run: string) {
     [this.folder, this.run] = [folder, run];
   }
 
-  /** Rows of figures, oldest first; the last row of training always among them. */
-  get rows(): LogNumbers[] {
-    const { training, rowsKept } = this;
-    return training === undefined || rowsKept.includes(training) ? [...rowsKept] : [...rowsKept, training];
+  /** Rows of figures, oldest first, the last of training among them, and the place behind; kept from now on, until `forgetRows`. */
+  rows(): Promise<{ rows: LogNumbers[]; place: LogPlace }> {
+    return this.inTurn(async () => {
+      await this.read();
+      if (!this.keepsRows) {
+        this.keepsRows = true;
+        await this.between(START, this.place, (lines) => {
+          for (const { entry } of lines) this.keepRow(entry);
+          return Promise.resolve();
+        });
+      }
+      const { training, rowsKept } = this;
+      const isWhole = training === undefined || rowsKept.includes(training);
+      return { rows: isWhole ? [...rowsKept] : [...rowsKept, training], place: this.place };
+    });
+  }
+
+  forgetRows(): void {
+    this.keepsRows = false;
+    this.startRows();
   }
 
   get place(): LogPlace {
@@ -58,9 +75,7 @@ export class RunLog {
 
   /** Reads what is new. @throws UserError where the file cannot be read */
   refresh(): Promise<void> {
-    const done = this.turn.then(() => this.read());
-    this.turn = done.catch(() => undefined);
-    return done;
+    return this.inTurn(() => this.read());
   }
 
   /** The lines from a place up to another; undefined where the log is no longer the one it was a place in. */
@@ -78,6 +93,12 @@ export class RunLog {
     } finally {
       await file.close();
     }
+  }
+
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.turn.then(work);
+    this.turn = done.catch(() => undefined);
+    return done;
   }
 
   private async read(): Promise<void> {
@@ -111,9 +132,13 @@ export class RunLog {
     this.stamp = '';
     this.start = this.finish = this.training = this.evaluation = undefined;
     this.warnings = [];
+    this.startRows();
+    this.listener?.reset();
+  }
+
+  private startRows(): void {
     this.rowsKept = [];
     [this.stride, this.trainingCount] = [1, 0];
-    this.listener?.reset();
   }
 
   private keep(line: PlacedLine): void {
@@ -121,18 +146,18 @@ export class RunLog {
     if (entry['event'] === 'start') [this.start, this.finish] = [entry, undefined];
     else if (entry['event'] === 'finish') this.finish = entry;
     else if (entry['event'] === 'warning') this.warnings = [...this.warnings, String(entry['text'])].slice(-MOST_WARNINGS);
-    else if (typeof entry['step'] === 'number') this.keepRow(numbersOf(entry));
+    else this.keepRow(entry);
     this.listener?.line(line);
   }
 
-  private keepRow(row: LogNumbers): void {
-    if (!('loss' in row)) {
-      this.evaluation = row;
-      this.rowsKept.push(row);
-      return;
-    }
-    this.training = row;
-    if (this.trainingCount++ % this.stride === 0) this.rowsKept.push(row);
+  private keepRow(entry: LogEntry): void {
+    if (typeof entry['step'] !== 'number') return;
+    const row = numbersOf(entry);
+    const isTraining = 'loss' in row;
+    if (isTraining) this.training = row;
+    else this.evaluation = row;
+    if (!this.keepsRows) return;
+    if (!isTraining || this.trainingCount++ % this.stride === 0) this.rowsKept.push(row);
     if (this.rowsKept.length <= MOST_ROWS) return;
     // Evaluations are few and stay, unless they alone are too many.
     this.stride *= 2;

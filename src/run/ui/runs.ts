@@ -3,11 +3,12 @@ import { SAMPLES } from '../evaluate/folder.ts';
 import { RECORD_FILE } from '../report/record.ts';
 import { LOG_FILE } from '../../track/jsonl.ts';
 import { TRAINER_STATE } from '../../train/checkpointFolder.ts';
-import type { RunEntry, RunState } from './api.ts';
+import type { LogNumbers, RunEntry, RunState } from './api.ts';
 import { RunEvents } from './events.ts';
 import { findRuns, runId } from './findRuns.ts';
 import type { OutputsFolder } from './folder.ts';
 import type { Job, JobFiles } from './jobFiles.ts';
+import type { LogPlace } from './logLines.ts';
 import { LockWatch } from './liveness.ts';
 import type { Holder } from './liveness.ts';
 import type { Programs } from './programs.ts';
@@ -16,6 +17,8 @@ import { RunLog } from './runLog.ts';
 
 /** However many ask, the folder is listed no more often. */
 const LISTED_MS = 1000;
+/** Runs whose rows are held; of the others they are read when somebody looks. */
+const MOST_WITH_ROWS = 16;
 
 export interface KnownRun {
   id: string;
@@ -42,13 +45,29 @@ export class Runs {
   private known = new Map<string, KnownRun>();
   private listing: Promise<void> | undefined;
   private listedAt = -Infinity;
+  private entries: { at: number; list: Promise<RunEntry[]> } | undefined;
+  /** The last looked at last. */
+  private withRows: KnownRun[] = [];
 
   constructor(folder: OutputsFolder, jobs: JobFiles, programs: Programs) {
     [this.folder, this.jobs, this.programs] = [folder, jobs, programs];
   }
 
   /** The latest first. */
-  async list(): Promise<RunEntry[]> {
+  list(): Promise<RunEntry[]> {
+    if (this.entries === undefined || performance.now() - this.entries.at > LISTED_MS)
+      this.entries = { at: performance.now(), list: this.listNow() };
+    return this.entries.list;
+  }
+
+  /** Rows of its log, thinned, oldest first, and the place behind them. @throws UserError where the log cannot be read */
+  async rowsOf(run: KnownRun): Promise<{ rows: LogNumbers[]; place: LogPlace }> {
+    this.withRows = [...this.withRows.filter((one) => one !== run), run];
+    if (this.withRows.length > MOST_WITH_ROWS) this.withRows.shift()!.log.forgetRows();
+    return run.log.rows();
+  }
+
+  private async listNow(): Promise<RunEntry[]> {
     await this.look();
     const jobs = await this.jobs.list();
     const entries: RunEntry[] = [];

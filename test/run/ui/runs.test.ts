@@ -107,6 +107,14 @@ describe('what is shown', () => {
     expect((await list()).map(({ name }) => name)).toEqual(['z', 'study/knee/first']);
   });
 
+  it('rows of many runs, of which few are held, are read again when they are looked at', async () => {
+    const names = Array.from({ length: 20 }, (_, i) => `run${i}`);
+    for (const name of names) scene.put(`${name}/trainer_log.jsonl`, START + row(1) + row(2));
+    for (const _ of [1, 2]) for (const name of names) expect((await detail(name)).rows.map(({ step }) => step)).toEqual([1, 2]);
+    scene.append('run0/trainer_log.jsonl', row(3));
+    expect((await detail('run0')).rows.map(({ step }) => step)).toEqual([1, 2, 3]);
+  });
+
   it('the folder itself may be a run', async () => {
     scene.put('trainer_log.jsonl', START + row(1));
     expect((await list()).map(({ name }) => name)).toEqual(['.']);
