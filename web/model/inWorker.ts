@@ -60,7 +60,9 @@ export const modelFunctions = {
       const id = /^models--(.+)$/.exec(name)?.[1]?.split('--').join('/');
       if (id === undefined) continue;
       const dir = joinPath(cacheDir, name);
-      found.push({ id, dir: await wholeSnapshot(platform, dir), bytes: await bytesBelow(platform, dir) });
+      const bytes = await bytesBelow(platform, dir);
+      // Of a download that was refused nothing has come.
+      if (bytes > 0) found.push({ id, dir: await wholeSnapshot(platform, dir), bytes });
     }
     return found;
   },
