@@ -1,5 +1,6 @@
 /** How smoothly the slices of a volume go by in the step "Data". */
 import { describe, expect, test } from 'vitest';
+import { nodePlatform } from '../../node/platform.ts';
 import { begin, end, image, K01, page, serveStudio, shown } from './dataPage.ts';
 import { isSkipped } from './studioPage.ts';
 
@@ -44,6 +45,22 @@ describe.skipIf(isSkipped)('slices', () => {
     console.log(`scrolling: ${best.rate.toFixed(1)} frames a second, ${best.seen} slices, longest task ${best.longest} ms`);
     expect(best.seen).toBeGreaterThan(60);
     expect(best.rate).toBeGreaterThanOrEqual(50);
+    await end();
+  });
+
+  test('the whole volume is shown in three planes when that is asked for, and its code comes then', async () => {
+    await begin([image(K01)]);
+    await shown('axial 22');
+    const codes: string[] = [];
+    page.on('response', (response) => void codes.push(response.url()));
+    await page.getByRole('button', { name: 'Look at the whole volume in three planes' }).click();
+    await page.locator('.volume canvas[data-ready="true"]').waitFor({ timeout: 60_000 });
+    expect(codes.length).toBeGreaterThan(0);
+    const shot = await page.locator('.volume canvas').screenshot();
+    const { data } = await nodePlatform.decodeImage(shot, 'shot');
+    const greys = new Set(data.filter((_, i) => i % 3 === 0));
+    expect(greys.size).toBeGreaterThan(40); // a head, and not an empty canvas
+    await page.getByRole('button', { name: 'Close the three planes' }).click();
     await end();
   });
 });

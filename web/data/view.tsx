@@ -21,6 +21,7 @@ import { connectScans } from './scanClient.ts';
 import { ScanFields } from './scanFields.tsx';
 import { Looking, Names, Tools } from './toolbar.tsx';
 import { Viewer } from './viewer.tsx';
+import { VolumeView } from './volumeView.tsx';
 
 export function DataView({ studio, open }: ViewProps): JSX.Element {
   const editor = useMemo(() => new Editor(studio, open, connectScans()), [studio, open]);
@@ -58,6 +59,7 @@ export function DataView({ studio, open }: ViewProps): JSX.Element {
           <div class="sight">
             <Tools editor={editor} />
             <Viewer editor={editor} />
+            {scan.kind === 'volume' && <VolumeView editor={editor} scan={scan} />}
           </div>
           <div class="side">
             <Looking editor={editor} />

@@ -104,6 +104,13 @@ export const dataTexts = {
         ...(small > 0 ? [`${small} left out as too small.`] : []),
         ...(fit > 0 ? [`${fit} left out where no ellipse fits.`] : []),
       ].join(' '),
+    volumeView: 'The whole volume',
+    volumeOpen: 'Look at the whole volume in three planes',
+    volumeClose: 'Close the three planes',
+    volumeLoading: 'Loading the volume …',
+    volumeHelp:
+      'In the directions of the body, which need not be those that the slices are stored in. Drawings belong to the slices above.',
+    volumeOf: (scan: string) => `${scan} in three planes`,
     inspect: 'What is learnt',
     inspectHelp: 'The rows as the model sees them: pictures, questions, answers, tokens, and what of them is learnt.',
     inspectNow: 'Look at the rows',
