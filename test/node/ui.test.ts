@@ -162,7 +162,8 @@ it('a run of the tiny base: started, watched, stopped as by Ctrl-C, found by the
   const evaluation = (await (await second.post(`/api/runs/${id}/evaluate`)).json()) as { id: string };
   const evaluated = async (): Promise<RunDetail> => (await (await second.get(`/api/runs/${evaluation.id}`)).json()) as RunDetail;
   expect(await until(evaluated, ({ state }) => state !== 'running')).toMatchObject({ kind: 'evaluation', state: 'finished', name: 'first-evaluation' });
-});
+  expect((await evaluated()).figures).toContainEqual(['Answers', '3']);
+}, 300_000);
 
 it('a run that fails at its start is told with what it said', async () => {
   const server = await open();

@@ -59,6 +59,7 @@ export const uiTexts = {
       evalLoss: 'Held-out loss',
       model: 'Model',
       holder: 'Worked on by',
+      now: 'How it goes',
       figures: 'Figures',
       curves: 'Curves',
       actions: 'What can be done',

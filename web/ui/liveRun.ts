@@ -7,6 +7,9 @@ import { client } from './client.ts';
 
 /** Rows that the page holds; of longer runs it asks for them anew, thinned. */
 const MOST_ROWS = 8000;
+/** Several things that happen at once are asked for once. */
+const SOON_MS = 300;
+const ANSWERS_MS = 5000;
 
 export class LiveRun {
   readonly detail = signal<RunDetail | undefined>(undefined);
@@ -43,12 +46,21 @@ export class LiveRun {
     });
     this.source.onopen = () => (this.isAway.value = false);
     this.source.onerror = () => (this.isAway.value = true);
+    this.watchAnswers();
+  }
+
+  /** An evaluation has no log: what it has come to is asked for. */
+  private watchAnswers(): void {
+    const { value: detail } = this.detail;
+    if (detail?.kind === 'evaluation' && detail.state === 'running') this.refreshSoon(ANSWERS_MS);
   }
 
   /** What cannot be told by lines: what can be done now, files, the report. */
   async refresh(): Promise<void> {
     const detail = await client.detail(this.id);
-    if (!this.isClosed) this.detail.value = detail;
+    if (this.isClosed) return;
+    this.detail.value = detail;
+    this.watchAnswers();
   }
 
   close(): void {
@@ -80,15 +92,15 @@ export class LiveRun {
     this.refreshSoon();
   }
 
-  private refreshSoon(): void {
+  private refreshSoon(ms = SOON_MS): void {
     clearTimeout(this.fresh);
-    this.fresh = setTimeout(() => void this.refresh().catch(this.failed), 300);
+    this.fresh = setTimeout(() => void this.refresh().catch(this.failed), ms);
   }
 
   private reload(): void {
     this.source?.close();
     clearTimeout(this.fresh);
-    this.fresh = setTimeout(() => void this.load().catch(this.failed), 300);
+    this.fresh = setTimeout(() => void this.load().catch(this.failed), SOON_MS);
   }
 
   private show(detail: RunDetail, rows: LogNumbers[]): void {

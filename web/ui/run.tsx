@@ -34,6 +34,14 @@ export function RunView({ id, told }: { id: string; told: Told }): JSX.Element {
           <Curves rows={run.rows.value} />
         </>
       )}
+      {detail.figures.length > 0 && (
+        <>
+          <h2>{words.figures}</h2>
+          <div class="card">
+            <Pairs pairs={detail.figures} />
+          </div>
+        </>
+      )}
       <Warnings warnings={detail.warnings} />
       <h2>{words.report}</h2>
       <p>
@@ -69,8 +77,8 @@ function Head({ detail }: { detail: RunDetail }): JSX.Element {
   const left = pace && totalSteps !== null && step !== null ? durationText(pace.secondsPerStep * (totalSteps - step)) : words.leftUnknown;
   const figures: (readonly [string, string] | false)[] = [
     isRunning && detail.kind === 'training' && [words.left, left],
-    [words.loss, lossText(loss)],
-    [words.evalLoss, lossText(evalLoss)],
+    detail.kind === 'training' && [words.loss, lossText(loss)],
+    detail.kind === 'training' && [words.evalLoss, lossText(evalLoss)],
     pace !== null && [words.stepTime, durationText(pace.secondsPerStep)],
     pace !== null && pace.tokensPerSecond !== null && [words.speed, countText(pace.tokensPerSecond)],
     peakBytes !== null && [words.memory, bytesText(peakBytes)],
@@ -78,7 +86,7 @@ function Head({ detail }: { detail: RunDetail }): JSX.Element {
     holder !== '' && [words.holder, holder],
   ];
   return (
-    <section class="card" aria-label={words.figures}>
+    <section class="card" aria-label={words.now}>
       <p>
         <span class={`state ${state}`}>{texts.ui.states[state]}</span> <span class="soft">{timeText(detail.changedAt)}</span>
       </p>

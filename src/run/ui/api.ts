@@ -51,6 +51,8 @@ export interface RunDetail extends RunEntry {
   settings: Readonly<Record<string, unknown>>;
   /** Rows of figures, oldest first; of very long runs every second, fourth, … row of training. */
   rows: LogNumbers[];
+  /** Of an evaluation: what its answers come to so far, in words. */
+  figures: [string, string][];
   /** Where events go on from: ?from= of /events. */
   place: string;
   pace: Pace | null;

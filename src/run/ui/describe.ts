@@ -35,6 +35,7 @@ export async function describeRun(runs: Runs, run: KnownRun): Promise<RunDetail>
     facts: facts ? Object.entries(facts).map(([name, value]): [string, string] => [name, String(value)]) : (opened?.facts ?? []),
     settings: redactConfig(settings) as Record<string, unknown>,
     rows: rows.length > 0 ? rows : (opened?.history.map((row) => Object.fromEntries(Object.entries(row).map(shownNumber))) ?? []),
+    figures: opened?.kind === 'evaluation' ? evaluationFigures(opened) : [],
     place: placeText(place),
     pace: paceOf(rows) ?? null,
     peakBytes: peak > 0 ? peak : null,
@@ -45,6 +46,11 @@ export async function describeRun(runs: Runs, run: KnownRun): Promise<RunDetail>
     base: text(recipe?.['base_model_hf']),
     actions: actionsOf(run, condition, recipe, files),
   };
+}
+
+function evaluationFigures(run: Run): [string, string][] {
+  const figures = figuresBeside([run]).rows.map(({ head, cells }): [string, string] => [head, cells[0] ?? '']);
+  return [['Answers', String(run.rows.length)], ...figures];
 }
 
 /** JSON has no NaN. */
