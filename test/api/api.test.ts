@@ -53,6 +53,24 @@ const losses = (events: readonly RunEvent[]): number[] =>
   events.flatMap((event) => (event.kind === 'figures' && 'loss' in event.figures ? [Number(event.figures['loss'])] : []));
 
 describe('fineTune', () => {
+  test('tells of pictures of predictions where it is asked for them', async () => {
+    const val = [{ ...row([picture]), task: 'Detection' }];
+    val[0]!.messages = [val[0]!.messages[0]!, { role: 'assistant', content: '0.125, 0.250, 0.500, 0.750' }];
+    const keysOf = async (pictures: boolean): Promise<string[]> => {
+      const output = join(scratch, `pictures-${pictures}`);
+      const request = { ...short, rows: [row([png])], val, output, max_steps: 1, eval_generate: 1, eval_max_new_tokens: 2, pictures };
+      const keys: string[] = [];
+      for await (const event of fineTune(request)) {
+        if (event.kind !== 'picture') continue;
+        expect(event.picture.png.slice(1, 4)).toEqual(new TextEncoder().encode('PNG'));
+        keys.push(`${event.step} ${event.key}`);
+      }
+      return keys;
+    };
+    expect(await keysOf(true)).toEqual(['0 eval_predictions/Detection/1', '1 eval_predictions/Detection/1']);
+    expect(await keysOf(false)).toEqual([]);
+  });
+
   test('tells what it does, and leaves what the command line leaves', async () => {
     const output = join(scratch, 'told');
     const heard: string[] = [];

@@ -9,6 +9,7 @@ import { unzipSync } from 'fflate';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fineTune, loadModel } from '../../node/index.ts';
+import { TestHub } from '../hub/testHub.ts';
 import { repository } from '../runtimes/runIn.ts';
 import { openStep, ROW, seedProject, writeFiles } from './seeded.ts';
 import { buildStudio, isSkipped, openStudio, seriousFindings } from './studioPage.ts';
@@ -127,7 +128,44 @@ test.skipIf(isSkipped)('the adapter is asked, and answers the same from the arch
     writeFileSync(join(scratch, 'zip', name), bytes);
   }
   expect(files['run-1/adapter/adapter_model.safetensors']).toEqual(new Uint8Array(readFileSync(join(run, 'adapter_model.safetensors'))));
+  expect(new TextDecoder().decode(files['run-1/recipe.yaml'])).toContain('base_model_hf: node/base\n');
   await using model = await loadModel({ base, adapter: join(scratch, 'zip/run-1/adapter') });
   expect((await model.ask(picture, 'Size?', { max_new_tokens: 256 })).text).toBe(said);
   expect(faults).toEqual([]);
+});
+
+test.skipIf(isSkipped)('the adapter is pushed to the hub with a token that is nowhere kept', { timeout: 120_000 }, async () => {
+  const hub = await TestHub.start({ lfsBytes: 1e9 });
+  const local = hub.endpoint;
+  hub.outside = 'https://huggingface.co';
+  const context = await studio.browser.newContext();
+  const storage = 'https://hf-hub-lfs-us-east-1.s3-accelerate.amazonaws.com';
+  let behind = '';
+  // What the page asks of the hub and of its storage is answered here.
+  await context.route(/^https:\/\/huggingface\.co\//, async (route) => {
+    const { pathname, search } = new URL(route.request().url());
+    const response = await route.fetch({ url: `${local}${pathname}${search}` });
+    const body = await response.text();
+    behind = /http:\/\/localhost:\d+/.exec(body)?.[0] ?? behind;
+    await route.fulfill({ response, body: body.replaceAll(/http:\/\/localhost:\d+/g, storage) });
+  });
+  await context.route(`${storage}/**`, async (route) => {
+    await route.fulfill({ response: await route.fetch({ url: route.request().url().replace(storage, behind) }) });
+  });
+  try {
+    const { page, faults } = await openStudio(studio, context);
+    await seedRun(page);
+    await openStep(page, 'judged', 'Use');
+    await page.getByLabel('Repository').fill('measured');
+    await page.getByLabel('Access token').fill(hub.options.token);
+    await page.getByRole('button', { name: 'Push' }).click();
+    await page.getByText(/^Pushed: /).waitFor({ timeout: 60_000 });
+    const pushed = hub.files('model', `${hub.options.user}/measured`);
+    expect([...pushed.keys()].sort()).toEqual(['.gitattributes', 'README.md', 'adapter_config.json', 'adapter_model.safetensors']);
+    expect(pushed.get('adapter_model.safetensors')).toEqual(readFileSync(join(run, 'adapter_model.safetensors')));
+    expect(faults.filter((fault) => !/huggingface\.co|amazonaws\.com/.test(fault))).toEqual([]);
+  } finally {
+    await context.close();
+    await hub.close();
+  }
 });

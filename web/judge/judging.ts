@@ -4,7 +4,7 @@ import { dataOptions } from '../../src/options/data.ts';
 import { UserError } from '../../src/platform.ts';
 import type { OpenProject, Studio } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
-import type { KeptRun } from '../train/keptRuns.ts';
+import type { KeptRun } from '../train/inWorker.ts';
 import { askedOf, judgedFile, modelOptions } from '../train/runs.ts';
 import type { Asked } from '../train/runs.ts';
 import type { Judged } from './inWorker.ts';

@@ -7,7 +7,7 @@ import { Page } from '../parts/page.tsx';
 import { Progress } from '../parts/progress.tsx';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
-import type { KeptRun } from '../train/keptRuns.ts';
+import type { KeptRun } from '../train/inWorker.ts';
 import { liveRun } from '../train/runs.ts';
 import { useKeptRuns } from '../train/useKeptRuns.ts';
 import './judge.css';

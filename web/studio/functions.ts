@@ -4,7 +4,7 @@ import { rowFunctions } from '../data/rowsOfProject.ts';
 import { judgeFunctions } from '../judge/inWorker.ts';
 import { modelFunctions } from '../model/inWorker.ts';
 import { sampleFunctions } from '../sample/inWorker.ts';
-import { keptRunFunctions } from '../train/keptRuns.ts';
+import { keptRunFunctions } from '../train/inWorker.ts';
 import { useFunctions } from '../use/inWorker.ts';
 import { gpuFunctions } from './gpu.ts';
 import { requestFunctions } from './requests.ts';

@@ -6,7 +6,7 @@ import { Dialog } from '../parts/dialog.tsx';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 import { Curves } from './curves.tsx';
-import type { KeptRun } from './keptRuns.ts';
+import type { KeptRun } from './inWorker.ts';
 import { liveRun, removeRun, resumeRun } from './runs.ts';
 import { useKeptRuns } from './useKeptRuns.ts';
 

@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { runFolder } from '../studio/project.ts';
 import type { ViewProps } from '../studio/studio.ts';
-import type { KeptRun } from './keptRuns.ts';
+import type { KeptRun } from './inWorker.ts';
 
 /** Oldest first. @param isUnderWay a run that ends has left something */
 export function useKeptRuns({ studio, open }: ViewProps, isUnderWay: boolean): readonly KeptRun[] {

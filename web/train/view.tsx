@@ -7,6 +7,7 @@ import { Progress } from '../parts/progress.tsx';
 import { runFolder } from '../studio/project.ts';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
+import { besideOptions } from './beside.ts';
 import { OptionForm } from './form.tsx';
 import { BASIC, leftOut } from './leftOut.ts';
 import { LivePanel } from './live.tsx';
@@ -107,7 +108,7 @@ export function TrainView({ studio, open }: ViewProps): JSX.Element {
           definitions={definitions}
           leftOut={leftOut}
           value={options}
-          beside={{ base_model_hf: base, ...(given !== null && { train_file: given.train, val_file: given.val }) }}
+          beside={besideOptions(base, given === null ? scans.some(({ side }) => side === 'test') : given.val !== null)}
           name={name}
           disabled={isUnderWay}
           failed={(failure) => studio.failed(failure)}

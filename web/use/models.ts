@@ -5,7 +5,7 @@ import { pickedFiles } from '../mountedFiles.ts';
 import { projectFolder, runFolder } from '../studio/project.ts';
 import type { OpenProject, Studio } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
-import type { KeptRun } from '../train/keptRuns.ts';
+import type { KeptRun } from '../train/inWorker.ts';
 import { askedIn, modelOptions } from '../train/runs.ts';
 import type { Asked } from '../train/runs.ts';
 import type { Changed } from '../train/values.ts';

@@ -4,11 +4,12 @@ import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { lastName } from '../../src/platform.ts';
 import { bytesText } from '../../src/track/console.ts';
-import { HubToken, useHub } from '../parts/hubToken.tsx';
+import { HubToken, UPLOAD_HOSTS, useHub } from '../parts/hubToken.tsx';
 import { Field } from '../parts/field.tsx';
 import { Progress } from '../parts/progress.tsx';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
+import { ARCHIVED_ROWS, besideOptions } from '../train/beside.ts';
 import { recipeText } from '../train/recipe.ts';
 import { archiveFile } from './models.ts';
 import type { AskedModel } from './models.ts';
@@ -61,10 +62,9 @@ function Pack({ studio, run, isTraining }: ViewProps & { run: OfRun; isTraining:
     setMade(null);
     setWords('');
     try {
-      const held = asked.val === null ? {} : { val_file: 'rows/test.jsonl' };
-      const beside = { base_model_hf: asked.base, train_file: 'rows/train.jsonl', ...held, run_name: kept.name };
-      const heldOut = asked.val === null ? [] : [{ name: 'test.jsonl', path: asked.val }];
-      const files = [{ name: 'train.jsonl', path: asked.train }, ...heldOut];
+      const beside = { ...besideOptions(asked.base, asked.val !== null), run_name: kept.name };
+      const heldOut = asked.val === null ? [] : [{ name: ARCHIVED_ROWS.val, path: asked.val }];
+      const files = [{ name: ARCHIVED_ROWS.train, path: asked.train }, ...heldOut];
       const hear = (text: string): Promise<void> => Promise.resolve(setWords(text));
       const bytes = await studio.worker.value.own.packRun(
         {
@@ -133,7 +133,7 @@ function Push({ studio, run: { kept, asked } }: ViewProps & { run: OfRun }): JSX
   const push = async (): Promise<void> => {
     setWords(texts.use.pushing);
     try {
-      await hub.allow();
+      await hub.allow(UPLOAD_HOSTS);
       const hear = (text: string): Promise<void> => {
         studio.tell('info', text);
         return Promise.resolve();
