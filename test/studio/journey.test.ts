@@ -1,10 +1,20 @@
 /**
  * From nothing to measured, as a person would: two volumes dropped, six boxes drawn on each, the tiny base trained ten steps with a reload in
- * the middle, to the bytes of a run without one; then judged on the scan that was held out, and taken away.
+ * the middle, to the bytes of a run without one; then judged on the scan that was held out, and taken away: what the page answers, the adapter
+ * of its archive answers in Node, and in PEFT where VERNIER_PYTHON names a Python that has it.
  */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { unzipSync } from 'fflate';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadModel } from '../../node/index.ts';
+import { nodePlatform } from '../../node/platform.ts';
+import { repository } from '../runtimes/runIn.ts';
 import { drawOut } from './drawing.ts';
 import { digestOf } from './seeded.ts';
 import { buildStudio, isSkipped, newProject, openStudio } from './studioPage.ts';
@@ -18,11 +28,14 @@ const SCANS = [
 ] as const;
 
 let studio: BuiltStudio;
+const base = join(repository, 'node/base');
+const scratch = mkdtempSync(join(tmpdir(), 'vernier-journey-'));
 
 beforeAll(async () => {
   if (!isSkipped) studio = await buildStudio();
 });
 afterAll(async () => {
+  rmSync(scratch, { recursive: true });
   if (!isSkipped) await studio.close();
 });
 
@@ -33,6 +46,9 @@ test.skipIf(isSkipped)('from nothing to measured', { timeout: 900_000 }, async (
   const context = await studio.browser.newContext({ viewport: { width: 1280, height: 1000 } });
   const { page, faults } = await openStudio(studio, context);
   page.on('dialog', (dialog) => void dialog.accept()); // that the page is left while a run is under way
+  // All of it without a network.
+  await page.getByText('From now on this page works without a network.').waitFor();
+  await context.setOffline(true);
   await newProject(page, 'Journey');
   await page.locator('input[type=file][aria-label="Choose files"]').setInputFiles(SCANS.map(({ name }) => `${sample}${name}_T1w.nii.gz`));
   await page.getByText('2 scans taken.').waitFor();
@@ -66,6 +82,43 @@ test.skipIf(isSkipped)('from nothing to measured', { timeout: 900_000 }, async (
   await page.getByRole('button', { name: 'Go on with run-2' }).click();
   await live(page, 'finished').waitFor({ timeout: 400_000 });
   expect(await digestOf(page, await adapterOf(page, 'run-2'))).toBe(whole);
+
+  await step(page, 'Judge');
+  await page.getByRole('button', { name: 'Ask before and after' }).click();
+  await page.locator('.judged tbody tr').first().waitFor({ timeout: 400_000 });
+  expect(await page.locator('.judged tbody tr').count()).toBe(6);
+  await page.locator('.judged svg.drawn rect.truth').first().waitFor();
+  const report = await page.evaluate(async (url) => (await fetch(url)).text(), (await page.locator('iframe.page').getAttribute('src'))!);
+  expect(['Held-out rows', 'Detection', 'run-2'].filter((text) => !report.includes(text))).toEqual([]);
+
+  await step(page, 'Use');
+  await page.locator('#asked-model').selectOption({ label: 'run-2 of Journey' });
+  const picture = join(scratch, 'picture.png');
+  writeFileSync(picture, await nodePlatform.encodePng(Uint8Array.from({ length: 84 * 112 * 3 }, (_, i) => (i * 7) % 251), 112, 84, 3));
+  await page.getByLabel('Take a picture or a volume from this machine').setInputFiles(picture);
+  await page.getByLabel('What is asked for').selectOption('');
+  await page.getByLabel('Question', { exact: true }).fill('Where is part 1?');
+  await page.getByRole('button', { name: 'Ask', exact: true }).click();
+  // Numbers, or that there are none, stand below an answer that is whole.
+  await page.locator('.answer figure img, .answer .numbers, .answer h3:nth-of-type(2)').first().waitFor({ timeout: 200_000 });
+  const said = (await page.locator('.answer .said').textContent()) ?? '';
+  await page.getByRole('button', { name: 'Make the archive' }).click();
+  await page.locator('#archive').waitFor({ timeout: 60_000 });
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#archive').click()]);
+  const adapter = join(scratch, 'adapter');
+  mkdirSync(adapter);
+  for (const [name, bytes] of Object.entries(unzipSync(new Uint8Array(readFileSync(await download.path()))))) {
+    const inside = /^[^/]+\/adapter\/([^/]+)$/.exec(name)?.[1];
+    if (inside !== undefined) writeFileSync(join(adapter, inside), bytes);
+  }
+  await using model = await loadModel({ base, adapter });
+  expect((await model.ask(picture, 'Where is part 1?')).text).toBe(said);
+  const python = process.env['VERNIER_PYTHON'];
+  if (python !== undefined) {
+    const script = join(repository, 'test/golden/peft_answer.py');
+    const text = execFileSync(python, [script, base, adapter, picture, 'Where is part 1?', '256'], { encoding: 'utf8' });
+    expect(text).toBe(said);
+  }
   expect(faults).toEqual([]);
 });
 
