@@ -106,8 +106,9 @@ async function steps(studio: BuiltStudio): Promise<void> {
   const count = 14;
   const { page } = await openStudio(studio);
   await seedProject(page, { id: 'steps', options: { ...OPTIONS, max_steps: count }, val: [] });
+  const script = page.waitForEvent('worker');
   await page.reload();
-  const source = page.workers()[0]!.url();
+  const source = (await script).url();
   const times = { page: [] as number[], bare: [] as number[] };
   await openStep(page, 'steps', 'Train');
   for (let turn = 1; turn <= 3; turn++) {
