@@ -53,7 +53,7 @@ export interface Project {
  * What suits dozens of drawings better than the defaults of the records, which are for many thousand rows. And a tab may be closed at
  * any time.
  */
-const FOR_FEW_ROWS = {
+export const FOR_FEW_ROWS = {
   epoch: 10,
   per_device_train_batch_size: 4,
   gradient_accumulation_steps: 1,

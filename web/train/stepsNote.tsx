@@ -2,19 +2,10 @@
 import type { JSX } from 'preact';
 import { definitions } from '../../src/options.ts';
 import { planSteps } from '../../src/train/schedule.ts';
+import { FOR_FEW_ROWS } from '../studio/project.ts';
 import { texts } from '../texts.ts';
 import type { Changed } from './values.ts';
 
-/** The defaults are for thousands of rows: of a few dozen they would make a single step, and say nothing on the way. */
-const FEW: Changed = {
-  epoch: 10,
-  per_device_train_batch_size: 1,
-  gradient_accumulation_steps: 4,
-  logging_steps: 1,
-  save_steps: 10,
-  eval_steps: 10,
-  eval_generate: 4,
-};
 /** A run of fewer steps hardly learns. */
 const FEW_STEPS = 20;
 
@@ -43,7 +34,7 @@ export function StepsNote({ rows, value, disabled, onChange }: StepsNoteProps): 
     <p>
       {texts.train.stepsWords(rows, perStep, total)}{' '}
       {total < FEW_STEPS && (
-        <button type="button" class="plain" disabled={disabled} onClick={() => onChange({ ...value, ...FEW })}>
+        <button type="button" class="plain" disabled={disabled} onClick={() => onChange({ ...value, ...FOR_FEW_ROWS })}>
           {texts.train.few}
         </button>
       )}
