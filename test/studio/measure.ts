@@ -104,7 +104,8 @@ async function bareSteps(studio: BuiltStudio, source: string, steps: number, see
 
 async function steps(studio: BuiltStudio): Promise<void> {
   const count = 14;
-  const { page } = await openStudio(studio);
+  // A service worker would answer for the empty page.
+  const { page } = await openStudio(studio, await studio.browser.newContext({ serviceWorkers: 'block' }));
   await seedProject(page, { id: 'steps', options: { ...OPTIONS, max_steps: count }, val: [] });
   const script = page.waitForEvent('worker');
   await page.reload();
