@@ -31,7 +31,11 @@ describe('what is installed', () => {
     expect(sizeOf(installed.tarball) / MB).toBeLessThan(8);
     expect(sizeOf(at('node_modules')) / MB).toBeLessThan(190);
     expect(readdirSync(own()).sort()).toEqual(['LICENSE', 'README.md', 'SECURITY.md', 'dist', 'node', 'package.json', 'web']);
-    expect(readdirSync(own('dist')).filter((name) => /^(vernier|bench|prepareBase)|web$/.test(name))).toEqual([]);
+    expect(readdirSync(own('dist')).filter((name) => /^(vernier|bench|prepareBase)/.test(name))).toEqual([]);
+    // The pages are there, and the models once: where `npm start` has them.
+    for (const page of ['index.html', 'ui.html', 'sw.js']) expect(existsSync(own('dist', 'web', page)), page).toBe(true);
+    expect(existsSync(own('dist', 'web', 'own'))).toBe(false);
+    expect(existsSync(own('node', 'base', 'model.safetensors'))).toBe(true);
     expect(existsSync(at('node_modules', '@huggingface', 'transformers'))).toBe(false);
     expect(existsSync(at('node_modules', 'onnxruntime-node'))).toBe(false);
   });
@@ -44,7 +48,7 @@ describe('what is installed', () => {
     for (const entry of [...Object.values(exports), ...Object.values(bin)]) {
       for (const path of typeof entry === 'string' ? [entry] : [entry.types, entry.default]) expect(existsSync(own(path)), path).toBe(true);
     }
-    for (const name of ['train', 'evaluate', 'ask', 'inspect', 'setup', 'report', 'quickstart', 'dataWorker']) expect(existsSync(own('dist', `${name}.js`))).toBe(true);
+    for (const name of ['train', 'evaluate', 'ask', 'inspect', 'setup', 'report', 'quickstart', 'ui', 'dataWorker']) expect(existsSync(own('dist', `${name}.js`))).toBe(true);
   });
 
   test('imports and --help come at once', () => {
