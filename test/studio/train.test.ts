@@ -45,7 +45,7 @@ test.skipIf(isSkipped)('a run that is ended at once, cut off and paused leaves t
   expect(await page.locator('.live .uplot').count()).toBeGreaterThan(1);
   expect(await page.locator('.live .answers img').count()).toBe(1);
   await page.getByText('The figures as a table').first().click();
-  expect(await page.locator('.live .figures tbody tr').count()).toBe(3);
+  await expect.poll(() => page.locator('.live .figures tbody tr').count()).toBe(3);
   expect(await seriousFindings(page)).toEqual([]);
   const whole = await digestOf(page, adapter('whole'));
   expect(whole).toMatch(/^[0-9a-f]{64}$/);
