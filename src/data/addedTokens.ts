@@ -105,6 +105,8 @@ function cut(text: string, isStart: boolean, trie: Trie): Piece[] {
       start = Math.max(start, done);
     }
     if (token.rstrip) while (end < text.length && SPACE.test(text.charAt(end))) end++;
+    // A token of white space that the one before has taken with it: nothing is left of it, and no id comes of nothing.
+    if (start >= end) continue;
     pushText(start);
     pieces.push({ id: token.id });
     done = end;

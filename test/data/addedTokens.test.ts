@@ -53,6 +53,20 @@ test.skipIf(python === undefined)(
   300_000,
 );
 
+test('a token of white space is not counted again where the one before has taken it with it', () => {
+  const model = read('base', 'tokenizer.json');
+  const listed = model['added_tokens'] as { id: number }[];
+  const id = Math.max(...listed.map((token) => token.id)) + 1;
+  const count = (flags: { lstrip: boolean; rstrip: boolean }, text: string): number => {
+    const line = { id, content: '\n', single_word: false, normalized: true, special: false, ...flags };
+    const tokenizer = new Tokenizer({ ...model, added_tokens: [...listed, line] }, read('base', 'tokenizer_config.json'), 'tokenizer.json');
+    return tokenizer.encode(text).filter((found) => found === id).length;
+  };
+  // As Python's tokenizers have it.
+  expect(count({ lstrip: true, rstrip: true }, 'a\n\nb')).toBe(1);
+  expect(count({ lstrip: false, rstrip: false }, 'a\n\nb')).toBe(2);
+});
+
 test('a token with single_word is not cut out of a longer word', () => {
   const model = read('base', 'tokenizer.json');
   const listed = model['added_tokens'] as { id: number }[];
