@@ -4,6 +4,7 @@
  * (with the options), info, warning, finish. Lines that could not be written (a full disk) wait for the next that can.
  */
 import { parseJson } from '../io/parseJson.ts';
+import { joinPath } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { printable } from './printable.ts';
 import { redactConfig } from './secrets.ts';
@@ -24,6 +25,14 @@ export function logEntry(line: string): LogEntry | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** All lines of a run's, as far as they can be read; undefined where there is no log. */
+export async function logEntries(platform: Pick<Platform, 'exists' | 'readFile'>, dir: string): Promise<LogEntry[] | undefined> {
+  const path = joinPath(dir, LOG_FILE);
+  if (!(await platform.exists(path))) return undefined;
+  const lines = new TextDecoder().decode(await platform.readFile(path)).split('\n');
+  return lines.map(logEntry).filter((entry) => entry !== undefined);
 }
 
 /** Characters that wait at most; the figures are in the checkpoints too. */

@@ -1,9 +1,8 @@
 /** In the worker: what the runs of a project have left in their folders, from their logs, whether they came to their end or not. */
-import { parseJson } from '../../src/io/parseJson.ts';
 import { joinPath } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { REPORT_FILE } from '../../src/run/report/forget.ts';
-import { LOG_FILE } from '../../src/track/jsonl.ts';
+import { logEntries } from '../../src/track/jsonl.ts';
 import { listCheckpoints } from '../../src/train/checkpointFolder.ts';
 import type { LogRow } from '../../src/train/checkpointFolder.ts';
 import { platform as own } from '../here.ts';
@@ -31,11 +30,7 @@ interface Log {
 
 async function readLog(platform: Platform, folder: string): Promise<Log> {
   const found: Log = { rows: [], total: 0, outcome: undefined };
-  const path = joinPath(folder, LOG_FILE);
-  if (!(await platform.exists(path))) return found;
-  for (const line of new TextDecoder().decode(await platform.readFile(path)).split('\n')) {
-    const entry = logEntry(line);
-    if (entry === undefined) continue;
+  for (const entry of (await logEntries(platform, folder)) ?? []) {
     if (entry['event'] === 'start') {
       found.outcome = undefined;
       if (typeof entry['total_steps'] === 'number') found.total = entry['total_steps'];
@@ -47,15 +42,6 @@ async function readLog(platform: Platform, folder: string): Promise<Log> {
     }
   }
   return found;
-}
-
-function logEntry(line: string): Record<string, unknown> | undefined {
-  try {
-    const entry = parseJson(line);
-    return typeof entry === 'object' && entry !== null ? (entry as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined; // the line that was being written when the page went away
-  }
 }
 
 export async function keptRun(platform: Platform, name: string, folder: string): Promise<KeptRun> {

@@ -7,7 +7,7 @@ import { TASK_TAGS } from '../../data/medvision/tasks.ts';
 import type { TaskType } from '../../data/medvision/tasks.ts';
 import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
-import { LOG_FILE, logEntry } from '../../track/jsonl.ts';
+import { logEntries } from '../../track/jsonl.ts';
 import type { LogEntry } from '../../track/jsonl.ts';
 import { answerFigures } from '../../train/evaluation.ts';
 import { listCheckpoints, readTrainerState, TRAINER_STATE } from '../../train/checkpointFolder.ts';
@@ -179,12 +179,4 @@ async function recordFromLog(platform: Platform, dir: string, folder: string): P
     }
   }
   return record;
-}
-
-/** Undefined where there is no log. */
-async function logEntries(platform: Platform, dir: string): Promise<LogEntry[] | undefined> {
-  const path = joinPath(dir, LOG_FILE);
-  if (!(await platform.exists(path))) return undefined;
-  const lines = new TextDecoder().decode(await platform.readFile(path)).split('\n');
-  return lines.map(logEntry).filter((entry) => entry !== undefined);
 }
