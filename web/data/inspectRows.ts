@@ -4,6 +4,7 @@ import { inspect } from '../../src/run/inspect/inspect.ts';
 import { readArguments } from '../../src/run/inspect/arguments.ts';
 import { joinPath, UserError } from '../../src/platform.ts';
 import { projectFolder } from '../studio/project.ts';
+import { quiet } from '../studio/quietly.ts';
 
 export interface InspectedRows {
   project: string;
@@ -28,7 +29,6 @@ export const inspectFunctions = {
     const request = await readArguments(words, {}, platform, base);
     if (request === undefined) throw new Error('inspect was asked for its help');
     const warned: string[] = [];
-    const quiet = { write: () => undefined, isTty: false, columns: 80 };
     const hear = (text: string): void => void warned.push(text);
     await inspect(request, { platform, stop: new AbortController().signal, terminal: quiet, say: hear, warn: hear });
     if (!(await platform.exists(out))) throw new UserError(warned.at(-1) ?? 'The rows could not be looked at.');

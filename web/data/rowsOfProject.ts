@@ -13,10 +13,10 @@ import { sha256Hex } from '../../src/data/prepared/identity.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { joinPath, UserError } from '../../src/platform.ts';
 import type { DecodedImage, Platform } from '../../src/platform.ts';
-import { modelFolder } from '../../src/run/inputs/hubInputs.ts';
 import { platform } from '../here.ts';
 import { projectFolder } from '../studio/project.ts';
 import type { Project, Scan } from '../studio/project.ts';
+import { quietModelFolder } from '../studio/quietly.ts';
 import { pictureOf, pixelSizeOf } from './scanPixels.ts';
 
 export interface RowsRequest {
@@ -42,12 +42,7 @@ export const rowFunctions = {
    * @throws UserError where nothing is drawn to train on, and for a drawing that no row can be made of
    */
   async makeRows({ base, minPixels, maxPixels, ...request }: RowsRequest, tell?: (share: number) => Promise<void>): Promise<RowsMade> {
-    const terminal = { write: () => undefined, isTty: false, columns: 80 };
-    const dir = await modelFolder(
-      { platform, terminal, stop: new AbortController().signal, options: { report_to: ['none'] } },
-      '--base_model_hf',
-      base,
-    );
+    const dir = await quietModelFolder('--base_model_hf', base);
     const pixels = { ...(minPixels !== undefined && { minPixels }), ...(maxPixels !== undefined && { maxPixels }) };
     const processor = await loadProcessor(platform, dir, pixels);
     return writeRows(platform, request, (height, width) => processor.resizedSize(height, width), tell);

@@ -16,8 +16,8 @@ import { drawingOf } from '../../src/run/report/pictures.ts';
 import type { DrawnAnswer, Drawing } from '../../src/run/report/pictures.ts';
 import { conversationRows } from '../../src/train/sources.ts';
 import { answerFigures } from '../../src/train/evaluation.ts';
-import { modelFolder } from '../../src/run/inputs/hubInputs.ts';
 import { platform } from '../here.ts';
+import { quietModelFolder } from '../studio/quietly.ts';
 
 export interface JudgedAnswer {
   text: string;
@@ -56,9 +56,7 @@ function scenesOf(rows: string, base: string): (id: number) => Promise<ViewedSce
   const key = JSON.stringify([rows, base]);
   if (opened?.key === key) return opened.scene;
   const file = openRowFile(platform, rows, { isForTraining: false });
-  const terminal = { write: () => undefined, isTty: false, columns: 80 };
-  const fetching = { platform, terminal, stop: new AbortController().signal, options: { report_to: ['none' as const] } };
-  const view = modelFolder(fetching, 'base', base)
+  const view = quietModelFolder('base', base)
     .then((dir) => loadProcessor(platform, dir))
     .then((processor) =>
       openRowView({ platform, options: { sixteen_bit: dataOptions.sixteen_bit.default, planner_version: null } }, {}, processor),
