@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { Project } from '../../web/studio/project.ts';
+import { drawOnPage } from './drawing.ts';
+import type { Drawn } from './drawing.ts';
 import { buildStudio, isSkipped, newProject, openStudio } from './studioPage.ts';
 import type { BuiltStudio, OpenedStudio } from './studioPage.ts';
 
@@ -74,26 +76,8 @@ export async function shown(where: string): Promise<void> {
   await page.locator(`canvas[data-slice="${where}"]`).waitFor();
 }
 
-/** Presses, draws and lets go, at pixels of the slice: [row, column]. */
-export async function drawOut(
-  from: [number, number],
-  to: [number, number],
-  [height, width]: [number, number],
-  mm: [number, number],
-): Promise<void> {
-  await page.locator('canvas').scrollIntoViewIfNeeded();
-  const box = (await page.locator('canvas').boundingBox())!;
-  const scale = Math.min(box.height / (height * mm[0]), box.width / (width * mm[1]));
-  const at = ([row, column]: [number, number]): [number, number] => [
-    box.x + box.width / 2 + (column + 0.5 - width / 2) * mm[1] * scale,
-    box.y + box.height / 2 + (row + 0.5 - height / 2) * mm[0] * scale,
-  ];
-  await page.mouse.move(...at(from));
-  await page.mouse.down();
-  await page.mouse.move(...at([(from[0] + to[0]) / 2, (from[1] + to[1]) / 2]));
-  await page.mouse.move(...at(to));
-  await page.mouse.up();
-}
+/** As `drawOnPage`, on the page of the test that runs. */
+export const drawOut = (...drawn: Drawn): Promise<void> => drawOnPage(page, ...drawn);
 
 export const tool = (name: string): Promise<void> =>
   page.getByRole('group', { name: 'Tool' }).getByRole('button', { name, exact: true }).click();

@@ -3,8 +3,11 @@ import type { Page } from 'playwright-core';
 
 type Pair = readonly [number, number];
 
-/** Presses, draws and lets go, at pixels of the slice: [row, column]. @param size rows and columns @param mm of a row and a column */
-export async function drawOut(page: Page, from: Pair, to: Pair, [height, width]: Pair, mm: Pair): Promise<void> {
+/** Two pixels of the slice, [row, column]; its rows and columns; and mm of a row and a column. */
+export type Drawn = [from: Pair, to: Pair, size: Pair, mm: Pair];
+
+/** Presses, draws and lets go. */
+export async function drawOnPage(page: Page, ...[from, to, [height, width], mm]: Drawn): Promise<void> {
   await page.locator('canvas').scrollIntoViewIfNeeded();
   const box = (await page.locator('canvas').boundingBox())!;
   const scale = Math.min(box.height / (height * mm[0]), box.width / (width * mm[1]));

@@ -15,7 +15,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadModel } from '../../node/index.ts';
 import { nodePlatform } from '../../node/platform.ts';
 import { repository } from '../runtimes/runIn.ts';
-import { drawOut } from './drawing.ts';
+import { drawOnPage } from './drawing.ts';
 import { digestOf } from './seeded.ts';
 import { buildStudio, isSkipped, newProject, openStudio } from './studioPage.ts';
 import type { BuiltStudio } from './studioPage.ts';
@@ -59,7 +59,7 @@ test.skipIf(isSkipped)('from nothing to measured', { timeout: 900_000 }, async (
     await page.getByRole('group', { name: 'Tool' }).getByRole('button', { name: 'Box', exact: true }).click();
     for (let i = 0; i < 6; i++) {
       await page.getByLabel('Structure').fill(`part ${i + 1}`);
-      await drawOut(page, [10 + 4 * i, 8 + 2 * i], [26 + 4 * i, 20 + 3 * i], size, mm);
+      await drawOnPage(page, [10 + 4 * i, 8 + 2 * i], [26 + 4 * i, 20 + 3 * i], size, mm);
       await page.getByLabel(`Name of part ${i + 1}`).waitFor();
     }
   }
