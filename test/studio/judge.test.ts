@@ -93,7 +93,7 @@ test.skipIf(isSkipped)('the adapter is asked, and answers the same from the arch
   const { page, faults } = await openStudio(studio);
   await seedRun(page);
   await openStep(page, 'judged', 'Use');
-  expect(await page.locator('#asked-model option').allTextContents()).toEqual(['the base model alone', 'run-1 of judged']);
+  await expect.poll(() => page.locator('#asked-model option').allTextContents()).toEqual(['the base model alone', 'run-1 of judged']);
   await page.getByLabel('Take a picture or a volume from this machine').setInputFiles(picture);
   await page.getByLabel('What is asked for').selectOption('');
   await page.getByLabel('Question', { exact: true }).fill('Size?');

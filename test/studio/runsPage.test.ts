@@ -115,7 +115,7 @@ describe.skipIf(isSkipped)('the page of runs', () => {
     appendFileSync(join(outputs, 'live/trainer_log.jsonl'), row(3) + row(4, { gpu_peak_bytes: 2 ** 30 }));
     await page.getByText('Step 4 of 10').first().waitFor({ timeout: 5000 });
     expect(await page.locator('dl.now').innerText()).toMatch(/Time left\s+12 s[^]*Loss\s+6\.0000[^]*Tokens a second\s+50[^]*1\.0 GiB/);
-    expect(await page.locator('canvas').count()).toBeGreaterThan(0);
+    await expect.poll(() => page.locator('canvas').count()).toBeGreaterThan(0);
     rmSync(join(outputs, 'live/.vernier.lock'));
     appendFileSync(join(outputs, 'live/trainer_log.jsonl'), '{"event":"finish","outcome":"stopped"}\n');
     await page.getByText('stopped, and saved').waitFor({ timeout: 6000 });
@@ -141,7 +141,7 @@ describe.skipIf(isSkipped)('the page of runs', () => {
     await page.getByRole('region', { name: 'What differs' }).waitFor();
     expect(await page.getByRole('region', { name: 'Figures', exact: true }).innerText()).toMatch(/loss, last row of the log\s+4\.000 nats\s+9\.000 nats/);
     await page.locator('.beside > section').nth(1).locator('canvas').first().waitFor();
-    expect(await page.locator('.beside canvas').count()).toBeGreaterThan(1);
+    await expect.poll(() => page.locator('.beside canvas').count()).toBeGreaterThan(1);
     await shoot(page, 'compare');
     expect(faults).toEqual([]);
   });

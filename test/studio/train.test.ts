@@ -42,8 +42,8 @@ test.skipIf(isSkipped)('a run that is ended at once, cut off and paused leaves t
   await page.click('#start-training');
   await live(page, 'running').waitFor({ timeout: 120_000 });
   await live(page, 'finished').waitFor({ timeout: 300_000 });
-  expect(await page.locator('.live .uplot').count()).toBeGreaterThan(1);
-  expect(await page.locator('.live .answers img').count()).toBe(1);
+  await expect.poll(() => page.locator('.live .uplot').count()).toBeGreaterThan(1);
+  await expect.poll(() => page.locator('.live .answers img').count()).toBe(1);
   await page.getByText('The figures as a table').first().click();
   await expect.poll(() => page.locator('.live .figures tbody tr').count()).toBe(3);
   expect(await seriousFindings(page)).toEqual([]);
