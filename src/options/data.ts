@@ -2,6 +2,7 @@
  * Options of the data: conversation files, MedVision task lists with their sample limits, images; and the flags of medvision_bm that only
  * make Python faster, which its scripts pass and which are accepted here without effect.
  */
+import { INTENSITY_MODES } from '../data/medvision/intensity.ts';
 import type { Definition } from './definition.ts';
 
 export const dataOptions = {
@@ -147,7 +148,7 @@ export const dataOptions = {
     group: 'Task lists',
     type: 'enum',
     default: 'minmax',
-    choices: ['minmax', 'window', 'percentile'],
+    choices: INTENSITY_MODES,
     help:
       'Grey levels of a slice. minmax: from its least to its greatest value. percentile: from the 0.5th to the 99.5th. ' +
       'window: for CT a window in Hounsfield units by the structure, percentile for the rest.',

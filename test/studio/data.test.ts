@@ -25,6 +25,14 @@ import { isSkipped, seriousFindings } from './studioPage.ts';
 
 serveStudio();
 
+/** Of the middle row of what the canvas shows, without drawings on it. */
+const brightest = (): Promise<number> =>
+  page.locator('canvas').evaluate((canvas) => {
+    const { width, height } = canvas as HTMLCanvasElement;
+    const { data } = (canvas as HTMLCanvasElement).getContext('2d')!.getImageData(0, Math.floor(height / 2), width, 1);
+    return Math.max(...data.filter((_, i) => i % 4 === 1 && data[i] === data[i - 1]));
+  });
+
 describe.skipIf(isSkipped)('drawings', () => {
   test('are looked at, drawn on by pointer and by keys, and are there after a reload', async () => {
     await begin([image(K03), image(K02)]);
@@ -37,6 +45,39 @@ describe.skipIf(isSkipped)('drawings', () => {
     await page.getByLabel('Structure').fill('left putamen');
     await drawOut([20, 10], [41, 30], [80, 54], [1, 1]);
     expect(await measured('left putamen')).toBe('21 × 22 px');
+    // It is undone and done again, by buttons and by keys.
+    const named = page.getByLabel('Name of left putamen');
+    await page.getByRole('button', { name: 'Undo', exact: true }).click();
+    await named.waitFor({ state: 'detached' });
+    await page.keyboard.press('Control+Shift+Z');
+    await named.waitFor();
+    await page.locator('canvas').focus();
+    await page.keyboard.press('Control+z');
+    await named.waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Redo', exact: true }).click();
+    await named.waitFor();
+    await page.getByText('Done again: left putamen.').waitFor();
+
+    // What is shown is what the model sees: of CT the window of what is drawn, or the one that is chosen.
+    await page.getByLabel('Kind of scan').fill('CT');
+    await page.getByLabel('Kind of scan').blur();
+    await page.getByText('Window width: 400').waitFor();
+    await page.getByLabel('Structure').fill('left rib');
+    await page.getByText('Window width: 1800').waitFor();
+    await page.getByLabel('Grey levels for the model').selectOption({ label: 'window: brain' });
+    await page.getByText('Window width: 80').waitFor();
+    await expect.poll(brightest).toBe(255);
+    await page.getByLabel('Centre of the window').fill('-5000');
+    await expect.poll(brightest).toBe(255);
+    await page.getByLabel('Centre of the window').fill('5000');
+    await expect.poll(brightest).toBe(0);
+    await page.getByLabel('Width of the window').fill('none');
+    await page.getByText('A number above 0 is expected.').waitFor();
+    await page.getByLabel('Width of the window').fill('100');
+    await eventually(({ scans }) => scans.find(({ name }) => name.startsWith(K03))?.intensity).toEqual({ low: 4950, high: 5050 });
+    await page.getByLabel('Grey levels for the model').selectOption({ label: 'by the kind of scan' });
+    await page.getByLabel('Kind of scan').fill('MRI');
+    await page.getByLabel('Kind of scan').blur();
 
     await page.getByRole('button', { name: 'Sagittal' }).click();
     await shown('sagittal 40');

@@ -9,10 +9,14 @@ import { readConversations } from '../../src/data/conversations/read.ts';
 import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
 import type { Conversation } from '../../src/data/example.ts';
 import { sliceToRgb } from '../../src/data/medvision/intensity.ts';
+import type { Intensity } from '../../src/data/medvision/intensity.ts';
 import { openVolume } from '../../src/data/nifti.ts';
 import type { Platform } from '../../src/platform.ts';
 import { writeRows } from '../../web/data/rowsOfProject.ts';
 import type { Scan } from '../../web/studio/project.ts';
+import { askedOf } from '../../web/use/asked.ts';
+import { askedSlice } from '../../web/use/askedSlice.ts';
+import type { AskedSlice } from '../../web/use/askedSlice.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vernier-rows-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -39,6 +43,7 @@ const scan: Scan = {
   modality: 'MRI',
   description: 'an MRI scan of the head',
   spacing: [1, 1, 1.5],
+  intensity: 'minmax',
   side: 'train',
 };
 const heldOut: Scan = { ...scan, id: 's2', name: 'other.nii.gz', side: 'test' };
@@ -117,12 +122,71 @@ it('says why there are none', async () => {
 });
 
 it('cuts CT at the window of what is measured', async () => {
-  const ct = { ...scan, modality: 'CT' };
+  const ct: Scan = { ...scan, modality: 'CT', intensity: 'window' };
   const bone = { ...box, id: 'd', label: 'left rib' };
-  const made = await writeRows(files, { project: { id: 'p3', scans: [ct], annotations: [box, bone] }, intensity: 'window' }, same);
+  const made = await writeRows(files, { project: { id: 'p3', scans: [ct], annotations: [box, bone] } }, same);
   const [first, second] = await conversations(made.train);
   expect([first!.images[0], second!.images[0]].map((path) => (path as string).split('/').at(-1))).toEqual([
     's1-sagittal-30-0to80.png',
     's1-sagittal-30--500to1300.png',
   ]);
+});
+
+it.each<[Scan['intensity'], string, string, Intensity]>([
+  ['window', 'MRI', 'percentile', 'percentile'],
+  ['percentile', 'CT', 'percentile', 'percentile'],
+  [{ low: 20, high: 90.5 }, 'CT', '20to90.5', { low: 20, high: 90.5 }],
+])('the picture is of the grey levels that are chosen for the scan: %j of %s', async (intensity, modality, name, wanted) => {
+  const own: Scan = { ...scan, modality, intensity };
+  const { train } = await writeRows(files, { project: { id: `p4-${modality}-${name}`, scans: [own], annotations: [box] } }, same);
+  const [row] = await conversations(train);
+  const path = row!.images[0] as string;
+  expect(path.split('/').at(-1)).toBe(`s1-sagittal-30-${name}.png`);
+  const pixels = sliceToRgb(await (await openVolume(nodePlatform, volumeFile)).slice(0, 30), wanted);
+  expect(readFileSync(path)).toEqual(Buffer.from(await nodePlatform.encodePng(pixels.data, pixels.width, pixels.height, 3)));
+  const { data } = await nodePlatform.decodeImage(readFileSync(path), 'p');
+  expect(Buffer.from(data).equals(pixels.data)).toBe(true);
+  if (typeof intensity === 'string') return;
+  const { values } = await (await openVolume(nodePlatform, volumeFile)).slice(0, 30);
+  const byHand = Array.from(values, (value) => Math.floor(((Math.min(90.5, Math.max(20, value)) - 20) / 70.5) * 255));
+  expect(Array.from(values, (_, i) => data[3 * i])).toEqual(byHand);
+  expect(new Set(byHand).size).toBeGreaterThan(20);
+});
+
+it('a question about a slice has the picture and the pixels of its rows: the grey levels and the spacing that are said of the scan', async () => {
+  const ct: Scan = { ...scan, modality: 'CT', intensity: 'window', spacing: [2, 0.5, 3] };
+  const { train } = await writeRows(files, { project: { id: 'p5', scans: [ct], annotations: [box] } }, same);
+  const [row] = await conversations(train);
+  const asked = async (words: string, slice = '30', from: Scan = ct): Promise<AskedSlice> => {
+    const { about, request } = askedOf({ from: { scan: from }, plane: 'sagittal', slice, kind: 'Detection', words, size: '9' });
+    expect(request).toMatchObject({ task: 'Detection', of: words.trim(), image_description: 'an MRI scan of the head' });
+    expect(request).not.toHaveProperty('pixel_size'); // the slice says it
+    if ('picture' in about) throw new Error('no slice');
+    return askedSlice(files, about.slice.file as string, about.slice);
+  };
+  const { bytes, pixelSize } = await asked(' thalamus ');
+  expect(Buffer.from(bytes)).toEqual(readFileSync(row!.images[0] as string));
+  expect(pixelSize).toEqual([3, 0.5]); // a column of the third axis, a row of the second
+  expect((await asked('rib')).bytes).not.toEqual(bytes); // another window
+  // A picked volume says it itself.
+  const file = new File([], 'picked.nii.gz');
+  const { about } = askedOf({
+    from: { file, isVolume: true, modality: '', intensity: 'minmax' },
+    plane: 'sagittal',
+    slice: '30',
+    kind: '',
+    words: 'x',
+    size: '',
+  });
+  if ('picture' in about) throw new Error('no slice');
+  expect((await askedSlice(files, volumeFile, about.slice)).pixelSize).toEqual([1.5, 1]);
+  for (const slice of ['80', '-1', '1.5', ''])
+    await expect(asked('rib', slice)).rejects.toThrow('head.nii.gz: say which slice, a whole number from 0 to 79 in the sagittal plane.');
+});
+
+it('a question about a picture says how large its pixels are', () => {
+  const picture: Scan = { ...scan, kind: 'picture', spacing: [0.5, 0.25] };
+  const asked = { plane: 'axial', slice: '0', kind: 'Distance', words: 'a; b', size: '3' } as const;
+  expect(askedOf({ ...asked, from: { scan: picture } }).request).toMatchObject({ pixel_size: ['0.5', '0.25'] });
+  expect(askedOf({ ...asked, from: { scan: { ...picture, spacing: null } } }).request).toMatchObject({ pixel_size: ['3'] });
 });

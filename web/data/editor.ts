@@ -4,15 +4,18 @@ import type { ReadonlySignal, Signal } from '@preact/signals';
 import { checkAnnotation, LANDMARKS, sliceDimOf } from '../../src/data/drawn/annotation.ts';
 import type { DrawnAnnotation, Plane, Shape, SliceSize } from '../../src/data/drawn/annotation.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
+import type { Intensity, IntensityChoice, Window } from '../../src/data/medvision/intensity.ts';
 import { sliceAxes } from '../../src/data/medvision/landmarks.ts';
 import { UserError } from '../../src/platform.ts';
 import type { Scan } from '../studio/project.ts';
 import type { OpenProject, Studio } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 import { valueText } from './paint.ts';
-import type { Window } from './paint.ts';
+import { History } from './history.ts';
+import type { Moved } from './history.ts';
 import type { ScanClient } from './scanClient.ts';
-import { pixelSizeOf } from './scanPixels.ts';
+import { intensityFor, pixelSizeOf, structureOf, windowSeen } from './scanPixels.ts';
+import type { Ranges } from './scanPixels.ts';
 import { SliceCache } from './sliceCache.ts';
 import { FITTED } from './sliceView.ts';
 import type { Camera } from './sliceView.ts';
@@ -32,11 +35,11 @@ export class Editor {
   /** Of the scan: voxels along its axes, or height and width of a picture; null until it is read. */
   readonly shape: Signal<readonly number[] | null> = signal(null);
   readonly tool: Signal<Tool> = signal('look');
-  /** null: of each slice its own least to greatest value, as the model sees it. */
+  /** null: as the model sees it. */
   readonly window: Signal<Window | null> = signal(null);
   readonly camera: Signal<Camera> = signal(FITTED);
-  /** Of the slice that was shown last, what its values reach from and to. */
-  readonly extent: Signal<Window> = signal({ low: 0, high: 1 });
+  /** Of the slice that was shown last. */
+  readonly ranges: Signal<Ranges> = signal({ minmax: { low: 0, high: 1 }, percentile: { low: 0, high: 1 } });
   readonly draft: Signal<Draft | null> = signal(null);
   readonly label: Signal<string> = signal('');
   readonly landmarks: Signal<readonly string[]> = signal(['', '', '', '']);
@@ -45,12 +48,18 @@ export class Editor {
   /** What is wrong with the drawing at hand. */
   readonly problem: Signal<string> = signal('');
 
+  readonly history = new History();
+
   readonly scan: ReadonlySignal<Scan | undefined>;
   /** null for pictures. */
   readonly shownPlane: ReadonlySignal<Plane | null>;
   readonly sliceCount: ReadonlySignal<number>;
   readonly size: ReadonlySignal<SliceSize | undefined>;
   readonly pixelSize: ReadonlySignal<PixelSize | null>;
+  /** How the model sees the scan where what is at hand is asked for. */
+  readonly intensity: ReadonlySignal<Intensity>;
+  /** What is black and white on the slice that was shown last. */
+  readonly shownWindow: ReadonlySignal<Window>;
   /** On the scan. */
   readonly annotations: ReadonlySignal<DrawnAnnotation[]>;
   /** On the slice that is shown. */
@@ -70,6 +79,12 @@ export class Editor {
     });
     this.size = computed(() => sizeOf(this.shape.value, this.shownPlane.value));
     this.pixelSize = computed(() => (this.scan.value ? pixelSizeOf(this.scan.value, this.shownPlane.value) : null));
+    this.intensity = computed(() => {
+      const shape = this.draft.value?.shape ?? this.tool.value;
+      const structure = shape === 'look' || shape === 'window' ? '' : structureOf({ shape, label: this.label.value });
+      return this.scan.value ? intensityFor(this.scan.value, structure) : 'minmax';
+    });
+    this.shownWindow = computed(() => this.window.value ?? windowSeen(this.ranges.value, this.intensity.value));
     this.annotations = computed(() => open.project.value.annotations.filter(({ scan }) => scan === this.scanId.value));
     this.onSlice = computed(() =>
       this.annotations.value.filter(
@@ -180,9 +195,7 @@ export class Editor {
     const { annotations } = this.open.project.peek();
     const isThere = annotations.some(({ id }) => id === annotation.id);
     batch(() => {
-      this.open.change({
-        annotations: isThere ? annotations.map((one) => (one.id === annotation.id ? annotation : one)) : [...annotations, annotation],
-      });
+      this.#change(isThere ? annotations.map((one) => (one.id === annotation.id ? annotation : one)) : [...annotations, annotation]);
       this.draft.value = stays ? { ...draft, points: annotation.points } : null;
       this.problem.value = '';
       this.status.value = texts.data.drawn(annotation.label, this.#value(annotation));
@@ -203,7 +216,7 @@ export class Editor {
     const gone = annotations.find((one) => one.id === id);
     if (gone === undefined) return;
     batch(() => {
-      this.open.change({ annotations: annotations.filter((one) => one.id !== id) });
+      this.#change(annotations.filter((one) => one.id !== id));
       this.draft.value = null;
       this.status.value = texts.data.deleted(gone.label);
     });
@@ -212,15 +225,54 @@ export class Editor {
   rename(id: string, label: string): void {
     if (label.trim() === '') return;
     const { annotations } = this.open.project.peek();
-    this.open.change({ annotations: annotations.map((one) => (one.id === id ? { ...one, label: label.trim() } : one)) });
+    this.#change(annotations.map((one) => (one.id === id ? { ...one, label: label.trim() } : one)));
   }
 
   changeScan(id: string, some: Partial<Scan>): void {
     this.open.change({ scans: this.open.project.peek().scans.map((scan) => (scan.id === id ? { ...scan, ...some } : scan)) });
   }
 
+  /** It is seen at once. */
+  changeGrey(id: string, intensity: IntensityChoice): void {
+    this.changeScan(id, { intensity });
+    this.window.value = null;
+  }
+
   add(annotations: readonly DrawnAnnotation[]): void {
-    this.open.change({ annotations: [...this.open.project.peek().annotations, ...annotations] });
+    this.#change([...this.open.project.peek().annotations, ...annotations]);
+  }
+
+  /** A drawing that is only begun is left. */
+  undo(): void {
+    const { value: draft } = this.draft;
+    if (draft !== null && draft.id === undefined) this.cancel();
+    else this.#move((now) => this.history.undo(now), texts.data.undone);
+  }
+
+  redo(): void {
+    this.#move((now) => this.history.redo(now), texts.data.redone);
+  }
+
+  #move(move: (now: readonly DrawnAnnotation[]) => Moved | undefined, words: (names: readonly string[]) => string): void {
+    this.settle();
+    const { annotations, scans } = this.open.project.peek();
+    const moved = move(annotations);
+    if (moved === undefined) return;
+    const known = new Set(scans.map(({ id }) => id)); // a scan may have been removed since
+    batch(() => {
+      this.open.change({ annotations: moved.annotations.filter(({ scan }) => known.has(scan)) });
+      const [first] = moved.changed;
+      if (first !== undefined && first.plane !== null && first.scan === this.scanId.peek()) {
+        this.plane.value = first.plane;
+        this.slice.value = first.slice;
+      }
+      this.status.value = words([...new Set(moved.changed.map(({ label }) => label))]);
+    });
+  }
+
+  #change(annotations: DrawnAnnotation[]): void {
+    this.history.remember(this.open.project.peek().annotations, annotations);
+    this.open.change({ annotations });
   }
 
   #annotationOf(draft: Draft, id: string): DrawnAnnotation {

@@ -9,6 +9,7 @@ import { readLabels } from '../../src/data/drawn/labels.ts';
 import type { Labels } from '../../src/data/drawn/labels.ts';
 import { fileChunks } from '../../src/data/gzip.ts';
 import { sniffFormat, SNIFFED_BYTES } from '../../src/data/imageFormats.ts';
+import { BY_MODALITY } from '../../src/data/medvision/intensity.ts';
 import { openVolume } from '../../src/data/nifti.ts';
 import { joinArrays } from '../../src/io/joinArrays.ts';
 import { countOf, joinPath, lastName, parentPath, UserError } from '../../src/platform.ts';
@@ -143,7 +144,7 @@ async function takeScan(project: string, path: string, kind: Scan['kind'], found
   await platform.makeDir(folder);
   const file = joinPath(folder, `${id}${ending}`);
   await copy(path, file);
-  return { id, name, kind, file, modality: '', description: '', spacing, side: 'train' };
+  return { id, name, kind, file, modality: '', description: '', spacing, intensity: BY_MODALITY, side: 'train' };
 }
 
 /** Volumes of one name in several data sets stay apart by their files; their annotations come along. */

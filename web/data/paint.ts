@@ -1,26 +1,10 @@
 /** Slices and drawings on a canvas. */
 import { measuredValues } from '../../src/data/drawn/measured.ts';
+import type { Window } from '../../src/data/medvision/intensity.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
 import type { DrawnAnnotation, DrawnPoint, Shape, SliceSize } from '../../src/data/drawn/annotation.ts';
 import type { SlicePixels } from './scanFunctions.ts';
 import type { SliceView } from './sliceView.ts';
-
-/** Values that are black and white. */
-export interface Window {
-  low: number;
-  high: number;
-}
-
-/** The least and the greatest finite value. */
-export function extremes(values: Float32Array): Window {
-  let [low, high] = [Infinity, -Infinity];
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    if (value < low && value !== -Infinity) low = value;
-    if (value > high && value !== Infinity) high = value;
-  }
-  return low <= high ? { low, high } : { low: 0, high: 1 };
-}
 
 /**
  * Greys as the model sees them for that window: cut off to a byte, not rounded.
@@ -29,9 +13,9 @@ export function extremes(values: Float32Array): Window {
 export function greys({ values, rgb, rows, cols }: SlicePixels, { low, high }: Window): Uint32Array<ArrayBuffer> {
   const out = new Uint32Array(rows * cols);
   if (values !== undefined) {
-    const factor = high > low ? 255 / (high - low) : 0;
+    const range = high > low ? high - low : Infinity;
     for (let i = 0; i < out.length; i++) {
-      const grey = Math.min(255, Math.max(0, (values[i]! - low) * factor)) | 0;
+      const grey = (((Math.min(Math.max(values[i]!, low), high) - low) / range) * 255) | 0;
       out[i] = 0xff000000 | (grey * 0x010101);
     }
   } else if (rgb !== undefined) {

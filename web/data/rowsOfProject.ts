@@ -5,8 +5,7 @@
 import { sliceDimOf } from '../../src/data/drawn/annotation.ts';
 import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
 import { drawnRows } from '../../src/data/drawn/rows.ts';
-import { checkFinite, intensityOf, sliceToRgb } from '../../src/data/medvision/intensity.ts';
-import type { Intensity, IntensityMode } from '../../src/data/medvision/intensity.ts';
+import type { Intensity } from '../../src/data/medvision/intensity.ts';
 import type { ResizedSize } from '../../src/data/medvision/samples.ts';
 import { openVolume, Volume } from '../../src/data/nifti.ts';
 import { sha256Hex } from '../../src/data/prepared/identity.ts';
@@ -17,7 +16,7 @@ import { platform } from '../here.ts';
 import { projectFolder } from '../studio/project.ts';
 import type { Project, Scan } from '../studio/project.ts';
 import { quietModelFolder } from '../studio/quietly.ts';
-import { pictureOf, pixelSizeOf } from './scanPixels.ts';
+import { intensityFor, pictureOf, pixelSizeOf, sliceSeen, structureOf } from './scanPixels.ts';
 
 export interface RowsRequest {
   project: Pick<Project, 'id' | 'scans' | 'annotations'>;
@@ -26,7 +25,6 @@ export interface RowsRequest {
   /** Of the training options, where they were changed. */
   minPixels?: number;
   maxPixels?: number;
-  intensity?: IntensityMode;
 }
 
 export interface RowsMade {
@@ -51,7 +49,7 @@ export const rowFunctions = {
 
 export async function writeRows(
   files: Platform,
-  { project, intensity = 'minmax' }: Omit<RowsRequest, 'base' | 'minPixels' | 'maxPixels'>,
+  { project }: Omit<RowsRequest, 'base' | 'minPixels' | 'maxPixels'>,
   resizedSize: ResizedSize,
   tell?: (share: number) => Promise<void>,
 ): Promise<RowsMade> {
@@ -65,7 +63,7 @@ export async function writeRows(
     if (own.length === 0) continue;
     const pixels = await openScan(files, scan);
     for (const group of bySlice(own)) {
-      const rows = await sliceRows(files, folder, scan, pixels, group, intensity, resizedSize);
+      const rows = await sliceRows(files, folder, scan, pixels, group, resizedSize);
       lines[scan.side].push(...rows.map((row) => `${JSON.stringify(row)}\n`));
       done += group.length;
       await tell?.(done / annotations.length);
@@ -120,7 +118,6 @@ async function sliceRows(
   scan: Scan,
   pixels: Volume | DecodedImage,
   group: readonly DrawnAnnotation[],
-  mode: IntensityMode,
   resizedSize: ResizedSize,
 ): Promise<object[]> {
   const [first] = group;
@@ -129,17 +126,15 @@ async function sliceRows(
   if ((plane === null) !== (scan.kind === 'picture'))
     throw new UserError(`${scan.name}: a drawing on ${plane ?? 'a picture'} is not on this ${scan.kind}. Delete it.`);
   const values = pixels instanceof Volume ? await pixels.slice(sliceDimOf(plane ?? 'axial'), slice) : undefined;
-  if (values) checkFinite(values, `${scan.name}: ${plane} slice ${slice}`);
   const rgb = pixels instanceof Volume ? undefined : pixels;
   const size = { height: values?.rows ?? rgb?.height ?? 0, width: values?.cols ?? rgb?.width ?? 0 };
   const rows: object[] = [];
   const written = new Set<string>();
   for (const annotation of group) {
-    const structure = annotation.shape === 'box' || annotation.shape === 'ellipse' ? annotation.label : '';
-    const intensity = intensityOf(mode, scan.modality, structure);
+    const intensity = intensityFor(scan, structureOf(annotation));
     const picture = `pictures/${scan.id}${plane === null ? '' : `-${plane}-${slice}-${nameOf(intensity)}`}.png`;
     if (!written.has(picture) && !(await isWritten(files, joinPath(folder, picture)))) {
-      const image = values ? sliceToRgb(values, intensity) : rgb;
+      const image = values ? sliceSeen(values, intensity, `${scan.name}: ${plane} slice ${slice}`) : rgb;
       if (image) await files.writeFile(joinPath(folder, picture), await files.encodePng(image.data, image.width, image.height, 3));
     }
     written.add(picture);

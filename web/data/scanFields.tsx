@@ -1,13 +1,14 @@
 /** What has to be known of a scan: its kind, words for the questions, the size of its pixels, and which side it is on. */
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
+import { decimal } from '../parts/decimal.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { Field } from '../parts/field.tsx';
+import { Modality } from '../parts/modality.tsx';
 import type { Scan } from '../studio/project.ts';
 import { texts } from '../texts.ts';
 import type { Editor } from './editor.ts';
-
-const MODALITIES = ['CT', 'MRI', 'X-ray', 'ultrasound', 'PET'];
+import { GreyLevels } from './greyLevels.tsx';
 
 export function ScanFields({ editor, scan, onRemove }: { editor: Editor; scan: Scan; onRemove: (scan: Scan) => void }): JSX.Element {
   const [isRemoving, setRemoving] = useState(false);
@@ -15,24 +16,7 @@ export function ScanFields({ editor, scan, onRemove }: { editor: Editor; scan: S
     <section class="card about" aria-label={texts.data.about}>
       <h3>{scan.name}</h3>
       <div class="fields">
-        <Field label={texts.data.modality} help={texts.data.modalityHelp}>
-          {(ids) => (
-            <>
-              <input
-                {...ids}
-                value={scan.modality}
-                maxLength={60}
-                list="modalities"
-                onChange={({ currentTarget }) => editor.changeScan(scan.id, { modality: currentTarget.value.trim() })}
-              />
-              <datalist id="modalities">
-                {MODALITIES.map((one) => (
-                  <option key={one} value={one} />
-                ))}
-              </datalist>
-            </>
-          )}
-        </Field>
+        <Modality value={scan.modality} help={texts.data.modalityHelp} onChange={(modality) => editor.changeScan(scan.id, { modality })} />
         <Field label={texts.data.description} help={texts.data.descriptionHelp}>
           {(ids) => (
             <input
@@ -44,6 +28,14 @@ export function ScanFields({ editor, scan, onRemove }: { editor: Editor; scan: S
           )}
         </Field>
         <Spacing editor={editor} scan={scan} key={scan.id} />
+        {scan.kind === 'volume' && (
+          <GreyLevels
+            key={`grey ${scan.id}`}
+            value={scan.intensity}
+            begin={editor.shownWindow.value}
+            onChange={(intensity) => editor.changeGrey(scan.id, intensity)}
+          />
+        )}
         <Field label={texts.data.side} help={texts.data.suggestHelp}>
           {(ids) => (
             <select
@@ -88,12 +80,11 @@ function Spacing({ editor, scan }: { editor: Editor; scan: Scan }): JSX.Element 
   const [written, setWritten] = useState<readonly string[]>(
     names.map((_, i) => (scan.spacing?.[i] === undefined ? '' : String(scan.spacing[i]))),
   );
-  const numberOf = (text: string): number => Number(text.trim().replace(',', '.') || NaN);
-  const isRight = (text: string): boolean => numberOf(text) > 0 && Number.isFinite(numberOf(text));
+  const isRight = (text: string): boolean => decimal(text) > 0 && Number.isFinite(decimal(text));
   const change = (at: number, text: string): void => {
     const next = written.map((one, i) => (i === at ? text : one));
     setWritten(next);
-    if (next.every(isRight)) editor.changeScan(scan.id, { spacing: next.map(numberOf) });
+    if (next.every(isRight)) editor.changeScan(scan.id, { spacing: next.map(decimal) });
     else if (scan.kind === 'picture' && next.every((one) => one.trim() === '')) editor.changeScan(scan.id, { spacing: null });
   };
   const help = scan.kind === 'volume' ? texts.data.spacing.help : texts.data.spacing.asked;

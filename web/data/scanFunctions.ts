@@ -13,7 +13,8 @@ import { UserError } from '../../src/platform.ts';
 import { mounts, platform } from '../here.ts';
 import type { Scan } from '../studio/project.ts';
 import { importFiles } from './importing.ts';
-import { pictureOf, pixelSizeOf } from './scanPixels.ts';
+import { pictureOf, pixelSizeOf, rangesOf } from './scanPixels.ts';
+import type { Ranges } from './scanPixels.ts';
 
 /** A slice, or a picture. */
 export interface SlicePixels {
@@ -21,6 +22,7 @@ export interface SlicePixels {
   cols: number;
   /** Of a volume: (rows, cols), in its own units. */
   values?: Float32Array;
+  ranges?: Ranges;
   /** Of a picture: (rows, cols, 3). */
   rgb?: Uint8Array;
 }
@@ -75,7 +77,7 @@ export const scanFunctions = {
     }
     const { rows, cols, values } = await (await volumeOf(scan.file)).slice(sliceDimOf(plane), index);
     const own = Float32Array.from(values);
-    return transfer({ rows, cols, values: own }, [own.buffer]);
+    return transfer({ rows, cols, values: own, ranges: rangesOf(own) }, [own.buffer]);
   },
 
   /** Labels of a mask for a scan, with how many voxels each has. @throws UserError for what is no mask of it */

@@ -1,8 +1,11 @@
 /** Scans as pixels and their sizes: the same for what is shown and for what is trained on. */
 import { sliceDimOf } from '../../src/data/drawn/annotation.ts';
-import type { Plane } from '../../src/data/drawn/annotation.ts';
+import type { DrawnAnnotation, Plane } from '../../src/data/drawn/annotation.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
+import { checkFinite, intensityOf, percentiles, sliceToRgb } from '../../src/data/medvision/intensity.ts';
+import type { Intensity, Window } from '../../src/data/medvision/intensity.ts';
 import { sliceAxes } from '../../src/data/medvision/landmarks.ts';
+import type { VolumeSlice } from '../../src/data/nifti.ts';
 import type { DecodedImage, Platform } from '../../src/platform.ts';
 import type { Scan } from '../studio/project.ts';
 
@@ -17,4 +20,44 @@ export function pixelSizeOf({ kind, spacing }: Pick<Scan, 'kind' | 'spacing'>, p
 /** A picture's RGB. Greys of more than 8 bits are spread over what the picture uses, as viewers do. */
 export async function pictureOf(files: Platform, { file, name }: Pick<Scan, 'file' | 'name'>): Promise<DecodedImage> {
   return files.decodeImage(await files.readFile(file), name, { sixteenBit: 'window' });
+}
+
+/** What a window for CT is chosen by. */
+export function structureOf({ shape, label }: Pick<DrawnAnnotation, 'shape' | 'label'>): string {
+  return shape === 'box' || shape === 'ellipse' ? label.trim() : '';
+}
+
+/** How the model sees a volume where that structure is asked for. */
+export function intensityFor({ intensity, modality }: Pick<Scan, 'intensity' | 'modality'>, structure: string): Intensity {
+  return intensityOf(intensity, modality, structure);
+}
+
+/** The slice as the model sees it. @throws UserError that begins with `where`, for values that are no numbers */
+export function sliceSeen(slice: VolumeSlice, intensity: Intensity, where: string): DecodedImage {
+  checkFinite(slice, where);
+  return sliceToRgb(slice, intensity);
+}
+
+/** Of a slice: what its values reach from and to. */
+export interface Ranges {
+  minmax: Window;
+  percentile: Window;
+}
+
+/** Of what is finite. */
+export function rangesOf(values: Float32Array): Ranges {
+  let [least, greatest] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (value < least && value !== -Infinity) least = value;
+    if (value > greatest && value !== Infinity) greatest = value;
+  }
+  const minmax = least <= greatest ? { low: least, high: greatest } : { low: 0, high: 1 };
+  const [low, high] = percentiles(values);
+  return { minmax, percentile: Number.isFinite(low) && Number.isFinite(high) ? { low, high } : minmax };
+}
+
+/** What is black and white to the model. */
+export function windowSeen({ minmax, percentile }: Ranges, intensity: Intensity): Window {
+  if (typeof intensity === 'object') return intensity;
+  return intensity === 'percentile' ? percentile : minmax;
 }

@@ -12,6 +12,7 @@ const TOOLS: readonly Tool[] = ['look', 'window', 'box', 'distance', 'angle', 'e
 export function Tools({ editor }: { editor: Editor }): JSX.Element {
   const tool = editor.tool.value;
   const isPicture = editor.scan.value?.kind === 'picture';
+  const isBegun = editor.draft.value !== null && editor.draft.value.id === undefined;
   const lacksSize = editor.pixelSize.value === null;
   return (
     <div class="tools" role="group" aria-label={texts.data.tool}>
@@ -27,6 +28,14 @@ export function Tools({ editor }: { editor: Editor }): JSX.Element {
           {texts.data.tools[one]}
         </button>
       ))}
+      <span>
+        <button type="button" class="plain" disabled={!editor.history.canUndo && !isBegun} onClick={() => editor.undo()}>
+          {texts.data.undo}
+        </button>
+        <button type="button" class="plain" disabled={!editor.history.canRedo} onClick={() => editor.redo()}>
+          {texts.data.redo}
+        </button>
+      </span>
       {lacksSize && <p class="help">{texts.data.needsSpacing}</p>}
     </div>
   );
@@ -156,8 +165,8 @@ export function Looking({ editor }: { editor: Editor }): JSX.Element {
 
 /** In the units of the volume. The sliders reach as far as the slice that is shown. */
 function WindowSliders({ editor }: { editor: Editor }): JSX.Element {
-  const whole = editor.extent.value;
-  const { low, high } = editor.window.value ?? whole;
+  const whole = editor.ranges.value.minmax;
+  const { low, high } = editor.shownWindow.value;
   const range = whole.high - whole.low || 1;
   const set = (width: number, level: number): void => void (editor.window.value = { low: level - width / 2, high: level + width / 2 });
   const [width, level] = [high - low, (low + high) / 2];

@@ -2,7 +2,7 @@
 import { proxy } from 'comlink';
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { labelsText, matchLabels } from '../../src/data/drawn/labels.ts';
+import { labelsText, matchLabels, newlySaid } from '../../src/data/drawn/labels.ts';
 import { suggestSides } from '../../src/data/drawn/sides.ts';
 import { joinPath, lastName } from '../../src/platform.ts';
 import { Progress } from '../parts/progress.tsx';
@@ -29,7 +29,10 @@ export function DataView({ studio, open }: ViewProps): JSX.Element {
   const or = (work: Promise<unknown>): void => void work.catch((error: unknown) => studio.failed(error));
   useEffect(() => {
     or(editor.showScan(editor.scanId.peek()));
+    const typed = (event: KeyboardEvent): void => undoByKeys(event, editor);
+    addEventListener('keydown', typed);
     return () => {
+      removeEventListener('keydown', typed);
       editor.settle();
       editor.client.terminate();
     };
@@ -74,6 +77,18 @@ export function DataView({ studio, open }: ViewProps): JSX.Element {
   );
 }
 
+/** Not in a field of text, which undoes its own. */
+function undoByKeys(event: KeyboardEvent, editor: Editor): void {
+  const isField =
+    event.target instanceof HTMLElement && event.target.matches('input:not([type=range]), textarea, select, [contenteditable]');
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || isField) return;
+  const key = event.key.toLowerCase();
+  if (key === 'z' && !event.shiftKey) editor.undo();
+  else if ((key === 'z' && event.shiftKey) || (key === 'y' && !event.shiftKey)) editor.redo();
+  else return;
+  event.preventDefault();
+}
+
 async function takeFiles(
   editor: Editor,
   files: DroppedFile[],
@@ -95,7 +110,11 @@ async function takeFiles(
     else open.change({ given: { train, val: found.given.val ?? before?.val ?? null } });
   }
   for (const labels of found.labels) {
-    const { annotations, missing } = matchLabels(labels, open.project.peek().scans);
+    const { annotations, said, missing } = matchLabels(labels, open.project.peek().scans);
+    for (const scan of open.project.peek().scans) {
+      const of = said.get(scan.id);
+      if (of !== undefined) editor.changeScan(scan.id, newlySaid(scan, of));
+    }
     const known = new Set(open.project.peek().annotations.map(({ id }) => id));
     editor.add(annotations.map((one) => (known.has(one.id) ? { ...one, id: crypto.randomUUID() } : one)));
     studio.tell('info', texts.data.imported(annotations.length));

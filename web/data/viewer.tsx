@@ -3,11 +3,12 @@ import { effect } from '@preact/signals';
 import type { JSX, TargetedKeyboardEvent, TargetedPointerEvent } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import type { DrawnPoint } from '../../src/data/drawn/annotation.ts';
+import type { Window } from '../../src/data/medvision/intensity.ts';
 import { texts } from '../texts.ts';
 import type { Editor } from './editor.ts';
-import { extremes, greys, paintMark } from './paint.ts';
-import type { Window } from './paint.ts';
+import { greys, paintMark } from './paint.ts';
 import type { SlicePixels } from './scanFunctions.ts';
+import { windowSeen } from './scanPixels.ts';
 import { FITTED, SliceView } from './sliceView.ts';
 import { begun, hasLength, isComplete, keyed, moved, placed, pointNear, secondLine } from './tools.ts';
 
@@ -48,7 +49,8 @@ class Screen {
 
   /** The window that the shown slice is seen in. */
   windowOf(pixels: SlicePixels): Window {
-    return this.#editor.window.peek() ?? (pixels.values ? extremes(pixels.values) : { low: 0, high: 255 });
+    const { window, intensity } = this.#editor;
+    return window.peek() ?? (pixels.ranges ? windowSeen(pixels.ranges, intensity.peek()) : { low: 0, high: 255 });
   }
 
   get pixels(): SlicePixels | undefined {
@@ -112,7 +114,8 @@ export function Viewer({ editor }: { editor: Editor }): JSX.Element {
     const wheel = (event: WheelEvent): void => turned(event, editor, own);
     element.addEventListener('wheel', wheel, { passive: false });
     const stopAsking = effect(() => {
-      void [editor.camera.value, editor.window.value, editor.draft.value, editor.onSlice.value, editor.label.value, editor.pixelSize.value];
+      void [editor.camera.value, editor.window.value, editor.intensity.value, editor.pixelSize.value];
+      void [editor.draft.value, editor.onSlice.value, editor.label.value];
       own.ask();
     });
     const stopFetching = effect(() => {
@@ -121,9 +124,9 @@ export function Viewer({ editor }: { editor: Editor }): JSX.Element {
       const [at, count, of] = [editor.slice.value, editor.sliceCount.value, editor.shownPlane.value];
       own.ask();
       editor.slices.get(shown, of, at).then(
-        ({ values }) => {
+        ({ ranges }) => {
           own.ask();
-          if (values && editor.slice.peek() === at) editor.extent.value = extremes(values);
+          if (ranges && editor.slice.peek() === at) editor.ranges.value = ranges;
           editor.slices.ahead(shown, of, at, count);
         },
         (error: unknown) => editor.studio.failed(error),

@@ -3,6 +3,8 @@
  * page's origin, `/studio/<id>/`: `project.json`, `scans/`, `rows/` (as made for the last run) and `runs/<name>/`.
  */
 import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
+import { BY_MODALITY } from '../../src/data/medvision/intensity.ts';
+import type { IntensityChoice } from '../../src/data/medvision/intensity.ts';
 import { joinPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 
@@ -22,6 +24,8 @@ export interface Scan {
   description: string;
   /** mm: of a volume its three zooms; of a picture [a column, a row], null until somebody says it. */
   spacing: number[] | null;
+  /** How the values of a volume become grey for the model; of no effect on a picture. */
+  intensity: IntensityChoice;
   /** Whole scans are held out. */
   side: 'train' | 'test';
 }
@@ -83,6 +87,9 @@ export async function saveProject(platform: Platform, project: Project): Promise
   await platform.writeFile(fileOf(project.id), JSON.stringify(project));
 }
 
+/** Projects from before there was a choice of grey levels say none. */
+type Stored = Omit<Project, 'scans'> & { scans: (Omit<Scan, 'intensity'> & Partial<Pick<Scan, 'intensity'>>)[] };
+
 /** @throws UserError for what is no project of this version */
 export async function openProject(platform: Platform, id: string): Promise<Project> {
   const path = fileOf(id);
@@ -92,10 +99,11 @@ export async function openProject(platform: Platform, id: string): Promise<Proje
   } catch (cause) {
     throw new UserError(`${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)} Remove the project.`, { cause });
   }
-  const project = found as Partial<Project> | null;
+  const project = found as Partial<Stored> | null;
   if (typeof project !== 'object' || project?.version !== 1 || !Array.isArray(project.scans) || !Array.isArray(project.annotations))
     throw new UserError(`${path} is no project of this version of the Studio. Use the version that wrote it, or remove the project.`);
-  return { ...newProject(id, id, 0, ''), ...project, id };
+  const scans = project.scans.map((scan) => ({ ...scan, intensity: scan.intensity ?? BY_MODALITY }));
+  return { ...newProject(id, id, 0, ''), ...project, scans, id };
 }
 
 /** Ids of the projects that are there, in no order. */

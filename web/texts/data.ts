@@ -39,6 +39,31 @@ export const dataTexts = {
       asked: 'A picture does not say how large a pixel is. Distances, angles and ellipses need it; boxes do not.',
       wrong: 'A number above 0 is expected.',
     },
+    grey: {
+      label: 'Grey levels for the model',
+      help:
+        'What the model sees of the values. By the kind of scan: of CT a window by the structure (soft tissue, lung, bone or brain), of ' +
+        'the rest as from the 0.5th to the 99.5th percentile of the slice. “As the model sees it” shows it.',
+      modes: {
+        window: 'by the kind of scan',
+        percentile: '0.5th to 99.5th percentile of the slice',
+        minmax: 'least to greatest value of the slice',
+      },
+      window: (name: string) => `window: ${name}`,
+      windows: {
+        'soft tissue': 'soft tissue',
+        lung: 'lung',
+        bone: 'bone',
+        brain: 'brain',
+        liver: 'liver',
+        mediastinum: 'mediastinum',
+      },
+      own: 'a window of my own',
+      level: 'Centre of the window',
+      width: 'Width of the window',
+      wrongLevel: 'A number is expected.',
+      wrongWidth: 'A number above 0 is expected.',
+    },
     planes: { label: 'Plane', sagittal: 'Sagittal', coronal: 'Coronal', axial: 'Axial' },
     slice: (index: number, count: number) => `Slice ${index} of 0 to ${count - 1}`,
     sliceLabel: 'Slice',
@@ -70,11 +95,16 @@ export const dataTexts = {
     keys:
       'Keys: Enter begins a drawing with the chosen tool, arrow keys move its active point (with Shift by 10 pixels, with Alt by a ' +
       'tenth), Tab goes to the next point, Enter finishes, Escape cancels, Delete deletes. Without a drawing: arrow keys go through ' +
-      'slices, + and − zoom, 0 fits. With a mouse: the wheel goes through slices, with Ctrl it zooms; the right button changes the window.',
+      'slices, + and − zoom, 0 fits. With a mouse: the wheel goes through slices, with Ctrl it zooms; the right button changes the window.' +
+      ' Ctrl+Z undoes what was done to drawings, Ctrl+Shift+Z does it again.',
     pointAt: (i: number, all: number, row: number, column: number, value: string) =>
       `Point ${i + 1} of ${all}: row ${row}, column ${column}${value === '' ? '' : `. ${value}`}`,
     drawn: (label: string, value: string) => `${label} drawn${value === '' ? '' : `: ${value}`}.`,
     deleted: (label: string) => `${label} deleted.`,
+    undo: 'Undo',
+    redo: 'Redo',
+    undone: (names: readonly string[]) => `Undone: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}.`,
+    redone: (names: readonly string[]) => `Done again: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}.`,
     list: 'Drawings on this scan',
     none: 'Nothing is drawn on it yet.',
     columns: { name: 'Name', kind: 'Kind', where: 'Where', value: 'Value', actions: 'Actions' },

@@ -15,6 +15,8 @@ export const useTexts = {
     planes: { sagittal: 'sagittal', coronal: 'coronal', axial: 'axial' },
     slice: 'Slice',
     sliceHelp: 'From 0, along the axes as they are stored.',
+    noSlice: (name: string, plane: string, last: number) =>
+      `${name}: say which slice, a whole number from 0 to ${last} in the ${plane} plane.`,
     kind: 'What is asked for',
     kinds: {
       '': 'in my own words',

@@ -1,21 +1,16 @@
 /** A question about a scan of the project or a picture of this machine, in one's own words or one of MedVision's. */
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { AskRequest } from '../../src/api/answer.ts';
-import type { Picture } from '../../src/api/pictures.ts';
+import type { Plane } from '../../src/data/drawn/annotation.ts';
+import { BY_MODALITY, CT_WINDOWS, windowOf } from '../../src/data/medvision/intensity.ts';
+import type { IntensityChoice } from '../../src/data/medvision/intensity.ts';
+import { GreyLevels } from '../data/greyLevels.tsx';
 import { Field } from '../parts/field.tsx';
-import type { Project, Scan } from '../studio/project.ts';
+import { Modality } from '../parts/modality.tsx';
+import type { Project } from '../studio/project.ts';
 import { texts } from '../texts.ts';
-
-export interface AskedQuestion {
-  picture: Picture;
-  /** null: the words are made of `task` and `of`. */
-  question: string | null;
-  request: AskRequest;
-}
-
-type Kind = keyof typeof texts.use.kinds;
-type Plane = keyof typeof texts.use.planes;
+import { askedOf } from './asked.ts';
+import type { AskedQuestion, Kind } from './asked.ts';
 
 const isVolumeName = (name: string): boolean => /\.nii(\.gz)?$/i.test(name);
 
@@ -33,6 +28,8 @@ export function QuestionForm({ project: { scans, annotations }, disabled, onAsk 
   const [kind, setKind] = useState<Kind>('Detection');
   const [words, setWords] = useState('');
   const [size, setSize] = useState('');
+  const [modality, setModality] = useState('');
+  const [intensity, setIntensity] = useState<IntensityChoice>(BY_MODALITY);
   const scan = chosen === 'file' ? undefined : (scans.find(({ id }) => id === chosen) ?? (file === null ? scans[0] : undefined));
   const isVolume = scan === undefined ? file !== null && isVolumeName(file.name) : scan.kind === 'volume';
   const labels = [...new Set(annotations.map(({ label }) => label))];
@@ -44,9 +41,8 @@ export function QuestionForm({ project: { scans, annotations }, disabled, onAsk 
       class="question"
       onSubmit={(event) => {
         event.preventDefault();
-        const picture = scan?.file ?? file;
-        if (picture === null) return;
-        onAsk({ picture, ...askedOf({ scan, isVolume, plane, slice, kind, words, size }) });
+        const from = scan ? { scan } : file && { file, isVolume, modality, intensity };
+        if (from !== null) onAsk(askedOf({ from, plane, slice, kind, words, size }));
       }}
     >
       <div class="row">
@@ -100,6 +96,12 @@ export function QuestionForm({ project: { scans, annotations }, disabled, onAsk 
               <input {...ids} type="number" min={0} step={1} value={slice} onInput={(event) => setSlice(event.currentTarget.value)} />
             )}
           </Field>
+          {scan === undefined && (
+            <>
+              <Modality value={modality} onChange={setModality} />
+              <GreyLevels value={intensity} begin={windowOf(CT_WINDOWS['soft tissue'])} onChange={setIntensity} />
+            </>
+          )}
         </div>
       )}
       <div class="row">
@@ -141,31 +143,4 @@ export function QuestionForm({ project: { scans, annotations }, disabled, onAsk 
       </p>
     </form>
   );
-}
-
-/** A right answer to a question for measures has about 30. */
-const MOST_TOKENS = 256;
-
-interface Said {
-  scan: Scan | undefined;
-  isVolume: boolean;
-  plane: Plane;
-  slice: string;
-  kind: Kind;
-  words: string;
-  size: string;
-}
-
-function askedOf({ scan, isVolume, plane, slice, kind, words, size }: Said): Omit<AskedQuestion, 'picture'> {
-  const pixels = scan?.kind === 'picture' && scan.spacing !== null ? scan.spacing.map(String) : size.split(/[\s,;]+/).filter(Boolean);
-  const request: AskRequest = {
-    overlay: true,
-    max_new_tokens: MOST_TOKENS,
-    sixteen_bit: 'window',
-    ...(isVolume && { slice: [`${plane}:${slice.trim()}`] }),
-    ...(kind !== '' && { task: kind, of: words.trim() }),
-    ...(kind !== '' && scan !== undefined && scan.description.trim() !== '' && { image_description: scan.description.trim() }),
-    ...(!isVolume && pixels.length > 0 && { pixel_size: pixels }),
-  };
-  return { question: kind === '' ? words.trim() : null, request };
 }

@@ -2,15 +2,16 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Answer } from '../../src/api/answer.ts';
+import type { Picture } from '../../src/api/pictures.ts';
 import { Progress } from '../parts/progress.tsx';
-import type { ViewProps } from '../studio/studio.ts';
+import type { Studio, ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 import { liveRun } from '../train/runs.ts';
 import { AnswerCard } from './answer.tsx';
 import { modelsOf, OpenedModel, pickAdapter } from './models.ts';
 import type { AskedModel } from './models.ts';
+import type { AskedQuestion } from './asked.ts';
 import { QuestionForm } from './question.tsx';
-import type { AskedQuestion } from './question.tsx';
 import { TakeAway } from './takeAway.tsx';
 import './use.css';
 
@@ -73,6 +74,13 @@ export function UseView({ studio, open }: ViewProps): JSX.Element {
   );
 }
 
+/** A slice becomes a picture in the worker, before a model is loaded. */
+async function pictureOf(studio: Studio, about: AskedQuestion['about']): Promise<{ picture: Picture; pixel_size?: string[] }> {
+  if ('picture' in about) return about;
+  const { pixelSize, ...picture } = await studio.worker.value.own.askedSlice(about.slice);
+  return { picture, pixel_size: pixelSize.map(String) };
+}
+
 function Asking({ studio, open, model, isTraining }: ViewProps & { model: AskedModel; isTraining: boolean }): JSX.Element {
   const [opened] = useState(() => new OpenedModel(studio));
   const [state, setState] = useState<'idle' | 'loading' | 'asking'>('idle');
@@ -91,16 +99,17 @@ function Asking({ studio, open, model, isTraining }: ViewProps & { model: AskedM
   useEffect(() => {
     if (isTraining) void opened.close();
   }, [isTraining]);
-  const ask = async ({ picture, question, request }: AskedQuestion): Promise<void> => {
+  const ask = async ({ about, question, request }: AskedQuestion): Promise<void> => {
     const own = new AbortController();
     stop.current = own;
     setAnswer(null);
     setWords('');
     setState('loading');
     try {
+      const { picture, ...size } = await pictureOf(studio, about);
       const loaded = await opened.of(model, setSaid);
       setState('asking');
-      const job = loaded.ask(picture, question, { ...request, signal: own.signal });
+      const job = loaded.ask(picture, question, { ...request, ...size, signal: own.signal });
       for await (const piece of job) setWords((before) => before + piece);
       const found = await job;
       setWords(found.text);

@@ -3,6 +3,8 @@
  * read may have been written by anybody: every key is checked, and nothing else is taken.
  */
 import { UserError } from '../../platform.ts';
+import { BY_MODALITY, INTENSITY_MODES } from '../medvision/intensity.ts';
+import type { IntensityChoice } from '../medvision/intensity.ts';
 import { asArray, asIndex, asNumber, asNumbers, asObject, asString, parseJson } from '../medvision/json.ts';
 import type { JsonObject } from '../medvision/json.ts';
 import { checkAnnotation, MAX_NAME, PLANES, SHAPES } from './annotation.ts';
@@ -18,6 +20,8 @@ export interface LabelledScan {
   description: string;
   /** mm; of a picture [width, height]; null where it is not known. */
   spacing: number[] | null;
+  /** Of a volume; absent where the file says nothing of it. */
+  intensity?: IntensityChoice;
 }
 
 export interface Labels {
@@ -33,7 +37,15 @@ const MAX_TEXT = 2000;
 /** JSON with a line an annotation, so that two versions of a file can be compared. */
 export function labelsText({ scans, annotations }: Labels): string {
   const lines = (values: readonly unknown[]): string => values.map((value) => `\n    ${JSON.stringify(value)}`).join(',');
-  const kept = scans.map(({ id, name, kind, modality, description, spacing }) => ({ id, name, kind, modality, description, spacing }));
+  const kept = scans.map(({ id, name, kind, modality, description, spacing, intensity }) => ({
+    id,
+    name,
+    kind,
+    modality,
+    description,
+    spacing,
+    ...(kind === 'volume' && { intensity }),
+  }));
   const drawn = annotations.map(({ id, scan, plane, slice, shape, label, landmarks, points }) => ({
     id,
     scan,
@@ -79,33 +91,51 @@ export function readLabels(bytes: Uint8Array, where: string): Labels {
 
 /**
  * The annotations for scans that are there: those of one name and kind.
- * @returns them under the ids of those scans, and the names of the file's scans that are not there
+ * @returns them under the ids of those scans, what the file says of each, and the names of the file's scans that are not there
  */
 export function matchLabels(
   { scans, annotations }: Labels,
   present: readonly Pick<LabelledScan, 'id' | 'name' | 'kind'>[],
-): { annotations: DrawnAnnotation[]; missing: string[] } {
+): { annotations: DrawnAnnotation[]; said: Map<string, LabelledScan>; missing: string[] } {
   const used = new Set(annotations.map(({ scan }) => scan));
   const ids = new Map<string, string>();
+  const said = new Map<string, LabelledScan>();
   const missing: string[] = [];
-  for (const { id, name, kind } of scans) {
+  for (const one of scans) {
+    const { id, name, kind } = one;
     const found =
       present.find((scan) => scan.id === id && scan.name === name) ?? present.find((scan) => scan.name === name && scan.kind === kind);
-    if (found?.kind === kind) ids.set(id, found.id);
-    else if (used.has(id)) missing.push(name);
+    if (found?.kind === kind) {
+      ids.set(id, found.id);
+      said.set(found.id, one);
+    } else if (used.has(id)) missing.push(name);
   }
   return {
     annotations: annotations.flatMap((annotation) => {
       const scan = ids.get(annotation.scan);
       return scan === undefined ? [] : [{ ...annotation, scan }];
     }),
+    said,
     missing,
+  };
+}
+
+/** What a file says of a scan where nobody here has said anything. */
+export function newlySaid(
+  scan: Required<Omit<LabelledScan, 'id' | 'name' | 'kind'>>,
+  { modality, description, spacing, intensity }: LabelledScan,
+): Partial<LabelledScan> {
+  return {
+    ...(scan.modality === '' && { modality }),
+    ...(scan.description === '' && { description }),
+    ...(scan.spacing === null && { spacing }),
+    ...(scan.intensity === BY_MODALITY && intensity !== undefined && { intensity }),
   };
 }
 
 function readScan(value: unknown, where: string): LabelledScan {
   const scan = asObject(value, where);
-  onlyKeys(scan, ['id', 'name', 'kind', 'modality', 'description', 'spacing'], where);
+  onlyKeys(scan, ['id', 'name', 'kind', 'modality', 'description', 'spacing', 'intensity'], where);
   const kind = scan['kind'];
   if (kind !== 'volume' && kind !== 'picture') throw new UserError(`${where}.kind: "volume" or "picture" expected.`);
   const text = (key: string): string => shortText(scan[key], `${where}.${key}`, MAX_TEXT);
@@ -115,7 +145,20 @@ function readScan(value: unknown, where: string): LabelledScan {
   const name = text('name');
   const id = shortText(scan['id'], `${where}.id`, MAX_NAME);
   if (name === '' || id === '') throw new UserError(`${where}: "id" and "name" are empty. Repair the file.`);
-  return { id, name, kind, modality: text('modality'), description: text('description'), spacing };
+  const intensity = scan['intensity'] === undefined ? undefined : readIntensity(scan['intensity'], `${where}.intensity`);
+  const words = { modality: text('modality'), description: text('description') };
+  return { id, name, kind, ...words, spacing, ...(intensity !== undefined && { intensity }) };
+}
+
+function readIntensity(value: unknown, where: string): IntensityChoice {
+  const mode = INTENSITY_MODES.find((one) => one === value);
+  if (mode !== undefined) return mode;
+  if (typeof value !== 'object') throw new UserError(`${where}: ${INTENSITY_MODES.join(', ')} or {"low", "high"} expected.`);
+  const window = asObject(value, where);
+  onlyKeys(window, ['low', 'high'], where);
+  const [low, high] = [asNumber(window['low'], `${where}.low`), asNumber(window['high'], `${where}.high`)];
+  if (!(low < high)) throw new UserError(`${where}: "low" below "high" expected, ${low} and ${high} found.`);
+  return { low, high };
 }
 
 function readAnnotation(value: unknown, where: string): DrawnAnnotation {

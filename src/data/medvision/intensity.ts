@@ -4,31 +4,57 @@ import { UserError } from '../../platform.ts';
 import type { VolumeSlice } from '../nifti.ts';
 
 /** `--intensity`. window: a window in Hounsfield units for CT, percentile for the rest. */
-export type IntensityMode = 'minmax' | 'window' | 'percentile';
+export const INTENSITY_MODES = ['minmax', 'window', 'percentile'] as const;
+export type IntensityMode = (typeof INTENSITY_MODES)[number];
+
+/** Where nobody chooses, of a scan that is drawn on. */
+export const BY_MODALITY = 'window' satisfies IntensityMode;
 
 /**
  * How the picture of a sample is made. `reference`: minimum to maximum, and what is not finite makes the slice black, as in medvision_bm;
  * `minmax`: the same, but such a slice is an error; `percentile`: from the 0.5th to the 99.5th; or a window, in the volume's units.
  */
-export type Intensity = 'reference' | 'minmax' | 'percentile' | { low: number; high: number };
+export type Intensity = 'reference' | 'minmax' | 'percentile' | Window;
 
-const BONE = { width: 1800, level: 400 };
-/** Window width and level in Hounsfield units, the usual ones of radiology, by what is looked for; the rest is soft tissue. */
-const WINDOWS: readonly { words: RegExp; width: number; level: number }[] = [
-  { words: /\b(lungs?|bronch\w*|trachea|airways?|nodules?)\b/i, width: 1500, level: -600 },
-  { words: /\b(brain|cerebr\w*|cerebell\w*|intracranial|stroke|infarct\w*|ventricles?|thalamus|hippocampus)\b/i, width: 80, level: 40 },
-  { words: /\b(bones?|ribs?|vertebra\w*|spine|skull|sacrum|sternum|hips?|pelvi[cs]|costal)\b/i, ...BONE },
-  { words: /\b(femur\w*|humer\w*|scapula\w*|clavic\w*)\b/i, ...BONE },
-  { words: /\b(teeth|tooth|mandible|maxilla|molar|incisor|canine|premolar)\b/i, ...BONE },
+/** What is black and what is white, in the volume's units. */
+export interface Window {
+  low: number;
+  high: number;
+}
+
+/** What is chosen for a scan: a way to find it, or a window of one's own. */
+export type IntensityChoice = IntensityMode | Window;
+
+/** Window width and level in Hounsfield units, the usual ones of radiology. */
+export const CT_WINDOWS = {
+  'soft tissue': { width: 400, level: 40 },
+  lung: { width: 1500, level: -600 },
+  bone: { width: 1800, level: 400 },
+  brain: { width: 80, level: 40 },
+  liver: { width: 150, level: 30 },
+  mediastinum: { width: 350, level: 50 },
+} as const satisfies Record<string, { width: number; level: number }>;
+
+export type CtWindow = keyof typeof CT_WINDOWS;
+
+/** By what is looked for; the rest is soft tissue. */
+const LOOKED_FOR: readonly { words: RegExp; window: CtWindow }[] = [
+  { words: /\b(lungs?|bronch\w*|trachea|airways?|nodules?)\b/i, window: 'lung' },
+  { words: /\b(brain|cerebr\w*|cerebell\w*|intracranial|stroke|infarct\w*|ventricles?|thalamus|hippocampus)\b/i, window: 'brain' },
+  { words: /\b(bones?|ribs?|vertebra\w*|spine|skull|sacrum|sternum|hips?|pelvi[cs]|costal)\b/i, window: 'bone' },
+  { words: /\b(femur\w*|humer\w*|scapula\w*|clavic\w*)\b/i, window: 'bone' },
+  { words: /\b(teeth|tooth|mandible|maxilla|molar|incisor|canine|premolar)\b/i, window: 'bone' },
 ];
-const SOFT_TISSUE = { width: 400, level: 40 };
+
+export function windowOf({ width, level }: { width: number; level: number }): Window {
+  return { low: level - width / 2, high: level + width / 2 };
+}
 
 /** @param structure name of what is measured; empty for angles and distances */
-export function intensityOf(mode: IntensityMode, modality: string, structure: string): Intensity {
-  if (mode !== 'window') return mode;
+export function intensityOf(chosen: IntensityChoice, modality: string, structure: string): Intensity {
+  if (chosen !== 'window') return chosen;
   if (!/^(ct|computed tomography)\b/i.test(modality.trim())) return 'percentile';
-  const { width, level } = WINDOWS.find(({ words }) => words.test(structure)) ?? SOFT_TISSUE;
-  return { low: level - width / 2, high: level + width / 2 };
+  return windowOf(CT_WINDOWS[LOOKED_FOR.find(({ words }) => words.test(structure))?.window ?? 'soft tissue']);
 }
 
 /** @throws UserError that names the first voxel that is no number or infinite; `where` names the slice */
@@ -84,7 +110,7 @@ function clipped(values: Float32Array, low: number, high: number): Uint8Array {
 }
 
 /** numpy.percentile(values, [0.5, 99.5]) with linear interpolation; NaN where a value is NaN. */
-function percentiles(values: Float32Array): [number, number] {
+export function percentiles(values: Float32Array): [number, number] {
   if (values.some(Number.isNaN)) return [NaN, NaN];
   const sorted = values.slice().sort();
   const at = (share: number): number => {

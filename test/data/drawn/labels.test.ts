@@ -3,13 +3,21 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LANDMARKS, PLANES, POINTS, SHAPES } from '../../../src/data/drawn/annotation.ts';
 import type { DrawnAnnotation } from '../../../src/data/drawn/annotation.ts';
-import { labelsText, matchLabels, readLabels } from '../../../src/data/drawn/labels.ts';
+import { labelsText, matchLabels, newlySaid, readLabels } from '../../../src/data/drawn/labels.ts';
 import type { LabelledScan, Labels } from '../../../src/data/drawn/labels.ts';
 import { patientOf, suggestSides } from '../../../src/data/drawn/sides.ts';
 import { UserError } from '../../../src/platform.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const scan: LabelledScan = { id: 's1', name: 'knee.nii.gz', kind: 'volume', modality: 'MRI', description: 'a knee', spacing: [1, 1, 2] };
+const scan: LabelledScan = {
+  id: 's1',
+  name: 'knee.nii.gz',
+  kind: 'volume',
+  modality: 'CT',
+  description: 'a knee',
+  spacing: [1, 1, 2],
+  intensity: { low: -500, high: 1300 },
+};
 const picture: LabelledScan = {
   id: 's2',
   name: '<img src=x onerror=alert(1)>.png',
@@ -98,6 +106,9 @@ describe('refused', () => {
     ['two scans of one id', (f) => (f.scans[1]!['id'] = 's1'), /two scans have one id/],
     ['spacing', (f) => (f.scans[0]!['spacing'] = [1, 1]), /scans\[0\]\.spacing: 3 numbers expected/],
     ['negative spacing', (f) => (f.scans[0]!['spacing'] = [1, -1, 1]), /mm above 0 expected/],
+    ['grey levels', (f) => (f.scans[0]!['intensity'] = 'bright'), /scans\[0\]\.intensity: minmax, window, percentile or/],
+    ['a window upside down', (f) => (f.scans[0]!['intensity'] = { low: 4, high: 4 }), /intensity: "low" below "high" expected, 4 and 4/],
+    ['half a window', (f) => (f.scans[0]!['intensity'] = { low: 4 }), /intensity\.high: a number expected/],
     ['a kind', (f) => (f.scans[0]!['kind'] = 'movie'), /scans\[0\]\.kind/],
     ['a long text', (f) => (f.scans[0]!['description'] = 'x'.repeat(3000)), /description: 3000 characters; 2000 at most/],
     ['no list', (f) => (f.annotations = {} as LabelFile['annotations']), /annotations: a list expected/],
@@ -137,13 +148,27 @@ describe('refused', () => {
 
 describe('are put on the scans that are there', () => {
   it('by name and kind', () => {
-    const { annotations, missing } = matchLabels(labels, [{ id: 'other', name: 'knee.nii.gz', kind: 'volume' }]);
+    const { annotations, said, missing } = matchLabels(labels, [{ id: 'other', name: 'knee.nii.gz', kind: 'volume' }]);
+    expect(said).toEqual(new Map([['other', scan]]));
     expect(annotations).toEqual([{ ...box, scan: 'other' }]);
     expect(missing).toEqual([picture.name]);
+  });
+  it('with what the file says of a scan and nobody has said there', () => {
+    const bare = { modality: '', description: '', spacing: null, intensity: 'window' } as const;
+    expect(newlySaid(bare, scan)).toEqual({
+      modality: 'CT',
+      description: 'a knee',
+      spacing: [1, 1, 2],
+      intensity: { low: -500, high: 1300 },
+    });
+    expect(newlySaid({ modality: 'MRI', description: 'a hip', spacing: [2, 2, 2], intensity: 'minmax' }, scan)).toEqual({});
+    const { intensity: _, ...older } = scan;
+    expect(newlySaid(bare, older)).not.toHaveProperty('intensity');
   });
   it('never on another kind', () => {
     expect(matchLabels(labels, [{ id: 's1', name: 'knee.nii.gz', kind: 'picture' }])).toEqual({
       annotations: [],
+      said: new Map(),
       missing: [scan.name, picture.name],
     });
   });

@@ -1,0 +1,60 @@
+/** What the form says, as the question that a model is asked. */
+import type { AskRequest } from '../../src/api/answer.ts';
+import type { Picture } from '../../src/api/pictures.ts';
+import type { Plane } from '../../src/data/drawn/annotation.ts';
+import type { IntensityChoice } from '../../src/data/medvision/intensity.ts';
+import type { Scan } from '../studio/project.ts';
+import type { texts } from '../texts.ts';
+import type { SliceChoice } from './askedSlice.ts';
+
+export interface AskedQuestion {
+  /** A picture, or a slice that the worker makes one of. */
+  about: { picture: Picture } | { slice: SliceChoice };
+  /** null: the words are made of `task` and `of`. */
+  question: string | null;
+  request: AskRequest;
+}
+
+export type Kind = keyof typeof texts.use.kinds;
+
+export interface Said {
+  /** Of the project, or a file that was picked. */
+  from: { scan: Scan } | { file: File; isVolume: boolean; modality: string; intensity: IntensityChoice };
+  plane: Plane;
+  slice: string;
+  kind: Kind;
+  words: string;
+  /** mm a pixel of a picture that does not say it. */
+  size: string;
+}
+
+/** A right answer to a question for measures has about 30. */
+const MOST_TOKENS = 256;
+
+export function askedOf({ from, plane, slice, kind, words, size }: Said): AskedQuestion {
+  const scan = 'scan' in from ? from.scan : undefined;
+  const said = words.trim();
+  const written = size.split(/[\s,;]+/).filter(Boolean);
+  const pixels = scan?.kind === 'picture' && scan.spacing !== null ? scan.spacing.map(String) : written;
+  const about = sliceOf(from, plane, slice, kind === 'Detection' || kind === 'TL' ? said : '');
+  const request: AskRequest = {
+    overlay: true,
+    max_new_tokens: MOST_TOKENS,
+    sixteen_bit: 'window',
+    ...(kind !== '' && { task: kind, of: said }),
+    ...(kind !== '' && scan !== undefined && scan.description.trim() !== '' && { image_description: scan.description.trim() }),
+    ...('picture' in about && pixels.length > 0 && { pixel_size: pixels }),
+  };
+  return { about, question: kind === '' ? said : null, request };
+}
+
+function sliceOf(from: Said['from'], plane: Plane, slice: string, structure: string): AskedQuestion['about'] {
+  const index = slice.trim() === '' ? NaN : Number(slice);
+  if ('file' in from) {
+    const { file, isVolume, modality, intensity } = from;
+    if (!isVolume) return { picture: file };
+    return { slice: { file, name: file.name, modality, intensity, spacing: null, plane, index, structure } };
+  }
+  const { kind, file, name, modality, intensity, spacing } = from.scan;
+  return kind === 'picture' ? { picture: file } : { slice: { file, name, modality, intensity, spacing, plane, index, structure } };
+}
