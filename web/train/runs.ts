@@ -1,5 +1,5 @@
 /** Runs of an open project: begun, gone on with, followed. What a run was asked for lies beside its folder. */
-import { effect, signal } from '@preact/signals';
+import { effect, signal, untracked } from '@preact/signals';
 import type { Signal } from '@preact/signals';
 import { trainProgram } from '../../src/options.ts';
 import { parseFor } from '../../src/options/program.ts';
@@ -19,14 +19,24 @@ export interface Asked extends RowFiles {
   options: Changed;
 }
 
-const live = new WeakMap<OpenProject, Signal<LiveRun | null>>();
+interface Begun {
+  live: Signal<LiveRun | null>;
+  preparing: Signal<number | null>;
+}
 
-/** The run that this page last began in the project. */
-export function liveRun(open: OpenProject): Signal<LiveRun | null> {
-  let found = live.get(open);
-  if (found === undefined) live.set(open, (found = signal(null)));
+const begun = new WeakMap<OpenProject, Begun>();
+
+function begunIn(open: OpenProject): Begun {
+  let found = begun.get(open);
+  if (found === undefined) begun.set(open, (found = { live: signal(null), preparing: signal(null) }));
   return found;
 }
+
+/** The run that this page last began in the project. */
+export const liveRun = (open: OpenProject): Signal<LiveRun | null> => begunIn(open).live;
+
+/** How far the rows of a run that begins are, 0 to 1, whichever step is looked at; null: none are being made. */
+export const preparing = (open: OpenProject): Signal<number | null> => begunIn(open).preparing;
 
 /** @throws UserError for options that contradict each other; what the person should know of the others */
 export function checkOptions(base: string, { train, val }: RowFiles, options: Changed): string[] {
@@ -39,11 +49,22 @@ export const judgedFile = (project: string, name: string): string => `${runFolde
 
 const askedFile = (project: string, name: string): string => `${runFolder(project, name)}.json`;
 
-/** Begins one with the project's rows, base and options. @param tell hears how far the rows are, 0 to 1 */
-export async function startRun(studio: Studio, open: OpenProject, tell?: (share: number) => void): Promise<void> {
-  const { id, base, options, runs } = open.project.peek();
+/** Begins one with the project's rows, base and options. A project that is closed while the rows are made begins none. */
+export async function startRun(studio: Studio, open: OpenProject): Promise<void> {
   refuseTwo(open);
-  const rows = await rowsOf(studio, open, tell);
+  const share = preparing(open);
+  share.value = 0;
+  try {
+    await prepared(studio, open);
+  } finally {
+    share.value = null;
+  }
+}
+
+async function prepared(studio: Studio, open: OpenProject): Promise<void> {
+  const { id, base, options, runs } = open.project.peek();
+  const rows = await rowsOf(studio, open, (share) => (preparing(open).value = share));
+  if (studio.open.peek() !== open) return;
   checkOptions(base, rows, options);
   const taken = new Set(runs.map(({ name }) => name));
   let number = runs.length + 1;
@@ -98,6 +119,7 @@ export async function removeRun(studio: Studio, open: OpenProject, name: string)
 function refuseTwo(open: OpenProject): void {
   const own = liveRun(open).peek();
   if (own !== null && !own.isOver) throw new UserError(texts.train.otherUnderWay(own.name));
+  if (preparing(open).peek() !== null) throw new UserError(texts.train.preparing);
 }
 
 async function follow(studio: Studio, open: OpenProject, name: string, { base, options, train, val }: Asked): Promise<void> {
@@ -119,14 +141,19 @@ async function follow(studio: Studio, open: OpenProject, name: string, { base, o
   liveRun(open).value = run;
   const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
   addEventListener('beforeunload', ask);
-  // A project that is closed keeps no run; what is done is saved.
-  const unwatch = effect(() => {
-    if (studio.open.value !== open) run.pause();
-  });
+  const unwatch = pausedWhenClosed(studio, open, run);
   void run.over.finally(() => {
     removeEventListener('beforeunload', ask);
     unwatch();
     if (run.state === 'failed') studio.failed(run.error);
+  });
+}
+
+/** A project that is closed keeps no run; what is done is saved. @returns what ends the watch */
+export function pausedWhenClosed({ open: shown }: Pick<Studio, 'open'>, open: OpenProject, run: Pick<LiveRun, 'pause'>): () => void {
+  return effect(() => {
+    // A pause counts as a change of the run, which this is not to be called for again.
+    if (shown.value !== open) untracked(() => run.pause());
   });
 }
 

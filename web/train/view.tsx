@@ -13,7 +13,7 @@ import { BASIC, leftOut } from './leftOut.ts';
 import { LivePanel } from './live.tsx';
 import { RecipeBox } from './recipeBox.tsx';
 import { RunList } from './runList.tsx';
-import { checkOptions, endNow, liveRun, startRun } from './runs.ts';
+import { checkOptions, endNow, liveRun, preparing, startRun } from './runs.ts';
 import { StepsNote } from './stepsNote.tsx';
 import type { Changed } from './values.ts';
 
@@ -25,16 +25,11 @@ export function TrainView({ studio, open }: ViewProps): JSX.Element {
   const run = liveRun(open).value;
   void run?.changes.value;
   const [wrong, setWrong] = useState<readonly string[]>([]);
-  // How far the rows are; null: none are being made.
-  const [prepared, setPrepared] = useState<number | null>(null);
+  const prepared = preparing(open).value;
   const isUnderWay = prepared !== null || (run !== null && !run.isOver);
   const hasRows = given !== null || annotations.length > 0;
   const { error, notes } = together(base, options);
-  const start = async (): Promise<void> => {
-    setPrepared(0);
-    await startRun(studio, open, setPrepared).catch((failure: unknown) => studio.failed(failure));
-    setPrepared(null);
-  };
+  const start = (): void => void startRun(studio, open).catch((failure: unknown) => studio.failed(failure));
   const change = (changed: Changed, names: readonly string[]): void => {
     setWrong(names);
     open.change({ options: { ...changed } });
@@ -98,7 +93,7 @@ export function TrainView({ studio, open }: ViewProps): JSX.Element {
             type="button"
             id="start-training"
             disabled={isUnderWay || !hasRows || wrong.length > 0 || error !== undefined}
-            onClick={() => void start()}
+            onClick={start}
           >
             {texts.train.start}
           </button>

@@ -1,0 +1,66 @@
+/** Beginning and pausing runs of a project, without a page: the worker is a stand-in that makes rows when it is told to. */
+import { signal } from '@preact/signals';
+import { expect, it } from 'vitest';
+import type { RunEvent } from '../../src/api/fineTune.ts';
+import { Job } from '../../src/api/job.ts';
+import { newProject } from '../../web/studio/project.ts';
+import type { OpenProject, Studio } from '../../web/studio/studio.ts';
+import { LiveRun } from '../../web/train/liveRun.ts';
+import { pausedWhenClosed, preparing, startRun } from '../../web/train/runs.ts';
+
+function opened(): { studio: Studio; open: OpenProject; makeRows: () => void; begun: string[] } {
+  const begun: string[] = [];
+  let makeRows = (): void => undefined;
+  const rows = new Promise((done) => (makeRows = () => done({ train: '/rows/train.jsonl', val: null })));
+  const project = signal(newProject('one', 'One', 0, '/own/base'));
+  const open = {
+    id: 'one',
+    project,
+    change: (some: object) => (project.value = { ...project.peek(), ...some }),
+    save: () => Promise.resolve(),
+  } as unknown as OpenProject;
+  const studio = {
+    open: signal<OpenProject | null>(open),
+    worker: signal({ own: { makeRows: () => rows, runHistory: () => new Promise(() => undefined) } }),
+    files: { makeDir: () => Promise.resolve(), writeFile: (path: string) => Promise.resolve(begun.push(path)) },
+  } as unknown as Studio;
+  return { studio, open, makeRows, begun };
+}
+
+it('begins one run, however often the step is left and come back to while its rows are made', async () => {
+  const { studio, open, makeRows, begun } = opened();
+  void startRun(studio, open);
+  expect(preparing(open).value).toBe(0);
+  await expect(startRun(studio, open)).rejects.toThrow(/rows/);
+  makeRows();
+  await expect.poll(() => begun).toEqual(['/studio/one/runs/run-1.json']);
+  expect(open.project.peek().runs.map(({ name }) => name)).toEqual(['run-1']);
+});
+
+it('begins none in a project that was closed while its rows were made', async () => {
+  const { studio, open, makeRows, begun } = opened();
+  const starting = startRun(studio, open);
+  studio.open.value = null;
+  makeRows();
+  await starting;
+  expect(begun).toEqual([]);
+  expect(preparing(open).value).toBeNull();
+});
+
+it('pauses the run of a project that is closed, once', async () => {
+  const { studio, open } = opened();
+  let stopped = 0;
+  const job = new Job<RunEvent, never>(
+    (_, stop) => new Promise((__, fail) => stop.addEventListener('abort', () => fail(new Error(`stopped ${++stopped}`)))),
+  );
+  const run = new LiveRun('run-1', job);
+  const unwatch = pausedWhenClosed(studio, open, run);
+  await new Promise((begun) => setImmediate(begun));
+  expect(run.state).toBe('starting');
+  studio.open.value = null;
+  expect(run.state).toBe('pausing');
+  run.changes.value++;
+  await run.over;
+  unwatch();
+  expect(stopped).toBe(1);
+});
