@@ -95,8 +95,8 @@ export const dataTexts = {
     keys:
       'Keys: Enter begins a drawing with the chosen tool, arrow keys move its active point (with Shift by 10 pixels, with Alt by a ' +
       'tenth), Tab goes to the next point, Enter finishes, Escape cancels, Delete deletes. Without a drawing: arrow keys go through ' +
-      'slices, + and − zoom, 0 fits. With a mouse: the wheel goes through slices, with Ctrl it zooms; the right button changes the window.' +
-      ' Ctrl+Z undoes what was done to drawings, Ctrl+Shift+Z does it again.',
+      'slices, + and − zoom, 0 fits. With a mouse: the wheel goes through slices, with Ctrl it zooms; the right button changes the ' +
+      'window. Ctrl+Z undoes what was done to drawings, Ctrl+Shift+Z does it again.',
     pointAt: (i: number, all: number, row: number, column: number, value: string) =>
       `Point ${i + 1} of ${all}: row ${row}, column ${column}${value === '' ? '' : `. ${value}`}`,
     drawn: (label: string, value: string) => `${label} drawn${value === '' ? '' : `: ${value}`}.`,
