@@ -2,6 +2,7 @@
  * The steps "Judge" and "Use" in Chromium, on a run that Node has trained and whose folder lies in the browser's storage: held-out rows
  * before and after, a question to the adapter, and the archive of the run, whose adapter answers the same in Node.
  */
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,9 +10,12 @@ import { unzipSync } from 'fflate';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fineTune, loadModel } from '../../node/index.ts';
+import { nodePlatform } from '../../node/platform.ts';
+import { isOfModel } from '../../src/run/publish/pushing.ts';
+import { mergeAdapter } from '../../src/train/merge.ts';
 import { TestHub } from '../hub/testHub.ts';
 import { repository } from '../runtimes/runIn.ts';
-import { openStep, ROW, seedProject, writeFiles } from './seeded.ts';
+import { openStep, readText, ROW, seedProject, writeFiles } from './seeded.ts';
 import { buildStudio, isSkipped, openStudio, seriousFindings } from './studioPage.ts';
 import type { BuiltStudio } from './studioPage.ts';
 
@@ -45,6 +49,8 @@ afterAll(async () => {
   if (!isSkipped) await studio.close();
 });
 
+const digest = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
+
 /** A project with the run that Node has trained. */
 async function seedRun(page: Page): Promise<void> {
   const runs = [{ name: 'run-1', startedAt: 1 }];
@@ -68,6 +74,20 @@ test.skipIf(isSkipped)('held-out rows are asked before and after, and shown with
   await seedRun(page);
   await openStep(page, 'judged', 'Judge');
   await page.getByRole('button', { name: 'Ask before and after' }).click();
+  // It is stopped between the two, and goes on from there when the page was left.
+  await page.getByText(/^Asking what was learnt/).waitFor({ timeout: 200_000 });
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await page.getByRole('button', { name: 'Begin anew' }).waitFor({ timeout: 60_000 });
+  await page.reload();
+  await openStep(page, 'judged', 'Judge');
+  await page.getByText(/1 answer of the base model and 0 of what was learnt are kept/).waitFor();
+  // Answers that are there are not asked for again, whatever they are.
+  const kept = 'studio/judged/runs/run-1.judging/before/samples.jsonl';
+  const line = JSON.parse(await readText(page, kept)) as { resps: [[string]] };
+  const firstSaid = line.resps[0][0];
+  line.resps = [['0.1, 0.2, 0.3, 0.4']];
+  await writeFiles(page, [[kept, new TextEncoder().encode(`${JSON.stringify(line)}\n{"torn`)]]);
+  await page.getByRole('button', { name: 'Go on asking' }).click();
   await page.locator('.judged tbody tr').waitFor({ timeout: 200_000 });
   expect(await page.locator('.judged tbody tr').count()).toBe(1);
   await page.locator('.judged svg.drawn rect.truth').waitFor();
@@ -79,7 +99,8 @@ test.skipIf(isSkipped)('held-out rows are asked before and after, and shown with
     answers.push(rows[0]?.response ?? '');
   }
   const said = await page.locator('.judged td .said').allTextContents();
-  expect(said.slice(-2)).toEqual(answers.map((text) => (text === '' ? '(nothing)' : text)));
+  expect(firstSaid).toBe(answers[0]);
+  expect(said.slice(-2)).toEqual(['0.1, 0.2, 0.3, 0.4', answers[1] === '' ? '(nothing)' : answers[1]]);
   expect(await seriousFindings(page)).toEqual([]);
   expect(await page.locator('iframe.page').getAttribute('sandbox')).toBe('');
   // It is there again after a reload.
@@ -104,9 +125,10 @@ test.skipIf(isSkipped)('the adapter is asked, and answers the same from the arch
   expect(await seriousFindings(page)).toEqual([]);
 
   await page.getByText('with the rows and their pictures').click();
+  await page.getByText('with the merged model').click();
   await page.getByRole('button', { name: 'Make the archive' }).click();
   const link = page.locator('#archive');
-  await link.waitFor({ timeout: 60_000 });
+  await link.waitFor({ timeout: 120_000 });
   const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
   expect(download.suggestedFilename()).toBe('run-1.zip');
   const files = unzipSync(new Uint8Array(readFileSync(await download.path())));
@@ -131,6 +153,16 @@ test.skipIf(isSkipped)('the adapter is asked, and answers the same from the arch
   expect(new TextDecoder().decode(files['run-1/recipe.yaml'])).toContain('base_model_hf: node/base\n');
   await using model = await loadModel({ base, adapter: join(scratch, 'zip/run-1/adapter') });
   expect((await model.ask(picture, 'Size?', { max_new_tokens: 256 })).text).toBe(said);
+  // The merged model is Node's, file by file, and answers alone.
+  const merged = join(scratch, 'zip/run-1/merged');
+  await mergeAdapter(nodePlatform, { baseModel: base, adapter: run, out: join(scratch, 'merged'), dtype: 'base' });
+  const wanted = readdirSync(join(scratch, 'merged')).filter(isOfModel).sort();
+  expect(wanted).toContain('model.safetensors');
+  expect(readdirSync(merged).sort()).toEqual(wanted);
+  for (const name of wanted) expect([name, digest(join(merged, name))]).toEqual([name, digest(join(scratch, 'merged', name))]);
+  await using alone = await loadModel({ base: merged });
+  const { answerTokens } = await alone.ask(picture, 'Size?', { max_new_tokens: 4 });
+  expect(answerTokens).toBeGreaterThan(0);
   expect(faults).toEqual([]);
 });
 

@@ -67,6 +67,16 @@ export async function writeFiles(page: Page, files: readonly (readonly [path: st
   );
 }
 
+/** A file of the origin's storage as text. */
+export function readText(page: Page, path: string): Promise<string> {
+  return page.evaluate(async (where) => {
+    const parts = where.split('/');
+    let folder = await navigator.storage.getDirectory();
+    for (const part of parts.slice(0, -1)) folder = await folder.getDirectoryHandle(part);
+    return (await (await folder.getFileHandle(parts.at(-1)!)).getFile()).text();
+  }, path);
+}
+
 /** SHA-256 of a file in the origin's storage; undefined where it is not there. */
 export function digestOf(page: Page, path: string): Promise<string | undefined> {
   return page.evaluate(async (where) => {

@@ -1,11 +1,15 @@
 /** In the worker: answers of a base and of what was learnt, beside each other; and held-out rows as pictures, the answers drawn in. */
 import { openRowFile } from '../../src/data/conversations/rowFile.ts';
 import type { RowFile } from '../../src/data/conversations/rowFile.ts';
+import { readRow, scoreRow } from '../../src/data/medvision/answerRows.ts';
 import type { ScoredRow } from '../../src/data/medvision/answerRows.ts';
 import { TASK_TAGS } from '../../src/data/medvision/tasks.ts';
 import type { TaskType } from '../../src/data/medvision/tasks.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { dataOptions } from '../../src/options/data.ts';
+import { definitions as evaluateDefinitions } from '../../src/options/evaluate.ts';
+import { joinPath } from '../../src/platform.ts';
+import { SAMPLES, SUMMARY_FILE } from '../../src/run/evaluate/folder.ts';
 import { openRowView } from '../../src/run/inputs/scenes.ts';
 import type { ViewedScene } from '../../src/run/inputs/scenes.ts';
 import { boughtRows, evaluationFigures } from '../../src/run/report/figures.ts';
@@ -70,6 +74,22 @@ function scenesOf(rows: string, base: string): (id: number) => Promise<ViewedSce
 }
 
 export const judgeFunctions = {
+  /**
+   * What an evaluation that is going on or was stopped has left in its folder.
+   * @returns how many rows are answered, and where those are all, the answers
+   */
+  async answersIn(folder: string): Promise<{ count: number; rows: ScoredRow[] | null }> {
+    const samples = joinPath(folder, SAMPLES);
+    if (!(await platform.exists(samples))) return { count: 0, rows: null };
+    const lines = new TextDecoder()
+      .decode(await platform.readFile(samples))
+      .split('\n')
+      .slice(0, -1); // the last may be torn
+    if (!(await platform.exists(joinPath(folder, SUMMARY_FILE)))) return { count: lines.length, rows: null };
+    const rows = lines.map((line, i) => scoreRow(readRow(line, i, `${samples}:${i + 1}`), evaluateDefinitions.parser.default));
+    return { count: rows.length, rows };
+  },
+
   /** @param before and after: the same rows in the same order */
   judged(before: readonly ScoredRow[], after: readonly ScoredRow[]): Judged {
     const rows = after.map((row, i): JudgedRow => {

@@ -1,11 +1,11 @@
 /** The held-out rows of a run, asked of its base and of what it learnt. */
 import type { ScoredRow } from '../../src/data/medvision/answerRows.ts';
 import { dataOptions } from '../../src/options/data.ts';
-import { UserError } from '../../src/platform.ts';
+import { joinPath, UserError } from '../../src/platform.ts';
 import type { OpenProject, Studio } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 import type { KeptRun } from '../train/inWorker.ts';
-import { askedOf, judgedFile, modelOptions } from '../train/runs.ts';
+import { askedOf, judgedFile, judgingFolder, modelOptions } from '../train/runs.ts';
 import type { Asked } from '../train/runs.ts';
 import type { Judged } from './inWorker.ts';
 
@@ -39,12 +39,36 @@ export async function judge(
   if (val === null) throw new UserError(texts.judge.noHeldOut);
   if (run.result === null) throw new UserError(texts.judge.nothingSaved(run.name));
   const own = run.isAdapter ? { base, adapter: run.result } : { base: run.result };
-  const before = await answers(studio, asked, val, { base }, signal, (progress) => tell({ of: 'before', ...progress }));
-  const after = await answers(studio, asked, val, own, signal, (progress) => tell({ of: 'after', ...progress }));
+  const folders = foldersOf(open, run);
+  await studio.files.makeDir(judgingFolder(open.id, run.name));
+  const ask = (of: 'before' | 'after', model: { base: string; adapter?: string }): Promise<readonly ScoredRow[]> =>
+    answers({ studio, asked, rows: val, model, folder: folders[of], signal, tell: (progress) => tell({ of, ...progress }) });
+  const before = await ask('before', { base });
+  const after = await ask('after', own);
   const judged = await studio.worker.value.own.judged(before, after);
   const kept = { ...judged, base, val, step: run.step };
   await studio.files.writeFile(judgedFile(open.id, run.name), JSON.stringify(kept));
+  await forgetAnswers(studio, open, run.name);
   return kept;
+}
+
+/** What a run has learnt is another thing when it has gone on. */
+function foldersOf(open: OpenProject, { name, step, state }: KeptRun): Record<'before' | 'after', string> {
+  const folder = judgingFolder(open.id, name);
+  return { before: joinPath(folder, 'before'), after: joinPath(folder, `after-${step}-${state}`) };
+}
+
+/** How many rows were answered when the asking was stopped, or the page was closed. */
+export async function answersSoFar(studio: Studio, open: OpenProject, run: KeptRun): Promise<{ before: number; after: number }> {
+  const { before, after } = foldersOf(open, run);
+  const { answersIn } = studio.worker.value.own;
+  return { before: (await answersIn(before)).count, after: (await answersIn(after)).count };
+}
+
+/** So that all rows are asked again. */
+export async function forgetAnswers(studio: Studio, open: OpenProject, name: string): Promise<void> {
+  const folder = judgingFolder(open.id, name);
+  if (await studio.files.exists(folder)) await studio.files.remove(folder);
 }
 
 /** What was judged before; null: nothing. */
@@ -54,15 +78,22 @@ export async function keptJudgement(studio: Studio, open: OpenProject, name: str
   return JSON.parse(new TextDecoder().decode(await studio.files.readFile(path))) as KeptJudgement;
 }
 
-async function answers(
-  studio: Studio,
-  asked: Asked,
-  rows: string,
-  model: { base: string; adapter?: string },
-  signal: AbortSignal,
-  tell: (progress: Omit<JudgingProgress, 'of'>) => void,
-): Promise<readonly ScoredRow[]> {
-  let now = { done: 0, total: 0, words: '' };
+interface Asking {
+  studio: Studio;
+  asked: Asked;
+  /** Their file. */
+  rows: string;
+  model: { base: string; adapter?: string };
+  /** Where answers lie as soon as they are there, so that asking goes on from them. */
+  folder: string;
+  signal: AbortSignal;
+  tell: (progress: Omit<JudgingProgress, 'of'>) => void;
+}
+
+async function answers({ studio, asked, rows, model, folder, signal, tell }: Asking): Promise<readonly ScoredRow[]> {
+  const earlier = await studio.worker.value.own.answersIn(folder);
+  if (earlier.rows !== null) return earlier.rows;
+  let now = { done: earlier.count, total: 0, words: '' };
   const hear = (some: Partial<typeof now>): void => tell((now = { ...now, ...some }));
   hear({});
   const given = { ...modelOptions(asked), ...model, signal, onMessage: (words: string) => hear({ words }) };
@@ -70,7 +101,7 @@ async function answers(
   try {
     const longest = asked.options['eval_max_new_tokens'];
     const most = typeof longest === 'number' ? longest : dataOptions.eval_max_new_tokens.default;
-    const job = opened.evaluate(rows, { max_new_tokens: most, limit: -1, signal });
+    const job = opened.evaluate(rows, { max_new_tokens: most, limit: -1, output: folder, signal });
     for await (const event of job) {
       if (event.kind === 'answered') hear({ done: now.done + event.rows.length, total: event.total });
       else hear({ words: event.text });

@@ -11,7 +11,7 @@ import type { KeptRun } from '../train/inWorker.ts';
 import { liveRun } from '../train/runs.ts';
 import { useKeptRuns } from '../train/useKeptRuns.ts';
 import './judge.css';
-import { judge, keptJudgement } from './judging.ts';
+import { answersSoFar, forgetAnswers, judge, keptJudgement } from './judging.ts';
 import type { JudgingProgress, KeptJudgement } from './judging.ts';
 import { JudgedRows } from './rows.tsx';
 
@@ -50,32 +50,44 @@ function JudgedRun({ studio, open, run, isTraining }: ViewProps & { run: KeptRun
   const [found, setFound] = useState<KeptJudgement | null>(null);
   const [progress, setProgress] = useState<JudgingProgress | null>(null);
   const stop = useRef<AbortController | null>(null);
+  const [soFar, setSoFar] = useState({ before: 0, after: 0 });
   const failed = (error: unknown): void => studio.failed(error);
+  const count = (): void => void answersSoFar(studio, open, run).then(setSoFar, failed);
   useEffect(() => {
+    count();
     keptJudgement(studio, open, run.name).then(setFound, failed);
     // Nobody waits for answers that are not looked at.
     return () => stop.current?.abort();
   }, []);
-  const ask = async (): Promise<void> => {
+  const ask = async (isAnew = false): Promise<void> => {
     const own = new AbortController();
     stop.current = own;
     setProgress({ of: 'before', done: 0, total: 0, words: '' });
     try {
+      if (isAnew) await forgetAnswers(studio, open, run.name);
       setFound(await judge(studio, open, run, own.signal, setProgress));
     } catch (error) {
       if (own.signal.aborted) studio.tell('info', texts.judge.stopped);
       else failed(error);
     }
     setProgress(null);
+    count();
   };
+  const isBegun = soFar.before + soFar.after > 0;
   return (
     <>
       <p class="help">{texts.judge.help}</p>
       {isTraining && <p class="soft">{texts.judge.underWay}</p>}
+      {isBegun && progress === null && <p>{texts.judge.soFar(soFar.before, soFar.after)}</p>}
       <p>
         <button type="button" disabled={isTraining || progress !== null} onClick={() => void ask()}>
-          {found === null ? texts.judge.start : texts.judge.again}
+          {isBegun ? texts.judge.goOn : found === null ? texts.judge.start : texts.judge.again}
         </button>{' '}
+        {isBegun && progress === null && (
+          <button type="button" class="plain" disabled={isTraining} onClick={() => void ask(true)}>
+            {texts.judge.anew}
+          </button>
+        )}
         {progress !== null && (
           <button type="button" class="danger" onClick={() => stop.current?.abort()}>
             {texts.judge.stop}

@@ -1,4 +1,6 @@
 /** Texts of the step Judge: answers before and after, and reports. */
+import { countOf } from '../../src/platform.ts';
+
 export const judgeTexts = {
   judge: {
     noRuns: 'There is nothing to judge yet: train first, in the step Train.',
@@ -8,7 +10,12 @@ export const judgeTexts = {
     again: 'Ask again',
     help: 'Every held-out row is asked of the base model, and of what the run has learnt.',
     stop: 'Stop',
-    stopped: 'Stopped before all rows were answered; nothing is kept.',
+    stopped: 'Stopped before all rows were answered. The answers so far are kept.',
+    goOn: 'Go on asking',
+    anew: 'Begin anew',
+    soFar: (before: number, after: number) =>
+      `It was stopped before all rows were answered: ${countOf(before, 'answer')} of the base model and ${after} of what was learnt ` +
+      'are kept, and it goes on from there.',
     noHeldOut: 'The run has no held-out rows: let a scan be held out in the step Data, and train again.',
     nothingSaved: (name: string) => `${name} has saved nothing yet.`,
     underWay: 'A run is under way in the step Train; wait for it, or pause it.',

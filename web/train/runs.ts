@@ -47,6 +47,9 @@ export function checkOptions(base: string, { train, val }: RowFiles, options: Ch
 /** Answers to held-out rows, before and after, where they were asked for. */
 export const judgedFile = (project: string, name: string): string => `${runFolder(project, name)}.judged.json`;
 
+/** Answers to them so far, while they are being asked and where that was stopped. */
+export const judgingFolder = (project: string, name: string): string => `${runFolder(project, name)}.judging`;
+
 const askedFile = (project: string, name: string): string => `${runFolder(project, name)}.json`;
 
 /** Begins one with the project's rows, base and options. A project that is closed while the rows are made begins none. */
@@ -108,7 +111,8 @@ const OF_MODEL: readonly string[] = [
 ];
 
 export async function removeRun(studio: Studio, open: OpenProject, name: string): Promise<void> {
-  for (const path of [runFolder(open.id, name), askedFile(open.id, name), judgedFile(open.id, name)]) {
+  const places = [runFolder, askedFile, judgedFile, judgingFolder];
+  for (const path of places.map((of) => of(open.id, name))) {
     if (await studio.files.exists(path)) await studio.files.remove(path);
   }
   open.change({ runs: open.project.peek().runs.filter((run) => run.name !== name) });

@@ -17,6 +17,8 @@ import { forgetReport } from '../report/forget.ts';
 /** What is asked of whom. */
 export const EVALUATION_FILE = 'evaluation.json';
 export const SAMPLES = 'samples.jsonl';
+/** Written when all rows are answered. */
+export const SUMMARY_FILE = 'summary.json';
 const SUMMARY = /^summary(_(metrics|values)_\w+_Task)?\.json$|^summary_\w+_task\.txt$/;
 
 /** Where the answers of an evaluation are kept while it goes on, and what it found in the end. */
