@@ -95,15 +95,21 @@ export function capabilitiesOf(adapter: GPUAdapter, features: readonly GPUFeatur
 /** Invocations of a workgroup that every WebGPU device allows. */
 export const MAX_INVOCATIONS = 256;
 
-/**
- * The subgroups of a software GPU, its vector registers, for which kernels without workgroup memory are chosen: the size with which they
- * have been run.
- */
-export const VECTOR_LANES = 8;
-
 /** The size of every subgroup; undefined without subgroups, or where the adapter may choose. */
 export function subgroupSizeOf({ subgroups }: Capabilities): number | undefined {
   return subgroups && subgroups.min === subgroups.max && subgroups.min > 0 ? subgroups.min : undefined;
+}
+
+/** The sizes with which kernels without workgroup memory have been run on software GPUs: of SwiftShader, and of llvmpipe with AVX. */
+const VECTOR_LANES: readonly number[] = [4, 8];
+
+/**
+ * The lanes of a software GPU's subgroups, which are its vector registers: for them there are kernels without workgroup memory. Undefined
+ * on any other GPU.
+ */
+export function vectorLanesOf(capabilities: Capabilities): number | undefined {
+  const size = subgroupSizeOf(capabilities);
+  return capabilities.kind === 'software' && size !== undefined && VECTOR_LANES.includes(size) ? size : undefined;
 }
 
 /** A GPU of a common kind, for plans where there is none. */

@@ -3,7 +3,7 @@
  * dispatches. The kernels walk over tiles; how large a tile is and over how many invocations a head is cut depends on the head size, so
  * that everything fits the 16 KiB of workgroup memory that every GPU has.
  */
-import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
+import { vectorLanesOf } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
 import { refusedSubgroup, refusedWorkgroup } from './refusals.ts';
@@ -138,8 +138,8 @@ export function chooseAttention(
   const isSoftware = capabilities.kind === 'software';
   const units = isDecoding ? undefined : unitsFor(capabilities, compute);
   if (units) return { algorithm: 'subgroup_matrix', ...units, COMPACT: isSoftware };
-  const SUBGROUP = subgroupSizeOf(capabilities);
-  if (isSoftware && !isDecoding && SUBGROUP === VECTOR_LANES) return { algorithm: 'subgroup', SUBGROUP, TM: 2 * SUBGROUP };
+  const SUBGROUP = vectorLanesOf(capabilities);
+  if (!isDecoding && SUBGROUP !== undefined) return { algorithm: 'subgroup', SUBGROUP, TM: 2 * SUBGROUP };
   const tiling = isDecoding
     ? decodeTiling(isSoftware, headSize)
     : pass === 'forward'

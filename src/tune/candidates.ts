@@ -2,7 +2,7 @@
  * What is worth measuring for a problem: the policy's own choice first, then a handful of others. A new algorithm or size is one line of a
  * list here; what the GPU or the problem does not allow is left out by the planners' refusals.
  */
-import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
+import { subgroupSizeOf, vectorLanesOf } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { chooseAttention, refusedAttention } from './attention.ts';
 import type { AttentionConfiguration, AttentionProblem } from './attention.ts';
@@ -17,8 +17,7 @@ type Offer<Problem, Configuration> = (capabilities: Capabilities, problem: Probl
 /**
  * A CPU whose subgroups are its vector registers: tiles are half as fast there, and take its compiler seconds each (test/bench/RESULTS.md).
  */
-const isVectorCpu = (capabilities: Capabilities): boolean =>
-  capabilities.kind === 'software' && subgroupSizeOf(capabilities) === VECTOR_LANES;
+const isVectorCpu = (capabilities: Capabilities): boolean => vectorLanesOf(capabilities) !== undefined;
 
 const tile =
   (BM: number, BN: number, BK: number, TM: number, TN: number): Offer<ProductProblem, ProductConfiguration> =>

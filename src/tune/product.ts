@@ -2,7 +2,7 @@
  * How one product is made on one GPU: pure functions from what the GPU can do and the product's shape to a plan, which src/ops/matmul.ts
  * dispatches. An algorithm is a file in kernels/matmul; its configuration is the sizes that file takes.
  */
-import { subgroupSizeOf, VECTOR_LANES } from '../gpu/capabilities.ts';
+import { vectorLanesOf } from '../gpu/capabilities.ts';
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Specialisation } from '../gpu/kernelSource.ts';
 import { refusedSubgroup, refusedWorkgroup } from './refusals.ts';
@@ -199,10 +199,8 @@ export function chooseProduct(capabilities: Capabilities, problem: ProductProble
   const { form, m, hasDropout } = problem;
   const units = m > FEW_ROWS ? unitsFor(capabilities, problem.compute) : undefined;
   if (units) return chooseMatrixTile(capabilities, problem, units);
-  const SUBGROUP = subgroupSizeOf(capabilities);
-  if (capabilities.kind === 'software' && SUBGROUP === VECTOR_LANES) {
-    return { algorithm: 'subgroup', SUBGROUP, TM: m <= SUBGROUP ? SUBGROUP : 2 * SUBGROUP };
-  }
+  const SUBGROUP = vectorLanesOf(capabilities);
+  if (SUBGROUP !== undefined) return { algorithm: 'subgroup', SUBGROUP, TM: m <= SUBGROUP ? SUBGROUP : 2 * SUBGROUP };
   if (form === 'nt' && m <= FEW_ROWS && !hasDropout) return { algorithm: 'few_rows', ROWS: m === 1 ? 1 : FEW_ROWS };
   return chooseTile(capabilities, problem);
 }

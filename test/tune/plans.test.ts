@@ -17,7 +17,8 @@ describe('planProduct', () => {
     ['a graphics card, one row and dropout', hardware, { ...problem, m: 1, hasDropout: true }, 'matmul/nt_tile'],
     ['a graphics card, one row of a·w', hardware, { ...problem, m: 1, form: 'nn' as const }, 'matmul/nn_tile'],
     ['the CPU with subgroups of 8', software, problem, 'matmul/nt_subgroup'],
-    ['the CPU with other subgroups', { ...software, subgroups: { min: 4, max: 4 } }, problem, 'matmul/nt_tile'],
+    ['the CPU with subgroups of 4', { ...software, subgroups: { min: 4, max: 4 } }, problem, 'matmul/nt_subgroup'],
+    ['the CPU with other subgroups', { ...software, subgroups: { min: 16, max: 16 } }, problem, 'matmul/nt_tile'],
     ['the CPU without subgroups', { ...software, subgroups: undefined }, { ...problem, form: 'tn' as const }, 'matmul/tn_tile'],
   ])('%s', (_, capabilities, asked, kernel) => {
     expect(planProduct(capabilities, asked).kernel).toBe(kernel);
@@ -149,6 +150,7 @@ describe('planAttention', () => {
   it.each([
     ['a graphics card', hardware, false, 'attention/forward_tile'],
     ['the CPU with subgroups of 8', software, false, 'attention/forward_subgroup'],
+    ['the CPU with subgroups of 4', { ...software, subgroups: { min: 4, max: 4 } }, false, 'attention/forward_subgroup'],
     ['the CPU, when it generates', software, true, 'attention/forward_tile'],
   ])('%s', (_, capabilities, isDecoding, kernel) => {
     expect(planAttention(capabilities, { pass: 'forward', headSize: 128, isDecoding, compute: 'f32' }).kernel).toBe(kernel);
