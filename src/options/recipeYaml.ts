@@ -1,8 +1,8 @@
 /**
- * YAML that strangers wrote. The library composes nested values by calling itself, and has regular expressions that a whole page of dashes
- * breaks: the depth is looked at first, as for JSON.
+ * Recipes as text, written and read. What is read may be from strangers: the library composes nested values by calling itself, and has
+ * regular expressions that a whole page of dashes breaks, so the depth is looked at first, as for JSON.
  */
-import { Lexer, parseDocument, Parser } from 'yaml';
+import { Lexer, parseDocument, Parser, stringify } from 'yaml';
 import type { Document } from 'yaml';
 import { UserError } from '../platform.ts';
 
@@ -10,6 +10,12 @@ import { UserError } from '../platform.ts';
 const MAX_CHARACTERS = 2 ** 16;
 /** A recipe has lists in a map. */
 const MAX_DEPTH = 64;
+
+/** What `vernier train --config` takes: the options that were given. */
+export function recipeText(options: Readonly<Record<string, unknown>>): string {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined && value !== null));
+  return Object.keys(given).length === 0 ? '# every option has its default\n' : stringify(given, { lineWidth: 0 });
+}
 
 /** @throws UserError for what is too long, nested too deep, or unfolds to more than anybody writes */
 export function parsedYaml(text: string, path: string): { document: Document.Parsed; value: unknown } {

@@ -7,7 +7,8 @@ import type { Definition } from '../../src/options/definition.ts';
 import { UserError } from '../../src/platform.ts';
 import { BASIC, leftOut } from '../../web/train/leftOut.ts';
 import { stepsOf } from '../../web/train/stepsNote.tsx';
-import { readForm, recipeText } from '../../web/train/recipe.ts';
+import { recipeText } from '../../src/options/recipeYaml.ts';
+import { readForm } from '../../web/train/recipe.ts';
 import { fieldHelp, shownValue, withWritten, wrongWith } from '../../web/train/values.ts';
 import type { Changed } from '../../web/train/values.ts';
 
@@ -118,7 +119,7 @@ describe('recipes', () => {
           ([name, value]) => [name, shownValue(definitions[name as keyof typeof definitions], value)] as const,
         );
         const changed = written.reduce<Changed>((before, [name, text]) => withWritten(definitions, before, name, text), {});
-        const yaml = recipeText(changed, BESIDE);
+        const yaml = recipeText({ ...BESIDE, ...changed });
         expect(readForm(definitions, leftOut, yaml, 'recipe.yaml').changed).toEqual(changed);
         expect(await understood(yaml)).toEqual(changed);
       }),
@@ -146,7 +147,7 @@ describe('recipes', () => {
   });
 
   it('say so where nothing was changed', async () => {
-    expect(await understood(recipeText({}, BESIDE))).toEqual({});
+    expect(await understood(recipeText(BESIDE))).toEqual({});
     expect(readForm(definitions, leftOut, recipeText({}), 'recipe.yaml')).toEqual({ changed: {}, leftOut: [] });
   });
 });

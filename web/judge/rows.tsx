@@ -28,8 +28,8 @@ export function JudgedRows({ studio, judged }: Pick<ViewProps, 'studio'> & { jud
               <th scope="col">{words.picture}</th>
               <th scope="col">{words.question}</th>
               <th scope="col">{words.truth}</th>
-              <th scope="col">{words.columns.before}</th>
-              <th scope="col">{words.columns.after}</th>
+              <th scope="col">{texts.comparison.before}</th>
+              <th scope="col">{texts.comparison.after}</th>
             </tr>
           </thead>
           <tbody>

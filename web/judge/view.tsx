@@ -1,8 +1,7 @@
 /** The step "Judge": held-out rows before and after a run, and the report that the run has left. */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { figureText, verdict } from '../../src/run/report/figures.ts';
-import type { ComparisonRow } from '../../src/run/report/figures.ts';
+import { Comparison } from '../parts/comparison.tsx';
 import { Page } from '../parts/page.tsx';
 import { Progress } from '../parts/progress.tsx';
 import type { ViewProps } from '../studio/studio.ts';
@@ -106,61 +105,12 @@ function JudgedRun({ studio, open, run, isTraining }: ViewProps & { run: KeptRun
       {found !== null && (
         <>
           {found.step !== run.step && <p class="soft">{texts.judge.older(found.step)}</p>}
-          {found.comparison.length > 0 && <Comparison rows={found.comparison} />}
+          {found.comparison.length > 0 && <Comparison title={texts.judge.summary} rows={found.comparison} />}
           <JudgedRows studio={studio} judged={found} />
         </>
       )}
       {run.report !== null && <Report studio={studio} path={run.report} name={run.name} />}
     </>
-  );
-}
-
-function Comparison({ rows }: { rows: readonly ComparisonRow[] }): JSX.Element {
-  const { columns } = texts.judge;
-  return (
-    <>
-      <h2>{texts.judge.summary}</h2>
-      <div class="card scroll" tabIndex={0} role="region" aria-label={texts.judge.summary}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{columns.task}</th>
-              <th scope="col">{columns.figure}</th>
-              <th scope="col" class="number">
-                {columns.before}
-              </th>
-              <th scope="col" class="number">
-                {columns.after}
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row) => (
-              <tr key={`${row.subject} ${row.figure}`}>
-                <th scope="row">{row.subject}</th>
-                <td>{row.figure}</td>
-                <td class="number">{figureText(row.before, row.unit)}</td>
-                <td class="number">
-                  {figureText(row.after, row.unit)} <Verdict word={verdict(row.before, row.after, row)} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </>
-  );
-}
-
-/** Colour is not all that tells better from worse. */
-function Verdict({ word }: { word: string }): JSX.Element | null {
-  if (word === '') return null;
-  const isBetter = word.trim() === 'better';
-  return (
-    <span class={isBetter ? 'good' : 'bad'}>
-      <span aria-hidden="true">{isBetter ? '✓' : '✗'}</span>
-      <span class="visually-hidden">{isBetter ? texts.judge.better : texts.judge.worse}</span>
-    </span>
   );
 }
 

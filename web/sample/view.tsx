@@ -3,7 +3,7 @@ import * as Comlink from 'comlink';
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { RecipeName } from '../../src/options/quickstart.ts';
-import { figureText } from '../../src/run/report/figures.ts';
+import { Comparison } from '../parts/comparison.tsx';
 import { Field } from '../parts/field.tsx';
 import { Page } from '../parts/page.tsx';
 import { Progress } from '../parts/progress.tsx';
@@ -93,7 +93,7 @@ export function SampleView({ studio }: { studio: Studio }): JSX.Element {
         </button>
       </form>
       {!isIdle && <Progress label={state === 'stopping' ? texts.sample.stopping : texts.sample.running} />}
-      {result && <Figures result={result.result} />}
+      {result && <Comparison title={texts.sample.results} rows={result.result.comparison} />}
       {result && <Page title={texts.sample.report} html={result.html} download={texts.sample.download} name="report.html" />}
       {log.length > 0 && (
         <>
@@ -104,37 +104,5 @@ export function SampleView({ studio }: { studio: Studio }): JSX.Element {
         </>
       )}
     </main>
-  );
-}
-
-function Figures({ result: { comparison } }: { result: SampleResult }): JSX.Element {
-  return (
-    <>
-      <h2>{texts.sample.results}</h2>
-      <div class="card scroll">
-        <table>
-          <thead>
-            <tr>
-              {texts.sample.columns.map((column) => (
-                <th key={column} scope="col">
-                  {column}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {comparison.map(({ subject, figure, count, before, after, unit }) => (
-              <tr key={`${subject} ${figure}`}>
-                <th scope="row">{subject}</th>
-                <td>{figure}</td>
-                <td class="number">{count}</td>
-                <td class="number">{figureText(before, unit)}</td>
-                <td class="number">{figureText(after, unit)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </>
   );
 }

@@ -15,7 +15,6 @@ export const sampleTexts = {
     log: 'What it says',
     losses: 'Training loss',
     results: 'Held-out answers',
-    columns: ['What', 'Figure', 'Questions', 'Before', 'After'],
     report: 'Report',
     download: 'Download the report',
   },

@@ -1,16 +1,9 @@
-/** A form's options as the YAML that `vernier train --config` takes, and back. */
-import { stringify } from 'yaml';
+/** The YAML that `vernier train --config` takes, read into a form. */
 import { readRecipe } from '../../src/options/commandLine.ts';
 import { optionOf, unknownOption } from '../../src/options/program.ts';
 import type { Definitions } from '../../src/options/program.ts';
 import { readValue } from '../../src/options/value.ts';
 import type { Changed } from './values.ts';
-
-/** @param beside what the form does not have and a command line needs: the base, the rows, the run's name */
-export function recipeText(changed: Changed, beside: Changed = {}): string {
-  const all = Object.fromEntries(Object.entries({ ...beside, ...changed }).filter(([, value]) => value !== undefined && value !== null));
-  return Object.keys(all).length === 0 ? '# every option has its default\n' : stringify(all, { lineWidth: 0 });
-}
 
 export interface ReadRecipe {
   changed: Changed;

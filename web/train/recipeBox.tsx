@@ -2,8 +2,9 @@
 import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
 import type { Definitions } from '../../src/options/program.ts';
+import { recipeText } from '../../src/options/recipeYaml.ts';
 import { texts } from '../texts.ts';
-import { readForm, recipeText } from './recipe.ts';
+import { readForm } from './recipe.ts';
 import type { ReadRecipe } from './recipe.ts';
 import type { Changed } from './values.ts';
 
@@ -22,7 +23,7 @@ export interface RecipeBoxProps {
 
 export function RecipeBox({ definitions, leftOut, value, beside, name, onOpen, failed, disabled }: RecipeBoxProps): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
-  const text = recipeText(value, beside);
+  const text = recipeText({ ...beside, ...value });
   const open = async (file: File | undefined): Promise<void> => {
     if (file !== undefined) onOpen(readForm(definitions, leftOut, await file.text(), file.name), file.name);
   };

@@ -2,6 +2,7 @@
 import * as Comlink from 'comlink';
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { recipeText } from '../../src/options/recipeYaml.ts';
 import { lastName } from '../../src/platform.ts';
 import { bytesText } from '../../src/track/console.ts';
 import { HubToken, UPLOAD_HOSTS, useHub } from '../parts/hubToken.tsx';
@@ -10,7 +11,6 @@ import { Progress } from '../parts/progress.tsx';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 import { ARCHIVED_ROWS, besideOptions } from '../train/beside.ts';
-import { recipeText } from '../train/recipe.ts';
 import { archiveFile } from './models.ts';
 import type { AskedModel } from './models.ts';
 
@@ -71,7 +71,7 @@ function Pack({ studio, run, isTraining }: ViewProps & { run: OfRun; isTraining:
           folder: kept.folder,
           result: kept.result ?? kept.folder,
           base: asked.base,
-          recipe: recipeText(asked.options, beside),
+          recipe: recipeText({ ...beside, ...asked.options }),
           report: kept.report,
           out,
           name: kept.name,

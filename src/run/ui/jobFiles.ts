@@ -2,8 +2,7 @@
  * What is kept of programs that were started here, in the folder `.vernier-ui` of the shown one: recipe, what the program says, and which
  * process it is, so that a later server finds it again. For this user alone.
  */
-import { stringify } from 'yaml';
-import { parsedYaml } from '../../options/recipeYaml.ts';
+import { parsedYaml, recipeText } from '../../options/recipeYaml.ts';
 import { parseOwner } from '../../io/locks/owner.ts';
 import type { Identity } from '../../io/locks/owner.ts';
 import { parseJson } from '../../io/parseJson.ts';
@@ -84,11 +83,6 @@ export class JobFiles {
   async isLiving(job: Job): Promise<boolean> {
     return (await this.programs.isLiving(job.process)) === true;
   }
-}
-
-/** A recipe that `node dist/train.js --config` takes: the options that were given. */
-export function recipeText(options: Readonly<Record<string, unknown>>): string {
-  return stringify(options);
 }
 
 async function fileOf(run: string, kind: JobKind, ending: 'yaml' | 'log' | 'json'): Promise<string> {
