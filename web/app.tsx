@@ -24,8 +24,18 @@ export function App({ studio }: { studio: Studio }): JSX.Element {
   const { value: open } = studio.open;
   useEffect(() => {
     const save = (): void => void studio.open.peek()?.save();
+    // A browser leaves the page for a file that is dropped where nobody takes it. Fields for files take it themselves.
+    const stay = (event: DragEvent): void => {
+      if (event.defaultPrevented || (event.target instanceof HTMLInputElement && event.target.type === 'file')) return;
+      event.preventDefault();
+      if (event.dataTransfer) event.dataTransfer.dropEffect = 'none';
+    };
     addEventListener('pagehide', save);
-    return () => removeEventListener('pagehide', save);
+    for (const one of ['dragover', 'drop'] as const) addEventListener(one, stay);
+    return () => {
+      removeEventListener('pagehide', save);
+      for (const one of ['dragover', 'drop'] as const) removeEventListener(one, stay);
+    };
   }, [studio]);
   return (
     <>

@@ -12,6 +12,8 @@ export interface NiftiHeader {
   shape: [number, number, number];
   /** mm (see spacingUnit), as stored: float32 values in NIfTI-1, doubles in NIfTI-2. As in nibabel, 0 becomes 1 and a sign is dropped. */
   zooms: [number, number, number];
+  /** Whether the header says a size along each of its axes: `zooms` has 1 where it says 0. */
+  hasZooms: boolean;
   /** What the header says the voxel sizes are in; they are taken for mm whatever it is, as by nibabel. */
   spacingUnit: SpacingUnit;
   /** NIfTI data type code. */
@@ -140,6 +142,7 @@ export async function parseHeader(head: Uint8Array, path: string): Promise<Nifti
     littleEndian,
     shape,
     zooms: [zoom(1), zoom(2), zoom(3)],
+    hasZooms: fields.pixDims.slice(1, Math.min(rank, 3) + 1).every((mm) => mm !== 0),
     spacingUnit: SPACING_UNITS[fields.xyzt_units & 7] ?? 'no unit',
     datatype: fields.datatypeCode,
     slope: hasSlope ? fields.scl_slope : 1,

@@ -57,7 +57,7 @@ describe.skipIf(isSkipped)('files', () => {
     const text = (name: string, body: string): Dropped => ({ name, mimeType: 'application/json', buffer: Buffer.from(body) });
     const picture = { name: 'a.png', mimeType: 'image/png', buffer: png };
     await begin([text('train.jsonl', line('a.png') + line('b.png')), picture]);
-    await page.getByText(/train\.jsonl: 1 rows cannot be read/).waitFor();
+    await page.getByText(/train\.jsonl: 1 row cannot be read/).waitFor();
     await give([text('val.jsonl', line('a.png')), picture]);
     await page.getByText(/Rows to hold out alone train nothing/).waitFor();
     await give([text('train.jsonl', line('a.png')), text('val.jsonl', line('a.png')), picture]);

@@ -1,11 +1,45 @@
 /** Where files come in: dropped, or chosen, one by one or as a folder. */
 import type { JSX, TargetedEvent } from 'preact';
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { texts } from '../texts.ts';
 import type { DroppedFile } from './importing.ts';
 
-export function DropZone({ onFiles, isBusy }: { onFiles: (files: DroppedFile[]) => void; isBusy: boolean }): JSX.Element {
+export interface DropZoneProps {
+  onFiles: (files: DroppedFile[]) => void;
+  failed: (error: unknown) => void;
+  isBusy: boolean;
+}
+
+/** While it is shown, what is dropped beside it is taken too: a browser would leave the page for it. */
+export function DropZone({ onFiles, failed, isBusy }: DropZoneProps): JSX.Element {
   const [isOver, setOver] = useState(false);
+  const latest = useRef({ onFiles, failed, isBusy });
+  latest.current = { onFiles, failed, isBusy };
+  useEffect(() => {
+    const over = (event: DragEvent): void => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      if (event.dataTransfer) event.dataTransfer.dropEffect = 'copy';
+      setOver(true);
+    };
+    // Gone from the window, and not from one part of it to the next.
+    const left = (event: DragEvent): void => setOver(event.relatedTarget !== null);
+    const dropped = (event: DragEvent): void => {
+      setOver(false);
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      const { current } = latest;
+      if (!current.isBusy && event.dataTransfer) droppedFiles(event.dataTransfer).then(current.onFiles, current.failed);
+    };
+    addEventListener('dragover', over);
+    addEventListener('dragleave', left);
+    addEventListener('drop', dropped);
+    return () => {
+      removeEventListener('dragover', over);
+      removeEventListener('dragleave', left);
+      removeEventListener('drop', dropped);
+    };
+  }, []);
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const picked = ({ currentTarget: input }: TargetedEvent<HTMLInputElement>): void => {
@@ -14,19 +48,7 @@ export function DropZone({ onFiles, isBusy }: { onFiles: (files: DroppedFile[]) 
     if (chosen.length > 0) onFiles(chosen);
   };
   return (
-    <div
-      class={`card drop${isOver ? ' over' : ''}`}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        event.preventDefault();
-        setOver(false);
-        if (!isBusy && event.dataTransfer) void droppedFiles(event.dataTransfer).then(onFiles);
-      }}
-    >
+    <div class={`card drop${isOver ? ' over' : ''}`}>
       <h2>{texts.data.drop}</h2>
       <p class="help">{texts.data.dropHelp}</p>
       <p>
@@ -41,6 +63,11 @@ export function DropZone({ onFiles, isBusy }: { onFiles: (files: DroppedFile[]) 
       <input ref={(input) => setFolder(input, folder)} type="file" multiple hidden onChange={picked} aria-label={texts.data.pickFolder} />
     </div>
   );
+}
+
+/** Not a piece of text, and not on a field that takes files itself. */
+function hasFiles({ dataTransfer, target }: DragEvent): boolean {
+  return dataTransfer?.types.includes('Files') === true && !(target instanceof HTMLInputElement && target.type === 'file');
 }
 
 /** TypeScript's types of inputs do not know the attribute that asks for folders. */

@@ -5,7 +5,6 @@ import { checkAnnotation, LANDMARKS, sliceDimOf } from '../../src/data/drawn/ann
 import type { DrawnAnnotation, Plane, Shape, SliceSize } from '../../src/data/drawn/annotation.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
 import type { Intensity, IntensityChoice, Window } from '../../src/data/medvision/intensity.ts';
-import { sliceAxes } from '../../src/data/medvision/landmarks.ts';
 import { UserError } from '../../src/platform.ts';
 import type { Scan } from '../studio/project.ts';
 import type { OpenProject, Studio } from '../studio/studio.ts';
@@ -14,12 +13,12 @@ import { valueText } from './paint.ts';
 import { History } from './history.ts';
 import type { Moved } from './history.ts';
 import type { ScanClient } from './scanClient.ts';
-import { intensityFor, pixelSizeOf, structureOf, windowSeen } from './scanPixels.ts';
+import { intensityFor, pixelSizeOf, sizeOf, structureOf, windowSeen } from './scanPixels.ts';
 import type { Ranges } from './scanPixels.ts';
 import { SliceCache } from './sliceCache.ts';
 import { FITTED } from './sliceView.ts';
 import type { Camera } from './sliceView.ts';
-import { finished, isComplete } from './tools.ts';
+import { finished, hasLength, isComplete } from './tools.ts';
 import type { Draft } from './tools.ts';
 
 export type Tool = 'look' | 'window' | Shape;
@@ -166,11 +165,25 @@ export class Editor {
     this.status.value = texts.data.pointAt(draft.active, draft.points.length, row, column, value);
   }
 
-  /** Changes of a drawing that was there are kept; what was only begun is left. */
+  /** Changes of a drawing that was there are kept; what was only begun is left, and told of where there is something to see of it. */
   settle(): void {
-    if (this.draft.peek()?.id !== undefined) this.finish();
+    const draft = this.draft.peek();
+    if (draft !== null && draft.id !== undefined) this.finish();
+    else if (draft !== null && hasLength(draft)) {
+      const { unnamed, unfinished, tools } = texts.data;
+      const why = isComplete(draft) && this.label.peek().trim() === '' ? unnamed : unfinished;
+      this.studio.tell('warning', why(tools[draft.shape]));
+    }
     this.draft.value = null;
     this.problem.value = '';
+  }
+
+  /** What the pointer has drawn is in the project, or it is said what it lacks. */
+  letGo(): void {
+    const { value: draft } = this.draft;
+    if (draft === null || !hasLength(draft)) return;
+    if (isComplete(draft)) this.finish({ stays: draft.id !== undefined });
+    else if (draft.shape === 'angle' || draft.shape === 'ellipse') this.status.value = texts.data.secondLine[draft.shape];
   }
 
   /**
@@ -290,11 +303,4 @@ export class Editor {
   #value(annotation: DrawnAnnotation): string {
     return valueText(annotation, this.size.value, this.pixelSize.value);
   }
-}
-
-function sizeOf(shape: readonly number[] | null, plane: Plane | null): SliceSize | undefined {
-  if (shape === null) return undefined;
-  if (plane === null) return { height: shape[0] ?? 0, width: shape[1] ?? 0 };
-  const [rowAxis, columnAxis] = sliceAxes({ sliceDim: sliceDimOf(plane) });
-  return { height: shape[rowAxis] ?? 0, width: shape[columnAxis] ?? 0 };
 }

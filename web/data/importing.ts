@@ -17,6 +17,7 @@ import type { Platform } from '../../src/platform.ts';
 import { mounts, platform } from '../here.ts';
 import { projectFolder } from '../studio/project.ts';
 import type { GivenRows, Scan } from '../studio/project.ts';
+import { texts } from '../texts.ts';
 import { dataFolderDrawings, foldersAmong, preparedRows } from './importFolders.ts';
 import { pictureOf } from './scanPixels.ts';
 
@@ -37,6 +38,8 @@ export interface Imported {
   problems: string[];
   /** What one should know of what was taken. */
   notes: string[];
+  /** What is to be set right before anything is measured. */
+  warnings: string[];
 }
 
 type Tell = (name: string, done: number, all: number) => Promise<void>;
@@ -54,7 +57,7 @@ const SHOWN = 3;
 
 /** @param tell hears which file is looked at, and how many are done */
 export async function importFiles(project: string, dropped: readonly DroppedFile[], tell?: Tell): Promise<Imported> {
-  const found: Imported = { scans: [], given: null, labels: [], annotations: [], problems: [], notes: [] };
+  const found: Imported = { scans: [], given: null, labels: [], annotations: [], problems: [], notes: [], warnings: [] };
   const files = dropped.filter(({ path }) => !LEFT_BY_SYSTEMS.test(path));
   const mounted = new Map(files.map(({ path, file }) => [joinPath(DROPPED, path), file] as const));
   for (const [path, file] of mounted) mounts.set(path, file);
@@ -118,6 +121,8 @@ async function kindOf(path: string): Promise<Kind> {
       throw new UserError(
         `${path}: it is none of the files that are read here: NIfTI (.nii, .nii.gz), PNG, JPEG, WebP, rows (JSON lines, Parquet), labels.`,
       );
+    case 'dicom':
+      throw new UserError(texts.data.dicom(lastName(path)));
     default:
       return 'picture'; // what is none is refused by name when it is decoded
   }
@@ -130,12 +135,10 @@ async function takeScan(project: string, path: string, kind: Scan['kind'], found
   if (kind === 'volume') {
     const volume = await openVolume(platform, path); // unpacks what is compressed, and so knows whether it is whole
     await volume.slice(2, Math.floor(volume.shape[2] / 2));
-    spacing = volume.zooms.map((mm) => Number(mm.toPrecision(9))); // float32 0.4375 is itself, 0.1 is not 0.10000000149
-    const { spacingUnit } = volume.header;
-    if (spacingUnit !== 'mm')
-      found.notes.push(
-        `${name} says its voxel sizes are in ${spacingUnit}; they are taken for mm: ${spacing.join(' × ')}. Correct them if that is wrong.`,
-      );
+    const { spacingUnit, hasZooms } = volume.header;
+    if (hasZooms) spacing = volume.zooms.map((mm) => Number(mm.toPrecision(9))); // float32 0.4375 is itself, 0.1 is not 0.10000000149
+    if (spacing === null) found.warnings.push(texts.data.noVoxelSize(name));
+    else if (spacingUnit !== 'mm') found.warnings.push(texts.data.otherUnit(name, spacingUnit, spacing));
   } else {
     await pictureOf(platform, { file: path, name });
   }
@@ -192,8 +195,10 @@ async function takeRows(project: string, path: string, found: Imported): Promise
     await rows.close();
   }
   if (problems.length > 0) {
-    const more = problems.length > SHOWN ? `\n… and ${problems.length - SHOWN} more rows.` : '';
-    throw new UserError(`${shownName(path)}: ${problems.length} rows cannot be read.\n${problems.slice(0, SHOWN).join('\n')}${more}`);
+    const more = problems.length > SHOWN ? `\n… and ${countOf(problems.length - SHOWN, 'more row')}.` : '';
+    throw new UserError(
+      `${shownName(path)}: ${countOf(problems.length, 'row')} cannot be read.\n${problems.slice(0, SHOWN).join('\n')}${more}`,
+    );
   }
   const folder = joinPath(projectFolder(project), 'given');
   for (const from of [...needed, path]) {

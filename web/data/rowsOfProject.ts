@@ -16,7 +16,7 @@ import { platform } from '../here.ts';
 import { projectFolder } from '../studio/project.ts';
 import type { Project, Scan } from '../studio/project.ts';
 import { quietModelFolder } from '../studio/quietly.ts';
-import { intensityFor, pictureOf, pixelSizeOf, sliceSeen, structureOf } from './scanPixels.ts';
+import { intensityFor, ofScan, pictureOf, pixelSizeOf, sliceSeen, structureOf } from './scanPixels.ts';
 
 export interface RowsRequest {
   project: Pick<Project, 'id' | 'scans' | 'annotations'>;
@@ -61,9 +61,9 @@ export async function writeRows(
   for (const scan of scans) {
     const own = annotations.filter((annotation) => annotation.scan === scan.id);
     if (own.length === 0) continue;
-    const pixels = await openScan(files, scan);
+    const pixels = await ofScan(scan, () => openScan(files, scan));
     for (const group of bySlice(own)) {
-      const rows = await sliceRows(files, folder, scan, pixels, group, resizedSize);
+      const rows = await ofScan(scan, () => sliceRows(files, folder, scan, pixels, group, resizedSize));
       lines[scan.side].push(...rows.map((row) => `${JSON.stringify(row)}\n`));
       done += group.length;
       await tell?.(done / annotations.length);

@@ -87,7 +87,8 @@ function Spacing({ editor, scan }: { editor: Editor; scan: Scan }): JSX.Element 
     if (next.every(isRight)) editor.changeScan(scan.id, { spacing: next.map(decimal) });
     else if (scan.kind === 'picture' && next.every((one) => one.trim() === '')) editor.changeScan(scan.id, { spacing: null });
   };
-  const help = scan.kind === 'volume' ? texts.data.spacing.help : texts.data.spacing.asked;
+  const { help: said, unsaid, asked } = texts.data.spacing;
+  const help = scan.kind === 'picture' ? asked : scan.spacing === null ? unsaid : said;
   return (
     <>
       {names.map((name, i) => (

@@ -13,7 +13,7 @@ import { UserError } from '../../src/platform.ts';
 import { mounts, platform } from '../here.ts';
 import type { Scan } from '../studio/project.ts';
 import { importFiles } from './importing.ts';
-import { pictureOf, pixelSizeOf, rangesOf } from './scanPixels.ts';
+import { ofScan, pictureOf, pixelSizeOf, rangesOf } from './scanPixels.ts';
 import type { Ranges } from './scanPixels.ts';
 
 /** A slice, or a picture. */
@@ -63,22 +63,24 @@ export const scanFunctions = {
   importFiles: (...given: Parameters<typeof importFiles>): ReturnType<typeof importFiles> => importFiles(...given),
 
   /** Voxels along the three axes; of a picture [height, width]. */
-  async shapeOf(scan: Scan): Promise<number[]> {
-    if (scan.kind === 'volume') return (await volumeOf(scan.file)).shape;
-    const { height, width } = await pictureOf(platform, scan);
-    return [height, width];
-  },
+  shapeOf: (scan: Scan): Promise<number[]> =>
+    ofScan(scan, async () => {
+      if (scan.kind === 'volume') return (await volumeOf(scan.file)).shape;
+      const { height, width } = await pictureOf(platform, scan);
+      return [height, width];
+    }),
 
-  async slice(scan: Scan, plane: Plane | null, index: number): Promise<SlicePixels> {
-    if (scan.kind === 'picture' || plane === null) {
-      const { data, height, width } = await pictureOf(platform, scan);
-      const rgb = data.slice();
-      return transfer({ rows: height, cols: width, rgb }, [rgb.buffer]);
-    }
-    const { rows, cols, values } = await (await volumeOf(scan.file)).slice(sliceDimOf(plane), index);
-    const own = Float32Array.from(values);
-    return transfer({ rows, cols, values: own, ranges: rangesOf(own) }, [own.buffer]);
-  },
+  slice: (scan: Scan, plane: Plane | null, index: number): Promise<SlicePixels> =>
+    ofScan(scan, async () => {
+      if (scan.kind === 'picture' || plane === null) {
+        const { data, height, width } = await pictureOf(platform, scan);
+        const rgb = data.slice();
+        return transfer({ rows: height, cols: width, rgb }, [rgb.buffer]);
+      }
+      const { rows, cols, values } = await (await volumeOf(scan.file)).slice(sliceDimOf(plane), index);
+      const own = Float32Array.from(values);
+      return transfer({ rows, cols, values: own, ranges: rangesOf(own) }, [own.buffer]);
+    }),
 
   /** Labels of a mask for a scan, with how many voxels each has. @throws UserError for what is no mask of it */
   async maskLabels(scan: Scan, mask: File): Promise<{ label: number; voxels: number }[]> {

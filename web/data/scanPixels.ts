@@ -1,11 +1,12 @@
 /** Scans as pixels and their sizes: the same for what is shown and for what is trained on. */
 import { sliceDimOf } from '../../src/data/drawn/annotation.ts';
-import type { DrawnAnnotation, Plane } from '../../src/data/drawn/annotation.ts';
+import type { DrawnAnnotation, Plane, SliceSize } from '../../src/data/drawn/annotation.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
 import { checkFinite, intensityOf, percentiles, sliceToRgb } from '../../src/data/medvision/intensity.ts';
 import type { Intensity, Window } from '../../src/data/medvision/intensity.ts';
 import { sliceAxes } from '../../src/data/medvision/landmarks.ts';
 import type { VolumeSlice } from '../../src/data/nifti.ts';
+import { UserError } from '../../src/platform.ts';
 import type { DecodedImage, Platform } from '../../src/platform.ts';
 import type { Scan } from '../studio/project.ts';
 
@@ -20,6 +21,16 @@ export function pixelSizeOf({ kind, spacing }: Pick<Scan, 'kind' | 'spacing'>, p
 /** A picture's RGB. Greys of more than 8 bits are spread over what the picture uses, as viewers do. */
 export async function pictureOf(files: Platform, { file, name }: Pick<Scan, 'file' | 'name'>): Promise<DecodedImage> {
   return files.decodeImage(await files.readFile(file), name, { sixteenBit: 'window' });
+}
+
+/** What goes wrong with a scan's copy is said of the scan: nobody knows where the copy lies. */
+export async function ofScan<T>({ file, name }: Pick<Scan, 'file' | 'name'>, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(error.message.replaceAll(file, name), { cause: error });
+  }
 }
 
 /** What a window for CT is chosen by. */
@@ -60,4 +71,12 @@ export function rangesOf(values: Float32Array): Ranges {
 export function windowSeen({ minmax, percentile }: Ranges, intensity: Intensity): Window {
   if (typeof intensity === 'object') return intensity;
   return intensity === 'percentile' ? percentile : minmax;
+}
+
+/** Of the slices of a plane. @param shape of the scan: voxels along its axes, or height and width of a picture; null: not read yet */
+export function sizeOf(shape: readonly number[] | null, plane: Plane | null): SliceSize | undefined {
+  if (shape === null) return undefined;
+  if (plane === null) return { height: shape[0] ?? 0, width: shape[1] ?? 0 };
+  const [rowAxis, columnAxis] = sliceAxes({ sliceDim: sliceDimOf(plane) });
+  return { height: shape[rowAxis] ?? 0, width: shape[columnAxis] ?? 0 };
 }

@@ -1,5 +1,6 @@
 /** Tools, names of what is drawn, planes, slices, window and zoom: everything that the pointer does has a control here. */
 import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import { LANDMARKS, PLANES } from '../../src/data/drawn/annotation.ts';
 import type { Shape } from '../../src/data/drawn/annotation.ts';
 import { Field } from '../parts/field.tsx';
@@ -45,6 +46,12 @@ export function Tools({ editor }: { editor: Editor }): JSX.Element {
 export function Names({ editor }: { editor: Editor }): JSX.Element | null {
   const draft = editor.draft.value;
   const tool = editor.tool.value;
+  const name = useRef<HTMLInputElement>(null);
+  const lacksName = editor.problem.value !== '' && editor.label.value.trim() === '';
+  // Whoever has drawn first writes now, and Enter finishes.
+  useEffect(() => {
+    if (lacksName) name.current?.focus();
+  }, [lacksName]);
   const shape: Shape | undefined = draft?.shape ?? (tool === 'look' || tool === 'window' ? undefined : tool);
   if (shape === undefined) return null;
   const label = editor.label.value;
@@ -63,6 +70,7 @@ export function Names({ editor }: { editor: Editor }): JSX.Element | null {
           <>
             <input
               {...ids}
+              ref={name}
               value={label}
               maxLength={200}
               list="labels-used"

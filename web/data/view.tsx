@@ -1,8 +1,7 @@
 /** The step "Data": scans come in, are looked at and drawn on, and are divided into those that train and those that judge. */
-import { proxy } from 'comlink';
 import type { JSX } from 'preact';
-import { useEffect, useMemo, useState } from 'preact/hooks';
-import { labelsText, matchLabels, newlySaid } from '../../src/data/drawn/labels.ts';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { labelsText } from '../../src/data/drawn/labels.ts';
 import { suggestSides } from '../../src/data/drawn/sides.ts';
 import { joinPath, lastName } from '../../src/platform.ts';
 import { Progress } from '../parts/progress.tsx';
@@ -19,41 +18,41 @@ import { InspectPane } from './inspectPane.tsx';
 import { MaskDialog } from './maskDialog.tsx';
 import { connectScans } from './scanClient.ts';
 import { ScanFields } from './scanFields.tsx';
+import { takeFiles, takingIn } from './taking.ts';
 import { Looking, Names, Tools } from './toolbar.tsx';
 import { Viewer } from './viewer.tsx';
 import { VolumeView } from './volumeView.tsx';
 
 export function DataView({ studio, open }: ViewProps): JSX.Element {
   const editor = useMemo(() => new Editor(studio, open, connectScans()), [studio, open]);
-  const [reading, setReading] = useState<{ text: string; share: number } | null>(null);
+  const isMounted = useRef(true);
   const or = (work: Promise<unknown>): void => void work.catch((error: unknown) => studio.failed(error));
   useEffect(() => {
     or(editor.showScan(editor.scanId.peek()));
     const typed = (event: KeyboardEvent): void => undoByKeys(event, editor);
     addEventListener('keydown', typed);
     return () => {
+      isMounted.current = false;
       removeEventListener('keydown', typed);
       editor.settle();
       editor.client.terminate();
     };
   }, [editor]);
-  const take = async (files: DroppedFile[]): Promise<void> => {
-    const tell = (name: string, done: number, all: number): Promise<void> => {
-      setReading({ text: texts.data.reading(name, done, all), share: done / all });
-      return Promise.resolve();
-    };
-    setReading({ text: texts.data.reading(files[0]?.path ?? '', 0, files.length), share: 0 });
-    try {
-      await takeFiles(editor, files, tell);
-    } finally {
-      setReading(null);
-    }
-  };
   const { scans, given } = open.project.value;
+  // The first of those that have come, and where one is taken out, the first of those that are left.
+  const isShown = scans.some(({ id }) => id === editor.scanId.value);
+  useEffect(() => {
+    if (!isShown && scans.length > 0) or(editor.showScan(scans[0]?.id ?? null));
+  }, [isShown, scans]);
+  const take = async (files: DroppedFile[]): Promise<void> => {
+    const first = await takeFiles(studio, open, files, (before, after) => editor.history.remember(before, after));
+    if (first !== null && isMounted.current) await editor.showScan(first);
+  };
+  const reading = takingIn(open).value;
   const scan = editor.scan.value;
   return (
     <>
-      <DropZone isBusy={reading !== null} onFiles={(files) => or(take(files))} />
+      <DropZone isBusy={reading !== null} onFiles={(files) => or(take(files))} failed={(error) => studio.failed(error)} />
       {reading && <Progress label={reading.text} share={reading.share} />}
       {given && <Given editor={editor} />}
       {scans.length > 0 && <Scans editor={editor} or={or} />}
@@ -89,50 +88,10 @@ function undoByKeys(event: KeyboardEvent, editor: Editor): void {
   event.preventDefault();
 }
 
-async function takeFiles(
-  editor: Editor,
-  files: DroppedFile[],
-  tell: (name: string, done: number, all: number) => Promise<void>,
-): Promise<void> {
-  const { studio, open } = editor;
-  const found = await editor.client.importFiles(open.id, files, proxy(tell));
-  const { scans } = open.project.peek();
-  if (found.scans.length > 0) {
-    const { annotations } = open.project.peek();
-    open.change({ scans: [...scans, ...found.scans], annotations: [...annotations, ...found.annotations] });
-    studio.tell('info', texts.data.taken(found.scans.length));
-    await editor.showScan(found.scans[0]?.id ?? null);
-  }
-  if (found.given) {
-    const before = open.project.peek().given;
-    const train = found.given.train || (before?.train ?? '');
-    if (train === '') studio.tell('warning', texts.data.givenNeedsTrain);
-    else open.change({ given: { train, val: found.given.val ?? before?.val ?? null } });
-  }
-  for (const labels of found.labels) {
-    const { annotations, said, missing } = matchLabels(labels, open.project.peek().scans);
-    for (const scan of open.project.peek().scans) {
-      const of = said.get(scan.id);
-      if (of !== undefined) editor.changeScan(scan.id, newlySaid(scan, of));
-    }
-    const known = new Set(open.project.peek().annotations.map(({ id }) => id));
-    editor.add(annotations.map((one) => (known.has(one.id) ? { ...one, id: crypto.randomUUID() } : one)));
-    studio.tell('info', texts.data.imported(annotations.length));
-    if (missing.length > 0) studio.tell('warning', texts.data.missing(missing));
-  }
-  for (const note of found.notes) studio.tell('info', note);
-  if (found.problems.length > 0) studio.tell('error', texts.data.problems(found.problems));
-  else if (found.scans.length === 0 && found.given === null && found.labels.length === 0) studio.tell('warning', texts.data.nothing);
-}
-
-async function removeScan(editor: Editor, { id, file }: Scan): Promise<void> {
-  const { open, studio } = editor;
+function removeScan({ open }: Editor, { id, file }: Scan): Promise<void> {
   const { scans, annotations } = open.project.peek();
-  const left = scans.filter((scan) => scan.id !== id);
-  open.change({ scans: left, annotations: annotations.filter((one) => one.scan !== id) });
-  await open.save();
-  await studio.files.remove(file);
-  await editor.showScan(left[0]?.id ?? null);
+  const left = { scans: scans.filter((scan) => scan.id !== id), annotations: annotations.filter((one) => one.scan !== id) };
+  return open.letGo(left, [file]);
 }
 
 function Scans({ editor, or }: { editor: Editor; or: (work: Promise<unknown>) => void }): JSX.Element {
@@ -198,11 +157,7 @@ function Given({ editor }: { editor: Editor }): JSX.Element | null {
   const { open, studio } = editor;
   const { given } = open.project.value;
   if (given === null) return null;
-  const remove = async (): Promise<void> => {
-    open.change({ given: null });
-    await open.save();
-    await studio.files.remove(joinPath(projectFolder(open.id), 'given'));
-  };
+  const remove = (): Promise<void> => open.letGo({ given: null }, [joinPath(projectFolder(open.id), 'given')]);
   return (
     <section class="card" aria-label={texts.data.given}>
       <h3>{texts.data.given}</h3>

@@ -10,7 +10,7 @@ import { greys, paintMark } from './paint.ts';
 import type { SlicePixels } from './scanFunctions.ts';
 import { windowSeen } from './scanPixels.ts';
 import { FITTED, SliceView } from './sliceView.ts';
-import { begun, hasLength, isComplete, keyed, moved, placed, pointNear, secondLine } from './tools.ts';
+import { begun, isComplete, keyed, moved, placed, pointNear, secondLine } from './tools.ts';
 
 /** Pixels of the screen within which a press means a point. */
 const NEAR = 12;
@@ -267,10 +267,7 @@ function pointed(editor: Editor, screen: Screen): Dragging {
       const to: DrawnPoint = view.toSlice(event.offsetX, event.offsetY);
       editor.setDraft(moved(draft, to, size, editor.pixelSize.peek() ?? SQUARE));
     },
-    end: () => {
-      const draft = editor.draft.peek();
-      if (draft && isComplete(draft) && hasLength(draft)) editor.finish({ stays: draft.id !== undefined });
-    },
+    end: () => editor.letGo(),
   };
 }
 

@@ -13,11 +13,19 @@ export function Projects({ studio }: { studio: Studio }): JSX.Element {
   const [leaving, setLeaving] = useState<Project | null>(null);
   const or = (work: Promise<unknown>): void => void work.catch((error: unknown) => studio.failed(error));
   const list = async (): Promise<void> => setProjects(await studio.projects());
-  useEffect(() => or(list()), [studio]);
-  const remove = async ({ id }: Project): Promise<void> => {
+  useEffect(() => {
+    // Another tab may have made some, and deleted others.
+    const again = (): void => {
+      if (document.visibilityState === 'visible') or(list());
+    };
+    again();
+    document.addEventListener('visibilitychange', again);
+    return () => document.removeEventListener('visibilitychange', again);
+  }, [studio]);
+  const thenList = (work: Promise<unknown>): void => or(work.finally(() => or(list())));
+  const remove = async (project: Project): Promise<void> => {
     setLeaving(null);
-    await studio.remove(id);
-    await list();
+    await studio.remove(project);
   };
   return (
     <main id="projects">
@@ -49,7 +57,11 @@ export function Projects({ studio }: { studio: Studio }): JSX.Element {
               <h3>{project.name}</h3>
               <p class="soft">{texts.studio.summary(project.scans.length, project.annotations.length, project.runs.length)}</p>
             </div>
-            <button type="button" aria-label={`${texts.studio.open}: ${project.name}`} onClick={() => or(studio.openById(project.id))}>
+            <button
+              type="button"
+              aria-label={`${texts.studio.open}: ${project.name}`}
+              onClick={() => thenList(studio.openById(project.id, project.name))}
+            >
               {texts.studio.open}
             </button>
             <button type="button" class="plain" aria-label={`${texts.studio.remove}: ${project.name}`} onClick={() => setLeaving(project)}>
@@ -61,7 +73,7 @@ export function Projects({ studio }: { studio: Studio }): JSX.Element {
       {leaving && (
         <Dialog title={texts.studio.remove} onClose={() => setLeaving(null)}>
           <p>{texts.studio.removeSure(leaving.name)}</p>
-          <button type="button" class="danger" onClick={() => or(remove(leaving))}>
+          <button type="button" class="danger" onClick={() => thenList(remove(leaving))}>
             {texts.studio.remove}
           </button>{' '}
           <button type="button" class="plain" onClick={() => setLeaving(null)}>

@@ -106,6 +106,17 @@ export async function openProject(platform: Platform, id: string): Promise<Proje
   return { ...newProject(id, id, 0, ''), ...project, scans, id };
 }
 
+/** Copies of scans that no scan names: a tab was closed while files came in. Only for who has the project open. */
+export async function removeUnnamed(platform: Platform, { id, scans }: Project): Promise<void> {
+  const folder = joinPath(projectFolder(id), 'scans');
+  if (!(await platform.exists(folder))) return;
+  const named = new Set(scans.map(({ file }) => file));
+  for (const name of await platform.listDir(folder)) {
+    const file = joinPath(folder, name);
+    if (!named.has(file)) await platform.remove(file);
+  }
+}
+
 /** Ids of the projects that are there, in no order. */
 export async function projectIds(platform: Platform): Promise<string[]> {
   if (!(await platform.exists(STUDIO))) return [];

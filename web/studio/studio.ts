@@ -8,7 +8,7 @@ import { browserPlatform } from '../platform.ts';
 import { texts } from '../texts.ts';
 import { connectStudio } from './client.ts';
 import type { StudioWorker } from './client.ts';
-import { newProject, openProject, projectFolder, projectIds, saveProject } from './project.ts';
+import { newProject, openProject, projectFolder, projectIds, removeUnnamed, saveProject } from './project.ts';
 import type { Project } from './project.ts';
 
 export type Step = 'data' | 'model' | 'train' | 'judge' | 'use';
@@ -65,9 +65,29 @@ export class OpenProject {
     return this.#saving;
   }
 
+  /**
+   * Changes it so that it names these files no longer, and removes them: after that is saved, or before, where the storage is so full that
+   * it can only be saved then.
+   */
+  async letGo(some: Partial<Project>, paths: readonly string[]): Promise<void> {
+    this.change(some);
+    const isSaved = await this.save().then(
+      () => true,
+      () => false,
+    );
+    for (const path of paths) if (await this.#platform.exists(path)) await this.#platform.remove(path);
+    if (!isSaved) await this.save();
+  }
+
+  /** @throws UserError where it cannot be saved: it stays open, and what is changed is still saved soon */
   async close(): Promise<void> {
+    let saved: Project;
+    do {
+      saved = this.project.peek();
+      await this.save();
+    } while (saved !== this.project.peek());
+    clearTimeout(this.#timer);
     this.#stopWatching();
-    await this.save();
     this.#free();
   }
 }
@@ -161,16 +181,18 @@ export class Studio {
     const id = crypto.randomUUID().slice(0, 8);
     const project = newProject(id, name, Date.now(), OWN_BASE);
     await saveProject(this.files, project);
-    await this.openById(id);
+    await this.openById(id, name);
   }
 
-  /** One tab has a project at a time. */
-  async openById(id: string): Promise<void> {
+  /** One tab has a project at a time. @param name of the project, for messages */
+  async openById(id: string, name: string): Promise<void> {
     await this.close();
     const free = await tabLock(id);
-    if (free === undefined) throw new UserError(texts.studio.inOtherTab(id));
+    if (free === undefined) throw new UserError(texts.studio.inOtherTab(name));
     try {
+      if (!(await this.files.exists(projectFolder(id)))) throw new UserError(texts.studio.gone(name));
       const project = await openProject(this.files, id);
+      await removeUnnamed(this.files, project);
       this.open.value = new OpenProject(this.files, project, free, (error) => this.failed(error));
       this.step.value = 'data';
     } catch (error) {
@@ -185,11 +207,12 @@ export class Studio {
     this.open.value = null;
   }
 
-  async remove(id: string): Promise<void> {
+  async remove({ id, name }: Pick<Project, 'id' | 'name'>): Promise<void> {
     const free = await tabLock(id);
-    if (free === undefined) throw new UserError(texts.studio.inOtherTab(id));
+    if (free === undefined) throw new UserError(texts.studio.inOtherTab(name));
     try {
-      await this.files.remove(projectFolder(id));
+      const folder = projectFolder(id);
+      if (await this.files.exists(folder)) await this.files.remove(folder);
     } finally {
       free();
     }

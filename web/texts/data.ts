@@ -10,6 +10,13 @@ export const dataTexts = {
     pick: 'Choose files',
     pickFolder: 'Choose a folder',
     reading: (name: string, done: number, all: number) => `Reading ${name} (${done + 1} of ${all}) …`,
+    noVoxelSize: (name: string) => `${name} does not say how large its voxels are. Say it below before lengths or sizes are drawn.`,
+    otherUnit: (name: string, unit: string, sizes: readonly number[]) =>
+      `${name} states voxel sizes in ${unit}; they are taken for mm: ${sizes.join(' × ')}. Correct them below if that is wrong.`,
+    dicom: (name: string) => `${name}: it is DICOM, which is not read. Make a NIfTI file of the series, as by dcm2niix, and drop that.`,
+    several: (lines: readonly string[]) =>
+      [...lines.slice(0, 4), ...(lines.length > 4 ? [`… and ${lines.length - 4} more.`] : [])].join('\n'),
+    takingOthers: 'Other files are still being read.',
     taken: (count: number) => `${countOf(count, 'scan')} taken.`,
     nothing: 'Nothing in there is read here.',
     problems: (lines: readonly string[]) => `Not taken:\n${lines.join('\n')}`,
@@ -36,6 +43,7 @@ export const dataTexts = {
       volume: ['Voxel size 1 (mm)', 'Voxel size 2 (mm)', 'Voxel size 3 (mm)'],
       picture: ['Pixel width (mm)', 'Pixel height (mm)'],
       help: 'From the file. Correct it where it is wrong.',
+      unsaid: 'The file does not say them. Distances, angles and ellipses need them; boxes do not.',
       asked: 'A picture does not say how large a pixel is. Distances, angles and ellipses need it; boxes do not.',
       wrong: 'A number above 0 is expected.',
     },
@@ -65,7 +73,7 @@ export const dataTexts = {
       wrongWidth: 'A number above 0 is expected.',
     },
     planes: { label: 'Plane', sagittal: 'Sagittal', coronal: 'Coronal', axial: 'Axial' },
-    slice: (index: number, count: number) => `Slice ${index} of 0 to ${count - 1}`,
+    slice: (index: number, count: number) => `${index} (0 to ${count - 1})`,
     sliceLabel: 'Slice',
     width: 'Window width',
     level: 'Window level',
@@ -88,6 +96,12 @@ export const dataTexts = {
     landmark: (i: number, isAngle: boolean) => (isAngle ? `Line ${i < 2 ? 1 : 2}, point ${(i % 2) + 1}` : `Point ${i + 1}`),
     landmarkDefault: (label: string, i: number, isAngle: boolean) =>
       isAngle ? `end ${(i % 2) + 1} of line ${i < 2 ? 1 : 2} of ${label}` : `end ${i + 1} of ${label}`,
+    secondLine: {
+      angle: 'Now draw the second line of the angle.',
+      ellipse: 'Now draw the other axis of the ellipse: press beside the line, and draw out as far as it reaches.',
+    },
+    unnamed: (kind: string) => `The drawing (${kind}) was not kept: it had no name. Write the name first, then draw.`,
+    unfinished: (kind: string) => `The drawing (${kind}) was not kept: it was not finished.`,
     finish: 'Finish',
     cancelDrawing: 'Cancel the drawing',
     deleteDrawing: 'Delete',
@@ -117,6 +131,9 @@ export const dataTexts = {
     importLabels: 'Import labels',
     imported: (count: number) => `${countOf(count, 'drawing')} read.`,
     missing: (names: readonly string[]) => `Drawings on scans that are not here were left out: ${names.join(', ')}.`,
+    outside: (count: number) => `Drawings of the file that do not fit the scan here were left out: ${count}.`,
+    noSlice: (drawing: string, slice: number, count: number) =>
+      `${drawing}: slice ${slice}, but the scan has slices 0 to ${count - 1} there.`,
     mask: 'Import a mask',
     maskFile: 'Mask of this scan (NIfTI)',
     maskHelp: 'Whole numbers in the voxels of the scan. Boxes and ellipse axes are made as MedVision’s planner makes them.',

@@ -5,7 +5,8 @@ export const shellTexts = {
   studio: {
     title: 'Vernier Studio',
     lead: 'Fine-tune a vision-language model to measure your own scans, on the GPU of this machine. Pictures never leave it.',
-    inOtherTab: (id: string) => `The project ${id} is open in another tab of this browser. Use it there, or close that tab first.`,
+    inOtherTab: (name: string) => `The project “${name}” is open in another tab of this browser. Use it there, or close that tab first.`,
+    gone: (name: string) => `The project “${name}” is not there any more: it was deleted in another tab.`,
     projects: 'Projects',
     noProjects: 'There are none in this browser yet.',
     newProject: 'New project',

@@ -93,7 +93,7 @@ export function RunList({ studio, open, isUnderWay }: ViewProps & { isUnderWay: 
               type="button"
               class="danger"
               onClick={() => {
-                void removeRun(studio, open, removing).catch(failed);
+                void removeRun(open, removing).catch(failed);
                 setRemoving(null);
               }}
             >

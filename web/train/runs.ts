@@ -110,12 +110,13 @@ const OF_MODEL: readonly string[] = [
   'submit_ms',
 ];
 
-export async function removeRun(studio: Studio, open: OpenProject, name: string): Promise<void> {
+export async function removeRun(open: OpenProject, name: string): Promise<void> {
+  const runs = open.project.peek().runs.filter((run) => run.name !== name);
   const places = [runFolder, askedFile, judgedFile, judgingFolder];
-  for (const path of places.map((of) => of(open.id, name))) {
-    if (await studio.files.exists(path)) await studio.files.remove(path);
-  }
-  open.change({ runs: open.project.peek().runs.filter((run) => run.name !== name) });
+  await open.letGo(
+    { runs },
+    places.map((of) => of(open.id, name)),
+  );
   const own = liveRun(open);
   if (own.peek()?.name === name) own.value = null;
 }
