@@ -7,6 +7,7 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { nativeCalls } from './nativeCalls.ts';
 
 const STDERR = 2;
 const NOTICE = new RegExp(
@@ -49,8 +50,7 @@ export async function quietly<T>(start: () => T): Promise<T> {
 async function stderrSwap(): Promise<((to: number) => () => void) | undefined> {
   if (process.platform === 'win32') return undefined;
   try {
-    const { default: koffi } = await import('koffi');
-    const libc = koffi.load(null);
+    const libc = (await nativeCalls()).load(null);
     const dup = libc.func('int dup(int)') as (file: number) => number;
     const dup2 = libc.func('int dup2(int, int)') as (from: number, to: number) => number;
     return (to) => {

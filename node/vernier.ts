@@ -3,10 +3,10 @@
  * `vernier COMMAND …`: the programs under one name, each with the flags that it has by itself. Nothing of a program is read before it is
  * asked for, so that the list of commands is there at once.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { nearestName } from '../src/options/nearest.ts';
 import { calledAsVernier } from './calledAs.ts';
+import { version } from './version.ts';
 
 interface Command {
   what: string;
@@ -36,13 +36,6 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   start: { what: 'trains a tiny model on the embedded sample and reports on it', run: () => import('./quickstart.ts') },
 };
-
-/** Of the package, whose file lies above this one as it is written (node/) and as it is built (dist/bin/). */
-function version(): string {
-  const file = ['../package.json', '../../package.json'].map((path) => new URL(path, import.meta.url)).find((url) => existsSync(url));
-  if (file === undefined) throw new Error('package.json does not lie above this program');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
 
 const HELP = `Fine-tunes vision-language models that measure medical images, on WebGPU.
 

@@ -12,9 +12,10 @@ import { parseFor } from './options/program.ts';
 import type { OptionsOf, Parsed, Program } from './options/program.ts';
 import { trackingOptions } from './options/tracking.ts';
 import { trainingOptions } from './options/training.ts';
+import { worldOptions } from './options/world.ts';
 import { UserError } from './platform.ts';
 
-export const definitions = { ...modelOptions, ...trainingOptions, ...trackingOptions, ...dataOptions, ...hubOptions };
+export const definitions = { ...modelOptions, ...trainingOptions, ...worldOptions, ...trackingOptions, ...dataOptions, ...hubOptions };
 export type OptionName = keyof typeof definitions;
 export type Options = OptionsOf<typeof definitions>;
 export type ParsedOptions = Parsed<Options>;

@@ -38,6 +38,8 @@ export interface ChainOptions {
    */
   savedInputs?: SavedInputs;
   random: RandomState;
+  /** Told when the backward has gone past the last stage of this name: its parameters get nothing more from this chain. */
+  onPassed?: (name: string) => void;
   /** Sees the output of every stage (tests). */
   tap?: (name: string, output: Tensor) => Promise<void> | void;
 }
@@ -126,6 +128,7 @@ export class StageChain {
       releaseOutlived();
       if (kept) outlived = x;
       else this.device.pool.release(x.view);
+      if (!this.saved.some((other) => other.stage.name === stage.name)) this.options.onPassed?.(stage.name);
       if (!dx) {
         if (x.requiresGrad) throw new Error(`stage ${stage.name} delivered no gradient for its input`);
         break;

@@ -10,6 +10,7 @@ export const GROUPS = [
   'LoRA',
   'Optimisation',
   'Batches and memory',
+  'Several GPUs',
   'Measuring',
   'Output',
   'Evaluation',

@@ -4,11 +4,14 @@ import type { Options } from '../options.ts';
 import type { Platform } from '../platform.ts';
 import type { Terminal } from '../track/console.ts';
 import type { Tracker } from '../track/tracker.ts';
+import type { World } from '../world/world.ts';
 import type { StartWorkers } from './inputs/dataWorkers.ts';
 
 export interface RunContext {
   readonly platform: Platform;
   readonly options: Options;
+  /** The ranks that run this together, of which the first speaks and writes. Absent: this process alone. */
+  readonly world?: World;
   /** Aborted by the first Ctrl-C. */
   readonly stop: AbortSignal;
   readonly terminal: Terminal;

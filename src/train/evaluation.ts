@@ -15,6 +15,7 @@ import { ahead, unlessStopped } from '../io/ahead.ts';
 import { Turns } from '../io/turns.ts';
 import { generateBatch } from '../models/generate.ts';
 import type { Row } from '../track/tracker.ts';
+import { ALONE, inOrder, isDealtTo } from '../world/world.ts';
 import type { EvaluationMoment, Evaluator } from './evaluator.ts';
 import { countLabels, runMicroBatch } from './microBatch.ts';
 import { PICTURES, PredictionPictures } from './predictionPictures.ts';
@@ -97,23 +98,33 @@ export class RowEvaluator implements Evaluator {
     this.onAnswered = onAnswered;
   }
 
-  async evaluate(session: Session, { step, tracker, stop }: EvaluationMoment): Promise<Row | undefined> {
+  async evaluate(session: Session, { step, tracker, stop, world = ALONE }: EvaluationMoment): Promise<Row | undefined> {
     const startedAt = performance.now();
     const { scene } = this.rows;
     const pictures =
       tracker.picture && scene ? (this.pictures ??= new PredictionPictures((index) => scene(index), session.platform)) : undefined;
     pictures?.begin();
     const found = (this.tasks ??= await this.findTasks());
-    const tasks = pictures ? found : found.map((task) => (task.tag === undefined ? { ...task, asked: [] } : task));
+    const [arePicturesWanted] = await world.gather(pictures !== undefined);
+    const tasks = arePicturesWanted ? found : found.map((task) => (task.tag === undefined ? { ...task, asked: [] } : task));
     const total = tasks.reduce((sum, { rows, asked }) => sum + rows.length + asked.length, 0);
     let done = 0;
     const advance = (count: number): void => this.onProgress((done += count), total);
+    const around: Around = {
+      stop,
+      advance,
+      dealt: (batches) => batches.filter((_, at) => isDealtTo(world, at)),
+      async together(own) {
+        const hands = await world.gather(own ?? null);
+        return hands.includes(null) ? undefined : inOrder(hands.map((hand) => hand ?? []));
+      },
+    };
     const row: Row = {};
     const all: TokenSums = { loss: 0, correct: 0, labels: 0 };
     let batches = 0;
     const answers: AnsweredRow[] = [];
     for (const { tag, rows } of tasks) {
-      const sums = await this.tokenSums(session, rows, stop, advance);
+      const sums = await this.tokenSums(session, rows, around);
       if (sums === undefined) return undefined;
       for (const key of ['loss', 'correct', 'labels'] as const) all[key] += sums[key];
       batches += Math.ceil(rows.length / this.settings.per_device_eval_batch_size);
@@ -122,7 +133,7 @@ export class RowEvaluator implements Evaluator {
     for (const { tag, asked } of tasks) {
       const [first] = asked;
       if (first === undefined) continue;
-      const answered = await this.answers(session, asked, stop, advance);
+      const answered = await this.answers(session, asked, around);
       if (answered === undefined) return undefined;
       answers.push(...answered);
       if (tag !== undefined && first.question) {
@@ -140,13 +151,15 @@ export class RowEvaluator implements Evaluator {
     pictures?.tell(tracker, step);
     this.onAnswered(step, answers);
     const seconds = (performance.now() - startedAt) / 1000;
-    return {
+    const figures: Row = {
       ...tokenFigures('eval', all),
       ...row,
       eval_runtime: seconds,
       eval_samples_per_second: this.rows.length / seconds,
       eval_steps_per_second: batches / seconds,
     };
+    // Clocks differ, and ranks that compare different rows would part.
+    return (await world.gather(figures))[0]!;
   }
 
   /** Rows by task, in the order of the rows; of each those that are asked, the same in every evaluation. */
@@ -173,27 +186,34 @@ export class RowEvaluator implements Evaluator {
     });
   }
 
-  private async tokenSums(
-    session: Session,
-    rows: readonly number[],
-    stop: AbortSignal | undefined,
-    advance: (count: number) => void,
-  ): Promise<TokenSums | undefined> {
-    const { device, model } = session;
-    const sums: TokenSums = { loss: 0, correct: 0, labels: 0 };
+  /** Batches are dealt to the ranks; what each comes to is added up in the order of the rows, whoever computed it. */
+  private async tokenSums(session: Session, rows: readonly number[], around: Around): Promise<TokenSums | undefined> {
     const size = this.settings.per_device_eval_batch_size;
-    const examplesFrom = (start: number): Promise<Example[]> =>
-      Promise.all(rows.slice(start, start + size).map((index) => this.rows.get(index)));
-    let next = ahead(examplesFrom(0));
+    const own = around.dealt(batchesOf(rows, size));
+    const all = await around.together(await this.ownTokenSums(session, own, around));
+    return all?.reduce<TokenSums>(
+      (total, [loss, correct, labels]) => ({ loss: total.loss + loss, correct: total.correct + correct, labels: total.labels + labels }),
+      { loss: 0, correct: 0, labels: 0 },
+    );
+  }
+
+  private async ownTokenSums(
+    { device, model }: Session,
+    batches: readonly (readonly number[])[],
+    { stop, advance }: Around,
+  ): Promise<[loss: number, correct: number, labels: number][] | undefined> {
+    const sums: [number, number, number][] = [];
+    const examplesOf = (at: number): Promise<Example[]> => Promise.all((batches[at] ?? []).map((index) => this.rows.get(index)));
+    let next = ahead(examplesOf(0));
     // A batch is read back while the next one is encoded, so that the GPU is not left waiting.
     let reading: Promise<void> = Promise.resolve();
-    for (let start = 0; start < rows.length; start += size) {
+    for (let at = 0; at < batches.length; at++) {
       const examples = await unlessStopped(next, stop);
       if (examples === undefined) {
         await reading;
         return undefined;
       }
-      next = ahead(examplesFrom(start + size));
+      next = ahead(examplesOf(at + 1));
       const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'batch'));
       device.clear(lossSum.view);
       await runMicroBatch(device, model, examples, {
@@ -207,45 +227,65 @@ export class RowEvaluator implements Evaluator {
       const read = device.readF32(lossSum);
       device.pool.release(lossSum.view);
       await reading;
+      const labels = examples.reduce((sum, example) => sum + countLabels(example), 0);
       reading = read.then(([loss, correct]) => {
-        sums.loss += loss!;
-        sums.correct += correct!;
+        sums.push([loss!, correct!, labels]);
         advance(examples.length);
       });
       void ahead(reading);
-      sums.labels += examples.reduce((sum, example) => sum + countLabels(example), 0);
     }
     await reading;
     return sums;
   }
 
-  private async answers(
+  private async answers(session: Session, asked: TaskRows['asked'], around: Around): Promise<AnsweredRow[] | undefined> {
+    const { per_device_eval_batch_size: size, parser } = this.settings;
+    const own = around.dealt(batchesOf(asked, size));
+    const texts = (await around.together(await this.ownTexts(session, own, around)))?.flat();
+    return texts?.map((text, at) => {
+      const { index, question } = asked[at]!;
+      const { taskType, values = [] } = question ?? {};
+      return { index, text, ...(taskType && { score: scoreAnswer(taskType, text, values, parser), values }) };
+    });
+  }
+
+  /** By batch. */
+  private async ownTexts(
     { device, model, processor }: Session,
-    asked: TaskRows['asked'],
-    stop: AbortSignal | undefined,
-    advance: (count: number) => void,
-  ): Promise<AnsweredRow[] | undefined> {
-    const { per_device_eval_batch_size: size, eval_max_new_tokens: maxNewTokens, parser } = this.settings;
-    const answered: AnsweredRow[] = [];
+    batches: readonly TaskRows['asked'][],
+    { stop, advance }: Around,
+  ): Promise<string[][] | undefined> {
+    const maxNewTokens = this.settings.eval_max_new_tokens;
+    const written: string[][] = [];
     const turns = new Turns();
-    for (let start = 0; start < asked.length; start += size) {
-      const batch = asked.slice(start, start + size);
+    for (const batch of batches) {
       const prompts = await unlessStopped(Promise.all(batch.map(({ index }) => this.rows.ask!(index))), stop);
       if (prompts === undefined) return undefined;
-      const written = await generateBatch(device, model, prompts, { maxNewTokens, endIds: processor.endOfTurnIds, ...(stop && { stop }) });
-      for (const [i, { index, question }] of batch.entries()) {
+      const answers = await generateBatch(device, model, prompts, { maxNewTokens, endIds: processor.endOfTurnIds, ...(stop && { stop }) });
+      const texts: string[] = [];
+      for (const { ids } of answers) {
         if (stop?.aborted) return undefined;
-        const text = await turns.run(() => processor.decode(written[i]!.ids, { skipSpecialTokens: true }));
-        answered.push({
-          index,
-          text,
-          ...(question && { score: scoreAnswer(question.taskType, text, question.values, parser), values: question.values }),
-        });
+        texts.push(await turns.run(() => processor.decode(ids, { skipSpecialTokens: true })));
       }
+      written.push(texts);
       advance(batch.length);
     }
-    return answered;
+    return written;
   }
+}
+
+/** What the parts of one evaluation share. */
+interface Around {
+  stop: AbortSignal | undefined;
+  advance: (count: number) => void;
+  /** Those of some batches that are this rank's. */
+  dealt<T>(batches: readonly T[]): T[];
+  /** What all ranks have made of their batches, in the order of the batches; undefined where one of them was stopped. */
+  together<T>(own: readonly T[] | undefined): Promise<T[] | undefined>;
+}
+
+function batchesOf<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, at) => items.slice(at * size, (at + 1) * size));
 }
 
 function tokenFigures(prefix: string, { loss, correct, labels }: TokenSums): Row {

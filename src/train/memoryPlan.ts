@@ -7,11 +7,11 @@ import type { Example } from '../data/example.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
 import { generateBatch } from '../models/generate.ts';
-import { countLabels, runMicroBatch } from './microBatch.ts';
+import { countLabels, countTokens, runMicroBatch } from './microBatch.ts';
 import { AdamW } from './optimizer.ts';
 import { isCopiedForSaving } from './saving.ts';
 import type { Session } from './session.ts';
-import { stepGradients } from './step.ts';
+import { stepGradients, wholeOf } from './step.ts';
 import type { StepSettings } from './step.ts';
 
 /** What of a run decides about its memory. */
@@ -46,14 +46,16 @@ export async function planMemory(
   if (!device.isDry) throw new Error('memory is planned on a dry device');
   device.pool.resetPeak();
   const optimizer = new AdamW(device, arena, { logCapacity: logCapacity(loggingSteps) });
-  const batch = { examples, labels: examples.reduce((sum, example) => sum + countLabels(example), 0) };
+  const labels = examples.reduce((sum, example) => sum + countLabels(example), 0);
+  const batch = { examples, labels, index: 0 };
   const planned = { gradient_accumulation_steps: 2, loss_reduction: 'token' as const, seed: 0, ...settings };
   // What an evaluation or a step leaves for reuse may not fit the other: the run has all its buffers when both have come to need no more.
   // Where a limit makes buffers come and go, they never do.
   for (let step = 0, before = -1; step < (isRough ? 1 : MOST_ROUNDS) && before < device.counters.buffersCreated; step++) {
     before = device.counters.buffersCreated;
     if (evaluation) await evaluate(session, evaluation);
-    await stepGradients(session, optimizer, step === 0 ? [batch, batch] : [batch], step, planned);
+    const batches = step === 0 ? [batch, { ...batch, index: 1 }] : [batch];
+    await stepGradients(session, optimizer, batches, wholeOf(step, [batches.map(() => [labels, countTokens(examples)])])!, planned);
     optimizer.step(0);
     await optimizer.settle();
     await optimizer.readLog(step + 1, step + 1);

@@ -30,6 +30,8 @@ export interface MicroBatchOptions {
   logScale?: number;
   /** f32 (labelled tokens): −log p of each, where wanted (evaluation). */
   nll?: Tensor;
+  /** With `grad`: told of every stage whose parameters have their gradients (src/models/stages.ts). */
+  onPassed?: (name: string) => void;
   tap?: (name: string, output: Tensor) => Promise<void> | void;
 }
 
@@ -38,6 +40,11 @@ export function countLabels(example: Example): number {
   let count = 0;
   for (let t = 1; t < example.labels.length; t++) if (example.labels[t] !== IGNORE_INDEX) count++;
   return count;
+}
+
+/** Tokens that go through the model. */
+export function countTokens(examples: readonly Example[]): number {
+  return examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 }
 
 /** (row, label) of every prediction that counts: row t predicts the label of t + 1; labels −100 are dropped here, before the head. */

@@ -136,6 +136,15 @@ export class ParameterArena {
     return total;
   }
 
+  /** Names of the parameters of which something lies from byte `from` to byte `end` of an arena. */
+  within(arena: number, from: number, end: number): string[] {
+    return [...this.slots.values()].flatMap(({ spec, pieces }) =>
+      pieces.some((piece) => piece.arena === arena && piece.offset < end && piece.offset + piece.rows * bytesPerRow(spec) > from)
+        ? spec.name
+        : [],
+    );
+  }
+
   zeroGradients(): void {
     if (this.isFrozen) throw new Error('these parameters were opened to be read, not to be trained');
     for (const arena of this.arenas) this.device.clear(arena.gradients);

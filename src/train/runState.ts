@@ -22,6 +22,8 @@ export interface RunState {
   optimizer: OptimizerState;
   /** What a continued run must have in common with this one. */
   identity: RunIdentity;
+  /** Processes that made it; it may go on with any number where the rows of a step stay. */
+  ranks: number;
   /** What it may change, and then be told so. */
   settings: RunSettings;
   /** Steps that no log row shows yet. */
@@ -44,9 +46,9 @@ export interface RunState {
 
 /** Pretty JSON; numbers that JSON lacks are words. */
 export function formatRunState(state: RunState): string {
-  const { sampler, ...rest } = state;
+  const { sampler, ranks, ...rest } = state;
   const random = { kind: 'counter-based', seed: state.identity.seed, step: state.step };
-  const value = { format: FORMAT, world_size: 1, ...rest, sampler: { ...sampler, rows: state.identity.rows }, random };
+  const value = { format: FORMAT, world_size: ranks, ...rest, sampler: { ...sampler, rows: state.identity.rows }, random };
   return `${JSON.stringify(value, (_key, item: unknown) => (typeof item === 'number' ? toJsonNumber(item) : item), 2)}\n`;
 }
 
@@ -60,12 +62,8 @@ export async function readRunState(platform: Platform, dir: string): Promise<Run
   );
   if (json['format'] !== FORMAT)
     throw new UserError(`${path} has format ${JSON.stringify(json['format'])}; this version resumes from format ${FORMAT}.`);
-  if (json['world_size'] !== 1) {
-    throw new UserError(
-      `${path}: the run was on ${JSON.stringify(json['world_size'])} devices at once and can be resumed on as many only; here it is 1.`,
-    );
-  }
-  const revived = revive(json);
+  const { world_size: ranks, ...rest } = json;
+  const revived = revive({ ...rest, ranks });
   const missing = ['step', 'optimizer', 'identity', 'settings', 'pending', 'best', 'trackers'].find((key) => !(key in json));
   if (missing !== undefined || typeof json['step'] !== 'number') throw new UserError(`${path} has no ${missing ?? 'step'}; it is damaged.`);
   return revived as RunState; // its bytes are those that formatRunState wrote, by their checksum

@@ -1,7 +1,11 @@
-/** The gradients of one optimizer step: its micro-batches one after the other, each weighed as `loss_reduction` says. */
+/**
+ * The gradients of one optimizer step: its micro-batches one after the other, each weighed as `loss_reduction` says, and summed with those
+ * of the other ranks.
+ */
 import type { Example } from '../data/example.ts';
 import type { SavedInputs } from '../models/savedInput.ts';
 import { runMicroBatch } from './microBatch.ts';
+import type { GradientSum } from './gradientSum.ts';
 import type { AdamW } from './optimizer.ts';
 import type { Session } from './session.ts';
 
@@ -9,6 +13,28 @@ export interface MicroBatch {
   examples: readonly Example[];
   /** Tokens of it that are learnt. */
   labels: number;
+  /** Its place among those of the step, from 0. */
+  index: number;
+}
+
+/** What a step is at all ranks together. */
+export interface WholeStep {
+  /** Of the run, from 0, for dropout. */
+  step: number;
+  /** Micro-batches. */
+  batches: number;
+  /** Tokens that are learnt. */
+  labels: number;
+  /** Tokens that go through the model. */
+  tokens: number;
+}
+
+/** @param hands of each rank [tokens learnt, tokens] of its micro-batches; undefined where one of them gives none: it was stopped */
+export function wholeOf(step: number, hands: readonly (readonly number[][] | null)[]): WholeStep | undefined {
+  if (hands.includes(null)) return undefined;
+  const all = hands.flatMap((own) => own ?? []);
+  const sum = (at: number): number => all.reduce((total, batch) => total + batch[at]!, 0);
+  return { step, batches: all.length, labels: sum(0), tokens: sum(1) };
 }
 
 export interface StepSettings {
@@ -23,37 +49,49 @@ export interface StepSettings {
 }
 
 /**
- * @param step of the run, from 0, for dropout. @returns the tokens that went through the model; undefined where `stop` came between two
- * micro-batches
+ * @param batches those of this rank
+ * @param sum of the ranks; absent: there is this one alone
+ * @returns false where `stop`, here or at another rank, came before the last micro-batch: there are no gradients then
  */
 export async function stepGradients(
   { device, model, arena }: Pick<Session, 'device' | 'model' | 'arena'>,
   optimizer: Pick<AdamW, 'lossSum'>,
   batches: readonly MicroBatch[],
-  step: number,
+  whole: WholeStep,
   settings: StepSettings,
-  stop?: AbortSignal,
-): Promise<number | undefined> {
-  const labels = batches.reduce((sum, batch) => sum + batch.labels, 0);
-  let tokens = 0;
+  { stop, sum }: { stop?: AbortSignal | undefined; sum?: GradientSum | undefined } = {},
+): Promise<boolean> {
   arena.zeroGradients();
-  for (const [index, { examples, labels: own }] of batches.entries()) {
-    if (stop?.aborted) return undefined;
-    const scale = settings.loss_reduction === 'token' ? 1 / Math.max(1, labels) : 1 / (Math.max(1, own) * batches.length);
+  const pass = async ({ examples, labels, index }: MicroBatch, isLast: boolean): Promise<void> => {
+    const scale = settings.loss_reduction === 'token' ? 1 / Math.max(1, whole.labels) : 1 / (Math.max(1, labels) * whole.batches);
     await runMicroBatch(device, model, examples, {
       grad: true,
       training: true,
       checkpointing: settings.gradient_checkpointing,
       keptStages: settings.keptStages ?? 0,
       savedInputs: settings.saved_inputs ?? 'f32',
-      random: { seed: settings.seed, step: step * settings.gradient_accumulation_steps + index },
+      random: { seed: settings.seed, step: whole.step * settings.gradient_accumulation_steps + index },
       lossScale: scale,
       logScale: scale,
       lossSum: optimizer.lossSum,
+      ...(isLast && sum && { onPassed: (stage: string) => sum.passed(stage) }),
     });
-    tokens += examples.reduce((sum, example) => sum + example.inputIds.length, 0);
+  };
+  try {
+    for (const batch of batches.slice(0, -1)) {
+      if (stop?.aborted) break;
+      await pass(batch, false);
+    }
+    const goesOn = !stop?.aborted;
+    sum?.begin(goesOn);
+    const last = batches.at(-1);
+    if (goesOn && last) await pass(last, true);
+    if (sum ? (await sum.finish()) === 'given up' : !goesOn) return false;
+    // Gradients of a batch that found no memory are not those of its rows: nothing may be trained on them.
+    await device.confirm();
+    return true;
+  } catch (error) {
+    sum?.drop(error);
+    throw error;
   }
-  // Gradients of a batch that found no memory are not those of its rows: nothing may be trained on them.
-  await device.confirm();
-  return tokens;
 }

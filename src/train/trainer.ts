@@ -7,29 +7,35 @@ import type { MemoryReport } from '../gpu/pool.ts';
 import { ahead, unlessStopped } from '../io/ahead.ts';
 import { lastName, UserError } from '../platform.ts';
 import type { Row, Tracker } from '../track/tracker.ts';
+import { sameEverywhere } from '../world/agreement.ts';
+import { ALONE } from '../world/world.ts';
+import type { World } from '../world/world.ts';
 import { BestModel } from './bestModel.ts';
 import { trainerState } from './checkpointFolder.ts';
 import type { TrainerState } from './checkpointFolder.ts';
 import type { Evaluator } from './evaluator.ts';
 import type { ExampleSource } from './exampleSource.ts';
 import { COPY_EVERY_MS, HostCopies } from './hostCopies.ts';
+import { GradientSum } from './gradientSum.ts';
 import { Ledger } from './ledger.ts';
 import { logCapacity } from './memoryPlan.ts';
+import { countTokens } from './microBatch.ts';
 import { AdamW } from './optimizer.ts';
 import { isInside, loadBest, restoreCheckpoint, withWayOn } from './resume.ts';
 import type { OpenCheckpoint } from './resume.ts';
 import { saveResult } from './result.ts';
 import { changedSettings, checkSameRun, runIdentity, runSettings } from './runIdentity.ts';
-import type { RunIdentity } from './runIdentity.ts';
+import type { RunIdentity, RunSettings } from './runIdentity.ts';
 import { CheckpointSaver } from './saving.ts';
 import type { Moment, SavedCheckpoint } from './saving.ts';
 import { epochAfter, learningRateAt, microBatchesOf, planSteps, warmupStepsOf } from './schedule.ts';
 import type { StepPlan } from './schedule.ts';
 import type { Session } from './session.ts';
-import { stepGradients } from './step.ts';
+import { stepGradients, wholeOf } from './step.ts';
+import type { MicroBatch } from './step.ts';
 import { stepBatches } from './stepBatches.ts';
 import type { TrainSettings } from './trainSettings.ts';
-import { planRun } from './tuning/runPlans.ts';
+import { planRun, sharedPlans } from './tuning/runPlans.ts';
 import type { RunPlans } from './tuning/runPlans.ts';
 
 export interface TrainResult {
@@ -50,6 +56,8 @@ export interface LeftOut {
 
 export interface TrainSurroundings {
   tracker: Tracker;
+  /** The ranks that make the run together, of which the first writes it down. Default: there is this process alone. */
+  world?: World;
   stop?: AbortSignal;
   /** Folder of the run, made where it does not exist; absent: nothing is saved. */
   outputDir?: string;
@@ -78,14 +86,12 @@ export interface TrainSurroundings {
 /** Steps that may wait in the GPU's queue: uploads wait in memory with them. */
 const STEPS_AHEAD = 2;
 
-export async function train(
-  session: Session,
-  source: ExampleSource,
-  settings: TrainSettings,
-  around: TrainSurroundings,
-): Promise<TrainResult> {
+export async function train(session: Session, source: ExampleSource, own: TrainSettings, around: TrainSurroundings): Promise<TrainResult> {
   const { device, arena } = session;
-  const { tracker, stop, evaluator, outputDir } = around;
+  const { tracker, stop, evaluator, world = ALONE } = around;
+  const outputDir = world.rank === 0 ? around.outputDir : undefined;
+  // A step is what one process would make of as many micro-batches, whoever computes them.
+  const settings = { ...own, gradient_accumulation_steps: own.gradient_accumulation_steps * world.size };
   if (source.length === 0) throw new UserError('There are no rows to train on.');
   const plan = planSteps({
     rows: source.length,
@@ -100,18 +106,24 @@ export async function train(
     totalSteps: plan.totalSteps,
     warmupSteps: warmupStepsOf(plan.totalSteps, { warmupSteps: settings.warmup_steps, warmupRatio: settings.warmup_ratio }),
   };
+  const settingsNow = (): RunSettings => runSettings(settings, schedule, device);
   const checkpoint = around.resume?.checkpoint;
   const firstStep = checkpoint?.step ?? 0;
-  const identity = outputDir === undefined && !checkpoint ? undefined : await runIdentity(session, source, settings, around.facts ?? {});
-  const { keptStages: _, ...facts } = settings;
+  const isAlone = world.size === 1;
+  const isIdentified = outputDir !== undefined || checkpoint !== undefined || !isAlone;
+  const identity = isIdentified ? await runIdentity(session, source, settings, around.facts ?? {}) : undefined;
+  const { keptStages: _, ...facts } = own;
+  await sameEverywhere(world, { ...facts, ...identity, checkpoint: firstStep });
   const notes: string[] = [];
   const leftOut = around.leftOut && { rows_left_out: around.leftOut.rows };
   if (checkpoint && identity) {
     checkSameRun(checkpoint.run.identity, identity, checkpoint.dir);
-    notes.push(...changedSettings(checkpoint.run.settings, runSettings(settings, schedule, device), firstStep, checkpoint.dir));
+    notes.push(...changedSettings(checkpoint.run.settings, settingsNow(), firstStep, checkpoint.dir));
   }
   // Rows that cannot be used are found before anything is written or allocated.
-  let next = ahead(firstStep < plan.totalSteps ? stepBatches(source, settings, plan, firstStep) : Promise.resolve([]));
+  const batchesOf = (step: number): Promise<MicroBatch[]> =>
+    ahead(step < plan.totalSteps ? stepBatches(source, settings, plan, step, world) : Promise.resolve([]));
+  let next = batchesOf(firstStep);
   await unlessStopped(next, stop);
   if (outputDir !== undefined) await session.platform.makeDir(outputDir);
   await around.begin?.();
@@ -155,6 +167,7 @@ export async function train(
   if (checkpoint) await saver?.goOnFrom(firstStep, state.best_model_checkpoint);
   const copies = saver && new HostCopies(arena, around.copyEveryMs ?? COPY_EVERY_MS);
   const startedAt = Date.now();
+  const sum = isAlone ? undefined : new GradientSum(device, world, arena, optimizer.lossSum);
   let tokens = 0;
   let step = firstStep;
   let evaluatedAt: number | undefined;
@@ -162,10 +175,11 @@ export async function train(
   let runPlans: RunPlans | undefined;
   const inFlight: Promise<undefined>[] = [];
 
+  const isStopped = async (): Promise<boolean> => (await world.gather(stop?.aborted ?? false)).includes(true);
   const isEvaluationDue = (): boolean => evaluator !== undefined && evaluatedAt !== step && evaluationFallsOn(step, settings, plan);
   /** True when it was the best so far. */
   const evaluate = async (): Promise<boolean> => {
-    const row = await evaluator?.evaluate(session, { step, tracker, ...(stop && { stop }) });
+    const row = await evaluator?.evaluate(session, { step, tracker, world, ...(stop && { stop }) });
     if (!row) return false;
     evaluatedAt = step;
     await ledger.logEvaluation(row);
@@ -177,7 +191,8 @@ export async function train(
     const fixed = {
       step,
       identity,
-      settings: runSettings(settings, schedule, device),
+      settings: settingsNow(),
+      ranks: world.size,
       best: best.saved,
       isEvaluationDue: isEvaluationDue(),
       sampler: { epoch: epoch.epoch, microBatch: epoch.first },
@@ -230,7 +245,7 @@ export async function train(
       totalSteps: plan.totalSteps,
       firstStep,
       facts: { rows: source.length, ...leftOut, trainable: session.trainableCount, steps: plan.totalSteps },
-      config: facts,
+      config: { ...facts, ...(!isAlone && { world_size: world.size }) },
       ...(around.resume && {
         resumed: { state: checkpoint?.run.trackers ?? {}, history: state.log_history.map((row) => ({ ...row }) as Row) },
       }),
@@ -245,31 +260,32 @@ export async function train(
           `--warmup_ratio or train longer.`,
       );
     }
-    runPlans = await planRun(session, {
-      settings,
-      batches: (await unlessStopped(next, stop)) ?? [],
-      tracker,
-      checkpoint: checkpoint?.run,
-      stop,
-    });
+    runPlans = await sharedPlans(world, async (first) =>
+      planRun(session, {
+        settings,
+        batches: (await unlessStopped(next, stop)) ?? [],
+        tracker,
+        checkpoint: checkpoint?.run ?? first,
+        stop,
+      }),
+    );
     device.pool.resetPeak();
     if (checkpoint ? checkpoint.run.isEvaluationDue : (settings.eval_on_start ?? true) && settings.eval_strategy !== 'no') {
-      if (!stop?.aborted && (await evaluate()) && settings.load_best_model_at_end) await save();
+      if (!(await isStopped()) && (await evaluate()) && settings.load_best_model_at_end) await save();
     }
-    for (; step < plan.totalSteps && !stop?.aborted && !best.isOver;) {
+    for (; step < plan.totalSteps && !best.isOver;) {
       const batches = await unlessStopped(next, stop);
-      if (batches === undefined) break;
-      next = ahead(step + 1 < plan.totalSteps ? stepBatches(source, settings, plan, step + 1) : Promise.resolve([]));
-      const labels = batches.reduce((sum, batch) => sum + batch.labels, 0);
+      const whole = wholeOf(step, await world.gather(batches?.map(({ examples, labels }) => [labels, countTokens(examples)]) ?? null));
+      if (batches === undefined || whole === undefined) break;
+      next = batchesOf(step + 1);
       // A step may take minutes, and who stops a run waits: one that is half done is made anew when the run goes on.
-      const stepTokens = await stepGradients(session, optimizer, batches, step, settings, stop);
-      if (stepTokens === undefined) break;
+      if (!(await stepGradients(session, optimizer, batches, whole, settings, { stop, sum }))) break;
       optimizer.step(learningRateAt(step, schedule));
       await optimizer.settle();
       device.flush();
       step++;
-      tokens += stepTokens;
-      ledger.add(labels);
+      tokens += whole.tokens;
+      ledger.add(whole.labels);
       state.global_step = step;
       state.epoch = epochAfter(step - 1, plan, settings.gradient_accumulation_steps);
       state.num_input_tokens_seen = (checkpoint?.trainerState.num_input_tokens_seen ?? 0) + tokens;
@@ -281,7 +297,7 @@ export async function train(
       saver?.check();
       const isLast = step === plan.totalSteps;
       if (step % settings.logging_steps === 0 || isLast) await ledger.log(learningRateAt(step - 1, schedule));
-      const isNewBest = isEvaluationDue() && !stop?.aborted && (await evaluate());
+      const isNewBest = isEvaluationDue() && !(await isStopped()) && (await evaluate());
       const isSaveDue =
         (settings.save_steps > 0 && step % settings.save_steps === 0) || (isNewBest && settings.load_best_model_at_end === true);
       if (isSaveDue && !isLast) await save();

@@ -13,7 +13,7 @@ import ts from 'typescript';
 const root = resolve(process.argv[2] ?? fileURLToPath(new URL('../..', import.meta.url)));
 
 /** What each layer may import, beside itself. `src/<name>.ts` files are layers of their own; index is the public API and sees all of src. */
-const BELOW_RUN = ['platform', 'options', 'gpu', 'tune', 'ops', 'models', 'io', 'data', 'track', 'hub', 'train'];
+const BELOW_RUN = ['platform', 'options', 'gpu', 'tune', 'ops', 'models', 'io', 'data', 'track', 'hub', 'world', 'train'];
 const SRC = [...BELOW_RUN, 'run'];
 const MAY_IMPORT = {
   platform: [],
@@ -23,6 +23,7 @@ const MAY_IMPORT = {
   io: ['platform'],
   data: ['io', 'platform'],
   track: ['io', 'platform'],
+  world: ['platform'],
   hub: ['io', 'data', 'track', 'platform'],
   models: ['ops', 'tune', 'gpu', 'io', 'data', 'platform'],
   options: ['models', 'io', 'data', 'track', 'platform'],

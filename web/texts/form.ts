@@ -41,6 +41,7 @@ export const formTexts = {
       recipe: 'recipes are opened and saved below the form.',
       model: 'the base is chosen in the step Model.',
       data: 'the rows come from the step Data, which checks them.',
+      ranks: 'ranks are started by MPI, outside of a browser.',
       threads: 'in a page the worker reads the rows itself.',
       run: 'the page names, keeps and resumes runs.',
       offload: 'models on the GPU of a browser have no files that they could be streamed from fast enough.',

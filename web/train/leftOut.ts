@@ -27,6 +27,7 @@ const ofGroup = (group: string, reason: string): [string, string][] =>
 export const leftOut: Readonly<Record<string, string>> = Object.fromEntries([
   ...byReason.flatMap(([reason, names]) => names.map((name) => [name, reason] as const)),
   ...ofGroup('Task lists', reasons.taskLists),
+  ...ofGroup('Several GPUs', reasons.ranks),
   ...ofGroup('Accepted, without effect', reasons.noEffect),
 ]);
 

@@ -6,6 +6,7 @@ import { joinPath, lastName, parentPath, UserError } from '../../platform.ts';
 import { listCheckpoints, tidyRunFolder } from '../../train/checkpointFolder.ts';
 import { newestCheckpoint, openCheckpoint, setLaterAside } from '../../train/resume.ts';
 import type { OpenCheckpoint } from '../../train/resume.ts';
+import { ALONE, rankWords } from '../../world/world.ts';
 import type { RunContext } from '../context.ts';
 
 export interface Resume {
@@ -16,9 +17,27 @@ export interface Resume {
 }
 
 /** Undefined without `--resume_from_checkpoint`. @throws UserError where nothing can be resumed */
-export async function findResume({ platform, options, say, warn }: RunContext): Promise<Resume | undefined> {
+export async function findResume(context: RunContext): Promise<Resume | undefined> {
+  const { platform, options, world = ALONE } = context;
+  if (options.resume_from_checkpoint === 'false') return undefined;
+  if (world.size === 1) return lookForResume(context);
+  // The first rank tidies the folder and chooses; the others open what it has chosen.
+  const own = world.rank === 0 ? await lookForResume(context) : undefined;
+  const [chosen] = await world.gather(own && { isInPlace: own.isInPlace, dir: own.checkpoint?.dir });
+  if (world.rank === 0 || chosen === undefined) return own;
+  const { isInPlace, dir } = chosen;
+  if (dir === undefined) return { isInPlace };
+  if (!(await platform.isDirectory(dir))) {
+    throw new UserError(
+      `${rankWords(world, world.rank)} does not see ${dir}, from which ${rankWords(world, 0)} goes on: the folder of a run must lie on a ` +
+        'file system that all hosts share, or be copied to each before it is resumed.',
+    );
+  }
+  return { isInPlace, checkpoint: await openCheckpoint(platform, dir) };
+}
+
+async function lookForResume({ platform, options, say, warn }: RunContext): Promise<Resume | undefined> {
   const { resume_from_checkpoint: word, output_dir: out } = options;
-  if (word === 'false') return undefined;
   const isOut = (dir: string): boolean => platform.absolutePath(dir) === platform.absolutePath(out);
   if (word === 'true' || isOut(word)) {
     await tidyRunFolder(platform, out);

@@ -6,12 +6,15 @@ import { readOnlyPlatform } from '../../io/readOnlyPlatform.ts';
 import { quantizationFacts, storedNote } from '../../options/quantization.ts';
 import { countOf } from '../../platform.ts';
 import { bytesText, countText } from '../../track/console.ts';
+import { allOf } from '../../track/tracker.ts';
 import type { Tracker } from '../../track/tracker.ts';
 import type { Device } from '../../gpu/device.ts';
 import { boughtBy, boughtText } from '../../train/beforeAfter.ts';
 import { train } from '../../train/trainer.ts';
 import type { TrainResult } from '../../train/trainer.ts';
 import { expectedChoices } from '../../train/tuning/runPlans.ts';
+import { sameEverywhere } from '../../world/agreement.ts';
+import { ALONE, doAll, firstHere } from '../../world/world.ts';
 import { beginComputing, openDevice } from '../device.ts';
 import { checkOutput, clearOutput, inOutputFolder } from '../outputFolder.ts';
 import { resolveBaseModel } from '../inputs/baseModel.ts';
@@ -29,20 +32,25 @@ import type { Resume } from './resume.ts';
 import { findRows, isStopped } from '../inputs/rows.ts';
 import type { FoundRows } from '../inputs/foundRows.ts';
 import { prepareRows } from '../prepare/taskRows.ts';
+import { tellRanks } from './ranks.ts';
 import { tooLarge } from './tooLarge.ts';
 import { openTrackers } from './trackers.ts';
 
 /** @returns what training came to; undefined where nothing was trained: it was stopped before, or something else was asked for */
 export async function runTraining(given: RunContext): Promise<TrainResult | undefined> {
-  const { options, terminal } = given;
-  const base = await resolveBaseModel(given);
-  const context: RunContext = { ...given, options: await fetchInputs(given) };
+  const { options, terminal, world = ALONE } = given;
+  await sameEverywhere(world, options);
+  const base = await firstHere(world, () => resolveBaseModel(given));
+  const context: RunContext = { ...given, options: await firstHere(world, () => fetchInputs(given)) };
+  const isFirst = world.rank === 0;
   if (options.dry_run || options.merge_only || options.process_dataset_only) {
-    await runOtherwise(context, base);
+    if (isFirst) await runOtherwise(context, base);
     return undefined;
   }
-  if (options.export_jsonl !== null && !(await exportRows(context, base))) return undefined;
+  const goesOn = options.export_jsonl === null || !isFirst || (await exportRows(context, base));
+  if (!(await doAll(world, goesOn))) return undefined;
 
+  if (!isFirst) return trainIn(context, base);
   const note = (text: string): void => terminal.write(`${text}\n`);
   let result: TrainResult | undefined;
   await inOutputFolder(
@@ -85,30 +93,33 @@ async function plannedGpu({ platform, options }: RunContext, device: Device, res
 
 /** In the run's folder, which is ours alone. */
 async function trainIn(context: RunContext, base: string): Promise<TrainResult | undefined> {
-  const { platform, options } = context;
+  const { platform, options, world = ALONE } = context;
+  const isFirst = world.rank === 0;
   const report = new TrainingReport(context);
   // Before the GPU and the weights, which take long: whatever can be wrong by then is told at once.
   const resume = await findResume(context);
-  await checkOutput(platform, options.output_dir, options.overwrite || (resume?.isInPlace === true && resume.checkpoint !== undefined));
-  const rows = await findRows(context, base);
-  if (rows === undefined) return undefined;
+  if (isFirst)
+    await checkOutput(platform, options.output_dir, options.overwrite || (resume?.isInPlace === true && resume.checkpoint !== undefined));
+  const rows = await firstHere(world, () => findRows(context, base));
+  if (!(await doAll(world, rows !== undefined)) || rows === undefined) return undefined;
   checkEvaluation(context, rows);
-  const tracker = await openTrackers(context);
-  const publisher = await openPublisher(context, base);
-  if (isStopped(context)) return undefined;
+  const tracker = isFirst ? await openTrackers(context) : allOf([]);
+  const publisher = isFirst ? await openPublisher(context, base) : undefined;
+  if (!(await doAll(world, !isStopped(context)))) return undefined;
   report.watch.ends('looking at the rows');
-  return onGpu(context, { base, rows, tracker, publisher, report, ...(resume && { resume }) });
+  return onGpu(context, { base, rows, tracker, report, ...(publisher && { publisher }), ...(resume && { resume }) });
 }
 
 async function onGpu(
   context: RunContext,
-  parts: { base: string; rows: FoundRows; tracker: Tracker; publisher: Publisher; report: TrainingReport; resume?: Resume },
+  parts: { base: string; rows: FoundRows; tracker: Tracker; publisher?: Publisher; report: TrainingReport; resume?: Resume },
 ): Promise<TrainResult | undefined> {
-  const { platform, options, stop, say } = context;
+  const { platform, options, stop, say, world = ALONE } = context;
   const { tracker, publisher, report, resume } = parts;
   const out = options.output_dir;
   const device = await openDevice(platform, options.submit_ms);
   try {
+    await tellRanks(context, device.capabilities);
     const computing = beginComputing(device, options.compute_dtype, say, { trainsAll: options.finetune === 'full' });
     const { rows, fit, needed, excess } = await fitRun(context, parts.base, parts.rows, await plannedGpu(context, device, resume));
     if (excess) throw await tooLarge(options, excess);
@@ -122,7 +133,7 @@ async function onGpu(
     // The console's own table says it.
     if (!options.report_to.includes('console'))
       say(`${countOf(rows.train.length, 'row')}; ${countText(session.trainableCount)} values train.`);
-    if (isStopped(context)) return undefined;
+    if (!(await doAll(world, !isStopped(context)))) return undefined;
     report.watch.ends('loading the model');
     const evaluator = openEvaluator(context, rows, (step, answered) => report.answers(step, answered));
     const result = await train(
@@ -131,6 +142,7 @@ async function onGpu(
       { ...options, keptStages: fit.keptStages },
       {
         tracker,
+        world,
         stop,
         outputDir: out,
         begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(platform, out)),
@@ -145,7 +157,7 @@ async function onGpu(
           saved_inputs: options.gradient_checkpointing ? options.saved_inputs : 'f32',
         },
         ...(resume && { resume }),
-        onSaved: (saved) => publisher.onSaved(saved),
+        ...(publisher && { onSaved: (saved) => publisher.onSaved(saved) }),
         ...(evaluator && { evaluator }),
         ...(parts.rows.leftOut && { leftOut: parts.rows.leftOut }),
       },
@@ -153,6 +165,7 @@ async function onGpu(
     report.watch.ends('training');
     await rows.close();
     session.close();
+    if (world.rank !== 0) return result;
     const bought = boughtBy(
       result.state.log_history,
       options.load_best_model_at_end ? (result.state.best_global_step ?? undefined) : undefined,
@@ -160,7 +173,7 @@ async function onGpu(
     if (bought) say(`What the run bought:\n${boughtText(bought)}`);
     const before = { step: resume?.checkpoint?.step ?? 0, tokens: resume?.checkpoint?.trainerState.num_input_tokens_seen ?? 0 };
     await report.leave({ base: parts.base, found: parts.rows, rows, session, result, before });
-    await publisher.afterTraining(out, result);
+    await publisher?.afterTraining(out, result);
     return result;
   } finally {
     device.destroy();

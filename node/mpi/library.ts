@@ -1,0 +1,184 @@
+/**
+ * The MPI library, found and called through koffi: Open MPI, MPICH (and what has its ABI: Intel MPI, MVAPICH, Cray), or the standard ABI of
+ * MPI 5. They differ in what a handle is: Open MPI's are addresses of exported symbols, MPICH's integers, the standard's small numbers
+ * (MPI 5.0, chapter 20; mpi-forum/mpi-abi-stubs, mpi.h). Nothing else of MPI is called than what is here.
+ */
+import { UserError } from '../../src/platform.ts';
+import type { Launcher } from '../../src/world/launcher.ts';
+import { nativeCalls } from '../nativeCalls.ts';
+
+export type Handle = number | bigint;
+type Abi = 'Open MPI' | 'MPICH' | 'MPI 5';
+
+interface Handles {
+  world: Handle;
+  float: Handle;
+  byte: Handle;
+  sum: Handle;
+  errorsReturn: Handle;
+  inPlace: number;
+  threadMultiple: number;
+  threadSerialized: number;
+}
+
+const OF_MPICH: Handles = {
+  world: 0x44000000,
+  float: 0x4c00040a,
+  byte: 0x4c00010d,
+  sum: 0x58000003,
+  errorsReturn: 0x54000001,
+  inPlace: -1,
+  threadMultiple: 3,
+  threadSerialized: 2,
+};
+
+const OF_STANDARD: Handles = {
+  world: 0x101,
+  float: 0x210,
+  byte: 0x247,
+  sum: 0x21,
+  errorsReturn: 0x143,
+  inPlace: 1,
+  threadMultiple: 4096,
+  threadSerialized: 2048,
+};
+
+/** Memory that stays where it is: V8 may keep what is small on its own heap, and move it under a call that is not done. */
+export function memory(bytes: number): Uint8Array {
+  return new Uint8Array(new ArrayBuffer(bytes));
+}
+
+/** Where nothing is named: by launcher, since a library waits in vain for another's launcher. */
+const NAMES: Readonly<Record<Abi, readonly string[]>> = {
+  'MPI 5': ['libmpi_abi.so.1', 'libmpi_abi.so.0', 'libmpi_abi.so', 'libmpi_abi.dylib'],
+  'Open MPI': ['libmpi.so.40', 'libmpi.so.80', 'libmpi.so', 'libmpi.40.dylib'],
+  MPICH: ['libmpich.so.12', 'libmpi.so.12', 'libmpich.so', 'libmpi.12.dylib'],
+};
+
+function namesFor(launcher: Launcher): string[] {
+  const order: readonly Abi[] =
+    launcher === 'Open MPI' ? ['Open MPI', 'MPI 5'] : launcher === 'PMI' ? ['MPICH', 'MPI 5'] : ['Open MPI', 'MPICH', 'MPI 5'];
+  return order.flatMap((abi) => NAMES[abi]);
+}
+
+type Call<Args extends unknown[]> = ((...args: Args) => number) & {
+  async: (...args: [...Args, (error: Error | null, code: number) => void]) => void;
+};
+type Bytes = Uint8Array | Float32Array | Int32Array;
+
+/** The calls, with counts in elements. Requests, and handles that are made, are 8 bytes of memory. */
+export interface Mpi {
+  abi: Abi;
+  /** The library's own words for itself. */
+  version: string;
+  handles: Handles;
+  initThread: Call<[null, null, number, [number]]>;
+  commRank: Call<[Handle, [number]]>;
+  commSize: Call<[Handle, [number]]>;
+  commDup: Call<[Handle, Uint8Array]>;
+  commSetErrhandler: Call<[Handle, Handle]>;
+  errorString: Call<[number, Uint8Array, [number]]>;
+  iallgather: Call<[Bytes, number, Handle, Bytes, number, Handle, Handle, Uint8Array]>;
+  iallgatherv: Call<[Bytes, number, Handle, Bytes, Int32Array, Int32Array, Handle, Handle, Uint8Array]>;
+  test: Call<[Uint8Array, [number], Uint8Array]>;
+  allreduce: Call<[number, Bytes, number, Handle, Handle, Handle]>;
+  alltoall: Call<[Bytes, number, Handle, Bytes, number, Handle, Handle]>;
+  allgather: Call<[Bytes, number, Handle, Bytes, number, Handle, Handle]>;
+  isend: Call<[Bytes, number, Handle, number, number, Handle, Uint8Array]>;
+  irecv: Call<[Bytes, number, Handle, number, number, Handle, Uint8Array]>;
+  abort: Call<[Handle, number]>;
+  finalize: Call<[]>;
+  /** A handle that was made, from the memory that a call has put it into. */
+  made(memory: Uint8Array): Handle;
+}
+
+/**
+ * @param named `--mpi_library`: a path, or a name that the dynamic linker finds
+ * @throws UserError where there is none, or koffi is not installed
+ */
+export async function loadMpi(named: string | null, launcher: Launcher): Promise<Mpi> {
+  const koffi = await nativeCalls().catch((error: unknown) => {
+    throw new UserError('Several ranks need the optional package koffi, which is not installed: npm install koffi.', { cause: error });
+  });
+  const tried = named === null ? namesFor(launcher) : [named];
+  const found = tried.flatMap((name) => {
+    try {
+      return { name, library: koffi.load(name) };
+    } catch (error) {
+      if (named !== null) throw new UserError(`--mpi_library ${named} cannot be loaded: ${wordsOf(error)}`, { cause: error });
+      return [];
+    }
+  })[0];
+  if (!found) {
+    throw new UserError(
+      `${launcher} started this process as one of several, and there is no MPI library (${tried.join(', ')}). Install the launcher's own ` +
+        '(Debian: libopenmpi3 for mpirun.openmpi, libmpich12 for mpirun.mpich), or name it: --mpi_library PATH.',
+    );
+  }
+  const { name, library } = found;
+  const has = (symbol: string): boolean => {
+    try {
+      library.symbol(symbol, 'char');
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const abi: Abi = has('ompi_mpi_comm_world')
+    ? 'Open MPI'
+    : /mpi_abi/.test(name) || (has('MPI_Abi_get_version') && !has('MPIR_Err_create_code'))
+      ? 'MPI 5'
+      : 'MPICH';
+  const address = (symbol: string): bigint => BigInt(koffi.address(library.symbol(symbol, 'char')));
+  const handles: Handles =
+    abi === 'MPICH'
+      ? OF_MPICH
+      : abi === 'MPI 5'
+        ? OF_STANDARD
+        : {
+            world: address('ompi_mpi_comm_world'),
+            float: address('ompi_mpi_float'),
+            byte: address('ompi_mpi_byte'),
+            sum: address('ompi_mpi_op_sum'),
+            errorsReturn: address('ompi_mpi_errors_return'),
+            inPlace: 1,
+            threadMultiple: 3,
+            threadSerialized: 2,
+          };
+  const h = abi === 'MPICH' ? 'int' : 'intptr_t';
+  const call = <Args extends unknown[]>(definition: string): Call<Args> =>
+    library.func(`int MPI_${definition.replaceAll('H ', `${h} `)}`) as unknown as Call<Args>;
+  const versionOf = call<[Uint8Array, [number]]>('Get_library_version(void* text, _Out_ int* length)');
+  const text = new Uint8Array(8192);
+  const length: [number] = [0];
+  versionOf(text, length);
+  return {
+    abi,
+    version: new TextDecoder('latin1').decode(text.subarray(0, length[0])).split('\n')[0]!.replaceAll(/\s+/g, ' ').trim(),
+    handles,
+    initThread: call('Init_thread(void* argc, void* argv, int required, _Out_ int* provided)'),
+    commRank: call('Comm_rank(H comm, _Out_ int* rank)'),
+    commSize: call('Comm_size(H comm, _Out_ int* size)'),
+    commDup: call('Comm_dup(H comm, void* made)'),
+    commSetErrhandler: call('Comm_set_errhandler(H comm, H handler)'),
+    errorString: call('Error_string(int code, void* text, _Out_ int* length)'),
+    iallgather: call('Iallgather(void* from, int count, H type, void* to, int each, H kind, H comm, void* request)'),
+    iallgatherv: call('Iallgatherv(void* from, int count, H type, void* to, void* counts, void* starts, H kind, H comm, void* request)'),
+    test: call('Test(void* request, _Out_ int* flag, void* status)'),
+    allreduce: call('Allreduce(intptr_t from, void* to, int count, H type, H op, H comm)'),
+    alltoall: call('Alltoall(void* from, int count, H type, void* to, int each, H kind, H comm)'),
+    allgather: call('Allgather(void* from, int count, H type, void* to, int each, H kind, H comm)'),
+    isend: call('Isend(void* from, int count, H type, int to, int tag, H comm, void* request)'),
+    irecv: call('Irecv(void* to, int count, H type, int from, int tag, H comm, void* request)'),
+    abort: call('Abort(H comm, int code)'),
+    finalize: call('Finalize()'),
+    made: (memory) => {
+      const view = new DataView(memory.buffer, memory.byteOffset);
+      return abi === 'MPICH' ? view.getInt32(0, true) : view.getBigInt64(0, true);
+    },
+  };
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

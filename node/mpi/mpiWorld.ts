@@ -1,0 +1,237 @@
+/**
+ * The ranks of an MPI job. Small values go by collectives that do not block, asked after between turns of the event loop, so that a rank
+ * that waits for a slower one leaves the processor to it and hears signals; gradients, for which all have arrived by then, by blocking
+ * collectives on another thread. Calls are made one after the other, in the same order at every rank.
+ */
+import { hostname } from 'node:os';
+import process from 'node:process';
+import { deserialize, serialize } from 'node:v8';
+import { UserError } from '../../src/platform.ts';
+import type { Place } from '../../src/world/launcher.ts';
+import { orderedSum } from '../../src/world/orderedSum.ts';
+import { rankWords } from '../../src/world/world.ts';
+import type { World } from '../../src/world/world.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { loadMpi, memory } from './library.ts';
+import type { Handle, Mpi } from './library.ts';
+
+export interface MpiOptions {
+  /** `--mpi_library`. */
+  library: string | null;
+  /** library: by MPI_Allreduce, in whatever order; ordered: in the order of the ranks, so that any network gives the same bits. */
+  reduce: 'library' | 'ordered';
+  /** Seconds without a sign of life after which a rank counts as lost. */
+  silence: number;
+  /** Told what must not be missed. */
+  warn: (text: string) => void;
+}
+
+/** What a rank does in a job beside its work. */
+export interface MpiJob extends World {
+  /** "Open MPI v4.1.4, 4 ranks on 2 hosts". */
+  readonly words: string;
+  /** Waits for all ranks, and leaves MPI. */
+  close(): Promise<void>;
+  /** Ends all ranks, on all hosts; does not return. */
+  abort(): Promise<never>;
+}
+
+/** Bytes of a value that travel with its length, so that most need one collective. */
+const FRAME = 256;
+const HEAD = 4;
+
+/** Turns of the event loop without a pause when something is waited for, then pauses. */
+const SPIN_MS = 2;
+const PAUSE_MS = 1;
+
+/** The time an MPI_Abort may take: where the launcher cannot be reached it does not come back. */
+const ABORT_MS = 5000;
+
+export async function openMpiWorld(place: Place, options: MpiOptions): Promise<MpiJob> {
+  const mpi = await loadMpi(options.library, place.launcher);
+  const out: [number] = [0];
+  check(mpi, mpi.initThread(null, null, mpi.handles.threadMultiple, out), 'MPI_Init_thread');
+  const [level] = out;
+  if (level < mpi.handles.threadSerialized) {
+    throw new UserError(
+      `${mpi.version} was built for one thread alone (level ${level} of MPI_Init_thread); sums are made on a thread of their own ` +
+        'here. Use a build with MPI_THREAD_SERIALIZED or MPI_THREAD_MULTIPLE, or name another library: --mpi_library PATH.',
+    );
+  }
+  const world = mpi.handles.world;
+  check(mpi, mpi.commSetErrhandler(world, mpi.handles.errorsReturn), 'MPI_Comm_set_errhandler');
+  const rank = (check(mpi, mpi.commRank(world, out), 'MPI_Comm_rank'), out[0]);
+  const size = (check(mpi, mpi.commSize(world, out), 'MPI_Comm_size'), out[0]);
+  if (size === 1 || (place.size !== undefined && place.size !== size)) {
+    mpi.finalize();
+    throw new UserError(
+      `${place.launcher} started ${place.size ?? 'several'} processes, and ${mpi.version} sees ${size}: the library is not that of the ` +
+        "launcher. Use the mpirun of that library, name the launcher's own (--mpi_library PATH), or give srun its plugin (--mpi=pmix or " +
+        '--mpi=pmi2; srun --mpi=list shows them).',
+    );
+  }
+  const ranks = new MpiRanks(mpi, rank, size, options);
+  await ranks.begin(level === mpi.handles.threadMultiple);
+  return ranks;
+}
+
+class MpiRanks implements MpiJob {
+  readonly rank: number;
+  readonly size: number;
+  hosts: readonly string[];
+  private readonly mpi: Mpi;
+  private readonly options: MpiOptions;
+  private readonly comm: Handle;
+  private heartbeat: Heartbeat | undefined;
+  /** What a collective under way works on, kept from the garbage collector. */
+  private readonly held = new Map<Uint8Array, readonly ArrayBufferView[]>();
+  private turn: Promise<unknown> = Promise.resolve();
+
+  constructor(mpi: Mpi, rank: number, size: number, options: MpiOptions) {
+    this.mpi = mpi;
+    this.rank = rank;
+    this.size = size;
+    this.options = options;
+    this.hosts = Array.from({ length: size }, () => '?');
+    this.comm = duplicate(mpi);
+  }
+
+  /** Learns where the others are. @param canListen MPI may be called while a sum is under way */
+  async begin(canListen: boolean): Promise<void> {
+    this.hosts = await this.gather(hostname());
+    if (!canListen) return;
+    this.heartbeat = new Heartbeat(this.mpi, duplicate(this.mpi), this, this.options.silence * 1000, (silent, seconds) => {
+      this.options.warn(
+        `${rankWords(this, silent)} has given no sign of life for ${Math.round(seconds)} s: it was stopped, has lost its network, or its ` +
+          'host is gone. The job ends; the last checkpoint stands, and the command with --resume_from_checkpoint true goes on from it.',
+      );
+      void this.abort();
+    });
+  }
+
+  get words(): string {
+    const hosts = new Set(this.hosts).size;
+    return `${this.mpi.version.split(',')[0]!}: ${this.size} ranks on ${hosts === 1 ? 'one host' : `${hosts} hosts`}`;
+  }
+
+  gather<T>(own: T): Promise<T[]> {
+    return this.inTurn(async () => {
+      const bytes = serialize(own);
+      const frame = new Uint8Array(FRAME);
+      new DataView(frame.buffer).setUint32(0, bytes.length, true);
+      if (bytes.length <= FRAME - HEAD) frame.set(bytes, HEAD);
+      const frames = new Uint8Array(FRAME * this.size);
+      const { mpi, comm } = this;
+      const { byte } = mpi.handles;
+      await this.settled('MPI_Iallgather', [frame, frames], (request) =>
+        mpi.iallgather(frame, FRAME, byte, frames, FRAME, byte, comm, request),
+      );
+      const view = new DataView(frames.buffer);
+      const lengths = Int32Array.from({ length: this.size }, (_, rank) => view.getUint32(rank * FRAME, true));
+      const isLong = lengths.some((length) => length > FRAME - HEAD);
+      const starts = Int32Array.from(lengths, (_, rank) =>
+        isLong ? lengths.subarray(0, rank).reduce((sum, length) => sum + length, 0) : rank * FRAME + HEAD,
+      );
+      let all: Uint8Array = frames;
+      if (isLong) {
+        all = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
+        await this.settled('MPI_Iallgatherv', [bytes, all, lengths, starts], (request) =>
+          mpi.iallgatherv(bytes, bytes.length, byte, all, lengths, starts, byte, comm, request),
+        );
+      }
+      return Array.from(lengths, (length, rank) => deserialize(all.subarray(starts[rank]!, starts[rank]! + length)) as T);
+    });
+  }
+
+  sum(values: Float32Array): Promise<void> {
+    return this.inTurn(async () => {
+      const { mpi, comm, options } = this;
+      const { float, sum, inPlace } = mpi.handles;
+      if (options.reduce === 'library')
+        return this.onThread('MPI_Allreduce', mpi.allreduce, inPlace, values, values.length, float, sum, comm);
+      await orderedSum(values, this.size, {
+        exchange: (from, to, each) => this.onThread('MPI_Alltoall', mpi.alltoall, from, each, float, to, each, float, comm),
+        collect: (from, to, each) => this.onThread('MPI_Allgather', mpi.allgather, from, each, float, to, each, float, comm),
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.gather(null);
+    await this.heartbeat?.end();
+    this.mpi.finalize();
+  }
+
+  async abort(): Promise<never> {
+    this.heartbeat?.stop();
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), ABORT_MS);
+    await new Promise<void>((resolve) => this.mpi.abort.async(this.mpi.handles.world, 1, () => resolve()));
+    return new Promise<never>(() => undefined);
+  }
+
+  private inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const mine = this.turn.then(act);
+    this.turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** Begins a collective that does not block, and asks until it is done. @param held memory that it works on until then */
+  private async settled(name: string, held: readonly ArrayBufferView[], begin: (request: Uint8Array) => number): Promise<void> {
+    const request = memory(8);
+    this.held.set(request, held);
+    check(this.mpi, begin(request), name);
+    const status = memory(64);
+    const isDone: [number] = [0];
+    const began = performance.now();
+    for (;;) {
+      check(this.mpi, this.mpi.test(request, isDone, status), name);
+      if (isDone[0] !== 0) {
+        this.held.delete(request);
+        return;
+      }
+      await new Promise<void>((resolve) => {
+        if (performance.now() - began < SPIN_MS) setImmediate(resolve);
+        else setTimeout(resolve, PAUSE_MS);
+      });
+    }
+  }
+
+  private onThread<Args extends unknown[]>(
+    name: string,
+    call: { async: (...args: [...Args, (error: Error | null, code: number) => void]) => void },
+    ...args: Args
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      call.async(...args, (error, code) => {
+        try {
+          if (error) throw error;
+          check(this.mpi, code, name);
+          resolve();
+        } catch (failure) {
+          reject(failure as Error);
+        }
+      });
+    });
+  }
+}
+
+/** Messages of ours never meet those of another communicator. */
+function duplicate(mpi: Mpi): Handle {
+  const made = memory(8);
+  check(mpi, mpi.commDup(mpi.handles.world, made), 'MPI_Comm_dup');
+  const comm = mpi.made(made);
+  check(mpi, mpi.commSetErrhandler(comm, mpi.handles.errorsReturn), 'MPI_Comm_set_errhandler');
+  return comm;
+}
+
+function check(mpi: Mpi, code: number, call: string): void {
+  if (code === 0) return;
+  const text = new Uint8Array(1024);
+  const length: [number] = [0];
+  mpi.errorString(code, text, length);
+  const words = new TextDecoder('latin1').decode(text.subarray(0, length[0])).replaceAll(/\s+/g, ' ').trim();
+  throw new UserError(
+    `${call} failed: ${words}. Another rank is gone, or the network between the hosts is: see the messages of the launcher and of the ` +
+      'other ranks.',
+  );
+}

@@ -1,0 +1,29 @@
+/** Options of a program that several ranks run together (node/mpi/README.md). */
+import type { Definition } from './definition.ts';
+
+export const worldOptions = {
+  reduce: {
+    group: 'Several GPUs',
+    type: 'enum',
+    default: 'library',
+    choices: ['library', 'ordered'],
+    help:
+      'With several ranks (mpirun, srun), how gradients are summed. library: MPI_Allreduce, in whatever order it and the network choose; ' +
+      'ordered: in the order of the ranks, so that as many ranks give the same bits on any network.',
+  },
+  mpi_library: {
+    group: 'Several GPUs',
+    type: 'string',
+    default: null,
+    place: 'path',
+    env: 'VERNIER_MPI_LIBRARY',
+    help: 'The MPI library: a path, or a name that the dynamic linker finds. Unset: the one of the launcher (Open MPI, MPICH, or MPI 5).',
+  },
+  mpi_timeout: {
+    group: 'Several GPUs',
+    type: 'number',
+    default: 40,
+    min: 5,
+    help: 'Seconds without a sign of life after which a rank counts as lost and the job ends, to be resumed.',
+  },
+} as const satisfies Record<string, Definition>;

@@ -1,0 +1,114 @@
+/**
+ * Sums the gradients of a step, and its loss, over all ranks: from the GPU to this machine's memory in slices, through `World.sum`, and
+ * back. While a slice is summed the next is read, and the one before is on its way up. A slice goes out as soon as backward has passed the
+ * stages whose parameters it holds, those of the last layers first, so that most of the sum is hidden behind the last micro-batch.
+ */
+import type { Device } from '../gpu/device.ts';
+import type { BufferView } from '../gpu/pool.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import { ahead } from '../io/ahead.ts';
+import type { World } from '../world/world.ts';
+import type { ParameterArena } from './parameterArena.ts';
+
+/** Large enough for a network's full speed, small enough that a few of them are nothing beside the gradients. */
+const SLICE_BYTES = 8 * 2 ** 20;
+/** Slices in this machine's memory at once. */
+const IN_FLIGHT = 3;
+
+interface Slice {
+  view: BufferView;
+  /** Parameters whose gradients lie in it. */
+  names: readonly string[];
+}
+
+/** A step that some rank has given up; its gradients are nothing. */
+export type StepOutcome = 'summed' | 'given up';
+
+export class GradientSum {
+  private readonly device: Device;
+  private readonly world: World;
+  private readonly slices: readonly Slice[];
+  private waiting: Set<string>[] = [];
+  private wake: () => void = () => undefined;
+  private failure: Error | undefined;
+  private summing: Promise<StepOutcome> | undefined;
+
+  /** @param lossSum summed with the gradients */
+  constructor(device: Device, world: World, arena: ParameterArena, lossSum: Tensor, sliceBytes = SLICE_BYTES) {
+    this.device = device;
+    this.world = world;
+    this.slices = [...slicesOf(arena, sliceBytes), { view: lossSum.view, names: [] }];
+  }
+
+  /**
+   * Called by every rank in every step, when it comes to the last of its micro-batches or has given the step up: the sum begins when all
+   * have said that they go on.
+   */
+  begin(goesOn: boolean): void {
+    this.waiting = this.slices.map(({ names }) => new Set(names));
+    this.failure = undefined;
+    this.summing = ahead(this.run(goesOn));
+  }
+
+  /** The backward of the last micro-batch has gone past this stage, and none of its parameters gets anything more. */
+  passed(stage: string): void {
+    for (const names of this.waiting) for (const name of names) if (name.startsWith(`${stage}.`)) names.delete(name);
+    this.wake();
+  }
+
+  /** All micro-batches are done. Gradients and loss are the sums when this resolves, for whatever is dispatched after it. */
+  async finish(): Promise<StepOutcome> {
+    if (!this.summing) throw new Error('finish() of a sum that was not begun');
+    for (const names of this.waiting) names.clear();
+    this.wake();
+    return this.summing;
+  }
+
+  /** This rank has failed: what waits for its gradients here ends. */
+  drop(error: unknown): void {
+    this.failure = error instanceof Error ? error : new Error(String(error));
+    this.wake();
+  }
+
+  private async run(goesOn: boolean): Promise<StepOutcome> {
+    const all = await this.world.gather(goesOn);
+    if (all.includes(false)) return 'given up';
+    const reads: Promise<ArrayBuffer>[] = [];
+    for (const [at, { view }] of this.slices.entries()) {
+      await this.hasPassed(at);
+      while (reads.length < Math.min(this.slices.length, at + IN_FLIGHT) && this.waiting[reads.length]!.size === 0)
+        reads.push(ahead(this.device.read(this.slices[reads.length]!.view)));
+      const values = new Float32Array(await reads[at]!);
+      reads[at] = EMPTY;
+      await this.world.sum(values);
+      this.device.write(view, values);
+      await this.device.drain();
+    }
+    return 'summed';
+  }
+
+  private async hasPassed(at: number): Promise<void> {
+    while (this.waiting[at]!.size > 0 && this.failure === undefined) await new Promise<void>((resolve) => (this.wake = resolve));
+    if (this.failure !== undefined) throw this.failure;
+  }
+}
+
+const EMPTY = Promise.resolve(new ArrayBuffer(0));
+
+/**
+ * In the order in which backward comes to have passed them: what was placed last (the last layers) first. It is the same at every rank,
+ * whatever is in its rows.
+ */
+function slicesOf(arena: ParameterArena, sliceBytes: number): Slice[] {
+  const slices: (Slice & { first: number })[] = [];
+  const order = new Map([...arena.parameters.keys()].map((name, at) => [name, at]));
+  arena.arenas.forEach(({ gradients }, at) => {
+    for (let from = 0; from < gradients.bytes; from += sliceBytes) {
+      const bytes = Math.min(sliceBytes, gradients.bytes - from);
+      const names = arena.within(at, from, from + bytes);
+      const first = Math.min(...names.map((name) => order.get(name) ?? 0));
+      slices.push({ view: { buffer: gradients.buffer, offset: gradients.offset + from, bytes }, names, first });
+    }
+  });
+  return slices.sort((a, b) => b.first - a.first);
+}

@@ -1,0 +1,62 @@
+/**
+ * The processes that train (evaluate, prepare) together, each with a GPU of its own: `alone`, or the ranks of an MPI job
+ * (node/mpi/). What is shared is small: sums of gradients, and values that every rank tells every other. All ranks make the
+ * same calls in the same order.
+ */
+export interface World {
+  /** From 0. Rank 0 speaks, logs and saves. */
+  readonly rank: number;
+  readonly size: number;
+  /** What joins them, in words. Absent where nothing does. */
+  readonly words?: string;
+  /** The host of each rank. */
+  readonly hosts: readonly string[];
+  /**
+   * Adds up over all ranks, in place; every rank then has the same. All have been seen to arrive before (`gather`), since a rank may use
+   * the processor while it waits here.
+   */
+  sum(values: Float32Array): Promise<void>;
+  /** What each rank gives (what a structured clone carries), by rank, at every rank. Waits without using the processor. */
+  gather<T>(own: T): Promise<T[]>;
+}
+
+/** One process. */
+export const ALONE: World = {
+  rank: 0,
+  size: 1,
+  hosts: [''],
+  sum: () => Promise.resolve(),
+  gather: (own) => Promise.resolve([own]),
+};
+
+/** Of so many things in order, those that are this rank's: every size-th, so that things of like cost that lie together are shared out. */
+export function isDealtTo({ rank, size }: Pick<World, 'rank' | 'size'>, index: number): boolean {
+  return index % size === rank;
+}
+
+/** What was dealt out (`isDealtTo`), in its order again. @param hands what each rank has made of its own, by rank */
+export function inOrder<T>(hands: readonly (readonly T[])[]): T[] {
+  const total = hands.reduce((sum, { length }) => sum + length, 0);
+  return Array.from({ length: total }, (_, index) => hands[index % hands.length]![Math.floor(index / hands.length)]!);
+}
+
+/** Rank 0 first, then all others: they find what it has downloaded or written. */
+export async function firstHere<T>(world: World, act: () => Promise<T>): Promise<T> {
+  if (world.rank === 0) {
+    const made = await act();
+    await world.gather(null);
+    return made;
+  }
+  await world.gather(null);
+  return act();
+}
+
+/** Whether it holds at every rank: what one of them does not go on with, none does. */
+export async function doAll(world: World, own: boolean): Promise<boolean> {
+  return !(await world.gather(own)).includes(false);
+}
+
+/** "rank 2 on ward-3". */
+export function rankWords({ hosts }: Pick<World, 'hosts'>, rank: number): string {
+  return `rank ${rank} on ${hosts[rank] ?? '?'}`;
+}
