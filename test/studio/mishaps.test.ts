@@ -46,6 +46,7 @@ describe.skipIf(isSkipped)('mishaps', () => {
 
     await tool('Box');
     await drawOut([4, 4], [12, 12], [20, 20], [2, 2]);
+    await page.locator('.names input:focus').waitFor();
     await page.keyboard.type('cyst');
     await page.keyboard.press('Enter');
     await page.getByLabel('Name of cyst').waitFor();

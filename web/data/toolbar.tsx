@@ -1,6 +1,6 @@
 /** Tools, names of what is drawn, planes, slices, window and zoom: everything that the pointer does has a control here. */
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { LANDMARKS, PLANES } from '../../src/data/drawn/annotation.ts';
 import type { Shape } from '../../src/data/drawn/annotation.ts';
 import { Field } from '../parts/field.tsx';
@@ -49,7 +49,7 @@ export function Names({ editor }: { editor: Editor }): JSX.Element | null {
   const name = useRef<HTMLInputElement>(null);
   const lacksName = editor.problem.value !== '' && editor.label.value.trim() === '';
   // Whoever has drawn first writes now, and Enter finishes.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (lacksName) name.current?.focus();
   }, [lacksName]);
   const shape: Shape | undefined = draft?.shape ?? (tool === 'look' || tool === 'window' ? undefined : tool);
