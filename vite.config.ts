@@ -1,4 +1,3 @@
-/// <reference types="vitest/config" />
 /**
  * Builds of one core, chosen by `--mode`: `node` (the command lines in dist/), `bench` (dist/benchSpeed.js and others, for `npm run bench`), `library`
  * (dist/vernier.js, runtime-agnostic, for Deno, Bun and bundlers) and `web` (the page in dist/web).
@@ -78,17 +77,4 @@ export default defineConfig(({ mode }) => ({
             chunkSizeWarningLimit: 1200,
             rollupOptions: { input: PAGES.map((name) => at(`./web/${name}.html`)) },
           },
-  test: {
-    include: ['test/**/*.test.ts'],
-    setupFiles: ['test/setup/propertySeed.ts'],
-    // Once a day Deno asks for a newer one, through whatever proxy it finds.
-    env: { DENO_NO_UPDATE_CHECK: '1' },
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
-    pool: 'forks',
-    // The software GPU uses every core by itself; test files side by side would only make each other time out.
-    fileParallelism: false,
-    // A process for each file: the software GPU maps memory for every pipeline and buffer, and one process has room for 65530 maps.
-    isolate: true,
-  },
 }));

@@ -73,14 +73,48 @@ export function ensureBuilt(modes, { force = false } = {}) {
     }
     const stamp = join(root, 'dist', `.built-${mode}`);
     const changed = [...sources, 'vite.config.ts', 'package-lock.json'].map((path) => newestChange(join(root, path)));
-    if (!force && existsSync(stamp) && statSync(stamp).mtimeMs > Math.max(...changed)) continue;
-    say(`building (${mode}) …`);
-    rmSync(stamp, { force: true });
-    const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
-    if (runProgram(process.execPath, [vite, 'build', '--mode', mode, '--logLevel', 'warn']) !== 0)
-      fail(`the ${mode} build failed; the message is above.`);
-    mkdirSync(join(root, 'dist'), { recursive: true });
-    writeFileSync(stamp, '');
+    const isNew = () => !force && existsSync(stamp) && statSync(stamp).mtimeMs > Math.max(...changed);
+    if (isNew()) continue;
+    aloneInDist(() => {
+      if (isNew()) return; // another has built it meanwhile
+      say(`building (${mode}) …`);
+      rmSync(stamp, { force: true });
+      const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
+      if (runProgram(process.execPath, [vite, 'build', '--mode', mode, '--logLevel', 'warn']) !== 0)
+        fail(`the ${mode} build failed; the message is above.`);
+      writeFileSync(stamp, '');
+    });
+  }
+}
+
+/** Does it when no other process that is still there builds: test files run beside each other. @param {() => void} work */
+function aloneInDist(work) {
+  const lock = join(root, 'dist', '.building');
+  mkdirSync(join(root, 'dist'), { recursive: true });
+  for (;;) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      break;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    if (!isBuilding(lock)) rmSync(lock, { force: true });
+    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  }
+  try {
+    work();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+/** Whether the process that a lock names is there; one that has not yet written its name is. @param {string} lock */
+function isBuilding(lock) {
+  try {
+    const pid = Number(readFileSync(lock, 'utf8'));
+    return pid === 0 || process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM' || error.code === 'ENOENT';
   }
 }
 

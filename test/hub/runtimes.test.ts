@@ -1,11 +1,11 @@
 /** The hub in Node, Deno, Bun and Chromium, through dist/vernier.js: a download that is interrupted, and a push. */
 import { createHash } from 'node:crypto';
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium, INSTALL_CHROMIUM, repository, runIn, RUNTIMES } from '../runtimes/runIn.ts';
+import { ensureBuilt } from '../built.ts';
+import { findChromium, INSTALL_CHROMIUM, runIn, RUNTIMES } from '../runtimes/runIn.ts';
 import { TestHub } from './testHub.ts';
 
 /** CI must prove the browser; a person's machine may do without one. */
@@ -16,9 +16,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'vernier-hub-runtimes-'));
 let hub: TestHub;
 
 beforeAll(async () => {
-  const build = "import { ensureBuilt } from './node/scripts/steps.mjs'; ensureBuilt(['library']);";
-  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', build], { cwd: repository, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`the build failed: ${stderr}`);
+  ensureBuilt('library');
   hub = await TestHub.start({ partBytes: 150_000 });
   hub.add('model', 'org/model', { 'config.json': '{}', 'tokenizer.json': '{ }', 'model.safetensors': WEIGHTS }, { isPrivate: true });
 });

@@ -1,9 +1,10 @@
 /** `node dist/train.js` as a user starts it: built where stale, flags as an object, everything it says, and a time limit that makes a hang a failure. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ensureBuilt } from '../built.ts';
 
 export const repository = fileURLToPath(new URL('../..', import.meta.url));
 export const golden = process.env['VERNIER_GOLDEN_DIR'] ?? join(repository, 'test/golden/data');
@@ -24,9 +25,7 @@ export const dist = process.env['VERNIER_DIST'] ?? join(repository, 'dist');
 
 export function buildCommandLine(): void {
   if (process.env['VERNIER_DIST'] !== undefined) return;
-  const build = "import { ensureBuilt } from './node/scripts/steps.mjs'; ensureBuilt(['node']);";
-  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', build], { cwd: repository, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`the build failed: ${stderr}`);
+  ensureBuilt('node');
 }
 
 /** `atStart` gets a function that sends the process a signal. No test asks the hub. */

@@ -3,7 +3,6 @@
  * strictest and which offers no subgroups), SwiftShader in Chromium (no f16). The loss before the step is the reference's, and all agree on the
  * loss after it, to which every gradient and the optimizer have contributed.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,12 +10,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
 import type { TensorEntry } from '../../src/io/safetensors.ts';
+import { ensureBuilt } from '../built.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
 import { gemma } from '../models/gemma3/goldenExamples.ts';
 import { goldenJson } from '../models/golden.ts';
 import type { GoldenModel } from '../models/goldenModel.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
-import { INSTALL_CHROMIUM, RUNTIMES, findChromium, repository, runIn } from './runIn.ts';
+import { INSTALL_CHROMIUM, RUNTIMES, findChromium, runIn } from './runIn.ts';
 import type { Runtime } from './runIn.ts';
 
 const GOLDENS = [qwen, gemma];
@@ -60,10 +60,7 @@ async function rowFiles(model: GoldenModel): Promise<string[]> {
 }
 
 beforeAll(() => {
-  // `npm test` has built it; this is for a test run by itself. In a process of its own, because a failing build ends the process.
-  const build = "import { ensureBuilt } from './node/scripts/steps.mjs'; ensureBuilt(['library']);";
-  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', build], { cwd: repository, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`dist/vernier.js cannot be built: ${stderr}`);
+  ensureBuilt('library');
 });
 
 describe.each(GOLDENS)('$name', (model) => {

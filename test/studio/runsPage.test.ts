@@ -1,5 +1,5 @@
 /** The page of `vernier ui` in Chromium: the list, a run while it goes on, two beside each other, a run started, stopped and gone on with from the page. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ensureBuilt } from '../built.ts';
 import { dist, goldenRows, repository, tinyModel } from '../node/trainProcess.ts';
 import { lockOf, row, START } from '../run/ui/outputs.ts';
 import { CHROMIUM_FLAGS } from '../runtimes/browser.ts';
@@ -45,10 +46,7 @@ beforeAll(async () => {
   const program = findChromium();
   if (isSkipped) return;
   if (program === undefined) throw new Error(INSTALL_CHROMIUM);
-  const build = "import { ensureBuilt } from './node/scripts/steps.mjs'; ensureBuilt(['node', 'web']);";
-  const built = spawnSync(process.execPath, ['--input-type=module', '-e', build], { cwd: repository, encoding: 'utf8' });
-  if (built.status !== 0) throw new Error(`the build failed: ${built.stderr}`);
-
+  ensureBuilt('node', 'web');
   put('study/first/trainer_log.jsonl', START + Array.from({ length: 6 }, (_, i) => row(i + 1) + (i % 3 === 2 ? `{"step":${i + 1},"epoch":1,"eval_loss":${8 - i}}\n` : '')).join('') + '{"event":"finish","outcome":"finished"}\n');
   put('study/first/report.json', record('first'));
   put(`${HOSTILE}/trainer_log.jsonl`, START.replaceAll('tiny', JSON.stringify(HOSTILE).slice(1, -1)).replace('"seed":1', '"seed":2') + row(1) + `{"event":"warning","text":${JSON.stringify(HOSTILE)}}\n`);

@@ -1,12 +1,12 @@
 /** The Studio as it is built, in Chromium on SwiftShader, for the tests of this folder. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { build, preview } from 'vite';
+import { preview } from 'vite';
+import { ensureBuilt } from '../built.ts';
 import { CHROMIUM_FLAGS } from '../runtimes/browser.ts';
 import { INSTALL_CHROMIUM, findChromium, repository } from '../runtimes/runIn.ts';
 
@@ -27,10 +27,10 @@ export interface BuiltStudio {
 
 export async function buildStudio(): Promise<BuiltStudio> {
   if (program === undefined) throw new Error(INSTALL_CHROMIUM);
-  const dir = mkdtempSync(join(tmpdir(), 'vernier-studio-'));
+  ensureBuilt('web');
+  const dir = join(repository, 'dist/web');
   const configFile = join(repository, 'vite.config.ts');
-  await build({ configFile, mode: 'web', logLevel: 'error', build: { outDir: dir, emptyOutDir: true, reportCompressedSize: false } });
-  const server = await preview({ configFile, mode: 'web', logLevel: 'warn', build: { outDir: dir }, preview: { port: 0, host: 'localhost' } });
+  const server = await preview({ configFile, mode: 'web', logLevel: 'warn', preview: { port: 0, host: 'localhost' } });
   const { port } = server.httpServer.address() as AddressInfo;
   const browser = await chromium.launch({ executablePath: program, headless: true, args: CHROMIUM_FLAGS });
   return {
@@ -40,7 +40,6 @@ export async function buildStudio(): Promise<BuiltStudio> {
     async close() {
       await browser.close();
       await server.close();
-      rmSync(dir, { recursive: true });
     },
   };
 }

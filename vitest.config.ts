@@ -1,0 +1,59 @@
+/**
+ * How the tests run: a process for each file, two at a time, the longest first; then, one at a time, those that need the machine to themselves.
+ * The programs in dist/ that they start are built by `npm test`.
+ */
+import { BaseSequencer } from 'vitest/node';
+import type { TestSpecification } from 'vitest/node';
+import { defineConfig } from 'vitest/config';
+import { writeKernelTexts } from './node/scripts/kernelTexts.mjs';
+
+/** Files that hold a time of the clock or a share of the processor to a bound, and the one that builds dist/ from new. */
+const ALONE = [
+  'test/hostile/bombs.test.ts',
+  'test/hostile/corpus.test.ts',
+  'test/hostile/slowRows.test.ts',
+  'test/network/services.test.ts',
+  'test/node/locks.test.ts',
+  'test/node/outputLock.test.ts',
+  'test/node/patientDawn.test.ts',
+  'test/node/signals.test.ts',
+  'test/package/package.test.ts',
+  'test/run/ui/events.test.ts',
+  'test/studio/dataScroll.test.ts',
+  'test/studio/train.test.ts',
+  'test/track/wandb.test.ts',
+];
+
+/** Where the machine has not run them before, vitest takes a file's size for its length; of these it is far from it. */
+const LONGEST = ['test/runtimes/mesa26', 'test/studio/', 'test/runtimes/', 'test/hub/cli', 'test/train/'];
+
+/** So that no core waits for a long file at the end. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification): number => {
+      const at = LONGEST.findIndex((part) => moduleId.includes(part));
+      return at < 0 ? LONGEST.length : at;
+    };
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+  }
+}
+
+writeKernelTexts();
+
+export default defineConfig({
+  test: {
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      { extends: true, test: { name: 'together', include: ['test/**/*.test.ts'], exclude: ALONE, maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+    ],
+    setupFiles: ['test/setup/propertySeed.ts'],
+    // Once a day Deno asks for a newer one, through whatever proxy it finds.
+    env: { DENO_NO_UPDATE_CHECK: '1' },
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    pool: 'forks',
+    // A process for each file: the software GPU maps memory for every pipeline and buffer, and one process has room for 65530 maps.
+    isolate: true,
+  },
+});
