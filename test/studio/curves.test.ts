@@ -1,5 +1,6 @@
 /** A run's speed and what is drawn of its figures, without a page. */
 import { describe, expect, it } from 'vitest';
+import { axisNumbers, roomAround } from '../../web/train/axes.ts';
 import { chartsOf, figureTable } from '../../web/train/curveData.ts';
 import { Pace } from '../../web/train/pace.ts';
 
@@ -60,6 +61,16 @@ describe('what is drawn of a run', () => {
     const long = Array.from({ length: 50_000 }, (_, i) => ({ step: i + 1, epoch: 0, loss: 1 }));
     expect(chartsOf(long)[0]?.steps.length).toBeLessThanOrEqual(400);
     expect(figureTable(long).rows.length).toBe(200);
+  });
+
+  it('has numbers at its axes that differ, and room around a figure that is alone', () => {
+    expect(axisNumbers([0.74601, 0.74603, 0.74605])).toEqual(['0.74601', '0.74603', '0.74605']);
+    expect(axisNumbers([0, 0.1, 0.2, 0.30000000000000004])).toEqual(['0', '0.1', '0.2', '0.3']);
+    expect(axisNumbers([0, 0.0001, 0.0002])).toEqual(['0', '0.0001', '0.0002']);
+    expect(roomAround(0, 0)).toEqual([0, 1]);
+    expect(roomAround(2, 2)).toEqual([1.8, 2.2]);
+    expect(roomAround(-2, -2)).toEqual([-2.2, -1.8]);
+    expect(roomAround(1, 2)).toBeUndefined();
   });
 
   it('is nothing before there are figures', () => {

@@ -1,6 +1,6 @@
 /** The Studio's shell: what the first visit fetches, projects that outlive a reload, one tab each, no network, hostile names, what axe finds. */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import { promisify } from 'node:util';
@@ -51,6 +51,15 @@ test.skipIf(isSkipped)('the first load is small, and the page works without a ne
   });
   expect(read).toEqual([statSync(join(repository, 'node/base/model.safetensors')).size, 200]);
   expect(faults.filter((fault) => !/ERR_INTERNET_DISCONNECTED/.test(fault))).toEqual([]);
+
+  // Another build at the same place: it waits, and that is said.
+  await context.setOffline(false);
+  const script = join(studio.dir, 'sw.js');
+  const before = readFileSync(script, 'utf8');
+  writeFileSync(script, before.replace(/const VERSION = '\w+'/, "const VERSION = 'newer'"));
+  await page.reload();
+  await page.getByText('There is a newer version of this page.').waitFor();
+  writeFileSync(script, before);
   await context.close();
 });
 

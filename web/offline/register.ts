@@ -7,10 +7,20 @@ export async function keepOffline(studio: Studio): Promise<void> {
   if (!('serviceWorker' in navigator) || import.meta.hot) return;
   const wasKept = navigator.serviceWorker.controller !== null;
   try {
-    await navigator.serviceWorker.register('./sw.js');
+    const kept = await navigator.serviceWorker.register('./sw.js');
+    if (wasKept) tellOfNew(studio, kept);
     await navigator.serviceWorker.ready;
     if (!wasKept) studio.tell('info', texts.offline.ready);
   } catch (error) {
     studio.tell('warning', texts.offline.failed(error instanceof Error ? error.message : String(error)));
   }
+}
+
+/** The page goes on as it was kept: what it is made of belongs together. A reload gives the same, so that it has to be said. */
+function tellOfNew(studio: Studio, kept: ServiceWorkerRegistration): void {
+  const look = (): void => {
+    if (kept.waiting) studio.tell('info', texts.offline.newer);
+  };
+  look();
+  kept.addEventListener('updatefound', () => kept.installing?.addEventListener('statechange', look));
 }

@@ -44,6 +44,7 @@ export const shellTexts = {
   },
   notices: { label: 'Messages', dismiss: 'Dismiss', error: 'Error', warning: 'Warning', info: 'Note' },
   offline: {
+    newer: 'There is a newer version of this page. It is shown once all tabs of this one are closed.',
     ready: 'From now on this page works without a network.',
     failed: (why: string) => `The browser did not keep this page for use without a network: ${why}`,
   },

@@ -5,6 +5,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { LogRow } from '../../src/train/checkpointFolder.ts';
 import { texts } from '../texts.ts';
+import { axisNumbers, roomAround } from './axes.ts';
 import { chartsOf, figureTable } from './curveData.ts';
 import type { ChartData } from './curveData.ts';
 import './curves.css';
@@ -100,12 +101,15 @@ function optionsOf({ curves }: ChartData, width: number, isDark: boolean): uPlot
   return {
     width,
     height: HEIGHT,
-    scales: { x: { time: false } },
+    scales: {
+      x: { time: false, range: (_, low, high) => (low === high ? [low, low + 1] : [low, high]) },
+      y: { range: (_, low, high) => roomAround(low, high) ?? uPlot.rangeNum(low, high, 0.1, true) },
+    },
     legend: { live: false },
     cursor: { y: false },
     axes: [
       { ...axis, label: texts.curves.step, labelSize: 20, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000] },
-      { ...axis, size: 64, values: (_, splits) => splits.map((value) => String(Number(value.toPrecision(3)))) },
+      { ...axis, size: 64, values: (_, splits) => axisNumbers(splits) },
     ],
     series: [
       { label: texts.curves.step },
