@@ -1,7 +1,4 @@
-/**
- * `node dist/train.js`: fine-tunes a base model on conversations or MedVision task lists and leaves a PEFT adapter (or a whole model). All
- * flags are in src/options.ts; `--help` lists them. The work is src/run/train/train.ts.
- */
+/** `node dist/train.js`: flags are in src/options.ts, the work in src/run/train/train.ts. */
 import { trainProgram } from '../src/options.ts';
 import type { ParsedOptions } from '../src/options.ts';
 import { runTraining } from '../src/run/train/train.ts';

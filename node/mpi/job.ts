@@ -15,7 +15,8 @@ import { version } from '../version.ts';
 import type { MpiJob } from './mpiWorld.ts';
 
 export interface JobOptions {
-  reduce: 'library' | 'ordered';
+  /** Of a program that sums gradients. Default: library. */
+  reduce?: 'library' | 'ordered';
   mpi_library: string | null;
   mpi_timeout: number;
 }
@@ -63,7 +64,7 @@ export function jobOf(own: Surroundings): Job {
   };
   return {
     around,
-    async inWorld({ reduce, mpi_library: library, mpi_timeout: silence }, work) {
+    async inWorld({ reduce = 'library', mpi_library: library, mpi_timeout: silence }, work) {
       const { openMpiWorld } = await import('./mpiWorld.ts');
       job = await openMpiWorld(place, { library, reduce, silence, warn: (text) => own.writeError(`${named(text)}\n`) });
       await sameEverywhere(job, { version: version() });

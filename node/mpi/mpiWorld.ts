@@ -13,6 +13,7 @@ import { rankWords } from '../../src/world/world.ts';
 import type { World } from '../../src/world/world.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { loadMpi, memory } from './library.ts';
+import { Mail } from './mail.ts';
 import type { Handle, Mpi } from './library.ts';
 
 export interface MpiOptions {
@@ -82,6 +83,7 @@ class MpiRanks implements MpiJob {
   private readonly mpi: Mpi;
   private readonly options: MpiOptions;
   private readonly comm: Handle;
+  private readonly mail: Mail;
   private heartbeat: Heartbeat | undefined;
   /** What a collective under way works on, kept from the garbage collector. */
   private readonly held = new Map<Uint8Array, readonly ArrayBufferView[]>();
@@ -94,6 +96,7 @@ class MpiRanks implements MpiJob {
     this.options = options;
     this.hosts = Array.from({ length: size }, () => '?');
     this.comm = duplicate(mpi);
+    this.mail = new Mail(mpi, duplicate(mpi), this);
   }
 
   /** Learns where the others are. @param canListen MPI may be called while a sum is under way */
@@ -154,6 +157,18 @@ class MpiRanks implements MpiJob {
         collect: (from, to, each) => this.onThread('MPI_Allgather', mpi.allgather, from, each, float, to, each, float, comm),
       });
     });
+  }
+
+  call<Result>(rank: number, task: unknown): Promise<Result> {
+    return this.mail.call(rank, task);
+  }
+
+  serve<Task>(act: (task: Task) => Promise<unknown>): Promise<void> {
+    return this.mail.serve(act);
+  }
+
+  dismiss(): Promise<void> {
+    return this.mail.dismiss(this.size);
   }
 
   async close(): Promise<void> {

@@ -18,6 +18,12 @@ export interface World {
   sum(values: Float32Array): Promise<void>;
   /** What each rank gives (what a structured clone carries), by rank, at every rank. Waits without using the processor. */
   gather<T>(own: T): Promise<T[]>;
+  /** Of the first rank: has another do something, of which several may be under way. Rejects with what that one has failed with. */
+  call<Result>(rank: number, task: unknown): Promise<Result>;
+  /** Of the others: does what the first calls for, until it has no more (`dismiss`). */
+  serve<Task>(act: (task: Task) => Promise<unknown>): Promise<void>;
+  /** Of the first rank: ends `serve` at all others. */
+  dismiss(): Promise<void>;
 }
 
 /** One process. */
@@ -27,6 +33,9 @@ export const ALONE: World = {
   hosts: [''],
   sum: () => Promise.resolve(),
   gather: (own) => Promise.resolve([own]),
+  call: (rank) => Promise.reject(new Error(`there is no rank ${rank}`)),
+  serve: () => Promise.resolve(),
+  dismiss: () => Promise.resolve(),
 };
 
 /** Of so many things in order, those that are this rank's: every size-th, so that things of like cost that lie together are shared out. */

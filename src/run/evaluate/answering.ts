@@ -1,6 +1,6 @@
 /**
- * The model is asked for every row that has no answer yet, a batch at a time; each batch's answers are on disk before the next one's are
- * begun.
+ * The model is asked for every row that has no answer yet, a batch at a time, by every rank; each batch's answers are on disk before
+ * that rank's next one is begun.
  */
 import type { Example } from '../../data/example.ts';
 import type { AnswerRow } from '../../data/medvision/answerRows.ts';
@@ -10,6 +10,8 @@ import { generateBatch } from '../../models/generate.ts';
 import { countText, durationText } from '../../track/console.ts';
 import { CLEAR_LINE } from '../../track/printable.ts';
 import type { Session } from '../../train/session.ts';
+import { shareOut } from '../../world/shareOut.ts';
+import { ALONE, doAll } from '../../world/world.ts';
 import type { EvaluateContext } from './context.ts';
 import type { PendingRow } from './rows.ts';
 
@@ -26,39 +28,50 @@ export interface Asking {
 const LINE_MS = 30_000;
 const REDRAW_MS = 200;
 
-/** @returns false when Ctrl-C ended it: the batch that was being written is not kept */
+/** @returns false when Ctrl-C ended it: a batch that was being written is not kept */
 export async function answerRows(
-  { options, stop, terminal }: EvaluateContext,
+  { options, stop, terminal, world = ALONE }: EvaluateContext,
   { device, model, processor }: Session,
   asking: Asking,
 ): Promise<boolean> {
   const { rows, total } = asking;
   const size = options.per_device_eval_batch_size;
-  const promptsFrom = (start: number): Promise<Example[]> => Promise.all(rows.slice(start, start + size).map((row) => asking.make(row)));
+  const count = Math.ceil(rows.length / size);
+  const batchAt = (index: number): readonly PendingRow[] => rows.slice(index * size, (index + 1) * size);
+  const promptsOf = (index: number): Promise<Example[]> => Promise.all(batchAt(index).map((row) => asking.make(row)));
   const show = progressLine(terminal, total, total - rows.length);
   const turns = new Turns();
-  let next = ahead(promptsFrom(0));
-  for (let start = 0; start < rows.length; start += size) {
-    const prompts = await unlessStopped(next, stop);
-    if (prompts === undefined) break;
-    next = ahead(promptsFrom(start + size));
+  // The next batch's prompts are made while one is answered, whose next one it will be.
+  let next: { index: number; prompts: Promise<Example[]> } | undefined;
+  const act = async (index: number): Promise<AnswerRow[] | undefined> => {
+    const prompts = await unlessStopped(next?.index === index ? next.prompts : ahead(promptsOf(index)), stop);
+    if (prompts === undefined) return undefined;
+    const following = index + world.size;
+    next = following < count ? { index: following, prompts: ahead(promptsOf(following)) } : undefined;
     const written = await generateBatch(device, model, prompts, {
       maxNewTokens: options.max_new_tokens,
       endIds: processor.endOfTurnIds,
       stop,
     });
-    if (stop.aborted) break;
     const batch: AnswerRow[] = [];
     for (const [i, { ids, finish }] of written.entries()) {
+      if (stop.aborted) return undefined;
       const response = await turns.run(() => processor.decode(ids, { skipSpecialTokens: true }));
-      batch.push({ ...rows[start + i]!.row, response, facts: { finish, answer_tokens: ids.length } });
+      batch.push({ ...batchAt(index)[i]!.row, response, facts: { finish, answer_tokens: ids.length } });
     }
-    if (stop.aborted) break;
-    await asking.keep(batch);
-    show(total - rows.length + start + batch.length);
-  }
+    return stop.aborted ? undefined : batch;
+  };
+  let answered = total - rows.length;
+  const isWhole = await shareOut<AnswerRow[]>(world, {
+    count,
+    act,
+    async keep(_, batch) {
+      await asking.keep(batch);
+      show((answered += batch.length));
+    },
+  });
   if (terminal.isTty) terminal.write(CLEAR_LINE);
-  return !stop.aborted;
+  return isWhole && (await doAll(world, !stop.aborted));
 }
 
 /** On a terminal one line that is redrawn; in a log a line now and then. */

@@ -5,6 +5,7 @@ import type { EvaluateOptions } from '../../options/evaluate.ts';
 import type { Platform } from '../../platform.ts';
 import type { Terminal } from '../../track/console.ts';
 import type { Session } from '../../train/session.ts';
+import type { World } from '../../world/world.ts';
 import type { FrozenModel } from '../frozenModel.ts';
 import type { StartWorkers } from '../inputs/dataWorkers.ts';
 
@@ -12,6 +13,8 @@ export interface EvaluateContext {
   readonly platform: Platform;
   /** `report_to` is what fetching from the hub looks at. */
   readonly options: EvaluateOptions & { report_to: [] };
+  /** The ranks that answer together, of which the first speaks and writes. Absent: this process alone. */
+  readonly world?: World;
   /** Aborted by the first Ctrl-C. */
   readonly stop: AbortSignal;
   readonly terminal: Terminal;

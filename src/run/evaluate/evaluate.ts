@@ -16,6 +16,8 @@ import { allOf } from '../../track/tracker.ts';
 import { RowEvaluator } from '../../train/evaluation.ts';
 import { modelFingerprint } from '../../train/runIdentity.ts';
 import type { Session } from '../../train/session.ts';
+import { sameEverywhere } from '../../world/agreement.ts';
+import { ALONE, doAll, firstHere } from '../../world/world.ts';
 import { answerRows } from './answering.ts';
 import type { EvaluateContext } from './context.ts';
 import { EvaluationFolder, KEPT_NOWHERE, SAMPLES } from './folder.ts';
@@ -48,8 +50,10 @@ export interface Evaluated {
 
 /** Undefined when it was stopped before its end. */
 export async function runEvaluation(context: EvaluateContext): Promise<Evaluated | undefined> {
-  if (context.isKeptNowhere) return evaluateIn(context, KEPT_NOWHERE);
-  const { output_dir: dir } = context.options;
+  const { options, world = ALONE } = context;
+  await sameEverywhere(world, options);
+  if (context.isKeptNowhere || world.rank !== 0) return evaluateIn(context, KEPT_NOWHERE);
+  const { output_dir: dir } = options;
   let evaluated: Evaluated | undefined;
   await inOutputFolder(context, dir, '--output_dir', async (held) => {
     evaluated = await evaluateIn({ ...context, ...held }, new EvaluationFolder(held.platform, dir));
@@ -59,10 +63,12 @@ export async function runEvaluation(context: EvaluateContext): Promise<Evaluated
 
 /** @param folder which is ours alone */
 async function evaluateIn(context: EvaluateContext, folder: Keeping): Promise<Evaluated | undefined> {
-  const { platform, options, say } = context;
-  await folder.check(options.overwrite);
+  const { platform, options, say, world = ALONE } = context;
+  const isFirst = world.rank === 0;
+  if (isFirst) await folder.check(options.overwrite);
   const report = new EvaluationReport(context);
   if (options.samples.length > 0) {
+    if (!isFirst) return undefined; // no work to share
     const rows = await rescore(context);
     const hashes = await Promise.all(options.samples.map(async (path) => sha256Hex(await platform.readFile(path))));
     await folder.begin({ samples: hashes.join(' '), parser: options.parser, limit: options.limit }, options.overwrite);
@@ -72,17 +78,19 @@ async function evaluateIn(context: EvaluateContext, folder: Keeping): Promise<Ev
     await report.leave('finished', names, rows);
     return evaluated;
   }
-  const { base, adapter } = context.model ?? (await foldersOf(context));
+  const { base, adapter } = context.model ?? (await firstHere(world, () => foldersOf(context)));
   const model: Model = { base, adapter, name: [base, ...(adapter === null ? [] : [adapter])].map(publicName).join(' + ') };
   const { processor } = context.model?.session ?? {};
   const rowModel = await openRowModel(context, base, processor);
-  const found = await findRows(context, rowModel);
-  if (found === undefined) {
+  const found = await firstHere(world, () => findRows(context, rowModel));
+  if (!(await doAll(world, found !== undefined)) || found === undefined) {
     say('Stopped before the first answer.');
     return undefined;
   }
   report.watch.ends('looking at the rows');
-  const answers = await folder.begin(await identityOf(context, model, found), options.overwrite);
+  const identity = await identityOf(context, model, found);
+  await sameEverywhere(world, identity);
+  const answers = isFirst ? await folder.begin(identity, options.overwrite) : new Map<number, string>();
   const before = answers.size > 0 ? ` ${answers.size} of them ${answers.size === 1 ? 'was' : 'were'} answered before.` : '';
   say(`${countOf(found.rows.length, 'row')}: ${describeSource(options)}.${before}`);
 
@@ -96,7 +104,11 @@ async function evaluateIn(context: EvaluateContext, folder: Keeping): Promise<Ev
   const inOrder = (): ScoredRow[] => found.rows.flatMap(({ row }) => rows.get(row.id) ?? []);
   const asked = { found, processor: rowModel.processor };
   const isLossWanted = found.rows.some(({ row }) => row.asked === undefined);
-  const more = rows.size < found.rows.length || isLossWanted ? await onGpu(context, { model, found, folder, report }, rows) : {};
+  // The first rank's folder knows of earlier answers.
+  const known = new Set((await world.gather([...rows.keys()]))[0]);
+  const parts = { model, found, pending: found.rows.filter(({ row }) => !known.has(row.id)), folder, report };
+  const more = parts.pending.length > 0 || isLossWanted ? await onGpu(context, parts, rows) : {};
+  if (!isFirst) return undefined;
   if (more === undefined) {
     say(
       `Stopped: ${rows.size} of ${countOf(found.rows.length, 'row')} ${rows.size === 1 ? 'is' : 'are'} answered, and the same command ` +
@@ -153,10 +165,19 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
   };
 }
 
+interface Parts {
+  model: Model;
+  found: PendingRows;
+  /** Those without an answer. */
+  pending: readonly PendingRow[];
+  folder: Keeping;
+  report: EvaluationReport;
+}
+
 /** Adds what is answered to `rows`. @returns what else the summary says; undefined when Ctrl-C ended it */
 async function onGpu(
   context: EvaluateContext,
-  { model, found, folder, report }: { model: Model; found: PendingRows; folder: Keeping; report: EvaluationReport },
+  { model, found, pending, folder, report }: Parts,
   rows: Map<number, ScoredRow>,
 ): Promise<Record<string, unknown> | undefined> {
   const { platform, options, say } = context;
@@ -184,7 +205,7 @@ async function onGpu(
     });
     try {
       const isAnswered = await answerRows(context, session, {
-        rows: found.rows.filter(({ row }) => !rows.has(row.id)),
+        rows: pending,
         total: found.rows.length,
         make: ({ request, place }) => workers.make(request, place),
         async keep(answered) {
@@ -211,7 +232,7 @@ async function onGpu(
 
 /** Rows that are no MedVision task have no other figure than their loss. */
 async function lossOf(
-  { options, stop }: EvaluateContext,
+  { options, stop, world = ALONE }: EvaluateContext,
   session: Session,
   found: PendingRows,
   make: (row: PendingRow) => Promise<Example>,
@@ -228,7 +249,7 @@ async function lossOf(
       seed: 0,
     },
   );
-  const figures = await evaluator.evaluate(session, { step: 0, tracker: allOf([]), stop });
+  const figures = await evaluator.evaluate(session, { step: 0, tracker: allOf([]), world, stop });
   return figures && { loss: figures['eval_loss'], mean_token_accuracy: figures['eval_mean_token_accuracy'], loss_samples: plain.length };
 }
 

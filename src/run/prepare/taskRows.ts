@@ -15,8 +15,11 @@ import { countText, durationText } from '../../track/console.ts';
 import { CLEAR_LINE } from '../../track/printable.ts';
 import { preparedRows, sampleRows } from '../../train/sources.ts';
 import type { RunContext } from '../context.ts';
+import { ALONE, doAll } from '../../world/world.ts';
 import { openDataWorkers } from '../inputs/dataWorkers.ts';
+import type { DataWorkers } from '../inputs/dataWorkers.ts';
 import type { FoundRows } from '../inputs/foundRows.ts';
+import { handsOf, writeForFirst } from './together.ts';
 
 const VOLUME_BYTES = 1024 * 2 ** 20;
 
@@ -44,7 +47,37 @@ async function rowsWithoutPreparing(context: RunContext, base: string): Promise<
  * model's folder.
  */
 export async function prepareRows(context: RunContext, base: string): Promise<void> {
-  await prepare(context, base);
+  await prepareTogether(context, base);
+}
+
+/**
+ * The folder made by all ranks; called at every one.
+ * @returns false when Ctrl-C ended it
+ */
+export async function prepareTogether(context: RunContext, base: string): Promise<boolean> {
+  const { world = ALONE } = context;
+  if (world.rank === 0) {
+    const prepared = await prepare(context, base);
+    await world.dismiss();
+    return doAll(world, prepared !== undefined);
+  }
+  await writeForFirst(world, () => openWriters(context, base));
+  return doAll(world, true);
+}
+
+/** Whether training begins by preparing rows, in which other ranks can help. */
+export function preparesFirst({ options }: Pick<RunContext, 'options'>): boolean {
+  return (
+    options.train_file === null && !options.skip_process_dataset && (options.prepared_ds_dir !== null || imageStorage(options) !== 'none')
+  );
+}
+
+function openWriters(context: RunContext, base: string): Promise<DataWorkers> {
+  const { platform, options } = context;
+  const settings = { base, mask: options.mask, vocabSize: Infinity, volumeBytes: VOLUME_BYTES, ...dataDirOf(context) };
+  // Annotations alone are no work to share: sending them to a thread costs more time and memory than writing them.
+  const count = imageStorage(options) === 'none' ? 0 : options.num_workers_format_dataset;
+  return openDataWorkers(platform, settings, { count, start: context.startWorkers });
 }
 
 async function rowsOfVolumes(context: RunContext, base: string): Promise<FoundRows> {
@@ -139,10 +172,8 @@ async function prepare(context: RunContext, base: string): Promise<PreparedSet |
   const startedAt = performance.now();
   const { train, validation, resizedSize } = await collect(context, base);
   const total = train.length + validation.length;
-  const workerSettings = { base, mask: options.mask, vocabSize: Infinity, volumeBytes: VOLUME_BYTES, ...dataDirOf(context) };
-  // Annotations alone are no work to share: sending them to a thread costs more time and memory than writing them.
-  const count = images === 'none' ? 0 : options.num_workers_format_dataset;
-  const workers = await openDataWorkers(platform, workerSettings, { count, start: context.startWorkers });
+  const workers = await openWriters(context, base);
+  const hands = handsOf(workers, images === 'none' ? ALONE : context.world);
   let done = 0;
   try {
     const prepared = await prepareFolder(platform, {
@@ -151,8 +182,8 @@ async function prepare(context: RunContext, base: string): Promise<PreparedSet |
       images,
       samples: { train, validation },
       resizedSize,
-      write: (job) => workers.writeShard(job),
-      workers: Math.max(1, workers.count),
+      write: hands.write,
+      workers: hands.count,
       stop,
       onWait: ({ words, isAlive }) =>
         say(

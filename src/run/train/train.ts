@@ -31,7 +31,7 @@ import { TrainingReport } from './report.ts';
 import type { Resume } from './resume.ts';
 import { findRows, isStopped } from '../inputs/rows.ts';
 import type { FoundRows } from '../inputs/foundRows.ts';
-import { prepareRows } from '../prepare/taskRows.ts';
+import { preparesFirst, prepareRows, prepareTogether } from '../prepare/taskRows.ts';
 import { tellRanks } from './ranks.ts';
 import { tooLarge } from './tooLarge.ts';
 import { openTrackers } from './trackers.ts';
@@ -44,7 +44,7 @@ export async function runTraining(given: RunContext): Promise<TrainResult | unde
   const context: RunContext = { ...given, options: await firstHere(world, () => fetchInputs(given)) };
   const isFirst = world.rank === 0;
   if (options.dry_run || options.merge_only || options.process_dataset_only) {
-    if (isFirst) await runOtherwise(context, base);
+    if (isFirst || (preparesOnly(options) && world.size > 1)) await runOtherwise(context, base);
     return undefined;
   }
   const goesOn = options.export_jsonl === null || !isFirst || (await exportRows(context, base));
@@ -62,6 +62,11 @@ export async function runTraining(given: RunContext): Promise<TrainResult | unde
     },
   );
   return result;
+}
+
+/** All ranks can help. */
+function preparesOnly({ dry_run, merge_only, process_dataset_only, export_jsonl }: RunContext['options']): boolean {
+  return process_dataset_only && !dry_run && !merge_only && export_jsonl === null;
 }
 
 /** What is no training. */
@@ -100,6 +105,7 @@ async function trainIn(context: RunContext, base: string): Promise<TrainResult |
   const resume = await findResume(context);
   if (isFirst)
     await checkOutput(platform, options.output_dir, options.overwrite || (resume?.isInPlace === true && resume.checkpoint !== undefined));
+  if (world.size > 1 && preparesFirst(context) && !(await prepareTogether(context, base))) return undefined;
   const rows = await firstHere(world, () => findRows(context, base));
   if (!(await doAll(world, rows !== undefined)) || rows === undefined) return undefined;
   checkEvaluation(context, rows);
