@@ -28,7 +28,7 @@ export const definitions = {
       '(.nii, .nii.gz), of which --slice says which slice. Commas or spaces between several.',
   },
   slice: {
-    group: 'Data', type: 'list', default: [],
+    group: 'Data', type: 'list', default: [], repeats: true,
     help: 'Slice of each volume of --image, in their order, or one for all: sagittal:N, coronal:N or axial:N, from 0, along the axes as ' +
       'they are stored. With a task name: N alone, and its samples of that slice are asked about.',
   },
@@ -52,7 +52,7 @@ export const definitions = {
     help: 'CT, MRI, …: with --intensity window, what kind of volume --image is.',
   },
   pixel_size: {
-    group: 'Data', type: 'list', default: [],
+    group: 'Data', type: 'list', default: [], repeats: true,
     help: 'mm that a pixel of --image covers: one number, or width and height. Volumes say it themselves. Questions for lengths and ' +
       'angles need it.',
   },

@@ -74,6 +74,8 @@ export type Definition = Described &
         readonly regex?: true;
         /** The items are names of files, in which spaces are usual: commas alone part them. */
         readonly files?: true;
+        /** Each item has its place, as width and height have: one may come twice. */
+        readonly repeats?: true;
       }
   );
 

@@ -85,7 +85,7 @@ function readList(definition: Extract<Definition, { type: 'list' }>, said: unkno
 
   const { choices } = definition;
   if (choices) items = items.map((item) => readChoice({ ...definition, choices }, item, where));
-  const repeated = items.find((item, index) => items.indexOf(item) !== index);
+  const repeated = definition.repeats ? undefined : items.find((item, index) => items.indexOf(item) !== index);
   if (repeated !== undefined) throw new UserError(`${where} names "${repeated}" twice.`);
   if (items.includes('none')) {
     if (items.length > 1) throw new UserError(`${where}: none stands alone, found ${items.join(',')}.`);

@@ -23,6 +23,7 @@ let studio: BuiltStudio;
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-judge-'));
 const base = join(repository, 'node/base');
 const picture = join(repository, 'test/golden/images/rgb.png');
+const volume = join(repository, 'node/sample/Datasets/Colin27Mini/Images/k02-bet-25mm_T1w.nii.gz');
 const run = join(scratch, 'run-1');
 
 beforeAll(async () => {
@@ -115,9 +116,13 @@ test.skipIf(isSkipped)('the adapter is asked, and answers the same from the arch
   await seedRun(page);
   await openStep(page, 'judged', 'Use');
   await expect.poll(() => page.locator('#asked-model option').allTextContents()).toEqual(['the base model alone', 'run-1 of judged']);
-  await page.getByLabel('Take a picture or a volume from this machine').setInputFiles(picture);
+  await page.getByLabel('Take a picture or a volume from this machine').setInputFiles(volume);
   await page.getByLabel('What is asked for').selectOption('');
   await page.getByLabel('Question', { exact: true }).fill('Size?');
+  await page.getByLabel('Slice', { exact: true }).fill('72');
+  await page.getByRole('button', { name: 'Ask', exact: true }).click();
+  await page.getByText('say which slice, a whole number from 0 to 71 in the axial plane').waitFor();
+  await page.getByLabel('Slice', { exact: true }).fill('36');
   await page.getByRole('button', { name: 'Ask', exact: true }).click();
   await page.locator('.answer figure img, .answer .numbers, .answer h3:nth-of-type(2)').first().waitFor({ timeout: 200_000 });
   const said = (await page.locator('.answer .said').textContent()) ?? '';
@@ -152,7 +157,9 @@ test.skipIf(isSkipped)('the adapter is asked, and answers the same from the arch
   expect(files['run-1/adapter/adapter_model.safetensors']).toEqual(new Uint8Array(readFileSync(join(run, 'adapter_model.safetensors'))));
   expect(new TextDecoder().decode(files['run-1/recipe.yaml'])).toContain('base_model_hf: node/base\n');
   await using model = await loadModel({ base, adapter: join(scratch, 'zip/run-1/adapter') });
-  expect((await model.ask(picture, 'Size?', { max_new_tokens: 256 })).text).toBe(said);
+  // The page sees the slice as the core does, by the kind of scan: of one that nobody has said, by percentiles.
+  const slice = { slice: ['axial:36'], intensity: 'percentile', max_new_tokens: 256 } as const;
+  expect((await model.ask(volume, 'Size?', slice)).text).toBe(said);
   // The merged model is Node's, file by file, and answers alone.
   const merged = join(scratch, 'zip/run-1/merged');
   await mergeAdapter(nodePlatform, { baseModel: base, adapter: run, out: join(scratch, 'merged'), dtype: 'base' });

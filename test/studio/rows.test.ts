@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
+import { askOptions } from '../../src/api/answer.ts';
 import { readConversations } from '../../src/data/conversations/read.ts';
 import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
 import type { Conversation } from '../../src/data/example.ts';
@@ -188,5 +189,8 @@ it('a question about a picture says how large its pixels are', () => {
   const picture: Scan = { ...scan, kind: 'picture', spacing: [0.5, 0.25] };
   const asked = { plane: 'axial', slice: '0', kind: 'Distance', words: 'a; b', size: '3' } as const;
   expect(askedOf({ ...asked, from: { scan: picture } }).request).toMatchObject({ pixel_size: ['0.5', '0.25'] });
+  // A pixel may be as wide as it is high.
+  const { request, question } = askedOf({ ...asked, from: { scan: { ...picture, spacing: [0.5, 0.5] } } });
+  expect(askOptions(nodePlatform, 1, question, request)).toMatchObject({ pixel_size: ['0.5', '0.5'], task: 'Distance' });
   expect(askedOf({ ...asked, from: { scan: { ...picture, spacing: null } } }).request).toMatchObject({ pixel_size: ['3'] });
 });
