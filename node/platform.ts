@@ -40,6 +40,8 @@ const DAWN_FEATURES = 'allow_unsafe_apis,vulkan_enable_f16_on_nvidia';
 
 /** Kept while the GPU is in use: Dawn's objects die with the value that `create` returns. */
 let gpuReference: GPU | undefined;
+/** Of `--adapter`. */
+let adapterName: string | undefined;
 
 /**
  * Dawn's start options: our toggles, then those of `VERNIER_DAWN_FLAGS` (separated by spaces, e.g. `backend=null adapter=llvmpipe`).
@@ -78,7 +80,7 @@ async function openGpu(): Promise<GPU> {
     );
   });
   Object.assign(globalThis, webgpu.globals);
-  const flags = dawnFlags(process.env['VERNIER_DAWN_FLAGS']);
+  const flags = [...dawnFlags(process.env['VERNIER_DAWN_FLAGS']), ...(adapterName === undefined ? [] : [`adapter=${adapterName}`])];
   if (name === 'node') makeDawnPatient();
   try {
     const opened = name === 'node' ? await quietly(() => started(webgpu.create(flags))) : webgpu.create(flags);
@@ -309,6 +311,7 @@ async function webgpuVersion(): Promise<string> {
 export const nodePlatform: Platform & FileAbilities = {
   name,
   gpu: openGpu,
+  ...(name === 'deno' ? {} : { chooseAdapter: (part: string) => void (adapterName = part) }),
   webgpuVersion,
   releaseGpu,
   gpuMemory,

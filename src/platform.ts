@@ -162,6 +162,8 @@ export interface Platform extends OptionalAbilities {
   readonly name: 'node' | 'deno' | 'bun' | 'browser';
   /** The WebGPU entry point; throws an Error that says what to install where there is none. */
   gpu(): Promise<GPU>;
+  /** `gpu` then has the adapters alone that have this in their names. Absent where the runtime chooses by itself. */
+  chooseAdapter?(name: string): void;
   /** What implements WebGPU, with its version; absent where nothing tells. */
   webgpuVersion?(): Promise<string>;
   /** Lets go of what `gpu` opened, which may keep the process alive; devices are destroyed first. A later `gpu` opens it anew. */

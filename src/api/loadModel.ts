@@ -216,9 +216,10 @@ export class LoadedModel implements AsyncDisposable {
 
 /** What of the options is the model's own, and holds for every evaluation. */
 function ofModel(options: EvaluateOptions): Partial<EvaluateOptions> {
-  const { submit_ms, compute_dtype, image_attention, offload, min_pixels, max_pixels } = options;
+  const { adapter, submit_ms, compute_dtype, image_attention, offload, min_pixels, max_pixels } = options;
   const { quantization, quantization_skip_modules, quantize_embedding, offline } = options;
   return {
+    adapter,
     submit_ms,
     compute_dtype,
     image_attention,

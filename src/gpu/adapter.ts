@@ -19,7 +19,7 @@ export interface DeviceOptions {
 
 /** The adapter's device with its features on and its limits raised. Throws a UserError where there is no adapter. */
 export async function openAdapter(gpu: GPU, options: DeviceOptions): Promise<{ gpu: GPUDevice; capabilities: Capabilities }> {
-  const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
+  const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }).catch(noSuchAdapter);
   if (!adapter) {
     throw new UserError(
       'No WebGPU adapter was found. On Linux install a Vulkan driver (for the software GPU: mesa-vulkan-drivers 25 or newer and ' +
@@ -41,6 +41,14 @@ export async function openAdapter(gpu: GPU, options: DeviceOptions): Promise<{ g
     },
   });
   return { gpu: device, capabilities: capabilitiesOf(adapter, requiredFeatures, options.maxBindingBytes) };
+}
+
+/** Dawn says which there are where none has the name that was asked for. */
+function noSuchAdapter(error: unknown): never {
+  const [, list] = /Available adapters:([^]*)$/.exec(error instanceof Error ? error.message : '') ?? [];
+  if (list === undefined) throw error as Error;
+  const names = [...list.matchAll(/name: '([^']*)'/g)].map(([, name]) => `"${name}"`);
+  throw new UserError(`No GPU has the name that --adapter (or VERNIER_DAWN_FLAGS) asks for. There is ${names.join(', ') || 'none'}.`);
 }
 
 /** @param bytes of the buffer that could not be made, where that is known */

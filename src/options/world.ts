@@ -1,7 +1,19 @@
 /** Options of a program that several ranks run together (node/mpi/README.md). */
 import type { Definition } from './definition.ts';
 
+/** Of every program that computes. */
+export const adapter = {
+  group: 'Several GPUs',
+  type: 'string',
+  default: null,
+  env: 'VERNIER_ADAPTER',
+  help:
+    'Compute on the GPU that has this in its name, as `vernier setup` shows it; several of the same name are not told apart. Unset: the ' +
+    'one the system holds to be the fastest.',
+} as const satisfies Definition;
+
 export const worldOptions = {
+  adapter,
   reduce: {
     group: 'Several GPUs',
     type: 'enum',

@@ -2,6 +2,7 @@
 import { gpuName } from '../gpu/capabilities.ts';
 import { Device } from '../gpu/device.ts';
 import { SUBMIT_MS } from '../gpu/pacing.ts';
+import { UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { chooseCompute } from '../tune/compute.ts';
 import type { ComputeChoice, Computed, Computing } from '../tune/compute.ts';
@@ -10,8 +11,19 @@ import { plansOf } from '../tune/plans.ts';
 /** Where `isGpuPatient` is told. */
 const PATIENT_SUBMIT_MS = 500;
 
-/** @param submitMs of --submit_ms; null: what the system asks for */
-export async function openDevice(platform: Platform, submitMs: number | null): Promise<Device> {
+export interface DeviceChoice {
+  /** Part of its name; null or absent: whichever the system offers. */
+  adapter?: string | null;
+  /** Null: what the system asks for. */
+  submit_ms: number | null;
+}
+
+/** @throws UserError where there is no such GPU */
+export async function openDevice(platform: Platform, { adapter = null, submit_ms: submitMs }: DeviceChoice): Promise<Device> {
+  if (adapter !== null) {
+    if (!platform.chooseAdapter) throw new UserError(`--adapter ${adapter}: here the ${platform.name} chooses the GPU; leave it away.`);
+    platform.chooseAdapter(adapter);
+  }
   return Device.create(await platform.gpu(), { submitMs: submitMs ?? (platform.isGpuPatient ? PATIENT_SUBMIT_MS : SUBMIT_MS) });
 }
 

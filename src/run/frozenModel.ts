@@ -13,6 +13,7 @@ export interface FrozenModel {
 
 export type FrozenModelOptions = Pick<
   EvaluateOptions,
+  | 'adapter'
   | 'submit_ms'
   | 'compute_dtype'
   | 'image_attention'
@@ -49,7 +50,7 @@ export async function withFrozenModel<T>(opening: Opening, model: FrozenModel, u
 }
 
 export async function openFrozenModel({ platform, options, stop, say }: Opening, { base, adapter }: FrozenModel): Promise<OpenModel> {
-  const device = await openDevice(platform, options.submit_ms);
+  const device = await openDevice(platform, options);
   const letGo = (): void => {
     device.destroy();
     platform.releaseGpu?.();

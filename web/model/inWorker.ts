@@ -107,7 +107,7 @@ export const modelFunctions = {
       ...(rows !== null && rows.val !== null && { val_file: rows.val }),
     };
     const { options } = parseFor(trainProgram, { ...given, ...named, report_to: ['none'] });
-    const device = await openDevice(platform, options.submit_ms).catch(() => undefined); // a plan needs none
+    const device = await openDevice(platform, options).catch(() => undefined); // a plan needs none
     const capabilities = device?.capabilities ?? COMMON_GPU;
     device?.destroy();
     platform.releaseGpu?.();

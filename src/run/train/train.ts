@@ -39,7 +39,8 @@ import { openTrackers } from './trackers.ts';
 /** @returns what training came to; undefined where nothing was trained: it was stopped before, or something else was asked for */
 export async function runTraining(given: RunContext): Promise<TrainResult | undefined> {
   const { options, terminal, world = ALONE } = given;
-  await sameEverywhere(world, options);
+  const { adapter: _, ...shared } = options;
+  await sameEverywhere(world, shared);
   const base = await firstHere(world, () => resolveBaseModel(given));
   const context: RunContext = { ...given, options: await firstHere(world, () => fetchInputs(given)) };
   const isFirst = world.rank === 0;
@@ -82,7 +83,7 @@ async function runOtherwise(context: RunContext, base: string): Promise<void> {
 async function dryRun(context: RunContext, base: string): Promise<void> {
   const rows = await findRows(context, base);
   if (rows === undefined) return;
-  const opened = await openDevice(context.platform, context.options.submit_ms).catch(() => undefined); // no GPU is needed
+  const opened = await openDevice(context.platform, context.options).catch(() => undefined); // no GPU is needed
   const gpu = opened && (await plannedGpu(context, opened));
   opened?.destroy();
   context.platform.releaseGpu?.();
@@ -123,7 +124,7 @@ async function onGpu(
   const { platform, options, stop, say, world = ALONE } = context;
   const { tracker, publisher, report, resume } = parts;
   const out = options.output_dir;
-  const device = await openDevice(platform, options.submit_ms);
+  const device = await openDevice(platform, options);
   try {
     await tellRanks(context, device.capabilities);
     const computing = beginComputing(device, options.compute_dtype, say, { trainsAll: options.finetune === 'full' });
