@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import { askOptions } from '../../src/api/answer.ts';
@@ -181,8 +182,20 @@ it('a question about a slice has the picture and the pixels of its rows: the gre
   });
   if ('picture' in about) throw new Error('no slice');
   expect((await askedSlice(files, volumeFile, about.slice)).pixelSize).toEqual([1.5, 1]);
+  // And where it says none, nobody does.
+  const sizeless = gunzipSync(readFileSync(volumeFile));
+  sizeless.fill(0, 80, 92);
+  writeFileSync(join(folder, 'sizeless.nii'), sizeless);
+  expect(await askedSlice(files, join(folder, 'sizeless.nii'), about.slice)).not.toHaveProperty('pixelSize');
   for (const slice of ['80', '-1', '1.5', ''])
     await expect(asked('rib', slice)).rejects.toThrow('head.nii.gz: say which slice, a whole number from 0 to 79 in the sagittal plane.');
+});
+
+it('what goes wrong with the copy of a scan is said of the scan', async () => {
+  const project = { id: 'p6', scans: [scan], annotations: [{ ...box, slice: 500 }] };
+  await expect(writeRows(files, { project }, same)).rejects.toThrow(/^head\.nii\.gz: slice 500/);
+  const lost = { ...project, scans: [{ ...scan, file: '/studio/p6/scans/s1.nii.gz' }] };
+  await expect(writeRows(files, { project: lost }, same)).rejects.toThrow(/head\.nii\.gz/);
 });
 
 it('a question about a picture says how large its pixels are', () => {

@@ -23,8 +23,8 @@ export interface AskedSlice {
   bytes: Uint8Array;
   /** For messages. */
   path: string;
-  /** mm, as `pixel_size` has it. */
-  pixelSize: [width: number, height: number];
+  /** mm, as `pixel_size` has it; absent where neither the scan nor the file says it. */
+  pixelSize?: [width: number, height: number];
 }
 
 /** @param file where the volume lies @throws UserError for a slice that is not there */
@@ -40,6 +40,7 @@ export async function askedSlice(
   const path = `${name}, ${plane} ${index}`;
   const { data, width, height } = sliceSeen(await volume.slice(dim, index), intensityFor(levels, structure), path);
   const bytes = await files.encodePng(data, width, height, 3);
-  const [rowSize, columnSize] = pixelSizeOf({ kind: 'volume', spacing: spacing ?? [...volume.zooms] }, plane) ?? [NaN, NaN];
-  return { bytes, path, pixelSize: [columnSize, rowSize] };
+  const said = spacing ?? (volume.header.hasZooms ? [...volume.zooms] : null);
+  const size = pixelSizeOf({ kind: 'volume', spacing: said }, plane);
+  return { bytes, path, ...(size && { pixelSize: [size[1], size[0]] }) };
 }

@@ -78,7 +78,16 @@ export function UseView({ studio, open }: ViewProps): JSX.Element {
 async function pictureOf(studio: Studio, about: AskedQuestion['about']): Promise<{ picture: Picture; pixel_size?: string[] }> {
   if ('picture' in about) return about;
   const { pixelSize, ...picture } = await studio.worker.value.own.askedSlice(about.slice);
-  return { picture, pixel_size: pixelSize.map(String) };
+  return { picture, ...(pixelSize && { pixel_size: pixelSize.map(String) }) };
+}
+
+/** Loading cannot be ended; it is waited for no longer, and what is loaded serves the next question. */
+function unlessStopped<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {
+  return new Promise((done, fail) => {
+    stop.addEventListener('abort', () => fail(new Error('stopped')), { once: true });
+    if (stop.aborted) fail(new Error('stopped'));
+    work.then(done, fail);
+  });
 }
 
 function Asking({ studio, open, model, isTraining }: ViewProps & { model: AskedModel; isTraining: boolean }): JSX.Element {
@@ -107,7 +116,7 @@ function Asking({ studio, open, model, isTraining }: ViewProps & { model: AskedM
     setState('loading');
     try {
       const { picture, ...size } = await pictureOf(studio, about);
-      const loaded = await opened.of(model, setSaid);
+      const loaded = await unlessStopped(opened.of(model, setSaid), own.signal);
       setState('asking');
       const job = loaded.ask(picture, question, { ...request, ...size, signal: own.signal });
       for await (const piece of job) setWords((before) => before + piece);
