@@ -14,7 +14,7 @@ import { ownFilesPlugin } from './web/own/plugin.ts';
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** The command lines: node/<name>.ts becomes dist/<name>.js. */
-const PROGRAMS = ['train', 'evaluate', 'ask', 'inspect', 'report', 'setup', 'ui', 'quickstart', 'prepareBase', 'bench'];
+const PROGRAMS = ['train', 'evaluate', 'ask', 'inspect', 'report', 'setup', 'scale', 'ui', 'quickstart', 'prepareBase', 'bench'];
 const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${name}.ts`)] as const).filter(([, path]) => existsSync(path)));
 /** The command `vernier`, which starts them. */
 programs['bin/vernier'] = at('./node/vernier.ts');

@@ -1,8 +1,4 @@
-/**
- * `node dist/ask.js`: one question about one or several pictures, or about samples of a MedVision task, to a base model, an adapter or a
- * merged model; with `--serve` the same for other programs, over HTTP. All flags are in src/options/ask.ts; `--help` lists them. The work
- * is src/run/ask/ask.ts.
- */
+/** `node dist/ask.js`: flags are in src/options/ask.ts, the work in src/run/ask. */
 import process from 'node:process';
 import { askProgram } from '../src/options/ask.ts';
 import type { ParsedAskOptions } from '../src/options/ask.ts';

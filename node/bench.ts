@@ -1,7 +1,6 @@
 /**
- * `node dist/bench.js --gpu`: what this GPU does with Vernier, in one command that needs nothing but this program (src/run/bench). The
- * developers' bench against other versions and jax-js is `npm run bench`. Exit status 0: all plans are right; 1: something is not, or the
- * bench was stopped.
+ * `node dist/bench.js --gpu`: what this GPU does with Vernier (src/run/bench); the developers' bench is `npm run bench`. Exit status 0: all
+ * plans are right; 1: something is not, or the bench was stopped.
  */
 import process from 'node:process';
 import { benchProgram } from '../src/options/bench.ts';

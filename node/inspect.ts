@@ -1,7 +1,4 @@
-/**
- * `node dist/inspect.js DATA`: an HTML page to look at what a model would be trained on. `--help` says more. The work is
- * src/run/inspect/inspect.ts.
- */
+/** `node dist/inspect.js`: arguments are in src/run/inspect/arguments.ts, the work in src/run/inspect/inspect.ts. */
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../src/platform.ts';

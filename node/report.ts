@@ -1,7 +1,4 @@
-/**
- * `node dist/report.js RUN…`: the report of a run made again, or several runs compared. All flags are in src/options/report.ts; `--help`
- * lists them. The work is src/run/report/report.ts.
- */
+/** `node dist/report.js`: flags are in src/options/report.ts, the work in src/run/report/report.ts. */
 import process from 'node:process';
 import { reportProgram } from '../src/options/report.ts';
 import type { ParsedReportOptions } from '../src/options/report.ts';

@@ -1,8 +1,4 @@
-/**
- * `node dist/setup.js --data_dir ./Data`: step 2 of the tutorial. Looks at everything a training run needs and says what is missing in the
- * order of its importance. Takes the flags and recipes of training, so that it can be asked about the very run that is planned. The work is
- * src/run/setup/setup.ts. Exit status 0: ready; 1: something is missing, or not named yet.
- */
+/** `node dist/setup.js`: flags are those of training, the work in src/run/setup/setup.ts. Exit status 0: ready; 1: something is missing. */
 import process from 'node:process';
 import type { Parsed } from '../src/options/program.ts';
 import { setupProgram } from '../src/options/setup.ts';

@@ -1,7 +1,4 @@
-/**
- * `node dist/ui.js`: the runs of a folder in the browser. All flags are in src/options/ui.ts; `--help` lists them. The work is
- * src/run/ui/ui.ts.
- */
+/** `node dist/ui.js`: flags are in src/options/ui.ts, the work in src/run/ui/ui.ts. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import process from 'node:process';
