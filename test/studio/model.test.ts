@@ -44,10 +44,13 @@ afterAll(async () => {
 test.skipIf(isSkipped)('a model of the hub is downloaded when it is asked for, chosen, and deleted', { timeout: 240_000 }, async () => {
   const context = await studio.browser.newContext();
   const asked: string[] = [];
+  let release = (): void => undefined;
+  const held = new Promise<void>((done) => (release = done));
   // What the page asks of huggingface.co is answered here.
   await context.route(/^https:\/\/huggingface\.co\//, async (route) => {
     const { pathname, search } = new URL(route.request().url());
     asked.push(pathname);
+    if (pathname.endsWith('model.safetensors')) await held;
     await route.fulfill({ response: await route.fetch({ url: `${local}${pathname}${search}` }) });
   });
   const { page, faults } = await openStudio(studio, context);
@@ -64,6 +67,12 @@ test.skipIf(isSkipped)('a model of the hub is downloaded when it is asked for, c
 
   await page.getByLabel('Name', { exact: true }).fill('org/tiny');
   await page.getByRole('button', { name: 'Download' }).click();
+  // It goes on while another step is looked at, and is seen again afterwards.
+  await page.getByRole('button', { name: 'Stop', exact: true }).waitFor();
+  for (const step of ['Train', 'Model']) await page.locator('.steps li button', { hasText: step }).click();
+  await page.getByRole('button', { name: 'Stop', exact: true }).waitFor();
+  expect(await page.getByRole('button', { name: 'Download' }).isDisabled()).toBe(true);
+  release();
   await page.locator('#chosen-base', { hasText: 'org/tiny' }).waitFor({ timeout: 60_000 });
   await page.locator('.choice', { hasText: 'org/tiny' }).getByText('chosen').waitFor();
   expect(asked.some((path) => path.includes('model.safetensors'))).toBe(true);

@@ -1,4 +1,6 @@
 /** A model of the hub into this browser's storage: what has come is kept, whatever happens. */
+import { effect, signal } from '@preact/signals';
+import type { Signal } from '@preact/signals';
 import * as Comlink from 'comlink';
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
@@ -10,24 +12,45 @@ import { Progress } from '../parts/progress.tsx';
 import type { Studio } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 
+interface Coming {
+  done: number;
+  total: number;
+}
+
+const coming = new WeakMap<Studio, Signal<Coming | null>>();
+
+/** The download under way, whichever step is looked at; null: none is. */
+export function downloadIn(studio: Studio): Signal<Coming | null> {
+  let found = coming.get(studio);
+  if (found === undefined) coming.set(studio, (found = signal(null)));
+  return found;
+}
+
 /** @param onEnd its folder; undefined: not all of it has come */
 export function Download({ studio, onEnd }: { studio: Studio; onEnd: (dir: string | undefined) => void }): JSX.Element {
   const hub = useHub(studio);
   const [id, setId] = useState('');
-  const [progress, setProgress] = useState<{ done: number; total: number } | null>(null);
+  const state = downloadIn(studio);
+  const progress = state.value;
   const own = texts.model;
   const download = async (): Promise<void> => {
-    setProgress({ done: 0, total: 0 });
+    state.value = { done: 0, total: 0 };
+    const { value: worker } = studio.worker;
+    // A run that is ended at once takes the worker with it, and the download.
+    const unwatch = effect(() => {
+      if (studio.worker.value !== worker) state.value = null;
+    });
     let dir: string | undefined;
     try {
       await hub.allow();
-      const hear = (done: number, total: number): Promise<void> => Promise.resolve(setProgress({ done, total }));
-      dir = await studio.worker.value.own.downloadModel(id, Comlink.proxy(hear));
+      const hear = (done: number, total: number): Promise<void> => Promise.resolve(void (state.value = { done, total }));
+      dir = await worker.own.downloadModel(id, Comlink.proxy(hear));
     } catch (error) {
       if (error instanceof UserError && error.message.includes(own.stopped)) studio.tell('info', own.stopped);
       else studio.failed(error);
     }
-    setProgress(null);
+    unwatch();
+    state.value = null;
     onEnd(dir);
   };
   return (

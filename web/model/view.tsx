@@ -9,7 +9,7 @@ import { OWN_BASE, OWN_GEMMA } from '../own/ownFiles.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
-import { Download } from './download.tsx';
+import { Download, downloadIn } from './download.tsx';
 import type { CachedModel } from './inWorker.ts';
 import { Memory } from './memory.tsx';
 import './model.css';
@@ -35,7 +35,9 @@ export function ModelView({ studio, open }: ViewProps): JSX.Element {
   const [removing, setRemoving] = useState<CachedModel | null>(null);
   const failed = (error: unknown): void => studio.failed(error);
   const look = (): Promise<void> => studio.worker.value.own.cachedModels().then(setCached, failed);
-  useEffect(() => void look(), []);
+  const isDownloading = downloadIn(studio).value !== null;
+  // What has come, also of a download that ended while another step was looked at.
+  useEffect(() => void look(), [isDownloading]);
   useEffect(() => {
     studio.files.exists(`${base}/config.json`).then((isThere) => setMissing(!isThere), failed);
   }, [base]);
@@ -96,8 +98,7 @@ export function ModelView({ studio, open }: ViewProps): JSX.Element {
         <Download
           studio={studio}
           onEnd={(dir) => {
-            if (dir !== undefined) choose(dir);
-            void look();
+            if (dir !== undefined && studio.open.peek() === open) choose(dir);
           }}
         />
       </section>
