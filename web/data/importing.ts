@@ -10,6 +10,7 @@ import type { Labels } from '../../src/data/drawn/labels.ts';
 import { fileChunks } from '../../src/data/gzip.ts';
 import { sniffFormat, SNIFFED_BYTES } from '../../src/data/imageFormats.ts';
 import { BY_MODALITY } from '../../src/data/medvision/intensity.ts';
+import { dataOptions } from '../../src/options/data.ts';
 import { openVolume } from '../../src/data/nifti.ts';
 import { joinArrays } from '../../src/io/joinArrays.ts';
 import { countOf, joinPath, lastName, parentPath, UserError } from '../../src/platform.ts';
@@ -160,7 +161,9 @@ async function takeDataFolder(project: string, dir: string, found: Imported, tel
     await orTold(found, path, async () => {
       const scan = await takeScan(project, path, 'volume', found);
       const [{ modality = '', description = '', split = 'train' } = {}] = drawings;
-      found.scans.push({ ...scan, modality, description, side: split });
+      // Grey levels as `vernier train --data_dir` has them, so that both see the same pictures.
+      const intensity = dataOptions.intensity.default;
+      found.scans.push({ ...scan, modality, description, intensity, side: split });
       found.annotations.push(...drawings.map(({ drawn }) => ({ ...drawn, id: crypto.randomUUID(), scan: scan.id })));
     });
   }
