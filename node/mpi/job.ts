@@ -3,12 +3,12 @@
  * then wait a moment before they say so, since most faults are everybody's and rank 0 says those.
  */
 import process from 'node:process';
-import { EXIT } from '../../src/run/main.ts';
 import type { Surroundings } from '../../src/run/main.ts';
 import type { Terminal } from '../../src/track/console.ts';
 import { sameEverywhere } from '../../src/world/agreement.ts';
 import { placeOf } from '../../src/world/launcher.ts';
 import type { Place } from '../../src/world/launcher.ts';
+import { UserError } from '../../src/platform.ts';
 import { ALONE, rankWords } from '../../src/world/world.ts';
 import type { World } from '../../src/world/world.ts';
 import { version } from '../version.ts';
@@ -54,35 +54,91 @@ export function jobOf(own: Surroundings): Job {
   }
   const isFirst = place.rank === 0;
   let job: MpiJob | undefined;
+  let hasJoined = false;
+  let isJoining = false;
+  let hasClosed = false;
   let unsaid = '';
-  const around: Surroundings = isFirst
-    ? own
-    : { ...own, stdout: SILENT, writeError: (text) => void (unsaid = (unsaid + text).slice(-UNSAID)) };
+  const around: Surroundings = {
+    ...own,
+    ...(!isFirst && { stdout: SILENT, writeError: (text) => void (unsaid = (unsaid + text).slice(-UNSAID)) }),
+    onInterrupt: (act) => onLauncherSignal(act, own.onInterrupt(act)),
+  };
   const named = (text: string): string => {
     const words = job ? rankWords(job, place.rank) : `rank ${place.rank}`;
     return text.trimEnd().replaceAll(/^/gm, `${words}: `);
   };
+  const join = async ({ reduce = 'library', mpi_library: library, mpi_timeout: silence }: JobOptions): Promise<MpiJob> => {
+    hasJoined = true;
+    isJoining = true;
+    const { openMpiWorld } = await import('./mpiWorld.ts');
+    job = await openMpiWorld(place, { library, reduce, silence, warn: (text) => own.writeError(`${named(text)}\n`) });
+    isJoining = false;
+    return job;
+  };
+  const close = async (joined: MpiJob): Promise<void> => {
+    await joined.close();
+    job = undefined;
+    hasClosed = true;
+  };
+  /** A thread of this process may be in MPI_Init for good, and the others wait there: a signal ends all, with any launcher. */
+  const endBySignal = (): Promise<never> => {
+    own.endBy('SIGTERM');
+    return new Promise(() => undefined);
+  };
+  // Before it is told what has been thrown where nobody waits for it, which ends the process.
+  process.prependListener('uncaughtException', () => own.writeError(`${named('has failed')}\n`));
   return {
     around,
-    async inWorld({ reduce = 'library', mpi_library: library, mpi_timeout: silence }, work) {
-      const { openMpiWorld } = await import('./mpiWorld.ts');
-      job = await openMpiWorld(place, { library, reduce, silence, warn: (text) => own.writeError(`${named(text)}\n`) });
-      await sameEverywhere(job, { version: version() });
-      await work(job);
-      await job.close();
-      job = undefined;
+    async inWorld(options, work) {
+      const joined = await join(options);
+      const faults = await joined.gather<string | null>(null);
+      const failed = faults.flatMap((fault, rank) => (fault === null ? [] : `${rankWords(joined, rank)}: ${fault.trim()}`));
+      if (failed.length > 0) {
+        await close(joined);
+        throw new UserError(`Not all ranks can begin.\n${failed.join('\n')}`);
+      }
+      await sameEverywhere(joined, { version: version() });
+      await work(joined);
+      await close(joined);
     },
     async leave(code) {
-      // A job that was closed has come to its end at every rank, whatever the code says of it.
-      const isSaidByFirst = job === undefined && code === EXIT.usage; // the command line is everybody's
-      if (code !== 0 && !isFirst && !isSaidByFirst && (job !== undefined || unsaid !== '')) {
+      if (code !== 0 && !hasJoined) {
+        // The others wait for this one, within a library that would wait for ever.
+        try {
+          const joined = await join(UNASKED);
+          await joined.gather(unsaid);
+          await close(joined);
+        } catch {
+          // What was wrong has been said; that there is no way to the others is another matter.
+        }
+        return isJoining ? endBySignal() : process.exit(code);
+      }
+      // A job that was closed has come to its end at every rank, and the first has said to which.
+      if (code !== 0 && !isFirst && !hasClosed) {
         await new Promise((resolve) => setTimeout(resolve, OTHERS_WAIT_MS));
         own.writeError(`${named(unsaid === '' ? `ended with exit code ${code}` : unsaid)}\n`);
       }
+      if (isJoining) return endBySignal();
       return job ? job.abort() : process.exit(code);
     },
   };
 }
+
+/**
+ * `mpirun` hands SIGUSR2 on to its ranks, and goes on waiting for them; of Ctrl-C and SIGTERM Open MPI's makes an end within a second, in
+ * which nothing large is saved (node/mpi/README.md).
+ */
+function onLauncherSignal(act: (signal: 'SIGTERM') => void, off: () => void): () => void {
+  const asked = (): void => act('SIGTERM');
+  process.once('SIGUSR2', asked);
+  return () => {
+    process.off('SIGUSR2', asked);
+    off();
+  };
+}
+
+/** Of a rank whose command line could not be read. */
+const UNASKED: JobOptions = { mpi_library: null, mpi_timeout: 40 };
 
 const SILENT: Terminal = { write: () => undefined, isTty: false, columns: 100 };
 /** Characters kept of what a rank would have said. */

@@ -124,6 +124,8 @@ export async function loadMpi(named: string | null, launcher: Launcher): Promise
       return false;
     }
   };
+  if (!has('MPI_Init_thread'))
+    throw new UserError(`${name} is no MPI library: it has no MPI_Init_thread. Name another: --mpi_library PATH.`);
   const abi: Abi = has('ompi_mpi_comm_world')
     ? 'Open MPI'
     : /mpi_abi/.test(name) || (has('MPI_Abi_get_version') && !has('MPIR_Err_create_code'))
@@ -154,7 +156,12 @@ export async function loadMpi(named: string | null, launcher: Launcher): Promise
   versionOf(text, length);
   return {
     abi,
-    version: new TextDecoder('latin1').decode(text.subarray(0, length[0])).split('\n')[0]!.replaceAll(/\s+/g, ' ').trim(),
+    version: new TextDecoder('latin1')
+      .decode(text.subarray(0, length[0]))
+      .split(/[\n\0]/)[0]!
+      .replace(' Version:', '')
+      .replaceAll(/\s+/g, ' ')
+      .trim(),
     handles,
     initThread: call('Init_thread(void* argc, void* argv, int required, _Out_ int* provided)'),
     commRank: call('Comm_rank(H comm, _Out_ int* rank)'),

@@ -29,7 +29,7 @@ export interface MpiOptions {
 
 /** What a rank does in a job beside its work. */
 export interface MpiJob extends World {
-  /** "Open MPI v4.1.4, 4 ranks on 2 hosts". */
+  /** "Open MPI v4.1.4: 2 ranks on 2 hosts (rank: process; ward-1 has 0: 4711; ward-2 has 1: 815)". */
   readonly words: string;
   /** Waits for all ranks, and leaves MPI. */
   close(): Promise<void>;
@@ -51,8 +51,7 @@ const ABORT_MS = 5000;
 export async function openMpiWorld(place: Place, options: MpiOptions): Promise<MpiJob> {
   const mpi = await loadMpi(options.library, place.launcher);
   const out: [number] = [0];
-  check(mpi, mpi.initThread(null, null, mpi.handles.threadMultiple, out), 'MPI_Init_thread');
-  const [level] = out;
+  const level = await initialised(mpi, options.silence);
   if (level < mpi.handles.threadSerialized) {
     throw new UserError(
       `${mpi.version} was built for one thread alone (level ${level} of MPI_Init_thread); sums are made on a thread of their own ` +
@@ -76,10 +75,34 @@ export async function openMpiWorld(place: Place, options: MpiOptions): Promise<M
   return ranks;
 }
 
+/**
+ * MPI_Init_thread returns when all ranks have called it. Where one ends before, some launchers let the others wait for ever.
+ * @returns the level of threads that is given
+ */
+async function initialised(mpi: Mpi, seconds: number): Promise<number> {
+  const level: [number] = [0];
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(
+        new UserError(
+          `The other ranks have not come to MPI_Init within ${seconds} s: one has failed before (see its message), its host is not ` +
+            'reached, or it starts slowly (--mpi_timeout SECONDS).',
+        ),
+      );
+    }, seconds * 1000);
+  });
+  await Promise.race([onThread(mpi, 'MPI_Init_thread', mpi.initThread, null, null, mpi.handles.threadMultiple, level), tooLong]);
+  clearTimeout(timer);
+  return level[0];
+}
+
 class MpiRanks implements MpiJob {
   readonly rank: number;
   readonly size: number;
   hosts: readonly string[];
+  /** By rank: a launcher tells of a process that has ended by its number. */
+  private processes: readonly number[] = [];
   private readonly mpi: Mpi;
   private readonly options: MpiOptions;
   private readonly comm: Handle;
@@ -101,7 +124,9 @@ class MpiRanks implements MpiJob {
 
   /** Learns where the others are. @param canListen MPI may be called while a sum is under way */
   async begin(canListen: boolean): Promise<void> {
-    this.hosts = await this.gather(hostname());
+    const all = await this.gather({ host: hostname(), process: process.pid });
+    this.hosts = all.map(({ host }) => host);
+    this.processes = all.map((one) => one.process);
     if (!canListen) return;
     this.heartbeat = new Heartbeat(this.mpi, duplicate(this.mpi), this, this.options.silence * 1000, (silent, seconds) => {
       this.options.warn(
@@ -113,8 +138,11 @@ class MpiRanks implements MpiJob {
   }
 
   get words(): string {
-    const hosts = new Set(this.hosts).size;
-    return `${this.mpi.version.split(',')[0]!}: ${this.size} ranks on ${hosts === 1 ? 'one host' : `${hosts} hosts`}`;
+    const hosts = [...new Set(this.hosts)];
+    const ranks = hosts.map((host) => this.hosts.flatMap((one, rank) => (one === host ? `${rank}: ${this.processes[rank]!}` : [])));
+    const where = hosts.map((host, at) => `${host} has ${ranks[at]!.join(', ')}`).join('; ');
+    const count = hosts.length === 1 ? 'one host' : `${hosts.length} hosts`;
+    return `${this.mpi.version.split(',')[0]!}: ${this.size} ranks on ${count} (rank: process; ${where})`;
   }
 
   gather<T>(own: T): Promise<T[]> {
@@ -151,10 +179,10 @@ class MpiRanks implements MpiJob {
       const { mpi, comm, options } = this;
       const { float, sum, inPlace } = mpi.handles;
       if (options.reduce === 'library')
-        return this.onThread('MPI_Allreduce', mpi.allreduce, inPlace, values, values.length, float, sum, comm);
+        return onThread(mpi, 'MPI_Allreduce', mpi.allreduce, inPlace, values, values.length, float, sum, comm);
       await orderedSum(values, this.size, {
-        exchange: (from, to, each) => this.onThread('MPI_Alltoall', mpi.alltoall, from, each, float, to, each, float, comm),
-        collect: (from, to, each) => this.onThread('MPI_Allgather', mpi.allgather, from, each, float, to, each, float, comm),
+        exchange: (from, to, each) => onThread(mpi, 'MPI_Alltoall', mpi.alltoall, from, each, float, to, each, float, comm),
+        collect: (from, to, each) => onThread(mpi, 'MPI_Allgather', mpi.allgather, from, each, float, to, each, float, comm),
       });
     });
   }
@@ -210,24 +238,26 @@ class MpiRanks implements MpiJob {
       });
     }
   }
+}
 
-  private onThread<Args extends unknown[]>(
-    name: string,
-    call: { async: (...args: [...Args, (error: Error | null, code: number) => void]) => void },
-    ...args: Args
-  ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      call.async(...args, (error, code) => {
-        try {
-          if (error) throw error;
-          check(this.mpi, code, name);
-          resolve();
-        } catch (failure) {
-          reject(failure as Error);
-        }
-      });
+/** A call that blocks, on another thread. */
+function onThread<Args extends unknown[]>(
+  mpi: Mpi,
+  name: string,
+  call: { async: (...args: [...Args, (error: Error | null, code: number) => void]) => void },
+  ...args: Args
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call.async(...args, (error, code) => {
+      try {
+        if (error) throw error;
+        check(mpi, code, name);
+        resolve();
+      } catch (failure) {
+        reject(failure as Error);
+      }
     });
-  }
+  });
 }
 
 /** Messages of ours never meet those of another communicator. */

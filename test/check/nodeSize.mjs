@@ -1,7 +1,7 @@
 /**
  * `node/` is what is Node's: the programs, and what they and the platform need of the runtime. What a program does is src/run's, where the
  * browser has it too. This check holds node/ under 2 500 lines of TypeScript, so that work is put there and not here; node/mpi, which no other
- * runtime has, under 800 of its own.
+ * runtime has, under 900 of its own.
  *
  * Run: node test/check/nodeSize.mjs [root]. Exit status 1 where it is larger, with its largest files.
  */
@@ -11,7 +11,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const MOST = 2500;
-const MOST_OF_MPI = 800;
+const MOST_OF_MPI = 900;
 
 const root = resolve(process.argv[2] ?? fileURLToPath(new URL('../..', import.meta.url)));
 const all = readdirSync(join(root, 'node'), { recursive: true })
