@@ -14,6 +14,7 @@ export function parseJson(text: string): unknown {
 
 /** Where the text goes deeper than it may. */
 function tooDeep(text: string): number | undefined {
+  if (text.length <= MAX_DEPTH) return undefined; // as the many lines of a log are
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);

@@ -32,9 +32,19 @@ export function readPlace(text: string | undefined): LogPlace | undefined {
 }
 
 /** A line, and the place behind it. */
-export interface PlacedLine {
-  entry: LogEntry;
-  after: LogPlace;
+export class PlacedLine {
+  readonly entry: LogEntry;
+  private readonly offset: number;
+  private readonly before: Uint8Array;
+
+  constructor(entry: LogEntry, offset: number, before: Uint8Array) {
+    [this.entry, this.offset, this.before] = [entry, offset, before];
+  }
+
+  /** Summed when it is asked for: of most lines nobody does. */
+  get after(): LogPlace {
+    return { offset: this.offset, sum: sumOf(this.before) };
+  }
 }
 
 /** Whole lines out of bytes that come piece by piece; what is behind the last line end waits for more. */
@@ -56,17 +66,18 @@ export class LineReader {
   }
 
   take(bytes: Uint8Array): PlacedLine[] {
-    const all = joined(this.waiting, bytes);
+    // With what is checked before it, every line's own lies in one array.
+    const all = joined(joined(this.before, this.waiting), bytes);
+    const start = this.place.offset - this.before.length;
     const lines: PlacedLine[] = [];
-    let from = 0;
-    for (let end = all.indexOf(0x0a); end >= 0; end = all.indexOf(0x0a, from)) {
-      const line = all.subarray(from, end + 1);
+    let from = this.before.length;
+    for (let end = all.indexOf(0x0a, from); end >= 0; end = all.indexOf(0x0a, from)) {
+      const entry = logEntry(decoder.decode(all.subarray(from, end + 1)));
       from = end + 1;
-      this.before = joined(this.before, line.subarray(-CHECKED)).slice(-CHECKED);
-      this.place = { offset: this.place.offset + line.length, sum: sumOf(this.before) };
-      const entry = logEntry(new TextDecoder().decode(line));
-      if (entry) lines.push({ entry, after: this.place });
+      if (entry) lines.push(new PlacedLine(entry, start + from, checkedBefore(all, from)));
     }
+    this.before = checkedBefore(all, from).slice();
+    this.place = { offset: start + from, sum: sumOf(this.before) };
     this.waiting = all.slice(from);
     if (this.waiting.length > LONGEST_LINE) this.skip();
     return lines;
@@ -86,6 +97,9 @@ export class LineReader {
 }
 
 const LONGEST_LINE = 2 ** 23;
+const decoder = new TextDecoder();
+
+const checkedBefore = (all: Uint8Array, end: number): Uint8Array => all.subarray(Math.max(0, end - CHECKED), end);
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(a.length + b.length);

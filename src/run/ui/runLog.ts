@@ -26,16 +26,15 @@ export class RunLog {
   /** Absent once it has started again. */
   finish: LogEntry | undefined;
   warnings: string[] = [];
-  /** Latest row of training, and of an evaluation. */
-  training: LogNumbers | undefined;
-  evaluation: LogNumbers | undefined;
   /** ms since 1970; 0: there is none. */
   changedAt = 0;
   listener: LogListener | undefined;
   private readonly folder: OutputsFolder;
   private readonly run: string;
+  private lastTraining: LogEntry | undefined;
+  private lastEvaluation: LogEntry | undefined;
   private keepsRows = false;
-  private rowsKept: LogNumbers[] = [];
+  private rowsKept: LogEntry[] = [];
   private stride = 1;
   private trainingCount = 0;
   private reader = new LineReader(START, new Uint8Array(0));
@@ -45,6 +44,16 @@ export class RunLog {
   /** @param run its folder below */
   constructor(folder: OutputsFolder, run: string) {
     [this.folder, this.run] = [folder, run];
+  }
+
+  /** Latest row of training. */
+  get training(): LogNumbers | undefined {
+    return this.lastTraining && numbersOf(this.lastTraining);
+  }
+
+  /** Latest row of an evaluation. */
+  get evaluation(): LogNumbers | undefined {
+    return this.lastEvaluation && numbersOf(this.lastEvaluation);
   }
 
   /** Rows of figures, oldest first, the last of training among them, and the place behind; kept from now on, until `forgetRows`. */
@@ -58,9 +67,9 @@ export class RunLog {
           return Promise.resolve();
         });
       }
-      const { training, rowsKept } = this;
-      const isWhole = training === undefined || rowsKept.includes(training);
-      return { rows: isWhole ? [...rowsKept] : [...rowsKept, training], place: this.place };
+      const { lastTraining: last, rowsKept } = this;
+      const isWhole = last === undefined || rowsKept.some((row) => 'loss' in row && row['step'] === last['step']);
+      return { rows: (isWhole ? rowsKept : [...rowsKept, last]).map(numbersOf), place: this.place };
     });
   }
 
@@ -130,7 +139,7 @@ export class RunLog {
   private begin(): void {
     this.reader = new LineReader(START, new Uint8Array(0));
     this.stamp = '';
-    this.start = this.finish = this.training = this.evaluation = undefined;
+    this.start = this.finish = this.lastTraining = this.lastEvaluation = undefined;
     this.warnings = [];
     this.startRows();
     this.listener?.reset();
@@ -152,12 +161,11 @@ export class RunLog {
 
   private keepRow(entry: LogEntry): void {
     if (typeof entry['step'] !== 'number') return;
-    const row = numbersOf(entry);
-    const isTraining = 'loss' in row;
-    if (isTraining) this.training = row;
-    else this.evaluation = row;
+    const isTraining = 'loss' in entry;
+    if (isTraining) this.lastTraining = entry;
+    else this.lastEvaluation = entry;
     if (!this.keepsRows) return;
-    if (!isTraining || this.trainingCount++ % this.stride === 0) this.rowsKept.push(row);
+    if (!isTraining || this.trainingCount++ % this.stride === 0) this.rowsKept.push(entry);
     if (this.rowsKept.length <= MOST_ROWS) return;
     // Evaluations are few and stay, unless they alone are too many.
     this.stride *= 2;
