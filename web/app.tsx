@@ -1,5 +1,5 @@
 /** The shell: projects, or an open one with its five steps; the GPU, the storage and messages around them. */
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import type { ComponentType, JSX } from 'preact';
 import { Loaded } from './parts/loaded.tsx';
 import { Notices } from './parts/notices.tsx';
@@ -37,6 +37,7 @@ export function App({ studio }: { studio: Studio }): JSX.Element {
       for (const one of ['dragover', 'drop'] as const) removeEventListener(one, stay);
     };
   }, [studio]);
+  useFocusAt(open?.id ?? (studio.isOnSample.value ? 'sample' : 'projects'));
   return (
     <>
       <header class="top">
@@ -54,6 +55,19 @@ export function App({ studio }: { studio: Studio }): JSX.Element {
       )}
     </>
   );
+}
+
+/** Who goes by keyboard or ear is taken to what has come, where the button that led there is gone. */
+function useFocusAt(place: string): void {
+  const last = useRef(place);
+  useEffect(() => {
+    if (last.current === place) return;
+    last.current = place;
+    const main = document.querySelector('main');
+    if (main === null || (document.activeElement ?? document.body) !== document.body) return;
+    main.tabIndex = -1;
+    main.focus();
+  }, [place]);
 }
 
 function Steps({ studio, open }: { studio: Studio; open: OpenProject }): JSX.Element {

@@ -69,6 +69,8 @@ test.skipIf(isSkipped)('a project is one tab’s at a time, and its name is neve
   const hostile = '<img src=x onerror="document.title=1">';
   await newProject(page, hostile);
   expect(await page.textContent('.project')).toBe(hostile);
+  // What had the focus is gone: it is where things go on.
+  await page.locator('main#step-data:focus').waitFor();
   const second = await openStudio(studio, context);
   const open = second.page.getByRole('button', { name: `Open: ${hostile}` });
   await open.click();
@@ -78,6 +80,7 @@ test.skipIf(isSkipped)('a project is one tab’s at a time, and its name is neve
   await second.page.waitForSelector('.steps');
   expect(await second.page.title()).toBe('Vernier Studio');
   await second.page.getByRole('button', { name: '← All projects' }).click();
+  await second.page.locator('main#projects:focus').waitFor();
   await second.page.getByRole('button', { name: `Delete: ${hostile}` }).click();
   await second.page.locator('dialog').getByRole('button', { name: 'Delete' }).click();
   await second.page.getByText('There are none in this browser yet.').waitFor();
