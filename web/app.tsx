@@ -48,6 +48,8 @@ export function App({ studio }: { studio: Studio }): JSX.Element {
       <Notices studio={studio} />
       {open !== null ? (
         <Steps studio={studio} open={open} />
+      ) : studio.isArriving.value ? (
+        <p aria-busy="true">{texts.studio.arriving}</p>
       ) : studio.isOnSample.value ? (
         <SampleView studio={studio} />
       ) : (

@@ -135,7 +135,6 @@ describe.skipIf(isSkipped)('drawings', () => {
     expect(await seriousFindings(page)).toEqual([]);
 
     await page.reload();
-    await page.getByRole('button', { name: 'Open: Mine' }).click();
     await page.getByRole('button', { name: new RegExp(K03) }).click();
     await page.getByRole('button', { name: 'Go to left putamen, axial 14' }).click();
     await shown('axial 14');

@@ -77,8 +77,6 @@ test.skipIf(isSkipped)('from nothing to measured', { timeout: 900_000 }, async (
   await page.click('#start-training');
   await page.getByText(/^Step [5-9] of 10$/).first().waitFor({ timeout: 200_000 });
   await page.reload();
-  await page.getByRole('button', { name: 'Open: Journey' }).click();
-  await step(page, 'Train');
   await page.getByRole('button', { name: 'Go on with run-2' }).click();
   await live(page, 'finished').waitFor({ timeout: 400_000 });
   expect(await digestOf(page, await adapterOf(page, 'run-2'))).toBe(whole);

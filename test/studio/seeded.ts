@@ -93,8 +93,11 @@ export function digestOf(page: Page, path: string): Promise<string | undefined> 
   }, path);
 }
 
+/** From the list of projects, or from any step of the project: a page that was loaded anew is there again. */
 export async function openStep(page: Page, project: string, step: string): Promise<void> {
-  await page.getByRole('button', { name: `Open: ${project}` }).click();
+  const open = page.getByRole('button', { name: `Open: ${project}`, exact: true });
+  await open.or(page.locator('.steps .project', { hasText: project })).waitFor();
+  if (await open.isVisible()) await open.click();
   await page.locator('.steps li button', { hasText: step }).click();
   await page.waitForSelector(`#step-${step.toLowerCase()} h2`);
 }

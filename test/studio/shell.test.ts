@@ -40,9 +40,30 @@ test.skipIf(isSkipped)('the first load is small, and the page works without a ne
   await context.setOffline(true);
   await page.reload();
   await page.getByText(/swiftshader/i).waitFor();
-  await page.getByRole('button', { name: 'Open: First' }).click();
+  expect(await page.textContent('.project')).toBe('First');
   for (const step of ['Model', 'Train', 'Judge', 'Use', 'Data']) await page.getByRole('button', { name: step, exact: true }).click();
   await page.waitForSelector('#step-data h2');
+  // Back and Forward go between steps, out to the list and in again; a reload stays where it was.
+  await page.goBack();
+  await page.waitForSelector('#step-use h2');
+  expect(page.url()).toMatch(/#[0-9a-f]{8}\/use$/);
+  await page.reload();
+  await page.waitForSelector('#step-use h2');
+  await page.getByRole('button', { name: '← All projects' }).click();
+  await page.waitForSelector('#projects');
+  expect(new URL(page.url()).hash).toBe('');
+  await page.goBack();
+  await page.waitForSelector('#step-use h2');
+  await page.goForward();
+  await page.waitForSelector('#projects');
+  const { url } = studio;
+  await page.evaluate((to) => (location.href = to), `${url}#gone/train`);
+  await page.getByText('The project that the address names is not in this browser.').waitFor();
+  await page.waitForSelector('#projects');
+  expect(page.url()).toBe(url);
+  // Anybody may have written an address: what names no project is the list.
+  await page.evaluate((to) => (location.href = to), `${url}#../train`);
+  await expect.poll(() => page.url()).toBe(url);
   // The worker's files too, in whole and by their headers alone.
   const read = await page.evaluate(async () => {
     const whole = await fetch('own/base/model.safetensors');

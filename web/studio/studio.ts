@@ -1,5 +1,5 @@
 /** What every view of the Studio stands on: the open project, the worker, files, and how to speak to the person. */
-import { effect, signal } from '@preact/signals';
+import { batch, effect, signal } from '@preact/signals';
 import type { Signal } from '@preact/signals';
 import { UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
@@ -100,6 +100,8 @@ export class Studio {
   readonly step: Signal<Step> = signal('data');
   /** In the place of the projects: the quick start on the embedded sample. */
   readonly isOnSample: Signal<boolean> = signal(false);
+  /** On the way to where the address says. */
+  readonly isArriving: Signal<boolean> = signal(false);
   readonly notices: Signal<readonly Notice[]> = signal([]);
   readonly #mounts = new Map<string, Blob | string>(ownFiles);
   readonly #variables: Record<string, string> = {};
@@ -184,17 +186,19 @@ export class Studio {
     await this.openById(id, name);
   }
 
-  /** One tab has a project at a time. @param name of the project, for messages */
-  async openById(id: string, name: string): Promise<void> {
+  /** One tab has a project at a time. @param name of the project, for messages @param patienceMs for another tab to leave it */
+  async openById(id: string, name: string, { step = 'data', patienceMs = 0 }: { step?: Step; patienceMs?: number } = {}): Promise<void> {
     await this.close();
-    const free = await tabLock(id);
+    const free = await tabLock(id, patienceMs);
     if (free === undefined) throw new UserError(texts.studio.inOtherTab(name));
     try {
       if (!(await this.files.exists(projectFolder(id)))) throw new UserError(texts.studio.gone(name));
       const project = await openProject(this.files, id);
       await removeUnnamed(this.files, project);
-      this.open.value = new OpenProject(this.files, project, free, (error) => this.failed(error));
-      this.step.value = 'data';
+      batch(() => {
+        this.open.value = new OpenProject(this.files, project, free, (error) => this.failed(error));
+        this.step.value = step;
+      });
     } catch (error) {
       free();
       throw error;
@@ -220,14 +224,15 @@ export class Studio {
 }
 
 /** What frees the project for other tabs; undefined where one has it. The browser frees it when the tab is gone. */
-function tabLock(id: string): Promise<(() => void) | undefined> {
+function tabLock(id: string, patienceMs = 0): Promise<(() => void) | undefined> {
+  const patience = patienceMs === 0 ? null : AbortSignal.timeout(patienceMs);
   return new Promise((resolve, reject) => {
     navigator.locks
-      .request(`vernier studio ${id}`, { ifAvailable: true }, (lock) => {
+      .request(`vernier studio ${id}`, patience === null ? { ifAvailable: true } : { signal: patience }, (lock) => {
         if (lock === null) return resolve(undefined);
         return new Promise<void>((free) => resolve(free));
       })
-      .catch(reject);
+      .catch((error: unknown) => (patience?.aborted === true ? resolve(undefined) : reject(error as Error)));
   });
 }
 

@@ -7,6 +7,8 @@ export const shellTexts = {
     lead: 'Fine-tune a vision-language model to measure your own scans, on the GPU of this machine. Pictures never leave it.',
     inOtherTab: (name: string) => `The project “${name}” is open in another tab of this browser. Use it there, or close that tab first.`,
     gone: (name: string) => `The project “${name}” is not there any more: it was deleted in another tab.`,
+    notHere: 'The project that the address names is not in this browser. These are the ones that are.',
+    arriving: 'Opening …',
     projects: 'Projects',
     noProjects: 'There are none in this browser yet.',
     newProject: 'New project',
