@@ -1,4 +1,4 @@
-/** The pages that are served: the files of dist/web as they were when the server started, by their exact names and no others. */
+/** The pages that are served: the files of dist/web as they were when the server started, whatever is built since, by their exact names. */
 import { joinPath } from '../../platform.ts';
 import { notFound } from './refusal.ts';
 import type { UiPlatform } from './folder.ts';
@@ -38,8 +38,8 @@ const DEPTH = 8;
 
 export class Pages {
   private readonly platform: UiPlatform;
-  /** Path of an address to file. */
-  private readonly files = new Map<string, string>();
+  /** Path of an address to file; with what it held, but for the bases and the sample, which no build changes. */
+  private readonly files = new Map<string, { path: string; bytes?: Uint8Array<ArrayBuffer> }>();
 
   private constructor(platform: UiPlatform) {
     this.platform = platform;
@@ -68,11 +68,11 @@ export class Pages {
       if (path === `/${RUNS_PAGE}` || path === STUDIO) return new Response(NOT_BUILT, { status: 404, headers: head });
       throw notFound();
     }
-    head.set('Content-Type', TYPES[file.slice(file.lastIndexOf('.') + 1)] ?? 'application/octet-stream');
+    head.set('Content-Type', TYPES[file.path.slice(file.path.lastIndexOf('.') + 1)] ?? 'application/octet-stream');
     head.set('Content-Security-Policy', isStudio ? STUDIO_POLICY : OWN_POLICY);
     // Names of assets change with what is in them.
     head.set('Cache-Control', /\/assets\//.test(path) ? 'private, max-age=31536000, immutable' : 'no-cache');
-    return new Response(await this.platform.blob(file), { headers: head });
+    return new Response(file.bytes ?? (await this.platform.blob(file.path)), { headers: head });
   }
 
   private async add(dir: string, below: string, depth: number): Promise<void> {
@@ -82,8 +82,9 @@ export class Pages {
       const look = await this.platform.look(path);
       if (look?.kind === 'folder' && depth < DEPTH) await this.add(path, `${at}/`, depth + 1);
       else if (look?.kind === 'file' && this.files.size < MOST_FILES) {
-        this.files.set(`${STUDIO}${at}`, path);
-        if (at === RUNS_PAGE || at.startsWith('assets/')) this.files.set(`/${at}`, path);
+        const file = at.startsWith('own/') ? { path } : { path, bytes: new Uint8Array(await this.platform.readFile(path)) };
+        this.files.set(`${STUDIO}${at}`, file);
+        if (at === RUNS_PAGE || at.startsWith('assets/')) this.files.set(`/${at}`, file);
       }
     }
   }

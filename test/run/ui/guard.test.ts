@@ -1,5 +1,5 @@
 /** Who is not answered, and what nobody gets: every way into the server but the one that is meant. */
-import { symlinkSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseFor } from '../../../src/options/program.ts';
@@ -160,6 +160,18 @@ describe('nothing outside', () => {
       expect(await response.text()).toContain('npm run build');
     }
     await expect(pages.response('/other.html', new Headers())).rejects.toThrow('There is nothing here');
+  });
+
+  it('pages are served as they were when the server started, whatever was built since', async () => {
+    const dir = join(scene.dir, '../built');
+    mkdirSync(join(dir, 'assets'), { recursive: true });
+    writeFileSync(join(dir, 'ui.html'), 'old page');
+    writeFileSync(join(dir, 'assets/ui-old.js'), 'old script');
+    const pages = await Pages.open(uiPlatform(nodePlatform), dir);
+    writeFileSync(join(dir, 'ui.html'), 'new page');
+    rmSync(join(dir, 'assets/ui-old.js'));
+    for (const [path, text] of [['/ui.html', 'old page'], ['/assets/ui-old.js', 'old script']] as const)
+      expect(await (await pages.response(path, new Headers())).text()).toBe(text);
   });
 
   it('bodies are JSON, small, and say so', async () => {
