@@ -40,7 +40,7 @@ const DAWN_FEATURES = 'allow_unsafe_apis,vulkan_enable_f16_on_nvidia';
 
 /** Kept while the GPU is in use: Dawn's objects die with the value that `create` returns. */
 let gpuReference: GPU | undefined;
-/** Of `--adapter`. */
+/** Of `--gpu_adapter`. */
 let adapterName: string | undefined;
 
 /**

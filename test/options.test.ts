@@ -1,6 +1,6 @@
 /** Options: types, ranges, refusals, contradictions, precedence, and the generated help. */
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { changedOptions, definitions, helpText, parseOptions } from '../src/options.ts';
+import { changedOptions, definitions, helpText, parseOptions, trainProgram } from '../src/options.ts';
 import { optionOf } from '../src/options/program.ts';
 import type { Options } from '../src/options.ts';
 import type { Definition } from '../src/options/definition.ts';
@@ -8,6 +8,15 @@ import { isInRange } from '../src/options/definition.ts';
 import { editDistance } from '../src/io/editDistance.ts';
 import { nearestName } from '../src/options/nearest.ts';
 import { UserError } from '../src/platform.ts';
+import { askProgram } from '../src/options/ask.ts';
+import { benchProgram } from '../src/options/bench.ts';
+import { evaluateProgram } from '../src/options/evaluate.ts';
+import { pretrainProgram } from '../src/options/pretrain.ts';
+import { quickstartProgram } from '../src/options/quickstart.ts';
+import { reportProgram } from '../src/options/report.ts';
+import { scaleProgram } from '../src/options/scale.ts';
+import { setupProgram } from '../src/options/setup.ts';
+import { uiProgram } from '../src/options/ui.ts';
 
 const BASE = { base_model_hf: 'models/tiny', train_file: 'rows.jsonl' };
 const parse = (flags: Record<string, string>, recipe?: Record<string, unknown>, env?: Record<string, string>) => parseOptions({ ...BASE, ...flags }, recipe, env);
@@ -266,5 +275,19 @@ describe('help', () => {
     expect(flat).toContain('--learning_rate X Highest learning rate of the schedule. (default 0.0002; at least 0)');
     expect(flat).toContain('also --num_train_epochs');
     expect(flat).toContain('(default console,jsonl; all: not yet)');
+  });
+});
+
+describe('the words of a program', () => {
+  const programs = { trainProgram, askProgram, benchProgram, evaluateProgram, pretrainProgram, quickstartProgram, reportProgram, scaleProgram, setupProgram, uiProgram };
+
+  it.each(Object.entries(programs))('%s: no word, nor variable, names two options', (_, { definitions: records }) => {
+    const seen = new Map<string, string>();
+    for (const [name, { aliases = [], env }] of Object.entries(records)) {
+      for (const word of [name, ...aliases, ...(env === undefined ? [] : [`$${env}`])]) {
+        expect(seen.get(word), `${word} of ${name}`).toBeUndefined();
+        seen.set(word, name);
+      }
+    }
   });
 });

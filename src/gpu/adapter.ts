@@ -48,7 +48,7 @@ function noSuchAdapter(error: unknown): never {
   const [, list] = /Available adapters:([^]*)$/.exec(error instanceof Error ? error.message : '') ?? [];
   if (list === undefined) throw error as Error;
   const names = [...list.matchAll(/name: '([^']*)'/g)].map(([, name]) => `"${name}"`);
-  throw new UserError(`No GPU has the name that --adapter (or VERNIER_DAWN_FLAGS) asks for. There is ${names.join(', ') || 'none'}.`);
+  throw new UserError(`No GPU has the name that --gpu_adapter (or VERNIER_DAWN_FLAGS) asks for. There is ${names.join(', ') || 'none'}.`);
 }
 
 /** @param bytes of the buffer that could not be made, where that is known */

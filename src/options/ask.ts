@@ -8,7 +8,7 @@ import { hubOptions } from './hub.ts';
 import { modelOptions } from './model.ts';
 import type { OptionsOf, Parsed, Program } from './program.ts';
 import { trainingOptions } from './training.ts';
-import { adapter } from './world.ts';
+import { gpu_adapter } from './world.ts';
 
 const { config, base_model_hf, compute_dtype, image_attention, quantization, quantization_skip_modules, quantize_embedding } = modelOptions;
 const { submit_ms } = trainingOptions;
@@ -71,7 +71,7 @@ export const definitions = {
     group: 'Task lists', type: 'integer', default: 1, min: 1, all: true,
     help: 'Samples of the task that are asked about, the first ones; -1: all.',
   },
-  planner_version, prompt_style, intensity, adapter, submit_ms,
+  planner_version, prompt_style, intensity, gpu_adapter, submit_ms,
   offload,
   max_new_tokens: {
     ...max_new_tokens, max: 65536, help: `${max_new_tokens.help} The most that a request to --serve gets.`,

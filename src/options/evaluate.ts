@@ -6,7 +6,7 @@ import { hubOptions } from './hub.ts';
 import { modelOptions } from './model.ts';
 import type { OptionsOf, Parsed, Program } from './program.ts';
 import { trainingOptions } from './training.ts';
-import { adapter, worldOptions } from './world.ts';
+import { gpu_adapter, worldOptions } from './world.ts';
 
 const { config, base_model_hf, compute_dtype, image_attention, quantization, quantization_skip_modules, quantize_embedding } = modelOptions;
 const { submit_ms } = trainingOptions;
@@ -123,7 +123,7 @@ export const definitions = {
   val_sample_limit_task_TL,
   seed: { ...trainingOptions.seed, help: 'Seed of the split, for --eval_split validation.' },
   per_device_eval_batch_size: { ...per_device_eval_batch_size, help: 'Answers that are written at a time.' },
-  adapter,
+  gpu_adapter,
   submit_ms,
   mpi_library: worldOptions.mpi_library,
   mpi_timeout: worldOptions.mpi_timeout,

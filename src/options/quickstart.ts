@@ -1,7 +1,7 @@
 /** The options of `npm start` (dist/quickstart.js). */
 import type { Definitions, OptionsOf, Program } from './program.ts';
 import { trainingOptions } from './training.ts';
-import { adapter } from './world.ts';
+import { worldOptions } from './world.ts';
 
 const definitions = {
   recipe: {
@@ -27,7 +27,7 @@ const definitions = {
   },
   steps: { group: 'Batches and memory', type: 'integer', default: null, min: 1, help: "Training steps. Unset: the recipe's." },
   batch: { group: 'Batches and memory', type: 'integer', default: null, min: 1, help: "Rows in a step. Unset: the recipe's." },
-  adapter,
+  gpu_adapter: worldOptions.gpu_adapter,
   submit_ms: trainingOptions.submit_ms,
   output_dir: {
     group: 'Output',

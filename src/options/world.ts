@@ -1,8 +1,8 @@
 /** Options of a program that several ranks run together (node/mpi/README.md). */
 import type { Definition } from './definition.ts';
 
-/** Of every program that computes. */
-export const adapter = {
+/** Of every program that computes. It is no `adapter` there: `ask` and `evaluate` mean PEFT's by that. */
+export const gpu_adapter = {
   group: 'Several GPUs',
   type: 'string',
   default: null,
@@ -13,7 +13,7 @@ export const adapter = {
 } as const satisfies Definition;
 
 export const worldOptions = {
-  adapter,
+  gpu_adapter: { ...gpu_adapter, aliases: ['adapter'] },
   reduce: {
     group: 'Several GPUs',
     type: 'enum',

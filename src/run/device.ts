@@ -13,15 +13,15 @@ const PATIENT_SUBMIT_MS = 500;
 
 export interface DeviceChoice {
   /** Part of its name; null or absent: whichever the system offers. */
-  adapter?: string | null;
+  gpu_adapter?: string | null;
   /** Null: what the system asks for. */
   submit_ms: number | null;
 }
 
 /** @throws UserError where there is no such GPU */
-export async function openDevice(platform: Platform, { adapter = null, submit_ms: submitMs }: DeviceChoice): Promise<Device> {
+export async function openDevice(platform: Platform, { gpu_adapter: adapter = null, submit_ms: submitMs }: DeviceChoice): Promise<Device> {
   if (adapter !== null) {
-    if (!platform.chooseAdapter) throw new UserError(`--adapter ${adapter}: here the ${platform.name} chooses the GPU; leave it away.`);
+    if (!platform.chooseAdapter) throw new UserError(`--gpu_adapter ${adapter}: here the ${platform.name} chooses the GPU; leave it away.`);
     platform.chooseAdapter(adapter);
   }
   return Device.create(await platform.gpu(), { submitMs: submitMs ?? (platform.isGpuPatient ? PATIENT_SUBMIT_MS : SUBMIT_MS) });

@@ -13,7 +13,7 @@ export interface FrozenModel {
 
 export type FrozenModelOptions = Pick<
   EvaluateOptions,
-  | 'adapter'
+  | 'gpu_adapter'
   | 'submit_ms'
   | 'compute_dtype'
   | 'image_attention'

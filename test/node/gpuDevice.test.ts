@@ -14,19 +14,19 @@ it.each([
   device.destroy();
 });
 
-it('--adapter takes the GPU with that in its name, and says which there are where none has', async () => {
+it('--gpu_adapter takes the GPU with that in its name, and says which there are where none has', async () => {
   const first = await openDevice(nodePlatform, { submit_ms: null });
   const name = first.capabilities.description;
   first.destroy();
   releaseGpu();
-  await expect(openDevice(nodePlatform, { adapter: 'no such GPU', submit_ms: null })).rejects.toThrow(/No GPU has the name that --adapter .*There is ".*"\.$/);
+  await expect(openDevice(nodePlatform, { gpu_adapter: 'no such GPU', submit_ms: null })).rejects.toThrow(/No GPU has the name that --gpu_adapter .*There is ".*"\.$/);
   releaseGpu();
-  const named = await openDevice(nodePlatform, { adapter: name.split(/[:( ]/)[0]!, submit_ms: null });
+  const named = await openDevice(nodePlatform, { gpu_adapter: name.split(/[:( ]/)[0]!, submit_ms: null });
   expect(named.capabilities.description).toBe(name);
   named.destroy();
 });
 
-it('--adapter is refused where the runtime chooses', async () => {
+it('--gpu_adapter is refused where the runtime chooses', async () => {
   const { chooseAdapter: _, ...other } = nodePlatform;
-  await expect(openDevice({ ...other, name: 'browser' }, { adapter: 'Radeon', submit_ms: null })).rejects.toThrow('--adapter Radeon: here the browser chooses the GPU');
+  await expect(openDevice({ ...other, name: 'browser' }, { gpu_adapter: 'Radeon', submit_ms: null })).rejects.toThrow('--gpu_adapter Radeon: here the browser chooses the GPU');
 });

@@ -51,7 +51,7 @@ export interface Evaluated {
 /** Undefined when it was stopped before its end. */
 export async function runEvaluation(context: EvaluateContext): Promise<Evaluated | undefined> {
   const { options, world = ALONE } = context;
-  const { adapter: _, ...shared } = options;
+  const { gpu_adapter: _, ...shared } = options;
   await sameEverywhere(world, shared);
   if (context.isKeptNowhere || world.rank !== 0) return evaluateIn(context, KEPT_NOWHERE);
   const { output_dir: dir } = options;

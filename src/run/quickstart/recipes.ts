@@ -13,7 +13,7 @@ export const RECIPES: Readonly<Record<RecipeName, Omit<QuickstartSettings, 'samp
 
 /** @param besideUs the place of a folder of node/ */
 export function quickstartSettings(options: QuickstartOptions, besideUs: (folder: string) => string): QuickstartSettings {
-  const { recipe: name, steps, batch, seed, quantization, submit_ms, adapter, output_dir } = options;
+  const { recipe: name, steps, batch, seed, quantization, submit_ms, gpu_adapter, output_dir } = options;
   const chosen = RECIPES[name];
   const out = name === quickstartProgram.definitions['recipe']?.default ? 'outputs/quickstart' : `outputs/quickstart-${name}`;
   return {
@@ -26,6 +26,6 @@ export function quickstartSettings(options: QuickstartOptions, besideUs: (folder
     seed,
     quantization,
     ...(submit_ms !== null && { submitMs: submit_ms }),
-    ...(adapter !== null && { adapter }),
+    ...(gpu_adapter !== null && { gpuAdapter: gpu_adapter }),
   };
 }

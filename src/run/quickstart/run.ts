@@ -42,8 +42,8 @@ export interface QuickstartSettings {
   seed: number;
   /** As --submit_ms of training. */
   submitMs?: number;
-  /** As --adapter of training. */
-  adapter?: string;
+  /** As --gpu_adapter of training. */
+  gpuAdapter?: string;
   quantization: 'none' | 'nf4';
   /** Questions of each kind, at most. */
   questions: { box: number; metric: number; ellipse: number };
@@ -109,7 +109,7 @@ export async function quickstart(
   };
   await checkOwnFolder(platform, settings.out);
   await platform.makeDir(settings.out);
-  const device = await openDevice(platform, { adapter: settings.adapter ?? null, submit_ms: settings.submitMs ?? null });
+  const device = await openDevice(platform, { gpu_adapter: settings.gpuAdapter ?? null, submit_ms: settings.submitMs ?? null });
   plansOf(device).compute = chooseCompute(device.capabilities, 'auto').dtype;
   try {
     const config = loraConfig({ r: 16, lora_alpha: 32, target_modules: 'all-linear' });

@@ -26,7 +26,7 @@ export async function tellRanks(
     const [host, device] = JSON.parse(key) as [string, string];
     warn(
       `ranks ${ranks.join(', ')} on ${host} all compute on "${device}". Unless the machine has as many of it and each rank sees another ` +
-        'one (by container, cgroup or --adapter; node/mpi/README.md), they take turns on one GPU and are no faster than one rank.',
+        'one (by container, cgroup or --gpu_adapter; node/mpi/README.md), they take turns on one GPU and are no faster than one rank.',
     );
   }
 }

@@ -39,7 +39,7 @@ import { openTrackers } from './trackers.ts';
 /** @returns what training came to; undefined where nothing was trained: it was stopped before, or something else was asked for */
 export async function runTraining(given: RunContext): Promise<TrainResult | undefined> {
   const { options, terminal, world = ALONE } = given;
-  const { adapter: _, ...shared } = options;
+  const { gpu_adapter: _, ...shared } = options;
   await sameEverywhere(world, shared);
   const base = await firstHere(world, () => resolveBaseModel(given));
   const context: RunContext = { ...given, options: await firstHere(world, () => fetchInputs(given)) };
