@@ -62,6 +62,8 @@ export type RunEvent =
   | ({ kind: 'start' } & Pick<RunInfo, 'name' | 'totalSteps' | 'firstStep' | 'facts'>)
   /** After every optimizer step. */
   | ({ kind: 'progress' } & Progress)
+  /** Rows of an evaluation that are evaluated and answered, of how many; its row of figures follows. */
+  | { kind: 'evaluating'; done: number; total: number }
   /** A row of figures, of training or of an evaluation, under Hugging Face's names: loss, eval_loss, … */
   | { kind: 'figures'; step: number; figures: Row }
   /** Of a held-out row, before the row of figures of its evaluation. `key` is the same at every evaluation. */
@@ -148,6 +150,7 @@ export function fineTune(request: FineTuneRequest & OnPlatform): Job<RunEvent, F
         warn: (text) => message('warning', text),
         trackers: [told, ...trackers],
         rows: inMemory,
+        evaluating: (done, count) => tell({ kind: 'evaluating', done, total: count }),
         ...(startWorkers && { startWorkers }),
       });
       return resultOf(result, options.output_dir, told.figures, options.load_best_model_at_end);
@@ -158,7 +161,10 @@ export function fineTune(request: FineTuneRequest & OnPlatform): Job<RunEvent, F
       await held.letGo();
     }
   };
-  return new Job(work, { signal, joined: (last, next) => (last.kind === 'progress' && next.kind === 'progress' ? next : undefined) });
+  // The newest says all of it.
+  const joined = (last: RunEvent, next: RunEvent): RunEvent | undefined =>
+    (last.kind === 'progress' || last.kind === 'evaluating') && next.kind === last.kind ? next : undefined;
+  return new Job(work, { signal, joined });
 }
 
 /** @throws UserError for what is none, before the run has loaded anything */

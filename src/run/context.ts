@@ -23,6 +23,8 @@ export interface RunContext {
   readonly startWorkers?: StartWorkers;
   /** Told beside those that `--report_to` names. */
   readonly trackers?: readonly Tracker[];
+  /** Told how far an evaluation during training is: rows evaluated and answered, of how many. */
+  readonly evaluating?: (done: number, total: number) => void;
   /** Rows that lie in no file, in the place of those of `--train_file` and `--val_file`. */
   readonly rows?: { readonly train?: RowFile; readonly validation?: RowFile };
 }

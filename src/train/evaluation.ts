@@ -109,6 +109,7 @@ export class RowEvaluator implements Evaluator {
     const tasks = arePicturesWanted ? found : found.map((task) => (task.tag === undefined ? { ...task, asked: [] } : task));
     const total = tasks.reduce((sum, { rows, asked }) => sum + rows.length + asked.length, 0);
     let done = 0;
+    this.onProgress(done, total);
     const advance = (count: number): void => this.onProgress((done += count), total);
     const around: Around = {
       stop,

@@ -50,6 +50,17 @@ describe('what is drawn of a run', () => {
     expect(iou?.steps).toEqual([10, 20]);
   });
 
+  it('has errors of parts, of mm and of degrees on charts of their own', () => {
+    const errors = { eval_AD_mae: 3, eval_Detection_mae: 0.1, eval_TL_mae: 12, eval_AD_mre: 0.5, eval_TL_mre: 0.25 };
+    const charts = chartsOf([{ step: 10, epoch: 1, ...errors }]);
+    expect(charts.map(({ title, values }) => [title, values.flat()])).toEqual([
+      ['Mean relative error', [0.5, 0.25]],
+      ['Mean error of angles and distances, mm and degrees together', [3]],
+      ['Mean error of boxes, parts of the picture’s sides', [0.1]],
+      ['Mean error of sizes, mm', [12]],
+    ]);
+  });
+
   it('is the same as a table, a row a step', () => {
     const { heads, rows: lines, count } = figureTable(evaluated);
     expect(heads).toEqual(['loss', 'eval_loss', 'eval_Detection_loss', 'learning_rate', 'eval_Detection_iou']);

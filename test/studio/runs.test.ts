@@ -1,12 +1,13 @@
 /** Beginning and pausing runs of a project, without a page: the worker is a stand-in that makes rows when it is told to. */
 import { signal } from '@preact/signals';
-import { expect, it } from 'vitest';
-import type { RunEvent } from '../../src/api/fineTune.ts';
+import { expect, it, vi } from 'vitest';
+import type { FineTuneResult, RunEvent } from '../../src/api/fineTune.ts';
 import { Job } from '../../src/api/job.ts';
+import type { StudioWorker } from '../../web/studio/client.ts';
 import { newProject } from '../../web/studio/project.ts';
 import type { OpenProject, Studio } from '../../web/studio/studio.ts';
 import { LiveRun } from '../../web/train/liveRun.ts';
-import { pausedWhenClosed, preparing, startRun } from '../../web/train/runs.ts';
+import { liveRun, pausedWhenClosed, preparing, resumeRun, startRun } from '../../web/train/runs.ts';
 
 function opened(): { studio: Studio; open: OpenProject; makeRows: () => void; begun: string[] } {
   const begun: string[] = [];
@@ -63,4 +64,32 @@ it('pauses the run of a project that is closed, once', async () => {
   await run.over;
   unwatch();
   expect(stopped).toBe(1);
+});
+
+it('shows a run that is still saving when its project is opened again, and goes on with it when that is done', async () => {
+  vi.stubGlobal('addEventListener', () => undefined);
+  vi.stubGlobal('removeEventListener', () => undefined);
+  const { studio, open } = opened();
+  let saved = (): void => undefined;
+  const saving = new Promise<void>((done) => (saved = done));
+  const jobs: Job<RunEvent, FineTuneResult>[] = [];
+  const fineTune = (): Job<RunEvent, FineTuneResult> => {
+    const job = new Job<RunEvent, FineTuneResult>(() => saving.then(() => ({ outcome: 'stopped' }) as FineTuneResult));
+    jobs.push(job);
+    return job;
+  };
+  const asked = new TextEncoder().encode('{"base": "/own/base", "options": {}, "train": "/rows/train.jsonl", "val": null}');
+  Object.assign(studio, { files: { readFile: () => Promise.resolve(asked) } });
+  studio.worker.value = { own: { runHistory: () => Promise.resolve([]) }, fineTune } as unknown as StudioWorker;
+  await resumeRun(studio, open, 'run-1');
+  studio.open.value = null;
+  const again = { ...open, id: 'one' } as OpenProject;
+  studio.open.value = again;
+  expect(liveRun(again).value?.state).toBe('pausing');
+  await expect(resumeRun(studio, again, 'run-1')).rejects.toThrow(/run-1 is under way/);
+  saved();
+  await liveRun(again).value?.over;
+  await resumeRun(studio, again, 'run-1');
+  expect(jobs.length).toBe(2);
+  expect(liveRun(again).value?.state).toBe('starting');
 });

@@ -34,18 +34,21 @@ const adapter = (project: string) => `studio/${project}/runs/run-1/adapter_model
 
 test.skipIf(isSkipped)('a run that is ended at once, cut off and paused leaves the bytes of one that was not', { timeout: 600_000 }, async () => {
   const { page, faults } = await openStudio(studio);
-  await seedProject(page, { id: 'whole', options: OPTIONS });
+  await seedProject(page, { id: 'whole', options: { ...OPTIONS, eval_on_start: true } });
   await seedProject(page, { id: 'broken', options: OPTIONS });
   await page.reload();
 
   await openStep(page, 'whole', 'Train');
   await page.click('#start-training');
+  await page.getByText('Before the first step: the model as it is').waitFor({ timeout: 120_000 });
   await live(page, 'running').waitFor({ timeout: 120_000 });
   await live(page, 'finished').waitFor({ timeout: 300_000 });
   await expect.poll(() => page.locator('.live .uplot').count()).toBeGreaterThan(1);
-  await expect.poll(() => page.locator('.live .answers img').count()).toBe(1);
+  // The answers of every evaluation are there, the newest shown.
+  await expect.poll(() => page.getByLabel('At step').locator('option').allTextContents()).toEqual(['0', '1', '2', '3']);
+  expect(await page.locator('.live .answers img').getAttribute('alt')).toMatch(/^Step 3: /);
   await page.getByText('The figures as a table').first().click();
-  await expect.poll(() => page.locator('.live .figures tbody tr').count()).toBe(3);
+  await expect.poll(() => page.locator('.live .figures tbody tr').count()).toBe(4);
   expect(await seriousFindings(page)).toEqual([]);
   const whole = await digestOf(page, adapter('whole'));
   expect(whole).toMatch(/^[0-9a-f]{64}$/);

@@ -12,6 +12,11 @@ const states: Readonly<Record<RunState, string>> = {
   ended: 'Ended at once. What was done after the last checkpoint is lost; the run can go on from there.',
 };
 
+const tags: Readonly<Record<string, string>> = { AD: 'angles and distances', Detection: 'boxes', TL: 'sizes' };
+
+/** Of mean errors. The log has one figure for angles and distances. */
+const units: Readonly<Record<string, string>> = { AD: 'mm and degrees together', Detection: 'parts of the picture’s sides', TL: 'mm' };
+
 export const trainTexts = {
   train: {
     options: 'Options',
@@ -55,6 +60,11 @@ export const trainTexts = {
   live: {
     label: (name: string) => `Run ${name}`,
     states,
+    evaluating: (step: number) =>
+      step === 0
+        ? 'Before the first step: the model as it is takes the held-out rows, to be held against later.'
+        : `Evaluating: the held-out rows are taken with what has been learnt by step ${step}.`,
+    evaluated: (done: number, total: number) => `${done} of ${total} held-out rows evaluated and answered`,
     progress: (step: number, total: number) => (total === 0 ? 'Getting ready' : `Step ${step} of ${total}`),
     left: 'Time left',
     leftUnknown: 'known after the second step',
@@ -79,7 +89,8 @@ export const trainTexts = {
     tableOf: (shown: number, all: number) => (shown === all ? countOf(all, 'row') : `${shown} of ${countOf(all, 'row')}, evenly spread`),
     none: 'The first figures come after the first logging_steps steps.',
     shown: (title: string, from: number, to: number) => `${title}, steps ${from} to ${to}. The table below has its numbers.`,
-    tags: { AD: 'angles and distances', Detection: 'boxes', TL: 'sizes' } as Readonly<Record<string, string>>,
+    errorOf: (tag: string) => `Mean error of ${tags[tag] ?? tag}${units[tag] === undefined ? '' : `, ${units[tag]}`}`,
+    tags,
     figures: {
       iou: 'Mean IoU of boxes',
       mre: 'Mean relative error',

@@ -38,13 +38,17 @@ export function chartsOf(rows: readonly LogRow[]): ChartData[] {
   for (const [tag, points] of tagged) losses.push([{ name: heldOut(tag), look: 'marked', color: 2 + TAGS.indexOf(tag) }, points]);
   const rate = thinned(pointsOf(rows, 'learning_rate'));
   const rates: [Curve, Point[]][] = rate.length > 0 ? [[{ name: texts.curves.rate, look: 'line', color: 0 }, rate]] : [];
-  const scores = Object.entries(texts.curves.figures).map(([figure, title]) => {
-    const curves = TAGS.flatMap((tag): [Curve, Point[]][] => {
+  const score = (title: string, figure: string, tags: readonly string[]): ChartData => {
+    const curves = tags.flatMap((tag): [Curve, Point[]][] => {
       const points = thinned(pointsOf(rows, `eval_${tag}_${figure}`));
       return points.length === 0 ? [] : [[{ name: texts.curves.tags[tag] ?? tag, look: 'marked', color: 2 + TAGS.indexOf(tag) }, points]];
     });
     return aligned(title, curves);
-  });
+  };
+  // Errors of boxes, lengths and angles have units of their own, which one axis would mix.
+  const scores = Object.entries(texts.curves.figures).flatMap(([figure, title]) =>
+    figure === 'mae' ? TAGS.map((tag) => score(texts.curves.errorOf(tag), figure, [tag])) : [score(title, figure, TAGS)],
+  );
   return [aligned(texts.curves.losses, losses), ...scores, aligned(texts.curves.rate, rates)].filter(({ steps }) => steps.length > 0);
 }
 

@@ -23,14 +23,18 @@ export function LivePanel({ run, savedStep, onEndNow }: LivePanelProps): JSX.Ele
   const [asking, ask] = useState<{ saved: number } | null>(null);
   const { state, step, total, peakBytes, messages, pictures, rows } = run;
   const last = messages.at(-1);
-  const share = total === 0 || state === 'starting' ? undefined : step / total;
+  const words = texts.live;
+  const evaluating = state === 'starting' || state === 'running' ? run.evaluating : null;
+  const share = evaluating ? evaluating.done / evaluating.total : total === 0 || state === 'starting' ? undefined : step / total;
   return (
     <section class="card live" aria-label={texts.live.label(run.name)} data-state={state}>
       <h3>{run.name}</h3>
       <p role="status" class="state">
-        {texts.live.states[state]}
+        {evaluating ? words.evaluating(step) : words.states[state]}
       </p>
-      {!run.isOver && <Progress label={texts.live.progress(step, total)} share={share} />}
+      {!run.isOver && (
+        <Progress label={evaluating ? words.evaluated(evaluating.done, evaluating.total) : words.progress(step, total)} share={share} />
+      )}
       {!run.isOver && last !== undefined && <p class="soft latest">{last.text}</p>}
       <dl class="facts">
         {!run.isOver &&

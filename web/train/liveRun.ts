@@ -31,12 +31,14 @@ export class LiveRun {
   step = 0;
   total = 0;
   peakBytes = 0;
+  /** Held-out rows that are evaluated and answered, of how many; null: none are being. */
+  evaluating: { done: number; total: number } | null = null;
   facts: Readonly<Record<string, number | string>> = {};
   /** Rows of figures, oldest first. */
   rows: LogRow[];
   messages: { level: 'info' | 'warning'; text: string }[] = [];
-  /** By the picture's key, oldest first. */
-  readonly pictures = new Map<string, ShownPicture[]>();
+  /** By the picture's key, oldest first. Another map when one comes: views whose properties are the same are not drawn anew. */
+  pictures: ReadonlyMap<string, readonly ShownPicture[]> = new Map();
   result: FineTuneResult | undefined;
   /** What it failed with. */
   error: unknown;
@@ -105,14 +107,19 @@ export class LiveRun {
         this.peakBytes = event.peakBytes;
         this.pace.progress(event);
         break;
+      case 'evaluating':
+        this.evaluating = event;
+        break;
       case 'figures':
+        if (!('loss' in event.figures)) this.evaluating = null;
         this.rows.push(numbersOf(event.figures, event.step));
         this.#hasNewRows = true;
         if (!('loss' in event.figures)) this.pace.evaluated();
         break;
       case 'picture': {
         const { png, width, height, caption } = event.picture;
-        this.pictures.set(event.key, [...(this.pictures.get(event.key) ?? []), { step: event.step, png, width, height, caption }]);
+        const shown = { step: event.step, png, width, height, caption };
+        this.pictures = new Map([...this.pictures, [event.key, [...(this.pictures.get(event.key) ?? []), shown]]]);
         break;
       }
       case 'message':

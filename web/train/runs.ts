@@ -26,13 +26,16 @@ interface Begun {
 
 const begun = new WeakMap<OpenProject, Begun>();
 
+/** By project: its run that is not over, which may still be saving when the project was closed and is opened again. */
+const underWay = new Map<string, LiveRun>();
+
 function begunIn(open: OpenProject): Begun {
   let found = begun.get(open);
-  if (found === undefined) begun.set(open, (found = { live: signal(null), preparing: signal(null) }));
+  if (found === undefined) begun.set(open, (found = { live: signal(underWay.get(open.id) ?? null), preparing: signal(null) }));
   return found;
 }
 
-/** The run that this page last began in the project. */
+/** The run that this page last began in the project since it was opened, or that has not come to its end since before. */
 export const liveRun = (open: OpenProject): Signal<LiveRun | null> => begunIn(open).live;
 
 /** How far the rows of a run that begins are, 0 to 1, whichever step is looked at; null: none are being made. */
@@ -144,12 +147,14 @@ async function follow(studio: Studio, open: OpenProject, name: string, { base, o
   };
   const run = new LiveRun(name, worker.fineTune(request), earlier);
   liveRun(open).value = run;
+  underWay.set(open.id, run);
   const ask = (event: BeforeUnloadEvent): void => event.preventDefault();
   addEventListener('beforeunload', ask);
   const unwatch = pausedWhenClosed(studio, open, run);
   void run.over.finally(() => {
     removeEventListener('beforeunload', ask);
     unwatch();
+    if (underWay.get(open.id) === run) underWay.delete(open.id);
     if (run.state === 'failed') studio.failed(run.error);
   });
 }

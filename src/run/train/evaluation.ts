@@ -28,7 +28,7 @@ export function checkEvaluation({ options }: RunContext, { validation }: FoundRo
  * @param onAnswered what the model answered after so many steps
  */
 export function openEvaluator(
-  { options, terminal, say }: RunContext,
+  { options, terminal, say, evaluating }: RunContext,
   { validation }: OpenRows,
   onAnswered: (step: number, rows: readonly AnsweredRow[]) => void,
 ): Evaluator | undefined {
@@ -45,6 +45,7 @@ export function openEvaluator(
   }
   const isShown = terminal.isTty && options.report_to.includes('console');
   const onProgress = (done: number, total: number): void => {
+    evaluating?.(done, total);
     if (isShown) terminal.write(done < total ? `${CLEAR_LINE}Evaluating: ${done} of ${total}` : CLEAR_LINE);
   };
   return new RowEvaluator(validation, { ...options, parser: 'robust' }, onProgress, onAnswered);
