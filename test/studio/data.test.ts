@@ -218,7 +218,7 @@ describe.skipIf(isSkipped)('drawings', () => {
 
     await page.getByRole('button', { name: 'Choose held-out scans for me' }).click();
     await eventually((project) => project.scans.map(({ side }) => side)).toEqual(['train', 'train']); // one alone has drawings
-    await page.getByLabel(`${K02}_T1w.nii.gz: used to`).selectOption('test');
+    await page.getByLabel(`${K02}_T1w.nii.gz: what it is for`).selectOption('test');
     await eventually((project) => project.scans.map(({ side }) => side)).toEqual(['test', 'train']);
 
     const download = page.waitForEvent('download');

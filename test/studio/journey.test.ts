@@ -63,7 +63,7 @@ test.skipIf(isSkipped)('from nothing to measured', { timeout: 900_000 }, async (
       await page.getByLabel(`Name of part ${i + 1}`).waitFor();
     }
   }
-  await page.getByLabel(`${SCANS[1].name}_T1w.nii.gz: used to`).selectOption('test');
+  await page.getByLabel(`${SCANS[1].name}_T1w.nii.gz: what it is for`).selectOption('test');
 
   await step(page, 'Train');
   const set = async (name: string, value: string): Promise<void> => page.getByLabel(new RegExp(`\\(${name}\\)`)).fill(value);

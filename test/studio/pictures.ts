@@ -89,7 +89,7 @@ await page.getByText('3 scans taken.').waitFor();
 await files.setInputFiles([{ name: 'labels.json', mimeType: 'application/json', buffer: await labels() }]);
 await page.getByText(/drawings read/).waitFor();
 await draw(page);
-await page.getByLabel(`${K01}_T1w.nii.gz: used to`).selectOption('test');
+await page.getByLabel(`${K01}_T1w.nii.gz: what it is for`).selectOption('test');
 await page.getByText(/drawings read/).waitFor({ state: 'detached' }); // notices go
 await page.getByRole('button', { name: 'Move', exact: true }).click();
 await page.locator('.bench').evaluate((bench) => window.scrollTo({ top: bench.getBoundingClientRect().top + scrollY - 12 }));

@@ -25,9 +25,9 @@ export const dataTexts = {
     volume: 'volume',
     picture: 'picture',
     drawings: (count: number) => countOf(count, 'drawing'),
-    side: 'Used to',
-    sides: { train: 'train', test: 'judge (held out)' },
-    sideOf: (name: string) => `${name}: used to`,
+    side: 'What it is for',
+    sides: { train: 'learning from', test: 'testing only (held out)' },
+    sideOf: (name: string) => `${name}: what it is for`,
     suggest: 'Choose held-out scans for me',
     suggestHelp: 'Whole scans are held out, all of a patient together: slices of one head are too much alike to judge by.',
     removeScan: 'Remove this scan',
@@ -92,7 +92,8 @@ export const dataTexts = {
     },
     needsSpacing: 'Say how large a pixel is first (below).',
     label: { box: 'Structure', distance: 'What is measured', angle: 'What is measured', ellipse: 'Structure' },
-    labelHelp: 'As it shall be asked for: “left femur”.',
+    labelHelp:
+      'The model is asked for it by this name, in training and later: “left femur”. The same thing has the same name on every scan.',
     landmark: (i: number, isAngle: boolean) => (isAngle ? `Line ${i < 2 ? 1 : 2}, point ${(i % 2) + 1}` : `Point ${i + 1}`),
     landmarkDefault: (label: string, i: number, isAngle: boolean) =>
       isAngle ? `end ${(i % 2) + 1} of line ${i < 2 ? 1 : 2} of ${label}` : `end ${i + 1} of ${label}`,

@@ -2,7 +2,7 @@
 
 const labels: Readonly<Record<string, string>> = {
   epoch: 'Passes over the rows',
-  max_steps: 'Steps',
+  max_steps: 'Steps, in place of passes (−1: as many as the passes take)',
   learning_rate: 'Learning rate',
   lora_r: 'Rank of the adapter',
   lora_alpha: 'Scale of the adapter',
@@ -19,7 +19,10 @@ export const formTexts = {
   form: {
     basic: 'The most important options',
     all: 'All options',
-    changed: (count: number) => (count === 0 ? 'every option has its default' : `${count} changed`),
+    changed: (count: number) =>
+      count === 0
+        ? 'every option has its default'
+        : `${count} other than by default on the command line; the Studio begins with what suits few rows`,
     search: 'Search options',
     searchHelp: 'By name or by a word of the help.',
     nothingFound: (word: string) => `No option has “${word}” in its name or help.`,

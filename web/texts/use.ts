@@ -2,6 +2,7 @@
 export const useTexts = {
   use: {
     ask: 'Ask about a picture',
+    tiny: 'The tiny models that come with Vernier know nothing of medicine: what they answer is no measurement.',
     model: 'Model',
     baseAlone: 'the base model alone',
     ofRun: (project: string, run: string) => `${run} of ${project}`,

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Answer } from '../../src/api/answer.ts';
 import type { Picture } from '../../src/api/pictures.ts';
+import { OWN_BASE, OWN_GEMMA } from '../own/ownFiles.ts';
 import { Progress } from '../parts/progress.tsx';
 import type { Studio, ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
@@ -44,6 +45,7 @@ export function UseView({ studio, open }: ViewProps): JSX.Element {
     <>
       <h2>{texts.steps.use}</h2>
       {isTraining && <p class="soft">{texts.use.underWay}</p>}
+      {[OWN_BASE, OWN_GEMMA].includes(base) && <p class="soft">{texts.use.tiny}</p>}
       <section class="card" aria-label={texts.use.ask}>
         <h3>{texts.use.ask}</h3>
         <div class="row">
