@@ -3,6 +3,7 @@
  * MPI 5. They differ in what a handle is: Open MPI's are addresses of exported symbols, MPICH's integers, the standard's small numbers
  * (MPI 5.0, chapter 20; mpi-forum/mpi-abi-stubs, mpi.h). Nothing else of MPI is called than what is here.
  */
+import process from 'node:process';
 import { UserError } from '../../src/platform.ts';
 import type { Launcher } from '../../src/world/launcher.ts';
 import { nativeCalls } from '../nativeCalls.ts';
@@ -93,6 +94,13 @@ export interface Mpi {
 }
 
 /**
+ * UCX, on which Debian's MPICH is built, would watch the allocations of the whole process by patching libc under V8's threads (once in
+ * some thirty starts a part of node's own heap was gone then), and take SIGSEGV, by which V8 knows what WebAssembly may not touch. It needs the
+ * first for memory that is registered with a network card again and again, which ours is not.
+ */
+const UCX: Readonly<Record<string, string>> = { UCX_MEM_EVENTS: 'n', UCX_ERROR_SIGNALS: 'SIGILL,SIGBUS,SIGFPE' };
+
+/**
  * @param named `--mpi_library`: a path, or a name that the dynamic linker finds
  * @throws UserError where there is none, or koffi is not installed
  */
@@ -100,6 +108,7 @@ export async function loadMpi(named: string | null, launcher: Launcher): Promise
   const koffi = await nativeCalls().catch((error: unknown) => {
     throw new UserError('Several ranks need the optional package koffi, which is not installed: npm install koffi.', { cause: error });
   });
+  for (const [variable, value] of Object.entries(UCX)) process.env[variable] ??= value;
   const tried = named === null ? namesFor(launcher) : [named];
   const found = tried.flatMap((name) => {
     try {

@@ -240,6 +240,9 @@ class MpiRanks implements MpiJob {
   }
 }
 
+/** Arguments of calls under way: koffi keeps no memory from the garbage collector while a call works on it. */
+const inUse = new Set<readonly unknown[]>();
+
 /** A call that blocks, on another thread. */
 function onThread<Args extends unknown[]>(
   mpi: Mpi,
@@ -248,7 +251,9 @@ function onThread<Args extends unknown[]>(
   ...args: Args
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    inUse.add(args);
     call.async(...args, (error, code) => {
+      inUse.delete(args);
       try {
         if (error) throw error;
         check(mpi, code, name);
