@@ -95,8 +95,8 @@ export interface Mpi {
 
 /**
  * UCX, on which Debian's MPICH is built, would watch the allocations of the whole process by patching libc under V8's threads (once in
- * some thirty starts a part of node's own heap was gone then), and take SIGSEGV, by which V8 knows what WebAssembly may not touch. It needs the
- * first for memory that is registered with a network card again and again, which ours is not.
+ * some thirty starts a part of node's own heap was gone then), and take SIGSEGV, by which V8 knows what WebAssembly may not touch. It
+ * needs the first for memory that is registered with a network card again and again, which ours is not.
  */
 const UCX: Readonly<Record<string, string>> = { UCX_MEM_EVENTS: 'n', UCX_ERROR_SIGNALS: 'SIGILL,SIGBUS,SIGFPE' };
 

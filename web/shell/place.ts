@@ -26,9 +26,6 @@ export function hashOf(place: Place): string {
 const placeIn = ({ open: { value: open }, step, isOnSample }: Studio): Place =>
   open !== null ? { project: open.id, step: step.value } : isOnSample.value ? 'sample' : 'projects';
 
-/** A page that is loaded anew asks for its project before the browser has taken it from the page that was. */
-const PATIENCE_MS = 2000;
-
 /** Goes where the address says, now and whenever the person goes back or forward, and keeps the address true to what is shown. */
 export function followAddress(studio: Studio): void {
   const { isArriving } = studio;
@@ -70,5 +67,5 @@ async function goTo(studio: Studio, place: Place): Promise<void> {
   const { project, step } = place;
   if (!(await studio.files.exists(projectFolder(project)))) throw new UserError(texts.studio.notHere);
   const { name } = await openProject(studio.files, project);
-  await studio.openById(project, name, { step, patienceMs: PATIENCE_MS });
+  await studio.openById(project, name, step);
 }

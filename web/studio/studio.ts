@@ -186,10 +186,10 @@ export class Studio {
     await this.openById(id, name);
   }
 
-  /** One tab has a project at a time. @param name of the project, for messages @param patienceMs for another tab to leave it */
-  async openById(id: string, name: string, { step = 'data', patienceMs = 0 }: { step?: Step; patienceMs?: number } = {}): Promise<void> {
+  /** One tab has a project at a time. @param name of the project, for messages */
+  async openById(id: string, name: string, step: Step = 'data'): Promise<void> {
     await this.close();
-    const free = await tabLock(id, patienceMs);
+    const free = await tabLock(id);
     if (free === undefined) throw new UserError(texts.studio.inOtherTab(name));
     try {
       if (!(await this.files.exists(projectFolder(id)))) throw new UserError(texts.studio.gone(name));
@@ -223,16 +223,16 @@ export class Studio {
   }
 }
 
-/** What frees the project for other tabs; undefined where one has it. The browser frees it when the tab is gone. */
-function tabLock(id: string, patienceMs = 0): Promise<(() => void) | undefined> {
-  const patience = patienceMs === 0 ? null : AbortSignal.timeout(patienceMs);
+/** The browser frees a project when its tab is gone, or was loaded anew, a moment later. */
+const PATIENCE_MS = 2000;
+
+/** What frees the project for other tabs; undefined where one has it. */
+function tabLock(id: string): Promise<(() => void) | undefined> {
+  const patience = AbortSignal.timeout(PATIENCE_MS);
   return new Promise((resolve, reject) => {
     navigator.locks
-      .request(`vernier studio ${id}`, patience === null ? { ifAvailable: true } : { signal: patience }, (lock) => {
-        if (lock === null) return resolve(undefined);
-        return new Promise<void>((free) => resolve(free));
-      })
-      .catch((error: unknown) => (patience?.aborted === true ? resolve(undefined) : reject(error as Error)));
+      .request(`vernier studio ${id}`, { signal: patience }, () => new Promise<void>((free) => resolve(free)))
+      .catch((error: unknown) => (patience.aborted ? resolve(undefined) : reject(error as Error)));
   });
 }
 
