@@ -85,6 +85,11 @@ export function jobOf(own: Surroundings): Job {
     own.endBy('SIGTERM');
     return new Promise(() => undefined);
   };
+  /** A launcher ends all at the first exit code that is not 0, and the first rank may still have the last word. */
+  const exit = async (code: number): Promise<never> => {
+    if (code !== 0 && !isFirst) await new Promise((resolve) => setTimeout(resolve, OTHERS_WAIT_MS / 2));
+    return process.exit(code);
+  };
   // Before it is told what has been thrown where nobody waits for it, which ends the process.
   process.prependListener('uncaughtException', () => own.writeError(`${named('has failed')}\n`));
   return {
@@ -111,7 +116,7 @@ export function jobOf(own: Surroundings): Job {
         } catch {
           // What was wrong has been said; that there is no way to the others is another matter.
         }
-        return isJoining ? endBySignal() : process.exit(code);
+        return isJoining ? endBySignal() : exit(code);
       }
       // A job that was closed has come to its end at every rank, and the first has said to which.
       if (code !== 0 && !isFirst && !hasClosed) {
@@ -119,7 +124,7 @@ export function jobOf(own: Surroundings): Job {
         own.writeError(`${named(unsaid === '' ? `ended with exit code ${code}` : unsaid)}\n`);
       }
       if (isJoining) return endBySignal();
-      return job ? job.abort() : process.exit(code);
+      return job ? job.abort() : exit(code);
     },
   };
 }
