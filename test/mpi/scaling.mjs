@@ -1,10 +1,10 @@
 /**
  * What `vernier scale` predicts, against ranks that are run here: outside of CI, since a busy machine says nothing. Ranks of one machine share its cores, so what
  * a micro-batch takes at N ranks is measured with N runs at once that know nothing of each other; the prediction then has to find what summing and waiting add.
- *   node test/mpi/scaling.mjs [rows.jsonl]     builds dist/ where it is stale; prints what test/bench/RESULTS.md has
+ *   node test/mpi/scaling.mjs     with dist/ as it is built; prints what test/bench/RESULTS.md has
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -16,7 +16,11 @@ const scratch = mkdtempSync(join(tmpdir(), 'vernier-scaling-'));
 const COUNTS = [1, 2, 3];
 const ACCUMULATION = 4;
 const STEPS = 14;
-const rows = process.argv[2] ?? join(golden, 'data/dataset.jsonl');
+// Twelve rows twice, so that every step of every count is whole; their pictures lie beside them.
+const rows = join(scratch, 'rows.jsonl');
+const twelve = readFileSync(join(golden, 'data/dataset.jsonl'), 'utf8').split('\n').slice(0, 12);
+writeFileSync(rows, `${[...twelve, ...twelve].join('\n')}\n`);
+symlinkSync(join(golden, 'data/images'), join(scratch, 'images'));
 const flags = {
   base_model_hf: join(golden, 'models/qwen2_5_vl-tiny'), train_file: rows, max_steps: STEPS, per_device_train_batch_size: 1, gradient_accumulation_steps: ACCUMULATION,
   logging_steps: 1, save_steps: -1, lora_r: 16, target_modules: 'all-linear', eval_strategy: 'no', report_to: 'jsonl', tune: 'off', dataloader_num_workers: 0, overwrite: true,
