@@ -3,7 +3,7 @@
  * by its launcher; one that was stopped, or whose host has lost the network, by nobody but who waits for it here.
  */
 import type { World } from '../../src/world/world.ts';
-import { memory } from './library.ts';
+import { isDone, memory } from './library.ts';
 import type { Handle, Mpi } from './library.ts';
 
 const EVERY_MS = 1000;
@@ -60,7 +60,7 @@ export class Heartbeat {
     const until = performance.now() + this.limitMs;
     while ((!this.isLastHeard || this.sent.length > 0) && performance.now() < until) {
       this.receive();
-      this.sent = this.sent.filter(({ request }) => !this.isDone(request));
+      this.sent = this.sent.filter(({ request }) => !isDone(this.mpi, request));
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
@@ -70,7 +70,7 @@ export class Heartbeat {
     // This process itself was stopped, or busy: what it has not heard says nothing of the others.
     if (now - this.lookedAt > 5 * EVERY_MS) this.heardAt = now;
     this.lookedAt = now;
-    this.sent = this.sent.filter(({ request }) => !this.isDone(request));
+    this.sent = this.sent.filter(({ request }) => !isDone(this.mpi, request));
     this.send(ALIVE);
     if (this.receive()) this.heardAt = now;
     if (now - this.heardAt <= this.limitMs || this.isLastHeard) return;
@@ -94,17 +94,11 @@ export class Heartbeat {
         this.expected = { bytes: memory(1), request: memory(8) };
         mpi.irecv(this.expected.bytes, 1, mpi.handles.byte, this.previous, TAG, this.comm, this.expected.request);
       }
-      if (!this.isDone(this.expected.request)) break;
+      if (!isDone(this.mpi, this.expected.request)) break;
       isAnything = true;
       this.isLastHeard = this.expected.bytes[0] === LAST;
       this.expected = undefined;
     }
     return isAnything;
-  }
-
-  private isDone(request: Uint8Array): boolean {
-    const isDone: [number] = [0];
-    this.mpi.test(request, isDone, memory(64));
-    return isDone[0] !== 0;
   }
 }

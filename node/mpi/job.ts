@@ -4,7 +4,7 @@
  */
 import process from 'node:process';
 import type { Surroundings } from '../../src/run/main.ts';
-import type { Terminal } from '../../src/track/console.ts';
+import { SILENT } from '../../src/track/console.ts';
 import { sameEverywhere } from '../../src/world/agreement.ts';
 import { placeOf } from '../../src/world/launcher.ts';
 import type { Place } from '../../src/world/launcher.ts';
@@ -54,31 +54,29 @@ export function jobOf(own: Surroundings): Job {
   }
   const isFirst = place.rank === 0;
   let job: MpiJob | undefined;
-  let hasJoined = false;
-  let isJoining = false;
-  let hasClosed = false;
+  let state: 'apart' | 'joining' | 'joined' | 'closed' = 'apart';
   let unsaid = '';
   const around: Surroundings = {
     ...own,
     ...(!isFirst && { stdout: SILENT, writeError: (text) => void (unsaid = (unsaid + text).slice(-UNSAID)) }),
     onInterrupt: (act) => onLauncherSignal(act, own.onInterrupt(act)),
   };
+  const isJoining = (): boolean => state === 'joining';
   const named = (text: string): string => {
     const words = job ? rankWords(job, place.rank) : `rank ${place.rank}`;
     return text.trimEnd().replaceAll(/^/gm, `${words}: `);
   };
   const join = async ({ reduce = 'library', mpi_library: library, mpi_timeout: silence }: JobOptions): Promise<MpiJob> => {
-    hasJoined = true;
-    isJoining = true;
+    state = 'joining';
     const { openMpiWorld } = await import('./mpiWorld.ts');
     job = await openMpiWorld(place, { library, reduce, silence, warn: (text) => own.writeError(`${named(text)}\n`) });
-    isJoining = false;
+    state = 'joined';
     return job;
   };
   const close = async (joined: MpiJob): Promise<void> => {
     await joined.close();
     job = undefined;
-    hasClosed = true;
+    state = 'closed';
   };
   /** A thread of this process may be in MPI_Init for good, and the others wait there: a signal ends all, with any launcher. */
   const endBySignal = (): Promise<never> => {
@@ -107,7 +105,7 @@ export function jobOf(own: Surroundings): Job {
       await close(joined);
     },
     async leave(code) {
-      if (code !== 0 && !hasJoined) {
+      if (code !== 0 && state === 'apart') {
         // The others wait for this one, within a library that would wait for ever.
         try {
           const joined = await join(UNASKED);
@@ -116,14 +114,14 @@ export function jobOf(own: Surroundings): Job {
         } catch {
           // What was wrong has been said; that there is no way to the others is another matter.
         }
-        return isJoining ? endBySignal() : exit(code);
+        return isJoining() ? endBySignal() : exit(code);
       }
       // A job that was closed has come to its end at every rank, and the first has said to which.
-      if (code !== 0 && !isFirst && !hasClosed) {
+      if (code !== 0 && !isFirst && state !== 'closed') {
         await new Promise((resolve) => setTimeout(resolve, OTHERS_WAIT_MS));
         own.writeError(`${named(unsaid === '' ? `ended with exit code ${code}` : unsaid)}\n`);
       }
-      if (isJoining) return endBySignal();
+      if (isJoining()) return endBySignal();
       return job ? job.abort() : exit(code);
     },
   };
@@ -145,6 +143,5 @@ function onLauncherSignal(act: (signal: 'SIGTERM') => void, off: () => void): ()
 /** Of a rank whose command line could not be read. */
 const UNASKED: JobOptions = { mpi_library: null, mpi_timeout: 40 };
 
-const SILENT: Terminal = { write: () => undefined, isTty: false, columns: 100 };
 /** Characters kept of what a rank would have said. */
 const UNSAID = 20_000;

@@ -4,6 +4,7 @@
  * (MPI 5.0, chapter 20; mpi-forum/mpi-abi-stubs, mpi.h). Nothing else of MPI is called than what is here.
  */
 import process from 'node:process';
+import { errorWords } from '../../src/io/errorWords.ts';
 import { UserError } from '../../src/platform.ts';
 import type { Launcher } from '../../src/world/launcher.ts';
 import { nativeCalls } from '../nativeCalls.ts';
@@ -47,6 +48,13 @@ const OF_STANDARD: Handles = {
 /** Memory that stays where it is: V8 may keep what is small on its own heap, and move it under a call that is not done. */
 export function memory(bytes: number): Uint8Array {
   return new Uint8Array(new ArrayBuffer(bytes));
+}
+
+/** Whether what a request stands for is done. A fault of it counts as not done: its collective, or the heartbeat, tells of the rank. */
+export function isDone(mpi: Mpi, request: Uint8Array): boolean {
+  const flag: [number] = [0];
+  mpi.test(request, flag, memory(64));
+  return flag[0] !== 0;
 }
 
 /** Where nothing is named: by launcher, since a library waits in vain for another's launcher. */
@@ -114,7 +122,7 @@ export async function loadMpi(named: string | null, launcher: Launcher): Promise
     try {
       return { name, library: koffi.load(name) };
     } catch (error) {
-      if (named !== null) throw new UserError(`--mpi_library ${named} cannot be loaded: ${wordsOf(error)}`, { cause: error });
+      if (named !== null) throw new UserError(`--mpi_library ${named} cannot be loaded: ${errorWords(error)}`, { cause: error });
       return [];
     }
   })[0];
@@ -193,8 +201,4 @@ export async function loadMpi(named: string | null, launcher: Launcher): Promise
       return abi === 'MPICH' ? view.getInt32(0, true) : view.getBigInt64(0, true);
     },
   };
-}
-
-function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -6,7 +6,7 @@ import { deserialize, serialize } from 'node:v8';
 import { UserError } from '../../src/platform.ts';
 import { rankWords } from '../../src/world/world.ts';
 import type { World } from '../../src/world/world.ts';
-import { memory } from './library.ts';
+import { isDone, memory } from './library.ts';
 import type { Handle, Mpi } from './library.ts';
 
 const TAG = 2;
@@ -109,14 +109,14 @@ export class Mail {
       this.mpi.isend(bytes, bytes.length, this.mpi.handles.byte, rank, TAG, this.comm, request);
       this.sent.push({ bytes, request });
     }
-    this.sent = this.sent.filter((message) => !this.isDone(message.request));
+    this.sent = this.sent.filter((message) => !isDone(this.mpi, message.request));
   }
 
   /** Undefined where nothing whole has come yet. */
   private receive(rank: number): { call: number; value: unknown } | undefined {
     for (;;) {
       const coming = this.incoming.get(rank) ?? this.expect(rank, HEAD);
-      if (!this.isDone(coming.request)) return undefined;
+      if (!isDone(this.mpi, coming.request)) return undefined;
       this.incoming.delete(rank);
       if (coming.call !== undefined) return { call: coming.call, value: deserialize(coming.bytes) };
       const view = new DataView(coming.bytes.buffer);
@@ -132,13 +132,7 @@ export class Mail {
   }
 
   private async delivered(): Promise<void> {
-    while ((this.sent = this.sent.filter(({ request }) => !this.isDone(request))).length > 0) await pause();
-  }
-
-  private isDone(request: Uint8Array): boolean {
-    const isDone: [number] = [0];
-    this.mpi.test(request, isDone, memory(64));
-    return isDone[0] !== 0;
+    while ((this.sent = this.sent.filter(({ request }) => !isDone(this.mpi, request))).length > 0) await pause();
   }
 }
 

@@ -108,8 +108,6 @@ class MpiRanks implements MpiJob {
   private readonly comm: Handle;
   private readonly mail: Mail;
   private heartbeat: Heartbeat | undefined;
-  /** What a collective under way works on, kept from the garbage collector. */
-  private readonly held = new Map<Uint8Array, readonly ArrayBufferView[]>();
   private turn: Promise<unknown> = Promise.resolve();
 
   constructor(mpi: Mpi, rank: number, size: number, options: MpiOptions) {
@@ -221,7 +219,7 @@ class MpiRanks implements MpiJob {
   /** Begins a collective that does not block, and asks until it is done. @param held memory that it works on until then */
   private async settled(name: string, held: readonly ArrayBufferView[], begin: (request: Uint8Array) => number): Promise<void> {
     const request = memory(8);
-    this.held.set(request, held);
+    inUse.add(held);
     check(this.mpi, begin(request), name);
     const status = memory(64);
     const isDone: [number] = [0];
@@ -229,7 +227,7 @@ class MpiRanks implements MpiJob {
     for (;;) {
       check(this.mpi, this.mpi.test(request, isDone, status), name);
       if (isDone[0] !== 0) {
-        this.held.delete(request);
+        inUse.delete(held);
         return;
       }
       await new Promise<void>((resolve) => {
@@ -240,7 +238,7 @@ class MpiRanks implements MpiJob {
   }
 }
 
-/** Arguments of calls under way: koffi keeps no memory from the garbage collector while a call works on it. */
+/** What calls under way work on: koffi keeps no memory from the garbage collector. */
 const inUse = new Set<readonly unknown[]>();
 
 /** A call that blocks, on another thread. */

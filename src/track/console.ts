@@ -15,6 +15,9 @@ export interface Terminal {
   readonly columns: number;
 }
 
+/** Where nobody reads along. */
+export const SILENT: Terminal = { write: () => undefined, isTty: false, columns: 100 };
+
 /** Steps over which speed is measured, and the least time between two drawings. */
 const WINDOW_STEPS = 32;
 const REDRAW_MS = 100;

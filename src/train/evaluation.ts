@@ -15,7 +15,7 @@ import { ahead, unlessStopped } from '../io/ahead.ts';
 import { Turns } from '../io/turns.ts';
 import { generateBatch } from '../models/generate.ts';
 import type { Row } from '../track/tracker.ts';
-import { ALONE, inOrder, isDealtTo } from '../world/world.ts';
+import { ALONE, fromFirst, inOrder, isDealtTo } from '../world/world.ts';
 import type { EvaluationMoment, Evaluator } from './evaluator.ts';
 import { countLabels, runMicroBatch } from './microBatch.ts';
 import { PICTURES, PredictionPictures } from './predictionPictures.ts';
@@ -105,7 +105,7 @@ export class RowEvaluator implements Evaluator {
       tracker.picture && scene ? (this.pictures ??= new PredictionPictures((index) => scene(index), session.platform)) : undefined;
     pictures?.begin();
     const found = (this.tasks ??= await this.findTasks());
-    const [arePicturesWanted] = await world.gather(pictures !== undefined);
+    const arePicturesWanted = await fromFirst(world, pictures !== undefined);
     const tasks = arePicturesWanted ? found : found.map((task) => (task.tag === undefined ? { ...task, asked: [] } : task));
     const total = tasks.reduce((sum, { rows, asked }) => sum + rows.length + asked.length, 0);
     let done = 0;
@@ -160,7 +160,7 @@ export class RowEvaluator implements Evaluator {
       eval_steps_per_second: batches / seconds,
     };
     // Clocks differ, and ranks that compare different rows would part.
-    return (await world.gather(figures))[0]!;
+    return fromFirst(world, figures);
   }
 
   /** Rows by task, in the order of the rows; of each those that are asked, the same in every evaluation. */

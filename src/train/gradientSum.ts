@@ -7,6 +7,7 @@ import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { ahead } from '../io/ahead.ts';
+import { doAll } from '../world/world.ts';
 import type { World } from '../world/world.ts';
 import type { ParameterArena } from './parameterArena.ts';
 
@@ -71,8 +72,7 @@ export class GradientSum {
   }
 
   private async run(goesOn: boolean): Promise<StepOutcome> {
-    const all = await this.world.gather(goesOn);
-    if (all.includes(false)) return 'given up';
+    if (!(await doAll(this.world, goesOn))) return 'given up';
     const reads: Promise<ArrayBuffer>[] = [];
     for (const [at, { view }] of this.slices.entries()) {
       await this.hasPassed(at);

@@ -9,6 +9,7 @@ import type { LoraConfig } from '../io/peftConfig.ts';
 import { WEIGHTS_INDEX } from '../io/modelFolder.ts';
 import { countOf, joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
+import { valueText } from '../world/agreement.ts';
 import type { ExampleSource } from './exampleSource.ts';
 import { learningRateAt } from './schedule.ts';
 import type { Schedule, SchedulerType } from './schedule.ts';
@@ -125,7 +126,8 @@ const AS_BEFORE =
 export function checkSameRun(saved: RunIdentity, now: RunIdentity, from: string): void {
   const complaints: string[] = [];
   const differ = (what: string, before: unknown, after: unknown): void => {
-    if (JSON.stringify(before) !== JSON.stringify(after)) complaints.push(`${what} was ${show(before)}, now it is ${show(after)}`);
+    if (JSON.stringify(before) !== JSON.stringify(after))
+      complaints.push(`${what} was ${valueText(before)}, now it is ${valueText(after)}`);
   };
   if (saved.baseModel !== now.baseModel)
     complaints.push('--base_model_hf is another model (its configuration, tokenizer or weights differ)');
@@ -201,9 +203,4 @@ export function changedSettings(saved: RunSettings, now: RunSettings, step: numb
 function schedule(settings: RunSettings): Schedule {
   const { scheduler, learningRate, totalSteps, warmupSteps } = settings;
   return { scheduler, base: learningRate, totalSteps, warmupSteps };
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'unset';
-  return text.length > 120 ? `${text.slice(0, 117)}…` : text;
 }

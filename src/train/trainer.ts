@@ -8,7 +8,7 @@ import { ahead, unlessStopped } from '../io/ahead.ts';
 import { lastName, UserError } from '../platform.ts';
 import type { Row, Tracker } from '../track/tracker.ts';
 import { sameEverywhere } from '../world/agreement.ts';
-import { ALONE } from '../world/world.ts';
+import { ALONE, doAll } from '../world/world.ts';
 import type { World } from '../world/world.ts';
 import { BestModel } from './bestModel.ts';
 import { trainerState } from './checkpointFolder.ts';
@@ -175,7 +175,7 @@ export async function train(session: Session, source: ExampleSource, own: TrainS
   let runPlans: RunPlans | undefined;
   const inFlight: Promise<undefined>[] = [];
 
-  const isStopped = async (): Promise<boolean> => (await world.gather(stop?.aborted ?? false)).includes(true);
+  const isStopped = async (): Promise<boolean> => !(await doAll(world, !stop?.aborted));
   const isEvaluationDue = (): boolean => evaluator !== undefined && evaluatedAt !== step && evaluationFallsOn(step, settings, plan);
   /** True when it was the best so far. */
   const evaluate = async (): Promise<boolean> => {

@@ -2,6 +2,7 @@
  * Work of which it does not matter who does it (answers, files to write): the first rank gives the next piece to whoever is free, so that a
  * rank that is done early takes more.
  */
+import { fromFirst } from './world.ts';
 import type { World } from './world.ts';
 
 export interface Pieces<Result> {
@@ -16,7 +17,7 @@ export interface Pieces<Result> {
 export async function shareOut<Result>(world: World, { count, act, keep }: Pieces<Result>): Promise<boolean> {
   if (world.rank !== 0) {
     await world.serve<number>(async (index) => (await act(index)) ?? null);
-    return (await world.gather(true))[0]!;
+    return fromFirst(world, true);
   }
   let next = 0;
   let isStopped = false;
@@ -35,5 +36,5 @@ export async function shareOut<Result>(world: World, { count, act, keep }: Piece
   const others = Array.from({ length: world.size - 1 }, (_, at) => take((index) => world.call<Result | null>(at + 1, index)));
   await Promise.all([take(act), ...others]);
   await world.dismiss();
-  return (await world.gather(!isStopped))[0]!;
+  return fromFirst(world, !isStopped);
 }

@@ -60,6 +60,11 @@ export async function firstHere<T>(world: World, act: () => Promise<T>): Promise
   return act();
 }
 
+/** What the first rank gives, at every rank; what the others give is of no account. */
+export async function fromFirst<T>(world: World, own: T): Promise<T> {
+  return (await world.gather(own))[0]!;
+}
+
 /** Whether it holds at every rank: what one of them does not go on with, none does. */
 export async function doAll(world: World, own: boolean): Promise<boolean> {
   return !(await world.gather(own)).includes(false);

@@ -4,7 +4,7 @@ import { inspect } from '../../src/run/inspect/inspect.ts';
 import { readArguments } from '../../src/run/inspect/arguments.ts';
 import { joinPath, UserError } from '../../src/platform.ts';
 import { projectFolder } from '../studio/project.ts';
-import { quiet } from '../studio/quietly.ts';
+import { SILENT } from '../../src/track/console.ts';
 
 export interface InspectedRows {
   project: string;
@@ -30,7 +30,7 @@ export const inspectFunctions = {
     if (request === undefined) throw new Error('inspect was asked for its help');
     const warned: string[] = [];
     const hear = (text: string): void => void warned.push(text);
-    await inspect(request, { platform, stop: new AbortController().signal, terminal: quiet, say: hear, warn: hear });
+    await inspect(request, { platform, stop: new AbortController().signal, terminal: SILENT, say: hear, warn: hear });
     if (!(await platform.exists(out))) throw new UserError(warned.at(-1) ?? 'The rows could not be looked at.');
     const page = new TextDecoder().decode(await platform.readFile(out));
     await platform.remove(out);

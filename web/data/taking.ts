@@ -1,12 +1,12 @@
 /** Files on their way into a project. They go on coming while other steps are looked at, and end with the project. */
-import { effect, signal } from '@preact/signals';
-import type { Signal } from '@preact/signals';
+import { effect } from '@preact/signals';
 import { proxy } from 'comlink';
 import { checkAnnotation, sliceDimOf } from '../../src/data/drawn/annotation.ts';
 import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
 import { matchLabels, newlySaid } from '../../src/data/drawn/labels.ts';
 import type { Labels } from '../../src/data/drawn/labels.ts';
 import { UserError } from '../../src/platform.ts';
+import { signalOfEach } from '../studio/signalOfEach.ts';
 import type { OpenProject, Studio } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 import type { DroppedFile } from './importing.ts';
@@ -19,14 +19,8 @@ export interface Taking {
   share: number;
 }
 
-const taking = new WeakMap<OpenProject, Signal<Taking | null>>();
-
 /** What is being taken in; null: nothing. */
-export function takingIn(open: OpenProject): Signal<Taking | null> {
-  let found = taking.get(open);
-  if (found === undefined) taking.set(open, (found = signal(null)));
-  return found;
-}
+export const takingIn = signalOfEach<OpenProject, Taking>();
 
 type Remember = (before: readonly DrawnAnnotation[], after: readonly DrawnAnnotation[]) => void;
 

@@ -1,6 +1,5 @@
 /** A model of the hub into this browser's storage: what has come is kept, whatever happens. */
-import { effect, signal } from '@preact/signals';
-import type { Signal } from '@preact/signals';
+import { effect } from '@preact/signals';
 import * as Comlink from 'comlink';
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
@@ -9,6 +8,7 @@ import { bytesText } from '../../src/track/console.ts';
 import { Field } from '../parts/field.tsx';
 import { HubToken, useHub } from '../parts/hubToken.tsx';
 import { Progress } from '../parts/progress.tsx';
+import { signalOfEach } from '../studio/signalOfEach.ts';
 import type { Studio } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 
@@ -17,14 +17,8 @@ interface Coming {
   total: number;
 }
 
-const coming = new WeakMap<Studio, Signal<Coming | null>>();
-
 /** The download under way, whichever step is looked at; null: none is. */
-export function downloadIn(studio: Studio): Signal<Coming | null> {
-  let found = coming.get(studio);
-  if (found === undefined) coming.set(studio, (found = signal(null)));
-  return found;
-}
+export const downloadIn = signalOfEach<Studio, Coming>();
 
 /** @param onEnd its folder; undefined: not all of it has come */
 export function Download({ studio, onEnd }: { studio: Studio; onEnd: (dir: string | undefined) => void }): JSX.Element {

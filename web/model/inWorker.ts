@@ -18,7 +18,7 @@ import { bytesText } from '../../src/track/console.ts';
 import { neededBytes } from '../../src/train/memoryText.ts';
 import type { MemoryPlan } from '../../src/train/memoryPlan.ts';
 import { platform } from '../here.ts';
-import { quiet } from '../studio/quietly.ts';
+import { SILENT } from '../../src/track/console.ts';
 import { texts } from '../texts.ts';
 
 export interface CachedModel {
@@ -124,7 +124,7 @@ async function planUsual(base: string, options: Options, capabilities: PlannedGp
 
 async function planRows(base: string, options: Options, gpu: PlannedGpu): Promise<PlannedMemory> {
   const say = (): void => undefined;
-  const context = { platform, options, stop: new AbortController().signal, terminal: quiet, say, warn: say };
+  const context = { platform, options, stop: new AbortController().signal, terminal: SILENT, say, warn: say };
   const found = await findRows(context, base);
   if (found === undefined) throw new UserError(texts.model.stopped);
   const { rows, fit, excess } = await fitRun(context, base, found, gpu);

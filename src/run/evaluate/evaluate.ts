@@ -16,8 +16,8 @@ import { allOf } from '../../track/tracker.ts';
 import { RowEvaluator } from '../../train/evaluation.ts';
 import { modelFingerprint } from '../../train/runIdentity.ts';
 import type { Session } from '../../train/session.ts';
-import { sameEverywhere } from '../../world/agreement.ts';
-import { ALONE, doAll, firstHere } from '../../world/world.ts';
+import { sameEverywhere, sameOptions } from '../../world/agreement.ts';
+import { ALONE, doAll, firstHere, fromFirst } from '../../world/world.ts';
 import { answerRows } from './answering.ts';
 import type { EvaluateContext } from './context.ts';
 import { EvaluationFolder, KEPT_NOWHERE, SAMPLES } from './folder.ts';
@@ -51,8 +51,7 @@ export interface Evaluated {
 /** Undefined when it was stopped before its end. */
 export async function runEvaluation(context: EvaluateContext): Promise<Evaluated | undefined> {
   const { options, world = ALONE } = context;
-  const { gpu_adapter: _, ...shared } = options;
-  await sameEverywhere(world, shared);
+  await sameOptions(world, options);
   if (context.isKeptNowhere || world.rank !== 0) return evaluateIn(context, KEPT_NOWHERE);
   const { output_dir: dir } = options;
   let evaluated: Evaluated | undefined;
@@ -106,7 +105,7 @@ async function evaluateIn(context: EvaluateContext, folder: Keeping): Promise<Ev
   const asked = { found, processor: rowModel.processor };
   const isLossWanted = found.rows.some(({ row }) => row.asked === undefined);
   // The first rank's folder knows of earlier answers.
-  const known = new Set((await world.gather([...rows.keys()]))[0]);
+  const known = new Set(await fromFirst(world, [...rows.keys()]));
   const parts = { model, found, pending: found.rows.filter(({ row }) => !known.has(row.id)), folder, report };
   const more = parts.pending.length > 0 || isLossWanted ? await onGpu(context, parts, rows) : {};
   if (!isFirst) return undefined;

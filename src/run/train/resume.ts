@@ -6,7 +6,7 @@ import { joinPath, lastName, parentPath, UserError } from '../../platform.ts';
 import { listCheckpoints, tidyRunFolder } from '../../train/checkpointFolder.ts';
 import { newestCheckpoint, openCheckpoint, setLaterAside } from '../../train/resume.ts';
 import type { OpenCheckpoint } from '../../train/resume.ts';
-import { ALONE, rankWords } from '../../world/world.ts';
+import { ALONE, fromFirst, rankWords } from '../../world/world.ts';
 import type { RunContext } from '../context.ts';
 
 export interface Resume {
@@ -23,7 +23,7 @@ export async function findResume(context: RunContext): Promise<Resume | undefine
   if (world.size === 1) return lookForResume(context);
   // The first rank tidies the folder and chooses; the others open what it has chosen.
   const own = world.rank === 0 ? await lookForResume(context) : undefined;
-  const [chosen] = await world.gather(own && { isInPlace: own.isInPlace, dir: own.checkpoint?.dir });
+  const chosen = await fromFirst(world, own && { isInPlace: own.isInPlace, dir: own.checkpoint?.dir });
   if (world.rank === 0 || chosen === undefined) return own;
   const { isInPlace, dir } = chosen;
   if (dir === undefined) return { isInPlace };

@@ -13,7 +13,7 @@ import { boughtBy, boughtText } from '../../train/beforeAfter.ts';
 import { train } from '../../train/trainer.ts';
 import type { TrainResult } from '../../train/trainer.ts';
 import { expectedChoices } from '../../train/tuning/runPlans.ts';
-import { sameEverywhere } from '../../world/agreement.ts';
+import { sameOptions } from '../../world/agreement.ts';
 import { ALONE, doAll, firstHere } from '../../world/world.ts';
 import { beginComputing, openDevice } from '../device.ts';
 import { checkOutput, clearOutput, inOutputFolder } from '../outputFolder.ts';
@@ -39,8 +39,7 @@ import { openTrackers } from './trackers.ts';
 /** @returns what training came to; undefined where nothing was trained: it was stopped before, or something else was asked for */
 export async function runTraining(given: RunContext): Promise<TrainResult | undefined> {
   const { options, terminal, world = ALONE } = given;
-  const { gpu_adapter: _, ...shared } = options;
-  await sameEverywhere(world, shared);
+  await sameOptions(world, options);
   const base = await firstHere(world, () => resolveBaseModel(given));
   const context: RunContext = { ...given, options: await firstHere(world, () => fetchInputs(given)) };
   const isFirst = world.rank === 0;

@@ -15,6 +15,7 @@ import type { PlanKey } from '../../tune/planKey.ts';
 import { plansOf } from '../../tune/plans.ts';
 import type { AskedPlans } from '../../tune/plans.ts';
 import { classOf } from '../../tune/shapeClass.ts';
+import { fromFirst } from '../../world/world.ts';
 import type { World } from '../../world/world.ts';
 import { runMicroBatch } from '../microBatch.ts';
 import type { Session } from '../session.ts';
@@ -47,13 +48,9 @@ const SECONDS = { auto: 10, full: 300 } as const;
 
 /** The plans of the first rank at all ranks: then each rounds as it would in a run that goes on from a checkpoint, which has these. */
 export async function sharedPlans(world: World, plan: (first?: { plans: RunPlans }) => Promise<RunPlans>): Promise<RunPlans> {
-  if (world.rank !== 0) {
-    const [first] = await world.gather<RunPlans | null>(null);
-    return plan({ plans: first! });
-  }
-  const plans = await plan();
-  await world.gather<RunPlans | null>(plans);
-  return plans;
+  const own = world.rank === 0 ? await plan() : undefined;
+  const plans = await fromFirst(world, own);
+  return own ?? plan({ plans: plans! });
 }
 
 /** Gives the session's device its plans for this run. */
