@@ -109,6 +109,11 @@ export class Volume {
     return this.voxels;
   }
 
+  /** All voxels as stored, without slope and intercept, the first axis fastest; of complex voxels both parts. Not to be written to. */
+  async stored(): Promise<VoxelArray> {
+    return this.voxels ?? this.readAll();
+  }
+
   private async readAll(): Promise<VoxelArray> {
     return this.readRuns([{ offset: 0, length: this.header.byteLength }]);
   }

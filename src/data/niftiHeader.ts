@@ -3,6 +3,8 @@
  * scaling where scl_slope is 0 or no number, missing dimensions are 1.
  */
 import { UserError } from '../platform.ts';
+import { affineOf } from './niftiSpace.ts';
+import type { Affine } from './niftiSpace.ts';
 
 export interface NiftiHeader {
   path: string;
@@ -14,6 +16,8 @@ export interface NiftiHeader {
   zooms: [number, number, number];
   /** Whether the header says a size along each of its axes: `zooms` has 1 where it says 0. */
   hasZooms: boolean;
+  /** Voxel indices to mm, as nibabel has it. */
+  affine: Affine;
   /** What the header says the voxel sizes are in; they are taken for mm whatever it is, as by nibabel. */
   spacingUnit: SpacingUnit;
   /** NIfTI data type code. */
@@ -136,12 +140,18 @@ export async function parseHeader(head: Uint8Array, path: string): Promise<Nifti
   const hasSlope = fields.scl_slope !== 0 && Number.isFinite(fields.scl_slope);
   if (hasSlope && !Number.isFinite(fields.scl_inter))
     throw fail(`the header scales voxels by ${fields.scl_slope} but adds ${fields.scl_inter}. Repair scl_inter.`);
+  const zooms: [number, number, number] = [zoom(1), zoom(2), zoom(3)];
+  // Read here: the library's own affine takes the qform where nibabel takes the sform.
+  const sform = Array.from({ length: 12 }, (_, at) =>
+    version === 1 ? view.getFloat32(280 + 4 * at, littleEndian) : view.getFloat64(400 + 8 * at, littleEndian),
+  );
   return {
     path,
     version,
     littleEndian,
     shape,
-    zooms: [zoom(1), zoom(2), zoom(3)],
+    zooms,
+    affine: affineOf({ ...fields, sform }, shape, zooms),
     hasZooms: fields.pixDims.slice(1, Math.min(rank, 3) + 1).every((mm) => mm !== 0),
     spacingUnit: SPACING_UNITS[fields.xyzt_units & 7] ?? 'no unit',
     datatype: fields.datatypeCode,
