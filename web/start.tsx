@@ -2,12 +2,14 @@
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { keepOffline } from './offline/register.ts';
+import { keepFocus } from './parts/keptFocus.ts';
 import { followAddress } from './shell/place.ts';
 import { Studio } from './studio/studio.ts';
 
 const root = document.getElementById('app');
 if (root === null) throw new Error('the page has no #app');
 root.replaceChildren();
+keepFocus(root);
 const studio = new Studio();
 followAddress(studio);
 render(<App studio={studio} />, root);

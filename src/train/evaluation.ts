@@ -45,6 +45,13 @@ export interface EvaluationSettings {
 export interface Question {
   taskType: TaskType;
   values: readonly number[];
+  /** mm, cm or °; absent where it is not known. */
+  unit?: string;
+}
+
+export interface AnswerOfUnit {
+  score: AnswerScore;
+  unit?: string | undefined;
 }
 
 /** The rows of one task, or those that are of none. */
@@ -64,6 +71,8 @@ interface TokenSums {
 
 /** Figures of answers that log rows show: key suffix → medvision_bm's name. */
 const LENGTHS: Readonly<Record<string, string>> = { mae: 'avgMAE', mre: 'avgMRE', 'mre<0.1': 'MRE<0.1', success_rate: 'SuccessRate' };
+/** Of angles and distances. */
+const UNITS: Readonly<Record<string, string>> = { mm: 'mm', deg: '°' };
 const BOXES: Readonly<Record<string, string>> = {
   mae: 'avgMAE',
   iou: 'IoU',
@@ -143,7 +152,7 @@ export class RowEvaluator implements Evaluator {
           answerFigures(
             `eval_${tag}`,
             first.question.taskType,
-            answered.flatMap(({ score }) => score ?? []),
+            answered.flatMap(({ score }, at) => (score ? [{ score, unit: asked[at]?.question?.unit }] : [])),
           ),
         );
       }
@@ -294,10 +303,18 @@ function tokenFigures(prefix: string, { loss, correct, labels }: TokenSums): Row
 }
 
 /** Figures of answers as log rows have them, but for those that are means of nothing. @param prefix `eval_AD` */
-export function answerFigures(prefix: string, taskType: TaskType, scores: readonly AnswerScore[]): Record<string, number> {
-  const figures: Figures = figuresOf(taskType, scores);
+export function answerFigures(prefix: string, taskType: TaskType, answers: readonly AnswerOfUnit[]): Record<string, number> {
+  const figures: Figures = figuresOf(
+    taskType,
+    answers.map(({ score }) => score),
+  );
   const shown = Object.entries(taskType === 'BoxSize' ? BOXES : LENGTHS).map(
     ([suffix, name]) => [`${prefix}_${suffix}`, figures[name] ?? NaN] as const,
   );
-  return Object.fromEntries(shown.filter(([, value]) => !Number.isNaN(value)));
+  // medvision_bm's avgMAE averages millimetres and degrees.
+  const ofUnits = Object.entries(taskType === 'BiometricsFromLandmarks' ? UNITS : {}).map(([suffix, sign]) => {
+    const own = answers.flatMap(({ score, unit }) => (unit === sign ? [score] : []));
+    return [`${prefix}_mae_${suffix}`, figuresOf(taskType, own)['avgMAE'] ?? NaN] as const;
+  });
+  return Object.fromEntries([...shown, ...ofUnits].filter(([, value]) => !Number.isNaN(value)));
 }

@@ -59,6 +59,12 @@ describe('what is drawn of a run', () => {
       ['Mean error of boxes, parts of the picture’s sides', [0.1]],
       ['Mean error of sizes, mm', [12]],
     ]);
+    const told = chartsOf([{ step: 10, epoch: 1, ...errors, eval_AD_mae_mm: 2, eval_AD_mae_deg: 5 }]);
+    expect(told.map(({ title, values }) => [title, values.flat()]).slice(1, 4)).toEqual([
+      ['Mean error of distances, mm', [2]],
+      ['Mean error of angles, degrees', [5]],
+      ['Mean error of boxes, parts of the picture’s sides', [0.1]],
+    ]);
   });
 
   it('is the same as a table, a row a step', () => {

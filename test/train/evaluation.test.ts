@@ -1,6 +1,7 @@
 /** Evaluation between two steps: losses against transformers' figures, by task and together, answers scored, and nothing changed by it. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { IGNORE_INDEX } from '../../src/data/example.ts';
+import { scoreAnswer } from '../../src/data/medvision/metrics.ts';
 import { ANSWER_LENGTH } from '../../src/data/medvision/sample.ts';
 import type { TaskType } from '../../src/data/medvision/tasks.ts';
 import type { Device } from '../../src/gpu/device.ts';
@@ -9,7 +10,8 @@ import { loraConfig } from '../../src/io/peftConfig.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import type { Tracker } from '../../src/track/tracker.ts';
 import { boughtBy, boughtText } from '../../src/train/beforeAfter.ts';
-import { RowEvaluator } from '../../src/train/evaluation.ts';
+import { evaluationFigures } from '../../src/run/report/figures.ts';
+import { answerFigures, RowEvaluator } from '../../src/train/evaluation.ts';
 import type { EvaluationRows, EvaluationSettings } from '../../src/train/evaluation.ts';
 import { shortRunSettings } from '../../src/train/shortRun.ts';
 import { train } from '../../src/train/trainer.ts';
@@ -97,6 +99,16 @@ describe('answers', () => {
         expect(first![key], key).toBe(0);
       expect(first!['eval_TL_success_rate']).toBe(again!['eval_TL_success_rate']);
     });
+  });
+
+  it('have errors of millimetres and of degrees apart, where it is known which', () => {
+    const score = (text: string, truth: number): ReturnType<typeof scoreAnswer> => scoreAnswer('BiometricsFromLandmarks', text, [truth]);
+    const answers = [
+      { score: score('12', 10), unit: 'mm' }, { score: score('16', 10), unit: 'mm' }, { score: score('60', 90), unit: '°' }, { score: score('3', 2), unit: 'cm' },
+    ];
+    expect(answerFigures('eval_AD', 'BiometricsFromLandmarks', answers)).toMatchObject({ eval_AD_mae: 9.75, eval_AD_mae_mm: 4, eval_AD_mae_deg: 30 });
+    expect(Object.keys(answerFigures('eval_AD', 'BiometricsFromLandmarks', [answers[3]!]))).not.toContain('eval_AD_mae_mm');
+    expect(evaluationFigures({ eval_AD_mae: 9.75, eval_AD_mae_mm: 4 })).toEqual({ eval_AD_mae_mm: 4 });
   });
 
   it('stop between two tokens: no row then', async () => {

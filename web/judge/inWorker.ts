@@ -15,7 +15,7 @@ import type { ViewedScene } from '../../src/run/inputs/scenes.ts';
 import { boughtRows, evaluationFigures } from '../../src/run/report/figures.ts';
 import type { ComparisonRow } from '../../src/run/report/figures.ts';
 import { scoreText } from '../../src/run/report/gatherPictures.ts';
-import { KIND_WORDS, kindOf } from '../../src/run/report/measures.ts';
+import { KIND_WORDS, kindOf, unitOf } from '../../src/run/report/measures.ts';
 import { drawingOf } from '../../src/run/report/pictures.ts';
 import type { DrawnAnswer, Drawing } from '../../src/run/report/pictures.ts';
 import { conversationRows } from '../../src/train/sources.ts';
@@ -145,8 +145,8 @@ function nameOf({ doc }: ScoredRow): string {
 function figuresOf(rows: readonly ScoredRow[]): Record<string, number> {
   const all: Record<string, number> = {};
   for (const [type, tag] of Object.entries(TASK_TAGS) as [TaskType, string][]) {
-    const scores = rows.flatMap(({ asked, score }) => (asked?.taskType === type && score ? [score] : []));
-    if (scores.length > 0) Object.assign(all, answerFigures(`eval_${tag}`, type, scores));
+    const answers = rows.flatMap((row) => (row.asked?.taskType === type && row.score ? [{ score: row.score, unit: unitOf(row) }] : []));
+    if (answers.length > 0) Object.assign(all, answerFigures(`eval_${tag}`, type, answers));
   }
   return evaluationFigures(all);
 }

@@ -12,7 +12,10 @@ export interface DialogProps {
 export function Dialog({ title, onClose, children }: DialogProps): JSX.Element {
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => {
-    element.current?.showModal();
+    const { current: dialog } = element;
+    dialog?.showModal();
+    // Closed, it gives the focus back to what had it.
+    return () => dialog?.close();
   }, []);
   return (
     <dialog ref={element} aria-label={title} onClose={onClose}>

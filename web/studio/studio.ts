@@ -18,6 +18,8 @@ export interface Notice {
   id: number;
   level: 'info' | 'warning' | 'error';
   text: string;
+  /** The project that it is about: the one that was open when it was told, unless another was named; null: none. */
+  project: string | null;
 }
 
 /** As long as a note is shown. */
@@ -150,11 +152,11 @@ export class Studio {
     await this.worker.peek().own.allowHosts(hosts);
   }
 
-  tell(level: Notice['level'], text: string): void {
+  tell(level: Notice['level'], text: string, project = this.open.peek()?.id ?? null): void {
     const id = ++this.#lastNotice;
     // What went well is said and goes; what did not stays until it is put away.
     if (level === 'info') setTimeout(() => this.dismiss(id), INFO_MS);
-    this.notices.value = [...this.notices.peek().filter((notice) => notice.text !== text), { id, level, text }].slice(-8);
+    this.notices.value = [...this.notices.peek().filter((notice) => notice.text !== text), { id, level, text, project }].slice(-8);
   }
 
   dismiss(id: number): void {
@@ -162,9 +164,9 @@ export class Studio {
   }
 
   /** What the person can act on, in words; a defect of ours with its stack, which helps to report it. */
-  failed(error: unknown): void {
+  failed(error: unknown, project?: string): void {
     const text = error instanceof UserError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.tell('error', text);
+    this.tell('error', text, project);
   }
 
   /** Oldest first; what cannot be read is told of. */
@@ -198,6 +200,10 @@ export class Studio {
       batch(() => {
         this.open.value = new OpenProject(this.files, project, free, (error) => this.failed(error));
         this.step.value = step;
+        // What is wrong with another project, or was with opening one, is of no use in this one. The browser's storage is.
+        this.notices.value = this.notices
+          .peek()
+          .filter((notice) => notice.project === id || (notice.project === null && notice.level !== 'error'));
       });
     } catch (error) {
       free();

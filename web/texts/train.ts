@@ -14,9 +14,6 @@ const states: Readonly<Record<RunState, string>> = {
 
 const tags: Readonly<Record<string, string>> = { AD: 'angles and distances', Detection: 'boxes', TL: 'sizes' };
 
-/** Of mean errors. The log has one figure for angles and distances. */
-const units: Readonly<Record<string, string>> = { AD: 'mm and degrees together', Detection: 'parts of the picture’s sides', TL: 'mm' };
-
 export const trainTexts = {
   train: {
     options: 'Options',
@@ -89,12 +86,18 @@ export const trainTexts = {
     tableOf: (shown: number, all: number) => (shown === all ? countOf(all, 'row') : `${shown} of ${countOf(all, 'row')}, evenly spread`),
     none: 'The first figures come after the first logging_steps steps.',
     shown: (title: string, from: number, to: number) => `${title}, steps ${from} to ${to}. The table below has its numbers.`,
-    errorOf: (tag: string) => `Mean error of ${tags[tag] ?? tag}${units[tag] === undefined ? '' : `, ${units[tag]}`}`,
+    /** By the log's name of the figure. Logs of older versions have one for angles and distances. */
+    errors: {
+      eval_AD_mae_mm: 'Mean error of distances, mm',
+      eval_AD_mae_deg: 'Mean error of angles, degrees',
+      eval_AD_mae: 'Mean error of angles and distances, mm and degrees together',
+      eval_Detection_mae: 'Mean error of boxes, parts of the picture’s sides',
+      eval_TL_mae: 'Mean error of sizes, mm',
+    } as Readonly<Record<string, string>>,
     tags,
     figures: {
       iou: 'Mean IoU of boxes',
       mre: 'Mean relative error',
-      mae: 'Mean error',
       success_rate: 'Answers that can be read',
     } as Readonly<Record<string, string>>,
   },

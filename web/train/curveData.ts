@@ -1,4 +1,5 @@
 /** What of a run's figures is drawn: losses with a running mean, held-out losses by task, the learning rate, scores of answers. */
+import { isMixed } from '../../src/run/report/figures.ts';
 import { pointsOf, smoothed, thinned } from '../../src/run/report/curves.ts';
 import type { LogRow } from '../../src/train/checkpointFolder.ts';
 import { texts } from '../texts.ts';
@@ -46,9 +47,11 @@ export function chartsOf(rows: readonly LogRow[]): ChartData[] {
     return aligned(title, curves);
   };
   // Errors of boxes, lengths and angles have units of their own, which one axis would mix.
-  const scores = Object.entries(texts.curves.figures).flatMap(([figure, title]) =>
-    figure === 'mae' ? TAGS.map((tag) => score(texts.curves.errorOf(tag), figure, [tag])) : [score(title, figure, TAGS)],
-  );
+  const errors = Object.entries(texts.curves.errors).flatMap(([key, title]) => {
+    const [, tag = '', figure = ''] = /^eval_([^_]+)_(.+)$/.exec(key) ?? [];
+    return rows.some((row) => isMixed(key, row)) ? [] : [score(title, figure, [tag])];
+  });
+  const scores = [...Object.entries(texts.curves.figures).map(([figure, title]) => score(title, figure, TAGS)), ...errors];
   return [aligned(texts.curves.losses, losses), ...scores, aligned(texts.curves.rate, rates)].filter(({ steps }) => steps.length > 0);
 }
 
@@ -78,8 +81,9 @@ export interface FigureTable {
 /** The same figures as numbers, by step, the columns that have some. */
 export function figureTable(rows: readonly LogRow[]): FigureTable {
   const wanted = ['loss', 'eval_loss', ...TAGS.map((tag) => `eval_${tag}_loss`), 'learning_rate', 'grad_norm'];
-  const others = TAGS.flatMap((tag) => Object.keys(texts.curves.figures).map((figure) => `eval_${tag}_${figure}`));
-  const heads = [...wanted, ...others].filter((key) => rows.some((row) => row[key] !== undefined));
+  const shared = TAGS.flatMap((tag) => Object.keys(texts.curves.figures).map((figure) => `eval_${tag}_${figure}`));
+  const others = [...shared, ...Object.keys(texts.curves.errors)];
+  const heads = [...wanted, ...others].filter((key) => rows.some((row) => row[key] !== undefined && !isMixed(key, row)));
   const byStep = new Map<number, LogRow>();
   for (const row of rows) byStep.set(row.step, { ...byStep.get(row.step), ...row });
   const all = [...byStep.values()].sort((a, b) => a.step - b.step);

@@ -155,7 +155,7 @@ async function follow(studio: Studio, open: OpenProject, name: string, { base, o
     removeEventListener('beforeunload', ask);
     unwatch();
     if (underWay.get(open.id) === run) underWay.delete(open.id);
-    if (run.state === 'failed') studio.failed(run.error);
+    if (run.state === 'failed') studio.failed(run.error, open.id);
   });
 }
 

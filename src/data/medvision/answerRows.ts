@@ -20,6 +20,7 @@ import { ANSWER_LENGTH } from './sample.ts';
 import type { MedvisionSample } from './sample.ts';
 import { TASK_TAGS } from './tasks.ts';
 import type { TaskType } from './tasks.ts';
+import { unitSign } from './units.ts';
 
 /** What an answer is to be measured by. */
 export interface AnswerTask {
@@ -29,6 +30,8 @@ export interface AnswerTask {
   group: string;
   /** The right numbers. */
   values: readonly number[];
+  /** Of lengths and angles: mm, cm or °; absent where the file of answers says it in its record alone. */
+  unit?: string;
 }
 
 /** An answer, not yet read. */
@@ -99,7 +102,8 @@ export function unansweredRow(
 }
 
 export function askedOf(sample: MedvisionSample): AnswerTask {
-  return { task: sample.task, taskType: sample.taskType, group: groupOf(sample), values: sample.values };
+  const { annotation, task, taskType, values } = sample;
+  return { task, taskType, group: groupOf(sample), values, ...('unit' in annotation && { unit: unitSign(annotation.unit) }) };
 }
 
 /** As medvision_bm writes it: `str()` of a float, or of a list of them. */
@@ -189,7 +193,8 @@ export function askedOfConversation({ task, measure, messages }: Conversation, w
       `${where}: the right answer of a ${TASK_TAGS[taskType]} row holds ${ANSWER_LENGTH[taskType]} number(s); ` +
         `${JSON.stringify(answerText(messages))} found.`,
     );
-  return { task, taskType, group: measure ? measureGroup(measure) : task, values };
+  const unit = measure && unitSign(measure.unit);
+  return { task, taskType, group: measure ? measureGroup(measure) : task, values, ...(unit && { unit }) };
 }
 
 /** The text of the last message, where it is an answer. */

@@ -1,4 +1,5 @@
 /** Rows of MedVision task lists: straight from the volumes, or from a prepared folder, which is made first where the options ask for it. */
+import { askedOf } from '../../data/medvision/answerRows.ts';
 import { collectSamples } from '../../data/medvision/collect.ts';
 import type { CollectedSamples } from '../../data/medvision/collect.ts';
 import { reportLines } from '../../data/medvision/report.ts';
@@ -86,7 +87,7 @@ async function rowsOfVolumes(context: RunContext, base: string): Promise<FoundRo
     plans: report.plans,
     train: sampleRows(train, resizedSize),
     validation: sampleRows(validation, resizedSize),
-    validationQuestion: (index) => Promise.resolve(validation.at(index)),
+    validationQuestion: (index) => Promise.resolve(askedOf(validation.at(index))),
     ...dataDirOf(context),
   };
 }
@@ -96,7 +97,7 @@ function rowsOf(context: RunContext, set: PreparedSet): FoundRows {
     plans: plansOfIdentity(set.manifest.identity),
     train: preparedRows(set, 'train'),
     validation: preparedRows(set, 'validation'),
-    validationQuestion: async (index) => (await set.row('validation', index)).sample,
+    validationQuestion: async (index) => askedOf((await set.row('validation', index)).sample),
     preparedDir: set.dir,
     ...dataDirOf(context),
   };

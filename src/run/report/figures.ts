@@ -53,6 +53,8 @@ const FIGURES: Readonly<Record<string, Omit<FigureWords, 'subject'>>> = {
   loss: { figure: 'loss', unit: 'nats a token', scale: 1, higherIsBetter: false },
   mean_token_accuracy: share('tokens predicted right'),
   mae: { figure: 'mean error', unit: '', scale: 1, higherIsBetter: false },
+  mae_mm: { figure: 'mean error of distances', unit: 'mm', scale: 1, higherIsBetter: false },
+  mae_deg: { figure: 'mean error of angles', unit: '°', scale: 1, higherIsBetter: false },
   mre: { figure: 'mean relative error', unit: '%', scale: 100, higherIsBetter: false },
   'mre<0.1': share('relative error below 10 %'),
   iou: overlap('mean IoU'),
@@ -63,7 +65,7 @@ const FIGURES: Readonly<Record<string, Omit<FigureWords, 'subject'>>> = {
   success_rate: share('answers that can be read'),
 };
 
-/** Of a mean error, by what is measured: angles (°) and distances (mm) are averaged together, edges of boxes are parts of the picture. */
+/** Of a mean error, by what is measured: edges of boxes are parts of the picture; mm and ° are one where it is not known which. */
 const ERRORS: Readonly<Record<string, Pick<FigureWords, 'figure' | 'unit'>>> = {
   AD: { figure: 'mean error (mm or °)', unit: '' },
   Detection: { figure: 'mean error of the edges (parts of the picture)', unit: '' },
@@ -83,11 +85,15 @@ export function figureWords(key: string): FigureWords {
 /** How long an evaluation took is no figure of the model. */
 const OF_THE_MACHINE = /_(runtime|per_second)$/;
 
+/** Whether a mean of millimetres and degrees has those of each beside it. */
+export function isMixed(key: string, row: Readonly<Record<string, unknown>>): boolean {
+  return key === 'eval_AD_mae' && ('eval_AD_mae_mm' in row || 'eval_AD_mae_deg' in row);
+}
+
 /** The figures of an evaluation in a row of the log, those of all rows first, then by task. */
 export function evaluationFigures(row: LogRow | Readonly<Record<string, number | undefined>>): Record<string, number> {
-  const found = Object.entries(row).filter(
-    (entry): entry is [string, number] => entry[0].startsWith('eval_') && !OF_THE_MACHINE.test(entry[0]) && typeof entry[1] === 'number',
-  );
+  const isTold = (key: string): boolean => key.startsWith('eval_') && !OF_THE_MACHINE.test(key) && !isMixed(key, row);
+  const found = Object.entries(row).filter((entry): entry is [string, number] => isTold(entry[0]) && typeof entry[1] === 'number');
   const place = (key: string): number => {
     const [, tag = '', name = ''] = KEY.exec(key) ?? [];
     const within = Object.keys(FIGURES).indexOf(name);

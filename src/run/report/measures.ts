@@ -1,5 +1,6 @@
 /** What answers measure, number by number: the true and the predicted value, its name and its unit. */
 import type { ScoredRow } from '../../data/medvision/answerRows.ts';
+import { unitSign } from '../../data/medvision/units.ts';
 import type { Pair } from './agreement.ts';
 
 export type Kind = 'box' | 'distance' | 'angle' | 'measure' | 'ellipse';
@@ -33,18 +34,11 @@ function profileOf(doc: Readonly<Record<string, unknown>>): Record<string, unkno
   return typeof profile === 'object' && profile !== null ? (profile as Record<string, unknown>) : {};
 }
 
-const UNITS: readonly [RegExp, string][] = [
-  [/^(?:mm|millimet(?:er|re)s?)$/, 'mm'],
-  [/^(?:cm|centimet(?:er|re)s?)$/, 'cm'],
-  [/^(?:°|deg(?:rees?)?)$/, '°'],
-];
-
 /** As the plan's record says it, or else the question; "" where neither does. */
 export function unitOf({ doc, prompt }: Pick<ScoredRow, 'doc' | 'prompt'>): string {
   const asked = /\bin (mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|degrees?)\b/i.exec(prompt)?.[1];
   const said = profileOf(doc)['metric_unit'] ?? asked;
-  const text = typeof said === 'string' ? said.trim().toLowerCase() : '';
-  return UNITS.find(([pattern]) => pattern.test(text))?.[1] ?? '';
+  return typeof said === 'string' ? unitSign(said) : '';
 }
 
 /** "1.23 mm", "1.23°"; the bare number where no unit is known. */

@@ -14,6 +14,7 @@ import { listCheckpoints, readTrainerState, TRAINER_STATE } from '../../train/ch
 import type { LogRow } from '../../train/checkpointFolder.ts';
 import { EVALUATION_FILE, SAMPLES } from '../evaluate/folder.ts';
 import { evaluationFigures } from './figures.ts';
+import { unitOf } from './measures.ts';
 import { readRecord, RECORD_FILE } from './record.ts';
 import type { RunRecord } from './record.ts';
 
@@ -135,8 +136,8 @@ function figuresOfRows(rows: readonly ScoredRow[], summary: Readonly<Record<stri
   if (typeof loss === 'number') all['eval_loss'] = loss;
   if (typeof accuracy === 'number') all['eval_mean_token_accuracy'] = accuracy;
   for (const [type, tag] of Object.entries(TASK_TAGS) as [TaskType, string][]) {
-    const scores = rows.flatMap(({ asked, score }) => (asked?.taskType === type && score ? [score] : []));
-    if (scores.length > 0) Object.assign(all, answerFigures(`eval_${tag}`, type, scores));
+    const answers = rows.flatMap((row) => (row.asked?.taskType === type && row.score ? [{ score: row.score, unit: unitOf(row) }] : []));
+    if (answers.length > 0) Object.assign(all, answerFigures(`eval_${tag}`, type, answers));
   }
   return evaluationFigures(all);
 }
