@@ -7,10 +7,12 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { unzipSync } from 'fflate';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fineTune, loadModel } from '../../node/index.ts';
 import { nodePlatform } from '../../node/platform.ts';
+import { sliceToRgb } from '../../src/data/medvision/intensity.ts';
+import { openVolume } from '../../src/data/nifti.ts';
 import { isOfModel } from '../../src/run/publish/pushing.ts';
 import { mergeAdapter } from '../../src/train/merge.ts';
 import { TestHub } from '../hub/testHub.ts';
@@ -51,6 +53,18 @@ afterAll(async () => {
 });
 
 const digest = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
+
+const digestOfBytes = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** What is shown of the slice that is asked about. */
+async function pixelsOf(page: Page): Promise<{ size: [number, number]; rgb: string }> {
+  const { size, data } = await page.locator('.seen canvas').evaluate((element) => {
+    const { width, height } = element as HTMLCanvasElement;
+    const { data } = (element as HTMLCanvasElement).getContext('2d')!.getImageData(0, 0, width, height);
+    return { size: [width, height] as [number, number], data: [...data] };
+  });
+  return { size, rgb: digestOfBytes(Uint8Array.from(data.filter((_, i) => i % 4 < 3))) };
+}
 
 /** A project with the run that Node has trained. */
 async function seedRun(page: Page): Promise<void> {
@@ -116,15 +130,39 @@ test.skipIf(isSkipped)('the adapter is asked, and answers the same from the arch
   await seedRun(page);
   await openStep(page, 'judged', 'Use');
   await expect.poll(() => page.locator('#asked-model option').allTextContents()).toEqual(['the base model alone', 'run-1 of judged']);
-  await page.getByLabel('Take a picture or a volume from this machine').setInputFiles(volume);
-  await page.getByLabel('What is asked for').selectOption('');
-  await page.getByLabel('Question', { exact: true }).fill('Size?');
+  // By keys alone.
+  await page.locator('#asked-model').focus();
+  const tabTo = async (control: Locator): Promise<void> => {
+    for (let i = 0; i < 12 && !(await control.evaluate((one) => one === document.activeElement)); i++) await page.keyboard.press('Tab');
+    await expect.poll(() => control.evaluate((one) => one === document.activeElement)).toBe(true);
+  };
+  await tabTo(page.getByLabel('Take a picture or a volume from this machine'));
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Space')]);
+  await chooser.setFiles(volume);
+  // It is the middle one that is shown, as the model sees it, and of the other planes too.
+  const shown = (where: string): Promise<void> => page.locator(`.seen canvas[data-shown="${where}"]`).waitFor();
+  await shown('axial 36');
+  await tabTo(page.getByLabel('Plane', { exact: true }));
+  await page.keyboard.press('ArrowUp');
+  await shown('coronal 43');
+  await page.keyboard.press('ArrowDown');
+  await shown('axial 36');
+  await tabTo(page.getByLabel(/^Slice: /));
+  for (const [key, slice] of [['End', 71], ['Home', 0], ['ArrowRight', 1], ['ArrowRight', 2]] as const) {
+    await page.keyboard.press(key);
+    await shown(`axial ${slice}`);
+  }
+  for (let i = 3; i <= 36; i++) await page.keyboard.press('ArrowRight');
+  await shown('axial 36');
+  const wanted36 = sliceToRgb(await (await openVolume(nodePlatform, volume)).slice(2, 36), 'percentile');
+  expect(await pixelsOf(page)).toEqual({ size: [wanted36.width, wanted36.height], rgb: digestOfBytes(wanted36.data) });
+  await tabTo(page.getByLabel('What is asked for'));
+  await page.keyboard.press('ArrowUp'); // in my own words
+  await tabTo(page.getByLabel('Question', { exact: true }));
+  await page.keyboard.type('Size?');
   const ask = page.getByRole('button', { name: 'Ask', exact: true });
-  await page.getByLabel('Slice', { exact: true }).fill('72');
-  await ask.click();
-  await page.getByText('say which slice, a whole number from 0 to 71 in the axial plane').waitFor();
-  await page.getByLabel('Slice', { exact: true }).fill('36');
-  await ask.click();
+  await tabTo(ask);
+  await page.keyboard.press('Enter');
   // Loading the model takes longer than anybody waits for a stop.
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
   await expect.poll(() => ask.isEnabled(), { timeout: 1000 }).toBe(true);

@@ -16,9 +16,8 @@ import { openVolume } from '../../src/data/nifti.ts';
 import type { Platform } from '../../src/platform.ts';
 import { writeRows } from '../../web/data/rowsOfProject.ts';
 import type { Scan } from '../../web/studio/project.ts';
-import { askedOf } from '../../web/use/asked.ts';
+import { askedOf, beginAt } from '../../web/use/asked.ts';
 import { askedSlice } from '../../web/use/askedSlice.ts';
-import type { AskedSlice } from '../../web/use/askedSlice.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vernier-rows-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -159,36 +158,45 @@ it('a question about a slice has the picture and the pixels of its rows: the gre
   const ct: Scan = { ...scan, modality: 'CT', intensity: 'window', spacing: [2, 0.5, 3] };
   const { train } = await writeRows(files, { project: { id: 'p5', scans: [ct], annotations: [box] } }, same);
   const [row] = await conversations(train);
-  const asked = async (words: string, slice = '30', from: Scan = ct): Promise<AskedSlice> => {
+  const asked = async (words: string, slice = 30, from: Scan = ct): Promise<{ png: Uint8Array; pixelSize?: [number, number] }> => {
     const { about, request } = askedOf({ from: { scan: from }, plane: 'sagittal', slice, kind: 'Detection', words, size: '9' });
     expect(request).toMatchObject({ task: 'Detection', of: words.trim(), image_description: 'an MRI scan of the head' });
     expect(request).not.toHaveProperty('pixel_size'); // the slice says it
     if ('picture' in about) throw new Error('no slice');
-    return askedSlice(files, about.slice.file as string, about.slice);
+    const { image, ...more } = await askedSlice(await openVolume(files, about.slice.file as string), about.slice);
+    return { png: await files.encodePng(image.data, image.width, image.height, 3), ...more };
   };
-  const { bytes, pixelSize } = await asked(' thalamus ');
-  expect(Buffer.from(bytes)).toEqual(readFileSync(row!.images[0] as string));
+  const { png, pixelSize } = await asked(' thalamus ');
+  expect(Buffer.from(png)).toEqual(readFileSync(row!.images[0] as string));
   expect(pixelSize).toEqual([3, 0.5]); // a column of the third axis, a row of the second
-  expect((await asked('rib')).bytes).not.toEqual(bytes); // another window
+  expect((await asked('rib')).png).not.toEqual(png); // another window
   // A picked volume says it itself.
   const file = new File([], 'picked.nii.gz');
   const { about } = askedOf({
     from: { file, isVolume: true, modality: '', intensity: 'minmax' },
     plane: 'sagittal',
-    slice: '30',
+    slice: 30,
     kind: '',
     words: 'x',
     size: '',
   });
   if ('picture' in about) throw new Error('no slice');
-  expect((await askedSlice(files, volumeFile, about.slice)).pixelSize).toEqual([1.5, 1]);
+  expect((await askedSlice(await openVolume(files, volumeFile), about.slice)).pixelSize).toEqual([1.5, 1]);
   // And where it says none, nobody does.
   const sizeless = gunzipSync(readFileSync(volumeFile));
   sizeless.fill(0, 80, 92);
   writeFileSync(join(folder, 'sizeless.nii'), sizeless);
-  expect(await askedSlice(files, join(folder, 'sizeless.nii'), about.slice)).not.toHaveProperty('pixelSize');
-  for (const slice of ['80', '-1', '1.5', ''])
+  expect(await askedSlice(await openVolume(files, join(folder, 'sizeless.nii')), about.slice)).not.toHaveProperty('pixelSize');
+  for (const slice of [80, -1, 1.5, NaN])
     await expect(asked('rib', slice)).rejects.toThrow('head.nii.gz: say which slice, a whole number from 0 to 79 in the sagittal plane.');
+});
+
+it('a question begins where something is drawn, in the plane that is chosen, or in the middle', () => {
+  const drawn = [{ plane: 'sagittal', slice: 30 }, { plane: 'sagittal', slice: 31 }, { plane: 'axial', slice: 99 }] as const;
+  expect(beginAt([80, 60, 40], [])).toEqual({ plane: 'axial', slice: 20 });
+  expect(beginAt([80, 60, 40], drawn)).toEqual({ plane: 'sagittal', slice: 30 });
+  expect(beginAt([80, 60, 40], drawn, 'coronal')).toEqual({ plane: 'coronal', slice: 30 });
+  expect(beginAt([80, 60, 40], drawn, 'axial')).toEqual({ plane: 'axial', slice: 20 }); // the scan has not so many
 });
 
 it('what goes wrong with the copy of a scan is said of the scan', async () => {
@@ -200,7 +208,7 @@ it('what goes wrong with the copy of a scan is said of the scan', async () => {
 
 it('a question about a picture says how large its pixels are', () => {
   const picture: Scan = { ...scan, kind: 'picture', spacing: [0.5, 0.25] };
-  const asked = { plane: 'axial', slice: '0', kind: 'Distance', words: 'a; b', size: '3' } as const;
+  const asked = { plane: 'axial', slice: 0, kind: 'Distance', words: 'a; b', size: '3' } as const;
   expect(askedOf({ ...asked, from: { scan: picture } }).request).toMatchObject({ pixel_size: ['0.5', '0.25'] });
   // A pixel may be as wide as it is high.
   const { request, question } = askedOf({ ...asked, from: { scan: { ...picture, spacing: [0.5, 0.5] } } });

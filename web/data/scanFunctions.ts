@@ -1,6 +1,6 @@
 /**
  * What the thread of the Data step does, which is not that of training: volumes stay open here and slices go to the page, so that scrolling
- * waits for no step of a run.
+ * waits for no step of a run. The step Use looks at slices by it too.
  */
 import { transfer } from 'comlink';
 import { PLANES, sliceDimOf } from '../../src/data/drawn/annotation.ts';
@@ -12,7 +12,9 @@ import type { Volume } from '../../src/data/nifti.ts';
 import { UserError } from '../../src/platform.ts';
 import { mounts, platform } from '../here.ts';
 import type { Scan } from '../studio/project.ts';
+import { askedFunctions } from '../use/askedInWorker.ts';
 import { importFiles } from './importing.ts';
+import { volumeOf } from './openVolumes.ts';
 import { ofScan, pictureOf, pixelSizeOf, rangesOf } from './scanPixels.ts';
 import type { Ranges } from './scanPixels.ts';
 
@@ -25,19 +27,6 @@ export interface SlicePixels {
   ranges?: Ranges;
   /** Of a picture: (rows, cols, 3). */
   rgb?: Uint8Array;
-}
-
-/** Open volumes; the last ones only, since one may take hundreds of MB. */
-const open = new Map<string, Promise<Volume>>();
-const MOST_OPEN = 2;
-
-function volumeOf(file: string): Promise<Volume> {
-  const held = open.get(file) ?? openVolume(platform, file);
-  open.delete(file);
-  open.set(file, held);
-  held.catch(() => open.delete(file));
-  for (const oldest of [...open.keys()].slice(0, -MOST_OPEN)) open.delete(oldest);
-  return held;
 }
 
 /** What of a mask becomes drawings. */
@@ -81,6 +70,8 @@ export const scanFunctions = {
       const own = Float32Array.from(values);
       return transfer({ rows, cols, values: own, ranges: rangesOf(own) }, [own.buffer]);
     }),
+
+  ...askedFunctions,
 
   /** Labels of a mask for a scan, with how many voxels each has. @throws UserError for what is no mask of it */
   async maskLabels(scan: Scan, mask: File): Promise<{ label: number; voxels: number }[]> {

@@ -14,8 +14,10 @@ export const useTexts = {
     noPicture: 'Add scans in the step Data, or take a picture from this machine.',
     plane: 'Plane',
     planes: { sagittal: 'sagittal', coronal: 'coronal', axial: 'axial' },
-    slice: 'Slice',
-    sliceHelp: 'From 0, along the axes as they are stored.',
+    slice: (index: number, count: number) => `Slice: ${index} (0 to ${count - 1})`,
+    sliceHelp: 'Along the axes as they are stored. Arrow keys go from slice to slice.',
+    seen: (name: string, plane: string | null, slice: number) => `${name}${plane === null ? '' : `, ${plane} slice ${slice}`}`,
+    seenHelp: 'What the model is shown.',
     noSlice: (name: string, plane: string, last: number) =>
       `${name}: say which slice, a whole number from 0 to ${last} in the ${plane} plane.`,
     kind: 'What is asked for',

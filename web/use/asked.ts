@@ -1,15 +1,18 @@
 /** What the form says, as the question that a model is asked. */
 import type { AskRequest } from '../../src/api/answer.ts';
-import type { Picture } from '../../src/api/pictures.ts';
-import type { Plane } from '../../src/data/drawn/annotation.ts';
+import { sliceDimOf } from '../../src/data/drawn/annotation.ts';
+import type { DrawnAnnotation, Plane } from '../../src/data/drawn/annotation.ts';
 import type { IntensityChoice } from '../../src/data/medvision/intensity.ts';
 import type { Scan } from '../studio/project.ts';
 import type { texts } from '../texts.ts';
+import type { PictureChoice } from './askedInWorker.ts';
 import type { SliceChoice } from './askedSlice.ts';
 
+/** A picture, or a slice that a worker makes one of. */
+export type About = { picture: PictureChoice } | { slice: SliceChoice };
+
 export interface AskedQuestion {
-  /** A picture, or a slice that the worker makes one of. */
-  about: { picture: Picture } | { slice: SliceChoice };
+  about: About;
   /** null: the words are made of `task` and `of`. */
   question: string | null;
   request: AskRequest;
@@ -21,7 +24,7 @@ export interface Said {
   /** Of the project, or a file that was picked. */
   from: { scan: Scan } | { file: File; isVolume: boolean; modality: string; intensity: IntensityChoice };
   plane: Plane;
-  slice: string;
+  slice: number;
   kind: Kind;
   words: string;
   /** mm a pixel of a picture that does not say it. */
@@ -36,7 +39,7 @@ export function askedOf({ from, plane, slice, kind, words, size }: Said): AskedQ
   const said = words.trim();
   const written = size.split(/[\s,;]+/).filter(Boolean);
   const pixels = scan?.kind === 'picture' && scan.spacing !== null ? scan.spacing.map(String) : written;
-  const about = sliceOf(from, plane, slice, kind === 'Detection' || kind === 'TL' ? said : '');
+  const about = aboutOf(from, plane, slice, kind === 'Detection' || kind === 'TL' ? said : '');
   const request: AskRequest = {
     overlay: true,
     max_new_tokens: MOST_TOKENS,
@@ -48,13 +51,27 @@ export function askedOf({ from, plane, slice, kind, words, size }: Said): AskedQ
   return { about, question: kind === '' ? said : null, request };
 }
 
-function sliceOf(from: Said['from'], plane: Plane, slice: string, structure: string): AskedQuestion['about'] {
-  const index = slice.trim() === '' ? NaN : Number(slice);
+function aboutOf(from: Said['from'], plane: Plane, index: number, structure: string): About {
   if ('file' in from) {
     const { file, isVolume, modality, intensity } = from;
-    if (!isVolume) return { picture: file };
+    if (!isVolume) return { picture: { file, name: file.name } };
     return { slice: { file, name: file.name, modality, intensity, spacing: null, plane, index, structure } };
   }
   const { kind, file, name, modality, intensity, spacing } = from.scan;
-  return kind === 'picture' ? { picture: file } : { slice: { file, name, modality, intensity, spacing, plane, index, structure } };
+  if (kind === 'picture') return { picture: { file, name } };
+  return { slice: { file, name, modality, intensity, spacing, plane, index, structure } };
+}
+
+/** Where one begins to look: at the first drawing on the scan, in the plane where one is chosen; else in the middle. */
+export function beginAt(shape: readonly number[], drawn: readonly Pick<DrawnAnnotation, 'plane' | 'slice'>[], plane?: Plane): SlicePlace {
+  const first = drawn.find((one) => (plane === undefined ? one.plane !== null : one.plane === plane));
+  const chosen = plane ?? first?.plane ?? 'axial';
+  const count = shape[sliceDimOf(chosen)] ?? 1;
+  return { plane: chosen, slice: first !== undefined && first.slice < count ? first.slice : Math.floor(count / 2) };
+}
+
+export interface SlicePlace {
+  plane: Plane;
+  /** From 0. */
+  slice: number;
 }

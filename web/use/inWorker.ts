@@ -6,12 +6,10 @@ import { modelFolder } from '../../src/run/inputs/hubInputs.ts';
 import { openPushing } from '../../src/run/publish/pushing.ts';
 import { LOG_FILE } from '../../src/track/jsonl.ts';
 import { mergeAdapter } from '../../src/train/merge.ts';
-import { mounts, platform } from '../here.ts';
+import { platform } from '../here.ts';
 import { texts } from '../texts.ts';
 import { resultFiles, rowFiles, writeArchive } from './archive.ts';
 import type { ArchiveFile } from './archive.ts';
-import { askedSlice } from './askedSlice.ts';
-import type { AskedSlice, SliceChoice } from './askedSlice.ts';
 
 export interface ArchiveRequest {
   /** Folder of the run, and where its result lies. */
@@ -41,18 +39,6 @@ export interface PushRequest {
 type Tell = (text: string) => Promise<void>;
 
 export const useFunctions = {
-  /** @throws UserError for a slice that is not there, and for what is no volume */
-  async askedSlice({ file, ...choice }: SliceChoice): Promise<AskedSlice> {
-    if (typeof file === 'string') return askedSlice(platform, file, choice);
-    const path = `/asked/${file.name}`;
-    mounts.set(path, file);
-    try {
-      return await askedSlice(platform, path, choice);
-    } finally {
-      mounts.delete(path);
-    }
-  },
-
   /** @returns bytes of the archive */
   async packRun(request: ArchiveRequest, tell: Tell): Promise<number> {
     const { folder, result, base, recipe, report, out, name, withMerged, rows } = request;

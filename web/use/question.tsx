@@ -1,30 +1,31 @@
 /** A question about a scan of the project or a picture of this machine, in one's own words or one of MedVision's. */
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { Plane } from '../../src/data/drawn/annotation.ts';
 import { BY_MODALITY, CT_WINDOWS, windowOf } from '../../src/data/medvision/intensity.ts';
 import type { IntensityChoice } from '../../src/data/medvision/intensity.ts';
 import { GreyLevels } from '../data/greyLevels.tsx';
+import type { ScanClient } from '../data/scanClient.ts';
 import { Field } from '../parts/field.tsx';
 import { Modality } from '../parts/modality.tsx';
 import type { Project } from '../studio/project.ts';
 import { texts } from '../texts.ts';
 import { askedOf } from './asked.ts';
-import type { AskedQuestion, Kind } from './asked.ts';
+import type { AskedQuestion, Kind, Said } from './asked.ts';
+import { Seen } from './seen.tsx';
+import { SliceFields, useSlice } from './sliceFields.tsx';
 
 const isVolumeName = (name: string): boolean => /\.nii(\.gz)?$/i.test(name);
 
 export interface QuestionFormProps {
   project: Pick<Project, 'scans' | 'annotations'>;
+  scanClient: ScanClient;
   disabled: boolean;
   onAsk: (asked: AskedQuestion) => void;
 }
 
-export function QuestionForm({ project: { scans, annotations }, disabled, onAsk }: QuestionFormProps): JSX.Element {
+export function QuestionForm({ project: { scans, annotations }, scanClient, disabled, onAsk }: QuestionFormProps): JSX.Element {
   const [file, setFile] = useState<File | null>(null);
   const [chosen, choose] = useState('');
-  const [plane, setPlane] = useState<Plane>('axial');
-  const [slice, setSlice] = useState('0');
   const [kind, setKind] = useState<Kind>('Detection');
   const [words, setWords] = useState('');
   const [size, setSize] = useState('');
@@ -36,13 +37,19 @@ export function QuestionForm({ project: { scans, annotations }, disabled, onAsk 
   const isMissing = scan === undefined && file === null;
   const own = texts.use;
   const needsSize = !isVolume && kind !== '' && kind !== 'Detection' && (scan === undefined || scan.spacing === null);
+  const from: Said['from'] | null = scan ? { scan } : file && { file, isVolume, modality, intensity };
+  const drawn = annotations.filter((one) => one.scan === scan?.id);
+  const volume = { file: scan?.file ?? file ?? '', name: scan?.name ?? file?.name ?? '', drawn };
+  const key = !isVolume ? null : scan ? scan.id : `file ${file?.name} ${file?.size} ${file?.lastModified}`;
+  const slices = useSlice(scanClient, key, volume);
+  const place = isVolume ? slices.place : { plane: 'axial' as const, slice: 0 };
+  const asked = from && place && askedOf({ from, ...place, kind, words, size });
   return (
     <form
       class="question"
       onSubmit={(event) => {
         event.preventDefault();
-        const from = scan ? { scan } : file && { file, isVolume, modality, intensity };
-        if (from !== null) onAsk(askedOf({ from, plane, slice, kind, words, size }));
+        if (asked !== null) onAsk(asked);
       }}
     >
       <div class="row">
@@ -80,22 +87,7 @@ export function QuestionForm({ project: { scans, annotations }, disabled, onAsk 
       {isMissing && <p class="soft">{own.noPicture}</p>}
       {isVolume && (
         <div class="row">
-          <Field label={own.plane}>
-            {(ids) => (
-              <select {...ids} value={plane} onChange={(event) => setPlane(event.currentTarget.value as Plane)}>
-                {(Object.keys(own.planes) as Plane[]).map((one) => (
-                  <option key={one} value={one} selected={one === plane}>
-                    {own.planes[one]}
-                  </option>
-                ))}
-              </select>
-            )}
-          </Field>
-          <Field label={own.slice} help={own.sliceHelp}>
-            {(ids) => (
-              <input {...ids} type="number" min={0} step={1} value={slice} onInput={(event) => setSlice(event.currentTarget.value)} />
-            )}
-          </Field>
+          <SliceFields {...slices} drawn={drawn} />
           {scan === undefined && (
             <>
               <Modality value={modality} onChange={setModality} />
@@ -104,6 +96,12 @@ export function QuestionForm({ project: { scans, annotations }, disabled, onAsk 
           )}
         </div>
       )}
+      {slices.problem !== '' && (
+        <p class="wrong" role="alert">
+          {slices.problem}
+        </p>
+      )}
+      {asked !== null && <Seen scanClient={scanClient} about={asked.about} />}
       <div class="row">
         <Field label={own.kind}>
           {(ids) => (
@@ -137,7 +135,7 @@ export function QuestionForm({ project: { scans, annotations }, disabled, onAsk 
         )}
       </div>
       <p>
-        <button type="submit" disabled={disabled || isMissing || words.trim() === ''}>
+        <button type="submit" disabled={disabled || asked === null || words.trim() === ''}>
           {own.start}
         </button>
       </p>

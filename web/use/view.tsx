@@ -3,15 +3,17 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Answer } from '../../src/api/answer.ts';
 import type { Picture } from '../../src/api/pictures.ts';
+import { connectScans } from '../data/scanClient.ts';
+import type { ScanClient } from '../data/scanClient.ts';
 import { OWN_BASE, OWN_GEMMA } from '../own/ownFiles.ts';
 import { Progress } from '../parts/progress.tsx';
-import type { Studio, ViewProps } from '../studio/studio.ts';
+import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 import { liveRun } from '../train/runs.ts';
 import { AnswerCard } from './answer.tsx';
 import { modelsOf, OpenedModel, pickAdapter } from './models.ts';
 import type { AskedModel } from './models.ts';
-import type { AskedQuestion } from './asked.ts';
+import type { About, AskedQuestion } from './asked.ts';
 import { QuestionForm } from './question.tsx';
 import { TakeAway } from './takeAway.tsx';
 import './use.css';
@@ -76,10 +78,10 @@ export function UseView({ studio, open }: ViewProps): JSX.Element {
   );
 }
 
-/** A slice becomes a picture in the worker, before a model is loaded. */
-async function pictureOf(studio: Studio, about: AskedQuestion['about']): Promise<{ picture: Picture; pixel_size?: string[] }> {
-  if ('picture' in about) return about;
-  const { pixelSize, ...picture } = await studio.worker.value.own.askedSlice(about.slice);
+/** A slice becomes a picture before a model is loaded. */
+async function pictureOf(scans: ScanClient, about: About): Promise<{ picture: Picture; pixel_size?: string[] }> {
+  if ('picture' in about) return { picture: about.picture.file };
+  const { pixelSize, ...picture } = await scans.askedSlice(about.slice);
   return { picture, ...(pixelSize && { pixel_size: pixelSize.map(String) }) };
 }
 
@@ -94,6 +96,7 @@ function unlessStopped<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {
 
 function Asking({ studio, open, model, isTraining }: ViewProps & { model: AskedModel; isTraining: boolean }): JSX.Element {
   const [opened] = useState(() => new OpenedModel(studio));
+  const [scans] = useState(connectScans);
   const [state, setState] = useState<'idle' | 'loading' | 'asking'>('idle');
   const [said, setSaid] = useState('');
   const [words, setWords] = useState('');
@@ -103,6 +106,7 @@ function Asking({ studio, open, model, isTraining }: ViewProps & { model: AskedM
     () => () => {
       stop.current?.abort();
       void opened.close();
+      scans.terminate();
     },
     [],
   );
@@ -117,7 +121,7 @@ function Asking({ studio, open, model, isTraining }: ViewProps & { model: AskedM
     setWords('');
     setState('loading');
     try {
-      const { picture, ...size } = await pictureOf(studio, about);
+      const { picture, ...size } = await pictureOf(scans, about);
       const loaded = await unlessStopped(opened.of(model, setSaid), own.signal);
       setState('asking');
       const job = loaded.ask(picture, question, { ...request, ...size, signal: own.signal });
@@ -132,7 +136,12 @@ function Asking({ studio, open, model, isTraining }: ViewProps & { model: AskedM
   };
   return (
     <>
-      <QuestionForm project={open.project.value} disabled={isTraining || state !== 'idle'} onAsk={(asked) => void ask(asked)} />
+      <QuestionForm
+        project={open.project.value}
+        scanClient={scans}
+        disabled={isTraining || state !== 'idle'}
+        onAsk={(asked) => void ask(asked)}
+      />
       {state !== 'idle' && (
         <>
           <Progress label={state === 'loading' ? texts.use.loading : texts.use.asking} />

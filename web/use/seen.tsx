@@ -1,0 +1,85 @@
+/** What is asked about, as the model sees it, in the proportions of the body. */
+import type { JSX } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { ScanClient } from '../data/scanClient.ts';
+import { texts } from '../texts.ts';
+import type { About } from './asked.ts';
+import type { SeenPicture } from './askedInWorker.ts';
+
+export function Seen({ scanClient, about }: { scanClient: ScanClient; about: About }): JSX.Element {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const { seen, problem } = useSeen(scanClient, about);
+  useEffect(() => {
+    if (seen !== null && canvas.current !== null) paint(canvas.current, seen);
+  }, [seen]);
+  const { name, plane, index } = 'slice' in about ? about.slice : { name: about.picture.name, plane: null, index: 0 };
+  const [width, height] = seen?.pixelSize ?? [1, 1];
+  const aspect = seen === null ? 1 : (seen.width * width) / (seen.height * height);
+  return (
+    <figure class="seen" aria-busy={seen === null && problem === ''}>
+      {problem === '' ? (
+        <canvas
+          ref={canvas}
+          role="img"
+          aria-label={texts.use.seen(name, plane, index)}
+          data-shown={seen === null ? undefined : `${plane ?? 'picture'} ${index}`}
+          style={{ aspectRatio: String(aspect) }}
+        />
+      ) : (
+        <p class="wrong" role="alert">
+          {problem}
+        </p>
+      )}
+      <figcaption class="soft">{texts.use.seenHelp}</figcaption>
+    </figure>
+  );
+}
+
+/** Until the next one is there, the one before stays; while one is being read, only the last that was asked for waits. */
+function useSeen(scanClient: ScanClient, about: About): { seen: SeenPicture | null; problem: string } {
+  const [found, setFound] = useState<{ seen: SeenPicture | null; problem: string }>({ seen: null, problem: '' });
+  const state = useRef<{ wanted: About | null; isReading: boolean; isOver: boolean }>({ wanted: null, isReading: false, isOver: false });
+  const { current } = state;
+  const next = async (): Promise<void> => {
+    while (current.wanted !== null && !current.isOver) {
+      const { wanted } = current;
+      current.wanted = null;
+      const now = await scanClient.seen(wanted).then(
+        (seen) => ({ seen, problem: '' }),
+        (error: unknown) => ({ seen: null, problem: error instanceof Error ? error.message : String(error) }),
+      );
+      if (!current.isOver) setFound(now);
+    }
+  };
+  const key = keyOf(about);
+  useEffect(() => {
+    current.wanted = about;
+    if (current.isReading) return;
+    current.isReading = true;
+    void next().finally(() => (current.isReading = false));
+  }, [key]);
+  useEffect(
+    () => () => {
+      current.isOver = true;
+    },
+    [],
+  );
+  return found;
+}
+
+function keyOf(about: About): string {
+  const { file, ...other } = 'slice' in about ? about.slice : about.picture;
+  return JSON.stringify([typeof file === 'string' ? file : [file.name, file.size, file.lastModified], other]);
+}
+
+function paint(canvas: HTMLCanvasElement, { rgb, width, height }: SeenPicture): void {
+  const pixels = new ImageData(width, height);
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
+    pixels.data[to] = rgb[from]!;
+    pixels.data[to + 1] = rgb[from + 1]!;
+    pixels.data[to + 2] = rgb[from + 2]!;
+    pixels.data[to + 3] = 255;
+  }
+  [canvas.width, canvas.height] = [width, height];
+  canvas.getContext('2d')?.putImageData(pixels, 0, 0);
+}
