@@ -3,6 +3,7 @@
  * names are medvision_bm's, kept verbatim as keys, so that a flag, a recipe line, a log entry and the code all say the same word. Pure: no
  * files, no console. `options/commandLine.ts` reads argv and the recipe.
  */
+import { checkPin } from './data/medvision/planVersion.ts';
 import { dataOptions } from './options/data.ts';
 import type { Value } from './options/definition.ts';
 import { helpOf } from './options/help.ts';
@@ -75,6 +76,7 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
   const flags = (names: readonly OptionName[]): string => names.map((name) => `--${name}`).join(', ');
   const taskLists = TASK_LISTS.filter((name) => options[name] !== null);
 
+  checkPin(options);
   if (options.base_model_hf === null) throw new UserError('No base model: give --base_model_hf a Hugging Face model folder or hub id.');
   if (options.finetune === 'full' && (options.merge_model || options.merge_only))
     throw new UserError('--finetune full leaves a whole model; there is no adapter to merge. Drop --merge_model and --merge_only.');

@@ -2,8 +2,9 @@
  * A MedVision data set from the hub: `Datasets/<dataset>/benchmark_plan_…json.gz` and the volumes that the plans name for the chosen tasks,
  * and nothing else of what may be a terabyte. What comes back is a data folder like a local one.
  */
-import { compareVersions, openPlan, planCases } from '../data/medvision/plan.ts';
+import { openPlan, planCases } from '../data/medvision/plan.ts';
 import type { PlanKind, SampleSplit } from '../data/medvision/plan.ts';
+import { compareVersions, noVersionText, versionAtPin } from '../data/medvision/planVersion.ts';
 import { scanOf } from '../data/medvision/samples.ts';
 import type { TaskScan } from '../data/medvision/samples.ts';
 import type { MedvisionTask } from '../data/medvision/tasks.ts';
@@ -24,7 +25,7 @@ export interface DatasetRequest {
   tasks: readonly MedvisionTask[];
   /** Of tasks that do not name theirs. Default train. */
   split?: SampleSplit;
-  /** Default: the newest plan. */
+  /** Default: the newest plan; else the newest at or before it. */
   plannerVersion?: string | undefined;
   /** The landmarks as well, where the data set has them: training does without, drawing does not. */
   withLandmarks?: boolean | undefined;
@@ -77,14 +78,12 @@ async function planFile(snapshot: Snapshot, dataset: string, kind: PlanKind, wan
     return version === undefined ? [] : [{ file, version }];
   });
   versions.sort((a, b) => compareVersions(b.version, a.version));
-  const chosen = wanted === undefined ? versions[0] : versions.find(({ version }) => version === wanted);
+  const names = versions.map(({ version }) => version);
+  const chosen = versions.find(({ version }) => version === versionAtPin(names, wanted));
   if (chosen !== undefined) return chosen.file;
   const place = snapshot.isOffline ? `the cache of ${snapshot.repo.id} (${snapshot.dir})` : `the hub data set ${snapshot.repo.id}`;
-  const there = versions.length === 0 ? 'there is none' : `there are ${versions.map(({ version }) => `v${version}`).join(', ')}`;
-  throw new UserError(
-    `${place}: ${folder}/benchmark_plan_${kind}_v${wanted ?? '*'}.json.gz expected, ${there}. Check the task ` +
-      `list${wanted === undefined ? '' : ' and --planner_version'}.`,
-  );
+  const what = noVersionText(`${folder}/benchmark_plan_${kind}_v*.json.gz`, names, wanted);
+  throw new UserError(`${place}: ${what}. Check the task list${wanted === undefined ? '' : ' and --planner_version'}.`);
 }
 
 /** Relative paths of the files of those volumes that have slices of these tasks (of one plan). */

@@ -1,5 +1,6 @@
 /** The options of `node dist/ask.js`: those of evaluation that say which model and how it is asked, and its own. */
 import { askedTask } from '../data/medvision/askedTask.ts';
+import { checkPin } from '../data/medvision/planVersion.ts';
 import { UserError } from '../platform.ts';
 import { dataOptions } from './data.ts';
 import type { Definition } from './definition.ts';
@@ -12,7 +13,7 @@ import { gpu_adapter } from './world.ts';
 
 const { config, base_model_hf, compute_dtype, image_attention, quantization, quantization_skip_modules, quantize_embedding } = modelOptions;
 const { submit_ms } = trainingOptions;
-const { min_pixels, max_pixels, sixteen_bit, data_dir, planner_version, prompt_style, intensity } = dataOptions;
+const { min_pixels, max_pixels, sixteen_bit, data_dir, planner_version, ack_release, prompt_style, intensity } = dataOptions;
 const { lora_checkpoint_dir, offload, parser, max_new_tokens } = evaluateDefinitions;
 
 export const definitions = {
@@ -71,7 +72,7 @@ export const definitions = {
     group: 'Task lists', type: 'integer', default: 1, min: 1, all: true,
     help: 'Samples of the task that are asked about, the first ones; -1: all.',
   },
-  planner_version, prompt_style, intensity, gpu_adapter, submit_ms,
+  planner_version, ack_release, prompt_style, intensity, gpu_adapter, submit_ms,
   offload,
   max_new_tokens: {
     ...max_new_tokens, max: 65536, help: `${max_new_tokens.help} The most that a request to --serve gets.`,
@@ -152,6 +153,7 @@ export const askProgram: Program<AskOptions> = {
       throw new UserError(
         'No model: give --base_model_hf a Hugging Face model folder (base or merged), and --lora_checkpoint_dir an adapter for it.',
       );
+    checkPin(options);
     if (options.serve) return checkServing(options, given);
     checkQuestion(options);
     const idle = SERVING.filter((name) => given.has(name) && name !== 'serve_key');

@@ -126,7 +126,25 @@ export const dataOptions = {
     type: 'string',
     default: null,
     env: 'MedVision_PLANNER_VERSION',
-    help: 'Version of the benchmark plans, as 1.0.0. Unset: the newest plan of each dataset.',
+    help:
+      'Version of the annotations, as 1.4.0: of each dataset the newest plan that was published at or before it. Below 1.4.0 it needs ' +
+      '--ack_release. Unset: the newest plan there is.',
+  },
+  ack_release: {
+    group: 'Task lists',
+    type: 'string',
+    default: null,
+    env: 'MedVision_ACK_RELEASE',
+    help: 'The newest release of the annotations, 1.4.0, said by whoever pins an older one: its figures are not comparable with today\'s.',
+  },
+  disable_sample_filtering: {
+    group: 'Task lists',
+    type: 'boolean',
+    default: false,
+    env: 'MedVision_DISABLE_SAMPLE_FILTERING',
+    help:
+      "Also the rows that MedVision's loader leaves out: several boxes of a label on a slice, several ellipses, boxes with a side below 10 " +
+      'pixels. An answer then has the numbers of all of them, the largest first.',
   },
   prompt_style: {
     group: 'Task lists',

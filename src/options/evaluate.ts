@@ -1,4 +1,5 @@
 /** The options of `node dist/evaluate.js`: those of training that say which model and which rows, and its own. */
+import { checkPin } from '../data/medvision/planVersion.ts';
 import { UserError } from '../platform.ts';
 import { dataOptions } from './data.ts';
 import type { Definition } from './definition.ts';
@@ -22,6 +23,8 @@ const {
   tasks_list_json_path_detect,
   tasks_list_json_path_TL,
   planner_version,
+  ack_release,
+  disable_sample_filtering,
   prompt_style,
   intensity,
   image_size,
@@ -112,6 +115,8 @@ export const definitions = {
     help: 'Folder of prepared rows, in place of task lists.',
   },
   planner_version,
+  ack_release,
+  disable_sample_filtering,
   prompt_style,
   intensity,
   image_size,
@@ -193,6 +198,7 @@ export const evaluateProgram: Program<EvaluateOptions> = {
   ],
   definitions,
   check(options, given) {
+    checkPin(options);
     if (options.samples.length > 0 && !given.has('limit')) options.limit = -1; // what there is
     const lists = TASK_LISTS.filter((name) => options[name] !== null);
     const sources = [

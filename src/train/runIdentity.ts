@@ -119,6 +119,9 @@ export function runSettings(settings: TrainSettings, schedule: Schedule, device:
 /** What runs did before there was an option. */
 const BEFORE_CHOICE: RunIdentity['facts'] = { sixteen_bit: 'clip', quantize_embedding: 'none', compute_dtype: 'f32', saved_inputs: 'f32' };
 
+/** The fact that says which annotations rows are of: where the rows are the same, so are they as far as the run is concerned. */
+export const ANNOTATIONS = 'annotations';
+
 const AS_BEFORE =
   'Give what it was, or begin a new run (another --output_dir; --init_adapter with the checkpoint starts from its weights).';
 
@@ -147,7 +150,11 @@ export function checkSameRun(saved: RunIdentity, now: RunIdentity, from: string)
   }
   // A fact that one of the two does not know came with another version; of some it is known what they were before they could be chosen.
   const before = { ...BEFORE_CHOICE, ...saved.facts };
-  for (const key of Object.keys(before)) if (key in now.facts) differ(`--${key}`, before[key], now.facts[key]);
+  const isSameData = saved.rows === now.rows && saved.data !== null && saved.data === now.data;
+  for (const key of Object.keys(before)) {
+    if (!(key in now.facts) || (key === ANNOTATIONS && isSameData)) continue;
+    differ(key === ANNOTATIONS ? 'what the rows are of' : `--${key}`, before[key], now.facts[key]);
+  }
   if (complaints.length === 0) return;
   throw new UserError(
     `${from} cannot be resumed, because this is not the same run:\n${complaints.map((line) => `  ${line}`).join('\n')}\n${AS_BEFORE}`,

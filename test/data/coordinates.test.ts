@@ -14,6 +14,7 @@ const task: PlanTask = {
   imageDescription: 'a scan',
   labelsMap: new Map([['1', 'liver']]),
   targetLabel: undefined,
+  hasTransposedSpacing: false,
   raw: {},
 };
 
@@ -49,7 +50,7 @@ describe('box coordinates', () => {
           profile: [{ label: 1, bboxes: [{ min_coords: [top, left], max_coords: [bottom, right] }] }],
           clusterCount: undefined,
         };
-        const [annotation] = [...boxes(task, slice, height, width)];
+        const [annotation] = [...boxes(task, slice, { height, width })];
         if (typeof annotation !== 'object') throw new Error(annotation ?? 'no box');
         const [i = 0, j = 0, k = 0] = shape;
         const sample = sampleOf(

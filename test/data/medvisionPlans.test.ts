@@ -243,9 +243,13 @@ describe('plan files', () => {
     expect(await planVersions(nodePlatform, dir, 'D', 'detection')).toEqual(['1.10.0', '1.9.0', '1.2']);
     expect((await openPlan(nodePlatform, dir, 'D', 'detection')).version).toBe('1.10.0');
     for (const wanted of ['1.2', 'v1.2']) expect((await openPlan(nodePlatform, dir, 'D', 'detection', wanted)).version).toBe('1.2');
-    expect(await failure(openPlan(nodePlatform, dir, 'D', 'detection', '2.0'))).toMatch(
-      /v2\.0\.json\.gz expected, there are v1\.10\.0, v1\.9\.0, v1\.2/,
+    // A pin means the newest at or before it.
+    for (const [pin, version] of [['2.0', '1.10.0'], ['1.10', '1.10.0'], ['1.9.9', '1.9.0'], ['1.3.0', '1.2']] as const)
+      expect((await openPlan(nodePlatform, dir, 'D', 'detection', pin)).version).toBe(version);
+    expect(await failure(openPlan(nodePlatform, dir, 'D', 'detection', '1.1.9'))).toMatch(
+      /v\*\.json\.gz of version 1\.1\.9 or older expected \(--planner_version\), there are v1\.10\.0, v1\.9\.0, v1\.2/,
     );
+    expect(await failure(openPlan(nodePlatform, dir, 'D', 'detection', 'latest'))).toMatch(/takes a version of the annotations, as 1\.4\.0; found "latest"/);
     expect(await failure(openPlan(nodePlatform, dir, 'D', 'biometry'))).toMatch(/there is none/);
     expect(await failure(openPlan(nodePlatform, dir, 'E', 'detection'))).toMatch(/dataset E is not there/);
   });

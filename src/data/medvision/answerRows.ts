@@ -125,7 +125,7 @@ export function rowText(row: ScoredRow, parser: AnswerMode): string {
       task: asked.task,
       task_type: TASK_TAGS[asked.taskType],
       group: asked.group,
-      filtered_resps: [filteredText(asked.taskType, response, score, parser)],
+      filtered_resps: [filteredText(asked, response, score, parser)],
       values: score.values.map(jsonNumber),
       ...scoreFields(score),
     };
@@ -142,8 +142,8 @@ export function rowText(row: ScoredRow, parser: AnswerMode): string {
 }
 
 /** What was read of an answer, as text: numbers with commas, "" for a failed one. */
-export function filteredText(taskType: TaskType, response: string, score: AnswerScore, parser: AnswerMode): string {
-  return parser === 'reference' ? referenceFiltered(response, ANSWER_LENGTH[taskType]) : score.values.map(pythonFloat).join(',');
+export function filteredText({ values }: AnswerTask, response: string, score: AnswerScore, parser: AnswerMode): string {
+  return parser === 'reference' ? referenceFiltered(response, values.length) : score.values.map(pythonFloat).join(',');
 }
 
 /** As parse_outputs writes them, and for boxes as the summaries compute them (a failed one overlaps nothing). */
@@ -235,7 +235,9 @@ export function readRow(line: string, id: number, where: string, name?: string):
     facts: Object.fromEntries(['finish', 'answer_tokens'].filter((key) => key in json).map((key) => [key, json[key]])),
   };
   if (taskType === undefined) return row;
-  if (target?.length !== ANSWER_LENGTH[taskType])
+  const own = ANSWER_LENGTH[taskType];
+  const isWhole = target !== undefined && (own === 1 ? target.length === 1 : target.length > 0 && target.length % own === 0);
+  if (!isWhole)
     throw wrong(`target: ${ANSWER_LENGTH[taskType]} number(s) expected for ${TASK_TAGS[taskType]}, ${shownJson(json['target'])} found.`);
   const task = names.find((one) => /_Task\d/.test(one)) ?? TASK_TAGS[taskType];
   return { ...row, asked: { task, taskType, group: text('group') ?? groupOfDoc(doc, taskType, task), values: target } };

@@ -102,6 +102,7 @@ export function kindPrompt(annotation: Annotation, description: string, frame: I
     imageDescription: description,
     labelsMap: new Map(),
     targetLabel: undefined,
+    hasTransposedSpacing: false,
     raw: {},
   };
   switch (annotation.kind) {

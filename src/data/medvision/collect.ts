@@ -30,6 +30,7 @@ export interface CollectSettings {
   tasks_list_json_path_detect: string | null;
   tasks_list_json_path_TL: string | null;
   planner_version: string | null;
+  disable_sample_filtering: boolean;
   prompt_style: PromptStyle;
   intensity: IntensityMode;
   image_size: number | null;
@@ -167,9 +168,8 @@ export async function collectSamples(
 }
 
 const suspectNote = (count: number): string =>
-  `${count} tumour and lesion ${count === 1 ? 'sample has' : 'samples have'} a minor axis longer than the major one: the planner mixes ` +
-  `up the spacings of ` +
-  'anisotropic pixels, and both lengths may be wrong.';
+  `${count} tumour and lesion ${count === 1 ? 'sample lies' : 'samples lie'} on pixels that are not square, in annotations older than ` +
+  '1.1.1: their planner had the two spacings transposed, and both lengths may be wrong. Newer annotations have them right.';
 
 /** Every plan is read through once, whatever the number of its tasks. */
 async function readPlans(
@@ -193,7 +193,8 @@ async function readPlans(
     counts[reason] = (counts[reason] ?? 0) + 1;
     dropped.set(name, counts);
   };
-  const options = { volumes, resizedSize, onDropped, isFixedSize: isFixedSize(resizedSize) };
+  const isFiltered = !settings.disable_sample_filtering;
+  const options = { volumes, resizedSize, onDropped, isFiltered, isFixedSize: isFixedSize(resizedSize) };
   const plans: PlanRecord[] = [];
   let suspects = 0;
   const scans = new Map<MedvisionTask, TaskScan>();

@@ -18,15 +18,23 @@ import { fixed3 } from './numbers.ts';
 import type { PlanSlice, PlanTask } from './plan.ts';
 import { imageSentence, opening } from './prompt.ts';
 import type { ImageFrame } from './prompt.ts';
-import type { Annotation, DropReason, PromptStyle } from './sample.ts';
+import type { Annotation, BoxCorners, DropReason, PromptStyle } from './sample.ts';
 
 type Box = Extract<Annotation, { kind: 'box' }>;
 
 /** The hub loader drops boxes with a side below this. */
 const MIN_SIDE = 10;
 
-/** One result a label, in the plan's order: a box, or why there is none. */
-export function* boxes(task: PlanTask, slice: PlanSlice, height: number, width: number): Generator<Box | DropReason, void, undefined> {
+/**
+ * One result a label, in the plan's order: a box, or why there is none.
+ * @param isFiltered false lets small boxes through, and labels with several, of which the result has all, the largest first
+ */
+export function* boxes(
+  task: PlanTask,
+  slice: PlanSlice,
+  { height, width }: Pick<ImageFrame, 'height' | 'width'>,
+  isFiltered = true,
+): Generator<Box | DropReason, void, undefined> {
   for (let i = 0; i < slice.profile.length; i++) {
     const where = `${slice.where}.slice_profile[${i}]`;
     const entry = asObject(slice.profile[i], where);
@@ -38,33 +46,50 @@ export function* boxes(task: PlanTask, slice: PlanSlice, height: number, width: 
       );
     const found = asArray(entry['bboxes'], `${where}.bboxes`);
     if (found.length === 0) yield 'empty_annotation';
-    else if (found.length > 1) yield 'more_than_one_box';
+    else if (found.length > 1 && isFiltered) yield 'more_than_one_box';
     else {
-      const box = asObject(found[0], `${where}.bboxes[0]`);
-      const [top = 0, left = 0] = asNumbers(box['min_coords'], 2, `${where}.bboxes[0].min_coords`);
-      const [bottom = 0, right = 0] = asNumbers(box['max_coords'], 2, `${where}.bboxes[0].max_coords`);
-      const sides = box['dimensions'] === undefined ? [] : asNumbers(box['dimensions'], 2, `${where}.bboxes[0].dimensions`);
-      if (sides.some((side) => side < 1))
-        throw new UserError(
-          `${where}.bboxes[0].dimensions: sides of at least 1 pixel expected, ${JSON.stringify(sides)} found. Repair the plan.`,
-        );
-      const isInside = [top, left, bottom, right].every((c) => Number.isSafeInteger(c) && c >= 0) && bottom < height && right < width;
-      if (!isInside || bottom < top || right < left) {
-        throw new UserError(
-          `${where}.bboxes[0]: the box [${top}, ${left}] to [${bottom}, ${right}] is not inside the ${height}×${width} slice. Repair the ` +
-            `plan.`,
-        );
-      }
-      if (bottom - top + 1 < MIN_SIDE || right - left + 1 < MIN_SIDE) yield 'box_under_10px';
-      else yield { kind: 'box', label, labelName, min: [top, left], max: [bottom, right] };
+      const corners = found.map((value, n) => readBox(value, `${where}.bboxes[${n}]`, height, width));
+      const [first, ...others] = corners.sort((a, b) => area(b) - area(a)); // equal ones as in the plan
+      if (first === undefined) continue;
+      if (isFiltered && sidesOf(first).some((side) => side < MIN_SIDE)) yield 'box_under_10px';
+      else yield { kind: 'box', label, labelName, ...first, ...(others.length > 0 && { others }) };
     }
   }
 }
 
-/** x1, y1, x2, y2. */
-export function boxValues(box: Box, height: number, width: number, style: PromptStyle): number[] {
+const sidesOf = ({ min, max }: BoxCorners): [number, number] => [max[0] - min[0] + 1, max[1] - min[1] + 1];
+
+function area(box: BoxCorners): number {
+  const [height, width] = sidesOf(box);
+  return height * width;
+}
+
+/** @throws UserError for a box that is not inside the slice */
+function readBox(value: unknown, where: string, height: number, width: number): BoxCorners {
+  const box = asObject(value, where);
+  const [top = 0, left = 0] = asNumbers(box['min_coords'], 2, `${where}.min_coords`);
+  const [bottom = 0, right = 0] = asNumbers(box['max_coords'], 2, `${where}.max_coords`);
+  const sides = box['dimensions'] === undefined ? [] : asNumbers(box['dimensions'], 2, `${where}.dimensions`);
+  if (sides.some((side) => side < 1))
+    throw new UserError(`${where}.dimensions: sides of at least 1 pixel expected, ${JSON.stringify(sides)} found. Repair the plan.`);
+  const isInside = [top, left, bottom, right].every((c) => Number.isSafeInteger(c) && c >= 0) && bottom < height && right < width;
+  if (!isInside || bottom < top || right < left) {
+    throw new UserError(
+      `${where}: the box [${top}, ${left}] to [${bottom}, ${right}] is not inside the ${height}×${width} slice. Repair the plan.`,
+    );
+  }
+  return { min: [top, left], max: [bottom, right] };
+}
+
+/** x1, y1, x2, y2 of each box. */
+export function boxValues({ min, max, others = [] }: Box, height: number, width: number, style: PromptStyle): number[] {
   const edge = style === 'reference' ? 0 : 1;
-  return [box.min[1] / width, (height - box.max[0] - edge) / height, (box.max[1] + edge) / width, (height - box.min[0]) / height];
+  return [{ min, max }, ...others].flatMap((box) => [
+    box.min[1] / width,
+    (height - box.max[0] - edge) / height,
+    (box.max[1] + edge) / width,
+    (height - box.min[0]) / height,
+  ]);
 }
 
 /**
@@ -89,18 +114,29 @@ export function boxTarget(values: number[], frame: ImageFrame, style: PromptStyl
 const REFERENCE_FORMAT =
   'Return the coordinates as [x1, y1, x2, y2] where (x1, y1) is the lower-left corner and (x2, y2) is the upper-right corner, ' +
   'with coordinates normalized to [0, 1].';
-const CORRECTED_FORMAT =
-  'The answer should be four decimal numbers separated by commas without any units, brackets or additional text: x1, y1, x2, y2, where ' +
-  '(x1, y1) is ' +
-  'the lower-left corner and (x2, y2) is the upper-right corner, relative to the image width and height, with the origin at the ' +
-  'lower-left corner ' +
-  'of the image.';
+const CORNERS =
+  'where (x1, y1) is the lower-left corner and (x2, y2) is the upper-right corner, relative to the image width and height, with the ' +
+  'origin at the lower-left corner of the image.';
+const CORRECTED_FORMAT = `The answer should be four decimal numbers separated by commas without any units, brackets or additional text: x1, y1, x2, y2, ${CORNERS}`;
 
 export function boxPrompt(task: PlanTask, box: Box, frame: ImageFrame, style: PromptStyle): string {
+  const count = 1 + (box.others?.length ?? 0);
+  const what =
+    count === 1
+      ? `the bounding box for the ${box.labelName}`
+      : `each of the ${count} bounding boxes for the ${box.labelName}, the largest box first`;
+  const format = count > 1 ? severalFormat(count) : style === 'reference' ? REFERENCE_FORMAT : CORRECTED_FORMAT;
   return (
     `Task:\n${opening(task.imageDescription, style)}` +
-    `return the coordinates of the lower-left and upper-right corner of the bounding box for the ${box.labelName}.\n` +
+    `return the coordinates of the lower-left and upper-right corner of ${what}.\n` +
     (style === 'corrected' ? `Additional information:\n${imageSentence(frame)}\n` : '') +
-    `Format requirement:\n${style === 'reference' ? REFERENCE_FORMAT : CORRECTED_FORMAT}`
+    `Format requirement:\n${format}`
+  );
+}
+
+function severalFormat(count: number): string {
+  return (
+    `The answer should be ${count * 4} decimal numbers separated by commas without any units, brackets or additional text: ` +
+    `x1, y1, x2, y2 of each box, ${CORNERS}`
   );
 }

@@ -33,10 +33,11 @@ export class LandmarkLines {
     this.plannerVersion = plannerVersion;
   }
 
-  /** Empty for boxes, and where there is no such file, or no such landmark in it: they are only drawn. */
+  /** Empty for boxes and several ellipses, and where there is no such file, or no such landmark in it: they are only drawn. */
   async of(sample: MedvisionSample): Promise<[Point, Point][]> {
     const { annotation } = sample;
     if (annotation.kind === 'box' || sample.landmarkFile === undefined) return [];
+    if (annotation.kind === 'ellipse' && annotation.others !== undefined) return [];
     const names = annotation.kind === 'ellipse' ? ['P1', 'P2', 'P3', 'P4'] : await this.keysOf(sample.task, annotation.landmarks);
     const points = await this.points(sample, sample.landmarkFile, names);
     const found = names.map((name) => points.get(name));

@@ -30,12 +30,13 @@ export interface AnswerScore {
 
 const NO_OVERLAP: BoxScores = { iou: 0, f1: 0, precision: 0, recall: 0 };
 
-/** `target` is the sample's `values`. */
+/** `target` is the sample's `values`; as many numbers are read. Of several boxes or ellipses the figures are means over all of them. */
 export function scoreAnswer(taskType: TaskType, text: string, target: readonly number[], mode: AnswerMode = 'robust'): AnswerScore {
   const isBox = taskType === 'BoxSize';
-  const answer = parseAnswer(text, ANSWER_LENGTH[taskType], mode);
+  const answer = parseAnswer(text, target.length, mode);
   if (answer === undefined) return { taskType, isAnswer: false, values: [], mae: NaN, mre: NaN, box: isBox ? NO_OVERLAP : undefined };
   const predicted = mode === 'reference' ? answer.map(Math.fround) : answer;
+  if (target.length > ANSWER_LENGTH[taskType]) return { ...severalScores(taskType, predicted, target), values: answer };
   const errors = predicted.map((value, i) => Math.abs(value - (target[i] ?? NaN)));
   return {
     taskType,
@@ -45,6 +46,42 @@ export function scoreAnswer(taskType: TaskType, text: string, target: readonly n
     mre: isBox ? NaN : mean(errors.map((error, i) => error / ((target[i] ?? NaN) + 1e-15))),
     box: isBox ? (mode === 'reference' ? referenceBoxScores(predicted, target) : boxScores(predicted, target)) : undefined,
   };
+}
+
+/** Boxes find their partners by overlap, the largest first; ellipses by size. */
+function severalScores(taskType: TaskType, predicted: readonly number[], target: readonly number[]): Omit<AnswerScore, 'values'> {
+  const size = ANSWER_LENGTH[taskType];
+  const parts = (values: readonly number[]): number[][] =>
+    Array.from({ length: values.length / size }, (_, i) => values.slice(i * size, (i + 1) * size));
+  const isBox = taskType === 'BoxSize';
+  const [answers, truths] = [parts(predicted), parts(target)];
+  const pairs = isBox ? overlapping(answers, truths) : bySize(answers).map((own, i) => [own, bySize(truths)[i] ?? []] as const);
+  const errors = pairs.map(([own, truth]) => own.map((value, i) => Math.abs(value - (truth[i] ?? NaN))));
+  const relative = pairs.map(([, truth], n) => mean((errors[n] ?? []).map((error, i) => error / ((truth[i] ?? NaN) + 1e-15))));
+  const boxes = pairs.map(([own, truth]) => boxScores(own, truth));
+  const over = (key: keyof BoxScores): number => mean(boxes.map((box) => box[key]));
+  return {
+    taskType,
+    isAnswer: true,
+    mae: mean(errors.map(mean)),
+    mre: isBox ? NaN : mean(relative),
+    box: isBox ? { iou: over('iou'), f1: over('f1'), precision: over('precision'), recall: over('recall') } : undefined,
+  };
+}
+
+const bySize = (ellipses: readonly number[][]): number[][] => [...ellipses].sort((a, b) => Math.max(...b) - Math.max(...a));
+
+/** Pairs of an answered and a true box, all of both: those that overlap most find each other first, what is left as it stands. */
+function overlapping(answers: readonly number[][], truths: readonly number[][]): (readonly [number[], number[]])[] {
+  const all = answers.flatMap((own, i) => truths.map((truth, j) => ({ i, j, iou: boxScores(own, truth).iou })));
+  const partner = new Map<number, number>();
+  const taken = new Set<number>();
+  for (const { i, j } of all.sort((a, b) => b.iou - a.iou || a.i - b.i || a.j - b.j)) {
+    if (partner.has(i) || taken.has(j)) continue;
+    partner.set(i, j);
+    taken.add(j);
+  }
+  return answers.map((own, i) => [own, truths[partner.get(i) ?? -1] ?? []] as const);
 }
 
 /** Two boxes x1, y1, x2, y2; corners may come in either order. */

@@ -10,6 +10,7 @@ import { asArray, asIndex, asNumbers, asObject, asString, asTexts, parseJson } f
 import type { JsonObject } from './json.ts';
 import { insideDataDir } from './paths.ts';
 import { scanPlan } from './planScanner.ts';
+import { compareVersions, hasTransposedSpacing, noVersionText, versionAtPin } from './planVersion.ts';
 
 export type PlanKind = 'detection' | 'biometry';
 export type SampleSplit = 'train' | 'test';
@@ -31,6 +32,8 @@ export interface PlanTask {
   labelsMap: Map<string, string>;
   /** T/L: the label whose ellipses the task holds. */
   targetLabel: number | undefined;
+  /** T/L: the planner that wrote it had the two spacings of a slice transposed. */
+  hasTransposedSpacing: boolean;
   /** The task as written; the A/D prompts look maps up by the names that the metrics give. */
   raw: JsonObject;
 }
@@ -91,37 +94,34 @@ export async function planVersions(platform: Platform, dataDir: string, dataset:
   return versions.sort((a, b) => compareVersions(b, a));
 }
 
-/** As versions, not as text: 1.10 comes after 1.9. */
-export function compareVersions(a: string, b: string): number {
-  const x = a.split('.').map(Number);
-  const y = b.split('.').map(Number);
-  for (let i = 0; i < Math.max(x.length, y.length); i++) {
-    const difference = (x[i] ?? 0) - (y[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}
-
-/** The newest version unless one is named. */
-export async function openPlan(
+/**
+ * Where the plan lies that a pin means: of the data set's versions the newest at or before it, or without a pin the newest.
+ * @throws UserError that names the versions there are
+ */
+export async function planAtPin(
   platform: Platform,
   dataDir: string,
   dataset: string,
   kind: PlanKind,
-  wantedVersion?: string,
-): Promise<Plan> {
+  pin?: string,
+): Promise<{ path: string; version: string }> {
   const versions = await planVersions(platform, dataDir, dataset, kind);
-  const version = wantedVersion?.replace(/^v/, '') ?? versions[0];
+  const version = versionAtPin(versions, pin);
   const folder = joinPath(dataDir, 'Datasets', dataset);
-  if (version === undefined || !versions.includes(version)) {
-    const found = versions.length === 0 ? 'there is none' : `there are ${versions.map((v) => `v${v}`).join(', ')}`;
-    throw new UserError(`${folder}: benchmark_plan_${kind}_v${version ?? '*'}.json.gz expected, ${found}. Fetch the dataset's plans.`);
+  if (version === undefined) {
+    const what = noVersionText(`benchmark_plan_${kind}_v*.json.gz`, versions, pin);
+    throw new UserError(`${folder}: ${what}. Fetch the dataset's plans${versions.length === 0 ? '' : ', or give a newer version'}.`);
   }
-  const path = joinPath(folder, `benchmark_plan_${kind}_v${version}.json.gz`);
+  return { path: joinPath(folder, `benchmark_plan_${kind}_v${version}.json.gz`), version };
+}
+
+/** @param pin which version, as `planAtPin` has it */
+export async function openPlan(platform: Platform, dataDir: string, dataset: string, kind: PlanKind, pin?: string): Promise<Plan> {
+  const { path, version } = await planAtPin(platform, dataDir, dataset, kind, pin);
   await insideDataDir(platform, dataDir, path);
   for await (const { bytes } of scanPlan(fileChunks(platform, path), { part: 'frame' }, path)) {
     const frame = asObject(parseJson(bytes, path), path);
-    const tasks = asArray(frame['tasks'], `${path}: tasks`).map((value, i) => readTask(value, i, path));
+    const tasks = asArray(frame['tasks'], `${path}: tasks`).map((value, i) => readTask(value, i, path, version));
     checkTaskIds(tasks);
     return { path, dataset, kind, version, tasks };
   }
@@ -174,7 +174,7 @@ export async function hashFile(platform: Platform, path: string): Promise<string
 
 const HASH_BYTES = 4 * 2 ** 20;
 
-function readTask(value: unknown, index: number, path: string): PlanTask {
+function readTask(value: unknown, index: number, path: string, version: string): PlanTask {
   const where = `${path}: tasks[${index}]`;
   const raw = asObject(value, where);
   const targetLabel = raw['target_label'];
@@ -185,6 +185,7 @@ function readTask(value: unknown, index: number, path: string): PlanTask {
     imageDescription: asString(raw['image_description'] ?? '', `${where}.image_description`),
     labelsMap: asTexts(raw['labels_map'], `${where}.labels_map`),
     targetLabel: targetLabel === undefined || targetLabel === null ? undefined : asIndex(Number(targetLabel), `${where}.target_label`),
+    hasTransposedSpacing: hasTransposedSpacing(version),
     raw,
   };
 }

@@ -11,11 +11,36 @@ import type { TaskType } from './tasks.ts';
  */
 export type PromptStyle = 'reference' | 'corrected';
 
-/** Pixel coordinates are [row, column], both from the upper-left corner; the last row and column of a box belong to it. */
+/**
+ * Pixel coordinates are [row, column], both from the upper-left corner; the last row and column of a box belong to it. `others` are further
+ * boxes or ellipses of the label on the slice, which only `--disable_sample_filtering true` lets through: the largest stands in the
+ * annotation itself, then they follow by size, all in one answer.
+ */
 export type Annotation =
-  | { kind: 'box'; label: number; labelName: string; min: [number, number]; max: [number, number] }
-  | { kind: 'ellipse'; label: number; labelName: string; major: number; minor: number; unit: string; isSuspect: boolean }
+  | { kind: 'box'; label: number; labelName: string; min: [number, number]; max: [number, number]; others?: BoxCorners[] }
+  | {
+      kind: 'ellipse';
+      label: number;
+      labelName: string;
+      major: number;
+      minor: number;
+      unit: string;
+      /** Pixels are not square, or the axes are swapped, under a planner that had the spacings transposed: the lengths may be wrong. */
+      isSuspect: boolean;
+      others?: Axes[];
+    }
   | { kind: 'distance' | 'angle'; key: string; name: string; value: number; unit: string; landmarks: string[] };
+
+export interface BoxCorners {
+  min: [number, number];
+  max: [number, number];
+}
+
+/** Lengths of an ellipse's axes, as the plan calls them. */
+export interface Axes {
+  major: number;
+  minor: number;
+}
 
 /** Why the hub loader leaves an annotation out. */
 export type DropReason = 'more_than_one_box' | 'box_under_10px' | 'more_than_one_ellipse' | 'empty_annotation';
@@ -47,12 +72,12 @@ export interface MedvisionSample {
   target: string;
   /**
    * The answer as numbers, before rounding to text. BoxSize: x1, y1, x2, y2 relative to the image, origin lower left; TumorLesionSize:
-   * major and minor axis; BiometricsFromLandmarks: one length or angle.
+   * major and minor axis; BiometricsFromLandmarks: one length or angle. Of several boxes or ellipses those of each, one after the other.
    */
   values: number[];
 }
 
-/** How many numbers an answer has. */
+/** How many numbers an answer has; of several boxes or ellipses, each of them. */
 export const ANSWER_LENGTH: Record<TaskType, 1 | 2 | 4> = { BoxSize: 4, TumorLesionSize: 2, BiometricsFromLandmarks: 1 };
 
 /** The conversation of a sample, as medvision_bm formats it. */

@@ -27,10 +27,12 @@ export interface MedvisionOptions {
   /** Default: the reference's min-max, without looking for voxels that are not finite. */
   intensity?: IntensityMode;
   resizedSize: ResizedSize;
-  /** Default: the newest plan of each dataset. */
+  /** A pin: of each dataset the newest plan at or before it. Default: the newest plan there is. */
   plannerVersion?: string;
   /** Shared with whoever renders the slices; made here if absent. */
   volumes?: VolumeCache;
+  /** False: with the annotations that the hub loader leaves out, several boxes or ellipses of a label among them. Default true. */
+  isFiltered?: boolean;
   /** Called once for each annotation that the hub loader's filters leave out. */
   onDropped?: (reason: DropReason, task: MedvisionTask) => void;
   /** Called for each plan that is opened, to record its version. */
@@ -59,7 +61,10 @@ export interface TaskScan {
   seen: number;
 }
 
-export type RecordOptions = Pick<MedvisionOptions, 'resizedSize' | 'onDropped'> & { volumes: VolumeCache; isFixedSize: boolean };
+export type RecordOptions = Pick<MedvisionOptions, 'resizedSize' | 'onDropped' | 'isFiltered'> & {
+  volumes: VolumeCache;
+  isFixedSize: boolean;
+};
 
 export async function* medvisionSamples(
   platform: Platform,
@@ -101,7 +106,7 @@ export function isFixedSize(resizedSize: ResizedSize): boolean {
 /** The records of a case's slices along the task's plane, made as they are asked for. */
 export async function caseRecords(scan: TaskScan, item: PlanCase, options: RecordOptions): Promise<Iterable<SampleRecord>> {
   const slices = item.slices(scan.task.sliceDim);
-  return slices.length === 0 ? [] : sliceRecords(scan, item.info, slices, await frameOf(scan.task, item.info, options), options.onDropped);
+  return slices.length === 0 ? [] : sliceRecords(scan, item.info, slices, await frameOf(scan.task, item.info, options), options);
 }
 
 function* sliceRecords(
@@ -109,11 +114,11 @@ function* sliceRecords(
   item: CaseInfo,
   slices: readonly PlanSlice[],
   frame: ImageFrame,
-  onDropped: MedvisionOptions['onDropped'],
+  { onDropped, isFiltered = true }: Pick<RecordOptions, 'onDropped' | 'isFiltered'>,
 ): Generator<SampleRecord, void, undefined> {
   const { task, info, split } = scan;
   for (const slice of slices) {
-    for (const found of annotations(info, slice, task, frame)) {
+    for (const found of annotations(info, slice, task, frame, isFiltered)) {
       const loaderIndex = scan.seen++;
       if (typeof found === 'string') onDropped?.(found, task);
       else yield { info, task, split, item, frame, sliceIdx: slice.index, loaderIndex, annotation: found };
@@ -158,13 +163,14 @@ function* annotations(
   slice: PlanSlice,
   task: MedvisionTask,
   frame: ImageFrame,
+  isFiltered: boolean,
 ): Generator<Annotation | DropReason, void, undefined> {
   switch (task.taskType) {
     case 'BoxSize':
-      yield* boxes(info, slice, frame.height, frame.width);
+      yield* boxes(info, slice, frame, isFiltered);
       break;
     case 'TumorLesionSize':
-      yield ellipse(info, slice);
+      yield ellipse(info, slice, frame, isFiltered);
       break;
     case 'BiometricsFromLandmarks':
       for (const metric of metrics(info, slice)) if (task.metricType === undefined || metric.kind === task.metricType) yield metric;

@@ -99,7 +99,7 @@ function figuresBy(rows: readonly Answered[], type: TaskType, keyOf: (asked: Ans
  * Targets and what was read of the answers; for angles and distances a list of samples, for the others by group, as the reference has it.
  */
 function valuesOf(rows: readonly Answered[], type: TaskType, parser: AnswerMode): unknown {
-  const read = ({ score, response }: Answered): string => filteredText(type, response, score, parser);
+  const read = ({ asked, score, response }: Answered): string => filteredText(asked, response, score, parser);
   if (type === 'BiometricsFromLandmarks')
     return rows.map((row) => ({ label: row.asked.group, targets: targetText(row.asked), responses: [read(row)] }));
   const groups: Record<string, { targets: string[]; responses: string[] }> = {};

@@ -4,7 +4,7 @@
  * kilobyte, so a detection set of 2.7 million would not fit into memory as objects.
  */
 import type { IntensityMode } from './intensity.ts';
-import type { Annotation, MedvisionSample, PromptStyle } from './sample.ts';
+import type { Annotation, Axes, BoxCorners, MedvisionSample, PromptStyle } from './sample.ts';
 import { sampleOf } from './samples.ts';
 import type { SampleRecord } from './samples.ts';
 
@@ -41,6 +41,8 @@ export class SampleTable {
   private readonly templateNumbers = new Map<string, number>();
   private readonly configNumbers = new Map<string, number>();
   private readonly volumeNumbers = new Map<string, number>();
+  /** Numbers of further boxes or ellipses, of the few rows that have them. */
+  private readonly others = new Map<number, Float64Array>();
   private count = 0;
 
   /** @param style of the prompts and targets @param intensity of the pictures, as `sampleOf` takes it */
@@ -62,7 +64,7 @@ export class SampleTable {
     const { sliceIdx, loaderIndex, annotation } = record;
     const last = this.scenes[this.scenes.length - 1];
     if (last?.item !== record.item || last.task !== record.task) this.scenes.push(sceneOf(record));
-    const { template, numbers } = taken(annotation);
+    const { template, numbers, others } = taken(annotation);
     block.config[at] = numberOf(record.task.name, this.configNumbers, this.configs);
     block.scene[at] = this.scenes.length - 1;
     block.volume[at] = numberOf(record.item.imageFile, this.volumeNumbers, this.volumes);
@@ -76,6 +78,7 @@ export class SampleTable {
     }
     block.template[at] = known;
     block.numbers.set(numbers, at * 4);
+    if (others.length > 0) this.others.set(this.count, Float64Array.from(others));
     this.count++;
   }
 
@@ -93,7 +96,7 @@ export class SampleTable {
     const scene = this.scenes[block.scene[at] ?? 0];
     const template = this.templates[block.template[at] ?? 0];
     if (scene === undefined || template === undefined) throw new RangeError(`row ${row} of ${this.count}`);
-    const annotation = given(template.annotation, block.numbers.subarray(at * 4, at * 4 + 4));
+    const annotation = given(template.annotation, block.numbers.subarray(at * 4, at * 4 + 4), this.others.get(row));
     return sampleOf(
       { ...scene, sliceIdx: block.slice[at] ?? 0, loaderIndex: block.loader[at] ?? 0, annotation },
       this.style,
@@ -132,25 +135,44 @@ function numberOf(name: string, numbers: Map<string, number>, names: string[]): 
   return names.push(name) - 1;
 }
 
-function taken(annotation: Annotation): { template: Annotation; numbers: number[] } {
+function taken(annotation: Annotation): { template: Annotation; numbers: number[]; others: number[] } {
   switch (annotation.kind) {
-    case 'box':
-      return { template: { ...annotation, min: [0, 0], max: [0, 0] }, numbers: [...annotation.min, ...annotation.max] };
-    case 'ellipse':
-      return { template: { ...annotation, major: 0, minor: 0 }, numbers: [annotation.major, annotation.minor] };
+    case 'box': {
+      const { others = [], ...box } = annotation;
+      return {
+        template: { ...box, min: [0, 0], max: [0, 0] },
+        numbers: [...box.min, ...box.max],
+        others: others.flatMap(({ min, max }) => [...min, ...max]),
+      };
+    }
+    case 'ellipse': {
+      const { others = [], ...ellipse } = annotation;
+      return {
+        template: { ...ellipse, major: 0, minor: 0 },
+        numbers: [ellipse.major, ellipse.minor],
+        others: others.flatMap(({ major, minor }) => [major, minor]),
+      };
+    }
     case 'distance':
     case 'angle':
-      return { template: { ...annotation, value: 0 }, numbers: [annotation.value] };
+      return { template: { ...annotation, value: 0 }, numbers: [annotation.value], others: [] };
   }
 }
 
-function given(template: Annotation, numbers: Float64Array): Annotation {
+/** @param more numbers of the boxes or ellipses after the first */
+function given(template: Annotation, numbers: Float64Array, more: Float64Array = new Float64Array(0)): Annotation {
   const [a = 0, b = 0, c = 0, d = 0] = numbers;
+  const parts = (size: number): Float64Array[] =>
+    Array.from({ length: more.length / size }, (_, i) => more.subarray(i * size, (i + 1) * size));
   switch (template.kind) {
-    case 'box':
-      return { ...template, min: [a, b], max: [c, d] };
-    case 'ellipse':
-      return { ...template, major: a, minor: b };
+    case 'box': {
+      const others = parts(4).map(([top = 0, left = 0, bottom = 0, right = 0]): BoxCorners => ({ min: [top, left], max: [bottom, right] }));
+      return { ...template, min: [a, b], max: [c, d], ...(others.length > 0 && { others }) };
+    }
+    case 'ellipse': {
+      const others = parts(2).map(([major = 0, minor = 0]): Axes => ({ major, minor }));
+      return { ...template, major: a, minor: b, ...(others.length > 0 && { others }) };
+    }
     case 'distance':
     case 'angle':
       return { ...template, value: a };

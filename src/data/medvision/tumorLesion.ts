@@ -2,9 +2,9 @@
  * Tumour and lesion size (TumorLesionSize): major and minor axis of the ellipse around one cluster of the target label on one slice.
  *
  * Corrected style, with the example of a plan that says 13.0862… and 16.5303… mm for L-1-2 and L-3-4:
- * - The longer axis comes first, as the prompt promises. Reference "13.086, 16.531", corrected "16.53, 13.09". The planner mixes up the two
- *   spacings of anisotropic pixels, so "major" can be the shorter one there; such annotations are marked `isSuspect`, for both lengths may
- *   be wrong.
+ * - The longer axis comes first, as the prompt promises. Reference "13.086, 16.531", corrected "16.53, 13.09". Until its version 1.1.0 the
+ *   planner mixed up the two spacings of anisotropic pixels, so "major" can be the shorter one there; such annotations are marked
+ *   `isSuspect`, for both lengths may be wrong.
  * - Values come from the plan at 0.01 mm. The reference's went through float16, whose steps reach 0.03 mm ("16.531" for 16.5303).
  * - The image size is stated.
  */
@@ -12,14 +12,23 @@ import { UserError } from '../../platform.ts';
 import { asArray, asNumber, asObject, asString } from './json.ts';
 import { fixed3, toFloat16 } from './numbers.ts';
 import type { PlanSlice, PlanTask } from './plan.ts';
+import { isSquare } from './planVersion.ts';
 import { imageSentence, opening, pixelSizeSentence, unitWord } from './prompt.ts';
 import type { ImageFrame } from './prompt.ts';
-import type { Annotation, DropReason, PromptStyle } from './sample.ts';
+import type { Annotation, Axes, DropReason, PromptStyle } from './sample.ts';
 
 type Ellipse = Extract<Annotation, { kind: 'ellipse' }>;
 
-/** One result a slice. `major` and `minor` are the plan's L-1-2 and L-3-4, in that order. */
-export function ellipse(task: PlanTask, slice: PlanSlice): Ellipse | DropReason {
+/**
+ * One result a slice. `major` and `minor` are the plan's L-1-2 and L-3-4, in that order.
+ * @param isFiltered false lets slices with several ellipses through, of which the result has all, the longest first
+ */
+export function ellipse(
+  task: PlanTask,
+  slice: PlanSlice,
+  { pixelHeight, pixelWidth }: Pick<ImageFrame, 'pixelHeight' | 'pixelWidth'>,
+  isFiltered = true,
+): Ellipse | DropReason {
   const label = task.targetLabel;
   const labelName = label === undefined ? undefined : task.labelsMap.get(String(label));
   if (label === undefined || labelName === undefined) {
@@ -29,10 +38,25 @@ export function ellipse(task: PlanTask, slice: PlanSlice): Ellipse | DropReason 
     );
   }
   if (slice.profile.length === 0) return 'empty_annotation';
-  if (slice.profile.length > 1 || (slice.clusterCount ?? 1) > 1) return 'more_than_one_ellipse';
-  const where = `${slice.where}.slice_profile[0]`;
+  if (isFiltered && (slice.profile.length > 1 || (slice.clusterCount ?? 1) > 1)) return 'more_than_one_ellipse';
+  const found = slice.profile.map((value, i) => readAxes(value, `${slice.where}.slice_profile[${i}]`));
+  const [first, ...others] = found.sort((a, b) => longest(b) - longest(a)); // equal ones as in the plan
+  if (first === undefined) return 'empty_annotation';
+  const { unit, major, minor } = first;
+  const foreign = others.find((one) => one.unit !== unit);
+  if (foreign !== undefined)
+    throw new UserError(`${slice.where}: ellipses in ${unit} and in ${foreign.unit} on one slice. Repair the plan.`);
+  const isSwapped = found.some((axes) => axes.major < axes.minor);
+  const isSuspect = task.hasTransposedSpacing && (isSwapped || !isSquare(pixelHeight, pixelWidth));
+  const rest = others.map((axes) => ({ major: axes.major, minor: axes.minor }));
+  return { kind: 'ellipse', label, labelName, major, minor, unit, isSuspect, ...(rest.length > 0 && { others: rest }) };
+}
+
+const longest = ({ major, minor }: Axes): number => Math.max(major, minor);
+
+function readAxes(profile: unknown, where: string): Axes & { unit: string } {
   const axes = new Map(
-    asArray(slice.profile[0], where).map((value, i) => {
+    asArray(profile, where).map((value, i) => {
       const metric = asObject(value, `${where}[${i}]`);
       return [asString(metric['metric_key'], `${where}[${i}].metric_key`), metric];
     }),
@@ -45,18 +69,17 @@ export function ellipse(task: PlanTask, slice: PlanSlice): Ellipse | DropReason 
     if (value < 0) throw new UserError(`${where}: ${key} is ${value}, a length from 0 is expected. Repair the plan.`);
     return value;
   };
-  const major = length('L-1-2');
-  const minor = length('L-3-4');
+  const [major, minor] = [length('L-1-2'), length('L-3-4')];
   const unit = asString(axes.get('L-1-2')?.['metric_unit'], `${where}: L-1-2.metric_unit`);
   unitWord(unit, 'length', where);
-  return { kind: 'ellipse', label, labelName, major, minor, unit, isSuspect: major < minor };
+  return { major, minor, unit };
 }
 
-/** Longer and shorter axis; in reference style L-1-2 and L-3-4 as float16. */
-export function ellipseValues(annotation: Ellipse, style: PromptStyle): number[] {
-  const { major, minor } = annotation;
-  if (style === 'reference') return [toFloat16(major), toFloat16(minor)];
-  return [Math.max(major, minor), Math.min(major, minor)];
+/** Longer and shorter axis of each ellipse; in reference style L-1-2 and L-3-4 as float16. */
+export function ellipseValues({ major, minor, others = [] }: Ellipse, style: PromptStyle): number[] {
+  const all = [{ major, minor }, ...others];
+  if (style === 'reference') return all.flatMap((axes) => [toFloat16(axes.major), toFloat16(axes.minor)]);
+  return all.flatMap((axes) => [longest(axes), Math.min(axes.major, axes.minor)]);
 }
 
 export function ellipseTarget(values: number[], style: PromptStyle): string {
@@ -70,10 +93,22 @@ const FORMAT =
 export function ellipsePrompt(task: PlanTask, annotation: Ellipse, frame: ImageFrame, style: PromptStyle): string {
   const unit = style === 'reference' ? annotation.unit : unitWord(annotation.unit, 'length', task.where);
   const image = style === 'reference' ? '' : `${imageSentence(frame)}\n`;
+  const count = 1 + (annotation.others?.length ?? 0);
+  const what =
+    count === 1
+      ? `the ellipse enclosing the ${annotation.labelName}, in ${unit}`
+      : `each of the ${count} ellipses enclosing the ${annotation.labelName}, in ${unit}, the ellipse with the longest major axis first`;
   return (
     `Task:\n${opening(task.imageDescription, style)}` +
-    `estimate the major and minor axis lengths of the ellipse enclosing the ${annotation.labelName}, in ${unit}.\n` +
+    `estimate the major and minor axis lengths of ${what}.\n` +
     `Additional information:\n${image}${pixelSizeSentence(frame, style === 'reference' ? unit : 'mm', style)}\n` +
-    `Format requirement:\n${FORMAT}`
+    `Format requirement:\n${count === 1 ? FORMAT : severalFormat(count)}`
+  );
+}
+
+function severalFormat(count: number): string {
+  return (
+    `The answer should be ${count * 2} decimal numbers separated by commas without any units or additional text: ` +
+    'the major axis length and the minor axis length of each ellipse.'
   );
 }

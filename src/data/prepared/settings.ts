@@ -4,7 +4,7 @@ import { joinPath } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { asObject, readJsonFile } from '../jsonFile.ts';
 import type { CollectSettings } from '../medvision/collect.ts';
-import { hashFile, openPlan, planVersions } from '../medvision/plan.ts';
+import { hashFile, planAtPin } from '../medvision/plan.ts';
 import type { PlanKind, PlanRecord } from '../medvision/plan.ts';
 import { readTaskList } from '../medvision/tasks.ts';
 import type { MedvisionTask, TaskFamily } from '../medvision/tasks.ts';
@@ -60,6 +60,8 @@ export async function preparedIdentity(platform: Platform, settings: PreparedSet
     tasks.push(...own);
     identity[`task list ${family}`] = own.length === 0 ? null : await namesText(own);
   }
+  // Folders from before this option say nothing of it.
+  if (settings.disable_sample_filtering) identity['disable_sample_filtering'] = true;
   if (!hasPlans || settings.data_dir === null) return identity;
   for (const { dataset, planKind } of new Map(tasks.map((task) => [`${task.dataset} ${task.planKind}`, task])).values()) {
     identity[`plan ${dataset} ${planKind}`] = await planText(platform, settings.data_dir, dataset, planKind, settings.planner_version);
@@ -68,11 +70,7 @@ export async function preparedIdentity(platform: Platform, settings: PreparedSet
 }
 
 async function planText(platform: Platform, dataDir: string, dataset: string, kind: PlanKind, wanted: string | null): Promise<string> {
-  const versions = await planVersions(platform, dataDir, dataset, kind);
-  const version = wanted?.replace(/^v/, '') ?? versions[0];
-  if (version === undefined || !versions.includes(version))
-    return (await openPlan(platform, dataDir, dataset, kind, wanted ?? undefined)).version; // throws
-  const path = joinPath(dataDir, 'Datasets', dataset, `benchmark_plan_${kind}_v${version}.json.gz`);
+  const { path, version } = await planAtPin(platform, dataDir, dataset, kind, wanted ?? undefined);
   return `v${version}, SHA-256 ${await hashFile(platform, path)}`;
 }
 

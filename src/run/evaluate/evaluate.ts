@@ -117,7 +117,7 @@ async function evaluateIn(context: EvaluateContext, folder: Keeping): Promise<Ev
     await report.leave('stopped', model.name, inOrder(), asked);
     return undefined;
   }
-  const evaluated = await finish(context, folder, inOrder(), model.name, more);
+  const evaluated = await finish(context, folder, inOrder(), model.name, { ...annotationsOf(found), ...more });
   await report.leave('finished', model.name, inOrder(), asked);
   return evaluated;
 }
@@ -253,6 +253,11 @@ async function lossOf(
   return figures && { loss: figures['eval_loss'], mean_token_accuracy: figures['eval_mean_token_accuracy'], loss_samples: plain.length };
 }
 
+/** For summary.json: a figure is of the annotations it was measured on. */
+function annotationsOf({ plans = [] }: PendingRows): Record<string, unknown> {
+  return plans.length === 0 ? {} : { annotations: plans };
+}
+
 async function finish(
   { options, terminal, say }: EvaluateContext,
   folder: Keeping,
@@ -264,7 +269,7 @@ async function finish(
   await folder.writeSamples(rows, options.parser);
   await folder.writeSummaries(files);
   for (const { name, text } of files) if (name.endsWith('.txt')) terminal.write(`\n${text}`);
-  for (const [name, value] of Object.entries(more)) say(`${name}: ${String(value)}`);
+  for (const [name, value] of Object.entries(more)) if (typeof value !== 'object') say(`${name}: ${String(value)}`);
   if (folder !== KEPT_NOWHERE) say(`\nWritten to ${folder.dir}: ${SAMPLES}, ${files.map(({ name }) => name).join(', ')}`);
   const summary = files.find(({ name }) => name === 'summary.json')?.text ?? '{}';
   return { rows, summary: JSON.parse(summary) as Record<string, unknown> };

@@ -150,6 +150,7 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
     intensity: options.intensity,
     resizedSize: preparedSize(processor, options.image_size),
     volumes,
+    isFiltered: !options.disable_sample_filtering,
     ...(options.planner_version !== null && { plannerVersion: options.planner_version }),
   } as const;
   for (const task of tasks) {

@@ -113,6 +113,7 @@ function attempt(draw: Draws, resizedSize: Size): PhantomSample | undefined {
     imageDescription: draw.pick(DESCRIPTIONS),
     labelsMap: new Map(),
     targetLabel: undefined,
+    hasTransposedSpacing: false,
     raw: {},
   };
   const said =

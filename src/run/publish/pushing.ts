@@ -1,5 +1,5 @@
 /** `--push_LoRA` and `--push_merged_model`: what a run leaves, with a model card, to the hub. Pushes of checkpoints run beside training. */
-import { hashFile, planVersions } from '../../data/medvision/plan.ts';
+import { hashFile, planAtPin } from '../../data/medvision/plan.ts';
 import { readTaskList } from '../../data/medvision/tasks.ts';
 import { modelCard } from '../../hub/modelCard.ts';
 import type { ModelCard } from '../../hub/modelCard.ts';
@@ -269,10 +269,11 @@ async function plansOf(platform: Platform, options: Options): Promise<NonNullabl
     for (const { dataset, planKind } of path === null ? [] : await readTaskList(platform, path, family).catch(() => [])) {
       const key = `${dataset}/${planKind}`;
       if (plans.has(key)) continue;
-      const version = options.planner_version ?? (await planVersions(platform, dataDir, dataset, planKind).catch(() => []))[0];
-      if (version === undefined) continue;
-      const file = `Datasets/${dataset}/benchmark_plan_${planKind}_v${version}.json.gz`;
-      plans.set(key, { file, version, sha256: await hashFile(platform, joinPath(dataDir, file)).catch(() => 'unknown') });
+      const found = await planAtPin(platform, dataDir, dataset, planKind, options.planner_version ?? undefined).catch(() => undefined);
+      if (found === undefined) continue;
+      const { path, version } = found;
+      const file = `Datasets/${dataset}/${lastName(path)}`;
+      plans.set(key, { file, version, sha256: await hashFile(platform, path).catch(() => 'unknown') });
     }
   }
   return [...plans.values()];

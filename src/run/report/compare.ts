@@ -1,7 +1,9 @@
 /** Runs beside each other: figures, settings that differ, curves over each other; as a page, and as a short table for the terminal. */
+import { versionCaution } from '../../data/medvision/planVersion.ts';
 import { countOf } from '../../platform.ts';
 import { redactConfig } from '../../track/secrets.ts';
 import { overlaidChart } from './curves.ts';
+import { plansOfPairs } from './dataPairs.ts';
 import { figureWords, keyText } from './figures.ts';
 import { escapeHtml } from './html.ts';
 import { note, pageOf, section, settingText } from './page.ts';
@@ -67,9 +69,11 @@ export function differencesOf(runs: readonly Run[]): SideBySide {
 
 /** What is to be told of figures that were measured on different rows, or nobody knows on which. Empty where all are of the same. */
 export function caution(runs: readonly Run[]): string {
+  const annotations = versionCaution(runs.map(({ data }) => plansOfPairs(data)));
   const rows = new Set(runs.map(({ data }) => data.find(([name]) => /^SHA-256 of the (held-out )?rows$/.test(name))?.join(' ')));
-  if (rows.size === 1 && !rows.has(undefined)) return '';
-  return 'The runs are not known to be measured on the same rows: their figures may differ for that alone.';
+  const isSame = rows.size === 1 && !rows.has(undefined);
+  const measured = isSame ? '' : 'The runs are not known to be measured on the same rows: their figures may differ for that alone.';
+  return [measured, annotations].filter((sentence) => sentence !== '').join(' ');
 }
 
 export function comparisonText({ names, rows }: SideBySide): string {

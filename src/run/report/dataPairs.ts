@@ -1,5 +1,6 @@
 /** Data as reports name it. */
-import type { PlanRecord } from '../../data/medvision/plan.ts';
+import type { PlanKind, PlanRecord } from '../../data/medvision/plan.ts';
+import type { AnnotationVersion } from '../../data/medvision/planVersion.ts';
 import { publicName } from '../../hub/origin.ts';
 import type { Options } from '../../options.ts';
 
@@ -20,7 +21,21 @@ export function taskLists(
   ];
 }
 
-/** Versions of the annotations. */
-export function planPairs(plans: readonly PlanRecord[]): [string, string][] {
-  return plans.map(({ dataset, kind, version, sha256 }) => [`Annotations: ${dataset} ${kind}`, `v${version}, SHA-256 ${sha256}`]);
+const PLAN = /^Annotations: (.+) (detection|biometry)$/;
+
+/** What `planPairs` has said, as far as it is there. */
+export function plansOfPairs(pairs: readonly (readonly [string, string])[]): AnnotationVersion[] {
+  return pairs.flatMap(([name, text]): AnnotationVersion[] => {
+    const [, dataset = '', kind] = PLAN.exec(name) ?? [];
+    const [, version = ''] = /^v([0-9.]+)\b/.exec(text) ?? [];
+    return version === '' || dataset === '' ? [] : [{ dataset, kind: kind as PlanKind, version }];
+  });
+}
+
+/** The pin as it was said, and the versions of the annotations that it meant. */
+export function planPairs(plans: readonly PlanRecord[], pin: string | null = null): [string, string][] {
+  const versions = plans.map(
+    ({ dataset, kind, version, sha256 }) => [`Annotations: ${dataset} ${kind}`, `v${version}, SHA-256 ${sha256}`] as [string, string],
+  );
+  return pin === null || plans.length === 0 ? versions : [['Version pinned (--planner_version)', pin], ...versions];
 }

@@ -10,6 +10,7 @@ import { allOf } from '../../track/tracker.ts';
 import type { Tracker } from '../../track/tracker.ts';
 import type { Device } from '../../gpu/device.ts';
 import { boughtBy, boughtText } from '../../train/beforeAfter.ts';
+import { ANNOTATIONS } from '../../train/runIdentity.ts';
 import { train } from '../../train/trainer.ts';
 import type { TrainResult } from '../../train/trainer.ts';
 import { expectedChoices } from '../../train/tuning/runPlans.ts';
@@ -22,6 +23,7 @@ import type { RunContext } from '../context.ts';
 import { checkEvaluation, openEvaluator } from './evaluation.ts';
 import { exportRows, prepareBesideExport } from '../prepare/exportRows.ts';
 import { fetchInputs } from '../inputs/hubInputs.ts';
+import { planPairs } from '../report/dataPairs.ts';
 import { fitRun, keptText, openLimited, sessionOptions, tellPlan } from './memory.ts';
 import type { PlannedGpu } from './memory.ts';
 import { mergeOnly, openPublisher } from '../publish/publish.ts';
@@ -159,6 +161,7 @@ async function onGpu(
           sixteen_bit: options.sixteen_bit,
           image_attention: options.image_attention,
           ...quantizationFacts(options),
+          ...annotationFacts(parts.rows),
           compute_dtype: computing.dtype,
           saved_inputs: options.gradient_checkpointing ? options.saved_inputs : 'f32',
         },
@@ -185,4 +188,15 @@ async function onGpu(
     device.destroy();
     platform.releaseGpu?.();
   }
+}
+
+/** Which annotations the rows are of, in every checkpoint. */
+function annotationFacts({ plans = [] }: FoundRows): { [ANNOTATIONS]?: string } {
+  return plans.length === 0
+    ? {}
+    : {
+        [ANNOTATIONS]: planPairs(plans)
+          .map((pair) => pair.join(' '))
+          .join('; '),
+      };
 }
