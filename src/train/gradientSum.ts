@@ -1,7 +1,8 @@
 /**
  * Sums the gradients of a step, and its loss, over all ranks: from the GPU to this machine's memory in slices, through `World.sum`, and
- * back. While a slice is summed the next is read, and the one before is on its way up. A slice goes out as soon as backward has passed the
- * stages whose parameters it holds, those of the last layers first, so that most of the sum is hidden behind the last micro-batch.
+ * back. A slice is sent for as soon as backward has passed the stages whose parameters it holds, those of the last layers first, so that
+ * most of the sum is hidden behind the last micro-batch. The GPU may be a second behind what is dispatched (src/gpu/pacing.ts): what is
+ * sent for when the slice before has come would wait behind all of that, so the copy is dispatched with the backward itself.
  */
 import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
@@ -13,8 +14,8 @@ import type { ParameterArena } from './parameterArena.ts';
 
 /** Large enough for a network's full speed, small enough that a few of them are nothing beside the gradients. */
 const SLICE_BYTES = 8 * 2 ** 20;
-/** Slices in this machine's memory at once. */
-const IN_FLIGHT = 3;
+/** Of slices that are sent for and not yet summed: the gradients of an adapter of a large model; of a whole model the rest waits. */
+const HELD_BYTES = 256 * 2 ** 20;
 
 interface Slice {
   view: BufferView;
@@ -29,15 +30,26 @@ export class GradientSum {
   private readonly device: Device;
   private readonly world: World;
   private readonly slices: readonly Slice[];
+  private readonly heldBytes: number;
   private waiting: Set<string>[] = [];
+  /** Of the first slices, as far as they are sent for. */
+  private reads: Promise<ArrayBuffer>[] = [];
+  private held = 0;
   private wake: () => void = () => undefined;
   private failure: Error | undefined;
   private summing: Promise<StepOutcome> | undefined;
 
   /** @param lossSum summed with the gradients */
-  constructor(device: Device, world: World, arena: ParameterArena, lossSum: Tensor, sliceBytes = SLICE_BYTES) {
+  constructor(
+    device: Device,
+    world: World,
+    arena: ParameterArena,
+    lossSum: Tensor,
+    { sliceBytes = SLICE_BYTES, heldBytes = HELD_BYTES }: { sliceBytes?: number; heldBytes?: number } = {},
+  ) {
     this.device = device;
     this.world = world;
+    this.heldBytes = heldBytes;
     this.slices = [...slicesOf(arena, sliceBytes), { view: lossSum.view, names: [] }];
   }
 
@@ -47,6 +59,8 @@ export class GradientSum {
    */
   begin(goesOn: boolean): void {
     this.waiting = this.slices.map(({ names }) => new Set(names));
+    this.reads = [];
+    this.held = 0;
     this.failure = undefined;
     this.summing = ahead(this.run(goesOn));
   }
@@ -54,14 +68,14 @@ export class GradientSum {
   /** The backward of the last micro-batch has gone past this stage, and none of its parameters gets anything more. */
   passed(stage: string): void {
     for (const names of this.waiting) for (const name of names) if (name.startsWith(`${stage}.`)) names.delete(name);
-    this.wake();
+    this.send();
   }
 
   /** All micro-batches are done. Gradients and loss are the sums when this resolves, for whatever is dispatched after it. */
   async finish(): Promise<StepOutcome> {
     if (!this.summing) throw new Error('finish() of a sum that was not begun');
     for (const names of this.waiting) names.clear();
-    this.wake();
+    this.send();
     return this.summing;
   }
 
@@ -73,23 +87,32 @@ export class GradientSum {
 
   private async run(goesOn: boolean): Promise<StepOutcome> {
     if (!(await doAll(this.world, goesOn))) return 'given up';
-    const reads: Promise<ArrayBuffer>[] = [];
+    let written: Promise<void> = Promise.resolve();
     for (const [at, { view }] of this.slices.entries()) {
-      await this.hasPassed(at);
-      while (reads.length < Math.min(this.slices.length, at + IN_FLIGHT) && this.waiting[reads.length]!.size === 0)
-        reads.push(ahead(this.device.read(this.slices[reads.length]!.view)));
-      const values = new Float32Array(await reads[at]!);
-      reads[at] = EMPTY;
+      while (this.reads[at] === undefined && this.failure === undefined) await new Promise<void>((resolve) => (this.wake = resolve));
+      if (this.failure !== undefined) throw this.failure;
+      const values = new Float32Array(await this.reads[at]!);
+      this.reads[at] = EMPTY;
       await this.world.sum(values);
+      this.held -= view.bytes;
+      this.send();
+      await written;
       this.device.write(view, values);
-      await this.device.drain();
+      written = ahead(this.device.drain());
     }
+    await written;
     return 'summed';
   }
 
-  private async hasPassed(at: number): Promise<void> {
-    while (this.waiting[at]!.size > 0 && this.failure === undefined) await new Promise<void>((resolve) => (this.wake = resolve));
-    if (this.failure !== undefined) throw this.failure;
+  /** Sends for the next slices that are ready, while there is room for them. */
+  private send(): void {
+    for (let at = this.reads.length; at < this.slices.length && this.waiting[at]!.size === 0; at++) {
+      const { view } = this.slices[at]!;
+      if (this.held > 0 && this.held + view.bytes > this.heldBytes) break;
+      this.held += view.bytes;
+      this.reads.push(ahead(this.device.read(view)));
+    }
+    this.wake();
   }
 }
 

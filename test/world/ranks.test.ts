@@ -139,7 +139,7 @@ describe('several ranks', () => {
         const [name] = arena.parameters.keys();
         const { grad } = arena.parameters.get(name!)!;
         device.write(grad.parts[0]!.view, new Float32Array(grad.size).fill(world.rank === 1 ? Infinity : 1));
-        const sum = new GradientSum(device, world, arena, lossSum, 1024); // slices that end within parameters
+        const sum = new GradientSum(device, world, arena, lossSum, { sliceBytes: 1024 }); // slices that end within parameters
         sum.begin(true);
         expect(await sum.finish()).toBe('summed');
         return { grad: await device.readF32(grad), loss: await device.readF32(lossSum) };
