@@ -14,8 +14,10 @@ import { ownFilesPlugin } from './web/own/plugin.ts';
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** The command lines: node/<name>.ts becomes dist/<name>.js. */
-const PROGRAMS = ['train', 'evaluate', 'ask', 'inspect', 'report', 'setup', 'scale', 'ui', 'quickstart', 'prepareBase', 'bench'];
-const programs = Object.fromEntries(PROGRAMS.map((name) => [name, at(`./node/${name}.ts`)] as const).filter(([, path]) => existsSync(path)));
+const PROGRAMS = ['train', 'evaluate', 'ask', 'inspect', 'report', 'setup', 'scale', 'dataset', 'ui', 'quickstart', 'prepareBase', 'bench'];
+const programs = Object.fromEntries(
+  PROGRAMS.map((name) => [name, at(`./node/${name}.ts`)] as const).filter(([, path]) => existsSync(path)),
+);
 /** The command `vernier`, which starts them. */
 programs['bin/vernier'] = at('./node/vernier.ts');
 /** What scripts import (`exports` of package.json): dist/package/<entry>.js, with the same chunks. */

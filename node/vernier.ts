@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     flags: ['--process_dataset_only', 'true'],
     run: () => import('./train.ts'),
   },
+  dataset: { what: "makes a data folder in MedVision's format of your own scans and masks", run: () => import('./dataset.ts') },
   report: { what: 'compares runs on one page; of one run, makes its page again', run: () => import('./report.ts') },
   ui: { what: 'shows runs in the browser while they go on, and starts, stops and compares them', run: () => import('./ui.ts') },
   setup: { what: 'looks at GPU, memory, disk, tokens and data, and says what is missing', run: () => import('./setup.ts') },

@@ -14,6 +14,7 @@ import { evaluateProgram } from '../src/options/evaluate.ts';
 import { pretrainProgram } from '../src/options/pretrain.ts';
 import { quickstartProgram } from '../src/options/quickstart.ts';
 import { reportProgram } from '../src/options/report.ts';
+import { datasetProgram } from '../src/options/dataset.ts';
 import { scaleProgram } from '../src/options/scale.ts';
 import { setupProgram } from '../src/options/setup.ts';
 import { uiProgram } from '../src/options/ui.ts';
@@ -279,7 +280,7 @@ describe('help', () => {
 });
 
 describe('the words of a program', () => {
-  const programs = { trainProgram, askProgram, benchProgram, evaluateProgram, pretrainProgram, quickstartProgram, reportProgram, scaleProgram, setupProgram, uiProgram };
+  const programs = { trainProgram, askProgram, benchProgram, evaluateProgram, pretrainProgram, quickstartProgram, reportProgram, scaleProgram, setupProgram, uiProgram, datasetProgram };
 
   it.each(Object.entries(programs))('%s: no word, nor variable, names two options', (_, { definitions: records }) => {
     const seen = new Map<string, string>();

@@ -56,10 +56,10 @@ export interface FittedEllipse {
   angle: number;
 }
 
-/** Undefined for points that lie on no ellipse (fewer than six, or all on a line). */
+/** Undefined for points that lie on no ellipse (fewer than five, or all on a line). */
 export function fitEllipse(points: readonly Place[]): FittedEllipse | undefined {
   const n = points.length;
-  if (n < 6) return undefined;
+  if (n < 5) return undefined;
   const mean = ([0, 1] as const).map((i) => points.reduce((sum, point) => sum + point[i], 0) / n);
   const [cx = 0, cy = 0] = mean;
   const spread = points.reduce((sum, [x, y]) => sum + Math.abs(x - cx) + Math.abs(y - cy), 0);

@@ -107,8 +107,8 @@ export function ellipseAxes(
     });
 }
 
-/** In pixels, not rounded. */
-function clusterAxes({ isIn, start }: Cluster, [rowSize, columnSize]: PixelSize): DrawnPoint[] | undefined {
+/** Ends of the longer, then of the shorter axis, in pixels, not rounded; undefined where no ellipse fits. */
+export function clusterAxes({ isIn, start }: Cluster, [rowSize, columnSize]: PixelSize): DrawnPoint[] | undefined {
   const fitted = fitEllipse(outerBorder(isIn, start).map(([row, column]) => [column * columnSize, row * rowSize] as const));
   if (fitted === undefined) return undefined;
   const { centre, axes, angle } = fitted;
@@ -140,7 +140,7 @@ function isNearBorder([row, column]: DrawnPoint, { min, max }: Cluster, { rows, 
   );
 }
 
-/** As Python rounds. */
-function rounded([row, column]: DrawnPoint): DrawnPoint {
+/** To a whole pixel, as Python rounds. */
+export function rounded([row, column]: DrawnPoint): DrawnPoint {
   return [roundHalfEven(row), roundHalfEven(column)];
 }

@@ -158,6 +158,14 @@ it('an ellipse of known axes, on oblong pixels', () => {
   expect(Math.abs(distance(p3, p4, size) - 16)).toBeLessThan(2.1);
 });
 
+it('an ellipse through five points is the only one there is (cv2.fitEllipse)', () => {
+  const five = [[0, 1], [1, 0], [2, 1], [1, 2], [0, 2]] as const; // prettier-ignore
+  const { centre, axes } = fitEllipse(five)!;
+  for (const [found, wanted] of [[centre[0], 1], [centre[1], 1], [axes[0], 1.632993], [axes[1], 2.828427]] as const) // prettier-ignore
+    expect(Math.abs(found - wanted)).toBeLessThan(1e-5);
+  expect(fitEllipse(five.slice(1))).toBeUndefined();
+});
+
 it('labels are whole numbers', () => {
   const slice = (...values: number[]): VolumeSlice => ({ values: new Float64Array(values), rows: 1, cols: values.length });
   expect(labelsOf(slice(0, 3, 1, 3), 'm.nii')).toEqual([1, 3]);

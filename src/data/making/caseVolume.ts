@@ -1,0 +1,131 @@
+/** The images and masks of a case as MedVision keeps them: NIfTI in RAS+. What lies so already is copied byte by byte. */
+import { UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import { openVolume } from '../nifti.ts';
+import type { Volume } from '../nifti.ts';
+import { rasVolume } from '../niftiRas.ts';
+import { axisCodes, isRas, orientationOf, rasSpace } from '../niftiSpace.ts';
+import type { RasSpace } from '../niftiSpace.ts';
+import { gzipped, niftiBytes } from '../niftiWrite.ts';
+import { isVolumeFile } from './names.ts';
+
+export interface Stored {
+  /** As it was before it was turned. */
+  shape: [number, number, number];
+  space: RasSpace;
+  /** What the file of the data set holds. */
+  bytes: Uint8Array;
+  /** A picture: one slice, rows and columns as they are seen. */
+  isPicture: boolean;
+  /** What whoever makes the data set should hear. */
+  notes: string[];
+}
+
+export interface VolumeInfo {
+  voxel_size: number[];
+  affine: number[][];
+  orientation: string[];
+  array_size: number[];
+}
+
+/** Of a plan's case. */
+export function volumeInfo({ space }: Stored): VolumeInfo {
+  const { shape, zooms, affine } = space;
+  return {
+    voxel_size: [...zooms],
+    affine: affine.map((row) => [...row]),
+    orientation: axisCodes(orientationOf(affine)),
+    array_size: [...shape],
+  };
+}
+
+/**
+ * @param pixelSize mm of a picture's pixel along rows and columns; undefined: unknown
+ * @throws UserError that names the file
+ */
+export async function storedScan(platform: Platform, path: string, pixelSize: readonly [number, number] | undefined): Promise<Stored> {
+  if (isVolumeFile(path)) return storedVolume(platform, path);
+  const name = path;
+  const { data, width, height, notes = [] } = await platform.decodeImage(await platform.readFile(path), name, { sixteenBit: 'scale' });
+  const grey = new Uint8Array(width * height);
+  for (let row = 0; row < height; row++)
+    for (let column = 0; column < width; column++) grey[column * height + row] = luma(data, 3 * (row * width + column));
+  return storedGrey(
+    grey,
+    [height, width],
+    pixelSize,
+    notes.map(({ text }) => text),
+  );
+}
+
+/** A mask that is a picture: its grey values are labels. */
+export async function storedMask(platform: Platform, path: string, pixelSize: readonly [number, number] | undefined): Promise<Stored> {
+  if (isVolumeFile(path)) return storedVolume(platform, path);
+  const { data, width, height } = await platform.decodeImage(await platform.readFile(path), path);
+  const labels = new Uint8Array(width * height);
+  for (let row = 0; row < height; row++)
+    for (let column = 0; column < width; column++) {
+      const at = 3 * (row * width + column);
+      if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) {
+        throw new UserError(
+          `${path}: row ${row}, column ${column} has a colour (${data.slice(at, at + 3).join(', ')}); a mask's grey values are labels. ` +
+            'Save it in grey, one value a label, or as NIfTI.',
+        );
+      }
+      labels[column * height + row] = data[at] ?? 0;
+    }
+  return storedGrey(labels, [height, width], pixelSize, []);
+}
+
+/** Rows are the first axis, so that a slice shows as the picture does. */
+function storedGrey(
+  grey: Uint8Array,
+  [height, width]: [number, number],
+  pixelSize: readonly [number, number] | undefined,
+  notes: string[],
+): Stored {
+  const zooms: [number, number, number] = [...(pixelSize ?? [1, 1]), 1] as [number, number, number];
+  const shape: [number, number, number] = [height, width, 1];
+  const affine = [...zooms.map((zoom, axis) => [0, 1, 2, 3].map((at) => (at === axis ? zoom : 0))), [0, 0, 0, 1]];
+  const bytes = niftiBytes({ shape, zooms, affine, datatype: 2, voxels: grey, isUnitless: pixelSize === undefined });
+  return { shape, space: rasSpace(shape, zooms, affine), bytes: gzipped(bytes), isPicture: true, notes };
+}
+
+async function storedVolume(platform: Platform, path: string): Promise<Stored> {
+  const volume = await openVolume(platform, path);
+  const { shape, zooms, header } = volume;
+  const space = rasSpace(shape, zooms, header.affine);
+  return { shape, space, bytes: await rasBytes(platform, path, volume), isPicture: false, notes: spacingNotes(volume) };
+}
+
+async function rasBytes(platform: Platform, path: string, volume: Volume): Promise<Uint8Array> {
+  if (!isRas(orientationOf(volume.header.affine))) return gzipped(niftiBytes(await rasVolume(volume)));
+  const bytes = await platform.readFile(path);
+  return bytes[0] === 0x1f && bytes[1] === 0x8b ? bytes : gzipped(bytes);
+}
+
+function spacingNotes({ header }: Volume): string[] {
+  const notes: string[] = [];
+  if (header.spacingUnit !== 'mm') notes.push(`${header.path} says ${header.spacingUnit}; its voxel sizes are taken for mm.`);
+  if (!header.hasZooms) notes.push(`${header.path} says no size along one of its axes; 1 mm is taken.`);
+  return notes;
+}
+
+/** As Pillow makes grey of colours (ITU-R 601-2). */
+function luma(rgb: Uint8Array, at: number): number {
+  const [red = 0, green = 0, blue = 0] = rgb.subarray(at, at + 3);
+  return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+}
+
+/** @throws UserError where a mask is not on the voxels of its image */
+export function checkSameSpace(image: Stored, mask: Stored, names: { image: string; mask: string }): void {
+  const shown = ({ shape, space }: Stored): string =>
+    `${shape.join('×')} of ${space.zooms.map((zoom) => Number(zoom.toPrecision(4))).join(' × ')} mm`;
+  const isSameShape = image.space.shape.every((size, axis) => size === mask.space.shape[axis]);
+  const far = image.space.affine.some((row, i) =>
+    row.some((value, j) => Math.abs(value - (mask.space.affine[i]?.[j] ?? NaN)) > 0.01 + 1e-3 * Math.abs(value)),
+  );
+  if (isSameShape && (!far || image.isPicture !== mask.isPicture)) return;
+  const reason = isSameShape ? 'lies elsewhere (their affines differ)' : `is ${shown(mask)}, the image ${shown(image)}`;
+  throw new UserError(`${names.mask} ${reason}; it was not drawn on ${names.image}. Resample it onto the image, or remove it.`);
+}
