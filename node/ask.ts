@@ -1,21 +1,18 @@
 /** `node dist/ask.js`: flags are in src/options/ask.ts, the work in src/run/ask. */
 import process from 'node:process';
 import { askProgram } from '../src/options/ask.ts';
-import type { ParsedAskOptions } from '../src/options/ask.ts';
 import { runAsk } from '../src/run/ask/ask.ts';
-import type { Terminal } from '../src/track/console.ts';
 import { printable } from '../src/track/printable.ts';
 import { redact } from '../src/track/secrets.ts';
 import { serve } from './ask/server.ts';
-import { main } from '../src/run/main.ts';
-import { processSurroundings } from './cli.ts';
+import { runProgram } from './cli.ts';
 import { lastingOutput } from './lastingOutput.ts';
 import { nodePlatform } from './platform.ts';
 
 /** Beside --json, what is no answer. */
 const aside = lastingOutput(process.stderr);
 
-async function run({ options }: ParsedAskOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
+await runProgram(askProgram, async ({ options }, stop, terminal) => {
   const say = options.json
     ? (text: string): void => aside(printable(redact(`${text}\n`)))
     : (text: string): void => terminal.write(`${text}\n`);
@@ -28,6 +25,4 @@ async function run({ options }: ParsedAskOptions, stop: AbortSignal, terminal: T
     sayKey: lastingOutput(process.stdout),
     serve,
   });
-}
-
-process.exit(await main(askProgram, run, processSurroundings(nodePlatform)));
+});

@@ -3,23 +3,16 @@
  * outside: base models and data set lie beside this file in the repository. All flags are in src/options/quickstart.ts; `--help` lists
  * them. The work is src/run/quickstart/run.ts.
  */
-import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import type { Parsed } from '../src/options/program.ts';
 import { quickstartProgram } from '../src/options/quickstart.ts';
-import type { QuickstartOptions } from '../src/options/quickstart.ts';
-import { main } from '../src/run/main.ts';
 import { quickstartSettings } from '../src/run/quickstart/recipes.ts';
 import { quickstart } from '../src/run/quickstart/run.ts';
-import type { Terminal } from '../src/track/console.ts';
-import { processSurroundings } from './cli.ts';
+import { runProgram } from './cli.ts';
 import { nodePlatform } from './platform.ts';
 
 /** Both dist/ and node/ lie in the repository's root. */
 const besideUs = (path: string): string => fileURLToPath(new URL(`../node/${path}`, import.meta.url)).replaceAll('\\', '/');
 
-async function run({ options }: Parsed<QuickstartOptions>, stop: AbortSignal, terminal: Terminal): Promise<void> {
+await runProgram(quickstartProgram, async ({ options }, stop, terminal) => {
   await quickstart(nodePlatform, quickstartSettings(options, besideUs), terminal, stop);
-}
-
-process.exit(await main(quickstartProgram, run, processSurroundings(nodePlatform)));
+});

@@ -5,13 +5,10 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { getRequestListener } from '@hono/node-server';
 import { uiProgram } from '../src/options/ui.ts';
-import type { ParsedUiOptions } from '../src/options/ui.ts';
 import { browserCommand } from '../src/run/localServer.ts';
-import { main } from '../src/run/main.ts';
 import { runUi } from '../src/run/ui/ui.ts';
 import type { Listen } from '../src/run/ui/ui.ts';
-import type { Terminal } from '../src/track/console.ts';
-import { processSurroundings } from './cli.ts';
+import { runProgram } from './cli.ts';
 import { lastingOutput } from './lastingOutput.ts';
 import { listenLocally, sameAs } from './localServer.ts';
 import { nodePlatform } from './platform.ts';
@@ -29,7 +26,7 @@ function openBrowser(address: string): void {
   child.on('error', () => undefined).unref();
 }
 
-async function run({ options }: ParsedUiOptions, stop: AbortSignal, terminal: Terminal): Promise<void> {
+await runProgram(uiProgram, async ({ options }, stop, terminal) => {
   const pages = ['./web', '../web', '../dist/web'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
   await runUi({
     platform: nodePlatform,
@@ -44,6 +41,4 @@ async function run({ options }: ParsedUiOptions, stop: AbortSignal, terminal: Te
     own: fileURLToPath(new URL('../node', import.meta.url)),
     openBrowser,
   });
-}
-
-process.exit(await main(uiProgram, run, processSurroundings(nodePlatform)));
+});
