@@ -1,25 +1,18 @@
 /** `node dist/inspect.js`: arguments are in src/run/inspect/arguments.ts, the work in src/run/inspect/inspect.ts. */
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { UserError } from '../src/platform.ts';
 import { HELP, readArguments } from '../src/run/inspect/arguments.ts';
 import type { InspectRequest } from '../src/run/inspect/arguments.ts';
 import { inspect } from '../src/run/inspect/inspect.ts';
 import { EXIT } from '../src/run/main.ts';
 import { processSurroundings } from './cli.ts';
+import { ownFile } from './ownFile.ts';
 import { nodePlatform } from './platform.ts';
 
 const around = processSurroundings(nodePlatform);
 const terminal = around.stdout;
 const say = (text: string): void => terminal.write(`${text}\n`);
 const warn = (text: string): void => around.writeError(`Warning: ${text}\n`);
-
-/** node/base of the repository; both dist/ and node/ lie in it. */
-function ownBase(): string {
-  const here = fileURLToPath(import.meta.url).replaceAll('\\', '/');
-  const root = /^(.*)\/(?:dist(?:\/chunks)?|node)\/[^/]+$/.exec(here)?.[1];
-  return root === undefined ? 'node/base' : `${root}/node/base`;
-}
 
 /** 0 done, 1 failed, 2 the command line is wrong. */
 async function main(): Promise<number> {
@@ -30,7 +23,7 @@ async function main(): Promise<number> {
   };
   let request: InspectRequest | undefined;
   try {
-    request = await readArguments(around.argv, around.env, nodePlatform, ownBase());
+    request = await readArguments(around.argv, around.env, nodePlatform, ownFile('node/base') ?? 'node/base');
   } catch (error) {
     return tell(error, EXIT.usage);
   }

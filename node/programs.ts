@@ -1,19 +1,18 @@
 /** Programs that are started beside this process, and go on without it. */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { UserError } from '../src/platform.ts';
 import type { Programs } from '../src/run/ui/programs.ts';
 import { identityOf, isLiving, thisProcess } from './locks/thisProcess.ts';
+import { ownFile } from './ownFile.ts';
 
 /** In Deno a program has the permissions of its own command line. */
 const DENO = ['run', '--allow-read', '--allow-write', '--allow-env', '--allow-ffi', '--allow-sys', '--allow-net', '--allow-run'];
 
 /** dist/NAME.js, which lies beside this program as it is built. */
 function builtProgram(name: string): string {
-  const paths = ['./', '../', '../dist/'].map((folder) => fileURLToPath(new URL(`${folder}${name}.js`, import.meta.url)));
-  const found = paths.find((path) => existsSync(path));
+  const found = ownFile(`${name}.js`, `dist/${name}.js`);
   if (found === undefined) throw new UserError(`dist/${name}.js is not built: run \`npm run build\` in the folder of Vernier.`);
   return found;
 }

@@ -194,6 +194,8 @@ export interface Platform extends OptionalAbilities {
   decodeImage(bytes: Uint8Array, name: string, options?: DecodeOptions): Promise<DecodedImage>;
   /** Absent where the global `fetch` is all there is, as in browsers. */
   readonly network?: Network;
+  /** The WebAssembly module of dcmjs-codecs, which decodes compressed DICOM. Absent where it is not brought along. */
+  dicomCodecs?(): Promise<Uint8Array>;
   /** PNG of an RGB (channels 3) or grey (channels 1) raster. */
   encodePng(data: Uint8Array, width: number, height: number, channels: 1 | 3): Promise<Uint8Array>;
 }

@@ -37,7 +37,7 @@ const MAY_IMPORT = {
 };
 
 /** Packages that run in Node, Deno, Bun and the browser alike. A new one must argue its case here. */
-const PACKAGES_OF_SRC = ['@huggingface/tokenizers', 'fflate', 'nifti-reader-js', 'yaml', 'hyparquet', 'hyparquet-compressors', 'hyparquet-writer', 'hono'];
+const PACKAGES_OF_SRC = ['@huggingface/tokenizers', 'dicom-parser', 'fflate', 'nifti-reader-js', 'yaml', 'hyparquet', 'hyparquet-compressors', 'hyparquet-writer', 'hono'];
 
 /** @param {string} folder @returns {string[]} */
 function sourceFiles(folder) {

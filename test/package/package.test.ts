@@ -48,7 +48,7 @@ describe('what is installed', () => {
     for (const entry of [...Object.values(exports), ...Object.values(bin)]) {
       for (const path of typeof entry === 'string' ? [entry] : [entry.types, entry.default]) expect(existsSync(own(path)), path).toBe(true);
     }
-    for (const name of ['train', 'evaluate', 'ask', 'inspect', 'setup', 'report', 'quickstart', 'ui', 'dataWorker']) expect(existsSync(own('dist', `${name}.js`))).toBe(true);
+    for (const name of ['train', 'evaluate', 'ask', 'inspect', 'setup', 'report', 'quickstart', 'volume', 'ui', 'dataWorker']) expect(existsSync(own('dist', `${name}.js`))).toBe(true);
   });
 
   test('imports and --help come at once', () => {

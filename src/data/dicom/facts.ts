@@ -1,0 +1,125 @@
+/**
+ * What is kept of a DICOM file: how its pixels are stored and what each frame means. The attributes themselves are let go of, with
+ * whatever else the file says: a series of thousands of files costs little, and nothing that names a person is carried along.
+ */
+import { UserError } from '../../platform.ts';
+import type { Attributes } from './attributes.ts';
+import { paletteOf } from './colour.ts';
+import type { Palette } from './colour.ts';
+import type { DicomFile, StoredPixels } from './file.ts';
+import { pixelFormatOf } from './format.ts';
+import type { PixelFormat } from './format.ts';
+import type { DicomLimits } from './limits.ts';
+import { modalityTransformOf, unitsOf } from './modality.ts';
+import type { ModalityTransform } from './modality.ts';
+import { placementOf } from './placement.ts';
+import type { Placement } from './placement.ts';
+import { pixelSpacingOf } from './spacing.ts';
+import type { PixelSpacing } from './spacing.ts';
+import { voiOf } from './voi.ts';
+import type { Voi } from './voi.ts';
+
+export interface FileFacts {
+  /** In messages. */
+  path: string;
+  file: StoredPixels;
+  format: PixelFormat;
+  palette: Palette | undefined;
+  modality: string | undefined;
+  /** To tell series and objects apart; never shown. */
+  seriesUid: string;
+  objectUid: string | undefined;
+  seriesNumber: string | undefined;
+  instanceNumber: number | undefined;
+  isLocalizer: boolean;
+  /** A row's way and a column's way, as letters of the patient's directions: projections have it. */
+  patientOrientation: string[];
+  /** mm between slices, where frames have no positions. */
+  spacingBetweenFrames: number | undefined;
+  frames: FrameFacts[];
+}
+
+export interface FrameFacts {
+  file: FileFacts;
+  /** From 0. */
+  index: number;
+  placement: Placement | undefined;
+  spacing: PixelSpacing;
+  transform: ModalityTransform;
+  voi: Voi | undefined;
+  units: string | undefined;
+  stack: string | undefined;
+}
+
+/** @returns undefined where the file has no pixels */
+export function factsOf(file: DicomFile, limits: DicomLimits): FileFacts | undefined {
+  const { attributes, path, pixels } = file;
+  if (pixels === undefined) return undefined;
+  const format = pixelFormatOf(attributes, pixels.kind, path, limits);
+  const modality = attributes.text('Modality');
+  const facts: FileFacts = {
+    path,
+    file: {
+      path,
+      syntax: file.syntax,
+      pixels,
+      extendedOffsets: file.extendedOffsets,
+      extendedLengths: file.extendedLengths,
+      source: file.source,
+    },
+    format,
+    palette: format.photometric === 'PALETTE COLOR' ? paletteOf(attributes, path) : undefined,
+    modality,
+    seriesUid: attributes.text('SeriesInstanceUID') ?? '',
+    objectUid: attributes.text('SOPInstanceUID'),
+    seriesNumber: attributes.text('SeriesNumber'),
+    instanceNumber: attributes.has('InstanceNumber') ? Number(attributes.text('InstanceNumber')) : undefined,
+    isLocalizer: attributes.texts('ImageType').includes('LOCALIZER'),
+    patientOrientation: attributes.texts('PatientOrientation'),
+    spacingBetweenFrames: format.frames > 1 && modality === 'NM' ? attributes.number('SpacingBetweenSlices') : undefined,
+    frames: [],
+  };
+  const perFrame = attributes.items('PerFrameFunctionalGroupsSequence');
+  const shared = attributes.items('SharedFunctionalGroupsSequence');
+  if (perFrame.length > 0 && perFrame.length < format.frames)
+    throw new UserError(
+      `${path}: it has ${format.frames} frames, but functional groups for ${perFrame.length}. Export the DICOM file again.`,
+    );
+  const offsets = attributes.numbers('GridFrameOffsetVector');
+  // Where all frames mean the same, it is said once.
+  const alike = perFrame.length === 0 ? frameFacts(facts, 0, [...shared, attributes], attributes) : undefined;
+  for (let index = 0; index < format.frames; index++) {
+    const own = perFrame[index];
+    const frame =
+      alike === undefined
+        ? frameFacts(facts, index, [...(own === undefined ? [] : [own]), ...shared, attributes], attributes)
+        : { ...alike, index };
+    // What a plain object says of its place, it says of its first frame.
+    if (alike !== undefined && format.frames > 1) frame.placement = offset(alike.placement, offsets, index, format.frames);
+    facts.frames.push(frame);
+  }
+  return facts;
+}
+
+function frameFacts(file: FileFacts, index: number, groups: readonly Attributes[], object: Attributes): FrameFacts {
+  const { path } = file;
+  const transforms = [...groups.flatMap((group) => group.items('PixelValueTransformationSequence')), ...groups];
+  return {
+    file,
+    index,
+    placement: placementOf(groups, path),
+    spacing: pixelSpacingOf(groups, object),
+    transform: modalityTransformOf(transforms, path),
+    voi: voiOf([...groups.flatMap((group) => group.items('FrameVOILUTSequence')), ...groups], path),
+    units: unitsOf(transforms, file.modality),
+    stack: groups.map((group) => group.item('FrameContentSequence')?.text('StackID')).find((id) => id !== undefined),
+  };
+}
+
+/** Frames of a dose grid (PS3.3, C.8.8.3.2): how far along the normal each lies. */
+function offset(first: Placement | undefined, offsets: readonly number[], index: number, frames: number): Placement | undefined {
+  if (first === undefined || offsets.length !== frames) return undefined;
+  const along = (offsets[index] ?? 0) - (offsets[0] ?? 0);
+  const { position, normal } = first;
+  return { ...first, position: [position[0] + along * normal[0], position[1] + along * normal[1], position[2] + along * normal[2]] };
+}

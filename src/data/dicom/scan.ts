@@ -1,0 +1,165 @@
+/**
+ * A DICOM file or a folder with one series, as a scan: its slices in the order of their places, what their values mean, where they lie,
+ * and how large their pixels are. Slices are read when they are asked for.
+ */
+import { UserError } from '../../platform.ts';
+import type { Platform } from '../../platform.ts';
+import { interleaved, paletteToRgb, upsampled422, ybrToRgb } from './colour.ts';
+import { decodeFrame } from './decodeFrame.ts';
+import type { FrameFacts } from './facts.ts';
+import { frameBits } from './format.ts';
+import type { PixelFormat } from './format.ts';
+import { frameReader } from './frames.ts';
+import type { FrameReader } from './frames.ts';
+import { DICOM_LIMITS } from './limits.ts';
+import type { DicomLimits } from './limits.ts';
+import { modalityValues } from './modality.ts';
+import type { Placement, Vector } from './placement.ts';
+import { decodedValues, nativeValues } from './samples.ts';
+import type { StoredValues } from './samples.ts';
+import { readSeries } from './series.ts';
+import { stackOf } from './stack.ts';
+import { shownGrey, valueRange } from './voi.ts';
+import type { Voi } from './voi.ts';
+
+type Files = Pick<Platform, 'isDirectory' | 'listDir' | 'openFile' | 'dicomCodecs'>;
+
+export interface ScanSlice {
+  /**
+   * Values of the modality (after its table or rescaling), rows × columns; of colours red, green, blue of each pixel; of a palette its
+   * indices. MONOCHROME1 is as it is stored.
+   */
+  values: Float64Array;
+  /** What a screen shows: grey, or red, green, blue of each pixel, rows × columns, 0 to 255. */
+  shown: () => Uint8Array<ArrayBuffer>;
+}
+
+export interface DicomScan {
+  /** Slices, rows, columns. */
+  size: [number, number, number];
+  /** Samples of a pixel in `values`. */
+  samples: 1 | 3;
+  /** mm between slices (along their normal), rows, columns; null where it is not known. */
+  spacing: [number | null, number | null, number | null];
+  /** Where the first slice lies, and the way to the next. */
+  placement: Placement | undefined;
+  step: Vector | undefined;
+  /** Of an image without a place: the ways of a row and of a column, in the letters of DICOM. */
+  patientOrientation: string[];
+  modality: string | undefined;
+  /** HU, OD, …; undefined where nothing tells. */
+  units: string | undefined;
+  photometric: string;
+  /** Of the first slice. */
+  voi: Voi | undefined;
+  /** Least and greatest value that the stored bits of the first slice can mean: what windows map to. */
+  range: [number, number];
+  /** What a user must know of how it was read: sentences. */
+  notes: string[];
+  readSlice(index: number): Promise<ScanSlice>;
+}
+
+/**
+ * @param path of a file, or of a folder with one series
+ * @throws UserError where it is none, is corrupt, or no one volume
+ */
+export async function openDicomScan(platform: Files, path: string, limits: DicomLimits = DICOM_LIMITS): Promise<DicomScan> {
+  const { files, notes } = await readSeries(platform, path, limits);
+  const stack = stackOf(
+    files.flatMap(({ frames }) => frames),
+    path,
+  );
+  const [first] = stack.frames;
+  if (first === undefined) throw new UserError(`${path}: this DICOM file has no frames.`);
+  const { file } = first;
+  const spacings = stack.frames.map(({ spacing }) => spacing);
+  const { mm, note } = first.spacing;
+  const differ = spacings.some((other) => other.mm?.[0] !== mm?.[0] || other.mm?.[1] !== mm?.[1]);
+  if (differ)
+    throw new UserError(`${path}: its images have pixels of different sizes, so they are no one volume. Give those of one size alone.`);
+  if (stack.frames.some(({ units }) => units !== first.units))
+    throw new UserError(`${path}: the values of its images have different units, so they are no one volume. Give those of one kind alone.`);
+  if (mm === undefined && note === undefined) notes.push('the file does not tell the size of its pixels');
+  const reader = new SliceReader(platform, limits);
+  return {
+    size: [stack.frames.length, file.format.rows, file.format.columns],
+    samples: file.format.samples,
+    spacing: [stack.between ?? null, mm?.[0] ?? null, mm?.[1] ?? null],
+    placement: stack.first,
+    step: stack.step,
+    patientOrientation: file.patientOrientation,
+    modality: file.modality,
+    units: first.units,
+    photometric: file.format.photometric,
+    voi: first.voi,
+    range: valueRange(file.format, first.transform),
+    notes: [...notes, ...(note === undefined ? [] : [note]), ...stack.notes],
+    readSlice: (index) => {
+      const frame = stack.frames[index];
+      if (frame === undefined) throw new RangeError(`slice ${index} of ${stack.frames.length}`);
+      return reader.read(frame);
+    },
+  };
+}
+
+class SliceReader {
+  private readonly platform: Files;
+  private readonly limits: DicomLimits;
+  /** Of the file that was read last: its compressed frames are in memory. */
+  private last: { file: FrameFacts['file']; reader: FrameReader } | undefined;
+
+  constructor(platform: Files, limits: DicomLimits) {
+    this.platform = platform;
+    this.limits = limits;
+  }
+
+  async read(frame: FrameFacts): Promise<ScanSlice> {
+    const { file, index, transform, voi } = frame;
+    const { format, palette } = file;
+    if (this.last?.file !== file) this.last = { file, reader: frameReader(file.file, format, this.limits) };
+    const stored = await this.stored(await this.last.reader(index), file, index);
+    const values = modalityValues(stored, transform);
+    return {
+      values,
+      shown: () => {
+        if (palette !== undefined) return paletteToRgb(stored, palette) as Uint8Array<ArrayBuffer>;
+        if (format.samples === 3) return shownColour(stored, format);
+        return shownGrey(values, voi, valueRange(format, transform), format.photometric === 'MONOCHROME1');
+      },
+    };
+  }
+
+  private async stored(bytes: Uint8Array, { path, file, format }: FrameFacts['file'], index: number): Promise<StoredValues> {
+    const { syntax } = file;
+    const isFull = /^YBR_(?:FULL|PARTIAL)/.test(format.photometric);
+    if (syntax.compression === undefined) {
+      const firstBit = format.bitsAllocated === 1 ? (index * frameBits(format)) % 8 : 0;
+      const values = nativeValues(bytes, format, syntax.isBigEndian === true, firstBit);
+      return inRgb(format.photometric === 'YBR_FULL_422' ? upsampled422(values) : values, format, format.isPlanar, isFull);
+    }
+    try {
+      const samples = await decodeFrame(this.platform, bytes, syntax.compression, format);
+      return inRgb(decodedValues(samples), format, samples.isPlanar, samples.isYbr);
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      const words = error instanceof Error ? error.message : String(error);
+      throw new UserError(`${path}: frame ${index + 1} (${syntax.name}): ${words}. Fetch or export the DICOM file again.`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+function inRgb(values: StoredValues, { samples, rows, columns }: PixelFormat, isPlanar: boolean, isYbr: boolean): StoredValues {
+  const cut = values.length > rows * columns * samples ? values.subarray(0, rows * columns * samples) : values;
+  if (samples === 1) return cut;
+  const pixelwise = isPlanar ? interleaved(cut) : cut;
+  if (isYbr) ybrToRgb(pixelwise);
+  return pixelwise;
+}
+
+/** Colours of more than 8 bits keep their upper ones. */
+function shownColour(values: StoredValues, { bitsStored }: PixelFormat): Uint8Array<ArrayBuffer> {
+  const shift = Math.max(0, bitsStored - 8);
+  return Uint8Array.from(values, (value) => value >> shift);
+}

@@ -1,0 +1,149 @@
+/** The images of one series: of a file, or of a folder, in which other files may lie. */
+import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
+import type { Platform, RangedFile } from '../../platform.ts';
+import { isDicomBytes } from './elements.ts';
+import { factsOf } from './facts.ts';
+import type { FileFacts } from './facts.ts';
+import { readDicomFile } from './file.ts';
+import type { DicomLimits } from './limits.ts';
+
+type Files = Pick<Platform, 'isDirectory' | 'listDir' | 'openFile'>;
+
+export interface Series {
+  files: FileFacts[];
+  notes: string[];
+}
+
+/** Bytes that tell a DICOM file. */
+const MAGIC_BYTES = 132;
+
+/** @param path of a file or folder @throws UserError where there is no image, or more than one series */
+export async function readSeries(platform: Files, path: string, limits: DicomLimits): Promise<Series> {
+  if (!(await platform.isDirectory(path))) {
+    const facts = await readFacts(platform, path, limits);
+    if (facts === undefined) throw new UserError(`${path}: this DICOM file has no pixels. Give one with an image.`);
+    return { files: [facts], notes: [] };
+  }
+  const found: FileFacts[] = [];
+  let others = 0;
+  let withoutPixels = 0;
+  for (const file of await filesIn(platform, path, limits)) {
+    if (!(await looksLikeDicom(platform, file))) {
+      others++;
+      continue;
+    }
+    const facts = await readFacts(platform, file, limits);
+    if (facts === undefined) withoutPixels++;
+    else found.push(facts);
+  }
+  if (found.length === 0)
+    throw new UserError(
+      `${path}: no DICOM file with an image lies here (${countOf(others + withoutPixels, 'other file')}). Give the folder of a series.`,
+    );
+  const notes: string[] = [];
+  if (others > 0) notes.push(`${countOf(others, 'file')} of the folder ${others === 1 ? 'is' : 'are'} no DICOM and left out`);
+  if (withoutPixels > 0) notes.push(`${countOf(withoutPixels, 'DICOM file')} without an image left out`);
+  return { files: withoutDoubles(oneSeries(found, path, notes), notes), notes };
+}
+
+async function readFacts(platform: Files, path: string, limits: DicomLimits): Promise<FileFacts | undefined> {
+  const file = await platform.openFile(path);
+  try {
+    return factsOf(await readDicomFile(file, limits, lazyFile(platform, path, file.size)), limits);
+  } finally {
+    await file.close();
+  }
+}
+
+/** A file that is open while it is read: a system lets a process have some hundred open at once, series have thousands. */
+function lazyFile(platform: Files, path: string, size: number): RangedFile {
+  return {
+    path,
+    size,
+    read: async (offset, length) => {
+      const file = await platform.openFile(path);
+      try {
+        return await file.read(offset, length);
+      } finally {
+        await file.close();
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+async function looksLikeDicom(platform: Files, path: string): Promise<boolean> {
+  if (lastName(path).toUpperCase() === 'DICOMDIR') return false;
+  const file = await platform.openFile(path);
+  try {
+    return file.size > 0 && isDicomBytes(await file.read(0, Math.min(MAGIC_BYTES, file.size)));
+  } finally {
+    await file.close();
+  }
+}
+
+/** All files below a folder, in the order of their names; hidden ones are not looked at. */
+async function filesIn(platform: Files, dir: string, limits: DicomLimits): Promise<string[]> {
+  const files: string[] = [];
+  const folders = [dir];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const name of (await platform.listDir(folder)).sort()) {
+      if (name.startsWith('.')) continue;
+      const path = joinPath(folder, name);
+      if (await platform.isDirectory(path)) folders.push(path);
+      else files.push(path);
+      if (files.length + folders.length > limits.files)
+        throw new UserError(`${dir}: more than ${limits.files} files lie in this folder. Give the folder of one series.`);
+    }
+  }
+  return files;
+}
+
+/** @throws UserError where several series have images; localizers, which other images are planned on, are left out beside others */
+function oneSeries(files: readonly FileFacts[], path: string, notes: string[]): FileFacts[] {
+  const planned = files.filter(({ isLocalizer }) => !isLocalizer);
+  const kept = planned.length > 0 ? planned : [...files];
+  if (kept.length < files.length) notes.push(`${countOf(files.length - kept.length, 'localizer image')} left out`);
+  const series = new Map<string, FileFacts[]>();
+  for (const file of kept) {
+    const members = series.get(file.seriesUid);
+    if (members === undefined) series.set(file.seriesUid, [file]);
+    else members.push(file);
+  }
+  if (series.size > 1) {
+    const shown = [...series.values()].slice(0, 8).flatMap((members) => {
+      const [member] = members;
+      if (member === undefined) return [];
+      const { seriesNumber, modality, format } = member;
+      const facts = [modality ?? 'no modality', countOf(members.length, 'file'), `${format.rows}×${format.columns}`];
+      return `series ${seriesNumber ?? '?'} (${facts.join(', ')})`;
+    });
+    throw new UserError(
+      `${path}: ${series.size} series are mixed here: ${shown.join(', ')}${series.size > 8 ? ', …' : ''}. Give a folder with one series.`,
+    );
+  }
+  const [first] = kept;
+  const odd = first && kept.find(({ format }) => format.rows !== first.format.rows || format.columns !== first.format.columns);
+  if (odd !== undefined)
+    throw new UserError(
+      `${path}: its images differ in size, ${first?.format.rows}×${first?.format.columns} and ${odd.format.rows}×${odd.format.columns} ` +
+        '(rows × columns), so they are no one volume. Give those of one size alone.',
+    );
+  if (kept.some(({ format }) => format.photometric !== first?.format.photometric))
+    throw new UserError(`${path}: its images differ in PhotometricInterpretation, so they are no one volume. Give one kind alone.`);
+  return kept;
+}
+
+function withoutDoubles(files: readonly FileFacts[], notes: string[]): FileFacts[] {
+  const seen = new Set<string>();
+  const kept = files.filter(({ objectUid }) => {
+    if (objectUid === undefined) return true;
+    const isNew = !seen.has(objectUid);
+    seen.add(objectUid);
+    return isNew;
+  });
+  const doubles = files.length - kept.length;
+  if (doubles > 0)
+    notes.push(`${countOf(doubles, 'file is a duplicate', 'files are duplicates')} of another one (same SOPInstanceUID) and left out`);
+  return kept;
+}
