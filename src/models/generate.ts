@@ -17,14 +17,16 @@ export interface GenerateOptions {
   endIds: readonly number[];
   /** Looked at between two tokens. */
   stop?: AbortSignal;
+  /** Whether an answer ends with the token it was given last, which belongs to it; asked after each. */
+  isEnded?: (ids: readonly number[]) => boolean;
   /** Told of each token of an answer as it is chosen; not of the one that ends it. @param at the answer's place in the batch */
   onToken?: (id: number, at: number) => void;
 }
 
 export interface GeneratedAnswer {
   ids: number[];
-  /** end: the model ended it. length: `maxNewTokens` were reached. stopped: cut short by `stop`. */
-  finish: 'end' | 'length' | 'stopped';
+  /** end: the model ended it. text: `isEnded` did. length: `maxNewTokens` were reached. stopped: cut short by `stop`. */
+  finish: 'end' | 'text' | 'length' | 'stopped';
 }
 
 /** Prompts go through the model together up to this many tokens: more fill the GPU no better and take memory. */
@@ -61,7 +63,7 @@ export async function generateBatch(
   examples: readonly Example[],
   options: GenerateOptions,
 ): Promise<GeneratedAnswer[]> {
-  const { maxNewTokens, endIds, stop, onToken } = options;
+  const { maxNewTokens, endIds, stop, isEnded, onToken } = options;
   const answers: GeneratedAnswer[] = examples.map(() => ({ ids: [], finish: maxNewTokens > 0 ? 'stopped' : 'length' }));
   if (maxNewTokens <= 0) return answers;
   const cache = new KeyValueCache(
@@ -92,7 +94,9 @@ export async function generateBatch(
       const token = tokens[i]!;
       if (endIds.includes(token)) answer.finish = 'end';
       else {
-        if (writing.ids.push(token) === maxNewTokens) answer.finish = 'length';
+        const length = writing.ids.push(token);
+        if (isEnded?.(writing.ids) === true) answer.finish = 'text';
+        else if (length === maxNewTokens) answer.finish = 'length';
         onToken?.(token, writing.at);
       }
       writing.input = {

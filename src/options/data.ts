@@ -135,7 +135,7 @@ export const dataOptions = {
     type: 'string',
     default: null,
     env: 'MedVision_ACK_RELEASE',
-    help: 'The newest release of the annotations, 1.4.0, said by whoever pins an older one: its figures are not comparable with today\'s.',
+    help: "The newest release of the annotations, 1.4.0, said by whoever pins an older one: its figures are not comparable with today's.",
   },
   disable_sample_filtering: {
     group: 'Task lists',
@@ -143,8 +143,8 @@ export const dataOptions = {
     default: false,
     env: 'MedVision_DISABLE_SAMPLE_FILTERING',
     help:
-      "Also the rows that MedVision's loader leaves out: several boxes of a label on a slice, several ellipses, boxes with a side below 10 " +
-      'pixels. An answer then has the numbers of all of them, the largest first.',
+      "Also the rows that MedVision's loader leaves out: several boxes of a label on a slice, several ellipses, boxes with a side " +
+      'below 10 pixels. An answer then has the numbers of all of them, the largest first.',
   },
   prompt_style: {
     group: 'Task lists',

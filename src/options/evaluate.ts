@@ -93,9 +93,16 @@ export const definitions = {
     default: 1000,
     min: 1,
     all: true,
+    aliases: ['sample_limit'],
     help:
       "Samples of each task, the first ones; -1: all. 1000 is what medvision_bm's benchmark takes. With --samples: all, unless it is " +
       'given.',
+  },
+  sample_indices: {
+    group: 'Data',
+    type: 'list',
+    default: [],
+    help: 'Of each task only the samples at these places, counted from 0 in its order: 0,5,10-19. --limit still holds. none: all of them.',
   },
   check_data: { ...check_data, help: check_data.help.replace('--train_file and --val_file', '--eval_file') },
   on_bad_row,
@@ -126,7 +133,7 @@ export const definitions = {
   val_sample_limit_task_AD,
   val_sample_limit_task_Detection,
   val_sample_limit_task_TL,
-  seed: { ...trainingOptions.seed, help: 'Seed of the split, for --eval_split validation.' },
+  seed: { ...trainingOptions.seed, help: 'Seed of the split for --eval_split validation, of --bootstrap and of --scaled_ps_low.' },
   per_device_eval_batch_size: { ...per_device_eval_batch_size, help: 'Answers that are written at a time.' },
   gpu_adapter,
   submit_ms,
@@ -158,6 +165,55 @@ export const definitions = {
       'How numbers are read out of an answer. robust: exponents, thousands separators, leading dots, ranges, units and remarks as ' +
       'people mean them, the first <answer> block if there is one. reference: the last numbers as medvision_bm reads them, its ' +
       'arithmetic too.',
+  },
+  stop_strings: {
+    group: 'Evaluation',
+    type: 'list',
+    default: [],
+    files: true,
+    help: "Texts, parted by commas, that end an answer where they are written; they stay its end. '</answer>' for answers with steps.",
+  },
+  answer_cache: {
+    group: 'Evaluation',
+    type: 'string',
+    default: null,
+    place: 'path',
+    help:
+      'Folder of answers that evaluations share: what the same model was asked with the same pixels, tokens and options is not asked again, ' +
+      'in whichever evaluation. One that was killed goes on in its --output_dir without it.',
+  },
+  bootstrap: {
+    group: 'Evaluation',
+    type: 'integer',
+    default: 1000,
+    min: 0,
+    max: 1_000_000,
+    help: 'Resamples, by whole volumes, for the 95 % intervals of the figures; 0: no intervals. --seed draws them.',
+  },
+  cutoffs: {
+    group: 'Evaluation',
+    type: 'string',
+    default: null,
+    place: 'path',
+    help:
+      'Clinical cut-offs, JSON: [{"name":"RECIST target","task":"TL","group":"tumor","axis":"major","at":[10]}]. Told is how often an ' +
+      'answer lies on the same side as the truth.',
+  },
+  scaled_ps_low: {
+    group: 'Evaluation',
+    type: 'number',
+    default: null,
+    above: 0,
+    help:
+      'With --scaled_ps_high: the pixel size in each question of task lists, and the true length with it, is multiplied by a factor from ' +
+      'low to high (by --seed), to see whether the model uses it; summary.json, pixel_size_use: slope 1 if it does, 0 if not.',
+  },
+  scaled_ps_high: {
+    group: 'Evaluation',
+    type: 'number',
+    default: null,
+    above: 0,
+    help: "The largest factor; 0.5 and 3 are medvision_bm's.",
   },
   min_group_size: {
     group: 'Evaluation',
@@ -224,6 +280,8 @@ export const evaluateProgram: Program<EvaluateOptions> = {
         '--prepared_ds_dir holds training and validation rows: say --eval_split validation (or train). Test cases are read with task ' +
           'lists.',
       );
+    readIndices(options.sample_indices);
+    checkScale(options, lists.length > 0);
     const notes: string[] = [];
     if (options.samples.length > 0 && options.lora_checkpoint_dir !== null) notes.push('--lora_checkpoint_dir: no effect with --samples.');
     if (given.has('quantization_skip_modules') && options.quantization !== 'nf4')
@@ -231,3 +289,27 @@ export const evaluateProgram: Program<EvaluateOptions> = {
     return notes;
   },
 };
+
+/** Both ends or none, and rows that can be worded with another pixel size. */
+function checkScale({ scaled_ps_low: low, scaled_ps_high: high }: EvaluateOptions, hasLists: boolean): void {
+  if (low === null && high === null) return;
+  if (low === null || high === null || low > high)
+    throw new UserError(
+      `--scaled_ps_low and --scaled_ps_high go together, low first; found ${low ?? 'nothing'} and ${high ?? 'nothing'}. ` +
+        `medvision_bm takes 0.5 and 3.`,
+    );
+  if (!hasLists) throw new UserError('--scaled_ps_low and --scaled_ps_high change questions of task lists; other rows are worded already.');
+}
+
+/** The places that `--sample_indices` names; undefined for all. @throws UserError */
+export function readIndices(items: readonly string[]): ReadonlySet<number> | undefined {
+  if (items.length === 0) return undefined;
+  const places = new Set<number>();
+  for (const item of items) {
+    const [, from = '', to = from] = /^(\d{1,9})(?:-(\d{1,9}))?$/.exec(item) ?? [];
+    if (from === '' || Number(to) < Number(from) || Number(to) - Number(from) > 1_000_000)
+      throw new UserError(`--sample_indices takes places from 0 and ranges, as 0,5,10-19; found "${item}".`);
+    for (let place = Number(from); place <= Number(to); place++) places.add(place);
+  }
+  return places;
+}

@@ -152,6 +152,35 @@ describe('the sample', () => {
     expect(again.code).toBe(0);
     expect(again.output).not.toContain('GPU:'); // everything is answered
   });
+
+  it('is asked in parts, with other pixel sizes, and what another evaluation was answered is not asked again', async () => {
+    const { tasks_list_json_path_AD: _, tasks_list_json_path_detect: __, ...sizes } = lists;
+    const flags: Flags = { ...sizes, answer_cache: at('cache'), sample_indices: '1', scaled_ps_low: 0.5, scaled_ps_high: 3, bootstrap: 50 };
+    const first = await evaluate({ ...flags, output_dir: at('probe') });
+    expect(first.code, first.error).toBe(0);
+    const rows = lines<Row & { doc: { pixel_size_factor: number } }>(at('probe/samples.jsonl'));
+    const whole = lines<Row>(at('whole/samples.jsonl')).filter(({ task_type }) => task_type === 'TL');
+    for (const row of rows) {
+      const factor = row.doc.pixel_size_factor;
+      const original = whole.filter(({ task }) => task === row.task)[1];
+      expect(factor).toBeGreaterThan(0.5);
+      const [truth, scaled] = [original, row].map((one) => JSON.parse(one?.target ?? '[]') as number[]);
+      truth?.forEach((value, i) => expect(scaled?.[i]).toBeCloseTo(value * factor, 9));
+    }
+    const { pixel_size_use: use, annotations } = json<{ pixel_size_use: object; annotations: { version: string }[] }>('probe/summary.json');
+    expect(use).toHaveProperty('slope');
+    expect(annotations.map(({ version }) => version)).toEqual(['1.0.0']);
+
+    const cache = at('cache/answers.jsonl');
+    expect(lines(cache)).toHaveLength(rows.length);
+    writeFileSync(cache, readFileSync(cache, 'utf8').replaceAll(/"response":"[^"]*"/g, '"response":"31, 17"'));
+    expect((await evaluate({ ...flags, output_dir: at('probe-again') })).code).toBe(0);
+    expect(new Set(lines<Row>(at('probe-again/samples.jsonl')).map(({ resps }) => resps[0][0]))).toEqual(new Set(['31, 17']));
+    // Other options are other questions.
+    expect((await evaluate({ ...flags, max_new_tokens: 3, output_dir: at('probe-short') })).code).toBe(0);
+    expect(lines<Row>(at('probe-short/samples.jsonl')).some(({ resps }) => resps[0][0] === '31, 17')).toBe(false);
+  });
+
 });
 
 describe('conversations', () => {

@@ -55,9 +55,18 @@ export interface ScoredRow extends AnswerRow {
   score?: AnswerScore;
 }
 
+/** Angles and distances below this are of landmarks that fell together; later versions of medvision_bm leave them out, and so do we. */
+const LEAST_AD = 0.1;
+
+/** Whether a row counts; with the reference's way all do. */
+export function isMeasurable({ taskType, values: [value = NaN] }: AnswerTask, parser: AnswerMode): boolean {
+  return parser === 'reference' || taskType !== 'BiometricsFromLandmarks' || !(value < LEAST_AD);
+}
+
+/** Rows without a task, and those that do not count, get no score. */
 export function scoreRow(row: AnswerRow, parser: AnswerMode): ScoredRow {
   const { asked, response } = row;
-  return asked ? { ...row, score: scoreAnswer(asked.taskType, response, asked.values, parser) } : row;
+  return asked && isMeasurable(asked, parser) ? { ...row, score: scoreAnswer(asked.taskType, response, asked.values, parser) } : row;
 }
 
 /** What a sample's row says of it, under the names of the hub data set's records. */
@@ -120,11 +129,9 @@ export function jsonNumber(value: number): number | string | null {
 /** A line of samples.jsonl, without the line break. */
 export function rowText(row: ScoredRow, parser: AnswerMode): string {
   const { id, asked, prompt, target, response, doc, facts, score } = row;
+  const task = asked && { task: asked.task, task_type: TASK_TAGS[asked.taskType], group: asked.group };
   const scored = asked &&
     score && {
-      task: asked.task,
-      task_type: TASK_TAGS[asked.taskType],
-      group: asked.group,
       filtered_resps: [filteredText(asked, response, score, parser)],
       values: score.values.map(jsonNumber),
       ...scoreFields(score),
@@ -136,6 +143,7 @@ export function rowText(row: ScoredRow, parser: AnswerMode): string {
     target: asked ? targetText(asked) : target,
     target_text: target,
     resps: [[response]],
+    ...task,
     ...scored,
     ...facts,
   });

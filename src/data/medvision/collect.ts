@@ -17,7 +17,7 @@ import type { PlanRecord } from './plan.ts';
 import { preparedSize } from './resizing.ts';
 import type { DropReason, MedvisionSample, PromptStyle } from './sample.ts';
 import { caseRecords, isFixedSize, scanOf } from './samples.ts';
-import type { TaskScan } from './samples.ts';
+import type { SampleRecord, TaskScan } from './samples.ts';
 import { VolumeCache } from './slices.ts';
 import { SampleTable } from './table.ts';
 import { readTaskList } from './tasks.ts';
@@ -71,6 +71,11 @@ export class SampleSet implements Iterable<MedvisionSample> {
 
   *[Symbol.iterator](): Generator<MedvisionSample, void, undefined> {
     for (const row of this.rows) yield this.table.sample(row);
+  }
+
+  /** As the iterator, of records that are made into others before they are worded. */
+  *each(change?: (record: SampleRecord) => SampleRecord): Generator<MedvisionSample, void, undefined> {
+    for (const row of this.rows) yield this.table.sample(row, change);
   }
 
   /** Rows by config name. */

@@ -117,7 +117,9 @@ const REFERENCE_FORMAT =
 const CORNERS =
   'where (x1, y1) is the lower-left corner and (x2, y2) is the upper-right corner, relative to the image width and height, with the ' +
   'origin at the lower-left corner of the image.';
-const CORRECTED_FORMAT = `The answer should be four decimal numbers separated by commas without any units, brackets or additional text: x1, y1, x2, y2, ${CORNERS}`;
+const CORRECTED_FORMAT =
+  'The answer should be four decimal numbers separated by commas without any units, brackets or additional text: ' +
+  `x1, y1, x2, y2, ${CORNERS}`;
 
 export function boxPrompt(task: PlanTask, box: Box, frame: ImageFrame, style: PromptStyle): string {
   const count = 1 + (box.others?.length ?? 0);

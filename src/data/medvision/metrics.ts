@@ -24,6 +24,8 @@ export interface AnswerScore {
   mae: number;
   /** Mean of |p−t|/t; NaN for a failed answer and for boxes. */
   mre: number;
+  /** Mean of the right numbers, which errors are measured by in nMAE. */
+  scale: number;
   /** Boxes only; a failed answer overlaps nothing. */
   box: BoxScores | undefined;
 }
@@ -34,7 +36,9 @@ const NO_OVERLAP: BoxScores = { iou: 0, f1: 0, precision: 0, recall: 0 };
 export function scoreAnswer(taskType: TaskType, text: string, target: readonly number[], mode: AnswerMode = 'robust'): AnswerScore {
   const isBox = taskType === 'BoxSize';
   const answer = parseAnswer(text, target.length, mode);
-  if (answer === undefined) return { taskType, isAnswer: false, values: [], mae: NaN, mre: NaN, box: isBox ? NO_OVERLAP : undefined };
+  const scale = mean(target);
+  const failed = { taskType, isAnswer: false, values: [], mae: NaN, mre: NaN, scale, box: isBox ? NO_OVERLAP : undefined };
+  if (answer === undefined) return failed;
   const predicted = mode === 'reference' ? answer.map(Math.fround) : answer;
   if (target.length > ANSWER_LENGTH[taskType]) return { ...severalScores(taskType, predicted, target), values: answer };
   const errors = predicted.map((value, i) => Math.abs(value - (target[i] ?? NaN)));
@@ -42,6 +46,7 @@ export function scoreAnswer(taskType: TaskType, text: string, target: readonly n
     taskType,
     isAnswer: true,
     values: answer,
+    scale,
     mae: mean(errors),
     mre: isBox ? NaN : mean(errors.map((error, i) => error / ((target[i] ?? NaN) + 1e-15))),
     box: isBox ? (mode === 'reference' ? referenceBoxScores(predicted, target) : boxScores(predicted, target)) : undefined,
@@ -63,6 +68,7 @@ function severalScores(taskType: TaskType, predicted: readonly number[], target:
   return {
     taskType,
     isAnswer: true,
+    scale: mean(target),
     mae: mean(errors.map(mean)),
     mre: isBox ? NaN : mean(relative),
     box: isBox ? { iou: over('iou'), f1: over('f1'), precision: over('precision'), recall: over('recall') } : undefined,
@@ -155,7 +161,8 @@ function referenceBoxScores(predicted: readonly number[], target: readonly numbe
 
 /**
  * Figures of a set of answers, under medvision_bm's names: avgMAE, avgMRE, IoU, F1, Precision, Recall, SuccessRate, num_samples, MRE<0.1,
- * IoU>0.5, …
+ * IoU>0.5, … and two of later versions: nMAE, the mean error over the mean length, and IoU@.50:.95, COCO's mean of the shares of boxes above
+ * ten overlaps.
  */
 export type Figures = Record<string, number>;
 
@@ -174,6 +181,7 @@ export function figuresOf(taskType: TaskType, scores: readonly AnswerScore[]): F
     return {
       avgMAE: meanOf(({ mae }) => mae),
       avgMRE: meanOf(({ mre }) => mre),
+      nMAE: ratio(scores.filter(({ isAnswer }) => isAnswer)),
       SuccessRate: successRate,
       num_samples: count,
       ...tenths(1, 10, (limit) => [`MRE<${limit.toFixed(1)}`, share(({ mre }) => mre < limit)]),
@@ -182,6 +190,7 @@ export function figuresOf(taskType: TaskType, scores: readonly AnswerScore[]): F
   return {
     avgMAE: meanOf(({ mae }) => mae),
     ...Object.fromEntries(OVERLAPS.map(([name, key]) => [name, meanOf(({ box }) => box?.[key])])),
+    'IoU@.50:.95': mean(COCO_LIMITS.map((limit) => share(({ box }) => (box?.iou ?? 0) >= limit))),
     SuccessRate: successRate,
     num_samples: count,
     ...tenths(1, 10, (limit) => [`MAE<${limit.toFixed(1)}`, share(({ mae }) => mae < limit)]),
@@ -191,6 +200,14 @@ export function figuresOf(taskType: TaskType, scores: readonly AnswerScore[]): F
       ),
     ),
   };
+}
+
+/** 0.50, 0.55, … 0.95 */
+export const COCO_LIMITS: readonly number[] = Array.from({ length: 10 }, (_, i) => (50 + 5 * i) / 100);
+
+/** Errors over what they are errors of. */
+function ratio(scores: readonly AnswerScore[]): number {
+  return scores.reduce((sum, { mae }) => sum + mae, 0) / scores.reduce((sum, { scale }) => sum + scale, 0);
 }
 
 const OVERLAPS = [

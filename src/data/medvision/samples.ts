@@ -33,6 +33,8 @@ export interface MedvisionOptions {
   volumes?: VolumeCache;
   /** False: with the annotations that the hub loader leaves out, several boxes or ellipses of a label among them. Default true. */
   isFiltered?: boolean;
+  /** Makes another record of each before it is worded. */
+  change?: (record: SampleRecord) => SampleRecord;
   /** Called once for each annotation that the hub loader's filters leave out. */
   onDropped?: (reason: DropReason, task: MedvisionTask) => void;
   /** Called for each plan that is opened, to record its version. */
@@ -85,7 +87,8 @@ export async function* medvisionSamples(
     }
     const scan = scanOf(plan, task, options.split);
     for await (const { item } of planCases(platform, plan, [{ task: scan.info, split: scan.split }])) {
-      for (const record of await caseRecords(scan, item, recordOptions)) yield sampleOf(record, promptStyle, options.intensity);
+      for (const record of await caseRecords(scan, item, recordOptions))
+        yield sampleOf(options.change?.(record) ?? record, promptStyle, options.intensity);
     }
   }
 }

@@ -4,10 +4,16 @@
  * kind and by group in one place.
  */
 import { filteredText, jsonNumber, targetText } from './answerRows.ts';
-import type { AnswerTask, ScoredRow } from './answerRows.ts';
+import type { AnswerRow, AnswerTask, ScoredRow } from './answerRows.ts';
 import type { AnswerMode } from './answers.ts';
+import { scoreIntervals, volumeOf } from './bootstrap.ts';
+import type { BootstrapSettings, Interval } from './bootstrap.ts';
+import { decisionsOf } from './cutoffs.ts';
+import type { Cutoff } from './cutoffs.ts';
 import { figuresOf } from './metrics.ts';
 import type { AnswerScore, Figures } from './metrics.ts';
+import { sizeGroup } from './sizeGroups.ts';
+import { spacingUse } from './spacingProbe.ts';
 import type { TaskTag, TaskType } from './tasks.ts';
 
 export interface SummaryFile {
@@ -21,6 +27,10 @@ export interface SummarySettings {
   parser: AnswerMode;
   /** Groups of fewer samples take no part in the means of anatomy and of tumours and lesions. */
   minGroupSize: number;
+  /** Default: 1000 resamples, seed 0. */
+  bootstrap?: BootstrapSettings;
+  /** Where a measure decides something. */
+  cutoffs?: readonly Cutoff[];
 }
 
 /** A row that was scored. */
@@ -28,6 +38,8 @@ interface Answered {
   asked: AnswerTask;
   score: AnswerScore;
   response: string;
+  volume: string;
+  doc: AnswerRow['doc'];
 }
 
 /** In the order of the reference's chapters; how its file names call each kind. */
@@ -47,50 +59,76 @@ export function summaryFiles(
   settings: SummarySettings,
   more: Readonly<Record<string, unknown>> = {},
 ): SummaryFile[] {
-  const answered = rows.flatMap(({ asked, score, response }): Answered[] => (asked && score ? [{ asked, score, response }] : []));
+  const { bootstrap = { draws: 1000, seed: 0 } } = settings;
+  const answered = rows.flatMap(({ id, asked, score, response, doc }): Answered[] =>
+    asked && score ? [{ asked, score, response, doc, volume: volumeOf({ id, doc }) }] : [],
+  );
   const files: SummaryFile[] = [];
   const groups: Record<string, unknown> = {};
   const kinds: Record<string, unknown> = {};
+  const intervals: Record<string, Readonly<Record<string, Interval>>> = {};
+  const sizes: Record<string, unknown> = {};
   for (const { type, tag, json, table } of KINDS) {
     const own = answered.filter(({ asked }) => asked.taskType === type);
     if (own.length === 0) continue;
-    const byGroup = figuresBy(own, type, ({ group }) => group);
+    const byGroup = figuresBy(own, type, ({ asked }) => asked.group);
     kinds[tag] = asJson(
       figuresOf(
         type,
         own.map(({ score }) => score),
       ),
     );
+    const volumes = own.map(({ score, volume }) => ({ row: score, volume }));
+    const sure = (intervals[tag] = scoreIntervals(type === 'BoxSize', volumes, bootstrap));
+    const line = settings.parser === 'reference' ? '' : intervalLine(sure, new Set(own.map(({ volume }) => volume)).size);
+    sizes[tag] = mapValues(figuresBy(own, type, sizeGroupOf), asJson);
     groups[tag] = mapValues(byGroup, asJson);
-    files.push({ name: `summary_metrics_${json}_Task.json`, text: jsonText(groups[tag]) });
+    const shown = settings.parser === 'reference' ? mapValues(byGroup, (figures) => asJson(asReference(figures))) : groups[tag];
+    files.push({ name: `summary_metrics_${json}_Task.json`, text: jsonText(shown) });
     files.push({ name: `summary_values_${json}_Task.json`, text: jsonText(valuesOf(own, type, settings.parser)) });
     if (type === 'BoxSize') {
-      const versus = anatomyVersusLesions(byGroup, settings.minGroupSize);
+      const kept = settings.parser === 'reference' ? mapValues(byGroup, asReference) : byGroup;
+      const versus = anatomyVersusLesions(kept, settings.minGroupSize);
       files.push({ name: 'summary_metrics_anatomy_vs_lesion_detect_Task.json', text: jsonText(versusJson(versus)) });
-      files.push({ name: `summary_${table}_task.txt`, text: boxTable(byGroup, versus, settings) });
-    } else files.push({ name: `summary_${table}_task.txt`, text: lengthTable(byGroup, settings) });
+      files.push({ name: `summary_${table}_task.txt`, text: boxTable(byGroup, versus, settings, line) });
+    } else files.push({ name: `summary_${table}_task.txt`, text: lengthTable(byGroup, settings, line) });
   }
   const tasks = Object.fromEntries(
     KINDS.flatMap(({ type, tag }) => {
       const figures = figuresBy(
         answered.filter(({ asked }) => asked.taskType === type),
         type,
-        ({ task }) => task,
+        ({ asked }) => asked.task,
       );
       return Object.entries(figures).map(([task, own]) => [task, { task_type: tag, ...asJson(own) }]);
     }),
   );
   const { model, parser } = settings;
-  files.push({ name: 'summary.json', text: jsonText({ model, parser, num_samples: rows.length, ...more, kinds, tasks, groups }) });
+  const leftOut = rows.filter(({ asked, score }) => asked && !score).length;
+  const probed = answered.filter(({ doc }) => 'pixel_size_factor' in doc && doc['pixel_size_factor'] !== null);
+  const about = {
+    model,
+    parser,
+    num_samples: rows.length,
+    ...(leftOut > 0 && { left_out: { count: leftOut, why: 'angles and distances whose true value is below 0.1' } }),
+    ...more,
+    ...(probed.length > 0 && { pixel_size_use: spacingUse(rows) }),
+    ...(settings.cutoffs && { decisions: decisionsOf(rows, settings.cutoffs, bootstrap) }),
+    bootstrap: { ...bootstrap, by: 'volume', level: 0.95 },
+  };
+  files.push({ name: 'summary.json', text: jsonText({ ...about, kinds, intervals, sizes, tasks, groups }) });
   return files;
 }
 
-function figuresBy(rows: readonly Answered[], type: TaskType, keyOf: (asked: AnswerTask) => string): Record<string, Figures> {
+/** Rows without a key are in no group. */
+function figuresBy(rows: readonly Answered[], type: TaskType, keyOf: (row: Answered) => string | undefined): Record<string, Figures> {
   const scores = new Map<string, AnswerScore[]>();
-  for (const { asked, score } of rows) {
-    const own = scores.get(keyOf(asked));
-    if (own) own.push(score);
-    else scores.set(keyOf(asked), [score]);
+  for (const row of rows) {
+    const key = keyOf(row);
+    if (key === undefined) continue;
+    const own = scores.get(key);
+    if (own) own.push(row.score);
+    else scores.set(key, [row.score]);
   }
   return Object.fromEntries([...scores].map(([key, own]) => [key, figuresOf(type, own)]));
 }
@@ -162,10 +200,22 @@ function versusJson(versus: readonly Region[]): unknown {
   );
 }
 
+const sizeGroupOf = ({ asked, doc }: Answered): string | undefined => sizeGroup(asked, doc);
+
+/** Figures that the code which published results came from did not have. */
+function asReference({ nMAE: _, 'IoU@.50:.95': __, ...figures }: Figures): Figures {
+  return figures;
+}
+
+function intervalLine(sure: Readonly<Record<string, Interval>>, volumes: number): string {
+  const named = Object.entries(sure).map(([name, [low, high]]) => `${name} ${fixed4(low)} to ${fixed4(high)}`);
+  return named.length === 0 ? '' : `95 % intervals, resampled by volume (${volumes} of them): ${named.join(', ')}`;
+}
+
 const LINE = '='.repeat(100);
 
 /** The table of angles and distances, or of tumours and lesions: the weighted means, then a line a group, the largest first. */
-function lengthTable(byGroup: Readonly<Record<string, Figures>>, { model, parser }: SummarySettings): string {
+function lengthTable(byGroup: Readonly<Record<string, Figures>>, { model, parser }: SummarySettings, sure: string): string {
   const mean = weightedMean(Object.values(byGroup), (value) => !Number.isNaN(value));
   const text = (name: string): string => fixed4(mean[name]);
   return [
@@ -174,6 +224,7 @@ function lengthTable(byGroup: Readonly<Record<string, Figures>>, { model, parser
     `Model: ${model}`,
     `Weighted Average MAE: ${text('avgMAE')}, MRE: ${text('avgMRE')}, SR: ${text('SuccessRate')} (Total Samples: ${samplesOf(byGroup)})`,
     ['MRE<0.1', 'MRE<0.2', 'MRE<0.3'].map((name) => `Weighted ${name}: ${text(name)}`).join(' | '),
+    ...(sure === '' ? [] : [sure]),
     ...(parser === 'reference' ? [] : ['(answers read by the robust parser; --parser reference reads them as medvision_bm does)']),
     '',
     'Label-specific metrics:',
@@ -195,6 +246,7 @@ function boxTable(
   byGroup: Readonly<Record<string, Figures>>,
   versus: readonly Region[],
   { model, parser, minGroupSize }: SummarySettings,
+  sure: string,
 ): string {
   const shown = ['Recall', 'Precision', 'F1', 'IoU', 'SuccessRate', 'IoU>0.5', 'F1>0.5'];
   const lines = versus.map(({ name, regions, mean }) => {
@@ -215,6 +267,7 @@ function boxTable(
     '',
     `Model: ${model}`,
     ...lines,
+    ...(sure === '' ? [] : [sure]),
     ...(parser === 'reference' ? [] : ['(answers read by the robust parser; --parser reference reads them as medvision_bm does)']),
     '',
     'Label-specific metrics:',

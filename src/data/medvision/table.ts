@@ -90,18 +90,16 @@ export class SampleTable {
     return this.block(row).volume[row % BLOCK] ?? 0;
   }
 
-  sample(row: number): MedvisionSample {
+  /** @param change makes another record of it before it is worded */
+  sample(row: number, change?: (record: SampleRecord) => SampleRecord): MedvisionSample {
     const block = this.block(row);
     const at = row % BLOCK;
     const scene = this.scenes[block.scene[at] ?? 0];
     const template = this.templates[block.template[at] ?? 0];
     if (scene === undefined || template === undefined) throw new RangeError(`row ${row} of ${this.count}`);
     const annotation = given(template.annotation, block.numbers.subarray(at * 4, at * 4 + 4), this.others.get(row));
-    return sampleOf(
-      { ...scene, sliceIdx: block.slice[at] ?? 0, loaderIndex: block.loader[at] ?? 0, annotation },
-      this.style,
-      this.intensity,
-    );
+    const record = { ...scene, sliceIdx: block.slice[at] ?? 0, loaderIndex: block.loader[at] ?? 0, annotation };
+    return sampleOf(change?.(record) ?? record, this.style, this.intensity);
   }
 
   private block(row: number): Block {

@@ -45,6 +45,7 @@ export function overlayOf(scene: OverlayScene, { corners, numbers }: Reading): O
     values: corners ?? [],
     mae: NaN,
     mre: NaN,
+    scale: NaN,
     box: undefined,
   } as const;
   const raster = predictionRaster({ image, lines }, isBox ? { score, ...(truth && { values: truth }) } : {}, drawn);

@@ -12,8 +12,17 @@ import { CLEAR_LINE } from '../../track/printable.ts';
 import type { Session } from '../../train/session.ts';
 import { shareOut } from '../../world/shareOut.ts';
 import { ALONE, doAll } from '../../world/world.ts';
+import type { AnswerCache, CachedAnswer } from './answerCache.ts';
 import type { EvaluateContext } from './context.ts';
 import type { PendingRow } from './rows.ts';
+import { endsAt, upToStop } from './stopStrings.ts';
+
+/** What a rank has answered of a batch. */
+interface Answered {
+  rows: AnswerRow[];
+  /** Of those that the cache may keep. */
+  keys: string[];
+}
 
 export interface Asking {
   rows: readonly PendingRow[];
@@ -21,6 +30,8 @@ export interface Asking {
   make: (row: PendingRow) => Promise<Example>;
   /** Keeps a batch of answers. */
   keep: (answers: readonly AnswerRow[]) => Promise<void>;
+  /** Answers that are known already. */
+  cache?: AnswerCache | undefined;
   /** Of how many rows, answered before among them, for the progress line. */
   total: number;
 }
@@ -34,7 +45,7 @@ export async function answerRows(
   { device, model, processor }: Session,
   asking: Asking,
 ): Promise<boolean> {
-  const { rows, total } = asking;
+  const { rows, total, cache } = asking;
   const size = options.per_device_eval_batch_size;
   const count = Math.ceil(rows.length / size);
   const batchAt = (index: number): readonly PendingRow[] => rows.slice(index * size, (index + 1) * size);
@@ -43,35 +54,51 @@ export async function answerRows(
   const turns = new Turns();
   // The next batch's prompts are made while one is answered, whose next one it will be.
   let next: { index: number; prompts: Promise<Example[]> } | undefined;
-  const act = async (index: number): Promise<AnswerRow[] | undefined> => {
+  const isEnded = endsAt(processor, options.stop_strings);
+  const act = async (index: number): Promise<Answered | undefined> => {
     const prompts = await unlessStopped(next?.index === index ? next.prompts : ahead(promptsOf(index)), stop);
     if (prompts === undefined) return undefined;
     const following = index + world.size;
     next = following < count ? { index: following, prompts: ahead(promptsOf(following)) } : undefined;
-    const written = await generateBatch(device, model, prompts, {
+    const keys = cache ? await Promise.all(prompts.map((prompt) => cache.keyOf(prompt))) : [];
+    const known = prompts.map((_, i) => cache?.get(keys[i] ?? ''));
+    const open = prompts.filter((_, i) => known[i] === undefined);
+    const written = await generateBatch(device, model, open, {
       maxNewTokens: options.max_new_tokens,
       endIds: processor.endOfTurnIds,
       stop,
+      ...(isEnded && { isEnded }),
     });
-    const batch: AnswerRow[] = [];
-    for (const [i, { ids, finish }] of written.entries()) {
+    const fresh: CachedAnswer[] = [];
+    for (const { ids, finish } of written) {
       if (stop.aborted) return undefined;
-      const response = await turns.run(() => processor.decode(ids, { skipSpecialTokens: true }));
-      batch.push({ ...batchAt(index)[i]!.row, response, facts: { finish, answer_tokens: ids.length } });
+      const text = await turns.run(() => processor.decode(ids, { skipSpecialTokens: true }));
+      const response = finish === 'text' ? upToStop(text, options.stop_strings) : text;
+      fresh.push({ response, finish, answer_tokens: ids.length });
     }
-    return stop.aborted ? undefined : batch;
+    const answers = known.map((answer) => answer ?? fresh.shift()!);
+    const batch = batchAt(index).map(({ row }, i): AnswerRow => {
+      const { response, ...facts } = answers[i]!;
+      return { ...row, response, facts };
+    });
+    return stop.aborted ? undefined : { rows: batch, keys };
   };
   let answered = total - rows.length;
-  const isWhole = await shareOut<AnswerRow[]>(world, {
+  const isWhole = await shareOut<Answered>(world, {
     count,
     act,
-    async keep(_, batch) {
+    async keep(_, { rows: batch, keys }) {
+      await cache?.add(keys.map((key, i) => [key, answerOf(batch[i]!)]));
       await asking.keep(batch);
       show((answered += batch.length));
     },
   });
   if (terminal.isTty) terminal.write(CLEAR_LINE);
   return isWhole && (await doAll(world, !stop.aborted));
+}
+
+function answerOf({ response, facts }: AnswerRow): CachedAnswer {
+  return { response, ...(facts as Omit<CachedAnswer, 'response'>) };
 }
 
 /** On a terminal one line that is redrawn; in a log a line now and then. */

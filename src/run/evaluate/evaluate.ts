@@ -4,6 +4,7 @@
  */
 import type { Example } from '../../data/example.ts';
 import { readRow, scoreRow } from '../../data/medvision/answerRows.ts';
+import { readCutoffs } from '../../data/medvision/cutoffs.ts';
 import type { ScoredRow } from '../../data/medvision/answerRows.ts';
 import { summaryFiles } from '../../data/medvision/summaries.ts';
 import { PictureWarnings } from '../../data/pictures/warnings.ts';
@@ -18,6 +19,7 @@ import { modelFingerprint } from '../../train/runIdentity.ts';
 import type { Session } from '../../train/session.ts';
 import { sameEverywhere, sameOptions } from '../../world/agreement.ts';
 import { ALONE, doAll, firstHere, fromFirst } from '../../world/world.ts';
+import { AnswerCache } from './answerCache.ts';
 import { answerRows } from './answering.ts';
 import type { EvaluateContext } from './context.ts';
 import { EvaluationFolder, KEPT_NOWHERE, SAMPLES } from './folder.ts';
@@ -66,6 +68,8 @@ async function evaluateIn(context: EvaluateContext, folder: Keeping): Promise<Ev
   const { platform, options, say, world = ALONE } = context;
   const isFirst = world.rank === 0;
   if (isFirst) await folder.check(options.overwrite);
+  // A table with a mistake is told before hours of answers.
+  if (isFirst && options.cutoffs !== null) await readCutoffs(platform, options.cutoffs);
   const report = new EvaluationReport(context);
   if (options.samples.length > 0) {
     if (!isFirst) return undefined; // no work to share
@@ -106,7 +110,8 @@ async function evaluateIn(context: EvaluateContext, folder: Keeping): Promise<Ev
   const isLossWanted = found.rows.some(({ row }) => row.asked === undefined);
   // The first rank's folder knows of earlier answers.
   const known = new Set(await fromFirst(world, [...rows.keys()]));
-  const parts = { model, found, pending: found.rows.filter(({ row }) => !known.has(row.id)), folder, report };
+  const cache = options.answer_cache === null ? undefined : await AnswerCache.open(platform, options.answer_cache, aboutAnswers(identity));
+  const parts = { model, found, cache, pending: found.rows.filter(({ row }) => !known.has(row.id)), folder, report };
   const more = parts.pending.length > 0 || isLossWanted ? await onGpu(context, parts, rows) : {};
   if (!isFirst) return undefined;
   if (more === undefined) {
@@ -150,6 +155,7 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
     rows: await rowsFingerprint(found),
     parser: options.parser,
     max_new_tokens: options.max_new_tokens,
+    ...(options.stop_strings.length > 0 && { stop_strings: JSON.stringify(options.stop_strings) }),
     min_pixels: options.min_pixels,
     max_pixels: options.max_pixels,
     intensity: options.intensity,
@@ -165,9 +171,17 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
   };
 }
 
+/** What of an identity decides how a question is answered; the question itself is in a key of its own. */
+function aboutAnswers(identity: Identity): string {
+  const ofRows = ['number of rows', 'rows', 'parser', 'min_pixels', 'max_pixels', 'intensity', 'sixteen_bit'];
+  return JSON.stringify(Object.entries(identity).filter(([name]) => !ofRows.includes(name)));
+}
+
 interface Parts {
   model: Model;
   found: PendingRows;
+  /** Answers of other evaluations. */
+  cache: AnswerCache | undefined;
   /** Those without an answer. */
   pending: readonly PendingRow[];
   folder: Keeping;
@@ -177,7 +191,7 @@ interface Parts {
 /** Adds what is answered to `rows`. @returns what else the summary says; undefined when Ctrl-C ended it */
 async function onGpu(
   context: EvaluateContext,
-  { model, found, pending, folder, report }: Parts,
+  { model, found, pending, folder, report, cache }: Parts,
   rows: Map<number, ScoredRow>,
 ): Promise<Record<string, unknown> | undefined> {
   const { platform, options, say } = context;
@@ -207,6 +221,7 @@ async function onGpu(
       const isAnswered = await answerRows(context, session, {
         rows: pending,
         total: found.rows.length,
+        cache,
         make: ({ request, place }) => workers.make(request, place),
         async keep(answered) {
           const scored = answered.map((row) => scoreRow(row, options.parser));
@@ -259,13 +274,25 @@ function annotationsOf({ plans = [] }: PendingRows): Record<string, unknown> {
 }
 
 async function finish(
-  { options, terminal, say }: EvaluateContext,
+  { platform, options, terminal, say }: EvaluateContext,
   folder: Keeping,
   rows: ScoredRow[],
   model: string,
   more: Record<string, unknown> = {},
 ): Promise<Evaluated> {
-  const files = summaryFiles(rows, { model, parser: options.parser, minGroupSize: options.min_group_size }, more);
+  const settings = {
+    model,
+    parser: options.parser,
+    minGroupSize: options.min_group_size,
+    bootstrap: { draws: options.bootstrap, seed: options.seed },
+    ...(options.cutoffs !== null && { cutoffs: await readCutoffs(platform, options.cutoffs) }),
+  };
+  const files = summaryFiles(rows, settings, more);
+  const unscored = rows.filter(({ asked, score }) => asked && !score).length;
+  if (unscored > 0)
+    say(
+      `${countOf(unscored, 'row')} of angles and distances below 0.1 ${unscored === 1 ? 'is' : 'are'} not counted, as by MedVision today.`,
+    );
   await folder.writeSamples(rows, options.parser);
   await folder.writeSummaries(files);
   for (const { name, text } of files) if (name.endsWith('.txt')) terminal.write(`\n${text}`);

@@ -3,7 +3,8 @@ import { readRow, scoreRow } from '../../data/medvision/answerRows.ts';
 import type { ScoredRow } from '../../data/medvision/answerRows.ts';
 import { UserError } from '../../platform.ts';
 import type { EvaluateContext } from './context.ts';
-import { limiter } from './rows.ts';
+import { readIndices } from '../../options/evaluate.ts';
+import { chooser } from './rows.ts';
 
 /** `<ts>_samples_<task>.jsonl`, as lmms-eval names its files. */
 const TASK_IN_NAME = /samples_([^/]+)\.jsonl$/;
@@ -11,7 +12,7 @@ const TASK_IN_NAME = /samples_([^/]+)\.jsonl$/;
 /** Rows of all files, in their order, of each task at most `--limit`. @throws UserError with file:line */
 export async function rescore({ platform, options }: EvaluateContext): Promise<ScoredRow[]> {
   const rows: ScoredRow[] = [];
-  const take = limiter(options.limit);
+  const choose = chooser(options.limit, readIndices(options.sample_indices));
   for (const path of options.samples) {
     if (!(await platform.exists(path)) || (await platform.isDirectory(path)))
       throw new UserError(`--samples ${path}: there is no such file; JSON lines of answers are expected.`);
@@ -20,7 +21,7 @@ export async function rescore({ platform, options }: EvaluateContext): Promise<S
     for (const [i, line] of lines.entries()) {
       if (line.trim() === '') continue;
       const row = readRow(line, rows.length, `${path}:${i + 1}`, task);
-      if (!take(row.asked?.task ?? '')) continue;
+      if (choose(row.asked?.task ?? '') !== 'take') continue;
       // Rows of several files are numbered anew.
       rows.push(scoreRow(options.samples.length > 1 ? { ...row, id: rows.length } : row, options.parser));
     }

@@ -12,6 +12,8 @@ import type { Plan, PlanRecord } from '../../data/medvision/plan.ts';
 import { preparedSize } from '../../data/medvision/resizing.ts';
 import type { MedvisionSample } from '../../data/medvision/sample.ts';
 import { medvisionSamples } from '../../data/medvision/samples.ts';
+import type { SampleRecord } from '../../data/medvision/samples.ts';
+import { spacingFactor, withSpacing } from '../../data/medvision/spacingProbe.ts';
 import { VolumeCache } from '../../data/medvision/slices.ts';
 import { readTaskList } from '../../data/medvision/tasks.ts';
 import type { MedvisionTask } from '../../data/medvision/tasks.ts';
@@ -19,6 +21,7 @@ import { sha256Hex } from '../../data/prepared/identity.ts';
 import { plansOfIdentity } from '../../data/prepared/settings.ts';
 import { PreparedSet } from '../../data/prepared/preparedSet.ts';
 import { readingUntil } from '../../io/stoppablePlatform.ts';
+import { readIndices } from '../../options/evaluate.ts';
 import type { EvaluateOptions } from '../../options/evaluate.ts';
 import { UserError } from '../../platform.ts';
 import { keptRows } from '../inputs/checking.ts';
@@ -86,11 +89,11 @@ async function conversations(context: EvaluateContext, file: RowFile, model: Row
   const checked = await keptRows(context, { path, isInMemory, scan: questions }, model, { mask: 'completion', isForTraining: false });
   if (checked === undefined) return undefined;
   const rows: PendingRow[] = [];
-  const take = limiter(options.limit);
+  const choose = chooser(options.limit, readIndices(options.sample_indices));
   for (const index of checked.kept) {
     const { conversation, where } = await file.row(index);
     const row = unansweredRow({ conversation, where }, rows.length);
-    if (!take(row.asked?.task ?? '')) continue;
+    if (choose(row.asked?.task ?? '') !== 'take') continue;
     rows.push({
       row,
       request: { kind: 'conversation', conversation, where, ask: true },
@@ -103,11 +106,11 @@ async function conversations(context: EvaluateContext, file: RowFile, model: Row
 async function prepared({ platform, options }: EvaluateContext, dir: string): Promise<PendingRows> {
   const set = await PreparedSet.open(platform, dir);
   const split = options.eval_split === 'train' ? 'train' : 'validation';
-  const take = limiter(options.limit);
+  const choose = chooser(options.limit, readIndices(options.sample_indices));
   const rows: PendingRow[] = [];
   for (let index = 0; index < set.rows(split); index++) {
     const { sample } = await set.row(split, index);
-    if (take(sample.task))
+    if (choose(sample.task) === 'take')
       rows.push({
         row: rowOf(sample, rows.length),
         request: { kind: 'prepared', split, index, ask: true },
@@ -127,18 +130,23 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
     if (path !== null) tasks.push(...(await readTaskList(platform, path, family)));
   }
   const dataDir = await dataFolder(context, options.data_dir ?? '', { tasks, split, plannerVersion: options.planner_version });
-  const take = limiter(options.limit);
+  const choose = chooser(options.limit, readIndices(options.sample_indices));
   const rows: PendingRow[] = [];
+  const { scaled_ps_low: low, scaled_ps_high: high, seed } = options;
+  const scale = low === null || high === null ? undefined : { low, high, seed };
+  const change = scale && ((record: SampleRecord): SampleRecord => withSpacing(record, spacingFactor(scale, record.loaderIndex)));
   /** False when the task has enough. */
   const add = (sample: MedvisionSample): boolean => {
-    if (!take(sample.task)) return false;
-    rows.push({ row: rowOf(sample, rows.length), request: { kind: 'sample', sample, ask: true }, place: sample.imageFile });
+    const choice = choose(sample.task);
+    if (choice !== 'take') return choice === 'skip';
+    const factor = scale && hasLength(sample) ? spacingFactor(scale, sample.loaderIndex) : undefined;
+    rows.push({ row: rowOf(sample, rows.length, factor), request: { kind: 'sample', sample, ask: true }, place: sample.imageFile });
     return true;
   };
   if (options.eval_split === 'validation') {
     const { validation, report } = await collectSamples(platform, { ...NO_TRAINING_LIMITS, ...options, data_dir: dataDir }, processor);
     for (const note of report.notes) say(`Note: ${note}`);
-    for (const sample of validation) add(sample);
+    for (const sample of validation.each(change)) add(sample);
     return { rows, dataDir, plans: report.plans };
   }
   const volumes = new VolumeCache(platform, dataDir);
@@ -151,6 +159,7 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
     resizedSize: preparedSize(processor, options.image_size),
     volumes,
     isFiltered: !options.disable_sample_filtering,
+    ...(change && { change }),
     ...(options.planner_version !== null && { plannerVersion: options.planner_version }),
   } as const;
   for (const task of tasks) {
@@ -174,17 +183,27 @@ const NO_TRAINING_LIMITS = {
   train_sample_limit_task_TL: -1,
 } as const;
 
-function rowOf(sample: MedvisionSample, id: number): PendingRow['row'] {
-  return { id, asked: askedOf(sample), prompt: sample.prompt, target: sample.target, doc: docOf(sample) };
+/** @param factor by which the pixel size in the question, and the length, are larger than on the disk */
+function rowOf(sample: MedvisionSample, id: number, factor?: number): PendingRow['row'] {
+  const doc = { ...docOf(sample), ...(factor !== undefined && { pixel_size_factor: factor }) };
+  return { id, asked: askedOf(sample), prompt: sample.prompt, target: sample.target, doc };
 }
 
-/** Says whether one more row of a task is wanted. */
-export function limiter(limit: number): (task: string) => boolean {
-  const taken = new Map<string, number>();
+const hasLength = ({ annotation: { kind } }: MedvisionSample): boolean => kind === 'distance' || kind === 'ellipse';
+
+/** Whether the next row of a task is wanted; enough: no later one is. */
+export type Choice = 'take' | 'skip' | 'enough';
+
+/** @param places of the rows of each task that are wanted; all where it is not given @param limit of those, the first; -1: all */
+export function chooser(limit: number, places?: ReadonlySet<number>): (task: string) => Choice {
+  const seen = new Map<string, { place: number; taken: number }>();
+  const last = places === undefined ? Infinity : Math.max(...places);
   return (task) => {
-    const count = (taken.get(task) ?? 0) + 1;
-    taken.set(task, count);
-    return limit < 0 || count <= limit;
+    const { place, taken } = seen.get(task) ?? { place: 0, taken: 0 };
+    if ((limit >= 0 && taken >= limit) || place > last) return 'enough';
+    const isTaken = places?.has(place) ?? true;
+    seen.set(task, { place: place + 1, taken: taken + Number(isTaken) });
+    return isTaken ? 'take' : 'skip';
   };
 }
 
