@@ -179,8 +179,8 @@ export const definitions = {
     default: null,
     place: 'path',
     help:
-      'Folder of answers that evaluations share: what the same model was asked with the same pixels, tokens and options is not asked again, ' +
-      'in whichever evaluation. One that was killed goes on in its --output_dir without it.',
+      'Folder of answers that evaluations share: what the same model was asked with the same pixels, tokens and options is not asked ' +
+      'again, in whichever evaluation. One that was killed goes on in its --output_dir without it.',
   },
   bootstrap: {
     group: 'Evaluation',

@@ -161,8 +161,8 @@ function referenceBoxScores(predicted: readonly number[], target: readonly numbe
 
 /**
  * Figures of a set of answers, under medvision_bm's names: avgMAE, avgMRE, IoU, F1, Precision, Recall, SuccessRate, num_samples, MRE<0.1,
- * IoU>0.5, … and two of later versions: nMAE, the mean error over the mean length, and IoU@.50:.95, COCO's mean of the shares of boxes above
- * ten overlaps.
+ * IoU>0.5, … and two of later versions: nMAE, the mean error over the mean length, and IoU@.50:.95, COCO's mean of the shares of boxes
+ * above ten overlaps.
  */
 export type Figures = Record<string, number>;
 

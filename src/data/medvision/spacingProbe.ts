@@ -48,8 +48,8 @@ export function withSpacing(record: SampleRecord, factor: number): SampleRecord 
 export interface SpacingUse {
   num_samples: number;
   /**
-   * Slope of log(answer ÷ length as it is on disk) over log(factor), by least squares: 1 where answers follow the stated pixel size, 0 where
-   * they do not see it. null where factors or answers are too few.
+   * Slope of log(answer ÷ length as it is on disk) over log(factor), by least squares: 1 where answers follow the stated pixel size, 0
+   * where they do not see it. null where factors or answers are too few.
    */
   slope: number | null;
 }
