@@ -8,6 +8,7 @@ import { shellTexts } from './texts/shell.ts';
 import { trainTexts } from './texts/train.ts';
 import { uiTexts } from './texts/ui.ts';
 import { useTexts } from './texts/use.ts';
+import { wordTexts } from './texts/words.ts';
 
 export const texts = {
   ...shellTexts,
@@ -18,5 +19,6 @@ export const texts = {
   ...judgeTexts,
   ...uiTexts,
   ...useTexts,
+  ...wordTexts,
   ...modelTexts,
 };

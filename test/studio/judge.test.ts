@@ -118,6 +118,12 @@ test.skipIf(isSkipped)('held-out rows are asked before and after, and shown with
   expect(said.slice(-2)).toEqual(['0.1, 0.2, 0.3, 0.4', answers[1] === '' ? '(nothing)' : answers[1]]);
   expect(await seriousFindings(page)).toEqual([]);
   expect(await page.locator('iframe.page').getAttribute('sandbox')).toBe('');
+  // On a telephone everything that was said is there without scrolling sideways.
+  await page.setViewportSize({ width: 390, height: 844 });
+  const beyond = await page.locator('main .scroll').evaluateAll((all) => all.map((one) => one.scrollWidth - one.clientWidth));
+  expect(beyond.length).toBeGreaterThan(1);
+  expect(Math.max(...beyond)).toBeLessThanOrEqual(0);
+  expect(await seriousFindings(page)).toEqual([]);
   // It is there again after a reload.
   await page.reload();
   await openStep(page, 'judged', 'Judge');

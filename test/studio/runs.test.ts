@@ -3,8 +3,14 @@ import { signal } from '@preact/signals';
 import { expect, it, vi } from 'vitest';
 import type { FineTuneResult, RunEvent } from '../../src/api/fineTune.ts';
 import { Job } from '../../src/api/job.ts';
+import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
+import { UserError } from '../../src/platform.ts';
+import { withWayOn } from '../../src/train/resume.ts';
+import { countsOf } from '../../web/data/enough.tsx';
 import type { StudioWorker } from '../../web/studio/client.ts';
+import { pageWords } from '../../web/studio/pageWords.ts';
 import { newProject } from '../../web/studio/project.ts';
+import type { Scan } from '../../web/studio/project.ts';
 import type { OpenProject, Studio } from '../../web/studio/studio.ts';
 import { LiveRun } from '../../web/train/liveRun.ts';
 import { liveRun, pausedWhenClosed, preparing, resumeRun, startRun } from '../../web/train/runs.ts';
@@ -92,4 +98,30 @@ it('shows a run that is still saving when its project is opened again, and goes 
   await resumeRun(studio, again, 'run-1');
   expect(jobs.length).toBe(2);
   expect(liveRun(again).value?.state).toBe('starting');
+});
+
+it('what the core says of the command line is said in the words of the page', () => {
+  const place = { path: '/studio/one/runs/run-1/checkpoint-10', outputDir: '/studio/one/runs/run-1', savedStep: 10, step: 12, isLost: false };
+  expect(pageWords((withWayOn(new UserError('No room.'), place) as Error).message)).toBe(
+    'No room.\nThe run up to step 10 is saved in run-1/checkpoint-10; when the cause is mended, “Go on” beside the run in the step Train goes on ' +
+      'from there as if nothing had happened. What came after it, up to step 12, is made again.',
+  );
+  const { path: _, ...unsaved } = { ...place, isLost: true };
+  expect(pageWords((withWayOn(new UserError('Lost.'), { ...unsaved, path: undefined }) as Error).message)).toBe(
+    'Lost.\nNo step is saved yet: “Go on” beside the run in the step Train begins from the start.',
+  );
+  expect(pageWords('--train_file: /studio/one/rows/train.jsonl:3: wrong. Lower --lora_r or --max_pixels; an em–dash -- stays.')).toBe(
+    'the rows to train on (step Data): rows/train.jsonl:3: wrong. Lower “Rank of the adapter” (lora_r) or “Largest picture, in pixels” ' +
+      '(max_pixels); an em–dash -- stays.',
+  );
+});
+
+it('drawings are counted by what they are of, on either side', () => {
+  const scans = [{ id: 'a', side: 'train' }, { id: 'b', side: 'test' }, { id: 'c', side: 'train' }] as unknown as Scan[];
+  const of = (scan: string, label: string, shape = 'box'): DrawnAnnotation => ({ scan, label, shape }) as unknown as DrawnAnnotation;
+  const annotations = [of('a', 'femur'), of('a', 'femur'), of('c', 'femur'), of('b', 'femur'), of('a', 'femur', 'distance')];
+  expect(countsOf({ scans, annotations })).toEqual([
+    { label: 'femur', shape: 'box', train: { drawings: 3, scans: 2 }, test: { drawings: 1, scans: 1 } },
+    { label: 'femur', shape: 'distance', train: { drawings: 1, scans: 1 }, test: { drawings: 0, scans: 0 } },
+  ]);
 });

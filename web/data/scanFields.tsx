@@ -89,6 +89,8 @@ function Spacing({ editor, scan }: { editor: Editor; scan: Scan }): JSX.Element 
   };
   const { help: said, unsaid, asked } = texts.data.spacing;
   const help = scan.kind === 'picture' ? asked : scan.spacing === null ? unsaid : said;
+  const plane = editor.shownPlane.value;
+  const size = editor.pixelSize.value;
   return (
     <>
       {names.map((name, i) => (
@@ -103,6 +105,7 @@ function Spacing({ editor, scan }: { editor: Editor; scan: Scan }): JSX.Element 
           )}
         </Field>
       ))}
+      {plane !== null && size !== null && <p class="help">{texts.data.spacing.onSlice(plane, ...size)}</p>}
     </>
   );
 }

@@ -14,6 +14,7 @@ import './data.css';
 import { DropZone } from './dropZone.tsx';
 import { Editor } from './editor.ts';
 import type { DroppedFile } from './importing.ts';
+import { Enough } from './enough.tsx';
 import { InspectPane } from './inspectPane.tsx';
 import { MaskDialog } from './maskDialog.tsx';
 import { connectScans } from './scanClient.ts';
@@ -148,6 +149,7 @@ function Scans({ editor, or }: { editor: Editor; or: (work: Promise<unknown>) =>
           </button>
         )}
       </p>
+      {annotations.length > 0 && <Enough project={open.project.value} />}
       {isMasking && scan && <MaskDialog editor={editor} scan={scan} onClose={() => setMasking(false)} />}
     </section>
   );

@@ -12,12 +12,15 @@ import { joinPath } from '../../src/platform.ts';
 import { SAMPLES, SUMMARY_FILE } from '../../src/run/evaluate/folder.ts';
 import { openRowView } from '../../src/run/inputs/scenes.ts';
 import type { ViewedScene } from '../../src/run/inputs/scenes.ts';
+import { REPORT_FILE } from '../../src/run/report/forget.ts';
 import { boughtRows, evaluationFigures } from '../../src/run/report/figures.ts';
 import type { ComparisonRow } from '../../src/run/report/figures.ts';
 import { scoreText } from '../../src/run/report/gatherPictures.ts';
 import { KIND_WORDS, kindOf, unitOf } from '../../src/run/report/measures.ts';
+import { runPage } from '../../src/run/report/page.ts';
 import { drawingOf } from '../../src/run/report/pictures.ts';
 import type { DrawnAnswer, Drawing } from '../../src/run/report/pictures.ts';
+import { openRun } from '../../src/run/report/run.ts';
 import { conversationRows } from '../../src/train/sources.ts';
 import { answerFigures } from '../../src/train/evaluation.ts';
 import { platform } from '../here.ts';
@@ -106,6 +109,13 @@ export const judgeFunctions = {
       };
     });
     return { rows, comparison: boughtRows(figuresOf(before), figuresOf(after)) };
+  },
+
+  /** Of what the folder of a run holds. @returns where it lies */
+  async makeReport(folder: string): Promise<string> {
+    const path = joinPath(folder, REPORT_FILE);
+    await platform.writeFile(path, await runPage(await openRun(platform, folder)), { isPrivate: true });
+    return path;
   },
 
   /** @returns null for a row without a picture */

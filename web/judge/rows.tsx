@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { Drawing } from '../../src/run/report/pictures.ts';
 import { DrawnPicture, PictureKey } from '../parts/drawnPicture.tsx';
+import { Cell, StackedTable } from '../parts/stackedTable.tsx';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 import type { JudgedAnswer, JudgedRow } from './inWorker.ts';
@@ -21,42 +22,37 @@ export function JudgedRows({ studio, judged }: Pick<ViewProps, 'studio'> & { jud
       <h2>{words.rows}</h2>
       <PictureKey names={words.key} />
       <div class="scroll" tabIndex={0} role="region" aria-label={words.rows}>
-        <table class="judged">
-          <thead>
-            <tr>
-              <th scope="col">{words.row}</th>
-              <th scope="col">{words.picture}</th>
-              <th scope="col">{words.question}</th>
-              <th scope="col">{words.truth}</th>
-              <th scope="col">{texts.comparison.before}</th>
-              <th scope="col">{texts.comparison.after}</th>
+        <StackedTable
+          class="judged"
+          heads={[words.row, words.picture, words.question, words.truth, texts.comparison.before, texts.comparison.after]}
+        >
+          {shown.map((row) => (
+            <tr role="row" key={row.id} data-row={row.id}>
+              <th scope="row" role="rowheader">
+                {row.id + 1}
+              </th>
+              <Cell head={words.picture}>
+                <RowPicture studio={studio} judged={judged} row={row} />
+              </Cell>
+              <Cell head={words.question}>
+                {[row.kind, row.name].filter((part) => part !== '').join(': ')}
+                <details>
+                  <summary>{words.prompt}</summary>
+                  <span class="said">{row.prompt}</span>
+                </details>
+              </Cell>
+              <Cell head={words.truth} class="said">
+                {row.target}
+              </Cell>
+              <Cell head={texts.comparison.before}>
+                <Said answer={row.before} />
+              </Cell>
+              <Cell head={texts.comparison.after}>
+                <Said answer={row.after} against={row.before} />
+              </Cell>
             </tr>
-          </thead>
-          <tbody>
-            {shown.map((row) => (
-              <tr key={row.id} data-row={row.id}>
-                <th scope="row">{row.id + 1}</th>
-                <td>
-                  <RowPicture studio={studio} judged={judged} row={row} />
-                </td>
-                <td>
-                  {[row.kind, row.name].filter((part) => part !== '').join(': ')}
-                  <details>
-                    <summary>{words.prompt}</summary>
-                    <span class="said">{row.prompt}</span>
-                  </details>
-                </td>
-                <td class="said">{row.target}</td>
-                <td>
-                  <Said answer={row.before} />
-                </td>
-                <td>
-                  <Said answer={row.after} against={row.before} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+          ))}
+        </StackedTable>
       </div>
       {rows.length > PAGE && (
         <p>

@@ -1,7 +1,7 @@
 /** The step "Judge": held-out rows before and after a run, and the report that the run has left. */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { OWN_BASE, OWN_GEMMA } from '../own/ownFiles.ts';
+import { OWN_BASE, OWN_GEMMA } from '../own/places.ts';
 import { Comparison } from '../parts/comparison.tsx';
 import { Page } from '../parts/page.tsx';
 import { Progress } from '../parts/progress.tsx';
@@ -111,19 +111,37 @@ function JudgedRun({ studio, open, run, isTraining }: ViewProps & { run: KeptRun
           <JudgedRows studio={studio} judged={found} />
         </>
       )}
-      {run.report !== null && <Report studio={studio} path={run.report} name={run.name} />}
+      <Report key={run.report} studio={studio} run={run} />
     </>
   );
 }
 
-function Report({ studio, path, name }: Pick<ViewProps, 'studio'> & { path: string; name: string }): JSX.Element | null {
+/** Where a run has left none, as when the storage was full, it is made of what its folder holds. */
+function Report({ studio, run }: Pick<ViewProps, 'studio'> & { run: KeptRun }): JSX.Element | null {
+  const [path, setPath] = useState(run.report);
   const [html, setHtml] = useState<string | null>(null);
+  const [isMaking, setMaking] = useState(false);
+  const failed = (error: unknown): void => studio.failed(error);
   useEffect(() => {
-    studio.files.readFile(path).then(
-      (bytes) => setHtml(new TextDecoder().decode(bytes)),
-      (error: unknown) => studio.failed(error),
-    );
+    if (path !== null) studio.files.readFile(path).then((bytes) => setHtml(new TextDecoder().decode(bytes)), failed);
   }, [path]);
-  if (html === null) return null;
-  return <Page title={texts.judge.report} html={html} download={texts.judge.download} name={`${name}-report.html`} />;
+  const make = async (): Promise<void> => {
+    setMaking(true);
+    await studio.worker.value.own.makeReport(run.folder).then(setPath, failed);
+    setMaking(false);
+  };
+  const { report: title, download } = texts.judge;
+  if (html !== null) return <Page title={title} html={html} download={download} name={`${run.name}-report.html`} />;
+  if (path !== null || run.state !== 'finished') return null;
+  return (
+    <section>
+      <h2>{title}</h2>
+      <p>{texts.judge.noReport}</p>
+      <p>
+        <button type="button" disabled={isMaking} onClick={() => void make()}>
+          {texts.judge.makeReport}
+        </button>
+      </p>
+    </section>
+  );
 }

@@ -1,9 +1,5 @@
-/** What comes with the page: the tiny bases and the embedded sample, at the paths where the platform mounts them (plugin.ts). */
+/** What comes with the page: the tiny bases and the embedded sample, at the paths where the platform mounts them (places.ts, plugin.ts). */
 import { names } from 'virtual:own-files';
-
-export const OWN_BASE = '/own/base';
-export const OWN_GEMMA = '/own/base-medgemma';
-export const OWN_SAMPLE = '/own/sample';
 
 export const ownFiles: ReadonlyMap<string, string> = new Map(
   names.map((name) => [`/own/${name}`, new URL(`own/${name}`, document.baseURI).href]),

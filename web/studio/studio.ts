@@ -3,11 +3,13 @@ import { batch, effect, signal } from '@preact/signals';
 import type { Signal } from '@preact/signals';
 import { UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
-import { OWN_BASE, ownFiles } from '../own/ownFiles.ts';
+import { ownFiles } from '../own/ownFiles.ts';
+import { OWN_BASE } from '../own/places.ts';
 import { browserPlatform } from '../platform.ts';
 import { texts } from '../texts.ts';
 import { connectStudio } from './client.ts';
 import type { StudioWorker } from './client.ts';
+import { pageWords } from './pageWords.ts';
 import { newProject, openProject, projectFolder, projectIds, removeUnnamed, saveProject } from './project.ts';
 import type { Project } from './project.ts';
 
@@ -165,7 +167,8 @@ export class Studio {
 
   /** What the person can act on, in words; a defect of ours with its stack, which helps to report it. */
   failed(error: unknown, project?: string): void {
-    const text = error instanceof UserError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const defect = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const text = error instanceof UserError ? pageWords(error.message) : defect;
     this.tell('error', text, project);
   }
 

@@ -40,12 +40,29 @@ export const dataTexts = {
     description: 'What the picture is, in words',
     descriptionHelp: 'It stands in the questions: “a CT scan of the knee”.',
     spacing: {
-      volume: ['Voxel size 1 (mm)', 'Voxel size 2 (mm)', 'Voxel size 3 (mm)'],
+      volume: [
+        'Voxel size 1 (mm), from one sagittal slice to the next',
+        'Voxel size 2 (mm), from one coronal slice to the next',
+        'Voxel size 3 (mm), from one axial slice to the next',
+      ],
       picture: ['Pixel width (mm)', 'Pixel height (mm)'],
       help: 'From the file. Correct it where it is wrong.',
       unsaid: 'The file does not say them. Distances, angles and ellipses need them; boxes do not.',
       asked: 'A picture does not say how large a pixel is. Distances, angles and ellipses need it; boxes do not.',
       wrong: 'A number above 0 is expected.',
+      onSlice: (plane: string, height: number, width: number) => `A pixel of a slice, ${plane}: ${width} mm across, ${height} down.`,
+    },
+    enough: {
+      title: 'How many drawings are enough?',
+      help:
+        'No number is right for all. Half a dozen of a thing show that all works. For answers that hold on new scans, begin with ' +
+        '30 to 50 of each thing, drawn on the scans of ten patients or more, and hold some scans out. The step Judge then says how ' +
+        'far off the answers are on those; draw more for as long as that gets better. Large models were taught each thing by thousands.',
+      count: (name: string, kind: string, train: { drawings: number; scans: number }, test: { drawings: number; scans: number }) =>
+        `${name} (${kind}): ${countOf(train.drawings, 'drawing')} to learn from, on ${countOf(train.scans, 'scan')}; ` +
+        (test.drawings === 0
+          ? 'none held out, so that nothing can be said of how good it is.'
+          : `${countOf(test.drawings, 'drawing')} held out, on ${countOf(test.scans, 'scan')}.`),
     },
     grey: {
       label: 'Grey levels for the model',

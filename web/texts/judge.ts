@@ -38,6 +38,10 @@ export const judgeTexts = {
     later: 'Later rows',
     report: 'The report of the run',
     download: 'Download the report',
+    noReport:
+      'The run has come to its end, but its report could not be written; it may be that the storage was full. Make room, and have it ' +
+      'made of what the run has left.',
+    makeReport: 'Make the report',
   },
   comparison: {
     task: 'Task',

@@ -1,6 +1,6 @@
 /** Texts of the step Train: runs, their curves and what is heard of them. */
 import { countOf } from '../../src/platform.ts';
-import type { RunState } from '../train/liveRun.ts';
+import type { RunState } from '../train/runState.ts';
 
 const states: Readonly<Record<RunState, string>> = {
   starting: 'Getting ready: reading the rows, loading the model, compiling kernels. The first step takes longer than the others.',
@@ -86,6 +86,7 @@ export const trainTexts = {
     tableOf: (shown: number, all: number) => (shown === all ? countOf(all, 'row') : `${shown} of ${countOf(all, 'row')}, evenly spread`),
     none: 'The first figures come after the first logging_steps steps.',
     shown: (title: string, from: number, to: number) => `${title}, steps ${from} to ${to}. The table below has its numbers.`,
+    error: 'mean error',
     /** By the log's name of the figure. Logs of older versions have one for angles and distances. */
     errors: {
       eval_AD_mae_mm: 'Mean error of distances, mm',

@@ -1,6 +1,6 @@
 /** What a recipe says beside the options of the form: the base, and the rows where an archive of the run has them. */
 import { hubOrigin } from '../../src/hub/origin.ts';
-import { OWN_BASE, OWN_GEMMA } from '../own/ownFiles.ts';
+import { OWN_BASE, OWN_GEMMA } from '../own/places.ts';
 import type { Changed } from './values.ts';
 
 /** The tiny bases lie elsewhere in the package. */

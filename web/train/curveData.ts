@@ -39,17 +39,19 @@ export function chartsOf(rows: readonly LogRow[]): ChartData[] {
   for (const [tag, points] of tagged) losses.push([{ name: heldOut(tag), look: 'marked', color: 2 + TAGS.indexOf(tag) }, points]);
   const rate = thinned(pointsOf(rows, 'learning_rate'));
   const rates: [Curve, Point[]][] = rate.length > 0 ? [[{ name: texts.curves.rate, look: 'line', color: 0 }, rate]] : [];
-  const score = (title: string, figure: string, tags: readonly string[]): ChartData => {
+  const score = (title: string, figure: string, tags: readonly string[], name?: string): ChartData => {
     const curves = tags.flatMap((tag): [Curve, Point[]][] => {
       const points = thinned(pointsOf(rows, `eval_${tag}_${figure}`));
-      return points.length === 0 ? [] : [[{ name: texts.curves.tags[tag] ?? tag, look: 'marked', color: 2 + TAGS.indexOf(tag) }, points]];
+      return points.length === 0
+        ? []
+        : [[{ name: name ?? texts.curves.tags[tag] ?? tag, look: 'marked', color: 2 + TAGS.indexOf(tag) }, points]];
     });
     return aligned(title, curves);
   };
   // Errors of boxes, lengths and angles have units of their own, which one axis would mix.
   const errors = Object.entries(texts.curves.errors).flatMap(([key, title]) => {
     const [, tag = '', figure = ''] = /^eval_([^_]+)_(.+)$/.exec(key) ?? [];
-    return rows.some((row) => isMixed(key, row)) ? [] : [score(title, figure, [tag])];
+    return rows.some((row) => isMixed(key, row)) ? [] : [score(title, figure, [tag], texts.curves.error)];
   });
   const scores = [...Object.entries(texts.curves.figures).map(([figure, title]) => score(title, figure, TAGS)), ...errors];
   return [aligned(texts.curves.losses, losses), ...scores, aligned(texts.curves.rate, rates)].filter(({ steps }) => steps.length > 0);

@@ -32,6 +32,11 @@ export function LivePanel({ run, savedStep, onEndNow }: LivePanelProps): JSX.Ele
       <p role="status" class="state">
         {evaluating ? words.evaluating(step) : words.states[state]}
       </p>
+      {run.endWarnings.map((text) => (
+        <p key={text} role="alert" class="wrong">
+          {text}
+        </p>
+      ))}
       {!run.isOver && (
         <Progress label={evaluating ? words.evaluated(evaluating.done, evaluating.total) : words.progress(step, total)} share={share} />
       )}

@@ -4,10 +4,9 @@ import type { Signal } from '@preact/signals';
 import type { FineTuneResult, RunEvent } from '../../src/api/fineTune.ts';
 import type { Job } from '../../src/api/job.ts';
 import type { LogRow } from '../../src/train/checkpointFolder.ts';
+import { pageWords } from '../studio/pageWords.ts';
 import { Pace } from './pace.ts';
-
-/** ended: the person ended it without waiting for it to save. */
-export type RunState = 'starting' | 'running' | 'pausing' | 'paused' | 'finished' | 'failed' | 'ended';
+import type { RunState } from './runState.ts';
 
 /** A held-out row's picture at an evaluation, the answer drawn in. */
 export interface ShownPicture {
@@ -39,6 +38,8 @@ export class LiveRun {
   messages: { level: 'info' | 'warning'; text: string }[] = [];
   /** By the picture's key, oldest first. Another map when one comes: views whose properties are the same are not drawn anew. */
   pictures: ReadonlyMap<string, readonly ShownPicture[]> = new Map();
+  /** What went wrong after the training had come to its end: its report, for one, was not written. */
+  endWarnings: string[] = [];
   result: FineTuneResult | undefined;
   /** What it failed with. */
   error: unknown;
@@ -46,6 +47,7 @@ export class LiveRun {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #drawnAt = -Infinity;
   #hasNewRows = false;
+  #isTrained = false;
   #end: () => void = () => undefined;
   /** Settles when it is over, whatever its end. */
   readonly over: Promise<void>;
@@ -123,9 +125,11 @@ export class LiveRun {
         break;
       }
       case 'message':
-        this.messages = [...this.messages, { level: event.level, text: event.text }].slice(-MESSAGES);
+        if (this.#isTrained && event.level === 'warning') this.endWarnings = [...this.endWarnings, pageWords(event.text)];
+        this.messages = [...this.messages, { level: event.level, text: pageWords(event.text) }].slice(-MESSAGES);
         break;
       case 'finish':
+        this.#isTrained = true;
         break;
     }
     this.#changed();

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { LogRow } from '../../src/train/checkpointFolder.ts';
 import { Dialog } from '../parts/dialog.tsx';
+import { Cell, StackedTable } from '../parts/stackedTable.tsx';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 import { Curves } from './curves.tsx';
@@ -26,57 +27,51 @@ export function RunList({ studio, open, isUnderWay }: ViewProps & { isUnderWay: 
       {runs.length === 0 && <p class="soft">{texts.train.noRuns}</p>}
       {runs.length > 0 && (
         <div class="scroll" tabIndex={0} role="region" aria-label={texts.train.runs}>
-          <table class="runs">
-            <thead>
-              <tr>
-                <th scope="col">{texts.train.run}</th>
-                <th scope="col">{texts.train.started}</th>
-                <th scope="col">{texts.train.state}</th>
-                <th scope="col">{texts.train.saved}</th>
-                <th scope="col">{texts.train.actions}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {runs.toReversed().map(({ name, startedAt }) => {
-                const run = kept.find((one) => one.name === name);
-                const isLive = current?.name === name && !current.isOver;
-                return (
-                  <tr key={name} data-run={name} data-state={run?.state}>
-                    <th scope="row">{name}</th>
-                    <td>{new Date(startedAt).toLocaleString()}</td>
-                    <td>{run === undefined || isLive ? '…' : texts.train[run.state]}</td>
-                    <td>{run === undefined ? '…' : texts.train.steps(run.step, run.total)}</td>
-                    <td>
-                      {run?.state === 'paused' && !isUnderWay && (
-                        <button
-                          type="button"
-                          aria-label={texts.train.goOnOf(name)}
-                          onClick={() => void resumeRun(studio, open, name).catch(failed)}
-                        >
-                          {texts.train.goOn}
-                        </button>
-                      )}
-                      {run !== undefined && (
-                        <button
-                          type="button"
-                          class="plain"
-                          aria-label={texts.train.curvesOf(name)}
-                          onClick={() => void showCurves(run).catch(failed)}
-                        >
-                          {texts.train.curves}
-                        </button>
-                      )}
-                      {!isLive && (
-                        <button type="button" class="plain" aria-label={texts.train.removeOf(name)} onClick={() => setRemoving(name)}>
-                          {texts.train.remove}
-                        </button>
-                      )}
-                    </td>
-                  </tr>
-                );
-              })}
-            </tbody>
-          </table>
+          <StackedTable
+            class="runs"
+            heads={[texts.train.run, texts.train.started, texts.train.state, texts.train.saved, texts.train.actions]}
+          >
+            {runs.toReversed().map(({ name, startedAt }) => {
+              const run = kept.find((one) => one.name === name);
+              const isLive = current?.name === name && !current.isOver;
+              return (
+                <tr role="row" key={name} data-run={name} data-state={run?.state}>
+                  <th scope="row" role="rowheader">
+                    {name}
+                  </th>
+                  <Cell head={texts.train.started}>{new Date(startedAt).toLocaleString()}</Cell>
+                  <Cell head={texts.train.state}>{run === undefined || isLive ? '…' : texts.train[run.state]}</Cell>
+                  <Cell head={texts.train.saved}>{run === undefined ? '…' : texts.train.steps(run.step, run.total)}</Cell>
+                  <Cell head={texts.train.actions}>
+                    {run?.state === 'paused' && !isUnderWay && (
+                      <button
+                        type="button"
+                        aria-label={texts.train.goOnOf(name)}
+                        onClick={() => void resumeRun(studio, open, name).catch(failed)}
+                      >
+                        {texts.train.goOn}
+                      </button>
+                    )}
+                    {run !== undefined && (
+                      <button
+                        type="button"
+                        class="plain"
+                        aria-label={texts.train.curvesOf(name)}
+                        onClick={() => void showCurves(run).catch(failed)}
+                      >
+                        {texts.train.curves}
+                      </button>
+                    )}
+                    {!isLive && (
+                      <button type="button" class="plain" aria-label={texts.train.removeOf(name)} onClick={() => setRemoving(name)}>
+                        {texts.train.remove}
+                      </button>
+                    )}
+                  </Cell>
+                </tr>
+              );
+            })}
+          </StackedTable>
         </div>
       )}
       {shown !== null && (

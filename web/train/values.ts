@@ -47,9 +47,5 @@ export function fieldHelp(definition: Definition): string {
   const unset = defaultText(definition);
   if (unset !== '') facts.push(`default ${unset}`);
   const known = facts.filter((fact) => fact !== '');
-  return `${withoutDashes(definition.help)}${known.length > 0 ? ` (${known.join('; ')})` : ''}`;
-}
-
-function withoutDashes(text: string): string {
-  return text.replaceAll(/--(?=[a-z])/gi, '');
+  return `${definition.help.replaceAll(/--(?=[a-z])/gi, '')}${known.length > 0 ? ` (${known.join('; ')})` : ''}`;
 }

@@ -5,6 +5,7 @@ import { definitions } from '../../src/options.ts';
 import { UserError } from '../../src/platform.ts';
 import { Progress } from '../parts/progress.tsx';
 import { runFolder } from '../studio/project.ts';
+import { pageWords } from '../studio/pageWords.ts';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
 import { besideOptions } from './beside.ts';
@@ -122,9 +123,9 @@ export function TrainView({ studio, open }: ViewProps): JSX.Element {
 /** What no field can say alone. */
 function together(base: string, options: Changed): { error?: string; notes: string[] } {
   try {
-    return { notes: checkOptions(base, { train: 'rows', val: 'rows' }, options) };
+    return { notes: checkOptions(base, { train: 'rows', val: 'rows' }, options).map(pageWords) };
   } catch (error) {
-    if (error instanceof UserError) return { error: error.message, notes: [] };
+    if (error instanceof UserError) return { error: pageWords(error.message), notes: [] };
     throw error;
   }
 }

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ScanClient } from '../data/scanClient.ts';
+import { pageWords } from '../studio/pageWords.ts';
 import { texts } from '../texts.ts';
 import type { About } from './asked.ts';
 import type { SeenPicture } from './askedInWorker.ts';
@@ -46,7 +47,7 @@ function useSeen(scanClient: ScanClient, about: About): { seen: SeenPicture | nu
       current.wanted = null;
       const now = await scanClient.seen(wanted).then(
         (seen) => ({ seen, problem: '' }),
-        (error: unknown) => ({ seen: null, problem: error instanceof Error ? error.message : String(error) }),
+        (error: unknown) => ({ seen: null, problem: pageWords(error instanceof Error ? error.message : String(error)) }),
       );
       if (!current.isOver) setFound(now);
     }

@@ -5,6 +5,7 @@ import { sliceDimOf } from '../../src/data/drawn/annotation.ts';
 import type { DrawnAnnotation, Plane } from '../../src/data/drawn/annotation.ts';
 import type { ScanClient } from '../data/scanClient.ts';
 import { Field } from '../parts/field.tsx';
+import { pageWords } from '../studio/pageWords.ts';
 import { texts } from '../texts.ts';
 import { beginAt } from './asked.ts';
 import type { SlicePlace } from './asked.ts';
@@ -33,7 +34,10 @@ export function useSlice(scanClient: ScanClient, key: string | null, { file, nam
     let isWanted = true;
     scanClient.askedShape({ file, name }).then(
       (shape) => isWanted && setFound({ key, shape, problem: '' }),
-      (error: unknown) => isWanted && setFound({ key, shape: null, problem: error instanceof Error ? error.message : String(error) }),
+      (error: unknown) => {
+        const problem = pageWords(error instanceof Error ? error.message : String(error));
+        if (isWanted) setFound({ key, shape: null, problem });
+      },
     );
     return () => {
       isWanted = false;

@@ -5,7 +5,7 @@ import type { Answer } from '../../src/api/answer.ts';
 import type { Picture } from '../../src/api/pictures.ts';
 import { connectScans } from '../data/scanClient.ts';
 import type { ScanClient } from '../data/scanClient.ts';
-import { OWN_BASE, OWN_GEMMA } from '../own/ownFiles.ts';
+import { OWN_BASE, OWN_GEMMA } from '../own/places.ts';
 import { Progress } from '../parts/progress.tsx';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';

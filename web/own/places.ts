@@ -1,0 +1,3 @@
+/** Where what comes with the page is mounted. */
+export const OWN_BASE = '/own/base';
+export const OWN_GEMMA = '/own/base-medgemma';
