@@ -152,7 +152,7 @@ describe('values', () => {
     ['submit_ms', '-1', '--submit_ms is out of range: it takes a number, at least 0'],
     ['shuffle', 'yes', '--shuffle is true or false, found "yes". Write --shuffle true or --shuffle false.'],
     ['lr_scheduler_type', 'cosin', 'found "cosin". Did you mean cosine?'],
-    ['mask', 'all', 'one of completion, reference'],
+    ['mask', 'all', 'one of completion, answer, reference'],
     ['train_file', ' ', '--train_file is empty'],
     ['target_modules', 'q_proj,q_proj', 'names "q_proj" twice'],
     ['report_to', 'console,none', 'none stands alone'],

@@ -93,7 +93,8 @@ function tokensOf(rules: ConversationRules, conversation: Conversation, options:
   const lead = addSpecialTokens ? tokenizer.leadingSpecialTokens : 0;
   const unlearnt = new Set(conversation.messages.flatMap(({ isLearnt }, turn) => (isLearnt === false ? [messages[turn]] : [])));
   const isIn = (isWanted: (message: Message) => boolean): ((i: number) => boolean) => {
-    const spans = assistantSpans(template, messages, rendered, tokenizer.specialTokens, { ...options, isWanted });
+    const turns = assistantSpans(template, messages, rendered, tokenizer.specialTokens, { ...options, isWanted });
+    const spans = options.mask === 'answer' ? turns.map((turn) => fromAnswer(turn, rendered)) : turns;
     const ranges = tokenRanges(
       tokenizer,
       text,
@@ -102,10 +103,16 @@ function tokensOf(rules: ConversationRules, conversation: Conversation, options:
     );
     return (i) => ranges.some(({ first, end }) => i - lead >= first && i - lead < end);
   };
-  if (options.mask === 'completion') return { ids, isLabelled: isIn((message) => !unlearnt.has(message)), characters };
+  if (options.mask !== 'reference') return { ids, isLabelled: isIn((message) => !unlearnt.has(message)), characters };
   // All but padding, and but the answers that the row takes out.
   const isTakenOut = unlearnt.size === 0 ? () => false : isIn((message) => unlearnt.has(message));
   return { ids, isLabelled: (i, id) => id !== rules.padId && !isTakenOut(i), characters };
+}
+
+/** From the first <answer> on, which is the one that is scored; all of a turn without one. */
+function fromAnswer({ start, end }: Span, text: string): Span {
+  const at = text.slice(start, end).indexOf('<answer>');
+  return { start: at < 0 ? start : start + at, end };
 }
 
 /** The span's place after every placeholder before it has grown. */

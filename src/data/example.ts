@@ -61,7 +61,7 @@ export interface Example {
  * completion: only what the assistant says (and its end-of-turn token) is learnt. reference: what medvision_bm's collate functions leave in
  * (everything but pad and image tokens).
  */
-export type LabelMask = 'completion' | 'reference';
+export type LabelMask = 'completion' | 'answer' | 'reference';
 
 export interface EncodeOptions {
   mask: LabelMask;

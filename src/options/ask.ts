@@ -13,7 +13,8 @@ import { gpu_adapter } from './world.ts';
 
 const { config, base_model_hf, compute_dtype, image_attention, quantization, quantization_skip_modules, quantize_embedding } = modelOptions;
 const { submit_ms } = trainingOptions;
-const { min_pixels, max_pixels, sixteen_bit, data_dir, planner_version, ack_release, prompt_style, intensity } = dataOptions;
+const { min_pixels, max_pixels, sixteen_bit, data_dir, planner_version, ack_release } = dataOptions;
+const { prompt_style, answer_template, intensity } = dataOptions;
 const { lora_checkpoint_dir, offload, parser, max_new_tokens } = evaluateDefinitions;
 
 export const definitions = {
@@ -72,7 +73,7 @@ export const definitions = {
     group: 'Task lists', type: 'integer', default: 1, min: 1, all: true,
     help: 'Samples of the task that are asked about, the first ones; -1: all.',
   },
-  planner_version, ack_release, prompt_style, intensity, gpu_adapter, submit_ms,
+  planner_version, ack_release, prompt_style, answer_template, intensity, gpu_adapter, submit_ms,
   offload,
   max_new_tokens: {
     ...max_new_tokens, max: 65536, help: `${max_new_tokens.help} The most that a request to --serve gets.`,

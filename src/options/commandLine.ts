@@ -4,11 +4,11 @@
  * definitions.
  */
 import { shownJson } from '../io/parseJson.ts';
+import { parsedYaml } from '../io/yamlText.ts';
 import { UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { optionOf, parseFor, unknownOption } from './program.ts';
 import type { Definitions, Parsed, Program } from './program.ts';
-import { parsedYaml } from './recipeYaml.ts';
 
 /**
  * The flags in argv, without dashes, to their text. `--name value` and `--name=value`; a list takes several values, `--name a b`.

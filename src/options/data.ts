@@ -26,10 +26,11 @@ export const dataOptions = {
     group: 'Data',
     type: 'enum',
     default: 'completion',
-    choices: ['completion', 'reference'],
+    choices: ['completion', 'answer', 'reference'],
     help:
-      'What is learnt. completion: what the assistant says. reference: everything but padding and image tokens, prompts as well, ' +
-      'as medvision_bm\'s collate leaves it. Answers that a row takes out ("train": false) are learnt in neither.',
+      'What is learnt. completion: what the assistant says. answer: of that, where there is an <answer> block, what begins with it; ' +
+      'steps before it are read but not learnt. reference: everything but padding and image tokens, prompts as well, ' +
+      'as medvision_bm\'s collate leaves it. Answers that a row takes out ("train": false) are never learnt.',
   },
   check_data: {
     group: 'Data',
@@ -154,6 +155,15 @@ export const dataOptions = {
     help:
       "corrected: box edges with the last pixel, stated image size, one word a unit. reference: medvision_bm's prompts and targets " +
       'to the character.',
+  },
+  answer_template: {
+    group: 'Task lists',
+    type: 'string',
+    default: null,
+    place: 'path',
+    help:
+      'Words prompts and answers: a YAML file with Jinja texts for box, ellipse, distance and angle (src/data/medvision/README.md), or ' +
+      'the word steps, whose answers show how they come about. The numbers stay those of the plan.',
   },
   export_jsonl: {
     group: 'Task lists',

@@ -9,7 +9,7 @@ import { nodePlatform } from '../../node/platform.ts';
 import { scoreAnswer } from '../../src/data/medvision/metrics.ts';
 import { compareVersions, versionAtPin, versionCaution } from '../../src/data/medvision/planVersion.ts';
 import type { Annotation, MedvisionSample } from '../../src/data/medvision/sample.ts';
-import type { SampleRecord } from '../../src/data/medvision/samples.ts';
+import type { SampleRecord } from '../../src/data/medvision/record.ts';
 import { medvisionSamples } from '../../src/data/medvision/samples.ts';
 import { SampleTable } from '../../src/data/medvision/table.ts';
 import { parseTaskName } from '../../src/data/medvision/tasks.ts';

@@ -11,7 +11,9 @@ import { mixRows } from '../mixing.ts';
 import type { Mixing } from '../mixing.ts';
 import { drawRows, drawRowsAsNumpy, sampleLimit, splitRows } from '../split.ts';
 import type { Split, SplitBy, SplitOptions } from '../split.ts';
+import { readAnswerTemplate } from './answerTemplate.ts';
 import type { IntensityMode } from './intensity.ts';
+import { LandmarkLines } from './landmarks.ts';
 import { openPlan, planCases, planRecord } from './plan.ts';
 import type { PlanRecord } from './plan.ts';
 import { preparedSize } from './resizing.ts';
@@ -32,6 +34,7 @@ export interface CollectSettings {
   planner_version: string | null;
   disable_sample_filtering: boolean;
   prompt_style: PromptStyle;
+  answer_template: string | null;
   intensity: IntensityMode;
   image_size: number | null;
   split: SplitBy;
@@ -191,7 +194,9 @@ async function readPlans(
   suspects: number;
 }> {
   const { prompt_style: style, intensity } = settings;
-  const table = new SampleTable(style, style === 'reference' && intensity === 'minmax' ? undefined : intensity);
+  const template = await readAnswerTemplate(platform, settings.answer_template);
+  const landmarks = new LandmarkLines(platform, dataDir, settings.planner_version ?? undefined);
+  const table = new SampleTable(style, style === 'reference' && intensity === 'minmax' ? undefined : intensity, template);
   const dropped = new Map<string, Partial<Record<DropReason, number>>>();
   const onDropped = (reason: DropReason, { name }: MedvisionTask): void => {
     const counts = dropped.get(name) ?? {};
@@ -199,7 +204,8 @@ async function readPlans(
     dropped.set(name, counts);
   };
   const isFiltered = !settings.disable_sample_filtering;
-  const options = { volumes, resizedSize, onDropped, isFiltered, isFixedSize: isFixedSize(resizedSize) };
+  const isFixed = isFixedSize(resizedSize);
+  const options = { volumes, resizedSize, onDropped, isFiltered, landmarks, isFixedSize: isFixed, ...(template && { template }) };
   const plans: PlanRecord[] = [];
   let suspects = 0;
   const scans = new Map<MedvisionTask, TaskScan>();

@@ -19,7 +19,13 @@ export interface Point {
   y: number;
 }
 
-/** Landmark files and the names in plans, each read once. */
+/** What of a sample says where its landmarks are. */
+export type LandmarkPlace = Pick<MedvisionSample, 'annotation' | 'landmarkFile' | 'task' | 'sliceDim' | 'sliceIdx'>;
+
+/** Rows come case by case. */
+const FILES_HELD = 64;
+
+/** Landmark files and the names in plans, each read once as long as its case is at hand. */
 export class LandmarkLines {
   private readonly platform: Platform;
   private readonly dataDir: string;
@@ -34,7 +40,7 @@ export class LandmarkLines {
   }
 
   /** Empty for boxes and several ellipses, and where there is no such file, or no such landmark in it: they are only drawn. */
-  async of(sample: MedvisionSample): Promise<[Point, Point][]> {
+  async of(sample: LandmarkPlace): Promise<[Point, Point][]> {
     const { annotation } = sample;
     if (annotation.kind === 'box' || sample.landmarkFile === undefined) return [];
     if (annotation.kind === 'ellipse' && annotation.others !== undefined) return [];
@@ -64,9 +70,13 @@ export class LandmarkLines {
     return new Map(Object.entries(map).map(([key, name]) => [textOrNothing(name).trim(), key]));
   }
 
-  private async points(sample: MedvisionSample, file: string, names: readonly string[]): Promise<Map<string, Point>> {
+  private async points(sample: LandmarkPlace, file: string, names: readonly string[]): Promise<Map<string, Point>> {
     let reading = this.files.get(file);
-    if (reading === undefined) this.files.set(file, (reading = this.readFile(file)));
+    if (reading === undefined) {
+      const [oldest] = this.files.keys();
+      if (oldest !== undefined && this.files.size >= FILES_HELD) this.files.delete(oldest);
+      this.files.set(file, (reading = this.readFile(file)));
+    }
     const read = await reading;
     if (read === undefined) return new Map();
     const slices = asArray(read[`slice_landmarks_${'xyz'[sample.sliceDim] ?? ''}`], `${file}: slice_landmarks`);

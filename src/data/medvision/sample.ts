@@ -88,9 +88,10 @@ export function sampleMessages(sample: MedvisionSample): Message[] {
   ];
 }
 
-const PLANES = ['sagittal', 'coronal', 'axial'] as const;
+/** Of the axis that a slice cuts. */
+export const PLANE_NAMES = ['sagittal', 'coronal', 'axial'] as const;
 
 /** Where a slice is from, in words. */
 export function slicePlace(caseId: string, sliceDim: number, sliceIdx: number): string {
-  return `${caseId}, ${PLANES[sliceDim] ?? 'axis'} slice ${sliceIdx}`;
+  return `${caseId}, ${PLANE_NAMES[sliceDim] ?? 'axis'} slice ${sliceIdx}`;
 }

@@ -4,13 +4,16 @@
  */
 import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
+import type { AnswerTemplate } from './answerTemplate.ts';
 import { metricPrompt, metricTarget, metricValues, metrics } from './angleDistance.ts';
 import { boxPrompt, boxTarget, boxValues, boxes } from './detection.ts';
 import { intensityOf } from './intensity.ts';
 import type { IntensityMode } from './intensity.ts';
+import { LandmarkLines } from './landmarks.ts';
 import { openPlan, planCases, planTask } from './plan.ts';
 import type { CaseInfo, Plan, PlanCase, PlanSlice, PlanTask, SampleSplit } from './plan.ts';
 import type { ImageFrame } from './prompt.ts';
+import type { SampleRecord } from './record.ts';
 import type { Annotation, DropReason, MedvisionSample, PromptStyle } from './sample.ts';
 import { VolumeCache } from './slices.ts';
 import type { MedvisionTask } from './tasks.ts';
@@ -35,23 +38,12 @@ export interface MedvisionOptions {
   isFiltered?: boolean;
   /** Makes another record of each before it is worded. */
   change?: (record: SampleRecord) => SampleRecord;
+  /** Words prompts and answers, where it has something to say of a kind. */
+  template?: AnswerTemplate;
   /** Called once for each annotation that the hub loader's filters leave out. */
   onDropped?: (reason: DropReason, task: MedvisionTask) => void;
   /** Called for each plan that is opened, to record its version. */
   onPlan?: (plan: Plan) => void;
-}
-
-/** A sample before it is worded. */
-export interface SampleRecord {
-  info: PlanTask;
-  task: MedvisionTask;
-  split: SampleSplit;
-  item: CaseInfo;
-  frame: ImageFrame;
-  sliceIdx: number;
-  /** Position among the annotations of its config, those counted that the filters drop. */
-  loaderIndex: number;
-  annotation: Annotation;
 }
 
 /** A task of a list on its way through a plan. */
@@ -63,9 +55,11 @@ export interface TaskScan {
   seen: number;
 }
 
-export type RecordOptions = Pick<MedvisionOptions, 'resizedSize' | 'onDropped' | 'isFiltered'> & {
+export type RecordOptions = Pick<MedvisionOptions, 'resizedSize' | 'onDropped' | 'isFiltered' | 'template'> & {
   volumes: VolumeCache;
   isFixedSize: boolean;
+  /** Of the data folder; needed with a template. */
+  landmarks?: LandmarkLines;
 };
 
 export async function* medvisionSamples(
@@ -75,7 +69,8 @@ export async function* medvisionSamples(
   options: MedvisionOptions,
 ): AsyncGenerator<MedvisionSample, void, undefined> {
   const { promptStyle = 'corrected', volumes = new VolumeCache(platform, dataDir) } = options;
-  const recordOptions = { ...options, volumes, isFixedSize: isFixedSize(options.resizedSize) };
+  const landmarks = new LandmarkLines(platform, dataDir, options.plannerVersion);
+  const recordOptions = { ...options, volumes, landmarks, isFixedSize: isFixedSize(options.resizedSize) };
   const plans = new Map<string, Plan>();
   for (const task of tasks) {
     const key = `${task.dataset}/${task.planKind}`;
@@ -88,7 +83,7 @@ export async function* medvisionSamples(
     const scan = scanOf(plan, task, options.split);
     for await (const { item } of planCases(platform, plan, [{ task: scan.info, split: scan.split }])) {
       for (const record of await caseRecords(scan, item, recordOptions))
-        yield sampleOf(options.change?.(record) ?? record, promptStyle, options.intensity);
+        yield sampleOf(options.change?.(record) ?? record, promptStyle, options.intensity, options.template);
     }
   }
 }
@@ -109,7 +104,37 @@ export function isFixedSize(resizedSize: ResizedSize): boolean {
 /** The records of a case's slices along the task's plane, made as they are asked for. */
 export async function caseRecords(scan: TaskScan, item: PlanCase, options: RecordOptions): Promise<Iterable<SampleRecord>> {
   const slices = item.slices(scan.task.sliceDim);
-  return slices.length === 0 ? [] : sliceRecords(scan, item.info, slices, await frameOf(scan.task, item.info, options), options);
+  if (slices.length === 0) return [];
+  const records = sliceRecords(scan, item.info, slices, await frameOf(scan.task, item.info, options), options);
+  return options.template === undefined || scan.task.taskType === 'BoxSize' ? records : withPoints(records, options.template, options);
+}
+
+/** @throws UserError where a template speaks of lines and no landmarks are known */
+async function withPoints(
+  records: Iterable<SampleRecord>,
+  template: AnswerTemplate,
+  { landmarks }: RecordOptions,
+): Promise<SampleRecord[]> {
+  const found: SampleRecord[] = [];
+  for (const record of records) {
+    const { annotation, task, item, sliceIdx } = record;
+    if (!template.needsLines(annotation)) {
+      found.push(record);
+      continue;
+    }
+    const of = { annotation, landmarkFile: item.landmarkFile, task: task.name, sliceDim: task.sliceDim, sliceIdx };
+    const lines = 'others' in annotation ? [] : ((await landmarks?.of(of)) ?? []);
+    if (lines.length !== (annotation.kind === 'distance' ? 1 : 2)) {
+      const why =
+        'others' in annotation ? 'several ellipses have no lines' : `${item.landmarkFile ?? 'its landmark file'} has no landmarks for it`;
+      throw new UserError(
+        `${item.where}, slice ${sliceIdx}: the answer template speaks of lines, and ${why}. Fetch the landmark files of ${task.dataset}, ` +
+          'or leave lines and cosine out of the template.',
+      );
+    }
+    found.push({ ...record, points: Float64Array.from(lines.flatMap((line) => line.flatMap(({ x, y }) => [x, y]))) });
+  }
+  return found;
 }
 
 function* sliceRecords(
@@ -180,9 +205,10 @@ function* annotations(
   }
 }
 
-/** @param intensity of the picture, where it is not the reference's */
-export function sampleOf(record: SampleRecord, style: PromptStyle, intensity?: IntensityMode): MedvisionSample {
+/** @param intensity of the picture, where it is not the reference's @param template words prompt and target anew */
+export function sampleOf(record: SampleRecord, style: PromptStyle, intensity?: IntensityMode, template?: AnswerTemplate): MedvisionSample {
   const { info, task, split, item, frame, sliceIdx, loaderIndex, annotation } = record;
+  const plain = worded(info, annotation, frame, style);
   return {
     taskType: task.taskType,
     task: task.name,
@@ -202,7 +228,8 @@ export function sampleOf(record: SampleRecord, style: PromptStyle, intensity?: I
     ...(intensity !== undefined && {
       intensity: intensityOf(intensity, info.imageModality, 'labelName' in annotation ? annotation.labelName : ''),
     }),
-    ...worded(info, annotation, frame, style),
+    ...plain,
+    ...template?.worded(record, plain),
   };
 }
 

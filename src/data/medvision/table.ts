@@ -4,9 +4,10 @@
  * kilobyte, so a detection set of 2.7 million would not fit into memory as objects.
  */
 import type { IntensityMode } from './intensity.ts';
+import type { AnswerTemplate } from './answerTemplate.ts';
+import type { SampleRecord } from './record.ts';
 import type { Annotation, Axes, BoxCorners, MedvisionSample, PromptStyle } from './sample.ts';
 import { sampleOf } from './samples.ts';
-import type { SampleRecord } from './samples.ts';
 
 /** Rows of a block: columns grow by whole blocks, so that nothing is ever copied. */
 const BLOCK = 1 << 14;
@@ -23,10 +24,12 @@ interface Block {
   template: Uint32Array;
   /** 4 a row. */
   numbers: Float64Array;
+  /** 8 a row, NaN where there are fewer; with a template. */
+  points?: Float64Array;
 }
 
 /** Everything a record says that does not change within one case of one config. */
-type Scene = Omit<SampleRecord, 'sliceIdx' | 'loaderIndex' | 'annotation'>;
+type Scene = Omit<SampleRecord, 'sliceIdx' | 'loaderIndex' | 'annotation' | 'points'>;
 
 export class SampleTable {
   /** Config names (without the split), by config number. */
@@ -35,6 +38,7 @@ export class SampleTable {
   readonly volumes: string[] = [];
   private readonly style: PromptStyle;
   private readonly intensity: IntensityMode | undefined;
+  private readonly template: AnswerTemplate | undefined;
   private readonly blocks: Block[] = [];
   private readonly scenes: Scene[] = [];
   private readonly templates: Template[] = [];
@@ -45,10 +49,11 @@ export class SampleTable {
   private readonly others = new Map<number, Float64Array>();
   private count = 0;
 
-  /** @param style of the prompts and targets @param intensity of the pictures, as `sampleOf` takes it */
-  constructor(style: PromptStyle, intensity?: IntensityMode) {
+  /** @param style of the prompts and targets @param intensity of the pictures @param template all as `sampleOf` takes them */
+  constructor(style: PromptStyle, intensity?: IntensityMode, template?: AnswerTemplate) {
     this.style = style;
     this.intensity = intensity;
+    this.template = template;
   }
 
   get length(): number {
@@ -58,7 +63,7 @@ export class SampleTable {
   /** Records of one case should come one after the other. */
   add(record: SampleRecord): void {
     const at = this.count % BLOCK;
-    if (at === 0) this.blocks.push(newBlock());
+    if (at === 0) this.blocks.push(newBlock(this.template !== undefined));
     const block = this.blocks[this.blocks.length - 1];
     if (block === undefined) return;
     const { sliceIdx, loaderIndex, annotation } = record;
@@ -78,6 +83,7 @@ export class SampleTable {
     }
     block.template[at] = known;
     block.numbers.set(numbers, at * 4);
+    if (record.points !== undefined) block.points?.set(record.points, at * POINTS);
     if (others.length > 0) this.others.set(this.count, Float64Array.from(others));
     this.count++;
   }
@@ -98,8 +104,10 @@ export class SampleTable {
     const template = this.templates[block.template[at] ?? 0];
     if (scene === undefined || template === undefined) throw new RangeError(`row ${row} of ${this.count}`);
     const annotation = given(template.annotation, block.numbers.subarray(at * 4, at * 4 + 4), this.others.get(row));
-    const record = { ...scene, sliceIdx: block.slice[at] ?? 0, loaderIndex: block.loader[at] ?? 0, annotation };
-    return sampleOf(change?.(record) ?? record, this.style, this.intensity);
+    const points = block.points?.slice(at * POINTS, (at + 1) * POINTS).filter((value) => !Number.isNaN(value));
+    const place = { sliceIdx: block.slice[at] ?? 0, loaderIndex: block.loader[at] ?? 0 };
+    const record = { ...scene, ...place, annotation, ...(points?.length && { points }) };
+    return sampleOf(change?.(record) ?? record, this.style, this.intensity, this.template);
   }
 
   private block(row: number): Block {
@@ -109,7 +117,10 @@ export class SampleTable {
   }
 }
 
-function newBlock(): Block {
+/** Columns and rows of four points. */
+const POINTS = 8;
+
+function newBlock(hasPoints: boolean): Block {
   const column = (): Uint32Array => new Uint32Array(BLOCK);
   return {
     config: column(),
@@ -119,6 +130,7 @@ function newBlock(): Block {
     loader: column(),
     template: column(),
     numbers: new Float64Array(BLOCK * 4),
+    ...(hasPoints && { points: new Float64Array(BLOCK * POINTS).fill(NaN) }),
   };
 }
 

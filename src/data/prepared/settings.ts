@@ -3,6 +3,7 @@ import { textOrNothing } from '../../io/parseJson.ts';
 import { joinPath } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { asObject, readJsonFile } from '../jsonFile.ts';
+import { readAnswerTemplate } from '../medvision/answerTemplate.ts';
 import type { CollectSettings } from '../medvision/collect.ts';
 import { hashFile, planAtPin } from '../medvision/plan.ts';
 import type { PlanKind, PlanRecord } from '../medvision/plan.ts';
@@ -62,6 +63,8 @@ export async function preparedIdentity(platform: Platform, settings: PreparedSet
   }
   // Folders from before this option say nothing of it.
   if (settings.disable_sample_filtering) identity['disable_sample_filtering'] = true;
+  const template = await readAnswerTemplate(platform, settings.answer_template);
+  if (template) identity['answer_template'] = `SHA-256 ${await sha256Hex(new TextEncoder().encode(template.text))}`;
   if (!hasPlans || settings.data_dir === null) return identity;
   for (const { dataset, planKind } of new Map(tasks.map((task) => [`${task.dataset} ${task.planKind}`, task])).values()) {
     identity[`plan ${dataset} ${planKind}`] = await planText(platform, settings.data_dir, dataset, planKind, settings.planner_version);

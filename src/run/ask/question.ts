@@ -3,6 +3,7 @@ import type { RowRequest } from '../../data/exampleMaker.ts';
 import { ExampleMaker } from '../../data/exampleMaker.ts';
 import type { Processor } from '../../data/example.ts';
 import { docOf } from '../../data/medvision/answerRows.ts';
+import { readAnswerTemplate } from '../../data/medvision/answerTemplate.ts';
 import { askedTask, kindPrompt } from '../../data/medvision/askedTask.ts';
 import type { KindTask } from '../../data/medvision/askedTask.ts';
 import { LandmarkLines, sliceAxes } from '../../data/medvision/landmarks.ts';
@@ -48,6 +49,7 @@ export interface QuestionParts {
     | 'limit'
     | 'planner_version'
     | 'prompt_style'
+    | 'answer_template'
     | 'intensity'
     | 'sixteen_bit'
   >;
@@ -174,7 +176,8 @@ async function* samplesOf(
     throw new UserError(`--task ${task.name} names its ${task.split} cases, --eval_split ${split} others.`);
   const [wanted] = options.slice;
   const resizedSize: Processor['resizedSize'] = (height, width) => processor.resizedSize(height, width);
-  const settings = { split, promptStyle, intensity, resizedSize, volumes, ...(plannerVersion !== null && { plannerVersion }) } as const;
+  const template = await readAnswerTemplate(platform, options.answer_template);
+  const settings = { split, promptStyle, ...(template && { template }), intensity, resizedSize, volumes, ...(plannerVersion !== null && { plannerVersion }) } as const;
   const landmarks = new LandmarkLines(platform, dataDir, plannerVersion ?? undefined);
   let count = 0;
   for await (const sample of medvisionSamples(platform, dataDir, [task], settings)) {

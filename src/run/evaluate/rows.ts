@@ -6,6 +6,7 @@ import type { RowRequest } from '../../data/exampleMaker.ts';
 import { beforeLastAnswer } from '../../data/exampleMaker.ts';
 import { askedOf, docOf, unansweredRow } from '../../data/medvision/answerRows.ts';
 import type { UnansweredRow } from '../../data/medvision/answerRows.ts';
+import { readAnswerTemplate } from '../../data/medvision/answerTemplate.ts';
 import { collectSamples } from '../../data/medvision/collect.ts';
 import { planRecord } from '../../data/medvision/plan.ts';
 import type { Plan, PlanRecord } from '../../data/medvision/plan.ts';
@@ -151,10 +152,12 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
   }
   const volumes = new VolumeCache(platform, dataDir);
   const plans = new Map<string, Plan>();
+  const template = await readAnswerTemplate(platform, options.answer_template);
   const settings = {
     split,
     onPlan: (plan: Plan): void => void plans.set(plan.path, plan),
     promptStyle: options.prompt_style,
+    ...(template && { template }),
     intensity: options.intensity,
     resizedSize: preparedSize(processor, options.image_size),
     volumes,

@@ -1,4 +1,5 @@
 /** Inspection as a program: an HTML page to look at what a model would be trained on. */
+import type { LabelMask } from '../../data/example.ts';
 import { PictureWarnings } from '../../data/pictures/warnings.ts';
 import { PreparedSet } from '../../data/prepared/preparedSet.ts';
 import { publicName } from '../../hub/origin.ts';
@@ -62,7 +63,7 @@ export async function inspect(
     ['Model', isOwnBase ? 'tiny Qwen2.5-VL of the quick start' : publicName(base)],
     ...preparedFacts(set, kind === 'volumes' ? options.prompt_style : undefined),
     ...(await dialectFacts(found)),
-    ['Learnt', options.mask === 'completion' ? 'what the assistant says' : 'all but padding and images (--mask reference)'],
+    ['Learnt', LEARNT[options.mask]],
   ];
   await platform.makeDir(parentPath(out));
   await platform.writeFile(out, await pageHtml(platform, { title: `What is learnt from ${lastName(data)}`, facts, tasks, notes }), {
@@ -91,6 +92,12 @@ async function dialectFacts({ train }: FoundRows): Promise<[string, string][]> {
   if (dialects.length === 0) return [];
   return [['Written as', dialects.map(([name, rows]) => (dialects.length === 1 ? name : `${name}: ${rows}`)).join('; ')]];
 }
+
+const LEARNT: Readonly<Record<LabelMask, string>> = {
+  completion: 'what the assistant says',
+  answer: 'of what the assistant says, the <answer> (--mask answer)',
+  reference: 'all but padding and images (--mask reference)',
+};
 
 function preparedFacts(set: PreparedSet | undefined, promptStyle: string | undefined): [string, string][] {
   if (set === undefined) return promptStyle === undefined ? [] : [['Prompts', promptStyle]];

@@ -2,7 +2,8 @@
  * What is kept of programs that were started here, in the folder `.vernier-ui` of the shown one: recipe, what the program says, and which
  * process it is, so that a later server finds it again. For this user alone.
  */
-import { parsedYaml, recipeText } from '../../options/recipeYaml.ts';
+import { parsedYaml } from '../../io/yamlText.ts';
+import { recipeText } from '../../options/recipeYaml.ts';
 import { parseOwner } from '../../io/locks/owner.ts';
 import type { Identity } from '../../io/locks/owner.ts';
 import { parseJson } from '../../io/parseJson.ts';
