@@ -18,6 +18,7 @@ import { Pool } from './pool.ts';
 import type { BufferView, GpuBuffer } from './pool.ts';
 import { Profiler } from './profiler.ts';
 import { Readback } from './readback.ts';
+import type { Opened } from './readback.ts';
 import { Tensor } from './tensor.ts';
 import type { DType } from './tensor.ts';
 
@@ -253,16 +254,25 @@ export class Device {
 
   /** Copies a range back. Waits for the GPU; throws what went wrong on the way. */
   async read(view: BufferView): Promise<ArrayBuffer> {
-    try {
-      const copy = await this.readback.read(Math.ceil(view.bytes / 4) * 4, (buffer) => {
-        this.endPass();
-        this.openEncoder().copyBufferToBuffer(view.buffer.handle, view.offset, buffer, 0, buffer.size);
-        this.flush();
-      });
-      return copy.byteLength === view.bytes ? copy : copy.slice(0, view.bytes);
-    } finally {
-      await this.settle();
-    }
+    const { content, close } = await this.open(view);
+    const copy = content.slice(0, view.bytes);
+    close();
+    return copy;
+  }
+
+  /** `read` into memory that is there until it is closed, padded to 4 bytes, for whoever reads much and keeps nothing of it. */
+  async open(view: BufferView): Promise<Opened> {
+    const opening = this.readback.open(Math.ceil(view.bytes / 4) * 4, (buffer) => {
+      this.endPass();
+      this.openEncoder().copyBufferToBuffer(view.buffer.handle, view.offset, buffer, 0, buffer.size);
+      this.flush();
+    });
+    await opening.catch(() => undefined); // what it comes of is told first
+    await this.settle().catch((error: unknown) => {
+      opening.then(({ close }) => close()).catch(() => undefined);
+      throw error;
+    });
+    return opening;
   }
 
   async readF32(tensor: Tensor): Promise<Float32Array> {

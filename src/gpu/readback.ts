@@ -7,6 +7,12 @@ import type { Pool } from './pool.ts';
 
 const KEPT_BYTES = 2 ** 20;
 
+/** What was read, until it is closed; it may be written to, which nobody else sees. */
+export interface Opened {
+  content: ArrayBuffer;
+  close: () => void;
+}
+
 export class Readback {
   private readonly pool: Pool;
   private readonly make: (descriptor: GPUBufferDescriptor) => GPUBuffer;
@@ -17,19 +23,25 @@ export class Readback {
     this.make = make;
   }
 
-  /** `submit` puts a copy into the buffer, of a multiple of 4 bytes, into the queue. Returns what it then holds. */
-  async read(bytes: number, submit: (buffer: GPUBuffer) => void): Promise<ArrayBuffer> {
+  /** `submit` puts a copy into the buffer, of a multiple of 4 bytes, into the queue. */
+  async open(bytes: number, submit: (buffer: GPUBuffer) => void): Promise<Opened> {
     const buffer = this.kept.get(bytes)?.pop() ?? this.create(bytes);
     this.pool.count('readback', bytes);
+    let isOpen = true;
+    const close = (): void => {
+      if (!isOpen) return;
+      isOpen = false;
+      buffer.unmap();
+      this.pool.count('readback', -bytes);
+      this.giveBack(buffer, bytes);
+    };
     try {
       submit(buffer);
       await buffer.mapAsync(MAP_READ_MODE);
-      const copy = buffer.getMappedRange().slice(0);
-      buffer.unmap();
-      return copy;
-    } finally {
-      this.pool.count('readback', -bytes);
-      this.giveBack(buffer, bytes);
+      return { content: buffer.getMappedRange(), close };
+    } catch (error) {
+      close();
+      throw error;
     }
   }
 

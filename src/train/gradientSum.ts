@@ -6,6 +6,7 @@
  */
 import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
+import type { Opened } from '../gpu/readback.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { ahead } from '../io/ahead.ts';
 import { doAll } from '../world/world.ts';
@@ -14,7 +15,7 @@ import type { ParameterArena } from './parameterArena.ts';
 
 /** Large enough for a network's full speed, small enough that a few of them are nothing beside the gradients. */
 const SLICE_BYTES = 8 * 2 ** 20;
-/** Of slices that are sent for and not yet summed: the gradients of an adapter of a large model; of a whole model the rest waits. */
+/** Of slices that are sent for and not yet on their way back: an adapter of a large model; of a whole model the rest waits. */
 const HELD_BYTES = 256 * 2 ** 20;
 
 interface Slice {
@@ -33,7 +34,7 @@ export class GradientSum {
   private readonly heldBytes: number;
   private waiting: Set<string>[] = [];
   /** Of the first slices, as far as they are sent for. */
-  private reads: Promise<ArrayBuffer>[] = [];
+  private reads: Promise<Opened>[] = [];
   private held = 0;
   private wake: () => void = () => undefined;
   private failure: Error | undefined;
@@ -86,18 +87,31 @@ export class GradientSum {
   }
 
   private async run(goesOn: boolean): Promise<StepOutcome> {
-    if (!(await doAll(this.world, goesOn))) return 'given up';
+    try {
+      return (await doAll(this.world, goesOn)) ? await this.sumAll() : 'given up';
+    } finally {
+      for (const read of this.reads)
+        void read.then(
+          ({ close }) => close(),
+          () => undefined,
+        );
+    }
+  }
+
+  /** A slice is summed where it was read to, and is in this machine's memory once: there, or on its way up. */
+  private async sumAll(): Promise<StepOutcome> {
     let written: Promise<void> = Promise.resolve();
     for (const [at, { view }] of this.slices.entries()) {
       while (this.reads[at] === undefined && this.failure === undefined) await new Promise<void>((resolve) => (this.wake = resolve));
       if (this.failure !== undefined) throw this.failure;
-      const values = new Float32Array(await this.reads[at]!);
-      this.reads[at] = EMPTY;
+      const { content, close } = await this.reads[at]!;
+      const values = new Float32Array(content);
       await this.world.sum(values);
-      this.held -= view.bytes;
-      this.send();
       await written;
       this.device.write(view, values);
+      close();
+      this.held -= view.bytes;
+      this.send();
       written = ahead(this.device.drain());
     }
     await written;
@@ -110,13 +124,11 @@ export class GradientSum {
       const { view } = this.slices[at]!;
       if (this.held > 0 && this.held + view.bytes > this.heldBytes) break;
       this.held += view.bytes;
-      this.reads.push(ahead(this.device.read(view)));
+      this.reads.push(ahead(this.device.open(view)));
     }
     this.wake();
   }
 }
-
-const EMPTY = Promise.resolve(new ArrayBuffer(0));
 
 /**
  * In the order in which backward comes to have passed them: what was placed last (the last layers) first. It is the same at every rank,

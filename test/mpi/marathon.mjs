@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ranksEnv } from './mpirun.mjs';
 
 const [kills, ranks, seed] = [10, 3, 1].map((standard, at) => Number(process.argv[2 + at] ?? standard));
 const repository = fileURLToPath(new URL('../..', import.meta.url));
@@ -58,10 +59,7 @@ export async function load(url, context, next) {
 }
 `);
 
-const env = {
-  ...process.env, HF_HUB_OFFLINE: '1', OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1', OMPI_MCA_rmaps_base_oversubscribe: '1',
-  OMPI_MCA_btl_vader_single_copy_mechanism: 'none', NODE_OPTIONS: `--import=${at('withinSum.mjs')}`,
-};
+const env = ranksEnv({ NODE_OPTIONS: `--import=${at('withinSum.mjs')}` });
 
 function start(library, dir, more = {}, ownEnv = {}) {
   const words = Object.entries({ ...flags, output_dir: dir, ...more }).map(([name, value]) => `--${name}=${value}`);

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { ranksEnv } from './mpirun.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const golden = process.env.VERNIER_GOLDEN_DIR ?? join(root, 'test/golden/data');
@@ -25,7 +26,7 @@ const flags = {
   base_model_hf: join(golden, 'models/qwen2_5_vl-tiny'), train_file: rows, max_steps: STEPS, per_device_train_batch_size: 1, gradient_accumulation_steps: ACCUMULATION,
   logging_steps: 1, save_steps: -1, lora_r: 16, target_modules: 'all-linear', eval_strategy: 'no', report_to: 'jsonl', tune: 'off', dataloader_num_workers: 0, overwrite: true,
 };
-const ENV = { ...process.env, OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1', OMPI_MCA_rmaps_base_oversubscribe: '1', OMPI_MCA_btl_vader_single_copy_mechanism: 'none' };
+const ENV = ranksEnv();
 
 const trainWords = (dir) => [join(root, 'dist/train.js'), ...Object.entries({ ...flags, output_dir: dir }).map(([name, value]) => `--${name}=${value}`)];
 const run = (program, words) =>

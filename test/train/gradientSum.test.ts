@@ -36,7 +36,7 @@ function made(heldBytes?: number) {
   BLOCKS.forEach((name, at) => device.write(arena.parameters.get(`${name}.weight`)!.grad.parts[0]!.view, new Float32Array(SIZE).fill(at + 1)));
   const { world, begun, letGo } = slowWorld();
   const sum = new GradientSum(device, world, arena, lossSum, { sliceBytes: SLICE, ...(heldBytes !== undefined && { heldBytes }) });
-  const read = vi.spyOn(device, 'read');
+  const read = vi.spyOn(device, 'open');
   read.mockClear();
   const gradients = (): Promise<Float32Array[]> => Promise.all([...arena.parameters.values()].map(({ grad }) => device.readF32(grad)));
   return { sum, begun, letGo, read, lossSum, gradients };

@@ -2,7 +2,7 @@
  * What ends a job of several processes, at whatever moment: a rank that is killed, stopped, or throws; Ctrl-C. Nobody is left, the last checkpoint is whole, and the same
  * command goes on. test/mpi/marathon.mjs does it many times.
  */
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -94,6 +94,25 @@ describe.each(libraries.filter(isHere))('%s', (library) => {
     await expectTidy(dir);
   });
 
+  it('a gradient that is not finite at one rank skips the step at all', async () => {
+    writeFileSync(at('spoils.mjs'), SPOILS);
+    writeFileSync(at('spoilt.mjs'), SPOILT);
+    const run = async (rank: number): Promise<Buffer> => {
+      const dir = dirOf(`spoilt ${rank}`);
+      const env = { NODE_OPTIONS: `--import=${at('spoils.mjs')}`, VERNIER_TEST_RANK: String(rank) };
+      const { code, output, error } = await launch(library, 2, { ...flags, report_to: 'jsonl', output_dir: dir }, { env }).ended;
+      expect(code, output + error).toBe(0);
+      const log = readFileSync(join(dir, 'trainer_log.jsonl'), 'utf8');
+      expect(log).toMatch(/"skipped_steps":1\b/);
+      return adapterBytes(dir);
+    };
+    const [first, second] = [await run(0), await run(1)];
+    // Whoever spoils it: a rank that had gone on with that step would have given the next sums something else.
+    expect(first.equals(second)).toBe(true);
+    const unspoilt = dirOf('whole');
+    expect(first.equals(adapterBytes(unspoilt))).toBe(false);
+  });
+
   it('a request to end is heard by all ranks: they save once, and the exit code says it', async () => {
     const dir = dirOf('asked');
     // Open MPI makes an end of Ctrl-C by itself within a second; SIGUSR2 it hands on.
@@ -121,5 +140,25 @@ if ((process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK) === '2') {
   setInterval(() => {
     if (existsSync(dir) && readdirSync(dir).some((name) => /^checkpoint-\\d+$/.test(name))) new ArrayBuffer(2 ** 52);
   }, 20).unref();
+}
+`;
+
+/** The rank asked for has a NaN among the gradients of its third step, when it gives them to the sum. The place is found in the built text; where it is not, the run fails. */
+const SPOILS = `
+import { register } from 'node:module';
+let sums = 0;
+globalThis.vernierSpoilt = (values) => {
+  if (values.length > 2 && ++sums === 3) values[values.length >> 1] = NaN;
+  return values;
+};
+if ((process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK) === process.env.VERNIER_TEST_RANK) register('./spoilt.mjs', import.meta.url);
+`;
+const SPOILT = `
+import { readFileSync } from 'node:fs';
+const PLACE = 'new Float32Array(await this.reads[at])';
+export async function load(url, context, next) {
+  if (!url.startsWith('file:') || !url.endsWith('.js') || !url.includes('/dist/')) return next(url, context);
+  const text = readFileSync(new URL(url), 'utf8');
+  return text.includes(PLACE) ? { format: 'module', source: text.replace(PLACE, 'globalThis.vernierSpoilt(' + PLACE + ')'), shortCircuit: true } : next(url, context);
 }
 `;

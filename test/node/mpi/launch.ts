@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { RANKS_ENV } from '../../mpi/mpirun.mjs';
 import type { TrainerState } from '../../../src/train/checkpointFolder.ts';
 import { dist, repository } from '../trainProcess.ts';
 import type { Ended, Flags } from '../trainProcess.ts';
@@ -22,11 +23,9 @@ export function isHere(library: Library): boolean {
   return is;
 }
 
-/** More ranks than cores, as root, and without the copies between processes that a container may forbid: what Open MPI refuses or warns of unless told. */
 const ENV: NodeJS.ProcessEnv = {
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HF_|HUGGING|TRANSFORMERS|OMPI_|PMI)/.test(name))),
-  OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1', OMPI_MCA_rmaps_base_oversubscribe: '1', OMPI_MCA_btl_vader_single_copy_mechanism: 'none',
-  HF_HUB_OFFLINE: '1',
+  ...RANKS_ENV,
 };
 
 export interface Job {
@@ -40,6 +39,8 @@ export interface Job {
 export interface Launch {
   /** Flags of single ranks beside those of all. */
   own?: Readonly<Record<number, Flags>>;
+  /** Where single ranks are started, so that one name means other files. */
+  folders?: Readonly<Record<number, string>>;
   env?: Readonly<Record<string, string>>;
   limitMs?: number;
 }
@@ -47,15 +48,16 @@ export interface Launch {
 const wordsOf = (flags: Flags): string[] => Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
 
 /** So many ranks of `dist/train.js`. The launcher does not take its output's end for that of its processes, so neither do we. */
-export function launch(library: Library, size: number, flags: Flags, { own = {}, env = {}, limitMs = 100_000 }: Launch = {}): Job {
+export function launch(library: Library, size: number, flags: Flags, { own = {}, folders = {}, env = {}, limitMs = 100_000 }: Launch = {}): Job {
   const program = (rank: number): string[] => [process.execPath, join(dist, 'train.js'), ...wordsOf({ ...flags, ...own[rank] })];
-  const alike = Object.keys(own).length === 0;
-  const words = alike ? ['-n', String(size), ...program(0)] : Array.from({ length: size }, (_, rank) => [...(rank > 0 ? [':'] : []), '-n', '1', ...program(rank)]).flat();
+  const single = (rank: number): string[] => [...(rank > 0 ? [':'] : []), '-n', '1', ...(folders[rank] === undefined ? [] : ['-wdir', folders[rank]]), ...program(rank)];
+  const alike = Object.keys(own).length + Object.keys(folders).length === 0;
+  const words = alike ? ['-n', String(size), ...program(0)] : Array.from({ length: size }, (_, rank) => single(rank)).flat();
   return launchWords(library, words, { env, limitMs });
 }
 
 /** `mpirun.<library>` with any words. */
-export function launchWords(library: Library, words: readonly string[], { env = {}, limitMs = 100_000 }: Omit<Launch, 'own'> = {}): Job {
+export function launchWords(library: Library, words: readonly string[], { env = {}, limitMs = 100_000 }: Omit<Launch, 'own' | 'folders'> = {}): Job {
   const launcher = spawn(`mpirun.${library}`, words, { cwd: repository, env: { ...ENV, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const ended: Ended = { code: null, output: '', error: '' };
   launcher.stdout.on('data', (text: Buffer) => (ended.output += text.toString()));

@@ -1,6 +1,6 @@
 /** What a person reads where ranks cannot work together, and that a process by itself has nothing to do with MPI. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -35,7 +35,13 @@ let watched: Record<string, string> = {};
 beforeAll(() => {
   buildCommandLine();
   writeFileSync(at('rows.jsonl'), `${row('7 mm')}\n${row('8 mm')}\n`);
-  writeFileSync(at('other.jsonl'), `${row('7 mm')}\n${row('9 mm')}\n`);
+  for (const [place, second] of [['here', '8 mm'], ['there', '9 mm']] as const) {
+    cpSync(tinyModel, at(place, 'base'), { recursive: true });
+    writeFileSync(at(place, 'rows.jsonl'), `${row('7 mm')}\n${row(second)}\n`);
+  }
+  const weights = readFileSync(at('there/base/model.safetensors'));
+  weights[weights.length - 1]! ^= 1;
+  writeFileSync(at('there/base/model.safetensors'), weights);
   writeFileSync(at('watch.mjs'), WATCH);
   writeFileSync(at('register.mjs'), `import { register } from 'node:module';\nregister('./watch.mjs', import.meta.url);\n`);
   watched = { NODE_OPTIONS: `--import=${at('register.mjs')}` };
@@ -48,9 +54,12 @@ describe.each(libraries.filter(isHere))('%s', (library) => {
     const { code, error } = await run({}, { own: { 1: { lora_r: 4 } } });
     expect(code).not.toBe(0);
     expect(error).toMatch(/^Error: The ranks of this job were not given the same.*\n {2}lora_r: 2 at rank 0 on \S+, 4 at rank 1 on \S+\nGive every rank the same/m);
-    // The file of one name that has other rows on another host.
-    const elsewhere = await run({}, { own: { 1: { train_file: at('other.jsonl') } } });
-    expect(elsewhere.error).toContain('  train_file: ');
+    // Names are alike, and on the other's host they mean other files.
+    const elsewhere = await run({ train_file: 'rows.jsonl', base_model_hf: 'base' }, { folders: { 0: at('here'), 1: at('there') } });
+    expect(elsewhere.code).not.toBe(0);
+    expect(elsewhere.error).toMatch(/^Error: The ranks of this job were not given the same.*\n {2}baseModel: "[0-9a-f]{64}" at rank 0 on \S+, "[0-9a-f]{64}" at rank 1 on/m);
+    expect(elsewhere.error).toMatch(/^ {2}data: "[0-9a-f]+" at rank 0 on \S+, "[0-9a-f]+" at rank 1 on/m);
+    expect(elsewhere.error).not.toMatch(/ {2}(train_file|base_model_hf|rows): /);
   });
 
   it('the command line of one rank is wrong: the first says so, and nobody waits', async () => {
