@@ -13,7 +13,7 @@ import { figuresOf, scoreAnswer } from '../../src/data/medvision/metrics.ts';
 import { sizeGroup } from '../../src/data/medvision/sizeGroups.ts';
 import { spacingFactor, spacingUse, withSpacing } from '../../src/data/medvision/spacingProbe.ts';
 import { summaryFiles } from '../../src/data/medvision/summaries.ts';
-import type { SampleRecord } from '../../src/data/medvision/samples.ts';
+import type { SampleRecord } from '../../src/data/medvision/record.ts';
 import { sampleOf } from '../../src/data/medvision/samples.ts';
 import { parseTaskName } from '../../src/data/medvision/tasks.ts';
 

@@ -4,7 +4,7 @@
  */
 import { counterHash, streamId } from '../random.ts';
 import type { ScoredRow } from './answerRows.ts';
-import type { SampleRecord } from './samples.ts';
+import type { SampleRecord } from './record.ts';
 
 export interface SpacingScale {
   low: number;

@@ -177,7 +177,8 @@ async function* samplesOf(
   const [wanted] = options.slice;
   const resizedSize: Processor['resizedSize'] = (height, width) => processor.resizedSize(height, width);
   const template = await readAnswerTemplate(platform, options.answer_template);
-  const settings = { split, promptStyle, ...(template && { template }), intensity, resizedSize, volumes, ...(plannerVersion !== null && { plannerVersion }) } as const;
+  const pin = plannerVersion === null ? {} : { plannerVersion };
+  const settings = { split, promptStyle, ...(template && { template }), intensity, resizedSize, volumes, ...pin } as const;
   const landmarks = new LandmarkLines(platform, dataDir, plannerVersion ?? undefined);
   let count = 0;
   for await (const sample of medvisionSamples(platform, dataDir, [task], settings)) {

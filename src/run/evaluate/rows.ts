@@ -13,7 +13,7 @@ import type { Plan, PlanRecord } from '../../data/medvision/plan.ts';
 import { preparedSize } from '../../data/medvision/resizing.ts';
 import type { MedvisionSample } from '../../data/medvision/sample.ts';
 import { medvisionSamples } from '../../data/medvision/samples.ts';
-import type { SampleRecord } from '../../data/medvision/samples.ts';
+import type { SampleRecord } from '../../data/medvision/record.ts';
 import { spacingFactor, withSpacing } from '../../data/medvision/spacingProbe.ts';
 import { VolumeCache } from '../../data/medvision/slices.ts';
 import { readTaskList } from '../../data/medvision/tasks.ts';
