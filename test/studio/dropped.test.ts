@@ -1,0 +1,94 @@
+/** Files and folders as a hand drops them on the step "Data": pictures, a Parquet file with pictures in it, a prepared folder. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, test } from 'vitest';
+import { nodePlatform } from '../../node/platform.ts';
+import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
+import { medvisionSamples } from '../../src/data/medvision/samples.ts';
+import { renderSlice, VolumeCache } from '../../src/data/medvision/slices.ts';
+import { parseTaskName } from '../../src/data/medvision/tasks.ts';
+import { prepareFolder } from '../../src/data/prepared/prepare.ts';
+import { writeShard } from '../../src/data/prepared/writeShard.ts';
+import { repository } from '../runtimes/runIn.ts';
+import { begin, end, eventually, page, serveStudio, shown } from './dataPage.ts';
+import { isSkipped } from './studioPage.ts';
+
+serveStudio();
+const scratch = mkdtempSync(join(tmpdir(), 'vernier-dropped-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+/** Files and folders of this machine, from outside of the browser. */
+async function drop(files: readonly string[]): Promise<void> {
+  const box = (await page.locator('.drop').boundingBox())!;
+  const devtools = await page.context().newCDPSession(page);
+  const at = { x: box.x + box.width / 2, y: box.y + box.height / 2, data: { items: [], files: [...files], dragOperationsMask: 1 } };
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) await devtools.send('Input.dispatchDragEvent', { type, ...at });
+  await devtools.detach();
+}
+
+async function preparedFolder(dir: string): Promise<void> {
+  const dataDir = fileURLToPath(new URL('../../node/sample', import.meta.url));
+  const volumes = new VolumeCache(nodePlatform, dataDir);
+  const resizedSize = (height: number, width: number): { height: number; width: number } => ({ height, width });
+  const samplesOf = async (name: string): Promise<MedvisionSample[]> => {
+    const found: MedvisionSample[] = [];
+    const tasks = [parseTaskName(name, 'test')];
+    for await (const sample of medvisionSamples(nodePlatform, dataDir, tasks, { resizedSize, volumes })) if (found.push(sample) === 2) break;
+    return found;
+  };
+  await prepareFolder(nodePlatform, {
+    dir,
+    identity: { prompt_style: 'corrected', seed: 1024 },
+    images: 'embedded',
+    samples: {
+      train: await samplesOf('Colin27Mini_BoxSize_Task01_Axial_Train'),
+      validation: await samplesOf('Colin27Mini_BoxSize_Task01_Axial_Test'),
+    },
+    resizedSize,
+    write: (job) => writeShard(nodePlatform, job, async (sample) => renderSlice(await volumes.open(sample.imageFile), sample)),
+    workers: 1,
+    shardRows: 8,
+  });
+}
+
+describe.skipIf(isSkipped)('dropped', () => {
+  test('JPEG, WebP and PNG are scans', async () => {
+    await begin([]);
+    await drop(['rgb.jpg', 'lossless.webp', 'grey16.png', 'rotated_by_exif.jpg'].map((name) => join(repository, 'test/golden/images', name)));
+    await page.getByText('4 scans taken.').waitFor();
+    await eventually(({ scans }) => scans.map(({ name, kind }) => [name, kind]).sort()).toEqual([
+      ['grey16.png', 'picture'],
+      ['lossless.webp', 'picture'],
+      ['rgb.jpg', 'picture'],
+      ['rotated_by_exif.jpg', 'picture'],
+    ]);
+    for (const name of ['rgb.jpg', 'lossless.webp', 'grey16.png', 'rotated_by_exif.jpg']) {
+      await page.getByRole('button', { name: new RegExp(`^${name.replace('.', '\\.')}`) }).click();
+      await shown(' 0');
+      await page.locator(`canvas[aria-label="${name}"]`).waitFor();
+    }
+    await end();
+  });
+
+  test('a Parquet file brings its pictures, a prepared folder its rows for both sides', async () => {
+    const folder = join(scratch, 'ready');
+    mkdirSync(folder);
+    await preparedFolder(folder);
+    await begin([]);
+    await drop([join(repository, 'test/golden/rows/parts.parquet')]);
+    await page.getByText(/parts\.parquet: \d+ rows? to train on/).waitFor();
+    await eventually(({ given }) => given?.train).toMatch(/\/given\/parts\.parquet$/);
+    await page.getByRole('button', { name: 'Look at the rows' }).click();
+    const frame = page.frameLocator('iframe.inspect');
+    await frame.locator('svg.slice image').first().waitFor({ timeout: 20_000 });
+    await page.getByRole('button', { name: 'Take them out' }).click();
+    await eventually((project) => project.given).toBeNull();
+
+    await drop([folder]);
+    await page.getByText(/To train on: .*Held out: (?!none)/).waitFor({ timeout: 60_000 });
+    await eventually(({ given }) => [given?.train, given?.val].map((path) => /given\/ready\//.test(path ?? ''))).toEqual([true, true]);
+    await end();
+  });
+});
