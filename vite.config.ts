@@ -2,7 +2,7 @@
  * Builds of one core, chosen by `--mode`: `node` (the command lines in dist/), `bench` (dist/benchSpeed.js and others, for `npm run bench`), `library`
  * (dist/vernier.js, runtime-agnostic, for Deno, Bun and bundlers) and `web` (the page in dist/web).
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import type { Plugin } from 'vite';
@@ -44,19 +44,8 @@ const kernelTexts: Plugin = {
   },
 };
 
-/** The decoders of compressed DICOM, beside the page: Node takes the same file, so that the package has it once. */
-const DICOM_CODECS = { 'dicomCodecs.wasm': 'build/dcmjs-native-codecs.wasm', 'dicomCodecs.LICENSE.txt': 'LICENSE.txt' };
-const dicomCodecs: Plugin = {
-  name: 'dicom-codecs',
-  apply: 'build',
-  generateBundle() {
-    for (const [fileName, path] of Object.entries(DICOM_CODECS))
-      this.emitFile({ type: 'asset', fileName, source: readFileSync(at(`./node_modules/dcmjs-codecs/${path}`)) });
-  },
-};
-
 export default defineConfig(({ mode }) => ({
-  plugins: mode === 'web' ? [kernelTexts, ownFilesPlugin, dicomCodecs, offline] : [kernelTexts],
+  plugins: mode === 'web' ? [kernelTexts, ownFilesPlugin, offline] : [kernelTexts],
   root: mode === 'web' ? at('./web') : at('.'),
   // The worker of the page is a module, and has chunks of its own.
   worker: { format: 'es' as const },

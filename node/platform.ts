@@ -20,7 +20,6 @@ import { gpuMemory } from './gpuMemory.ts';
 import { nativeFiles } from './nativeFiles.ts';
 import { makeDawnPatient, outlives } from './patientDawn.ts';
 import { quietly } from './quietDawn.ts';
-import { ownFile } from './ownFile.ts';
 import { openNetwork } from './network/network.ts';
 import { loadSharp, sharpDecoder } from './sharpPictures.ts';
 import { limited } from './timeLimit.ts';
@@ -33,8 +32,11 @@ function runtimeName(): 'node' | 'deno' | 'bun' {
 }
 
 const name = runtimeName();
-/** In the package it lies beside the page, which takes the same file. */
-const DICOM_CODECS = 'node_modules/dcmjs-codecs/build/dcmjs-native-codecs.wasm';
+const DICOM_CODECS = {
+  charls: () => import('@cornerstonejs/codec-charls/decodewasmjs'),
+  openjpeg: () => import('@cornerstonejs/codec-openjpeg/decodewasmjs'),
+  'libjpeg-turbo': () => import('@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs'),
+};
 
 // ---- GPU ----------------------------------------------------------------------------------------------------------------------------
 
@@ -354,7 +356,7 @@ export const nodePlatform: Platform & FileAbilities = {
   ...nativeFiles(inWords, checkWritable),
   network: openNetwork(name, (variable) => process.env[variable]),
   decodeImage: (bytes, imageName, options = {}) => decodePicture(bytes, imageName, options, sharpDecoder),
-  dicomCodecs: () => nodePlatform.readFile(ownFile('dist/web/dicomCodecs.wasm', DICOM_CODECS) ?? DICOM_CODECS),
+  dicomCodec: async (codec, options) => (await DICOM_CODECS[codec]()).default(options),
   async encodePng(data, width, height, channels) {
     if (data.length !== width * height * channels) {
       throw new Error(

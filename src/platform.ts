@@ -43,6 +43,9 @@ export interface PictureNote {
   text: string;
 }
 
+/** Modules of WebAssembly for JPEG-LS, JPEG 2000 with HTJ2K, and JPEG of 8 bits. */
+export type DicomCodecName = 'charls' | 'openjpeg' | 'libjpeg-turbo';
+
 /** A file being written beside its final name; it takes the name on `commit` and vanishes on `abort`. */
 export interface AtomicFile {
   write(bytes: Uint8Array): Promise<void>;
@@ -194,8 +197,11 @@ export interface Platform extends OptionalAbilities {
   decodeImage(bytes: Uint8Array, name: string, options?: DecodeOptions): Promise<DecodedImage>;
   /** Absent where the global `fetch` is all there is, as in browsers. */
   readonly network?: Network;
-  /** The WebAssembly module of dcmjs-codecs, which decodes compressed DICOM. Absent where it is not brought along. */
-  dicomCodecs?(): Promise<Uint8Array>;
+  /**
+   * A new instance of a module that decodes compressed DICOM, as @cornerstonejs/codec-… makes it. Absent where none is brought along.
+   * @param options of Emscripten's
+   */
+  dicomCodec?(name: DicomCodecName, options: object): Promise<unknown>;
   /** PNG of an RGB (channels 3) or grey (channels 1) raster. */
   encodePng(data: Uint8Array, width: number, height: number, channels: 1 | 3): Promise<Uint8Array>;
 }

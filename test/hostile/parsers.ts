@@ -35,6 +35,7 @@ import { niftiFile } from '../data/niftiFile.ts';
 import { hostileBytes, hostileJson, hostileText, hostileValue } from './cases.ts';
 import { file, json, parser, platformOf } from './parser.ts';
 import type { Parser } from './parser.ts';
+import { DICOM_PARSERS } from './dicomParsers.ts';
 import { PICTURE_PARSERS } from './pictureParsers.ts';
 import { RUN_PARSERS } from './runParsers.ts';
 
@@ -273,6 +274,7 @@ export const PARSERS: readonly Parser[] = [
     if (typeof answers === 'object' && answers !== null) await talkToHub(answers);
   }),
   parser('W&B answers', fc.record({ status: fc.constantFrom(200, 200, 200, 204, 302, 400, 401, 404, 429, 500), body: hostileValue(WANDB) }), talkToWandb),
+  ...DICOM_PARSERS,
   ...PICTURE_PARSERS,
   ...RUN_PARSERS,
 ];

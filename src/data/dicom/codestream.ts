@@ -9,6 +9,10 @@ export interface Codestream {
   components: number;
   /** Bits of a sample. */
   precision: number;
+  /** JPEG. */
+  isLossless?: boolean;
+  /** JPEG-LS: 0 where components lie one after the other. */
+  interleave?: number;
   /** JPEG 2000. */
   isSigned?: boolean;
   /** JPEG: components are named R, G, B. */
@@ -50,6 +54,8 @@ export function jpegCodestream(bytes: Uint8Array): Codestream {
         height: view.getUint16(data + 1),
         components,
         precision: bytes[data] ?? 0,
+        isLossless: marker === 0xc3,
+        ...(marker === 0xf7 && { interleave: interleaveOf(bytes, data - 2 + length) }),
         hasRgbNames: /^rgb$/i.test(names),
         isJfif,
         ...(adobeTransform !== undefined && { adobeTransform }),
@@ -62,6 +68,44 @@ export function jpegCodestream(bytes: Uint8Array): Codestream {
     at += 2 + length;
   }
   throw cutOff();
+}
+
+/** ILV of the first scan after `at` (14495-1, C.2.3). */
+function interleaveOf(bytes: Uint8Array, at: number): number {
+  for (let i = at; i + 4 < bytes.length;) {
+    const length = ((bytes[i + 2] ?? 0) << 8) | (bytes[i + 3] ?? 0);
+    if (bytes[i] !== 0xff || length < 2) break;
+    if (bytes[i + 1] === 0xda) return bytes[i + 6 + 2 * (bytes[i + 4] ?? 0)] ?? 0;
+    i += 2 + length;
+  }
+  return 0;
+}
+
+/** APP14 "Adobe", version 100, no flags, transform 0. */
+const NO_TRANSFORM = Uint8Array.of(0xff, 0xee, 0, 14, 0x41, 0x64, 0x6f, 0x62, 0x65, 0, 100, 0, 0, 0, 0, 0);
+
+/**
+ * A JPEG of three components that decoders leave in its own colours: which ones they are the DICOM header says, and a decoder would guess.
+ * Its application segments are left out.
+ */
+export function withoutTransform(bytes: Uint8Array): Uint8Array {
+  const parts = [bytes.subarray(0, 2), NO_TRANSFORM];
+  let at = 2;
+  while (at + 4 <= bytes.length && bytes[at] === 0xff) {
+    const marker = bytes[at + 1] ?? 0;
+    const end = at + 2 + (((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0));
+    if (marker === 0xda || end > bytes.length) break;
+    if (marker < 0xe0 || marker > 0xef) parts.push(bytes.subarray(at, end));
+    at = end;
+  }
+  parts.push(bytes.subarray(at));
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let to = 0;
+  for (const part of parts) {
+    out.set(part, to);
+    to += part.length;
+  }
+  return out;
 }
 
 /** Of JPEG 2000 and HTJ2K (ISO 15444-1, A.5.1), in a file of boxes too. @throws Error in words */

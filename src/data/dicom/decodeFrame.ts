@@ -1,10 +1,12 @@
 /** A compressed frame to samples as an uncompressed file would have them. */
 import type { Platform } from '../../platform.ts';
-import { UserError } from '../../platform.ts';
-import { jpeg2000Codestream, jpegCodestream } from './codestream.ts';
+import { jpeg2000Codestream, jpegCodestream, withoutTransform } from './codestream.ts';
 import type { Codestream } from './codestream.ts';
 import type { PixelFormat } from './format.ts';
-import { NativeCodecs } from './nativeCodecs.ts';
+import { decodeExtended } from './jpeg/extended.ts';
+import { decodeLossless } from './jpeg/lossless.ts';
+import { readJpeg } from './jpeg/stream.ts';
+import { decodeNative } from './nativeCodecs.ts';
 import { decodeRle } from './rle.ts';
 import type { Compression } from './syntaxes.ts';
 
@@ -21,23 +23,9 @@ export interface FrameSamples {
   isYbr: boolean;
 }
 
-let codecs: Promise<NativeCodecs> | undefined;
-
-async function openCodecs(platform: Pick<Platform, 'dicomCodecs'>): Promise<NativeCodecs> {
-  const { dicomCodecs } = platform;
-  if (dicomCodecs === undefined) throw new UserError('Compressed DICOM is not read here: this platform brings no decoders (dicomCodecs).');
-  codecs ??= dicomCodecs().then((wasm) => NativeCodecs.open(wasm));
-  try {
-    return await codecs;
-  } catch (error) {
-    codecs = undefined;
-    throw error;
-  }
-}
-
 /** @throws Error in words, for the middle of a sentence that names the file; UserError where there are no decoders */
 export async function decodeFrame(
-  platform: Pick<Platform, 'dicomCodecs'>,
+  platform: Pick<Platform, 'dicomCodec'>,
   bytes: Uint8Array,
   compression: Compression,
   format: PixelFormat,
@@ -56,28 +44,36 @@ export async function decodeFrame(
       `its compressed frame is ${stream.width}×${stream.height} with ${stream.components} samples a pixel, the header says ` +
         `${columns}×${rows} with ${samples}`,
     );
-  const wide = stream.precision <= 8 ? 8 : stream.precision <= 16 ? 16 : 32;
-  const native = await openCodecs(platform);
-  const decoded = await native.decode(compression, {
-    bytes,
-    rows,
-    columns,
-    samples,
-    bitsAllocated: wide,
-    bitsStored: stream.precision,
-    isSigned: stream.isSigned ?? false,
-    isPlanar: false,
-  });
+  const decoded = await decodeStream(platform, bytes, compression, stream);
   if (decoded.bytes.length < rows * columns * samples * (decoded.bitsAllocated / 8))
     throw new Error(`its compressed frame gives ${decoded.bytes.length} bytes, too few for ${columns}×${rows}`);
   return {
-    bytes: decoded.bytes,
-    bitsAllocated: decoded.bitsAllocated,
+    ...decoded,
     bitsStored: isJ2k || (compression === 'jpeg-ls' && isSigned) ? stream.precision : bitsStored,
     isSigned,
-    isPlanar: decoded.isPlanar,
     isYbr: compression === 'jpeg' ? isYbrJpeg(stream, isYbrTag) : isYbrTag,
   };
+}
+
+async function decodeStream(
+  platform: Pick<Platform, 'dicomCodec'>,
+  bytes: Uint8Array,
+  compression: Exclude<Compression, 'rle'>,
+  { precision, components, isLossless, interleave }: Codestream,
+): Promise<Pick<FrameSamples, 'bytes' | 'bitsAllocated' | 'isPlanar'>> {
+  const bitsAllocated = precision <= 8 ? 8 : 16;
+  if (precision > 16) throw new Error(`its compressed frame has ${precision} bits a sample, 16 are read at most`);
+  if (compression === 'jpeg' && (isLossless === true || precision > 8)) {
+    const stream = readJpeg(bytes);
+    const values = isLossless === true ? decodeLossless(stream) : decodeExtended(stream);
+    return { bytes: new Uint8Array(values.buffer), bitsAllocated: 16, isPlanar: false };
+  }
+  if (compression === 'jpeg') {
+    const { bytes: decoded } = await decodeNative(platform, 'libjpeg-turbo', components === 3 ? withoutTransform(bytes) : bytes);
+    return { bytes: decoded, bitsAllocated, isPlanar: false };
+  }
+  const { bytes: decoded } = await decodeNative(platform, compression === 'jpeg-ls' ? 'charls' : 'openjpeg', bytes);
+  return { bytes: decoded, bitsAllocated, isPlanar: components > 1 && interleave === 0 };
 }
 
 /** As pydicom: names R, G, B and an Adobe marker beat the header, and so does JFIF, which is YCbCr by definition. */

@@ -115,6 +115,10 @@ export function readElements(
   isWhole: boolean,
 ): Elements | undefined {
   const parser = syntax.isBigEndian ? big : little;
+  if (start >= bytes.length) {
+    if (!isWhole) return undefined;
+    throw new UserError(`${path}: this DICOM file has no data set. Fetch or export it again.`);
+  }
   const stream = new dicomParser.ByteStream(parser, bytes, start);
   const elements: Record<string, Element> = {};
   const found: Elements = {

@@ -22,7 +22,7 @@ import { stackOf } from './stack.ts';
 import { shownGrey, valueRange } from './voi.ts';
 import type { Voi } from './voi.ts';
 
-type Files = Pick<Platform, 'isDirectory' | 'listDir' | 'openFile' | 'dicomCodecs'>;
+type Files = Pick<Platform, 'isDirectory' | 'listDir' | 'openFile' | 'dicomCodec'>;
 
 export interface ScanSlice {
   /**
