@@ -77,6 +77,8 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
   const taskLists = TASK_LISTS.filter((name) => options[name] !== null);
 
   checkPin(options);
+  if (options.reasoning_weight !== 1 && options.mask !== 'completion')
+    throw new UserError(`--reasoning_weight goes with --mask completion, which learns the reasoning; --mask ${options.mask} was given.`);
   if (options.base_model_hf === null) throw new UserError('No base model: give --base_model_hf a Hugging Face model folder or hub id.');
   if (options.finetune === 'full' && (options.merge_model || options.merge_only))
     throw new UserError('--finetune full leaves a whole model; there is no adapter to merge. Drop --merge_model and --merge_only.');

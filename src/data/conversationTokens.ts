@@ -24,6 +24,8 @@ export interface ConversationTokens {
   ids: number[];
   /** Ids of placeholders are for the caller to leave out. */
   isLabelled: (i: number, id: number) => boolean;
+  /** What the label of ids[i] weighs; absent: all 1. */
+  weightOf?: (i: number) => number;
   /** Of the rendered text, before placeholders grow. */
   characters: number;
 }
@@ -92,9 +94,9 @@ function tokensOf(rules: ConversationRules, conversation: Conversation, options:
   const characters = rendered.length;
   const lead = addSpecialTokens ? tokenizer.leadingSpecialTokens : 0;
   const unlearnt = new Set(conversation.messages.flatMap(({ isLearnt }, turn) => (isLearnt === false ? [messages[turn]] : [])));
-  const isIn = (isWanted: (message: Message) => boolean): ((i: number) => boolean) => {
+  const isIn = (isWanted: (message: Message) => boolean, isAnswerOnly = false): ((i: number) => boolean) => {
     const turns = assistantSpans(template, messages, rendered, tokenizer.specialTokens, { ...options, isWanted });
-    const spans = options.mask === 'answer' ? turns.map((turn) => fromAnswer(turn, rendered)) : turns;
+    const spans = isAnswerOnly ? turns.map((turn) => fromAnswer(turn, rendered)) : turns;
     const ranges = tokenRanges(
       tokenizer,
       text,
@@ -103,7 +105,14 @@ function tokensOf(rules: ConversationRules, conversation: Conversation, options:
     );
     return (i) => ranges.some(({ first, end }) => i - lead >= first && i - lead < end);
   };
-  if (options.mask !== 'reference') return { ids, isLabelled: isIn((message) => !unlearnt.has(message)), characters };
+  const { mask } = options;
+  if (mask !== 'reference') {
+    const isLearnt = (message: Message): boolean => !unlearnt.has(message);
+    const isLabelled = isIn(isLearnt, mask === 'answer');
+    if (typeof mask === 'string') return { ids, isLabelled, characters };
+    const isAnswer = isIn(isLearnt, true);
+    return { ids, isLabelled, weightOf: (i) => (isAnswer(i) ? 1 : mask.reasoningWeight), characters };
+  }
   // All but padding, and but the answers that the row takes out.
   const isTakenOut = unlearnt.size === 0 ? () => false : isIn((message) => unlearnt.has(message));
   return { ids, isLabelled: (i, id) => id !== rules.padId && !isTakenOut(i), characters };

@@ -44,6 +44,8 @@ export interface Example {
   inputIds: Int32Array;
   /** (T) `labels[t]` is token t itself or IGNORE_INDEX; the model predicts it from position t-1, as in transformers. */
   labels: Int32Array;
+  /** (T) what a label weighs in the loss, above 0; absent: each 1. */
+  weights?: Float32Array;
   /** (P, T) row-major: P = 3 (time, height, width) for M-RoPE, P = 1 otherwise. */
   positionIds: Int32Array;
   /**
@@ -58,10 +60,11 @@ export interface Example {
 }
 
 /**
- * completion: only what the assistant says (and its end-of-turn token) is learnt. reference: what medvision_bm's collate functions leave in
+ * completion: only what the assistant says (and its end-of-turn token) is learnt. answer: of that, what begins with <answer>, where there
+ * is such a block; with a number, what stands before it too, at that weight. reference: what medvision_bm's collate functions leave in
  * (everything but pad and image tokens).
  */
-export type LabelMask = 'completion' | 'answer' | 'reference';
+export type LabelMask = 'completion' | 'answer' | 'reference' | { reasoningWeight: number };
 
 export interface EncodeOptions {
   mask: LabelMask;

@@ -27,10 +27,11 @@ export class TextProcessor implements Processor {
   }
 
   encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example {
-    const { ids, isLabelled } = this.textTokens(conversation, images.length, options);
+    const { ids, isLabelled, weightOf } = this.textTokens(conversation, images.length, options);
     return {
       inputIds: Int32Array.from(ids),
       labels: Int32Array.from(ids, (id, i) => (isLabelled(i, id) ? id : IGNORE_INDEX)),
+      ...(weightOf && { weights: Float32Array.from(ids, (_, i) => weightOf(i)) }),
       positionIds: Int32Array.from(ids.keys()),
       pixelValues: new Float32Array(0),
       imageGrids: [],

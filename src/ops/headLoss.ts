@@ -17,6 +17,8 @@ export interface LossTargets {
   rows: Tensor;
   /** (count) u32: the token to predict. */
   labels: Tensor;
+  /** (count) f32: factors of the tokens' losses, and of their part in the number of right ones; absent: 1. */
+  weights?: Tensor;
 }
 
 export interface HeadLossOptions {
@@ -26,7 +28,7 @@ export interface HeadLossOptions {
   logScale?: number;
   /** (2) f32: the sum of −log p (times logScale) and the number of tokens whose most likely word was right are added to it. */
   lossSum: Tensor;
-  /** (count) f32, written: −log p of each token. */
+  /** (count) f32, written: −log p of each token, times its weight. */
   nll?: Tensor;
   /** Most bytes of logits at once, default 64 MiB; at least one row is taken. */
   chunkBytes?: number;
@@ -46,11 +48,13 @@ export async function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets
   const weight = head.tensor;
   const vocabulary = weight.shape[0]!;
   const size = weight.rowSize;
-  const { count, rows, labels } = targets;
+  const { count, rows, labels, weights } = targets;
   const { lossScale, lossSum, softcap } = options;
   assertShape(hidden, [hidden.shape[0]!, size], `hidden states for ${head.name}`);
   assertShape(lossSum, [2], 'lossSum');
-  if (count > 0) for (const [name, tensor] of Object.entries({ rows, labels })) assertShape(tensor, [count], `loss targets, ${name}`);
+  if (count > 0)
+    for (const [name, tensor] of Object.entries({ rows, labels, ...(weights && { weights }) }))
+      assertShape(tensor, [count], `loss targets, ${name}`);
 
   const needsGrad = t.grad && (hidden.requiresGrad || head.grad !== undefined);
   const loss = t.alloc([1]);
@@ -65,7 +69,7 @@ export async function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets
     const logitsView = device.pool.acquire(chunkRows * vocabulary * 4, 'logits');
     const gathered = t.alloc([chunkRows, size]);
     const dgathered = dhidden && t.alloc([chunkRows, size]);
-    const spec = { GRADIENT: needsGrad, SOFTCAP: Boolean(softcap) };
+    const spec = { GRADIENT: needsGrad, SOFTCAP: Boolean(softcap), WEIGHTED: weights !== undefined };
     const cells = cellsOf(size);
     for (let start = 0; start < count; start += chunkRows) {
       const n = Math.min(chunkRows, count - start);
@@ -77,7 +81,7 @@ export async function headLoss(t: Tape, hidden: Tensor, head: Parameter, targets
       await byPart(head, (part) => matmulNT(device, h, weight, logits, part));
       t.dispatch(
         t.kernel('cross_entropy', spec),
-        { labels, logits, nll, correct },
+        { labels, logits, nll, correct, weights: weights ?? labels },
         { start, rows: n, size: vocabulary, scale: lossScale, cap: softcap ?? 0 },
         n,
       );

@@ -32,6 +32,16 @@ export const dataOptions = {
       'steps before it are read but not learnt. reference: everything but padding and image tokens, prompts as well, ' +
       'as medvision_bm\'s collate leaves it. Answers that a row takes out ("train": false) are never learnt.',
   },
+  reasoning_weight: {
+    group: 'Data',
+    type: 'number',
+    default: 1,
+    above: 0,
+    max: 1,
+    help:
+      'What stands before <answer> in what the assistant says counts so much in the loss, the answer 1; the mean is over the weights. ' +
+      '--mask answer leaves it out.',
+  },
   check_data: {
     group: 'Data',
     type: 'enum',

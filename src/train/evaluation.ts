@@ -17,7 +17,7 @@ import { generateBatch } from '../models/generate.ts';
 import type { Row } from '../track/tracker.ts';
 import { ALONE, fromFirst, inOrder, isDealtTo } from '../world/world.ts';
 import type { EvaluationMoment, Evaluator } from './evaluator.ts';
-import { countLabels, runMicroBatch } from './microBatch.ts';
+import { labelWeight, runMicroBatch } from './microBatch.ts';
 import { PICTURES, PredictionPictures } from './predictionPictures.ts';
 import type { AnsweredRow, Scene } from './predictionPictures.ts';
 import type { Session } from './session.ts';
@@ -237,7 +237,7 @@ export class RowEvaluator implements Evaluator {
       const read = device.readF32(lossSum);
       device.pool.release(lossSum.view);
       await reading;
-      const labels = examples.reduce((sum, example) => sum + countLabels(example), 0);
+      const labels = examples.reduce((sum, example) => sum + labelWeight(example), 0);
       reading = read.then(([loss, correct]) => {
         sums.push([loss!, correct!, labels]);
         advance(examples.length);

@@ -7,7 +7,7 @@ import type { Example } from '../data/example.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
 import { generateBatch } from '../models/generate.ts';
-import { countLabels, countTokens, runMicroBatch } from './microBatch.ts';
+import { labelWeight, countTokens, runMicroBatch } from './microBatch.ts';
 import { AdamW } from './optimizer.ts';
 import { isCopiedForSaving } from './saving.ts';
 import type { Session } from './session.ts';
@@ -46,7 +46,7 @@ export async function planMemory(
   if (!device.isDry) throw new Error('memory is planned on a dry device');
   device.pool.resetPeak();
   const optimizer = new AdamW(device, arena, { logCapacity: logCapacity(loggingSteps) });
-  const labels = examples.reduce((sum, example) => sum + countLabels(example), 0);
+  const labels = examples.reduce((sum, example) => sum + labelWeight(example), 0);
   const batch = { examples, labels, index: 0 };
   const planned = { gradient_accumulation_steps: 2, loss_reduction: 'token' as const, seed: 0, ...settings };
   // What an evaluation or a step leaves for reuse may not fit the other: the run has all its buffers when both have come to need no more.

@@ -22,7 +22,7 @@ export interface MicroBatchOptions {
   /** Default f32. */
   savedInputs?: SavedInputs;
   random: RandomState;
-  /** Factor of every token's loss: 1 / (labelled tokens of the accumulated batch) for a token mean. */
+  /** Factor of every token's loss: 1 / (weight of all labels of the accumulated batch) for a token mean. */
   lossScale: number;
   /** f32 (2): adds [Σ logScale · −log p, number of tokens whose most probable token is right]. */
   lossSum: Tensor;
@@ -42,27 +42,44 @@ export function countLabels(example: Example): number {
   return count;
 }
 
+/** What the labels weigh together: their count, where the row says nothing else. */
+export function labelWeight(example: Example): number {
+  const { labels, weights } = example;
+  if (weights === undefined) return countLabels(example);
+  let sum = 0;
+  for (let t = 1; t < labels.length; t++) if (labels[t] !== IGNORE_INDEX) sum += weights[t]!;
+  return sum;
+}
+
 /** Tokens that go through the model. */
 export function countTokens(examples: readonly Example[]): number {
   return examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 }
 
-/** (row, label) of every prediction that counts: row t predicts the label of t + 1; labels −100 are dropped here, before the head. */
+/** (row, label, weight) of every prediction that counts: row t predicts the label of t + 1; labels −100 are dropped before the head. */
 export function lossTargets(device: Device, examples: readonly Example[]): LossTargets {
   const count = examples.reduce((sum, example) => sum + countLabels(example), 0);
   const rows = new Uint32Array(Math.max(1, count));
   const labels = new Uint32Array(Math.max(1, count));
+  const isWeighted = examples.some((example) => example.weights !== undefined);
+  const weights = new Float32Array(isWeighted ? Math.max(1, count) : 0);
   let at = 0;
   let offset = 0;
   for (const example of examples) {
     for (let t = 1; t < example.labels.length; t++) {
       if (example.labels[t] === IGNORE_INDEX) continue;
       rows[at] = offset + t - 1;
+      if (isWeighted) weights[at] = example.weights?.[t] ?? 1;
       labels[at++] = example.labels[t]!;
     }
     offset += example.labels.length;
   }
-  return { rows: device.upload(rows, [rows.length], 'batch'), labels: device.upload(labels, [labels.length], 'batch'), count };
+  return {
+    rows: device.upload(rows, [rows.length], 'batch'),
+    labels: device.upload(labels, [labels.length], 'batch'),
+    ...(isWeighted && { weights: device.upload(weights, [weights.length], 'batch') }),
+    count,
+  };
 }
 
 export async function runMicroBatch(device: Device, model: Model, examples: readonly Example[], options: MicroBatchOptions): Promise<void> {
@@ -91,6 +108,7 @@ export async function runMicroBatch(device: Device, model: Model, examples: read
   device.flush();
   if (gradient) await chain.backward(gradient);
   chain.release();
-  for (const table of [...batch.tables, targets.rows, targets.labels]) device.pool.release(table.view);
+  const own = [targets.rows, targets.labels, ...(targets.weights ? [targets.weights] : [])];
+  for (const table of [...batch.tables, ...own]) device.pool.release(table.view);
   device.flush();
 }

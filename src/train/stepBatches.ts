@@ -1,6 +1,6 @@
 /** The rows of one optimizer step, in the epoch's order, as micro-batches; of these, the ones that are dealt to this rank. */
 import type { ExampleSource } from './exampleSource.ts';
-import { countLabels } from './microBatch.ts';
+import { labelWeight } from './microBatch.ts';
 import { rowOrder } from './rowOrder.ts';
 import { microBatchesOf } from './schedule.ts';
 import type { StepPlan } from './schedule.ts';
@@ -25,7 +25,7 @@ export async function stepBatches(
     if (!isDealtTo(world, batch - first)) continue;
     const places = Array.from({ length: Math.min(size, source.length - batch * size) }, (_, i) => batch * size + i);
     const examples = await Promise.all(places.map((place) => source.get(order ? order[place]! : place)));
-    batches.push({ examples, labels: examples.reduce((sum, example) => sum + countLabels(example), 0), index: batch - first });
+    batches.push({ examples, labels: examples.reduce((sum, example) => sum + labelWeight(example), 0), index: batch - first });
   }
   return batches;
 }

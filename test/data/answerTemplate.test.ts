@@ -107,6 +107,11 @@ describe('steps', async () => {
     };
     expect(learnt('answer').trim()).toMatch(/^<answer>\d+\.\d\d<\/answer>/);
     expect(learnt('completion')).toContain('<think>');
+    const { labels, weights } = processor.encode(conversation, [image], { mask: { reasoningWeight: 0.25 } });
+    const answer = processor.encode(conversation, [image], { mask: 'answer' }).labels;
+    const whole = processor.encode(conversation, [image], { mask: 'completion' }).labels;
+    expect(labels).toEqual(whole);
+    for (const [at, label] of labels.entries()) if (label !== -100) expect(weights?.[at]).toBe(answer[at] === -100 ? 0.25 : 1);
     const plainOne = plain.find(({ annotation }) => annotation.kind === 'distance')!;
     const bare = { messages: sampleMessages(plainOne), images: [plainOne.imageFile] };
     expect(processor.encode(bare, [image], { mask: 'answer' }).labels).toEqual(processor.encode(bare, [image], { mask: 'completion' }).labels);

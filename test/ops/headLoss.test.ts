@@ -34,6 +34,8 @@ interface Case {
   softcap?: number;
   /** Of the head's weights; logits of a larger one are confident. */
   weightScale?: number;
+  /** Labels weigh quarters from 0.25 to 1.75. */
+  weighted?: boolean;
 }
 
 interface Problem {
@@ -41,6 +43,7 @@ interface Problem {
   weight: Float32Array;
   rows: Uint32Array;
   labels: Uint32Array;
+  weights: Float32Array;
   lossScale: number;
 }
 
@@ -52,7 +55,8 @@ function problem(c: Case): Problem {
   const order = Array.from({ length: c.tokens }, (_, i) => i).sort((a, b) => counterHash(3, 0, 0, a) - counterHash(3, 0, 0, b));
   const rows = Uint32Array.from(order.slice(0, c.labelled));
   const labels = Uint32Array.from(rows, (_, i) => counterHash(4, 0, 0, i) % c.vocabulary);
-  return { hidden, weight, rows, labels, lossScale: 1 / Math.max(1, c.labelled + 3) };
+  const weights = Float32Array.from(rows, (_, i) => (c.weighted ? (1 + (counterHash(6, 0, 0, i) % 7)) / 4 : 1));
+  return { hidden, weight, rows, labels, weights, lossScale: 1 / Math.max(1, c.labelled + 3) };
 }
 
 interface Outcome {
@@ -63,7 +67,7 @@ interface Outcome {
   logits: Float64Array;
 }
 
-function reference(hidden: ArrayLike<number>, weight: ArrayLike<number>, { rows, labels, lossScale }: Problem, c: Case): Outcome {
+function reference(hidden: ArrayLike<number>, weight: ArrayLike<number>, { rows, labels, weights, lossScale }: Problem, c: Case): Outcome {
   const { vocabulary, size } = c;
   const nll = new Float64Array(rows.length);
   const logits = new Float64Array(rows.length * vocabulary);
@@ -79,10 +83,11 @@ function reference(hidden: ArrayLike<number>, weight: ArrayLike<number>, { rows,
     const top = z.reduce((best, value) => Math.max(best, value), -Infinity);
     const lse = top + Math.log(z.reduce((sum, value) => sum + Math.exp(value - top), 0));
     const label = labels[i]!;
-    nll[i] = lse - z[label]!;
-    if (z.indexOf(top) === label) correct++;
+    const share = weights[i]!;
+    nll[i] = share * (lse - z[label]!);
+    if (z.indexOf(top) === label) correct += share;
     for (let v = 0; v < vocabulary; v++) {
-      let d = lossScale * (Math.exp(z[v]! - lse) - (v === label ? 1 : 0));
+      let d = share * lossScale * (Math.exp(z[v]! - lse) - (v === label ? 1 : 0));
       if (c.softcap) d *= 1 - (z[v]! / c.softcap) ** 2;
       for (let k = 0; k < size; k++) {
         dhidden[row * size + k]! += d * weight[v * size + k]!;
@@ -129,10 +134,11 @@ async function check(c: Case): Promise<void> {
   const grad = splitTensor(on, start, [vocabulary, size], 'f32', c.partRows);
   const rows = on.upload(p.rows, [c.labelled], 'test');
   const labels = on.upload(p.labels, [c.labelled], 'test');
+  const weights = c.weighted ? on.upload(p.weights, [c.labelled], 'test') : undefined;
   const lossSum = on.upload(Float32Array.of(0.5, 2), [2], 'test');
   const nll = on.upload(new Float32Array(c.labelled), [c.labelled], 'test');
   const head = { name: 'lm_head.weight', tensor, ...(c.trainable ? { grad } : {}) };
-  const loss = await headLoss(t, hidden, head, { rows, labels, count: c.labelled }, {
+  const loss = await headLoss(t, hidden, head, { rows, labels, ...(weights && { weights }), count: c.labelled }, {
     lossScale: p.lossScale,
     lossSum,
     nll,
@@ -155,7 +161,7 @@ async function check(c: Case): Promise<void> {
   expectClose(dweight, change, 1e-5 * largest(expected.dweight) + 1e-8, 'gradient of the head');
 
   t.release();
-  for (const used of [hidden, tensor, grad, rows, labels, lossSum, nll, dhidden]) for (const part of used.parts) on.pool.release(part.view);
+  for (const used of [hidden, tensor, grad, rows, labels, ...(weights ? [weights] : []), lossSum, nll, dhidden]) for (const part of used.parts) on.pool.release(part.view);
 }
 
 describe('headLoss', () => {
@@ -185,6 +191,11 @@ describe('headLoss', () => {
       ),
       { numRuns: 24 },
     );
+  });
+
+  it('weighs labels', async () => {
+    for (const softcap of [undefined, 3])
+      await check({ on: device, tokens: 12, labelled: 11, vocabulary: 257, size: 13, weighted: true, trainable: true, chunkBytes: 4 * 257 * 4, ...(softcap && { softcap }) });
   });
 
   it.each([

@@ -65,6 +65,20 @@ const evaluate = async (rows: EvaluationRows, chosen: Partial<EvaluationSettings
 };
 
 describe('losses', () => {
+  it('are means over the weights of the labels, where rows have some', async () => {
+    const weighted = cases.map(({ example, tensors }, at) => {
+      const weights = Float32Array.from(example.labels, (_, t) => ((t + at) % 4 === 0 ? 0.25 : 1));
+      const nll = floats(tensors, 'nll_completion');
+      const own = [...weights].filter((_, t) => t > 0 && example.labels[t] !== IGNORE_INDEX);
+      return { example: at === 1 ? example : { ...example, weights }, nll, own: at === 1 ? own.map(() => 1) : own };
+    });
+    const sum = weighted.reduce((total, { nll, own }) => total + own.reduce((part, weight, i) => part + weight * nll[i]!, 0), 0);
+    const weight = weighted.flatMap(({ own }) => own).reduce((total, one) => total + one, 0);
+    expect(Math.abs(sum / weight - goldenLoss(cases))).toBeGreaterThan(1e-3);
+    const row = await evaluate({ ...rowsOf(), get: (index) => Promise.resolve(weighted[index]!.example) });
+    expect(row!['eval_loss']).toBeCloseTo(sum / weight, 5);
+  });
+
   it.each([1, 2, 3, 100])('weigh every token alike, in batches of %d', async (size) => {
     const row = await evaluate(rowsOf(), { per_device_eval_batch_size: size });
     expect(row!['eval_loss']).toBeCloseTo(goldenLoss(cases), 5);

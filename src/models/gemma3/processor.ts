@@ -87,12 +87,13 @@ export class Gemma3Processor implements Processor {
    */
   encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example {
     const { vision } = this.config;
-    const { ids, isLabelled } = this.textTokens(conversation, images.length, options);
+    const { ids, isLabelled, weightOf } = this.textTokens(conversation, images.length, options);
     const perImage = vision.imageSize ** 2 * vision.channels;
     const pixelValues = new Float32Array(images.length * perImage);
     return {
       inputIds: Int32Array.from(ids),
       labels: Int32Array.from(ids, (id, i) => (isLabelled(i, id) ? id : IGNORE_INDEX)),
+      ...(weightOf && { weights: Float32Array.from(ids, (_, i) => weightOf(i)) }),
       positionIds: Int32Array.from(ids.keys()),
       pixelValues,
       imageGrids: images.map((image, i) => this.encodeImage(image, pixelValues.subarray(i * perImage, (i + 1) * perImage))),

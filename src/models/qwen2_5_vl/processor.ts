@@ -65,23 +65,25 @@ export class Qwen2_5VLProcessor implements Processor {
    * @throws UserError when images and image parts do not match in number, or an image is too elongated
    */
   encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example {
-    const { ids, isLabelled } = this.textTokens(conversation, images.length, options);
+    const { ids, isLabelled, weightOf } = this.textTokens(conversation, images.length, options);
     const { imageTokenId } = this.config;
     const { pixelValues, imageGrids } = this.encodeImages(images);
     const copies = imageGrids.map((grid) => imageTokens(grid, this.layout.mergeSize));
     const length = ids.length - images.length + copies.reduce((sum, count) => sum + count, 0);
     const inputIds = new Int32Array(length);
     const labels = new Int32Array(length).fill(IGNORE_INDEX);
+    const weights = weightOf && new Float32Array(length).fill(1);
     let at = 0;
     let image = 0;
     ids.forEach((id, i) => {
       const count = id === imageTokenId ? (copies[image++] ?? 0) : 1;
       inputIds.fill(id, at, at + count);
       if (id !== imageTokenId && isLabelled(i, id)) labels[at] = id;
+      if (weights && weightOf) weights[at] = weightOf(i);
       at += count;
     });
     const { positionIds } = mropePositions(inputIds, imageTokenId, imageGrids, this.layout.mergeSize);
-    return { inputIds, labels, positionIds, pixelValues, imageGrids };
+    return { inputIds, labels, ...(weights && { weights }), positionIds, pixelValues, imageGrids };
   }
 
   measure(conversation: Conversation, sizes: readonly { height: number; width: number }[], options: EncodeOptions): RowMeasure {

@@ -18,6 +18,7 @@ import { openDataWorkers } from './dataWorkers.ts';
 import type { FoundRows } from './foundRows.ts';
 import { openRowView } from './scenes.ts';
 import { findTaskRows } from '../prepare/taskRows.ts';
+import { labelMask } from './labelMask.ts';
 
 export interface OpenRows {
   train: ExampleSource;
@@ -79,7 +80,7 @@ async function checkedRows(context: RunContext, file: RowFile, model: RowModel):
     }
   }
   const checked = await keptRows(context, { path: file.path, isInMemory: file.isInMemory, scan }, model, {
-    mask: context.options.mask,
+    mask: labelMask(context.options),
     isForTraining: true,
   });
   if (checked === undefined) return undefined;
@@ -95,7 +96,7 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
   const { dataDir, preparedDir } = found;
   const settings = {
     base: session.baseModel,
-    mask: options.mask,
+    mask: labelMask(options),
     sixteenBit: options.sixteen_bit,
     vocabSize: model.vocabSize,
     volumeBytes: VOLUME_BYTES,

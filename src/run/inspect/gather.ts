@@ -18,6 +18,7 @@ import type { RunContext } from '../context.ts';
 import type { FoundRows } from '../inputs/foundRows.ts';
 import { tokenCounts, tokenView } from './tokens.ts';
 import type { TokenCounts, TokenView } from './tokens.ts';
+import { labelMask } from '../inputs/labelMask.ts';
 
 export type SetName = 'train' | 'validation';
 
@@ -67,7 +68,7 @@ export async function gather(
   const prepared = preparedDir === undefined ? undefined : await PreparedSet.open(platform, preparedDir);
   const volumes = dataDir === undefined ? undefined : new VolumeCache(platform, dataDir);
   const maker = new ExampleMaker(platform, processor, {
-    mask: options.mask,
+    mask: labelMask(options),
     vocabSize: Infinity,
     sixteenBit: options.sixteen_bit,
     ...(volumes && { slice: async (sample: MedvisionSample) => renderSlice(await volumes.open(sample.imageFile), sample) }),

@@ -63,7 +63,10 @@ export async function inspect(
     ['Model', isOwnBase ? 'tiny Qwen2.5-VL of the quick start' : publicName(base)],
     ...preparedFacts(set, kind === 'volumes' ? options.prompt_style : undefined),
     ...(await dialectFacts(found)),
-    ['Learnt', LEARNT[options.mask]],
+    [
+      'Learnt',
+      LEARNT[options.mask] + (options.reasoning_weight === 1 ? '' : `, what stands before <answer> at weight ${options.reasoning_weight}`),
+    ],
   ];
   await platform.makeDir(parentPath(out));
   await platform.writeFile(out, await pageHtml(platform, { title: `What is learnt from ${lastName(data)}`, facts, tasks, notes }), {
@@ -93,7 +96,7 @@ async function dialectFacts({ train }: FoundRows): Promise<[string, string][]> {
   return [['Written as', dialects.map(([name, rows]) => (dialects.length === 1 ? name : `${name}: ${rows}`)).join('; ')]];
 }
 
-const LEARNT: Readonly<Record<LabelMask, string>> = {
+const LEARNT: Readonly<Record<Extract<LabelMask, string>, string>> = {
   completion: 'what the assistant says',
   answer: 'of what the assistant says, the <answer> (--mask answer)',
   reference: 'all but padding and images (--mask reference)',

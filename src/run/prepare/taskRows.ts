@@ -21,6 +21,7 @@ import { openDataWorkers } from '../inputs/dataWorkers.ts';
 import type { DataWorkers } from '../inputs/dataWorkers.ts';
 import type { FoundRows } from '../inputs/foundRows.ts';
 import { handsOf, writeForFirst } from './together.ts';
+import { labelMask } from '../inputs/labelMask.ts';
 
 const VOLUME_BYTES = 1024 * 2 ** 20;
 
@@ -75,7 +76,7 @@ export function preparesFirst({ options }: Pick<RunContext, 'options'>): boolean
 
 function openWriters(context: RunContext, base: string): Promise<DataWorkers> {
   const { platform, options } = context;
-  const settings = { base, mask: options.mask, vocabSize: Infinity, volumeBytes: VOLUME_BYTES, ...dataDirOf(context) };
+  const settings = { base, mask: labelMask(options), vocabSize: Infinity, volumeBytes: VOLUME_BYTES, ...dataDirOf(context) };
   // Annotations alone are no work to share: sending them to a thread costs more time and memory than writing them.
   const count = imageStorage(options) === 'none' ? 0 : options.num_workers_format_dataset;
   return openDataWorkers(platform, settings, { count, start: context.startWorkers });

@@ -156,6 +156,7 @@ async function onGpu(
         begin: () => (resume?.isInPlace ? beginInPlace(context, resume) : clearOutput(platform, out)),
         facts: {
           mask: options.mask,
+          ...(options.reasoning_weight !== 1 && { reasoning_weight: options.reasoning_weight }),
           min_pixels: options.min_pixels,
           max_pixels: options.max_pixels,
           sixteen_bit: options.sixteen_bit,
