@@ -97,6 +97,8 @@ export interface Mpi {
   irecv: Call<[Bytes, number, Handle, number, number, Handle, Uint8Array]>;
   abort: Call<[Handle, number]>;
   finalize: Call<[]>;
+  /** Of libc: ends the process whatever its threads do. */
+  exit: Call<[number]>;
   /** A handle that was made, from the memory that a call has put it into. */
   made(memory: Uint8Array): Handle;
 }
@@ -196,6 +198,7 @@ export async function loadMpi(named: string | null, launcher: Launcher): Promise
     irecv: call('Irecv(void* to, int count, H type, int from, int tag, H comm, void* request)'),
     abort: call('Abort(H comm, int code)'),
     finalize: call('Finalize()'),
+    exit: library.func('void _exit(int code)') as unknown as Call<[number]>,
     made: (memory) => {
       const view = new DataView(memory.buffer, memory.byteOffset);
       return abi === 'MPICH' ? view.getInt32(0, true) : view.getBigInt64(0, true);

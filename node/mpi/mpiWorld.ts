@@ -48,6 +48,9 @@ const PAUSE_MS = 1;
 /** The time an MPI_Abort may take: where the launcher cannot be reached it does not come back. */
 const ABORT_MS = 5000;
 
+/** The time of an MPI_Finalize: MPICH's UCX, by TCP, may wait there for ever for ranks that have done with it (test/bench/RESULTS.md). */
+const FINALIZE_MS = 10_000;
+
 export async function openMpiWorld(place: Place, options: MpiOptions): Promise<MpiJob> {
   const mpi = await loadMpi(options.library, place.launcher);
   const out: [number] = [0];
@@ -200,7 +203,12 @@ class MpiRanks implements MpiJob {
   async close(): Promise<void> {
     await this.gather(null);
     await this.heartbeat?.end();
-    this.mpi.finalize();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, FINALIZE_MS, 'late')));
+    const end = await Promise.race([onThread(this.mpi, 'MPI_Finalize', this.mpi.finalize), late]);
+    clearTimeout(timer);
+    // All is done, and the thread that waits would keep the process from ending.
+    if (end === 'late') process.on('exit', (code) => this.mpi.exit(code));
   }
 
   async abort(): Promise<never> {
