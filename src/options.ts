@@ -78,7 +78,7 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
 
   checkPin(options);
   if (options.reasoning_weight !== 1 && options.mask !== 'completion')
-    throw new UserError(`--reasoning_weight goes with --mask completion, which learns the reasoning; --mask ${options.mask} was given.`);
+    notes.push(`--reasoning_weight goes with --mask completion; with --mask ${options.mask} it has no effect.`);
   if (options.base_model_hf === null) throw new UserError('No base model: give --base_model_hf a Hugging Face model folder or hub id.');
   if (options.finetune === 'full' && (options.merge_model || options.merge_only))
     throw new UserError('--finetune full leaves a whole model; there is no adapter to merge. Drop --merge_model and --merge_only.');

@@ -3,5 +3,5 @@ import type { LabelMask } from '../../data/example.ts';
 import type { Options } from '../../options.ts';
 
 export function labelMask({ mask, reasoning_weight }: Pick<Options, 'mask' | 'reasoning_weight'>): LabelMask {
-  return reasoning_weight === 1 ? mask : { reasoningWeight: reasoning_weight };
+  return reasoning_weight === 1 || mask !== 'completion' ? mask : { reasoningWeight: reasoning_weight };
 }
