@@ -4,7 +4,6 @@
  */
 import { parsedYaml } from '../../io/yamlText.ts';
 import { UserError } from '../../platform.ts';
-import type { Platform } from '../../platform.ts';
 import { TemplateFailure } from '../jinja/failures.ts';
 import { JinjaTemplate } from '../jinja/template.ts';
 import { answerFields } from './answerFields.ts';
@@ -13,8 +12,6 @@ import { parseAnswer } from './answers.ts';
 import { asObject, asString } from './json.ts';
 import type { SampleRecord } from './record.ts';
 import type { Annotation } from './sample.ts';
-
-import { STEPS_TEMPLATE } from './stepsTemplate.ts';
 
 const KINDS = ['box', 'ellipse', 'distance', 'angle'] as const satisfies readonly Annotation['kind'][];
 const PARTS = ['prompt', 'answer'] as const;
@@ -26,9 +23,6 @@ interface PartTemplate {
   /** It speaks of lines, which come from landmark files. */
   needsLines: boolean;
 }
-
-/** The name of the template that comes with Vernier. */
-export const STEPS = 'steps';
 
 export class AnswerTemplate {
   /** As it was read. */
@@ -101,15 +95,4 @@ function failure(cause: unknown, where: string): unknown {
   if (!(cause instanceof TemplateFailure)) return cause;
   const line = cause.line === undefined ? '' : `, line ${cause.line}`;
   return new UserError(`${where}${line}: ${cause.message}. The fields that there are: src/data/medvision/README.md, Answers with steps.`);
-}
-
-/** @param named `--answer_template`: a file, or the name of ours */
-export async function readAnswerTemplate(
-  platform: Pick<Platform, 'exists' | 'readFile'>,
-  named: string | null,
-): Promise<AnswerTemplate | undefined> {
-  if (named === null) return undefined;
-  if (named === STEPS) return new AnswerTemplate(STEPS_TEMPLATE, `--answer_template ${STEPS}`);
-  if (!(await platform.exists(named))) throw new UserError(`--answer_template ${named}: there is no such file. "${STEPS}" is ours.`);
-  return new AnswerTemplate(new TextDecoder().decode(await platform.readFile(named)), named);
 }

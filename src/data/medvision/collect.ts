@@ -11,7 +11,7 @@ import { mixRows } from '../mixing.ts';
 import type { Mixing } from '../mixing.ts';
 import { drawRows, drawRowsAsNumpy, sampleLimit, splitRows } from '../split.ts';
 import type { Split, SplitBy, SplitOptions } from '../split.ts';
-import { readAnswerTemplate } from './answerTemplate.ts';
+import { readAnswerTemplate } from './namedTemplate.ts';
 import type { IntensityMode } from './intensity.ts';
 import { LandmarkLines } from './landmarks.ts';
 import { openPlan, planCases, planRecord } from './plan.ts';

@@ -3,7 +3,7 @@ import { textOrNothing } from '../../io/parseJson.ts';
 import { joinPath } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { asObject, readJsonFile } from '../jsonFile.ts';
-import { readAnswerTemplate } from '../medvision/answerTemplate.ts';
+import { readAnswerTemplate } from '../medvision/namedTemplate.ts';
 import type { CollectSettings } from '../medvision/collect.ts';
 import { hashFile, planAtPin } from '../medvision/plan.ts';
 import type { PlanKind, PlanRecord } from '../medvision/plan.ts';

@@ -3,7 +3,7 @@ import type { RowRequest } from '../../data/exampleMaker.ts';
 import { ExampleMaker } from '../../data/exampleMaker.ts';
 import type { Processor } from '../../data/example.ts';
 import { docOf } from '../../data/medvision/answerRows.ts';
-import { readAnswerTemplate } from '../../data/medvision/answerTemplate.ts';
+import { readAnswerTemplate } from '../../data/medvision/namedTemplate.ts';
 import { askedTask, kindPrompt } from '../../data/medvision/askedTask.ts';
 import type { KindTask } from '../../data/medvision/askedTask.ts';
 import { LandmarkLines, sliceAxes } from '../../data/medvision/landmarks.ts';

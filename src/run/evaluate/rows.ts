@@ -6,7 +6,7 @@ import type { RowRequest } from '../../data/exampleMaker.ts';
 import { beforeLastAnswer } from '../../data/exampleMaker.ts';
 import { askedOf, docOf, unansweredRow } from '../../data/medvision/answerRows.ts';
 import type { UnansweredRow } from '../../data/medvision/answerRows.ts';
-import { readAnswerTemplate } from '../../data/medvision/answerTemplate.ts';
+import { readAnswerTemplate } from '../../data/medvision/namedTemplate.ts';
 import { collectSamples } from '../../data/medvision/collect.ts';
 import { planRecord } from '../../data/medvision/plan.ts';
 import type { Plan, PlanRecord } from '../../data/medvision/plan.ts';
