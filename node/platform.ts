@@ -14,7 +14,7 @@ import { decodePicture } from '../src/data/pictures/decode.ts';
 import { FILE_FAULTS } from '../src/io/fileFaults.ts';
 import { temporaryName } from '../src/io/temporaryNames.ts';
 import { provideTimeLimit } from '../src/io/timeLimit.ts';
-import type { AtomicFile, FileAbilities, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
+import type { AtomicFile, DicomCodecName, FileAbilities, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
 import { gpuMemory } from './gpuMemory.ts';
 import { nativeFiles } from './nativeFiles.ts';
@@ -32,6 +32,7 @@ function runtimeName(): 'node' | 'deno' | 'bun' {
 }
 
 const name = runtimeName();
+const dicomCodec = async (codec: DicomCodecName, options: object): Promise<unknown> => (await DICOM_CODECS[codec]()).default(options);
 const DICOM_CODECS = {
   charls: () => import('@cornerstonejs/codec-charls/decodewasmjs'),
   openjpeg: () => import('@cornerstonejs/codec-openjpeg/decodewasmjs'),
@@ -355,8 +356,8 @@ export const nodePlatform: Platform & FileAbilities = {
 
   ...nativeFiles(inWords, checkWritable),
   network: openNetwork(name, (variable) => process.env[variable]),
-  decodeImage: (bytes, imageName, options = {}) => decodePicture(bytes, imageName, options, sharpDecoder),
-  dicomCodec: async (codec, options) => (await DICOM_CODECS[codec]()).default(options),
+  decodeImage: (bytes, imageName, options = {}) => decodePicture(bytes, imageName, options, { ...sharpDecoder, dicomCodec }),
+  dicomCodec,
   async encodePng(data, width, height, channels) {
     if (data.length !== width * height * channels) {
       throw new Error(

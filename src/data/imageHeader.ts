@@ -8,6 +8,7 @@ import { UserError } from '../platform.ts';
 import { formatName, SNIFFED_BYTES, sniffFormat } from './imageFormats.ts';
 import type { ImageFormat } from './imageFormats.ts';
 import { jpegHeader } from './imageHeaders/jpeg.ts';
+import { dicomHeader } from './imageHeaders/dicom.ts';
 import { bmpHeader, gifHeader, webpHeader } from './imageHeaders/others.ts';
 import { pngHeader } from './imageHeaders/png.ts';
 import { HeaderSource } from './imageHeaders/source.ts';
@@ -21,11 +22,12 @@ const PARSERS: Partial<Record<ImageFormat, (source: HeaderSource) => Reading<Ima
   gif: gifHeader,
   tiff: tiffHeader,
   bmp: bmpHeader,
+  dicom: dicomHeader,
 };
 
-/** Pictures that the platforms decode as Pillow does. */
-export const DECODED_FORMATS: readonly ImageFormat[] = ['png', 'jpeg', 'webp', 'tiff', 'gif'];
-const WANTED = 'A PNG, JPEG, WebP, TIFF or GIF file was expected; write it again in one of these formats.';
+/** Pictures that the platforms decode as Pillow does, and DICOM as screens show it. */
+export const DECODED_FORMATS: readonly ImageFormat[] = ['png', 'jpeg', 'webp', 'tiff', 'gif', 'dicom'];
+const WANTED = 'A PNG, JPEG, WebP, TIFF, GIF or DICOM file was expected; write it again in one of these formats.';
 
 /** Width and height as it is seen. */
 export function shownSize({ width, height, orientation }: ImageHeader): { width: number; height: number } {

@@ -54,7 +54,7 @@ export async function readDicomFile(file: RangedFile, limits: DicomLimits = DICO
 async function inflatedFile(file: RangedFile, head: FileHead, limits: DicomLimits, later: RangedFile): Promise<DicomFile> {
   const { path } = file;
   const unfold = async (from: RangedFile): Promise<Uint8Array> =>
-    inflated(await from.read(head.start, from.size - head.start), path, limits);
+    inflatedDataSet(await from.read(head.start, from.size - head.start), path, limits);
   if (file.size > limits.inflatedBytes) throw tooLarge(path, limits);
   const bytes = await unfold(file);
   const elements = readElements(bytes, 0, head.syntax, path, true);
@@ -82,7 +82,7 @@ function opened(elements: Elements, source: RangedFile, bytes: Uint8Array): Dico
 }
 
 /** PS3.5, A.5: raw deflate, without a header. */
-function inflated(deflated: Uint8Array, path: string, limits: DicomLimits): Uint8Array {
+export function inflatedDataSet(deflated: Uint8Array, path: string, limits: DicomLimits): Uint8Array {
   const pieces: Uint8Array[] = [];
   let size = 0;
   const inflate = new Inflate((piece) => {

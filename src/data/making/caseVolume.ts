@@ -1,7 +1,7 @@
 /** The images and masks of a case as MedVision keeps them: NIfTI in RAS+. What lies so already is copied byte by byte. */
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
-import { openVolume } from '../nifti.ts';
+import { openAnyVolume } from '../openVolume.ts';
 import type { Volume } from '../nifti.ts';
 import { rasVolume } from '../niftiRas.ts';
 import { axisCodes, isRas, orientationOf, rasSpace } from '../niftiSpace.ts';
@@ -92,7 +92,7 @@ function storedGrey(
 }
 
 async function storedVolume(platform: Platform, path: string): Promise<Stored> {
-  const volume = await openVolume(platform, path);
+  const volume = await openAnyVolume(platform, path);
   const { shape, zooms, header } = volume;
   const space = rasSpace(shape, zooms, header.affine);
   return { shape, space, bytes: await rasBytes(platform, path, volume), isPicture: false, notes: spacingNotes(volume) };

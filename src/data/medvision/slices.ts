@@ -1,7 +1,7 @@
 /** Slices as the model sees them, and the volumes they are cut from, each opened once as long as memory allows. */
 import type { DecodedImage, Platform } from '../../platform.ts';
 import { UserError, joinPath } from '../../platform.ts';
-import { checkVoxels, openVolume, readNiftiHeader } from '../nifti.ts';
+import { anyVolumeHeader, openAnyVolume } from '../openVolume.ts';
 import type { NiftiHeader, Volume } from '../nifti.ts';
 import type { SpacingUnit } from '../niftiHeader.ts';
 import { checkFinite, sliceToRgb } from './intensity.ts';
@@ -52,7 +52,7 @@ export class VolumeCache {
       this.volumes.set(imageFile, held);
       return held;
     }
-    const opening = this.path(imageFile).then((path) => openVolume(this.platform, path));
+    const opening = this.path(imageFile).then((path) => openAnyVolume(this.platform, path));
     this.volumes.set(imageFile, opening);
     try {
       const volume = await opening;
@@ -82,8 +82,7 @@ export class VolumeCache {
   }
 
   private async readHeader(imageFile: string): Promise<NiftiHeader> {
-    const header = await readNiftiHeader(this.platform, await this.path(imageFile));
-    await checkVoxels(this.platform, header);
+    const header = await anyVolumeHeader(this.platform, await this.path(imageFile));
     const { spacingUnit, zooms } = header;
     if (spacingUnit === 'mm') return header;
     const found = this.otherUnits.get(spacingUnit) ?? { files: new Set(), zooms };

@@ -3,7 +3,7 @@
  * names what cannot be. What is alike on every runtime is here (formats, greys of more than 8 bits, turning, what is told); each runtime
  * gives a PictureDecoder for the rest.
  */
-import type { DecodedImage, DecodeOptions, PictureNote } from '../../platform.ts';
+import type { DecodedImage, DecodeOptions, DicomCodecName, PictureNote } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
 import { deepGreyToRgb } from './deepGrey.ts';
 import type { DeepGrey } from './deepGrey.ts';
@@ -23,6 +23,8 @@ export interface PictureDecoder {
   rgb(bytes: Uint8Array, header: ImageHeader): Promise<DecodedImage>;
   /** A TIFF of one channel of more than 8 bits; absent where TIFF is not read. */
   deepGreyTiff?(bytes: Uint8Array): Promise<DeepGrey>;
+  /** As Platform's. */
+  dicomCodec?(name: DicomCodecName, options: object): Promise<unknown>;
 }
 
 /** Pillow warns of a decompression bomb beyond half of this and refuses beyond it. */
@@ -50,6 +52,7 @@ export async function decodePicture(
   const header = imageHeader(bytes, name);
   const { format, orientation } = header;
   if (!DECODED_FORMATS.includes(format)) throw undecodable(name, format);
+  if (format === 'dicom') return (await import('../dicom/picture.ts')).dicomPicture(bytes, name, decoder);
   const { sixteenBit = 'clip' } = options;
   const notes: PictureNote[] = [];
   let image: DecodedImage;

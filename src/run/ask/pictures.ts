@@ -2,7 +2,7 @@
 import type { ImageSource } from '../../data/example.ts';
 import { intensityOf, checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
 import type { IntensityMode } from '../../data/medvision/intensity.ts';
-import { openVolume, readNiftiHeader } from '../../data/nifti.ts';
+import { openAnyVolume } from '../../data/openVolume.ts';
 import type { SliceDim } from '../../data/nifti.ts';
 import { rowPixels } from '../../data/pictures/pixelGate.ts';
 import { countOf, lastName, UserError } from '../../platform.ts';
@@ -54,17 +54,20 @@ export function isVolume(given: GivenPicture): given is string | VolumeBytes {
 /** @throws UserError that names the file */
 export async function namedPictures(platform: Platform, given: readonly GivenPicture[], choice: PictureChoice): Promise<NamedPicture[]> {
   const { slices, words } = choice;
-  const volumes = given.filter(isVolume);
+  const folders = new Set<GivenPicture>();
+  for (const one of given) if (typeof one === 'string' && (await platform.isDirectory(one))) folders.add(one);
+  const isCut = (one: GivenPicture): one is string | VolumeBytes => isVolume(one) || folders.has(one);
+  const volumes = given.filter(isCut);
   if (slices.length > 1 && slices.length !== volumes.length)
     throw new UserError(
       `${words.slice} names ${slices.length} slices, ${words.image} ${countOf(volumes.length, 'volume')}. ` +
         'Give one for each, or one for all.',
     );
   if (slices.length > 0 && volumes.length === 0)
-    throw new UserError(`${words.slice} is given, and ${words.image} names no volume (.nii, .nii.gz). Leave it out.`);
+    throw new UserError(`${words.slice} is given, and ${words.image} names no volume (.nii, .nii.gz, a folder of DICOM). Leave it out.`);
   const pictures: NamedPicture[] = [];
   for (const one of given) {
-    if (!isVolume(one)) pictures.push({ source: one, name: typeof one === 'string' ? lastName(one) : one.name });
+    if (!isCut(one)) pictures.push({ source: one, name: typeof one === 'string' ? lastName(one) : one.name });
     else pictures.push(await sliceOf(platform, one, slices[volumes.indexOf(one)] ?? slices[0], choice));
   }
   await rowPixels(
@@ -82,7 +85,7 @@ async function sliceOf(
 ): Promise<NamedPicture> {
   const [path, files] = typeof volumeFile === 'string' ? [volumeFile, platform] : [volumeFile.name, platformOf(platform, volumeFile)];
   if (said === undefined) {
-    const { shape } = await readNiftiHeader(files, path);
+    const { shape } = await openAnyVolume(files, path);
     const [sagittal, coronal, axial] = shape.map((size) => size - 1);
     throw new UserError(
       `${path} is a volume: say which slice, ${words.slice} sagittal:0 to ${sagittal}, coronal:0 to ${coronal} or axial:0 to ${axial}.`,
@@ -91,7 +94,7 @@ async function sliceOf(
   const [word = '', digits = ''] = said.toLowerCase().split(':');
   const dim = PLANES.findIndex((plane) => plane === word) as SliceDim;
   const index = Number(digits);
-  const volume = await openVolume(files, path);
+  const volume = await openAnyVolume(files, path);
   const { shape, zooms, version } = volume.header;
   if (index >= shape[dim])
     throw new UserError(`${words.slice} ${said}: ${path} is ${shape.join('×')}, its last ${word} slice is ${shape[dim] - 1}.`);

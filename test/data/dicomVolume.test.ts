@@ -1,0 +1,108 @@
+/** DICOM where volumes and pictures are taken: tasks' volumes, pictures of rows, questions, `vernier volume --out`. */
+import { readFileSync } from 'node:fs';
+import { unzipSync } from 'fflate';
+import { expect, it } from 'vitest';
+import { nodePlatform } from '../../node/platform.ts';
+import { openDicomScan } from '../../src/data/dicom/scan.ts';
+import { scanVolume } from '../../src/data/dicom/toVolume.ts';
+import { readImageHeader } from '../../src/data/imageHeader.ts';
+import { openVolume } from '../../src/data/nifti.ts';
+import { axisCodes, orientationOf } from '../../src/data/niftiSpace.ts';
+import { anyVolumeHeader, openAnyVolume } from '../../src/data/openVolume.ts';
+import { parseFor } from '../../src/options/program.ts';
+import { volumeProgram } from '../../src/options/volume.ts';
+import { FLAGS, namedPictures } from '../../src/run/ask/pictures.ts';
+import { runVolume } from '../../src/run/volume/volume.ts';
+import { holdingFiles } from './filesInMemory.ts';
+
+const files = unzipSync(readFileSync(new URL('../golden/dicom_objects.zip', import.meta.url)));
+const platform = holdingFiles(files);
+const SERIES = ['axial', 'sagittal', 'coronal', 'feet_first', 'oblique', 'enhanced_unordered.dcm'];
+
+it.each(SERIES)('%s: slices of each plane are those of the whole volume', async (name) => {
+  const whole = await scanVolume(await openDicomScan(platform, name), name);
+  const volume = await openAnyVolume(platform, name);
+  expect(volume.shape).toEqual(whole.shape);
+  expect(volume.zooms.map((mm) => mm.toFixed(4))).toEqual(whole.zooms.map((mm) => mm.toFixed(4)));
+  expect(axisCodes(orientationOf(volume.header.affine))).toEqual(['R', 'A', 'S']);
+  const [ni, nj, nk] = whole.shape;
+  for (const dim of [0, 1, 2] as const) {
+    for (const index of [0, whole.shape[dim] - 1]) {
+      const { values, rows, cols } = await volume.slice(dim, index);
+      expect([rows, cols]).toEqual(whole.shape.filter((_, axis) => axis !== dim));
+      for (const [row, col] of [
+        [0, 0],
+        [1, 2],
+        [rows - 1, cols - 1],
+        [rows - 1, 0],
+      ] as const) {
+        // prettier-ignore
+        const [i, j, k] = [0, 1, 2].map((axis) => (axis === dim ? index : axis === (dim === 0 ? 1 : 0) ? row : col));
+        expect(values[row * cols + col]).toBe(whole.voxels[(i ?? 0) + ni * ((j ?? 0) + nj * (k ?? 0))]);
+      }
+    }
+  }
+  expect(nk).toBe(volume.shape[2]);
+  expect((await anyVolumeHeader(platform, name)).shape).toEqual(whole.shape);
+  await expect(volume.slice(2, whole.shape[2])).rejects.toThrow('does not exist');
+});
+
+it('a series with gaps is no volume, and says where the gap is', async () => {
+  await expect(openAnyVolume(platform, 'gap')).rejects.toThrow('10 mm from slice 3 to 4 (1 slice is missing)');
+});
+
+it('a picture of a row', async () => {
+  const bytes = files['jpeg_12.dcm'] ?? new Uint8Array();
+  const header = await readImageHeader({
+    path: 'jpeg_12.dcm',
+    size: bytes.length,
+    read: (at, length) => Promise.resolve(bytes.slice(at, at + length)),
+  });
+  expect(header).toMatchObject({ format: 'dicom', width: 32, height: 24, colour: 'grey' });
+  const { width, height, data } = await nodePlatform.decodeImage(bytes, 'jpeg_12.dcm');
+  expect([width, height, data.length]).toEqual([32, 24, 32 * 24 * 3]);
+  const { values } = await (await openDicomScan(platform, 'jpeg_12.dcm')).readSlice(0);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  for (const at of [0, 100, 767]) {
+    const level = Math.floor((((values[at] ?? 0) - low) * 255) / (high - low) + 0.5);
+    expect([...data.subarray(3 * at, 3 * at + 3)]).toEqual([level, level, level]);
+  }
+  const colour = await nodePlatform.decodeImage(files['rgb.dcm'] ?? new Uint8Array(), 'rgb.dcm');
+  expect([...colour.data]).toEqual([...(await (await openDicomScan(platform, 'rgb.dcm')).readSlice(0)).values]);
+  const several = await nodePlatform.decodeImage(files['frames_table.dcm'] ?? new Uint8Array(), 'frames_table.dcm');
+  expect(several.notes?.[0]?.text).toBe('frames_table.dcm holds 3 frames; the first is used.');
+  await expect(nodePlatform.decodeImage(bytes.subarray(0, 400), 'cut.dcm')).rejects.toThrow('cut.dcm');
+});
+
+it('a question about a slice of a folder', async () => {
+  const choice = { slices: ['axial:2'], intensity: 'minmax', modality: '', structure: '', words: FLAGS } as const;
+  const [picture] = await namedPictures(platform, ['axial'], choice);
+  expect(picture?.slice).toMatchObject({ plane: 'axial', index: 2 });
+  expect(picture?.slice?.pixelWidth).toBeCloseTo(0.7, 5);
+  await expect(namedPictures(platform, ['axial'], { ...choice, slices: [] })).rejects.toThrow('axial:0 to 4');
+});
+
+it('is written as a volume and as pictures', async () => {
+  const written = new Map<string, Uint8Array>();
+  const writing = {
+    ...platform,
+    writeFile: (path: string, data: Uint8Array | string) => Promise.resolve(void written.set(path, data as Uint8Array)),
+  };
+  const run = async (input: string, out: string, more: Record<string, string> = {}): Promise<Uint8Array> => {
+    const { options } = parseFor(volumeProgram, { input, out, ...more });
+    await runVolume({ platform: writing, options, terminal: { write: () => undefined }, stop: new AbortController().signal });
+    return written.get(out) ?? new Uint8Array();
+  };
+  const nifti = await run('sagittal', 'x.nii.gz');
+  const again = await openVolume(holdingFiles({ 'x.nii.gz': nifti }), 'x.nii.gz');
+  const whole = await scanVolume(await openDicomScan(platform, 'sagittal'), 'sagittal');
+  expect(await again.stored()).toEqual(whole.voxels);
+
+  const png = async (more: Record<string, string>): Promise<{ width: number; height: number; data: Uint8Array }> =>
+    nodePlatform.decodeImage(await run('sagittal', 'x.png', more), 'x.png');
+  expect(await png({ slice: '1' })).toMatchObject({ width: 10, height: 12 });
+  expect(await png({ slice: '1', plane: 'sagittal' })).toMatchObject({ width: 12, height: 10 });
+  expect(await png({ plane: 'axial' })).toMatchObject({ width: 10, height: 5 });
+  await expect(png({ slice: '5' })).rejects.toThrow('slices 0 to 4');
+  await expect(run('rgb.dcm', 'y.nii')).rejects.toThrow('in colour');
+});
