@@ -1,6 +1,6 @@
 /** What is asked about, as the model sees it, in the proportions of the body. */
 import type { JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { ScanClient } from '../data/scanClient.ts';
 import { pageWords } from '../studio/pageWords.ts';
 import { texts } from '../texts.ts';
@@ -9,8 +9,9 @@ import type { SeenPicture } from './askedInWorker.ts';
 
 export function Seen({ scanClient, about }: { scanClient: ScanClient; about: About }): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const { seen, problem } = useSeen(scanClient, about);
-  useEffect(() => {
+  const { seen, problem, where } = useSeen(scanClient, about);
+  // At once: the attributes and the picture are of one slice.
+  useLayoutEffect(() => {
     if (seen !== null && canvas.current !== null) paint(canvas.current, seen);
   }, [seen]);
   const { name, plane, index } = 'slice' in about ? about.slice : { name: about.picture.name, plane: null, index: 0 };
@@ -23,7 +24,7 @@ export function Seen({ scanClient, about }: { scanClient: ScanClient; about: Abo
           ref={canvas}
           role="img"
           aria-label={texts.use.seen(name, plane, index)}
-          data-shown={seen === null ? undefined : `${plane ?? 'picture'} ${index}`}
+          data-shown={seen === null ? undefined : where}
           style={{ aspectRatio: String(aspect) }}
         />
       ) : (
@@ -36,9 +37,18 @@ export function Seen({ scanClient, about }: { scanClient: ScanClient; about: Abo
   );
 }
 
+interface Found {
+  seen: SeenPicture | null;
+  problem: string;
+  /** What is seen. */
+  where: string;
+}
+
+const whereOf = (about: About): string => ('slice' in about ? `${about.slice.plane} ${about.slice.index}` : 'picture');
+
 /** Until the next one is there, the one before stays; while one is being read, only the last that was asked for waits. */
-function useSeen(scanClient: ScanClient, about: About): { seen: SeenPicture | null; problem: string } {
-  const [found, setFound] = useState<{ seen: SeenPicture | null; problem: string }>({ seen: null, problem: '' });
+function useSeen(scanClient: ScanClient, about: About): Found {
+  const [found, setFound] = useState<Found>({ seen: null, problem: '', where: '' });
   const state = useRef<{ wanted: About | null; isReading: boolean; isOver: boolean }>({ wanted: null, isReading: false, isOver: false });
   const { current } = state;
   const next = async (): Promise<void> => {
@@ -46,8 +56,8 @@ function useSeen(scanClient: ScanClient, about: About): { seen: SeenPicture | nu
       const { wanted } = current;
       current.wanted = null;
       const now = await scanClient.seen(wanted).then(
-        (seen) => ({ seen, problem: '' }),
-        (error: unknown) => ({ seen: null, problem: pageWords(error instanceof Error ? error.message : String(error)) }),
+        (seen) => ({ seen, problem: '', where: whereOf(wanted) }),
+        (error: unknown) => ({ seen: null, problem: pageWords(error instanceof Error ? error.message : String(error)), where: '' }),
       );
       if (!current.isOver) setFound(now);
     }
