@@ -18,6 +18,8 @@ export interface NiftiHeader {
   hasZooms: boolean;
   /** Voxel indices to mm, as nibabel has it. */
   affine: Affine;
+  /** Whether the header says which way the axes run (qform_code, sform_code); else, as by nibabel, the first is taken to run to the left. */
+  hasOrientation: boolean;
   /** What the header says the voxel sizes are in; they are taken for mm whatever it is, as by nibabel. */
   spacingUnit: SpacingUnit;
   /** NIfTI data type code. */
@@ -152,6 +154,7 @@ export async function parseHeader(head: Uint8Array, path: string): Promise<Nifti
     shape,
     zooms,
     affine: affineOf({ ...fields, sform }, shape, zooms),
+    hasOrientation: fields.qform_code > 0 || fields.sform_code > 0,
     hasZooms: fields.pixDims.slice(1, Math.min(rank, 3) + 1).every((mm) => mm !== 0),
     spacingUnit: SPACING_UNITS[fields.xyzt_units & 7] ?? 'no unit',
     datatype: fields.datatypeCode,

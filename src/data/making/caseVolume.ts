@@ -108,6 +108,10 @@ function spacingNotes({ header }: Volume): string[] {
   const notes: string[] = [];
   if (header.spacingUnit !== 'mm') notes.push(`${header.path} says ${header.spacingUnit}; its voxel sizes are taken for mm.`);
   if (!header.hasZooms) notes.push(`${header.path} says no size along one of its axes; 1 mm is taken.`);
+  if (!header.hasOrientation)
+    notes.push(
+      `${header.path} does not say which way its axes run; as by nibabel, the first is taken to run to the left. Check that it does.`,
+    );
   return notes;
 }
 

@@ -65,7 +65,10 @@ export async function inspect(
     ...(await dialectFacts(found)),
     [
       'Learnt',
-      LEARNT[options.mask] + (options.reasoning_weight === 1 ? '' : `, what stands before <answer> at weight ${options.reasoning_weight}`),
+      LEARNT[options.mask] +
+        (options.reasoning_weight === 1 || options.mask !== 'completion'
+          ? ''
+          : `, what stands before <answer> at weight ${options.reasoning_weight}`),
     ],
   ];
   await platform.makeDir(parentPath(out));

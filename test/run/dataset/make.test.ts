@@ -325,6 +325,21 @@ it.each<[string, string, string]>([
   expect(found.map(({ values, sliceDim, sliceIdx }) => [values, sliceDim, sliceIdx])).toEqual([[[10], 2, 2]]);
 });
 
+it('tells of a volume that does not say which way its axes run, and takes it as nibabel does', async () => {
+  const dir = newFolder();
+  for (const folder of ['images', 'masks']) mkdirSync(join(dir, folder));
+  for (const folder of ['images', 'masks']) {
+    const values = new Uint8Array(8000).map((_, at) => (at % 20 < 12 && Math.floor(at / 20) % 20 < 15 ? 1 : 0));
+    const bytes = niftiBytes({ shape: [20, 20, 20], zooms: [1, 1, 1], affine: [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], datatype: 2, voxels: values }); // prettier-ignore
+    new DataView(bytes.buffer).setInt16(254, 0, true); // sform_code
+    writeFileSync(join(dir, folder, 'k.nii'), bytes);
+  }
+  const text = await made({ images: join(dir, 'images'), masks: join(dir, 'masks'), labels: json(dir, 'labels.json', { dataset: 'Sides', labels_map: { 1: 'half' } }), out: join(dir, 'out') });
+  expect(text).toMatch(/k\.nii does not say which way its axes run; as by nibabel, the first is taken to run to the left\./);
+  const [half] = await samplesOf(join(dir, 'out'), 'tasks_MedVision-detect__train_SFT.json', 'train');
+  expect(half).toMatchObject({ annotation: { min: [8, 0], max: [19, 14] } });
+});
+
 describe('what cannot be', () => {
   const refused = async (change: (one: { dir: string; images: string; masks: string }) => Promise<Record<string, string>> | Record<string, string>): Promise<string> => {
     const { dir, images } = await pictures();
