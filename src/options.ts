@@ -88,7 +88,7 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
         'upload`.',
     );
   if (options.dry_run) {
-    const others = (['merge_only', 'process_dataset_only', 'export_jsonl'] as const).filter(
+    const others = (['merge_only', 'process_dataset_only', 'export_jsonl', 'export_verl'] as const).filter(
       (name) => options[name] !== false && options[name] !== null,
     );
     if (others.length > 0)
@@ -141,8 +141,9 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
       '--image_size goes with --process_dataset_only true: rows are prepared for another model than the base model, which could not ' +
         'train on them.',
     );
-  if (options.export_jsonl !== null && taskLists.length === 0)
-    throw new UserError(`--export_jsonl writes rows of task lists; give ${flags(TASK_LISTS)}.`);
+  for (const name of ['export_jsonl', 'export_verl'] as const)
+    if (options[name] !== null && taskLists.length === 0)
+      throw new UserError(`--${name} writes rows of task lists; give ${flags(TASK_LISTS)}.`);
   if (options.min_pixels !== null && options.max_pixels !== null && options.min_pixels > options.max_pixels)
     throw new UserError(`--min_pixels ${options.min_pixels} is above --max_pixels ${options.max_pixels}; swap them or drop one.`);
 

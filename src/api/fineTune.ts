@@ -30,7 +30,8 @@ type Otherwise =
   | 'dry_run'
   | 'merge_only'
   | 'process_dataset_only'
-  | 'export_jsonl';
+  | 'export_jsonl'
+  | 'export_verl';
 
 /** The options of `vernier train`, under their names there; `vernier train --help` says what each does. */
 export type TrainingOptions = Given<typeof definitions, Otherwise>;
@@ -100,6 +101,7 @@ const REFUSED = {
   merge_only: 'mergeAdapter of the package merges.',
   process_dataset_only: 'it is for the command line, vernier prepare.',
   export_jsonl: 'it is for the command line, vernier train --export_jsonl.',
+  export_verl: 'it is for the command line, vernier train --export_verl.',
 } as const;
 
 /**

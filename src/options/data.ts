@@ -182,6 +182,15 @@ export const dataOptions = {
     place: 'path',
     help: 'Also write the rows to this file as JSON lines: task, split, image file and slice, prompt, target, SHA-256 of the picture.',
   },
+  export_verl: {
+    group: 'Task lists',
+    type: 'string',
+    default: null,
+    place: 'path',
+    help:
+      "Also write the rows, with their pictures, into this folder as Parquet with verl's columns for reinforcement learning: prompt, " +
+      'images, ground_truth, data_source, ability, reward_model, extra_info.',
+  },
   intensity: {
     group: 'Task lists',
     type: 'enum',

@@ -162,7 +162,7 @@ export const trainingOptions = {
     type: 'boolean',
     default: false,
     aliases: ['overwrite_output_dir'],
-    help: 'Replace what an earlier run, or somebody else, left in that folder, and a file that --export_jsonl would lose.',
+    help: 'Replace what an earlier run, or somebody else, left in that folder, and files that --export_jsonl and --export_verl would lose.',
   },
   save_steps: {
     group: 'Output',

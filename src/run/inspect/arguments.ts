@@ -45,6 +45,7 @@ const WRITING = [
   'process_img',
   'save_processed_img_to_disk',
   'export_jsonl',
+  'export_verl',
 ];
 
 export type DataKind = 'prepared' | 'volumes' | 'conversations';

@@ -21,7 +21,7 @@ import { checkOutput, clearOutput, inOutputFolder } from '../outputFolder.ts';
 import { resolveBaseModel } from '../inputs/baseModel.ts';
 import type { RunContext } from '../context.ts';
 import { checkEvaluation, openEvaluator } from './evaluation.ts';
-import { exportRows, prepareBesideExport } from '../prepare/exportRows.ts';
+import { exportRows, isExporting, prepareBesideExport } from '../prepare/exportRows.ts';
 import { fetchInputs } from '../inputs/hubInputs.ts';
 import { planPairs } from '../report/dataPairs.ts';
 import { fitRun, keptText, openLimited, sessionOptions, tellPlan } from './memory.ts';
@@ -49,7 +49,7 @@ export async function runTraining(given: RunContext): Promise<TrainResult | unde
     if (isFirst || (preparesOnly(options) && world.size > 1)) await runOtherwise(context, base);
     return undefined;
   }
-  const goesOn = options.export_jsonl === null || !isFirst || (await exportRows(context, base));
+  const goesOn = !isExporting(options) || !isFirst || (await exportRows(context, base));
   if (!(await doAll(world, goesOn))) return undefined;
 
   if (!isFirst) return trainIn(context, base);
@@ -67,8 +67,8 @@ export async function runTraining(given: RunContext): Promise<TrainResult | unde
 }
 
 /** All ranks can help. */
-function preparesOnly({ dry_run, merge_only, process_dataset_only, export_jsonl }: RunContext['options']): boolean {
-  return process_dataset_only && !dry_run && !merge_only && export_jsonl === null;
+function preparesOnly(options: RunContext['options']): boolean {
+  return options.process_dataset_only && !options.dry_run && !options.merge_only && !isExporting(options);
 }
 
 /** What is no training. */
@@ -76,7 +76,7 @@ async function runOtherwise(context: RunContext, base: string): Promise<void> {
   const { options } = context;
   if (options.dry_run) return dryRun({ ...context, platform: readOnlyPlatform(context.platform) }, base);
   if (options.merge_only) return mergeOnly(context, base);
-  if (options.export_jsonl === null) return prepareRows(context, base);
+  if (!isExporting(options)) return prepareRows(context, base);
   if (await exportRows(context, base)) await prepareBesideExport(context, base);
 }
 

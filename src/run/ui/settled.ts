@@ -8,6 +8,7 @@ export const SETTLED = [
   'merge_only',
   'dry_run',
   'export_jsonl',
+  'export_verl',
   'merged_model_dir',
   'wandb_dir',
 ] as const;
