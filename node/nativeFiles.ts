@@ -30,6 +30,7 @@ export function nativeFiles(
     links: {
       // Not in words: the caller copies where a file system has no links.
       make: (target, file) => fs.symlink(target, file),
+      makeHard: (target, file) => fs.link(target, file),
       realPath: (file) => orInWords(fs.realpath(file), 'look at', file),
     },
     async look(file) {

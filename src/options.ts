@@ -3,6 +3,7 @@
  * names are medvision_bm's, kept verbatim as keys, so that a flag, a recipe line, a log entry and the code all say the same word. Pure: no
  * files, no console. `options/commandLine.ts` reads argv and the recipe.
  */
+import { readShape } from './data/medvision/canvas.ts';
 import { checkPin } from './data/medvision/planVersion.ts';
 import { dataOptions } from './options/data.ts';
 import type { Value } from './options/definition.ts';
@@ -70,6 +71,23 @@ const LORA_ONLY: readonly OptionName[] = [
 ];
 const TASK_LISTS: readonly OptionName[] = ['tasks_list_json_path_AD', 'tasks_list_json_path_detect', 'tasks_list_json_path_TL'];
 
+/** medvision_bm's flags of the temperature sampler, as ours. Returns notes; @throws UserError where both say something else */
+function takeSampler(options: Options, given: ReadonlySet<OptionName>): string[] {
+  const { enable_temperature_sampler: isOn, temperature_sampler_T: T } = options;
+  if (!isOn) {
+    const idle = (['temperature_sampler_T', 'temperature_sampler_num_samples'] as const).filter((name) => given.has(name));
+    options.temperature_sampler_num_samples = -1;
+    return idle.length === 0 ? [] : [`${idle.map((name) => `--${name}`).join(', ')}: no effect without --enable_temperature_sampler true.`];
+  }
+  if (given.has('mixing') && options.mixing !== 'temperature')
+    throw new UserError(`--enable_temperature_sampler true and --mixing ${options.mixing} contradict each other; leave one of them out.`);
+  if (given.has('mixing_temperature') && options.mixing_temperature !== T)
+    throw new UserError(`--temperature_sampler_T ${T} and --mixing_temperature ${options.mixing_temperature} differ; give one of them.`);
+  options.mixing = 'temperature';
+  options.mixing_temperature = T;
+  return [];
+}
+
 /** What no option can check alone. Returns notes; @throws UserError on a contradiction. */
 function checkTogether(options: Options, given: ReadonlySet<OptionName>): string[] {
   const notes: string[] = [];
@@ -79,6 +97,8 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
   checkPin(options);
   if (options.reasoning_weight !== 1 && options.mask !== 'completion')
     notes.push(`--reasoning_weight goes with --mask completion; with --mask ${options.mask} it has no effect.`);
+  readShape(options);
+  notes.push(...takeSampler(options, given));
   if (options.base_model_hf === null) throw new UserError('No base model: give --base_model_hf a Hugging Face model folder or hub id.');
   if (options.finetune === 'full' && (options.merge_model || options.merge_only))
     throw new UserError('--finetune full leaves a whole model; there is no adapter to merge. Drop --merge_model and --merge_only.');

@@ -114,6 +114,8 @@ export interface FileLock {
 export interface Links {
   /** Makes `path` a link to `target` (relative to its folder). Throws where the file system has none. */
   make(target: string, path: string): Promise<void>;
+  /** Makes `path` another name of the file `target`. Throws where the file system has none. */
+  makeHard?(target: string, path: string): Promise<void>;
   /** Where a path leads, all links followed. */
   realPath(path: string): Promise<string>;
 }

@@ -54,7 +54,13 @@ function heldPlatform(platform: Platform, lock: FileLock): Platform {
     appendFile: (...given) => first(() => platform.appendFile(...given), RECENT_MS),
     rename: (from, to) => first(() => platform.rename(from, to)),
     remove: (path) => first(() => platform.remove(path)),
-    ...(links && { links: { ...links, make: (target, path) => first(() => links.make(target, path)) } }),
+    ...(links && {
+      links: {
+        ...links,
+        make: (target, path) => first(() => links.make(target, path)),
+        ...(links.makeHard && { makeHard: (target: string, path: string) => first(async () => links.makeHard?.(target, path)) }),
+      },
+    }),
     ...(openAppend && { openAppend: async (...given) => heldFile(await first(() => openAppend(...given)), lock) }),
   };
 }

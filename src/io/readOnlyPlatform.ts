@@ -12,7 +12,7 @@ export function readOnlyPlatform(platform: Platform): Platform {
     appendFile: refuse,
     rename: refuse,
     remove: refuse,
-    ...(links && { links: { ...links, make: (_, path) => refuse(path) } }),
+    ...(links && { links: { ...links, make: (_, path) => refuse(path), makeHard: (_, path) => refuse(path) } }),
     ...(openAppend && { openAppend: refuse }),
     ...(lock && { lock: refuse }),
   };

@@ -1,4 +1,5 @@
 /** The options of `node dist/evaluate.js`: those of training that say which model and which rows, and its own. */
+import { readShape } from '../data/medvision/canvas.ts';
 import { checkPin } from '../data/medvision/planVersion.ts';
 import { UserError } from '../platform.ts';
 import { dataOptions } from './data.ts';
@@ -28,6 +29,8 @@ const {
   prompt_style,
   answer_template,
   intensity,
+  new_shape_hw,
+  pad_to_shape,
   image_size,
   split,
   val_sample_limit,
@@ -128,6 +131,8 @@ export const definitions = {
   prompt_style,
   answer_template,
   intensity,
+  new_shape_hw,
+  pad_to_shape,
   image_size,
   split,
   val_sample_limit,
@@ -257,6 +262,7 @@ export const evaluateProgram: Program<EvaluateOptions> = {
   definitions,
   check(options, given) {
     checkPin(options);
+    readShape(options);
     if (options.samples.length > 0 && !given.has('limit')) options.limit = -1; // what there is
     const lists = TASK_LISTS.filter((name) => options[name] !== null);
     const sources = [

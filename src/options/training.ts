@@ -182,6 +182,16 @@ export const trainingOptions = {
     all: true,
     help: 'Checkpoints kept, the oldest go first, but never the best one or the last; -1: all.',
   },
+  archive_every_n_steps: {
+    group: 'Output',
+    type: 'integer',
+    default: -1,
+    min: 1,
+    all: true,
+    help:
+      'Steps from one checkpoint that stays to the next: archive/checkpoint-N, hard links where the disk has them, which ' +
+      '--save_total_limit and --resume_from_checkpoint leave alone; -1: none.',
+  },
   logging_steps: { group: 'Output', type: 'integer', default: 50, min: 1, help: 'Steps from one row of figures to the next.' },
   report_to: {
     group: 'Output',

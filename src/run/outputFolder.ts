@@ -11,6 +11,7 @@ import { missingFolders, removeEmpty } from '../io/wholeFolder.ts';
 import { joinPath, UserError } from '../platform.ts';
 import type { FileLock, Platform } from '../platform.ts';
 import { LOG_FILE } from '../track/jsonl.ts';
+import { ARCHIVE } from '../train/archive.ts';
 import { listCheckpoints } from '../train/checkpointFolder.ts';
 import { forgetReport } from './report/forget.ts';
 
@@ -134,12 +135,17 @@ async function hasForeignLog(platform: Platform, dir: string): Promise<boolean> 
   return (await platform.exists(log)) && ((await platform.isDirectory(log)) || !(await isOwnOrEmpty(platform, log, OWN_LOG)));
 }
 
+const CHECKPOINT = /^checkpoint-\d+(\.tmp|\.old|\.superseded)?$/;
+
 /** Removes the checkpoints, the log and the report of an earlier run; the result at the root stands until the new one takes its place. */
 export async function clearOutput(platform: Platform, dir: string): Promise<void> {
   if (!(await platform.isDirectory(dir))) return;
   await forgetReport(platform, dir);
   // What a kill left half done and what a resume set aside too.
-  const earlier = (await platform.listDir(dir)).filter((name) => /^checkpoint-\d+(\.tmp|\.old|\.superseded)?$/.test(name));
+  const earlier = (await platform.listDir(dir)).filter((name) => CHECKPOINT.test(name));
   for (const name of earlier) await platform.remove(joinPath(dir, name));
+  const archive = joinPath(dir, ARCHIVE);
+  for (const name of (await platform.isDirectory(archive)) ? await platform.listDir(archive) : [])
+    if (CHECKPOINT.test(name)) await platform.remove(joinPath(archive, name));
   if (earlier.length > 0) await platform.remove(joinPath(dir, LOG_FILE));
 }

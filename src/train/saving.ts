@@ -5,6 +5,7 @@
  * and the next one tries again; two in a row end the run, since training for days without saving is worth nothing.
  */
 import { joinPath, UserError } from '../platform.ts';
+import { archiveCheckpoint, isArchived } from './archive.ts';
 import { checkpointName, pruneCheckpoints, saveCheckpoint } from './checkpointFolder.ts';
 import type { TrainerState } from './checkpointFolder.ts';
 import { OPTIMIZER_STATE, writeMomentsFile } from './momentsFile.ts';
@@ -36,6 +37,8 @@ export interface SavingParts {
   outputDir: string;
   /** Below 1: every checkpoint is kept. */
   saveTotalLimit: number;
+  /** Checkpoints at multiples of it are kept in the archive too; absent: none. */
+  archiveEvery?: number | undefined;
   onSaved: ((saved: SavedCheckpoint) => Promise<void> | undefined) | undefined;
   warn(text: string): Promise<void>;
   /** Called when the save of a step has failed. */
@@ -138,7 +141,7 @@ export class CheckpointSaver {
   }
 
   private async write({ step, trainerState, runState, isBest }: Moment, state: TrainedState): Promise<void> {
-    const { session, outputDir, saveTotalLimit, onSaved, warn } = this.parts;
+    const { session, outputDir, saveTotalLimit, archiveEvery = -1, onSaved, warn } = this.parts;
     const { inUse } = this;
     const run = await runState;
     const written = await saveCheckpoint(session.platform, outputDir, step, {
@@ -155,6 +158,11 @@ export class CheckpointSaver {
     });
     this.newest = { path: written.path, step };
     for (const warning of written.warnings) await warn(warning);
+    // The checkpoint is safe: an archive that fails is told.
+    if (isArchived(step, archiveEvery))
+      await archiveCheckpoint(session.platform, outputDir, step).catch((error: unknown) =>
+        warn(`${checkpointName(step)} is not archived: ${error instanceof Error ? error.message : String(error)}`),
+      );
     const name = checkpointName(step);
     inUse.add(name);
     // Not awaited: the next save does not wait for an upload. An error of the hook is no error of the run.

@@ -35,6 +35,8 @@ export interface TrainSettings extends BestModelSettings, WatchdogSettings {
   logging_steps: number;
   save_steps: number;
   save_total_limit: number;
+  /** Default -1: none. */
+  archive_every_n_steps?: number;
   /** What follows has no effect without an Evaluator. Default: steps. */
   eval_strategy?: 'steps' | 'epoch' | 'no';
   eval_steps?: number;

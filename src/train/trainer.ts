@@ -10,6 +10,7 @@ import type { Row, Tracker } from '../track/tracker.ts';
 import { sameEverywhere } from '../world/agreement.ts';
 import { ALONE, doAll } from '../world/world.ts';
 import type { World } from '../world/world.ts';
+import { isArchived } from './archive.ts';
 import { BestModel } from './bestModel.ts';
 import { trainerState } from './checkpointFolder.ts';
 import type { TrainerState } from './checkpointFolder.ts';
@@ -160,6 +161,7 @@ export async function train(session: Session, source: ExampleSource, own: TrainS
           session,
           outputDir,
           saveTotalLimit: settings.save_total_limit,
+          archiveEvery: settings.archive_every_n_steps,
           onSaved,
           warn,
           onFailed: (at) => best.wasNotSaved(at),
@@ -299,7 +301,9 @@ export async function train(session: Session, source: ExampleSource, own: TrainS
       if (step % settings.logging_steps === 0 || isLast) await ledger.log(learningRateAt(step - 1, schedule));
       const isNewBest = isEvaluationDue() && !(await isStopped()) && (await evaluate());
       const isSaveDue =
-        (settings.save_steps > 0 && step % settings.save_steps === 0) || (isNewBest && settings.load_best_model_at_end === true);
+        (settings.save_steps > 0 && step % settings.save_steps === 0) ||
+        isArchived(step, settings.archive_every_n_steps ?? -1) ||
+        (isNewBest && settings.load_best_model_at_end === true);
       if (isSaveDue && !isLast) await save();
       else if (!isLast && copies?.isDue && identity) copies.take(now(identity, false));
     }

@@ -3,7 +3,7 @@
  * evaluation; test/node/kill.test.ts does it with SIGKILL. And what a resume refuses, or does otherwise and says so.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,9 @@ import type { Device } from '../../src/gpu/device.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import type { Finetuning } from '../../src/models/lora.ts';
 import { UserError } from '../../src/platform.ts';
+import type { Platform } from '../../src/platform.ts';
 import type { Row, RunInfo, Summary, Tracker } from '../../src/track/tracker.ts';
+import { archiveCheckpoint } from '../../src/train/archive.ts';
 import type { Evaluator } from '../../src/train/evaluator.ts';
 import { newestCheckpoint, openCheckpoint, setLaterAside } from '../../src/train/resume.ts';
 import { openSession } from '../../src/train/session.ts';
@@ -352,5 +354,37 @@ describe('a damaged checkpoint', () => {
     cpSync(join(dir, 'checkpoint-4'), copy, { recursive: true });
     for (const name of ['checksums.json', 'vernier_state.json']) rmSync(join(copy, name));
     await expect(openCheckpoint(nodePlatform, copy)).rejects.toThrow(/was not saved by this program, .*--init_adapter/);
+  });
+});
+
+describe('the archive', () => {
+  it('keeps every n-th checkpoint as it was, which rotation leaves and resuming does not see', async () => {
+    const dir = at('archive-run');
+    const run: Run = { settings: { save_steps: 5, save_total_limit: 1, archive_every_n_steps: 3 } };
+    await runOnce(dir, { ...run, stopAt: 4 });
+    expect(readdirSync(join(dir, 'archive'))).toEqual(['checkpoint-3']);
+    const kept = contents(join(dir, 'archive/checkpoint-3'));
+    await resumed(dir, run);
+    expect(readdirSync(join(dir, 'archive')).sort()).toEqual(['checkpoint-3', 'checkpoint-6']);
+    expect(readdirSync(dir).filter((name) => name.startsWith('checkpoint'))).toEqual(['checkpoint-7']);
+    expect(contents(join(dir, 'archive/checkpoint-3'))).toEqual(kept);
+    // Each is a whole checkpoint.
+    expect((await openCheckpoint(nodePlatform, join(dir, 'archive/checkpoint-6'))).step).toBe(6);
+    rmSync(join(dir, 'checkpoint-7'), { recursive: true });
+    expect(await newestCheckpoint(nodePlatform, dir, () => undefined)).toBeUndefined();
+  });
+
+  it('is of hard links, or of copies where the disk has none', async () => {
+    const dir = at('archive-files');
+    await runOnce(dir, { settings: { max_steps: 2 } });
+    const inode = (...path: string[]): number => statSync(join(dir, ...path, 'adapter_model.safetensors')).ino;
+    await archiveCheckpoint(nodePlatform, dir, 2);
+    expect(inode('archive/checkpoint-2')).toBe(inode('checkpoint-2'));
+    const whole = contents(join(dir, 'checkpoint-2'));
+    const none: Platform = { ...nodePlatform, links: { ...nodePlatform.links!, makeHard: () => Promise.reject(new Error('EPERM')) } };
+    await archiveCheckpoint(none, dir, 2);
+    expect(inode('archive/checkpoint-2')).not.toBe(inode('checkpoint-2'));
+    expect(contents(join(dir, 'archive/checkpoint-2'))).toEqual(whole);
+    expect(readdirSync(join(dir, 'archive'))).toEqual(['checkpoint-2']);
   });
 });

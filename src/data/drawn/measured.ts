@@ -37,7 +37,7 @@ export function measuredValues({ shape, points }: DrawnAnnotation, size: SliceSi
   const [a = [0, 0], b = [0, 0], c = [0, 0], d = [0, 0]] = points;
   switch (shape) {
     case 'box':
-      return boxValues({ kind: 'box', label: 0, labelName: '', min: a, max: b }, size.height, size.width, 'corrected');
+      return boxValues({ kind: 'box', label: 0, labelName: '', min: a, max: b }, size, 'corrected');
     case 'distance':
       return [distance(a, b, pixelSize)];
     case 'angle':

@@ -4,6 +4,7 @@
  * those of the resized image, so that times the size of its pixel they are mm.
  */
 import { boxEdges } from './detection.ts';
+import { pictureSize, pixelSize } from './prompt.ts';
 import type { ImageFrame } from './prompt.ts';
 import type { SampleRecord } from './record.ts';
 import { PLANE_NAMES } from './sample.ts';
@@ -72,7 +73,7 @@ export function answerFields(record: SampleRecord, plain: PlainWords): Record<st
     description: info.imageDescription.trim(),
     ...names(annotation),
     image: { width: frame.resizedWidth, height: frame.resizedHeight },
-    ...(Number.isFinite(frame.pixelWidth) && { pixel: pixelOf(frame) }),
+    ...(Number.isFinite(frame.pixelWidth) && { pixel: pixelSize(frame) }),
     prompt: plain.prompt,
     question: at < 0 ? plain.prompt : plain.prompt.slice(0, at),
     format: at < 0 ? '' : plain.prompt.slice(at + FORMAT.length),
@@ -90,10 +91,6 @@ function names(annotation: Annotation): Record<string, unknown> {
   return { key, name: name.trim(), unit, landmarks: landmarks.map((one) => one.trim()) };
 }
 
-function pixelOf({ height, width, resizedHeight, resizedWidth, pixelHeight, pixelWidth }: ImageFrame): { width: number; height: number } {
-  return { width: (pixelWidth * width) / resizedWidth, height: (pixelHeight * height) / resizedHeight };
-}
-
 function boxes(values: readonly number[], { resizedHeight, resizedWidth }: ImageFrame): BoxField[] {
   return Array.from({ length: values.length / 4 }, (_, i) => {
     const own = values.slice(4 * i, 4 * i + 4);
@@ -107,11 +104,12 @@ function boxes(values: readonly number[], { resizedHeight, resizedWidth }: Image
 function linesOf(annotation: Annotation, points: Float64Array | undefined, frame: ImageFrame): { lines?: LineField[]; cosine?: number } {
   if (annotation.kind === 'box' || points === undefined || points.some(Number.isNaN)) return {};
   const said = annotation.kind === 'ellipse' ? ELLIPSE_POINTS : annotation.landmarks.map((one) => one.trim());
-  const pixel = pixelOf(frame);
+  const pixel = pixelSize(frame);
+  const picture = pictureSize(frame);
   const place = (i: number): PlaceField => ({
     name: said[i] ?? '',
-    x: (points[2 * i] ?? NaN) / frame.width,
-    y: 1 - (points[2 * i + 1] ?? NaN) / frame.height,
+    x: (points[2 * i] ?? NaN) / picture.width,
+    y: 1 - (points[2 * i + 1] ?? NaN) / picture.height,
   });
   const lines = Array.from({ length: points.length / 4 }, (_, i): LineField => {
     const [from, to] = [place(2 * i), place(2 * i + 1)];

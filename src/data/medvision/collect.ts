@@ -12,6 +12,7 @@ import type { Mixing } from '../mixing.ts';
 import { drawRows, drawRowsAsNumpy, sampleLimit, splitRows } from '../split.ts';
 import type { Split, SplitBy, SplitOptions } from '../split.ts';
 import { readAnswerTemplate } from './namedTemplate.ts';
+import { readShape } from './canvas.ts';
 import type { IntensityMode } from './intensity.ts';
 import { LandmarkLines } from './landmarks.ts';
 import { openPlan, planCases, planRecord } from './plan.ts';
@@ -37,10 +38,14 @@ export interface CollectSettings {
   prompt_style: PromptStyle;
   answer_template: string | null;
   intensity: IntensityMode;
+  new_shape_hw: readonly string[];
+  pad_to_shape: boolean;
   image_size: number | null;
   split: SplitBy;
   mixing: Mixing;
   mixing_temperature: number;
+  /** Rows that are drawn from the tasks, whatever there are; -1: as many as there are. */
+  temperature_sampler_num_samples: number;
   seed: number;
   train_sample_limit: number;
   train_sample_limit_per_task: number;
@@ -206,7 +211,9 @@ async function readPlans(
   };
   const isFiltered = !settings.disable_sample_filtering;
   const isFixed = isFixedSize(resizedSize);
-  const options = { volumes, resizedSize, onDropped, isFiltered, landmarks, isFixedSize: isFixed, ...(template && { template }) };
+  const newShape = readShape(settings);
+  const more = { newShape, landmarks, ...(template && { template }) };
+  const options = { volumes, resizedSize, onDropped, isFiltered, isFixedSize: isFixed, ...more };
   const plans: PlanRecord[] = [];
   let suspects = 0;
   const scans = new Map<MedvisionTask, TaskScan>();
@@ -281,11 +288,11 @@ function chooseRows(
   const validation = isHeldOut
     ? draw(joinArrays(Uint32Array, split.validation), settings.val_sample_limit, 'val_sample_limit')
     : new Uint32Array(0);
-  const { mixing, mixing_temperature: temperature } = settings;
+  const { mixing, mixing_temperature: temperature, temperature_sampler_num_samples: drawn } = settings;
   const mixed =
     mixing === 'concatenate'
       ? draw(train, settings.train_sample_limit, 'train_sample_limit')
-      : mixRows(train, sampleLimit(settings.train_sample_limit, train.length, 'train_sample_limit'), {
+      : mixRows(train, drawn > 0 ? drawn : sampleLimit(settings.train_sample_limit, train.length, 'train_sample_limit'), {
           mixing,
           temperature,
           seed,

@@ -14,6 +14,7 @@
  */
 import { UserError } from '../../platform.ts';
 import { asArray, asIndex, asNumbers, asObject } from './json.ts';
+import { onCanvas } from './canvas.ts';
 import { fixed3 } from './numbers.ts';
 import type { PlanSlice, PlanTask } from './plan.ts';
 import { imageSentence, opening } from './prompt.ts';
@@ -82,8 +83,20 @@ function readBox(value: unknown, where: string, height: number, width: number): 
 }
 
 /** x1, y1, x2, y2 of each box. */
-export function boxValues({ min, max, others = [] }: Box, height: number, width: number, style: PromptStyle): number[] {
+export function boxValues(
+  { min, max, others = [] }: Box,
+  frame: Pick<ImageFrame, 'height' | 'width' | 'canvas'>,
+  style: PromptStyle,
+): number[] {
   const edge = style === 'reference' ? 0 : 1;
+  const { height, width, canvas } = frame;
+  if (canvas !== undefined)
+    return [{ min, max }, ...others].flatMap((box) => {
+      const upper = onCanvas(canvas, { x: box.min[1], y: box.min[0] });
+      const lower = onCanvas(canvas, { x: box.max[1] + edge, y: box.max[0] + edge });
+      const [y1, y2] = [canvas.height - lower.y, canvas.height - upper.y];
+      return [upper.x / canvas.width, y1 / canvas.height, lower.x / canvas.width, y2 / canvas.height];
+    });
   return [{ min, max }, ...others].flatMap((box) => [
     box.min[1] / width,
     (height - box.max[0] - edge) / height,
@@ -106,7 +119,8 @@ export function boxEdges(
 }
 
 export function boxTarget(values: number[], frame: ImageFrame, style: PromptStyle): string {
-  const side = Math.max(frame.height, frame.width);
+  const { height, width } = frame.canvas ?? frame;
+  const side = Math.max(height, width);
   const decimals = style === 'corrected' && side > 1000 ? Math.ceil(Math.log10(side)) : 3;
   return values.map((value) => (decimals > 3 ? value.toFixed(decimals) : fixed3(value))).join(', ');
 }

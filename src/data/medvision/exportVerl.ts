@@ -1,6 +1,7 @@
 /**
- * `--export_verl`: rows for reinforcement learning with verl, as Parquet: `prompt, images, ground_truth, data_source, ability, reward_model,
- * extra_info`. Every column has its type in the file, empty lists and absent texts too, so that no reader has to guess from the first rows.
+ * `--export_verl`: rows for reinforcement learning with verl, as Parquet: `prompt, images, ground_truth, data_source, ability,
+ * reward_model, extra_info`. Every column has its type in the file, empty lists and absent texts too, so that no reader has to guess from
+ * the first rows.
  */
 import type { SchemaElement } from 'hyparquet';
 import { joinPath, UserError } from '../../platform.ts';

@@ -3,8 +3,8 @@ import type { DecodedImage } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
 import type { VolumeSlice } from '../nifti.ts';
 
-/** `--intensity`. window: a window in Hounsfield units for CT, percentile for the rest. */
-export const INTENSITY_MODES = ['minmax', 'window', 'percentile'] as const;
+/** `--intensity`. window: a window in Hounsfield units for CT, percentile for the rest; ct_rgb: three windows of CT as red, green, blue. */
+export const INTENSITY_MODES = ['minmax', 'window', 'percentile', 'ct_rgb'] as const;
 export type IntensityMode = (typeof INTENSITY_MODES)[number];
 
 /** Where nobody chooses, of a scan that is drawn on. */
@@ -12,9 +12,10 @@ export const BY_MODALITY = 'window' satisfies IntensityMode;
 
 /**
  * How the picture of a sample is made. `reference`: minimum to maximum, and what is not finite makes the slice black, as in medvision_bm;
- * `minmax`: the same, but such a slice is an error; `percentile`: from the 0.5th to the 99.5th; or a window, in the volume's units.
+ * `minmax`: the same, but such a slice is an error; `percentile`: from the 0.5th to the 99.5th; `ct_rgb`: `CT_RGB`; or
+ * a window, in the volume's units.
  */
-export type Intensity = 'reference' | 'minmax' | 'percentile' | Window;
+export type Intensity = 'reference' | 'minmax' | 'percentile' | 'ct_rgb' | Window;
 
 /** What is black and what is white, in the volume's units. */
 export interface Window {
@@ -35,6 +36,13 @@ export const CT_WINDOWS = {
   mediastinum: { width: 350, level: 50 },
 } as const satisfies Record<string, { width: number; level: number }>;
 
+/** MedGemma's CT input: all, soft tissue, brain and blood in Hounsfield units, as red, green and blue. */
+export const CT_RGB: readonly [Window, Window, Window] = [
+  { low: -1024, high: 1024 },
+  { low: -135, high: 215 },
+  { low: 0, high: 80 },
+];
+
 export type CtWindow = keyof typeof CT_WINDOWS;
 
 /** By what is looked for; the rest is soft tissue. */
@@ -52,8 +60,9 @@ export function windowOf({ width, level }: { width: number; level: number }): Wi
 
 /** @param structure name of what is measured; empty for angles and distances */
 export function intensityOf(chosen: IntensityChoice, modality: string, structure: string): Intensity {
-  if (chosen !== 'window') return chosen;
+  if (chosen !== 'window' && chosen !== 'ct_rgb') return chosen;
   if (!/^(ct|computed tomography)\b/i.test(modality.trim())) return 'percentile';
+  if (chosen === 'ct_rgb') return chosen;
   return windowOf(CT_WINDOWS[LOOKED_FOR.find(({ words }) => words.test(structure))?.window ?? 'soft tissue']);
 }
 
@@ -73,6 +82,11 @@ export function sliceToRgb(slice: VolumeSlice, intensity: Intensity = 'reference
   const { rows, cols } = slice;
   const values = new Float32Array(slice.values); // the reference casts nibabel's doubles to float32 first
   const data = new Uint8Array(rows * cols * 3);
+  if (intensity === 'ct_rgb') {
+    for (const [channel, { low, high }] of CT_RGB.entries())
+      rounded(values, low, high).forEach((grey, i) => (data[i * 3 + channel] = grey));
+    return { width: cols, height: rows, data };
+  }
   const [low, high] =
     intensity === 'percentile' ? percentiles(values) : typeof intensity === 'object' ? [intensity.low, intensity.high] : extremes(values);
   if (!(high > low)) return { width: cols, height: rows, data };
@@ -99,6 +113,16 @@ function stretched(values: Float32Array, min: number, max: number): Uint8Array {
   const greys = new Uint8Array(values.length); // `from` with a function is ten times slower than this loop
   for (let i = 0; i < greys.length; i++) greys[i] = Math.trunc(Math.fround(Math.fround(Math.fround((values[i] ?? 0) - min) / range) * 255));
   return greys;
+}
+
+/** Of a window of MedGemma's, whose example rounds (numpy.round, halves to even) where others cut off. */
+function rounded(values: Float32Array, low: number, high: number): Uint8Array {
+  return Uint8Array.from(values, (value) => {
+    const grey = ((Math.min(Math.max(value, low), high) - low) / (high - low)) * 255;
+    const floor = Math.floor(grey);
+    const rest = grey - floor;
+    return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+  });
 }
 
 /** In double precision. */

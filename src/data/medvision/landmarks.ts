@@ -6,6 +6,7 @@ import { textOrNothing } from '../../io/parseJson.ts';
 import { joinPath } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { fileChunks } from '../gzip.ts';
+import { onCanvas } from './canvas.ts';
 import { asArray, asIndex, asNumbers, asObject, parseJson } from './json.ts';
 import type { JsonObject } from './json.ts';
 import { insideDataDir } from './paths.ts';
@@ -20,7 +21,7 @@ export interface Point {
 }
 
 /** What of a sample says where its landmarks are. */
-export type LandmarkPlace = Pick<MedvisionSample, 'annotation' | 'landmarkFile' | 'task' | 'sliceDim' | 'sliceIdx'>;
+export type LandmarkPlace = Pick<MedvisionSample, 'annotation' | 'landmarkFile' | 'task' | 'sliceDim' | 'sliceIdx' | 'canvas'>;
 
 /** Rows come case by case. */
 const FILES_HELD = 64;
@@ -89,10 +90,11 @@ export class LandmarkLines {
     const landmarks = held.find((own) => names.every((name) => name in own)) ?? held[0] ?? {};
     const [rowAxis, columnAxis] = sliceAxes(sample);
     return new Map(
-      Object.entries(landmarks).flatMap(([key, place]) => {
-        if (!Array.isArray(place)) return [];
-        const voxel = asNumbers(place, 3, `${file}: ${key}`);
-        return [[key, { x: (voxel[columnAxis] ?? 0) + 0.5, y: (voxel[rowAxis] ?? 0) + 0.5 }] as const];
+      Object.entries(landmarks).flatMap(([key, voxels]) => {
+        if (!Array.isArray(voxels)) return [];
+        const voxel = asNumbers(voxels, 3, `${file}: ${key}`);
+        const place = { x: (voxel[columnAxis] ?? 0) + 0.5, y: (voxel[rowAxis] ?? 0) + 0.5 };
+        return [[key, sample.canvas ? onCanvas(sample.canvas, place) : place] as const];
       }),
     );
   }

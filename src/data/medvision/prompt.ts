@@ -1,5 +1,6 @@
 /** The parts that the prompts of the three tasks share: the opening, and the sentence on image and pixel size. */
 import { UserError } from '../../platform.ts';
+import type { Canvas } from './canvas.ts';
 import { fixed3 } from './numbers.ts';
 import type { PromptStyle } from './sample.ts';
 
@@ -14,6 +15,8 @@ export interface ImageFrame {
   /** mm on disk, from the volume's header; undefined where the task does not need it. */
   pixelHeight: number;
   pixelWidth: number;
+  /** The picture as the model is given it, where that is not the slice; `resized…` is then the canvas after the model's resizing. */
+  canvas?: Canvas;
   /** The reference computes the pixel size in float32 (see `resizedPixelSize`). */
   isFloat32: boolean;
 }
@@ -27,18 +30,33 @@ export function opening(imageDescription: string, style: PromptStyle): string {
 }
 
 /**
- * mm a pixel of the resized image covers. The reference divides numpy float32 zooms by a ratio: by a Python float for a fixed input size
- * (MedGemma), where numpy stays in float32, and by a float64 for Qwen's dynamic size, where it does not.
+ * mm a pixel of the resized image covers, of which there are `ratio` to one of the disk's. The reference divides numpy float32 zooms by a
+ * ratio: by a Python float for a fixed input size (MedGemma), where numpy stays in float32, and by a float64 for Qwen's dynamic size, where
+ * it does not.
  */
-function resizedPixelSize(pixel: number, original: number, resized: number, isFloat32: boolean): number {
-  const ratio = resized / original;
+function resizedPixelSize(pixel: number, ratio: number, isFloat32: boolean): number {
   return isFloat32 ? Math.fround(pixel / Math.fround(ratio)) : pixel / ratio;
+}
+
+/** The picture that places are relative to: the canvas, or the slice. */
+export function pictureSize({ canvas, height, width }: Pick<ImageFrame, 'canvas' | 'height' | 'width'>): { height: number; width: number } {
+  return canvas ?? { height, width };
+}
+
+/** mm a pixel of the resized picture covers. */
+export function pixelSize(frame: ImageFrame, isFloat32 = false): { width: number; height: number } {
+  // On a canvas the mm follow from the content alone: padding has none.
+  const ratio = (side: 'height' | 'width', resized: number): number =>
+    frame.canvas ? (frame.canvas.content[side] / frame[side]) * (resized / frame.canvas[side]) : resized / frame[side];
+  return {
+    width: resizedPixelSize(frame.pixelWidth, ratio('width', frame.resizedWidth), isFloat32),
+    height: resizedPixelSize(frame.pixelHeight, ratio('height', frame.resizedHeight), isFloat32),
+  };
 }
 
 export function pixelSizeSentence(frame: ImageFrame, unit: string, style: PromptStyle): string {
   const isFloat32 = style === 'reference' && frame.isFloat32;
-  const width = resizedPixelSize(frame.pixelWidth, frame.width, frame.resizedWidth, isFloat32);
-  const height = resizedPixelSize(frame.pixelHeight, frame.height, frame.resizedHeight, isFloat32);
+  const { width, height } = pixelSize(frame, isFloat32);
   return `The pixel size for this image is ${fixed3(width)} ${unit} (width) x ${fixed3(height)} ${unit} (height).`;
 }
 

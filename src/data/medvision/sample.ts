@@ -1,6 +1,7 @@
 /** What one MedVision sample is, whichever of the three tasks it comes from, and what its prompt needs to know of the image. */
 import type { Message } from '../example.ts';
 import type { SliceDim } from '../nifti.ts';
+import type { Canvas } from './canvas.ts';
 import type { Intensity } from './intensity.ts';
 import type { SampleSplit } from './plan.ts';
 import type { TaskType } from './tasks.ts';
@@ -62,9 +63,11 @@ export interface MedvisionSample {
   intensity?: Intensity;
   sliceDim: SliceDim;
   sliceIdx: number;
-  /** Pixels of the slice: rows and columns. */
+  /** Pixels of the picture, which is the slice, or the canvas: rows and columns. */
   height: number;
   width: number;
+  /** Where the slice lies on its picture, where it is not the picture; annotations are in pixels of the slice. */
+  canvas?: Canvas;
   /** Position among the annotations of its config, those counted that the filters drop. */
   loaderIndex: number;
   annotation: Annotation;

@@ -7,6 +7,8 @@ import { UserError } from '../../platform.ts';
 import type { AnswerTemplate } from './answerTemplate.ts';
 import { metricPrompt, metricTarget, metricValues, metrics } from './angleDistance.ts';
 import { boxPrompt, boxTarget, boxValues, boxes } from './detection.ts';
+import { canvasOf } from './canvas.ts';
+import type { NewShape } from './canvas.ts';
 import { intensityOf } from './intensity.ts';
 import type { IntensityMode } from './intensity.ts';
 import { LandmarkLines } from './landmarks.ts';
@@ -30,6 +32,8 @@ export interface MedvisionOptions {
   /** Default: the reference's min-max, without looking for voxels that are not finite. */
   intensity?: IntensityMode;
   resizedSize: ResizedSize;
+  /** The shape of every picture, where it is not the slice's own. */
+  newShape?: NewShape | undefined;
   /** A pin: of each dataset the newest plan at or before it. Default: the newest plan there is. */
   plannerVersion?: string;
   /** Shared with whoever renders the slices; made here if absent. */
@@ -55,7 +59,7 @@ export interface TaskScan {
   seen: number;
 }
 
-export type RecordOptions = Pick<MedvisionOptions, 'resizedSize' | 'onDropped' | 'isFiltered' | 'template'> & {
+export type RecordOptions = Pick<MedvisionOptions, 'resizedSize' | 'newShape' | 'onDropped' | 'isFiltered' | 'template'> & {
   volumes: VolumeCache;
   isFixedSize: boolean;
   /** Of the data folder; needed with a template. */
@@ -117,12 +121,19 @@ async function withPoints(
 ): Promise<SampleRecord[]> {
   const found: SampleRecord[] = [];
   for (const record of records) {
-    const { annotation, task, item, sliceIdx } = record;
+    const { annotation, task, item, sliceIdx, frame } = record;
     if (!template.needsLines(annotation)) {
       found.push(record);
       continue;
     }
-    const of = { annotation, landmarkFile: item.landmarkFile, task: task.name, sliceDim: task.sliceDim, sliceIdx };
+    const of = {
+      annotation,
+      landmarkFile: item.landmarkFile,
+      task: task.name,
+      sliceDim: task.sliceDim,
+      sliceIdx,
+      ...(frame.canvas && { canvas: frame.canvas }),
+    };
     const lines = 'others' in annotation ? [] : ((await landmarks?.of(of)) ?? []);
     if (lines.length !== (annotation.kind === 'distance' ? 1 : 2)) {
       const why =
@@ -159,7 +170,8 @@ async function frameOf(task: MedvisionTask, item: CaseInfo, options: RecordOptio
   const colAxis = task.sliceDim === 2 ? 1 : 2;
   const height = item.shape[rowAxis];
   const width = item.shape[colAxis];
-  const resized = options.resizedSize(height, width);
+  const canvas = options.newShape && canvasOf(options.newShape, height, width);
+  const resized = options.resizedSize(canvas?.height ?? height, canvas?.width ?? width);
   const frame: ImageFrame = {
     height,
     width,
@@ -168,6 +180,7 @@ async function frameOf(task: MedvisionTask, item: CaseInfo, options: RecordOptio
     pixelHeight: NaN,
     pixelWidth: NaN,
     isFloat32: false,
+    ...(canvas && { canvas }),
   };
   // Boxes can be had without the volumes, on another machine than theirs; where a volume is there, it has to be the right one.
   if (task.taskType !== 'BoxSize' || (await options.volumes.exists(item.imageFile))) {
@@ -221,8 +234,9 @@ export function sampleOf(record: SampleRecord, style: PromptStyle, intensity?: I
     ...(info.imageModality !== '' && { modality: info.imageModality }),
     sliceDim: task.sliceDim,
     sliceIdx,
-    height: frame.height,
-    width: frame.width,
+    height: frame.canvas?.height ?? frame.height,
+    width: frame.canvas?.width ?? frame.width,
+    ...(frame.canvas && { canvas: frame.canvas }),
     loaderIndex,
     annotation,
     ...(intensity !== undefined && {
@@ -241,7 +255,7 @@ function worded(
 ): Pick<MedvisionSample, 'prompt' | 'target' | 'values'> {
   switch (found.kind) {
     case 'box': {
-      const values = boxValues(found, frame.height, frame.width, style);
+      const values = boxValues(found, frame, style);
       return { prompt: boxPrompt(info, found, frame, style), target: boxTarget(values, frame, style), values };
     }
     case 'ellipse': {

@@ -4,23 +4,36 @@ import { UserError, joinPath } from '../../platform.ts';
 import { anyVolumeHeader, openAnyVolume } from '../openVolume.ts';
 import type { NiftiHeader, Volume } from '../nifti.ts';
 import type { SpacingUnit } from '../niftiHeader.ts';
+import { resampled } from './canvas.ts';
+import type { Canvas } from './canvas.ts';
 import { checkFinite, sliceToRgb } from './intensity.ts';
 import { insideDataDir } from './paths.ts';
 import type { MedvisionSample } from './sample.ts';
 
 /** The RGB picture of a sample's slice, (height, width). */
 export async function renderSlice(volume: Volume, sample: MedvisionSample): Promise<DecodedImage> {
-  const { sliceDim, sliceIdx, intensity = 'reference' } = sample;
+  const { sliceDim, sliceIdx, intensity = 'reference', canvas } = sample;
+  const { height, width } = canvas?.slice ?? sample;
   const slice = await volume.slice(sliceDim, sliceIdx);
   const where = `${volume.header.path}: slice ${sliceIdx} along axis ${sliceDim}`;
-  if (slice.rows !== sample.height || slice.cols !== sample.width) {
+  if (slice.rows !== height || slice.cols !== width) {
     throw new UserError(
-      `${where} is ${slice.rows}×${slice.cols}, the plan says ${sample.height}×${sample.width}. ` +
+      `${where} is ${slice.rows}×${slice.cols}, the plan says ${height}×${width}. ` +
         'The volume is not the one that was annotated; fetch it again.',
     );
   }
   if (intensity !== 'reference') checkFinite(slice, where);
-  return sliceToRgb(slice, intensity);
+  if (canvas === undefined) return sliceToRgb(slice, intensity);
+  return onBlack(sliceToRgb(resampled(slice, canvas), intensity), canvas);
+}
+
+/** The content on its canvas. */
+function onBlack(content: DecodedImage, { height, width, content: { top, left } }: Canvas): DecodedImage {
+  if (content.height === height && content.width === width) return content;
+  const data = new Uint8Array(height * width * 3);
+  for (let row = 0; row < content.height; row++)
+    data.set(content.data.subarray(row * content.width * 3, (row + 1) * content.width * 3), ((top + row) * width + left) * 3);
+  return { width, height, data };
 }
 
 /** Volumes of a data dir by relative path, least recently used out first once they hold more than a number of bytes. */

@@ -61,10 +61,15 @@ export async function preparedIdentity(platform: Platform, settings: PreparedSet
     tasks.push(...own);
     identity[`task list ${family}`] = own.length === 0 ? null : await namesText(own);
   }
-  // Folders from before this option say nothing of it.
+  // Folders from before these options say nothing of them.
   if (settings.disable_sample_filtering) identity['disable_sample_filtering'] = true;
   const template = await readAnswerTemplate(platform, settings.answer_template);
   if (template) identity['answer_template'] = `SHA-256 ${await sha256Hex(new TextEncoder().encode(template.text))}`;
+  if (settings.new_shape_hw.length > 0) {
+    identity['new_shape_hw'] = settings.new_shape_hw.join(' ');
+    identity['pad_to_shape'] = settings.pad_to_shape;
+  }
+  if (settings.temperature_sampler_num_samples > 0) identity['temperature_sampler_num_samples'] = settings.temperature_sampler_num_samples;
   if (!hasPlans || settings.data_dir === null) return identity;
   for (const { dataset, planKind } of new Map(tasks.map((task) => [`${task.dataset} ${task.planKind}`, task])).values()) {
     identity[`plan ${dataset} ${planKind}`] = await planText(platform, settings.data_dir, dataset, planKind, settings.planner_version);

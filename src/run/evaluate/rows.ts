@@ -8,6 +8,7 @@ import { askedOf, docOf, unansweredRow } from '../../data/medvision/answerRows.t
 import type { UnansweredRow } from '../../data/medvision/answerRows.ts';
 import { readAnswerTemplate } from '../../data/medvision/namedTemplate.ts';
 import { collectSamples } from '../../data/medvision/collect.ts';
+import { readShape } from '../../data/medvision/canvas.ts';
 import { planRecord } from '../../data/medvision/plan.ts';
 import type { Plan, PlanRecord } from '../../data/medvision/plan.ts';
 import { preparedSize } from '../../data/medvision/resizing.ts';
@@ -160,6 +161,7 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
     ...(template && { template }),
     intensity: options.intensity,
     resizedSize: preparedSize(processor, options.image_size),
+    newShape: readShape(options),
     volumes,
     isFiltered: !options.disable_sample_filtering,
     ...(change && { change }),
@@ -179,6 +181,7 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
 const NO_TRAINING_LIMITS = {
   mixing: 'concatenate',
   mixing_temperature: 5,
+  temperature_sampler_num_samples: -1,
   train_sample_limit: -1,
   train_sample_limit_per_task: -1,
   train_sample_limit_task_AD: -1,

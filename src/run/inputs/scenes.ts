@@ -64,7 +64,11 @@ export function openRowView(
     const header = await (await volume(sample))?.header(sample.imageFile);
     if (header === undefined) return { pixelWidth: NaN, pixelHeight: NaN };
     const [rowAxis, columnAxis] = sliceAxes(sample);
-    return { pixelWidth: header.zooms[columnAxis], pixelHeight: header.zooms[rowAxis] };
+    const { content, slice: whole } = sample.canvas ?? { content: sample, slice: sample };
+    return {
+      pixelWidth: (header.zooms[columnAxis] * whole.width) / content.width,
+      pixelHeight: (header.zooms[rowAxis] * whole.height) / content.height,
+    };
   };
   const open = async (): Promise<ExampleMaker> => {
     const prepared = preparedDir === undefined ? undefined : await PreparedSet.open(platform, preparedDir);

@@ -1,4 +1,5 @@
 /** Pictures and histograms as inline SVG. */
+import { onCanvas } from '../../data/medvision/canvas.ts';
 import type { DecodedImage } from '../../platform.ts';
 import { escapeHtml, pngUrl } from '../report/html.ts';
 import { answerBox } from './answerBox.ts';
@@ -26,9 +27,12 @@ export function picture(row: ShownRow, image: DecodedImage, png: Uint8Array): st
     if (sample?.annotation.kind !== 'box') return '';
     const { min, max } = sample.annotation;
     // The last row and column of a box belong to it.
-    const [y, x] = [min[0] * pixelHeight, min[1] * pixelWidth];
-    const [h, w] = [(max[0] - min[0] + 1) * pixelHeight, (max[1] - min[1] + 1) * pixelWidth];
-    return rectangle(x, y, w, h);
+    const corners = [
+      { x: min[1], y: min[0] },
+      { x: max[1] + 1, y: max[0] + 1 },
+    ].map((corner) => (sample.canvas ? onCanvas(sample.canvas, corner) : corner));
+    const [from, to] = [corners[0]!, corners[1]!];
+    return rectangle(from.x * pixelWidth, from.y * pixelHeight, (to.x - from.x) * pixelWidth, (to.y - from.y) * pixelHeight);
   };
   const drawn = lines
     .map(([from, to]) => {

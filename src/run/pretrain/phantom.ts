@@ -148,7 +148,7 @@ function oneBlob(
   const box = { kind: 'box', label: 1, labelName, min: outline.min, max: outline.max } as const;
   return {
     prompt: boxPrompt(task, box, frame, 'corrected'),
-    target: boxTarget(boxValues(box, frame.height, frame.width, 'corrected'), frame, 'corrected'),
+    target: boxTarget(boxValues(box, frame, 'corrected'), frame, 'corrected'),
   };
 }
 

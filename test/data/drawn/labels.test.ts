@@ -106,7 +106,7 @@ describe('refused', () => {
     ['two scans of one id', (f) => (f.scans[1]!['id'] = 's1'), /two scans have one id/],
     ['spacing', (f) => (f.scans[0]!['spacing'] = [1, 1]), /scans\[0\]\.spacing: 3 numbers expected/],
     ['negative spacing', (f) => (f.scans[0]!['spacing'] = [1, -1, 1]), /mm above 0 expected/],
-    ['grey levels', (f) => (f.scans[0]!['intensity'] = 'bright'), /scans\[0\]\.intensity: minmax, window, percentile or/],
+    ['grey levels', (f) => (f.scans[0]!['intensity'] = 'bright'), /scans\[0\]\.intensity: minmax, window, percentile, ct_rgb or/],
     ['a window upside down', (f) => (f.scans[0]!['intensity'] = { low: 4, high: 4 }), /intensity: "low" below "high" expected, 4 and 4/],
     ['half a window', (f) => (f.scans[0]!['intensity'] = { low: 4 }), /intensity\.high: a number expected/],
     ['a kind', (f) => (f.scans[0]!['kind'] = 'movie'), /scans\[0\]\.kind/],
