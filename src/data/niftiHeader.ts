@@ -18,7 +18,7 @@ export interface NiftiHeader {
   hasZooms: boolean;
   /** Voxel indices to mm, as nibabel has it. */
   affine: Affine;
-  /** Whether the header says which way the axes run (qform_code, sform_code); else, as by nibabel, the first is taken to run to the left. */
+  /** Whether the header says which way the axes run (qform_code, sform_code); else the first runs to the left, as by nibabel. */
   hasOrientation: boolean;
   /** What the header says the voxel sizes are in; they are taken for mm whatever it is, as by nibabel. */
   spacingUnit: SpacingUnit;
