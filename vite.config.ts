@@ -26,7 +26,15 @@ for (const [name, path] of Object.entries(ENTRIES)) programs[`package/${name}`] 
 /** The thread that the programs start: dist/dataWorker.js. */
 programs['dataWorker'] = at('./node/workers/dataWorker.ts');
 
-const BENCHES = { benchSpeed: 'bench', benchImages: 'images', benchChecking: 'checking', benchRows: 'rows', benchLoading: 'loading', benchRanks: '../mpi/costRank' };
+const BENCHES = {
+  benchSpeed: 'bench',
+  benchImages: 'images',
+  benchChecking: 'checking',
+  benchRows: 'rows',
+  benchLoading: 'loading',
+  benchRanks: '../mpi/costRank',
+  benchDicom: 'dicom',
+};
 const benches = Object.fromEntries(Object.entries(BENCHES).map(([name, file]) => [name, at(`./test/bench/${file}.ts`)]));
 
 /** The pages of dist/web. */

@@ -29,7 +29,7 @@ export interface DicomFile extends StoredPixels {
 }
 
 /** Headers of most files are smaller. */
-const FIRST_BYTES = 1 << 16;
+const FIRST_BYTES = 1 << 14;
 const GROWTH = 8;
 
 /**

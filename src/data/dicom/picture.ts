@@ -16,10 +16,7 @@ export async function dicomPicture(bytes: Uint8Array, name: string, codecs: Pick
   };
   const scan = await openDicomScan(files, name);
   const [frames, height, width] = scan.size;
-  const shown = (await scan.readSlice(0)).shown();
-  const isGrey = shown.length === width * height;
-  const data = isGrey ? new Uint8Array(3 * shown.length) : shown;
-  if (isGrey) for (let i = 0; i < shown.length; i++) data.fill(shown[i] ?? 0, 3 * i, 3 * i + 3);
+  const data = (await scan.readSlice(0)).rgb();
   if (frames === 1) return { width, height, data };
   return { width, height, data, notes: [{ kind: 'frames', name, text: `${name} holds ${countOf(frames, 'frame')}; the first is used.` }] };
 }

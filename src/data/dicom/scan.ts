@@ -10,6 +10,7 @@ import type { FrameFacts } from './facts.ts';
 import { frameBits } from './format.ts';
 import type { PixelFormat } from './format.ts';
 import { frameReader } from './frames.ts';
+import { greyToRgb, GreyTable } from './greyTable.ts';
 import type { FrameReader } from './frames.ts';
 import { DICOM_LIMITS } from './limits.ts';
 import type { DicomLimits } from './limits.ts';
@@ -29,9 +30,11 @@ export interface ScanSlice {
    * Values of the modality (after its table or rescaling), rows × columns; of colours red, green, blue of each pixel; of a palette its
    * indices. MONOCHROME1 is as it is stored.
    */
-  values: Float64Array;
+  readonly values: Float64Array;
   /** What a screen shows: grey, or red, green, blue of each pixel, rows × columns, 0 to 255. */
   shown: () => Uint8Array<ArrayBuffer>;
+  /** The same with red, green and blue, of greys too. */
+  rgb: () => Uint8Array<ArrayBuffer>;
 }
 
 export interface DicomScan {
@@ -107,6 +110,8 @@ class SliceReader {
   private readonly limits: DicomLimits;
   /** Of the file that was read last: its compressed frames are in memory. */
   private last: { file: FrameFacts['file']; reader: FrameReader } | undefined;
+  /** Of the slice that was read last, if any is of use. */
+  private table: GreyTable | undefined;
 
   constructor(platform: Files, limits: DicomLimits) {
     this.platform = platform;
@@ -117,16 +122,27 @@ class SliceReader {
     const { file, index, transform, voi } = frame;
     const { format, palette } = file;
     if (this.last?.file !== file) this.last = { file, reader: frameReader(file.file, format, this.limits) };
-    const stored = await this.stored(await this.last.reader(index), file, index);
+    const bytes = await this.last.reader(index);
+    const table = (this.table = GreyTable.of(this.table, frame) ?? this.table);
+    if (table?.isFor(frame) === true) {
+      // Most series of scanners: what is not asked for is not made.
+      let values: Float64Array | undefined;
+      return {
+        get values() {
+          return (values ??= modalityValues(nativeValues(bytes, format, false, 0), transform));
+        },
+        shown: () => table.shown(bytes),
+        rgb: () => table.rgb(bytes),
+      };
+    }
+    const stored = await this.stored(bytes, file, index);
     const values = modalityValues(stored, transform);
-    return {
-      values,
-      shown: () => {
-        if (palette !== undefined) return paletteToRgb(stored, palette) as Uint8Array<ArrayBuffer>;
-        if (format.samples === 3) return shownColour(stored, format);
-        return shownGrey(values, voi, valueRange(format, transform), format.photometric === 'MONOCHROME1');
-      },
+    const shown = (): Uint8Array<ArrayBuffer> => {
+      if (palette !== undefined) return paletteToRgb(stored, palette) as Uint8Array<ArrayBuffer>;
+      if (format.samples === 3) return shownColour(stored, format);
+      return shownGrey(values, voi, valueRange(format, transform), format.photometric === 'MONOCHROME1');
     };
+    return { values, shown, rgb: () => (isGrey(format) ? greyToRgb(shown()) : shown()) };
   }
 
   private async stored(bytes: Uint8Array, { path, file, format }: FrameFacts['file'], index: number): Promise<StoredValues> {
@@ -149,6 +165,8 @@ class SliceReader {
     }
   }
 }
+
+const isGrey = ({ samples, photometric }: PixelFormat): boolean => samples === 1 && photometric !== 'PALETTE COLOR';
 
 function inRgb(values: StoredValues, { samples, rows, columns }: PixelFormat, isPlanar: boolean, isYbr: boolean): StoredValues {
   const cut = values.length > rows * columns * samples ? values.subarray(0, rows * columns * samples) : values;

@@ -1,6 +1,6 @@
 /**
- * A DICOM scan in the place of a NIfTI volume: axes to the right, forwards and up. Slices in its own plane are read from its files when they
- * are asked for; the first one across them makes the whole volume, in memory.
+ * A DICOM scan in the place of a NIfTI volume: axes to the right, forwards and up. Slices in its own plane are read from its files when
+ * they are asked for; the first one across them makes the whole volume, in memory.
  */
 import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';

@@ -21,19 +21,16 @@ const MAGIC_BYTES = 132;
 export async function readSeries(platform: Files, path: string, limits: DicomLimits): Promise<Series> {
   if (!(await platform.isDirectory(path))) {
     const facts = await readFacts(platform, path, limits);
-    if (facts === undefined) throw new UserError(`${path}: this DICOM file has no pixels. Give one with an image.`);
+    if (facts === undefined || facts === 'no DICOM') throw new UserError(`${path}: this DICOM file has no pixels. Give one with an image.`);
     return { files: [facts], notes: [] };
   }
   const found: FileFacts[] = [];
   let others = 0;
   let withoutPixels = 0;
   for (const file of await filesIn(platform, path, limits)) {
-    if (!(await looksLikeDicom(platform, file))) {
-      others++;
-      continue;
-    }
-    const facts = await readFacts(platform, file, limits);
-    if (facts === undefined) withoutPixels++;
+    const facts = lastName(file).toUpperCase() === 'DICOMDIR' ? 'no DICOM' : await readFacts(platform, file, limits, true);
+    if (facts === 'no DICOM') others++;
+    else if (facts === undefined) withoutPixels++;
     else found.push(facts);
   }
   if (found.length === 0)
@@ -46,9 +43,16 @@ export async function readSeries(platform: Files, path: string, limits: DicomLim
   return { files: withoutDoubles(oneSeries(found, path, notes), notes), notes };
 }
 
-async function readFacts(platform: Files, path: string, limits: DicomLimits): Promise<FileFacts | undefined> {
+/** @param mayBeOther other files lie in the folder too @returns undefined where it has no image */
+async function readFacts(
+  platform: Files,
+  path: string,
+  limits: DicomLimits,
+  mayBeOther = false,
+): Promise<FileFacts | 'no DICOM' | undefined> {
   const file = await platform.openFile(path);
   try {
+    if (mayBeOther && !isDicomBytes(await file.read(0, Math.min(MAGIC_BYTES, file.size)))) return 'no DICOM';
     return factsOf(await readDicomFile(file, limits, lazyFile(platform, path, file.size)), limits);
   } finally {
     await file.close();
@@ -70,16 +74,6 @@ function lazyFile(platform: Files, path: string, size: number): RangedFile {
     },
     close: () => Promise.resolve(),
   };
-}
-
-async function looksLikeDicom(platform: Files, path: string): Promise<boolean> {
-  if (lastName(path).toUpperCase() === 'DICOMDIR') return false;
-  const file = await platform.openFile(path);
-  try {
-    return file.size > 0 && isDicomBytes(await file.read(0, Math.min(MAGIC_BYTES, file.size)));
-  } finally {
-    await file.close();
-  }
 }
 
 /** All files below a folder, in the order of their names; hidden ones are not looked at. */
