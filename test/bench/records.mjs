@@ -1,10 +1,11 @@
 /**
- * A million annotations: time and memory of `--process_dataset_only` on synthetic detection plans of growing size, without volumes, each in a process of
- * its own. `npm run bench -- records [--records 250000,500000,1000000] [--dist DIR] [--keep DIR]`. What must hold: time per record does not
- * grow, and the million stays below 600 MB.
+ * A million annotations: time and memory of `--process_dataset_only` on synthetic plans of growing size, each in a process of its own.
+ * `npm run bench -- records [--plan detection|sizes] [--records 250000,500000,1000000] [--dist DIR]`. `detection`: boxes as in plans 1.0.0,
+ * without volumes. `sizes`: ellipses in the shape of 1.4.0, in all three planes, slices of several clusters among them, with volumes whose
+ * voxels are holes in the file. What must hold: time per record does not grow, and the million stays below 600 MB.
  */
 import { spawnSync } from 'node:child_process';
-import { createWriteStream, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
@@ -15,11 +16,77 @@ import { parseArgs } from 'node:util';
 import { createGzip } from 'node:zlib';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const { values } = parseArgs({ options: { records: { type: 'string', default: '250000,500000,1000000' }, dist: { type: 'string', default: join(root, 'dist') } } });
+const { values } = parseArgs({
+  options: {
+    plan: { type: 'string', default: 'detection' },
+    records: { type: 'string', default: '250000,500000,1000000' },
+    dist: { type: 'string', default: join(root, 'dist') },
+  },
+});
 
 const SLICES = 125;
 const LABELS = 8;
 const PER_CASE = SLICES * LABELS;
+
+/** A T/L case of plan 1.4.0: a lesion on each of 160 axial slices, on every fifth two clusters, which are left out; fewer in the other planes. */
+const LESION_SLICES = 200;
+const LESIONS_A_CASE = 160;
+const SHAPE = [64, 64, LESION_SLICES];
+
+/** @param {number} cases */
+function* sizesText(cases) {
+  const names = { 'L-1-2': ['P1', 'P2'], 'L-3-4': ['P3', 'P4'] };
+  const lines = Object.fromEntries(Object.entries(names).map(([key, ends]) => [key, { name: key, element_keys: ends, element_map_name: 'landmarks_map' }]));
+  yield `{"dataset_info":{"dataset":"Synthetic"},"tasks_number":1,"tasks":[{"task_ID":"01","image_modality":"CT","image_description":"a computed tomography (CT) scan","labels_map":{"1":"kidney","2":"kidney tumor"},"target_label":2,"cluster_size_threshold":0,"lines_map":${JSON.stringify(lines)},"train_cases_number":${cases},"train_cases":[`;
+  /** @param {string} key @param {number} value @param {number} dim */
+  const metric = (key, value, dim) => ({ metric_type: 'distance', metric_map_name: 'lines_map', metric_key: key, metric_value: value, metric_unit: 'mm', slice_dim: dim });
+  for (let n = 0; n < cases; n++) {
+    /** @param {number} count @param {number} dim */
+    const slices = (count, dim) =>
+      Array.from({ length: count }, (_, slice) => {
+        const clusters = slice % 5 === 4 ? 2 : 1;
+        const size = 2 + ((n * 7 + slice * 13 + dim) % 4000) / 97.3;
+        const profile = Array.from({ length: clusters }, (__, i) => [metric('L-1-2', size + 1.337 + i, dim), metric('L-3-4', size, dim)]);
+        return { slice_idx: slice, n_total_clusters: clusters, slice_profile: profile };
+      });
+    const one = {
+      case_ID: `case_${n}`,
+      image_file: `Images/case_${n}.nii`,
+      mask_file: `Masks/case_${n}.nii.gz`,
+      landmark_file: `Landmarks/case_${n}.json.gz`,
+      image_file_info: { voxel_size: [0.8, 0.8, 2.5], affine: [], orientation: ['R', 'A', 'S'], array_size: SHAPE },
+      slice_profiles_x: slices(48, 0),
+      slice_profiles_y: slices(48, 1),
+      slice_profiles_z: slices(LESION_SLICES, 2),
+    };
+    yield (n === 0 ? '' : ',') + JSON.stringify(one);
+  }
+  yield '],"test_cases_number":0,"test_cases":[]}]}';
+}
+
+/** A volume of zeros that takes a block of the disk. @param {string} path */
+function writeVolume(path) {
+  const header = new DataView(new ArrayBuffer(352));
+  header.setInt32(0, 348, true);
+  [3, ...SHAPE].forEach((size, i) => header.setInt16(40 + 2 * i, size, true));
+  header.setInt16(70, 16, true);
+  header.setInt16(72, 32, true);
+  [1, 0.8, 0.8, 2.5].forEach((zoom, i) => header.setFloat32(76 + 4 * i, zoom, true));
+  header.setFloat32(108, 352, true);
+  header.setUint8(123, 2);
+  header.setUint8(344, 0x6e);
+  header.setUint8(345, 0x2b);
+  header.setUint8(346, 0x31);
+  writeFileSync(path, new Uint8Array(header.buffer));
+  truncateSync(path, 352 + 4 * SHAPE.reduce((product, size) => product * size, 1));
+}
+
+const PLANS = {
+  detection: { list: 'Synthetic_BoxSize_Task01_Axial', option: 'tasks_list_json_path_detect', file: 'benchmark_plan_detection_v1.0.0.json.gz', perCase: PER_CASE, text: planText, hasVolumes: false },
+  sizes: { list: 'Synthetic_TumorLesionSize_Task01_Axial', option: 'tasks_list_json_path_TL', file: 'benchmark_plan_biometry_v1.4.0.json.gz', perCase: LESIONS_A_CASE, text: sizesText, hasVolumes: true },
+};
+const plan = PLANS[/** @type {keyof typeof PLANS} */ (values.plan)];
+if (plan === undefined) throw new Error(`--plan is one of ${Object.keys(PLANS).join(', ')}; found ${values.plan}`);
 
 /** The text of a plan, case by case, as the planner writes it. @param {number} cases */
 function* planText(cases) {
@@ -51,16 +118,18 @@ function* planText(cases) {
 
 /** @param {string} dir @param {number} records @returns {Promise<number>} bytes of the plan as text */
 async function writeData(dir, records) {
-  mkdirSync(join(dir, 'Datasets/Synthetic'), { recursive: true });
-  writeFileSync(join(dir, 'list.json'), '{"Synthetic_BoxSize_Task01_Axial": 1}');
+  mkdirSync(join(dir, 'Datasets/Synthetic/Images'), { recursive: true });
+  writeFileSync(join(dir, 'list.json'), JSON.stringify({ [plan.list]: 1 }));
+  const cases = Math.ceil(records / plan.perCase);
+  if (plan.hasVolumes) for (let n = 0; n < cases; n++) writeVolume(join(dir, `Datasets/Synthetic/Images/case_${n}.nii`));
   let bytes = 0;
   const counted = (function* () {
-    for (const text of planText(Math.ceil(records / PER_CASE))) {
+    for (const text of plan.text(cases)) {
       bytes += text.length;
       yield text;
     }
   })();
-  await pipeline(Readable.from(counted), createGzip({ level: 1 }), createWriteStream(join(dir, 'Datasets/Synthetic/benchmark_plan_detection_v1.0.0.json.gz')));
+  await pipeline(Readable.from(counted), createGzip({ level: 1 }), createWriteStream(join(dir, 'Datasets/Synthetic', plan.file)));
   return bytes;
 }
 
@@ -72,7 +141,7 @@ function prepare(dir) {
     process.execPath,
     [
       '--import', `data:text/javascript,${encodeURIComponent(tell)}`, join(resolve(values.dist), 'train.js'),
-      '--process_dataset_only', 'true', '--base_model_hf', join(root, 'node/base'), '--data_dir', dir, '--tasks_list_json_path_detect', join(dir, 'list.json'),
+      '--process_dataset_only', 'true', '--base_model_hf', join(root, 'node/base'), '--data_dir', dir, `--${plan.option}`, join(dir, 'list.json'),
       '--prepared_ds_dir', join(dir, 'prepared'),
     ],
     { encoding: 'utf8' },
@@ -92,7 +161,7 @@ for (const records of values.records.split(',').map(Number)) {
     const planBytes = await writeData(dir, records);
     const { seconds, cpuSeconds, peakBytes, said } = prepare(dir);
     console.log(
-      `| ${records} | ${(planBytes / MB).toFixed(0)} (${(statSync(join(dir, 'Datasets/Synthetic/benchmark_plan_detection_v1.0.0.json.gz')).size / MB).toFixed(0)} compressed) ` +
+      `| ${records} | ${(planBytes / MB).toFixed(0)} (${(statSync(join(dir, 'Datasets/Synthetic', plan.file)).size / MB).toFixed(0)} compressed) ` +
         `| ${seconds.toFixed(1)} | ${cpuSeconds.toFixed(1)} | ${((cpuSeconds * 1e6) / records).toFixed(1)} | ${(peakBytes / MB).toFixed(0)} |`,
     );
     process.stderr.write(`${said}\n`);
