@@ -98,6 +98,7 @@ function checkTogether(options: Options, given: ReadonlySet<OptionName>): string
   if (options.reasoning_weight !== 1 && options.mask !== 'completion')
     notes.push(`--reasoning_weight goes with --mask completion; with --mask ${options.mask} it has no effect.`);
   readShape(options);
+  if (options.pad_to_shape && options.new_shape_hw.length === 0) notes.push('--pad_to_shape: no effect without --new_shape_hw.');
   notes.push(...takeSampler(options, given));
   if (options.base_model_hf === null) throw new UserError('No base model: give --base_model_hf a Hugging Face model folder or hub id.');
   if (options.finetune === 'full' && (options.merge_model || options.merge_only))

@@ -152,6 +152,7 @@ describe('a canvas', () => {
     const shape = (sides: string[]) => readShape({ new_shape_hw: sides, pad_to_shape: true });
     expect(shape([])).toBeUndefined();
     expect(shape(['512', '384'])).toEqual({ height: 512, width: 384, isPadded: true });
+    expect(parseOptions({ base_model_hf: 'b', train_file: 't', pad_to_shape: 'true' }).notes.join()).toContain('no effect without --new_shape_hw');
     for (const wrong of [['512'], ['0', '5'], ['a', 'b'], ['1', '2', '3'], ['99999', '5']]) expect(() => shape(wrong)).toThrow(/--new_shape_hw takes height and width/);
   });
 });
