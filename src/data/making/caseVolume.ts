@@ -1,12 +1,15 @@
 /** The images and masks of a case as MedVision keeps them: NIfTI in RAS+. What lies so already is copied byte by byte. */
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
-import { openAnyVolume } from '../openVolume.ts';
+import { isDicom } from '../openVolume.ts';
+import { openVolume } from '../nifti.ts';
 import type { Volume } from '../nifti.ts';
 import { rasVolume } from '../niftiRas.ts';
 import { axisCodes, isRas, orientationOf, rasSpace } from '../niftiSpace.ts';
 import type { RasSpace } from '../niftiSpace.ts';
 import { gzipped, niftiBytes } from '../niftiWrite.ts';
+import { dicomImage } from './dicomScan.ts';
+import type { DicomImage } from './dicomScan.ts';
 import { isVolumeFile } from './names.ts';
 
 export interface Stored {
@@ -17,6 +20,8 @@ export interface Stored {
   bytes: Uint8Array;
   /** A picture: one slice, rows and columns as they are seen. */
   isPicture: boolean;
+  /** No mm are known of its pixels. */
+  isUnitless: boolean;
   /** What whoever makes the data set should hear. */
   notes: string[];
 }
@@ -45,6 +50,7 @@ export function volumeInfo({ space }: Stored): VolumeInfo {
  */
 export async function storedScan(platform: Platform, path: string, pixelSize: readonly [number, number] | undefined): Promise<Stored> {
   if (isVolumeFile(path)) return storedVolume(platform, path);
+  if (await isDicom(platform, path)) return storedDicom(await dicomImage(platform, path, pixelSize));
   const name = path;
   const { data, width, height, notes = [] } = await platform.decodeImage(await platform.readFile(path), name, { sixteenBit: 'scale' });
   const grey = new Uint8Array(width * height);
@@ -56,6 +62,18 @@ export async function storedScan(platform: Platform, path: string, pixelSize: re
     pixelSize,
     notes.map(({ text }) => text),
   );
+}
+
+function storedDicom({ volume, isPicture, notes }: DicomImage): Stored {
+  const { shape, zooms, affine, isUnitless = false } = volume;
+  return {
+    shape: [...shape],
+    space: rasSpace(shape, [...zooms], affine),
+    bytes: gzipped(niftiBytes(volume)),
+    isPicture,
+    isUnitless,
+    notes,
+  };
 }
 
 /** A mask that is a picture: its grey values are labels. */
@@ -88,14 +106,21 @@ function storedGrey(
   const shape: [number, number, number] = [height, width, 1];
   const affine = [...zooms.map((zoom, axis) => [0, 1, 2, 3].map((at) => (at === axis ? zoom : 0))), [0, 0, 0, 1]];
   const bytes = niftiBytes({ shape, zooms, affine, datatype: 2, voxels: grey, isUnitless: pixelSize === undefined });
-  return { shape, space: rasSpace(shape, zooms, affine), bytes: gzipped(bytes), isPicture: true, notes };
+  return {
+    shape,
+    space: rasSpace(shape, zooms, affine),
+    bytes: gzipped(bytes),
+    isPicture: true,
+    isUnitless: pixelSize === undefined,
+    notes,
+  };
 }
 
 async function storedVolume(platform: Platform, path: string): Promise<Stored> {
-  const volume = await openAnyVolume(platform, path);
+  const volume = await openVolume(platform, path);
   const { shape, zooms, header } = volume;
   const space = rasSpace(shape, zooms, header.affine);
-  return { shape, space, bytes: await rasBytes(platform, path, volume), isPicture: false, notes: spacingNotes(volume) };
+  return { shape, space, bytes: await rasBytes(platform, path, volume), isPicture: false, isUnitless: false, notes: spacingNotes(volume) };
 }
 
 async function rasBytes(platform: Platform, path: string, volume: Volume): Promise<Uint8Array> {
@@ -129,7 +154,8 @@ export function checkSameSpace(image: Stored, mask: Stored, names: { image: stri
   const far = image.space.affine.some((row, i) =>
     row.some((value, j) => Math.abs(value - (mask.space.affine[i]?.[j] ?? NaN)) > 0.01 + 1e-3 * Math.abs(value)),
   );
-  if (isSameShape && (!far || image.isPicture !== mask.isPicture)) return;
+  // Pictures lie nowhere, and their masks know no mm.
+  if (isSameShape && (!far || image.isPicture || mask.isPicture)) return;
   const reason = isSameShape ? 'lies elsewhere (their affines differ)' : `is ${shown(mask)}, the image ${shown(image)}`;
   throw new UserError(`${names.mask} ${reason}; it was not drawn on ${names.image}. Resample it onto the image, or remove it.`);
 }

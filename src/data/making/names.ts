@@ -4,8 +4,9 @@ import { countOf, lastName, UserError } from '../../platform.ts';
 /** Names that a question could not tell apart. */
 export const sameName = (a: string, b: string): boolean => a.trim().toLowerCase() === b.trim().toLowerCase();
 
-const EXTENSIONS = /\.(?:nii\.gz|nii|png|jpe?g|webp|gif|tiff?)$/i;
-export const isScanFile = (name: string): boolean => EXTENSIONS.test(name) && !name.startsWith('.');
+const EXTENSIONS = /\.(?:nii\.gz|nii|dcm|dicom|png|jpe?g|webp|gif|tiff?)$/i;
+/** Of NIfTI and pictures; DICOM is told by its content. */
+export const isScanFile = (name: string): boolean => EXTENSIONS.test(name) && !/\.(?:dcm|dicom)$/i.test(name) && !name.startsWith('.');
 export const isVolumeFile = (name: string): boolean => /\.nii(?:\.gz)?$/i.test(name);
 
 /** What images and masks of one case are usually told apart by. */

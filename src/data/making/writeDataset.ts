@@ -169,9 +169,9 @@ async function writeCase({ platform, description, say }: DatasetWork, item: Sour
   return found;
 }
 
-function checkPixelSize(item: SourceCase, { isPicture }: Stored, { pixelSize, targets, measures }: Description): void {
+function checkPixelSize(item: SourceCase, { isUnitless }: Stored, { targets, measures }: Description): void {
   const isMeasured = targets.length > 0 || measures.some(({ kind }) => kind === 'distance');
-  if (!isPicture || pixelSize !== undefined || !isMeasured) return;
+  if (!isUnitless || !isMeasured) return;
   throw new UserError(
     `${item.image} is a picture, which says no mm. Write "pixel_size": [mm down, mm right] into the labels file, or measure boxes ` +
       'and angles alone.',

@@ -5,9 +5,10 @@ import type { Description } from '../../data/making/description.ts';
 import { readFcsv, readLandmarkCases, readMarkups } from '../../data/making/landmarkFiles.ts';
 import type { PlacedLandmark } from '../../data/making/landmarkFiles.ts';
 import { byCase, caseName, isScanFile, matchFiles, sameName } from '../../data/making/names.ts';
+import { isDicom } from '../../data/openVolume.ts';
 import { parseJson } from '../../data/medvision/json.ts';
 import type { DatasetOptions } from '../../options/dataset.ts';
-import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
+import { countOf, joinPath, lastName, parentPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 
 export interface Sources {
@@ -28,11 +29,11 @@ export async function findSources(
   say: (text: string) => void,
 ): Promise<Sources> {
   const { images: imageDir, masks: maskDir, landmarks, boxes } = options;
-  const files = await filesIn(platform, imageDir ?? '', '--images', isScanFile);
+  const files = await scansIn(platform, imageDir ?? '');
   const images = byCase(files, 'image', options.image_ending ?? undefined, '--image_ending');
   if (images.size === 0) {
     const why = options.image_ending === null ? '' : ` whose names end in ${options.image_ending}`;
-    throw new UserError(`--images ${imageDir ?? ''}: no NIfTI volumes or pictures${why}.`);
+    throw new UserError(`--images ${imageDir ?? ''}: no NIfTI volumes, DICOM or pictures${why}.`);
   }
   const found: Sources = { images, masks: new Map(), landmarks: new Map(), boxes: new Map() };
   if (maskDir !== null) {
@@ -79,6 +80,21 @@ function keepMatched(
   told(alone.images, `images that are none of the ${words.others}`);
   told(alone.others, `${words.others} without an image`);
   for (const id of [...others.keys()]) if (!images.has(id)) others.delete(id);
+}
+
+/** Scans that are files, and folders of DICOM files, each one series. */
+async function scansIn(platform: Platform, dir: string): Promise<string[]> {
+  const found = await filesIn(platform, dir, '--images', () => true);
+  const scans = found.filter((path) => isScanFile(lastName(path)));
+  const others = found.filter((path) => !isScanFile(lastName(path)) && !lastName(path).startsWith('.'));
+  const series = new Set<string>();
+  for (const path of others) {
+    if (series.has(parentPath(path)) || !(await isDicom(platform, path))) continue;
+    // In the folder itself each file is a scan of its own; below it, a folder is one.
+    if (parentPath(path) === dir.replace(/\/+$/, '')) scans.push(path);
+    else series.add(parentPath(path));
+  }
+  return [...scans, ...series];
 }
 
 async function filesIn(platform: Platform, dir: string, option: string, isWanted: (name: string) => boolean): Promise<string[]> {
