@@ -1,6 +1,6 @@
 /**
- * What a screen shows of each stored pattern of 16 bits, computed once for all slices that are stored and windowed alike: a table instead of
- * a formula for each pixel.
+ * What a screen shows of each stored pattern of 16 bits, computed once for all slices that are stored and windowed alike: a table instead
+ * of a formula for each pixel.
  */
 import type { FrameFacts } from './facts.ts';
 import { modalityValues } from './modality.ts';
