@@ -8,6 +8,7 @@ import { pngToRgb } from '../src/data/pictures/png.ts';
 import { withoutOrientation } from '../src/data/pictures/withoutOrientation.ts';
 import type { DecodedImage, DecodeOptions } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
+import { dicomCodec } from './dicomCodecs.ts';
 
 function canvasOf(width: number, height: number): { canvas: OffscreenCanvas; context: OffscreenCanvasRenderingContext2D } {
   const canvas = new OffscreenCanvas(width, height);
@@ -41,6 +42,7 @@ const canvasDecoder: PictureDecoder = {
     }
     return { width, height, data };
   },
+  dicomCodec,
 };
 
 export function decodeImage(bytes: Uint8Array, name: string, options: DecodeOptions = {}): Promise<DecodedImage> {

@@ -4,6 +4,7 @@
  */
 import { UserError } from '../src/platform.ts';
 import type { Platform } from '../src/platform.ts';
+import { dicomCodec } from './dicomCodecs.ts';
 import { decodeImage, encodePng } from './images.ts';
 import { blobBytes, fetchBytes } from './mountedFiles.ts';
 import type { Bytes, MountedFiles } from './mountedFiles.ts';
@@ -148,6 +149,7 @@ export function browserPlatform(mounts: MountedFiles, variables: ReadonlyMap<str
     freeBytes: () => privateFiles.freeBytes(),
 
     decodeImage,
+    dicomCodec,
     encodePng,
   };
 }

@@ -27,15 +27,29 @@ const ALIGNED = 2;
 
 /** The bytes of a `.nii` file; gzip them with `gzipped`. @throws RangeError for more voxels along an axis than the format can say */
 export function niftiBytes(volume: NewVolume): Uint8Array {
+  const head = niftiHead(volume);
+  const body = niftiBody(volume);
+  const bytes = new Uint8Array(head.length + body.length);
+  bytes.set(head);
+  bytes.set(body, head.length);
+  return bytes;
+}
+
+/** The voxels as they follow the header in the file: not a copy. */
+export function niftiBody({ voxels }: NewVolume): Uint8Array {
+  return new Uint8Array(voxels.buffer, voxels.byteOffset, voxels.byteLength);
+}
+
+/** What comes before the voxels. @throws RangeError as `niftiBytes` */
+export function niftiHead(volume: NewVolume): Uint8Array {
   const { shape, zooms, affine, datatype, voxels, slope = 1, inter = 0, isUnitless = false } = volume;
   if (shape.some((size) => size > 32_767)) throw new RangeError(`NIfTI-1 has at most 32767 voxels along an axis, not ${shape.join('×')}.`);
-  const body = new Uint8Array(voxels.buffer, voxels.byteOffset, voxels.byteLength);
-  const bytes = new Uint8Array(HEADER_BYTES + body.length);
+  const bytes = new Uint8Array(HEADER_BYTES);
   const view = new DataView(bytes.buffer);
   view.setInt32(0, 348, true);
   [3, ...shape, 1, 1, 1, 1].forEach((size, at) => view.setInt16(40 + 2 * at, size, true));
   view.setInt16(70, datatype, true);
-  view.setInt16(72, (8 * body.length) / (shape[0] * shape[1] * shape[2]), true);
+  view.setInt16(72, 8 * voxels.BYTES_PER_ELEMENT, true);
   [1, ...zooms].forEach((zoom, at) => view.setFloat32(76 + 4 * at, zoom, true));
   view.setFloat32(108, HEADER_BYTES, true);
   view.setFloat32(112, slope, true);
@@ -45,7 +59,6 @@ export function niftiBytes(volume: NewVolume): Uint8Array {
   for (let row = 0; row < 3; row++)
     for (let column = 0; column < 4; column++) view.setFloat32(280 + 16 * row + 4 * column, affine[row]?.[column] ?? 0, true);
   bytes.set(new TextEncoder().encode('n+1'), 344);
-  bytes.set(body, HEADER_BYTES);
   return bytes;
 }
 

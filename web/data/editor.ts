@@ -1,7 +1,7 @@
 /** What the Data step shows and what is done to it: which slice of which scan, how it is looked at, and the drawing at hand. */
 import { batch, computed, signal } from '@preact/signals';
 import type { ReadonlySignal, Signal } from '@preact/signals';
-import { checkAnnotation, LANDMARKS, sliceDimOf } from '../../src/data/drawn/annotation.ts';
+import { checkAnnotation, LANDMARKS, planeOfOneSlice, sliceDimOf } from '../../src/data/drawn/annotation.ts';
 import type { DrawnAnnotation, Plane, Shape, SliceSize } from '../../src/data/drawn/annotation.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
 import type { Intensity, IntensityChoice, Window } from '../../src/data/medvision/intensity.ts';
@@ -107,6 +107,7 @@ export class Editor {
     if (this.scanId.peek() !== id) return;
     batch(() => {
       this.shape.value = shape;
+      if (scan.kind === 'volume') this.plane.value = planeOfOneSlice(shape) ?? this.plane.value;
       this.slice.value = Math.floor(this.sliceCount.value / 2);
     });
   }

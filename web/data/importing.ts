@@ -4,9 +4,7 @@
  */
 import { ImageFiles } from '../../src/data/conversations/imageFiles.ts';
 import { openRowFile } from '../../src/data/conversations/rowFile.ts';
-import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
 import { readLabels } from '../../src/data/drawn/labels.ts';
-import type { Labels } from '../../src/data/drawn/labels.ts';
 import { fileChunks } from '../../src/data/gzip.ts';
 import { sniffFormat, SNIFFED_BYTES } from '../../src/data/imageFormats.ts';
 import { BY_MODALITY } from '../../src/data/medvision/intensity.ts';
@@ -17,9 +15,10 @@ import { countOf, joinPath, lastName, parentPath, UserError } from '../../src/pl
 import type { Platform } from '../../src/platform.ts';
 import { mounts, platform } from '../here.ts';
 import { projectFolder } from '../studio/project.ts';
-import type { GivenRows, Scan } from '../studio/project.ts';
+import type { Scan } from '../studio/project.ts';
 import { texts } from '../texts.ts';
 import { dataFolderDrawings, foldersAmong, preparedRows } from './importFolders.ts';
+import type { Imported, Tell } from './imported.ts';
 import { pictureOf } from './scanPixels.ts';
 
 /** A file and where it lay in what was dropped: "case1/scan.nii.gz". */
@@ -28,23 +27,7 @@ export interface DroppedFile {
   file: File;
 }
 
-export interface Imported {
-  scans: Scan[];
-  /** Rows, where files of rows were among them. */
-  given: GivenRows | null;
-  labels: Labels[];
-  /** On the scans: what the plans of a data folder say. */
-  annotations: DrawnAnnotation[];
-  /** What could not be taken, and why, each beginning with the file's name. */
-  problems: string[];
-  /** What one should know of what was taken. */
-  notes: string[];
-  /** What is to be set right before anything is measured. */
-  warnings: string[];
-}
-
-type Tell = (name: string, done: number, all: number) => Promise<void>;
-type Kind = 'volume' | 'picture' | 'rows' | 'labels';
+type Kind = 'volume' | 'picture' | 'rows' | 'labels' | 'dicom' | 'none';
 
 const DROPPED = '/dropped';
 /** What systems leave in folders. */
@@ -56,8 +39,16 @@ const HEAD_BYTES = Math.max(4096, SNIFFED_BYTES);
 /** Problems of rows that are shown of one file. */
 const SHOWN = 3;
 
-/** @param tell hears which file is looked at, and how many are done */
-export async function importFiles(project: string, dropped: readonly DroppedFile[], tell?: Tell): Promise<Imported> {
+/**
+ * @param names of the scans that the project has
+ * @param tell hears which file is looked at, and how many are done
+ */
+export async function importFiles(
+  project: string,
+  dropped: readonly DroppedFile[],
+  names: readonly string[],
+  tell?: Tell,
+): Promise<Imported> {
   const found: Imported = { scans: [], given: null, labels: [], annotations: [], problems: [], notes: [], warnings: [] };
   const files = dropped.filter(({ path }) => !LEFT_BY_SYSTEMS.test(path));
   const mounted = new Map(files.map(({ path, file }) => [joinPath(DROPPED, path), file] as const));
@@ -70,6 +61,9 @@ export async function importFiles(project: string, dropped: readonly DroppedFile
     const kinds = new Map<string, Kind>();
     for (const path of single) await orTold(found, path, async () => kinds.set(path, await kindOf(path)));
     const of = (kind: Kind): string[] => [...kinds].filter(([, own]) => own === kind).map(([path]) => path);
+    const others = of('none').map(shownName);
+    if (of('dicom').length === 0) found.problems.push(...others.map(texts.data.unread));
+    else await (await import('./importDicom.ts')).takeDicom({ project, paths: of('dicom'), names, others, found, tell });
     const rows = of('rows');
     const scans = [...of('volume'), ...(rows.length === 0 ? of('picture') : [])].sort();
     let done = 0;
@@ -101,7 +95,7 @@ async function orTold(found: Imported, path: string, work: () => Promise<unknown
   }
 }
 
-/** @throws UserError for what is none of them */
+/** @throws UserError for an empty file */
 async function kindOf(path: string): Promise<Kind> {
   let head = new Uint8Array(0);
   for await (const chunk of fileChunks(platform, path, 65536)) {
@@ -119,11 +113,9 @@ async function kindOf(path: string): Promise<Kind> {
       return /"format"\s*:\s*"vernier-labels"/.test(text) ? 'labels' : 'rows';
     case undefined:
       if (/\.jsonl?(?:\.gz)?$/i.test(path)) return 'rows';
-      throw new UserError(
-        `${path}: it is none of the files that are read here: NIfTI (.nii, .nii.gz), PNG, JPEG, WebP, rows (JSON lines, Parquet), labels.`,
-      );
+      return 'none';
     case 'dicom':
-      throw new UserError(texts.data.dicom(lastName(path)));
+      return 'dicom';
     default:
       return 'picture'; // what is none is refused by name when it is decoded
   }

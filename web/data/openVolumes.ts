@@ -1,13 +1,13 @@
 /** In the thread of the Data step: volumes stay open, the last ones only, since one may take hundreds of MB. */
-import { openVolume } from '../../src/data/nifti.ts';
 import type { Volume } from '../../src/data/nifti.ts';
+import { openAnyVolume } from '../../src/data/openVolume.ts';
 import { mounts, platform } from '../here.ts';
 
 const open = new Map<string, Promise<Volume>>();
 const MOST_OPEN = 2;
 
 export function volumeOf(file: string): Promise<Volume> {
-  const held = open.get(file) ?? openVolume(platform, file);
+  const held = open.get(file) ?? openAnyVolume(platform, file);
   open.delete(file);
   open.set(file, held);
   held.catch(() => open.delete(file));

@@ -7,8 +7,11 @@ import { PLANES, sliceDimOf } from '../../src/data/drawn/annotation.ts';
 import type { DrawnAnnotation, Plane } from '../../src/data/drawn/annotation.ts';
 import { clusters, ellipseAxes, labelsOf } from '../../src/data/drawn/masks.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
-import { openVolume } from '../../src/data/nifti.ts';
-import type { Volume } from '../../src/data/nifti.ts';
+import { openVolume, Volume } from '../../src/data/nifti.ts';
+import { parseHeader } from '../../src/data/niftiHeader.ts';
+import { rasVolume } from '../../src/data/niftiRas.ts';
+import { isRas, orientationOf } from '../../src/data/niftiSpace.ts';
+import { niftiHead } from '../../src/data/niftiWrite.ts';
 import { UserError } from '../../src/platform.ts';
 import { mounts, platform } from '../here.ts';
 import type { Scan } from '../studio/project.ts';
@@ -157,6 +160,12 @@ function axesOf(
   return found?.points;
 }
 
+/** DICOM has become volumes in RAS+; masks of it, as of what dcm2niix makes, need not lie so. */
+async function turned(volume: Volume): Promise<Volume> {
+  const ras = await rasVolume(volume);
+  return new Volume(await parseHeader(niftiHead(ras), volume.header.path), ras.voxels);
+}
+
 /** A picked file, read in place. */
 async function maskOf(scan: Scan, mask: File): Promise<Volume> {
   if (scan.kind !== 'volume') throw new UserError(`${scan.name} is a picture; a mask goes with a volume.`);
@@ -169,7 +178,9 @@ async function maskOf(scan: Scan, mask: File): Promise<Volume> {
   } finally {
     mounts.delete(path);
   }
-  const { shape } = await volumeOf(scan.file);
+  const { shape, header } = await volumeOf(scan.file);
+  const liesSo = isRas(orientationOf(volume.header.affine));
+  if (isRas(orientationOf(header.affine)) && volume.header.hasOrientation && !liesSo) volume = await turned(volume);
   if (volume.shape.some((size, axis) => size !== shape[axis])) {
     throw new UserError(
       `${mask.name}: the mask is ${volume.shape.join('×')}, ${scan.name} is ${shape.join('×')}. A mask has the voxels of its scan.`,

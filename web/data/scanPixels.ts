@@ -1,6 +1,7 @@
 /** Scans as pixels and their sizes: the same for what is shown and for what is trained on. */
 import { sliceDimOf } from '../../src/data/drawn/annotation.ts';
 import type { DrawnAnnotation, Plane, SliceSize } from '../../src/data/drawn/annotation.ts';
+import type { DicomScan } from '../../src/data/dicom/scan.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
 import { checkFinite, intensityOf, percentiles, sliceToRgb } from '../../src/data/medvision/intensity.ts';
 import type { Intensity, Window } from '../../src/data/medvision/intensity.ts';
@@ -16,6 +17,11 @@ export function pixelSizeOf({ kind, spacing }: Pick<Scan, 'kind' | 'spacing'>, p
   if (kind === 'picture' || plane === null) return [spacing[1] ?? NaN, spacing[0] ?? NaN];
   const [rowAxis, columnAxis] = sliceAxes({ sliceDim: sliceDimOf(plane) });
   return [spacing[rowAxis] ?? NaN, spacing[columnAxis] ?? NaN];
+}
+
+/** [a column, a row], as `spacing` of a picture of DICOM; null where the file does not say it. */
+export function pictureSpacing({ spacing: [, rows, columns] }: DicomScan): [number, number] | null {
+  return rows === null || columns === null ? null : [columns, rows];
 }
 
 /** A picture's RGB. Greys of more than 8 bits are spread over what the picture uses, as viewers do. */

@@ -63,7 +63,12 @@ async function taken(
   tell: (name: string, done: number, all: number) => Promise<void>,
   remember: Remember,
 ): Promise<string | null> {
-  const found = await client.importFiles(open.id, files, proxy(tell));
+  const found = await client.importFiles(
+    open.id,
+    files,
+    open.project.peek().scans.map(({ name }) => name),
+    proxy(tell),
+  );
   if (found.scans.length > 0) {
     const { scans, annotations } = open.project.peek();
     open.change({ scans: [...scans, ...found.scans], annotations: [...annotations, ...found.annotations] });

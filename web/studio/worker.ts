@@ -2,7 +2,10 @@
 import * as Comlink from 'comlink';
 import { workerApi } from '../workerApi.ts';
 import { studioFunctions } from './functions.ts';
+import { provideDicomCodecs } from '../dicomCodecs.ts';
+import { openDicomCodec } from './dicomCodecs.ts';
 import { guardRequests } from './requests.ts';
 
 guardRequests();
+provideDicomCodecs(openDicomCodec);
 Comlink.expose({ ...workerApi, ...studioFunctions });

@@ -5,15 +5,30 @@ export const dataTexts = {
   data: {
     drop: 'Drop scans here',
     dropHelp:
-      'NIfTI volumes (.nii, .nii.gz), pictures (PNG, JPEG, WebP), rows (JSON lines or Parquet, with their pictures), or labels that were ' +
-      'exported here; or a folder: a MedVision data folder, or one that vernier train has prepared. They stay in this browser.',
+      'DICOM (files, or a folder as a scanner or a disc has it), NIfTI volumes (.nii, .nii.gz), pictures (PNG, JPEG, WebP), rows (JSON ' +
+      'lines or Parquet, with their pictures), or labels that were exported here; or a folder: a MedVision data folder, or one that ' +
+      'vernier train has prepared. They stay in this browser; of DICOM only pixels are kept, and nothing that names a person.',
     pick: 'Choose files',
     pickFolder: 'Choose a folder',
     reading: (name: string, done: number, all: number) => `Reading ${name} (${done + 1} of ${all}) …`,
     noVoxelSize: (name: string) => `${name} does not say how large its voxels are. Say it below before lengths or sizes are drawn.`,
     otherUnit: (name: string, unit: string, sizes: readonly number[]) =>
       `${name} states voxel sizes in ${unit}; they are taken for mm: ${sizes.join(' × ')}. Correct them below if that is wrong.`,
-    dicom: (name: string) => `${name}: it is DICOM, which is not read. Make a NIfTI file of the series, as by dcm2niix, and drop that.`,
+    unread: (name: string) =>
+      `${name}: it is none of the files that are read here: NIfTI (.nii, .nii.gz), DICOM, PNG, JPEG, WebP, rows (JSON lines, ` +
+      'Parquet), labels.',
+    dicom: {
+      noImage: (name: string) => `${name}: this DICOM file has no image.`,
+      noPixels: (count: number) => `${countOf(count, 'DICOM file')} without an image left out.`,
+      others: (count: number) =>
+        `${countOf(count, 'file')} beside the DICOM files ${count === 1 ? 'is' : 'are'} nothing that is read here.`,
+      note: ([first = '', ...others]: readonly string[], note: string) =>
+        `${first}${others.length > 0 ? ` and ${countOf(others.length, 'other')}` : ''}: ${note}.`,
+      gaps: (name: string, gaps: string) =>
+        `${name}: no volume is made of it, since there are ${gaps}. Fetch the slices that are missing, or drop single files of it: each ` +
+        'becomes a scan of one slice.',
+      oneSlice: 'it is one slice; across it nothing can be measured, and 1 mm stands for its thickness',
+    },
     several: (lines: readonly string[]) =>
       [...lines.slice(0, 4), ...(lines.length > 4 ? [`… and ${lines.length - 4} more.`] : [])].join('\n'),
     takingOthers: 'Other files are still being read.',

@@ -1,6 +1,6 @@
 /** What the form says, as the question that a model is asked. */
 import type { AskRequest } from '../../src/api/answer.ts';
-import { sliceDimOf } from '../../src/data/drawn/annotation.ts';
+import { planeOfOneSlice, sliceDimOf } from '../../src/data/drawn/annotation.ts';
 import type { DrawnAnnotation, Plane } from '../../src/data/drawn/annotation.ts';
 import type { IntensityChoice } from '../../src/data/medvision/intensity.ts';
 import type { Scan } from '../studio/project.ts';
@@ -65,7 +65,7 @@ function aboutOf(from: Said['from'], plane: Plane, index: number, structure: str
 /** Where one begins to look: at the first drawing on the scan, in the plane where one is chosen; else in the middle. */
 export function beginAt(shape: readonly number[], drawn: readonly Pick<DrawnAnnotation, 'plane' | 'slice'>[], plane?: Plane): SlicePlace {
   const first = drawn.find((one) => (plane === undefined ? one.plane !== null : one.plane === plane));
-  const chosen = plane ?? first?.plane ?? 'axial';
+  const chosen = plane ?? first?.plane ?? planeOfOneSlice(shape) ?? 'axial';
   const count = shape[sliceDimOf(chosen)] ?? 1;
   return { plane: chosen, slice: first !== undefined && first.slice < count ? first.slice : Math.floor(count / 2) };
 }

@@ -5,6 +5,7 @@ import type { DecodedImage } from '../../src/platform.ts';
 import { pickedPath, volumeOf } from '../data/openVolumes.ts';
 import { ofScan, pictureOf } from '../data/scanPixels.ts';
 import { platform } from '../here.ts';
+import type { AskedDicom } from './askedDicom.ts';
 import { askedSlice } from './askedSlice.ts';
 import type { AskedSlice, SliceChoice } from './askedSlice.ts';
 
@@ -32,6 +33,12 @@ export interface AskedPicture extends Pick<AskedSlice, 'path' | 'pixelSize'> {
 export const askedFunctions = {
   /** @returns voxels along the three axes @throws UserError for what is no volume */
   askedShape: (of: Pick<SliceChoice, 'file' | 'name'>): Promise<number[]> => opened(of, (volume) => Promise.resolve([...volume.shape])),
+
+  /** @throws UserError for a file that cannot be read */
+  async askedDicom({ file, name }: { file: File; name: string }): Promise<AskedDicom> {
+    const path = pickedPath(file);
+    return ofScan({ file: path, name }, async () => (await import('./askedDicom.ts')).askedDicom(platform, path));
+  },
 
   /** @throws UserError for a slice that is not there, and for what is no volume */
   askedSlice: (choice: SliceChoice): Promise<AskedPicture> =>

@@ -11,10 +11,9 @@ import type { Project } from '../studio/project.ts';
 import { texts } from '../texts.ts';
 import { askedOf } from './asked.ts';
 import type { AskedQuestion, Kind, Said } from './asked.ts';
+import { usePickedFile } from './pickedFile.ts';
 import { Seen } from './seen.tsx';
 import { SliceFields, useSlice } from './sliceFields.tsx';
-
-const isVolumeName = (name: string): boolean => /\.nii(\.gz)?$/i.test(name);
 
 export interface QuestionFormProps {
   project: Pick<Project, 'scans' | 'annotations'>;
@@ -24,15 +23,14 @@ export interface QuestionFormProps {
 }
 
 export function QuestionForm({ project: { scans, annotations }, scanClient, disabled, onAsk }: QuestionFormProps): JSX.Element {
-  const [file, setFile] = useState<File | null>(null);
+  const picked = usePickedFile(scanClient);
+  const { file, size, setSize, modality, setModality } = picked;
   const [chosen, choose] = useState('');
   const [kind, setKind] = useState<Kind>('Detection');
   const [words, setWords] = useState('');
-  const [size, setSize] = useState('');
-  const [modality, setModality] = useState('');
   const [intensity, setIntensity] = useState<IntensityChoice>(BY_MODALITY);
   const scan = chosen === 'file' ? undefined : (scans.find(({ id }) => id === chosen) ?? (file === null ? scans[0] : undefined));
-  const isVolume = scan === undefined ? file !== null && isVolumeName(file.name) : scan.kind === 'volume';
+  const isVolume = scan === undefined ? file !== null && picked.isVolume : scan.kind === 'volume';
   const labels = [...new Set(annotations.map(({ label }) => label))];
   const isMissing = scan === undefined && file === null;
   const own = texts.use;
@@ -75,9 +73,8 @@ export function QuestionForm({ project: { scans, annotations }, scanClient, disa
             <input
               {...ids}
               type="file"
-              accept=".png,.jpg,.jpeg,.webp,.nii,.nii.gz,.gz"
               onChange={(event) => {
-                setFile(event.currentTarget.files?.[0] ?? null);
+                void picked.pick(event.currentTarget.files?.[0] ?? null);
                 choose('file');
               }}
             />
@@ -96,9 +93,9 @@ export function QuestionForm({ project: { scans, annotations }, scanClient, disa
           )}
         </div>
       )}
-      {slices.problem !== '' && (
+      {(picked.problem || slices.problem) !== '' && (
         <p class="wrong" role="alert">
-          {slices.problem}
+          {picked.problem || slices.problem}
         </p>
       )}
       {asked !== null && <Seen scanClient={scanClient} about={asked.about} />}

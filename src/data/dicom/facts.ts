@@ -26,7 +26,8 @@ export interface FileFacts {
   format: PixelFormat;
   palette: Palette | undefined;
   modality: string | undefined;
-  /** To tell series and objects apart; never shown. */
+  /** To tell studies, series and objects apart; never shown. */
+  studyUid: string;
   seriesUid: string;
   objectUid: string | undefined;
   seriesNumber: string | undefined;
@@ -70,6 +71,7 @@ export function factsOf(file: DicomFile, limits: DicomLimits): FileFacts | undef
     format,
     palette: format.photometric === 'PALETTE COLOR' ? paletteOf(attributes, path) : undefined,
     modality,
+    studyUid: attributes.text('StudyInstanceUID') ?? '',
     seriesUid: attributes.text('SeriesInstanceUID') ?? '',
     objectUid: attributes.text('SOPInstanceUID'),
     seriesNumber: attributes.text('SeriesNumber'),

@@ -2,6 +2,7 @@
 import { countOf, fileInMemory, UserError } from '../../platform.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';
 import { openDicomScan } from './scan.ts';
+import type { DicomScan } from './scan.ts';
 
 /**
  * Greys in the file's own window (from the least to the greatest value where it has none), colours as they are.
@@ -14,7 +15,11 @@ export async function dicomPicture(bytes: Uint8Array, name: string, codecs: Pick
     listDir: () => Promise.reject(new UserError(`${name} is no folder.`)),
     openFile: () => Promise.resolve(fileInMemory(name, bytes)),
   };
-  const scan = await openDicomScan(files, name);
+  return scanPicture(await openDicomScan(files, name), name);
+}
+
+/** What a screen shows of the first frame. @param name in messages */
+export async function scanPicture(scan: DicomScan, name: string): Promise<DecodedImage> {
   const [frames, height, width] = scan.size;
   const data = (await scan.readSlice(0)).rgb();
   if (frames === 1) return { width, height, data };

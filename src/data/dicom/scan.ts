@@ -19,6 +19,7 @@ import type { Placement, Vector } from './placement.ts';
 import { decodedValues, nativeValues } from './samples.ts';
 import type { StoredValues } from './samples.ts';
 import { readSeries } from './series.ts';
+import type { Series } from './series.ts';
 import { stackOf } from './stack.ts';
 import { shownGrey, valueRange } from './voi.ts';
 import type { Voi } from './voi.ts';
@@ -67,7 +68,11 @@ export interface DicomScan {
  * @throws UserError where it is none, is corrupt, or no one volume
  */
 export async function openDicomScan(platform: Files, path: string, limits: DicomLimits = DICOM_LIMITS): Promise<DicomScan> {
-  const { files, notes } = await readSeries(platform, path, limits);
+  return scanOf(platform, await readSeries(platform, path, limits), path, limits);
+}
+
+/** @param path in messages @throws UserError where its images are no one volume */
+export function scanOf(platform: Files, { files, notes }: Series, path: string, limits: DicomLimits = DICOM_LIMITS): DicomScan {
   const stack = stackOf(
     files.flatMap(({ frames }) => frames),
     path,

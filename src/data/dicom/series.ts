@@ -28,7 +28,7 @@ export async function readSeries(platform: Files, path: string, limits: DicomLim
   let others = 0;
   let withoutPixels = 0;
   for (const file of await filesIn(platform, path, limits)) {
-    const facts = lastName(file).toUpperCase() === 'DICOMDIR' ? 'no DICOM' : await readFacts(platform, file, limits, true);
+    const facts = isDirectoryFile(file) ? 'no DICOM' : await readFacts(platform, file, limits, true);
     if (facts === 'no DICOM') others++;
     else if (facts === undefined) withoutPixels++;
     else found.push(facts);
@@ -40,7 +40,67 @@ export async function readSeries(platform: Files, path: string, limits: DicomLim
   const notes: string[] = [];
   if (others > 0) notes.push(`${countOf(others, 'file')} of the folder ${others === 1 ? 'is' : 'are'} no DICOM and left out`);
   if (withoutPixels > 0) notes.push(`${countOf(withoutPixels, 'DICOM file')} without an image left out`);
-  return { files: withoutDoubles(oneSeries(found, path, notes), notes), notes };
+  return asOne(found, path, notes);
+}
+
+/**
+ * Images of one series, localizers beside others and doubles left out.
+ * @param name in messages
+ * @throws UserError where they are no one series
+ */
+export function asOne(files: readonly FileFacts[], name: string, notes: string[] = []): Series {
+  return { files: withoutDoubles(oneSeries(files, name, notes), notes), notes };
+}
+
+export interface FoundSeries {
+  /** The images of each series, by study: studies in the order of their first files, series of their numbers. */
+  series: FileFacts[][];
+  /** DICOM files without an image. */
+  withoutPixels: string[];
+  /** Files that cannot be read. */
+  faults: { path: string; error: UserError }[];
+}
+
+/**
+ * The series among DICOM files, where several may be mixed.
+ * @param tell hears how many files are read
+ */
+export async function seriesAmong(
+  platform: Files,
+  paths: readonly string[],
+  limits: DicomLimits,
+  tell?: (path: string, done: number) => Promise<void>,
+): Promise<FoundSeries> {
+  const studies = new Map<string, Map<string, FileFacts[]>>();
+  const faults: FoundSeries['faults'] = [];
+  const withoutPixels: string[] = [];
+  for (const [done, path] of paths.entries()) {
+    await tell?.(path, done);
+    if (isDirectoryFile(path)) continue;
+    try {
+      const facts = await readFacts(platform, path, limits);
+      if (facts === undefined || facts === 'no DICOM') withoutPixels.push(path);
+      else listOf(mapOf(studies, facts.studyUid), facts.seriesUid).push(facts);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      faults.push({ path, error });
+    }
+  }
+  const number = ([file]: FileFacts[]): number => Number(file?.seriesNumber ?? Infinity);
+  const series = [...studies.values()].flatMap((own) => [...own.values()].sort((a, b) => number(a) - number(b) || 0));
+  return { series, withoutPixels, faults };
+}
+
+function mapOf(all: Map<string, Map<string, FileFacts[]>>, key: string): Map<string, FileFacts[]> {
+  const own = all.get(key) ?? new Map<string, FileFacts[]>();
+  all.set(key, own);
+  return own;
+}
+
+function listOf(all: Map<string, FileFacts[]>, key: string): FileFacts[] {
+  const own = all.get(key) ?? [];
+  all.set(key, own);
+  return own;
 }
 
 /** @param mayBeOther other files lie in the folder too @returns undefined where it has no image */
@@ -76,6 +136,9 @@ function lazyFile(platform: Files, path: string, size: number): RangedFile {
   };
 }
 
+/** The table of contents of a disc. */
+const isDirectoryFile = (path: string): boolean => lastName(path).toUpperCase() === 'DICOMDIR';
+
 /** All files below a folder, in the order of their names; hidden ones are not looked at. */
 async function filesIn(platform: Files, dir: string, limits: DicomLimits): Promise<string[]> {
   const files: string[] = [];
@@ -99,11 +162,7 @@ function oneSeries(files: readonly FileFacts[], path: string, notes: string[]): 
   const kept = planned.length > 0 ? planned : [...files];
   if (kept.length < files.length) notes.push(`${countOf(files.length - kept.length, 'localizer image')} left out`);
   const series = new Map<string, FileFacts[]>();
-  for (const file of kept) {
-    const members = series.get(file.seriesUid);
-    if (members === undefined) series.set(file.seriesUid, [file]);
-    else members.push(file);
-  }
+  for (const file of kept) listOf(series, file.seriesUid).push(file);
   if (series.size > 1) {
     const shown = [...series.values()].slice(0, 8).flatMap((members) => {
       const [member] = members;

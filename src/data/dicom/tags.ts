@@ -25,6 +25,7 @@ export const TAGS = {
   PhysicalDeltaY: ['x0018602e', 'doubles'],
   ProjectionPixelCalibrationSequence: ['x00189401', 'sequence'],
   ObjectPixelSpacingInCenterOfBeam: ['x00189404', 'decimals'],
+  StudyInstanceUID: ['x0020000d', 'text'],
   SeriesInstanceUID: ['x0020000e', 'text'],
   SeriesNumber: ['x00200011', 'text'],
   InstanceNumber: ['x00200013', 'text'],

@@ -51,6 +51,12 @@ export function sliceDimOf(plane: Plane): SliceDim {
   return PLANES.indexOf(plane) as SliceDim;
 }
 
+/** Of a volume of a single slice its plane: the others show lines. undefined: there is none, or it is not one alone. */
+export function planeOfOneSlice(shape: readonly number[]): Plane | undefined {
+  const [plane, ...others] = PLANES.filter((one) => shape[sliceDimOf(one)] === 1);
+  return others.length === 0 ? plane : undefined;
+}
+
 /** The one letter that MedVision's groups have of a plane. */
 export const PLANE_LETTERS: Readonly<Record<Plane, string>> = { sagittal: 'S', coronal: 'C', axial: 'A' };
 

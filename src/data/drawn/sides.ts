@@ -1,6 +1,7 @@
 /**
  * Which scans are held out: whole ones, and all of a patient on one side, since slices of one head are too much alike to judge by. A
- * patient is told from the file's name where it follows BIDS (sub-01_…, brain imaging data structure); else every file is its own.
+ * patient is told from the file's name where it follows BIDS (sub-01_…, brain imaging data structure), or by the study of DICOM, whose
+ * scans have no names but numbers (Study 1, CT series 2); else every file is its own.
  */
 import { shuffled, streamId } from '../random.ts';
 
@@ -17,7 +18,7 @@ const HELD_OUT = 0.2;
 
 /** The patient that a file name tells, or the name without its endings. */
 export function patientOf(name: string): string {
-  return /^sub-[A-Za-z0-9]+/.exec(name)?.[0] ?? name.replace(/\.(?:nii|nii\.gz|png|jpe?g|webp|gif|tiff?)$/i, '');
+  return /^(?:sub-[A-Za-z0-9]+|Study \d+(?=, ))/.exec(name)?.[0] ?? name.replace(/\.(?:nii|nii\.gz|png|jpe?g|webp|gif|tiff?)$/i, '');
 }
 
 /**

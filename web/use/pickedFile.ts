@@ -1,0 +1,50 @@
+/** A file of this machine that is asked about: a picture, or a volume. A DICOM file says itself what it is and how large its pixels are. */
+import { useRef, useState } from 'preact/hooks';
+import type { ScanClient } from '../data/scanClient.ts';
+import { pageWords } from '../studio/pageWords.ts';
+
+const isVolumeName = (name: string): boolean => /\.nii(\.gz)?$/i.test(name);
+
+/** PS3.10, 7.1: four letters behind a preamble of 128 bytes. */
+const isDicom = async (file: File): Promise<boolean> => (await file.slice(128, 132).text()) === 'DICM';
+
+export interface PickedFile {
+  /** null: none yet, or it is still being looked at. */
+  file: File | null;
+  isVolume: boolean;
+  modality: string;
+  setModality: (modality: string) => void;
+  /** mm a pixel of a picture, width and height, as it is written; '' where nobody said. */
+  size: string;
+  setSize: (size: string) => void;
+  /** Why it cannot be asked about. */
+  problem: string;
+  pick: (file: File | null) => Promise<void>;
+}
+
+export function usePickedFile(scanClient: ScanClient): PickedFile {
+  const [file, setFile] = useState<File | null>(null);
+  const [isVolume, setVolume] = useState(false);
+  const [modality, setModality] = useState('');
+  const [size, setSize] = useState('');
+  const [problem, setProblem] = useState('');
+  const latest = useRef<File | null>(null);
+  const pick = async (next: File | null): Promise<void> => {
+    latest.current = next;
+    setFile(null);
+    setProblem('');
+    try {
+      const about = next !== null && (await isDicom(next)) ? await scanClient.askedDicom({ file: next, name: next.name }) : null;
+      if (latest.current !== next) return;
+      setVolume(about === null ? next !== null && isVolumeName(next.name) : about.isVolume);
+      if (about !== null) {
+        setModality(about.modality);
+        setSize(about.pixelSize?.join(' ') ?? '');
+      }
+      setFile(next);
+    } catch (error) {
+      if (latest.current === next) setProblem(pageWords(error instanceof Error ? error.message : String(error)));
+    }
+  };
+  return { file, isVolume, modality, setModality, size, setSize, problem, pick };
+}
