@@ -92,4 +92,17 @@ describe.skipIf(isSkipped)('DICOM', () => {
     expect(Number(/([\d.]+) mm/.exec(await measured('width'))?.[1])).toBeCloseTo(6 * at('axial', 2), 0);
     await end();
   });
+
+  test('compressed files are decoded, each by a decoder that came for it', async () => {
+    const names = ['jls_12.dcm', 'htj2k_rpcl.dcm', 'jpeg_8.dcm', 'jpeg_lossless_12.dcm', 'rle_16.dcm'];
+    await begin(names.flatMap((name, i) => dropped(name, { study: `9${i}`, series: `8${i}` })));
+    await page.getByText('5 scans taken.').waitFor();
+    expect(await page.getByText('Not taken').count()).toBe(0);
+    await eventually(({ scans }) => scans.length).toBe(names.length);
+    const { scans } = await stored();
+    expect(scans.map(({ kind }) => kind)).toEqual(names.map(() => 'picture'));
+    await shown(' 0');
+    expect((await written()).join('\n')).not.toMatch(IDENTIFYING);
+    await end();
+  });
 });
