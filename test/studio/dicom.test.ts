@@ -105,4 +105,18 @@ describe.skipIf(isSkipped)('DICOM', () => {
     expect((await written()).join('\n')).not.toMatch(IDENTIFYING);
     await end();
   });
+
+  test('a file is asked about: a slice with its kind, or a projection with the size of its pixels', async () => {
+    await begin([]);
+    await page.getByRole('navigation').getByText('Use').click();
+    const picker = page.getByLabel('Take a picture or a volume from this machine');
+    await picker.setInputFiles(dropped('ct_signed.dcm'));
+    await page.locator('canvas[data-shown="axial 0"]').waitFor();
+    expect(await page.getByLabel('Kind of scan').inputValue()).toBe('CT');
+    await picker.setInputFiles(dropped('us_region.dcm'));
+    await page.locator('canvas[data-shown="picture"]').waitFor();
+    await page.getByLabel('What is asked for').selectOption('Distance');
+    expect(await page.getByLabel('mm a pixel (width, height)').inputValue()).toBe('0.2 0.3');
+    await end();
+  });
 });
