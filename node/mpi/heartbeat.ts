@@ -2,11 +2,14 @@
  * Signs of life: every rank sends one to the next, the last to the first, and listens to the one before. A rank that is killed is noticed
  * by its launcher; one that was stopped, or whose host has lost the network, by nobody but who waits for it here.
  */
+import type { Handle } from '../../src/world/mpiHandles.ts';
 import type { World } from '../../src/world/world.ts';
 import { isDone, memory } from './library.ts';
-import type { Handle, Mpi } from './library.ts';
+import type { Mpi } from './library.ts';
+import type { Watchdog } from './watchdog.ts';
 
 const EVERY_MS = 1000;
+const LEAST_LOOKS = 10;
 const TAG = 1;
 const ALIVE = 0;
 const LAST = 1;
@@ -22,13 +25,15 @@ export class Heartbeat {
   private readonly next: number;
   private readonly previous: number;
   private readonly limitMs: number;
+  private readonly watchdog: Watchdog;
   private readonly onSilence: (rank: number, seconds: number) => void;
   private readonly timer: NodeJS.Timeout;
   private sent: Message[] = [];
   private expected: Message | undefined;
   private isLastHeard = false;
   private heardAt = performance.now();
-  private lookedAt = performance.now();
+  /** In vain, since it was heard. */
+  private looks = 0;
 
   /** @param onSilence called once, with the rank and the seconds since its last sign */
   constructor(
@@ -36,6 +41,7 @@ export class Heartbeat {
     comm: Handle,
     { rank, size }: Pick<World, 'rank' | 'size'>,
     limitMs: number,
+    watchdog: Watchdog,
     onSilence: (rank: number, seconds: number) => void,
   ) {
     this.mpi = mpi;
@@ -43,6 +49,7 @@ export class Heartbeat {
     this.next = (rank + 1) % size;
     this.previous = (rank + size - 1) % size;
     this.limitMs = limitMs;
+    this.watchdog = watchdog;
     this.onSilence = onSilence;
     this.timer = setInterval(() => this.beat(), EVERY_MS);
     this.timer.unref();
@@ -66,14 +73,17 @@ export class Heartbeat {
   }
 
   private beat(): void {
-    const now = performance.now();
-    // This process itself was stopped, or busy: what it has not heard says nothing of the others.
-    if (now - this.lookedAt > 5 * EVERY_MS) this.heardAt = now;
-    this.lookedAt = now;
     this.sent = this.sent.filter(({ request }) => !isDone(this.mpi, request));
     this.send(ALIVE);
-    if (this.receive()) this.heardAt = now;
-    if (now - this.heardAt <= this.limitMs || this.isLastHeard) return;
+    const now = performance.now();
+    this.looks++;
+    if (this.receive() || this.isLastHeard) {
+      this.heardAt = now;
+      this.looks = 0;
+      this.watchdog.feed();
+    }
+    // The first looks of a process that was itself stopped, or busy, say nothing of the others.
+    if (now - this.heardAt <= this.limitMs || this.looks < Math.min(LEAST_LOOKS, this.limitMs / EVERY_MS)) return;
     this.stop();
     this.onSilence(this.previous, (now - this.heardAt) / 1000);
   }

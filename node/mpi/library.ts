@@ -1,49 +1,14 @@
 /**
  * The MPI library, found and called through koffi: Open MPI, MPICH (and what has its ABI: Intel MPI, MVAPICH, Cray), or the standard ABI of
- * MPI 5. They differ in what a handle is: Open MPI's are addresses of exported symbols, MPICH's integers, the standard's small numbers
- * (MPI 5.0, chapter 20; mpi-forum/mpi-abi-stubs, mpi.h). Nothing else of MPI is called than what is here.
+ * MPI 5. Nothing else of MPI is called than what is here.
  */
 import process from 'node:process';
 import { errorWords } from '../../src/io/errorWords.ts';
 import { UserError } from '../../src/platform.ts';
 import type { Launcher } from '../../src/world/launcher.ts';
+import { namesFor, OF_MPICH, OF_STANDARD } from '../../src/world/mpiHandles.ts';
+import type { Abi, Handle, Handles } from '../../src/world/mpiHandles.ts';
 import { nativeCalls } from '../nativeCalls.ts';
-
-export type Handle = number | bigint;
-type Abi = 'Open MPI' | 'MPICH' | 'MPI 5';
-
-interface Handles {
-  world: Handle;
-  float: Handle;
-  byte: Handle;
-  sum: Handle;
-  errorsReturn: Handle;
-  inPlace: number;
-  threadMultiple: number;
-  threadSerialized: number;
-}
-
-const OF_MPICH: Handles = {
-  world: 0x44000000,
-  float: 0x4c00040a,
-  byte: 0x4c00010d,
-  sum: 0x58000003,
-  errorsReturn: 0x54000001,
-  inPlace: -1,
-  threadMultiple: 3,
-  threadSerialized: 2,
-};
-
-const OF_STANDARD: Handles = {
-  world: 0x101,
-  float: 0x210,
-  byte: 0x247,
-  sum: 0x21,
-  errorsReturn: 0x143,
-  inPlace: 1,
-  threadMultiple: 4096,
-  threadSerialized: 2048,
-};
 
 /** Memory that stays where it is: V8 may keep what is small on its own heap, and move it under a call that is not done. */
 export function memory(bytes: number): Uint8Array {
@@ -55,19 +20,6 @@ export function isDone(mpi: Mpi, request: Uint8Array): boolean {
   const flag: [number] = [0];
   mpi.test(request, flag, memory(64));
   return flag[0] !== 0;
-}
-
-/** Where nothing is named: by launcher, since a library waits in vain for another's launcher. */
-const NAMES: Readonly<Record<Abi, readonly string[]>> = {
-  'MPI 5': ['libmpi_abi.so.1', 'libmpi_abi.so.0', 'libmpi_abi.so', 'libmpi_abi.dylib'],
-  'Open MPI': ['libmpi.so.40', 'libmpi.so.80', 'libmpi.so', 'libmpi.40.dylib'],
-  MPICH: ['libmpich.so.12', 'libmpi.so.12', 'libmpich.so', 'libmpi.12.dylib'],
-};
-
-function namesFor(launcher: Launcher): string[] {
-  const order: readonly Abi[] =
-    launcher === 'Open MPI' ? ['Open MPI', 'MPI 5'] : launcher === 'PMI' ? ['MPICH', 'MPI 5'] : ['Open MPI', 'MPICH', 'MPI 5'];
-  return order.flatMap((abi) => NAMES[abi]);
 }
 
 type Call<Args extends unknown[]> = ((...args: Args) => number) & {

@@ -2,12 +2,14 @@
  * What the first rank asks of another, and the answers: a head with the number of the call and a length, then a body, both by messages that
  * MPI keeps in order. One rank is asked several things at once; answers come when they are ready.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { deserialize, serialize } from 'node:v8';
 import { UserError } from '../../src/platform.ts';
 import { rankWords } from '../../src/world/world.ts';
+import type { Handle } from '../../src/world/mpiHandles.ts';
 import type { World } from '../../src/world/world.ts';
 import { isDone, memory } from './library.ts';
-import type { Handle, Mpi } from './library.ts';
+import type { Mpi } from './library.ts';
 
 const TAG = 2;
 const HEAD = 8;
@@ -56,7 +58,7 @@ export class Mail {
     const working = new Set<Promise<void>>();
     for (let isDone = false; !isDone;) {
       const message = this.receive(0);
-      if (message === undefined) await pause();
+      if (message === undefined) await pause(PAUSE_MS);
       else if (message.call === NO_MORE) isDone = true;
       else {
         const answered = act(message.value as Task)
@@ -93,7 +95,7 @@ export class Mail {
         if (fault === undefined) asked.resolve(value as never);
         else asked.reject(new UserError(`${rankWords(this.world, rank)}: ${fault}`));
       }
-      if (!isAnything) await pause();
+      if (!isAnything) await pause(PAUSE_MS);
     }
     this.isListening = false;
   }
@@ -132,12 +134,8 @@ export class Mail {
   }
 
   private async delivered(): Promise<void> {
-    while ((this.sent = this.sent.filter(({ request }) => !isDone(this.mpi, request))).length > 0) await pause();
+    while ((this.sent = this.sent.filter(({ request }) => !isDone(this.mpi, request))).length > 0) await pause(PAUSE_MS);
   }
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
 }
 
 function faultOf(error: unknown): string {

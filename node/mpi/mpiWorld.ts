@@ -7,14 +7,17 @@ import { hostname } from 'node:os';
 import process from 'node:process';
 import { deserialize, serialize } from 'node:v8';
 import { UserError } from '../../src/platform.ts';
+import { strangers } from '../../src/world/launcher.ts';
 import type { Place } from '../../src/world/launcher.ts';
 import { orderedSum } from '../../src/world/orderedSum.ts';
-import { rankWords } from '../../src/world/world.ts';
+import { placesWords, silenceWords } from '../../src/world/world.ts';
+import type { Handle } from '../../src/world/mpiHandles.ts';
 import type { World } from '../../src/world/world.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { loadMpi, memory } from './library.ts';
 import { Mail } from './mail.ts';
-import type { Handle, Mpi } from './library.ts';
+import type { Mpi } from './library.ts';
+import { Watchdog } from './watchdog.ts';
 
 export interface MpiOptions {
   /** `--mpi_library`. */
@@ -46,7 +49,10 @@ const SPIN_MS = 2;
 const PAUSE_MS = 1;
 
 /** The time an MPI_Abort may take: where the launcher cannot be reached it does not come back. */
-const ABORT_MS = 5000;
+const ABORT_S = 5;
+
+/** Beyond the silence that ends a job by this thread, until another one does. */
+const WATCHED_S = 10;
 
 /** The time of an MPI_Finalize: MPICH's UCX, by TCP, may wait there for ever for ranks that have done with it (test/bench/RESULTS.md). */
 const FINALIZE_MS = 10_000;
@@ -67,11 +73,7 @@ export async function openMpiWorld(place: Place, options: MpiOptions): Promise<M
   const size = (check(mpi, mpi.commSize(world, out), 'MPI_Comm_size'), out[0]);
   if (size === 1 || (place.size !== undefined && place.size !== size)) {
     mpi.finalize();
-    throw new UserError(
-      `${place.launcher} started ${place.size ?? 'several'} processes, and ${mpi.version} sees ${size}: the library is not that of the ` +
-        "launcher. Use the mpirun of that library, name the launcher's own (--mpi_library PATH), or give srun its plugin (--mpi=pmix or " +
-        '--mpi=pmi2; srun --mpi=list shows them).',
-    );
+    throw strangers(place, mpi.version, size);
   }
   const ranks = new MpiRanks(mpi, rank, size, options);
   await ranks.begin(level === mpi.handles.threadMultiple);
@@ -111,6 +113,7 @@ class MpiRanks implements MpiJob {
   private readonly comm: Handle;
   private readonly mail: Mail;
   private heartbeat: Heartbeat | undefined;
+  private watchdog: Watchdog | undefined;
   private turn: Promise<unknown> = Promise.resolve();
 
   constructor(mpi: Mpi, rank: number, size: number, options: MpiOptions) {
@@ -129,21 +132,16 @@ class MpiRanks implements MpiJob {
     this.hosts = all.map(({ host }) => host);
     this.processes = all.map((one) => one.process);
     if (!canListen) return;
-    this.heartbeat = new Heartbeat(this.mpi, duplicate(this.mpi), this, this.options.silence * 1000, (silent, seconds) => {
-      this.options.warn(
-        `${rankWords(this, silent)} has given no sign of life for ${Math.round(seconds)} s: it was stopped, has lost its network, or its ` +
-          'host is gone. The job ends; the last checkpoint stands, and the command with --resume_from_checkpoint true goes on from it.',
-      );
+    const { silence } = this.options;
+    this.watchdog = new Watchdog(silence + WATCHED_S);
+    this.heartbeat = new Heartbeat(this.mpi, duplicate(this.mpi), this, silence * 1000, this.watchdog, (silent, seconds) => {
+      this.options.warn(silenceWords(this, silent, seconds));
       void this.abort();
     });
   }
 
   get words(): string {
-    const hosts = [...new Set(this.hosts)];
-    const ranks = hosts.map((host) => this.hosts.flatMap((one, rank) => (one === host ? `${rank}: ${this.processes[rank]!}` : [])));
-    const where = hosts.map((host, at) => `${host} has ${ranks[at]!.join(', ')}`).join('; ');
-    const count = hosts.length === 1 ? 'one host' : `${hosts.length} hosts`;
-    return `${this.mpi.version.split(',')[0]!}: ${this.size} ranks on ${count} (rank: process; ${where})`;
+    return `${this.mpi.version.split(',')[0]!}: ${placesWords(this.hosts, this.processes)}`;
   }
 
   gather<T>(own: T): Promise<T[]> {
@@ -203,6 +201,7 @@ class MpiRanks implements MpiJob {
   async close(): Promise<void> {
     await this.gather(null);
     await this.heartbeat?.end();
+    this.watchdog?.end();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, FINALIZE_MS, 'late')));
     const end = await Promise.race([onThread(this.mpi, 'MPI_Finalize', this.mpi.finalize), late]);
@@ -213,9 +212,9 @@ class MpiRanks implements MpiJob {
 
   async abort(): Promise<never> {
     this.heartbeat?.stop();
-    setTimeout(() => process.kill(process.pid, 'SIGKILL'), ABORT_MS);
-    await new Promise<void>((resolve) => this.mpi.abort.async(this.mpi.handles.world, 1, () => resolve()));
-    return new Promise<never>(() => undefined);
+    (this.watchdog ??= new Watchdog(ABORT_S)).limit(ABORT_S);
+    this.mpi.abort.async(this.mpi.handles.world, 1, () => undefined);
+    return new Promise<never>(() => setInterval(() => undefined, 1000)); // which keeps the process until then
   }
 
   private inTurn<T>(act: () => Promise<T>): Promise<T> {

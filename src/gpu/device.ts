@@ -330,9 +330,10 @@ export class Device {
     this.pool.trim();
   }
 
+  /** Once all that was opened is closed: what a device that is destroyed has mapped is nobody's memory any more. */
   destroy(): void {
     this.destroyed = true;
-    this.gpu.destroy();
+    this.readback.whenReturned(() => this.gpu.destroy());
   }
 
   private createBuffer(bytes: number): GpuBuffer {

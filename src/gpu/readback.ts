@@ -17,6 +17,8 @@ export class Readback {
   private readonly pool: Pool;
   private readonly make: (descriptor: GPUBufferDescriptor) => GPUBuffer;
   private readonly kept = new Map<number, GPUBuffer[]>();
+  private lent = 0;
+  private onReturned: (() => void) | undefined;
 
   constructor(pool: Pool, make: (descriptor: GPUBufferDescriptor) => GPUBuffer) {
     this.pool = pool;
@@ -28,21 +30,32 @@ export class Readback {
     const buffer = this.kept.get(bytes)?.pop() ?? this.create(bytes);
     this.pool.count('readback', bytes);
     let isOpen = true;
+    let isLent = false;
     const close = (): void => {
       if (!isOpen) return;
       isOpen = false;
       buffer.unmap();
       this.pool.count('readback', -bytes);
       this.giveBack(buffer, bytes);
+      if (isLent && --this.lent === 0) this.onReturned?.();
     };
     try {
       submit(buffer);
       await buffer.mapAsync(MAP_READ_MODE);
-      return { content: buffer.getMappedRange(), close };
+      const content = buffer.getMappedRange();
+      isLent = true;
+      this.lent++;
+      return { content, close };
     } catch (error) {
       close();
       throw error;
     }
+  }
+
+  /** At once, or when all that was read is closed: a thread that JavaScript knows nothing of may be writing to it (node/mpi). */
+  whenReturned(act: () => void): void {
+    if (this.lent === 0) act();
+    else this.onReturned = act;
   }
 
   private create(bytes: number): GPUBuffer {

@@ -103,10 +103,11 @@ export class GradientSum {
     let written: Promise<void> = Promise.resolve();
     for (const [at, { view }] of this.slices.entries()) {
       while (this.reads[at] === undefined && this.failure === undefined) await new Promise<void>((resolve) => (this.wake = resolve));
-      if (this.failure !== undefined) throw this.failure;
+      this.throwFailure();
       const { content, close } = await this.reads[at]!;
       const values = new Float32Array(content);
       await this.world.sum(values);
+      this.throwFailure();
       await written;
       this.device.write(view, values);
       close();
@@ -116,6 +117,10 @@ export class GradientSum {
     }
     await written;
     return 'summed';
+  }
+
+  private throwFailure(): void {
+    if (this.failure !== undefined) throw this.failure;
   }
 
   /** Sends for the next slices that are ready, while there is room for them. */

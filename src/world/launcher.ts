@@ -44,3 +44,12 @@ export function placeOf(env: Env): Place | undefined {
       `them with MPI: mpirun -n ${others} node dist/train.js …, or srun; node/mpi/README.md says how. For one process, unset WORLD_SIZE.`,
   );
 }
+
+/** Of processes that were started together and do not see each other. @param version of the library @param size as it sees it */
+export function strangers(place: Place, version: string, size: number): UserError {
+  return new UserError(
+    `${place.launcher} started ${place.size ?? 'several'} processes, and ${version} sees ${size}: the library is not that of the ` +
+      "launcher. Use the mpirun of that library, name the launcher's own (--mpi_library PATH), or give srun its plugin (--mpi=pmix or " +
+      '--mpi=pmi2; srun --mpi=list shows them).',
+  );
+}

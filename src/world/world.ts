@@ -74,3 +74,19 @@ export async function doAll(world: World, own: boolean): Promise<boolean> {
 export function rankWords({ hosts }: Pick<World, 'hosts'>, rank: number): string {
   return `rank ${rank} on ${hosts[rank] ?? '?'}`;
 }
+
+/** "2 ranks on 2 hosts (rank: process; ward-1 has 0: 4711; ward-2 has 1: 815)". @param hosts and `processes`: by rank */
+export function placesWords(hosts: readonly string[], processes: readonly number[]): string {
+  const names = [...new Set(hosts)];
+  const ranksOf = (host: string): string => hosts.flatMap((one, rank) => (one === host ? [`${rank}: ${processes[rank]!}`] : [])).join(', ');
+  const where = names.map((host) => `${host} has ${ranksOf(host)}`).join('; ');
+  return `${hosts.length} ranks on ${names.length === 1 ? 'one host' : `${names.length} hosts`} (rank: process; ${where})`;
+}
+
+/** What ends a job of which one rank is silent. */
+export function silenceWords(world: Pick<World, 'hosts'>, rank: number, seconds: number): string {
+  return (
+    `${rankWords(world, rank)} has given no sign of life for ${Math.round(seconds)} s: it was stopped, has lost its network, or its ` +
+    'host is gone. The job ends; the last checkpoint stands, and the command with --resume_from_checkpoint true goes on from it.'
+  );
+}

@@ -7,8 +7,10 @@ import { ALONE } from '../../src/world/world.ts';
 import type { World } from '../../src/world/world.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 
-let device: Device;
-beforeAll(async () => void (device = await testDevice()));
+let shared: Device;
+beforeAll(async () => void (shared = await testDevice()));
+/** What `World.sum` was given, the memory itself. */
+let given: Float32Array[] = [];
 
 const SLICE = 4096;
 /** Two slices in each of four blocks. */
@@ -19,10 +21,12 @@ const SIZE = (2 * SLICE) / 4;
 function slowWorld(): { world: World; begun: Float32Array[]; letGo: () => void } {
   const begun: Float32Array[] = [];
   const waiting: (() => void)[] = [];
+  given = [];
   const world: World = {
     ...ALONE,
     async sum(values) {
       begun.push(values.slice());
+      given.push(values);
       await new Promise<void>((resolve) => waiting.push(resolve));
       values.forEach((value, at) => (values[at] = 2 * value));
     },
@@ -30,7 +34,7 @@ function slowWorld(): { world: World; begun: Float32Array[]; letGo: () => void }
   return { world, begun, letGo: () => waiting.shift()?.() };
 }
 
-function made(heldBytes?: number) {
+function made(heldBytes?: number, device: Device = shared) {
   const arena = new ParameterArena(device, BLOCKS.map((name) => ({ name: `${name}.weight`, shape: [SIZE / 8, 8], decay: true })));
   const lossSum = device.upload(Float32Array.of(3, 1), [2], 'batch');
   BLOCKS.forEach((name, at) => device.write(arena.parameters.get(`${name}.weight`)!.grad.parts[0]!.view, new Float32Array(SIZE).fill(at + 1)));
@@ -69,7 +73,7 @@ it('sends for each slice when its blocks are passed, though the first is still s
   expect(await ended).toBe('summed');
   expect(begun.map(([first]) => first)).toEqual([4, 4, 3, 3, 2, 2, 1, 1, 3]);
   expect((await gradients()).map((values) => [Math.min(...values), Math.max(...values)])).toEqual([[2, 2], [4, 4], [6, 6], [8, 8]]);
-  expect(await device.readF32(lossSum)).toEqual(Float32Array.of(6, 2));
+  expect(await shared.readF32(lossSum)).toEqual(Float32Array.of(6, 2));
 });
 
 it('holds no more than it may beside the GPU', async () => {
@@ -84,4 +88,24 @@ it('holds no more than it may beside the GPU', async () => {
   expect(read).toHaveBeenCalledTimes(4);
   await letGoUntilEnd(ended, letGo);
   expect((await gradients()).map(([first]) => first)).toEqual([2, 4, 6, 8]);
+});
+
+it('a device that is destroyed while a slice is summed goes after that: another thread writes to its memory', async () => {
+  const own = await testDevice();
+  const destroyed = vi.spyOn(own.gpu, 'destroy');
+  const { sum, begun, letGo, gradients } = made(undefined, own);
+  await gradients();
+  sum.begin(true);
+  for (const name of BLOCKS.toReversed()) sum.passed(name);
+  const ended = expect(sum.finish()).rejects.toThrow('the GPU is gone');
+  await vi.waitFor(() => expect(begun).toHaveLength(1));
+  sum.drop(new Error('the GPU is gone'));
+  own.destroy();
+  expect(destroyed).not.toHaveBeenCalled();
+  expect(given[0]!.byteLength).toBe(SLICE); // of memory that was unmapped: 0
+  letGo();
+  await ended;
+  await vi.waitFor(() => expect(destroyed).toHaveBeenCalledTimes(1));
+  expect(begun).toHaveLength(1);
+  expect(given[0]!.byteLength).toBe(0);
 });

@@ -84,6 +84,20 @@ describe.each(libraries.filter(isHere))('%s', (library) => {
     await expectTidy(dir);
   });
 
+  it('a rank whose main thread waits for good, and of which nobody else can make an end, ends itself', async () => {
+    const dir = dirOf('kept');
+    writeFileSync(at('kept.mjs'), KEPT);
+    const env = { NODE_OPTIONS: `--import=${at('kept.mjs')}`, VERNIER_TEST_FAILS: dir };
+    const job = launch(library, 2, { ...flags, ...ENDLESS, mpi_timeout: 2, output_dir: dir }, { env });
+    await hasSaved(job, dir);
+    const [first, second] = ranksOf(`--output_dir=${dir}`);
+    process.kill(first!, 'SIGSTOP');
+    await until(() => !ranksOf(`--output_dir=${dir}`).includes(second!), 30_000);
+    if (ranksOf(`--output_dir=${dir}`).includes(first!)) process.kill(first!, 'SIGKILL');
+    expect((await job.ended).code).not.toBe(0);
+    await expectTidy(dir);
+  });
+
   it('a rank runs out of memory: it says so, with rank and host, and ends all', async () => {
     const dir = dirOf('memory');
     writeFileSync(at('fails.mjs'), FAILS);
@@ -143,6 +157,18 @@ if ((process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK) === '2') {
 }
 `;
 
+/** In the second rank, once a checkpoint is there: its main thread comes back no more. */
+const KEPT = `
+import { existsSync, readdirSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
+const dir = process.env.VERNIER_TEST_FAILS;
+if (isMainThread && (process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK) === '1') {
+  setInterval(() => {
+    if (existsSync(dir) && readdirSync(dir).some((name) => /^checkpoint-\\d+$/.test(name))) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  }, 20).unref();
+}
+`;
+
 /** The rank asked for has a NaN among the gradients of its third step, when it gives them to the sum. The place is found in the built text; where it is not, the run fails. */
 const SPOILS = `
 import { register } from 'node:module';
@@ -155,7 +181,7 @@ if ((process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK) === process.env.V
 `;
 const SPOILT = `
 import { readFileSync } from 'node:fs';
-const PLACE = 'new Float32Array(await this.reads[at])';
+const PLACE = 'new Float32Array(content)';
 export async function load(url, context, next) {
   if (!url.startsWith('file:') || !url.endsWith('.js') || !url.includes('/dist/')) return next(url, context);
   const text = readFileSync(new URL(url), 'utf8');
