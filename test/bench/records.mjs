@@ -1,11 +1,12 @@
 /**
  * A million annotations: time and memory of `--process_dataset_only` on synthetic plans of growing size, each in a process of its own.
- * `npm run bench -- records [--plan detection|sizes] [--records 250000,500000,1000000] [--dist DIR]`. `detection`: boxes as in plans 1.0.0,
+ * `npm run bench -- records [--plan detection|sizes] [--records 250000,500000,1000000] [--ranks N] [--dist DIR]`. `detection`: boxes as in plans 1.0.0,
  * without volumes. `sizes`: ellipses in the shape of 1.4.0, in all three planes, slices of several clusters among them, with volumes whose
- * voxels are holes in the file. What must hold: time per record does not grow, and the million stays below 600 MB.
+ * voxels are holes in the file. What must hold: time per record does not grow, and the million stays below 600 MB;
+ * N ranks (Open MPI) make the bytes of one process.
  */
 import { spawnSync } from 'node:child_process';
-import { createWriteStream, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
@@ -14,12 +15,14 @@ import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createGzip } from 'node:zlib';
+import { ranksEnv } from '../mpi/mpirun.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { values } = parseArgs({
   options: {
     plan: { type: 'string', default: 'detection' },
     records: { type: 'string', default: '250000,500000,1000000' },
+    ranks: { type: 'string' },
     dist: { type: 'string', default: join(root, 'dist') },
   },
 });
@@ -133,23 +136,31 @@ async function writeData(dir, records) {
   return bytes;
 }
 
-/** @param {string} dir */
-function prepare(dir) {
+/** @param {string} dir @param {string} out name of the folder that is made @param {readonly string[]} launcher in front of node */
+function prepare(dir, out = 'prepared', launcher = []) {
   const tell = `process.on('exit', () => { const use = process.resourceUsage(); console.error('used ' + use.maxRSS + ' ' + (use.userCPUTime + use.systemCPUTime)); })`;
   const startedAt = performance.now();
+  const [command, ...words] = [...launcher, process.execPath];
   const run = spawnSync(
-    process.execPath,
+    command,
     [
+      ...words,
       '--import', `data:text/javascript,${encodeURIComponent(tell)}`, join(resolve(values.dist), 'train.js'),
       '--process_dataset_only', 'true', '--base_model_hf', join(root, 'node/base'), '--data_dir', dir, `--${plan.option}`, join(dir, 'list.json'),
-      '--prepared_ds_dir', join(dir, 'prepared'),
+      '--prepared_ds_dir', join(dir, out),
     ],
-    { encoding: 'utf8' },
+    { encoding: 'utf8', env: ranksEnv({}) },
   );
   const seconds = (performance.now() - startedAt) / 1000;
   if (run.status !== 0) throw new Error(`${run.stdout}\n${run.stderr}`);
-  const [, peak, cpu] = /used (\d+) (\d+)\n*$/.exec(run.stderr) ?? []; // the main thread ends last
+  const [, peak, cpu] = /used (\d+) (\d+)\n*$/.exec(run.stderr) ?? []; // the main thread ends last, of several ranks any
   return { seconds, cpuSeconds: Number(cpu) / 1e6, peakBytes: Number(peak) * 1024, said: run.stdout.trim().split('\n').at(-1) ?? '' };
+}
+
+/** Names and bytes of all files. @param {string} one @param {string} other */
+function sameFiles(one, other) {
+  const names = (/** @type {string} */ dir) => readdirSync(dir, { recursive: true }).map(String).filter((name) => statSync(join(dir, name)).isFile()).sort();
+  return names(one).join() === names(other).join() && names(one).every((name) => readFileSync(join(one, name)).equals(readFileSync(join(other, name))));
 }
 
 const MB = 2 ** 20;
@@ -165,10 +176,16 @@ for (const records of values.records.split(',').map(Number)) {
         `| ${seconds.toFixed(1)} | ${cpuSeconds.toFixed(1)} | ${((cpuSeconds * 1e6) / records).toFixed(1)} | ${(peakBytes / MB).toFixed(0)} |`,
     );
     process.stderr.write(`${said}\n`);
+    if (values.ranks !== undefined) {
+      const shared = prepare(dir, 'shared', ['mpirun.openmpi', '-n', values.ranks]);
+      const isSame = sameFiles(join(dir, 'prepared'), join(dir, 'shared'));
+      console.log(`| ${records}, ${values.ranks} ranks: ${isSame ? 'the same bytes' : 'OTHER BYTES'} | | ${shared.seconds.toFixed(1)} | | | |`);
+      isGood &&= isSame;
+    }
     if (records <= 1_000_000 && peakBytes > 600e6) isGood = false;
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
 }
-if (!isGood) console.log('More than 600 MB for a million records.');
+if (!isGood) console.log('More than 600 MB for a million records, or ranks that make other bytes.');
 process.exitCode = isGood ? 0 : 1;
