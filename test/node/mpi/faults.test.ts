@@ -88,7 +88,7 @@ describe.each(libraries.filter(isHere))('%s', (library) => {
     const dir = dirOf('kept');
     writeFileSync(at('kept.mjs'), KEPT);
     const env = { NODE_OPTIONS: `--import=${at('kept.mjs')}`, VERNIER_TEST_FAILS: dir };
-    const job = launch(library, 2, { ...flags, ...ENDLESS, mpi_timeout: 2, output_dir: dir }, { env });
+    const job = launch(library, 2, { ...flags, ...ENDLESS, mpi_timeout: 5, output_dir: dir }, { env });
     await hasSaved(job, dir);
     const [first, second] = ranksOf(`--output_dir=${dir}`);
     process.kill(first!, 'SIGSTOP');
