@@ -1,9 +1,9 @@
 /**
  * A million annotations: time and memory of `--process_dataset_only` on synthetic plans of growing size, each in a process of its own.
- * `npm run bench -- records [--plan detection|sizes] [--records 250000,500000,1000000] [--ranks N] [--dist DIR]`. `detection`: boxes as in plans 1.0.0,
- * without volumes. `sizes`: ellipses in the shape of 1.4.0, in all three planes, slices of several clusters among them, with volumes whose
- * voxels are holes in the file. What must hold: time per record does not grow, and the million stays below 600 MB;
- * N ranks (Open MPI) make the bytes of one process.
+ * `npm run bench -- records [--plan detection|sizes] [--records 250000,500000,1000000] [--ranks N] [--dist DIR]`. `detection`: boxes as in
+ * plans 1.0.0, without volumes. `sizes`: ellipses in the shape of 1.4.0, in all three planes, slices of several clusters among them, with
+ * volumes whose voxels are holes in the file. What must hold: time per record does not grow, and the million stays below 600 MB; N ranks
+ * (Open MPI) make the bytes of one process.
  */
 import { spawnSync } from 'node:child_process';
 import { createWriteStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
