@@ -2,61 +2,22 @@
  * Data sets made of scans and masks: the embedded sample, turned away from RAS+ and named as nnU-Net names files, comes out with the boxes
  * and measures of the plans that MedVision's planner wrote of it; pictures, markups and boxes of other tools come out as they were drawn.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gunzipSync } from 'node:zlib';
-import { unzipSync } from 'fflate';
 import sharp from 'sharp';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../../node/platform.ts';
 import { readDescription } from '../../../src/data/making/description.ts';
 import { measureKey } from '../../../src/data/making/landmarkMetrics.ts';
-import { openDicomScan } from '../../../src/data/dicom/scan.ts';
-import { scanVolume } from '../../../src/data/dicom/toVolume.ts';
 import { openVolume } from '../../../src/data/nifti.ts';
 import { dataType } from '../../../src/data/niftiHeader.ts';
 import type { VoxelArray } from '../../../src/data/niftiHeader.ts';
 import { gzipped, niftiBytes } from '../../../src/data/niftiWrite.ts';
-import { medvisionSamples } from '../../../src/data/medvision/samples.ts';
-import type { MedvisionSample } from '../../../src/data/medvision/sample.ts';
-import { readTaskList } from '../../../src/data/medvision/tasks.ts';
-import { datasetProgram } from '../../../src/options/dataset.ts';
-import { parseFor } from '../../../src/options/program.ts';
-import { makeDataset } from '../../../src/run/dataset/make.ts';
+import { casesOf, json, made, newFolder, samplesOf, unpacked } from './making.ts';
+import type { Plan, PlanCase } from './making.ts';
 
 const sample = fileURLToPath(new URL('../../../node/sample/Datasets/Colin27Mini/', import.meta.url));
-const scratch = mkdtempSync(join(tmpdir(), 'vernier-dataset-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
-let folders = 0;
-const newFolder = (): string => {
-  const dir = join(scratch, String(folders++));
-  mkdirSync(dir);
-  return dir;
-};
-
-const unpacked = <T>(file: string): T => JSON.parse(gunzipSync(readFileSync(file)).toString()) as T;
-
-async function made(flags: Record<string, string>): Promise<string> {
-  let text = '';
-  const terminal = { write: (part: string) => void (text += part), isTty: false, columns: 100 };
-  await makeDataset(nodePlatform, parseFor(datasetProgram, { action: 'make', ...flags }).options, new AbortController().signal, terminal);
-  return text;
-}
-
-function json(dir: string, name: string, value: unknown): string {
-  const path = join(dir, name);
-  writeFileSync(path, JSON.stringify(value));
-  return path;
-}
-
-async function samplesOf(out: string, list: string, split: 'train' | 'test'): Promise<MedvisionSample[]> {
-  const tasks = await readTaskList(nodePlatform, join(out, 'tasks_list', list), list.includes('detect') ? 'detect' : list.includes('TL') ? 'TL' : 'AD');
-  const found: MedvisionSample[] = [];
-  for await (const one of medvisionSamples(nodePlatform, out, tasks, { split, resizedSize: (height, width) => ({ height, width }) })) found.push(one);
-  return found;
-}
 
 /** The volume with its axes in another order and direction; its affine says so, so that nothing has moved. */
 async function turned(from: string, to: string, axes: [number, number, number], flips: [boolean, boolean, boolean]): Promise<void> {
@@ -89,21 +50,6 @@ const TURNS: [[number, number, number], [boolean, boolean, boolean]][] = [
   [[1, 0, 2], [true, false, true]],
   [[2, 0, 1], [false, true, true]],
 ]; // prettier-ignore
-
-interface PlanCase {
-  case_ID: string;
-  image_file: string;
-  image_file_info: { array_size: number[]; orientation: string[]; voxel_size: number[] };
-  slice_profiles_x: { slice_idx: number; slice_profile: unknown[]; n_total_clusters?: number }[];
-  slice_profiles_y: PlanCase['slice_profiles_x'];
-  slice_profiles_z: PlanCase['slice_profiles_x'];
-  profile_3D: unknown[];
-}
-interface Plan {
-  tasks: { train_cases: PlanCase[]; test_cases: PlanCase[]; train_cases_number: number; test_cases_number: number; [key: string]: unknown }[];
-}
-const casesOf = (plan: Plan, task: number): Map<string, PlanCase> =>
-  new Map([...plan.tasks[task]!.train_cases, ...plan.tasks[task]!.test_cases].map((one) => [one.case_ID, one]));
 
 describe('the embedded sample, from scans that are not in RAS+', async () => {
   const dir = newFolder();
@@ -326,53 +272,6 @@ it.each<[string, string, string]>([
   await made({ images: join(dir, 'images'), landmarks: join(dir, 'marks'), labels, out: join(dir, 'out') });
   const found = await samplesOf(join(dir, 'out'), 'tasks_MedVision-AD__train_SFT.json', 'train');
   expect(found.map(({ values, sliceDim, sliceIdx }) => [values, sliceDim, sliceIdx])).toEqual([[[10], 2, 2]]);
-});
-
-describe('DICOM', () => {
-  const objects = unzipSync(readFileSync(new URL('../../golden/dicom_objects.zip', import.meta.url)));
-  const laid = (dir: string, names: (name: string) => string | undefined): void => {
-    for (const [name, bytes] of Object.entries(objects)) {
-      const to = names(name);
-      if (to === undefined || name.endsWith('/')) continue;
-      mkdirSync(join(dir, to, '..'), { recursive: true });
-      writeFileSync(join(dir, to), bytes);
-    }
-  };
-
-  it('folders of series are volumes, on whose voxels masks lie', async () => {
-    const dir = newFolder();
-    laid(join(dir, 'images'), (name) => (/^(?:axial|coronal)\//.test(name) ? name : undefined));
-    mkdirSync(join(dir, 'masks'));
-    for (const name of ['axial', 'coronal']) {
-      const whole = await scanVolume(await openDicomScan(nodePlatform, join(dir, 'images', name)), name);
-      writeFileSync(join(dir, 'masks', `${name}_seg.nii`), niftiBytes({ ...whole, datatype: 2, voxels: new Uint8Array(whole.voxels.length).fill(1) }));
-    }
-    const out = join(dir, 'out');
-    await made({ images: join(dir, 'images'), masks: join(dir, 'masks'), labels: json(dir, 'l.json', { dataset: 'Series', labels_map: { 1: 'all of it' }, target_labels: [] }), out, planes: 'axial,coronal,sagittal' }).catch((error: unknown) => {
-      if (!(error as Error).message.startsWith('Nothing that was made can be asked')) throw error; // the made-up slices are below ten pixels
-    });
-    const plan = unpacked<Plan>(join(out, 'Datasets', 'Series', 'benchmark_plan_detection_v1.4.0.json.gz'));
-    for (const name of ['axial', 'coronal']) {
-      const whole = await scanVolume(await openDicomScan(nodePlatform, join(dir, 'images', name)), name);
-      const found = casesOf(plan, 0).get(name)!;
-      expect(found.image_file_info.array_size).toEqual([...whole.shape]);
-      expect(found.profile_3D).toMatchObject([{ label: 1, bboxes: [{ min_coords: [0, 0, 0], dimensions: [...whole.shape] }] }]);
-      const volume = await openVolume(nodePlatform, join(out, 'Datasets', 'Series', 'Images', `${name}.nii.gz`));
-      expect([...(await volume.stored())]).toEqual([...whole.voxels]);
-    }
-  });
-
-  it('a projection is a picture with the mm of its file', async () => {
-    const dir = newFolder();
-    laid(join(dir, 'images'), (name) => (name === 'dx_magnified.dcm' ? 'x.dcm' : undefined));
-    const { spacing, size } = await openDicomScan(nodePlatform, join(dir, 'images', 'x.dcm'));
-    const landmarks = json(dir, 'p.json', { coordinates: 'voxel', cases: { x: { P1: [1, 1], P2: [4, 1] } } });
-    const labels = json(dir, 'l.json', { dataset: 'Ray', landmarks_map: { P1: 'a', P2: 'b' }, distances: [{ name: 'ab', between: ['P1', 'P2'] }], test_cases: [] });
-    await made({ images: join(dir, 'images'), landmarks, labels, out: join(dir, 'out') });
-    const [found] = await samplesOf(join(dir, 'out'), 'tasks_MedVision-AD__train_SFT.json', 'train');
-    expect([found?.height, found?.width]).toEqual(size.slice(1));
-    expect(Math.abs(found!.values[0]! - 3 * spacing[1]!)).toBeLessThan(1e-5);
-  });
 });
 
 it('tells of a volume that does not say which way its axes run, and takes it as nibabel does', async () => {
