@@ -131,9 +131,9 @@ export const dataOptions = {
     min: 0,
     help:
       'Held-out rows of each task, always the same, that the model also answers at every evaluation. The answers are scored as ' +
-      "MedVision's benchmark does: eval_AD_mae, _mre, _mre<0.1, _success_rate (TL alike), of AD also _mae_mm (distances) and _mae_deg " +
-      '(angles), eval_Detection_iou, _f1, _precision, _recall, _iou>0.5, _mae, _success_rate. 0: none. For task lists, and rows of ' +
-      '--val_file that name a "task" (AD, Detection, TL). W&B and ' +
+      "MedVision's benchmark does: eval_AD_mae, _mre, _nmae, _mre<0.1, _success_rate (TL alike), of AD also _mae_mm (distances) and " +
+      '_mae_deg (angles), eval_Detection_iou, _f1, _precision, _recall, _iou>0.5, _iou_.50:.95, _mae, _success_rate. 0: none. For task ' +
+      'lists, and rows of --val_file that name a "task" (AD, Detection, TL). W&B and ' +
       'TensorBoard get pictures of up to four a task, the answer and the truth drawn in or below; four rows of no task are answered for ' +
       'such pictures too.',
   },

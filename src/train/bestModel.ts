@@ -113,5 +113,5 @@ export class BestModel {
 
 /** Figures that are the better the smaller they are. */
 function isError(metric: string): boolean {
-  return /loss|perplexity|(^|_)(mae|mre|error)$/i.test(metric);
+  return /loss|perplexity|(^|_)(n?mae(_mm|_deg)?|mre|error)$/i.test(metric);
 }

@@ -70,7 +70,13 @@ interface TokenSums {
 }
 
 /** Figures of answers that log rows show: key suffix → medvision_bm's name. */
-const LENGTHS: Readonly<Record<string, string>> = { mae: 'avgMAE', mre: 'avgMRE', 'mre<0.1': 'MRE<0.1', success_rate: 'SuccessRate' };
+const LENGTHS: Readonly<Record<string, string>> = {
+  mae: 'avgMAE',
+  mre: 'avgMRE',
+  nmae: 'nMAE',
+  'mre<0.1': 'MRE<0.1',
+  success_rate: 'SuccessRate',
+};
 /** Of angles and distances. */
 const UNITS: Readonly<Record<string, string>> = { mm: 'mm', deg: '°' };
 const BOXES: Readonly<Record<string, string>> = {
@@ -80,6 +86,7 @@ const BOXES: Readonly<Record<string, string>> = {
   precision: 'Precision',
   recall: 'Recall',
   'iou>0.5': 'IoU>0.5',
+  'iou_.50:.95': 'IoU@.50:.95',
   success_rate: 'SuccessRate',
 };
 
@@ -316,5 +323,8 @@ export function answerFigures(prefix: string, taskType: TaskType, answers: reado
     const own = answers.flatMap(({ score, unit }) => (unit === sign ? [score] : []));
     return [`${prefix}_mae_${suffix}`, figuresOf(taskType, own)['avgMAE'] ?? NaN] as const;
   });
-  return Object.fromEntries([...shown, ...ofUnits].filter(([, value]) => !Number.isNaN(value)));
+  // A mean of lengths and angles is a length of nothing.
+  const isMixed = new Set(answers.map(({ unit }) => unit)).size > 1;
+  const told = [...shown, ...ofUnits].filter(([name, value]) => !Number.isNaN(value) && !(isMixed && name.endsWith('_nmae')));
+  return Object.fromEntries(told);
 }

@@ -122,7 +122,10 @@ describe('the best model', () => {
   it.each([
     ['loss', undefined, [3, 2, 4], 2],
     ['eval_AD_mae', undefined, [3, 2, 4], 2],
+    ['AD_mae_mm', undefined, [3, 2, 4], 2],
+    ['eval_TL_nmae', undefined, [3, 2, 4], 2],
     ['Detection_iou', undefined, [3, 2, 4], 3],
+    ['Detection_iou_.50:.95', undefined, [3, 2, 4], 3],
     ['AD_mre<0.1', undefined, [3, 2, 4], 3],
     ['loss', true, [3, 2, 4], 3],
     ['loss', undefined, [NaN, 4, Infinity], 2],

@@ -121,6 +121,10 @@ describe('answers', () => {
       { score: score('12', 10), unit: 'mm' }, { score: score('16', 10), unit: 'mm' }, { score: score('60', 90), unit: '°' }, { score: score('3', 2), unit: 'cm' },
     ];
     expect(answerFigures('eval_AD', 'BiometricsFromLandmarks', answers)).toMatchObject({ eval_AD_mae: 9.75, eval_AD_mae_mm: 4, eval_AD_mae_deg: 30 });
+    expect(Object.keys(answerFigures('eval_AD', 'BiometricsFromLandmarks', answers))).not.toContain('eval_AD_nmae');
+    expect(answerFigures('eval_AD', 'BiometricsFromLandmarks', answers.slice(0, 2))).toMatchObject({ eval_AD_nmae: 0.4 });
+    const boxes = ['0, 0, 1, 1', '0, 0, 0.5, 1'].map((text) => ({ score: scoreAnswer('BoxSize', text, [0, 0, 1, 1]), unit: undefined }));
+    expect(answerFigures('eval_Detection', 'BoxSize', boxes)).toMatchObject({ 'eval_Detection_iou_.50:.95': 0.55 });
     expect(Object.keys(answerFigures('eval_AD', 'BiometricsFromLandmarks', [answers[3]!]))).not.toContain('eval_AD_mae_mm');
     expect(evaluationFigures({ eval_AD_mae: 9.75, eval_AD_mae_mm: 4 })).toEqual({ eval_AD_mae_mm: 4 });
   });

@@ -56,12 +56,14 @@ const FIGURES: Readonly<Record<string, Omit<FigureWords, 'subject'>>> = {
   mae_mm: { figure: 'mean error of distances', unit: 'mm', scale: 1, higherIsBetter: false },
   mae_deg: { figure: 'mean error of angles', unit: '°', scale: 1, higherIsBetter: false },
   mre: { figure: 'mean relative error', unit: '%', scale: 100, higherIsBetter: false },
+  nmae: { figure: 'mean error over the mean length', unit: '%', scale: 100, higherIsBetter: false },
   'mre<0.1': share('relative error below 10 %'),
   iou: overlap('mean IoU'),
   f1: overlap('mean F1'),
   precision: overlap('mean precision'),
   recall: overlap('mean recall'),
   'iou>0.5': share('boxes with IoU ≥ 0.5'),
+  'iou_.50:.95': overlap('COCO average of IoU .50 to .95'),
   success_rate: share('answers that can be read'),
 };
 
