@@ -92,7 +92,7 @@ describe('volumes', () => {
     ['infinity', { volume: edited((v) => v.setFloat32(voxelAt(0, 0), -Infinity, true)) }, /row 0, column 0 is -Infinity/],
     ['another shape', { volume: niftiFile([30, 40, 21], [1, 1, 2]) }, /v1\.nii: the volume is 30×40×21, .*train_cases\[0\] \(v1\) says 30×40×20/],
     ['no volume', { volume: () => undefined }, /v1\.nii: there is no such file/],
-    ['a folder', { volume: (path) => mkdirSync(path) }, /v1\.nii: it is a folder/],
+    ['a folder', { volume: (path) => mkdirSync(path) }, /v1\.nii: no DICOM file with an image lies here/],
     ['a page', { volume: Buffer.from('<html>'.repeat(100)) }, /v1\.nii: not a NIfTI volume/],
   ])('%s', async (_, edits, message) => {
     expect(await run(edits)).toMatch(message);
