@@ -1,3 +1,4 @@
+/// <reference path="./dicomCodecs.d.ts" />
 /**
  * The Platform of Node, Bun and Deno: files through `node:fs`, images through sharp, the GPU through Dawn (package `webgpu`), or through
  * the runtime's own WebGPU in Deno. One file serves the three because Bun and Deno both carry Node's file API.

@@ -39,7 +39,7 @@ const session = { processor: { endOfTurnIds: [] } } as unknown as Session;
 
 describe.each([0, 5])('a stop %i ms after the rows are asked for', (milliseconds) => {
   test('while questions are made: no answers, and no error', async () => {
-    const context = { options: { per_device_eval_batch_size: 2 }, stop: stopAfter(milliseconds), terminal: { write: () => undefined, isTty: false, columns: 80 } };
+    const context = { options: { per_device_eval_batch_size: 2, stop_strings: [] }, stop: stopAfter(milliseconds), terminal: { write: () => undefined, isTty: false, columns: 80 } };
     const rows = Array.from({ length: 5 }, () => ({}) as PendingRow);
     const asking = { rows, make: dying, keep: () => Promise.reject(new Error('there is nothing to keep')), total: 5 };
     expect(await answerRows(context as unknown as EvaluateContext, session, asking)).toBe(false);
