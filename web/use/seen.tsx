@@ -61,13 +61,15 @@ function useSeen(scanClient: ScanClient, about: About): Found {
       );
       if (!current.isOver) setFound(now);
     }
+    // At once: what is wanted from here on is read anew.
+    current.isReading = false;
   };
   const key = keyOf(about);
   useEffect(() => {
     current.wanted = about;
     if (current.isReading) return;
     current.isReading = true;
-    void next().finally(() => (current.isReading = false));
+    void next();
   }, [key]);
   useEffect(
     () => () => {
