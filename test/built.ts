@@ -1,8 +1,6 @@
 /** What tests start or open as it is built: `npm test` has built it; this is for a file that is run by itself. */
 import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-
-const repository = fileURLToPath(new URL('..', import.meta.url));
+import { repository } from './runtimes/runIn.ts';
 
 /** Builds what is missing or older than its sources, in dist/. @throws Error with what the build said */
 export function ensureBuilt(...modes: ('node' | 'library' | 'web')[]): void {
