@@ -1,4 +1,5 @@
 /** The options of `vernier dataset`. */
+import { PLANES } from '../data/planes.ts';
 import { UserError } from '../platform.ts';
 import type { Definitions, OptionsOf, Program } from './program.ts';
 
@@ -38,7 +39,7 @@ const definitions = {
   },
   seed: { group: 'Data', type: 'integer', default: 1024, min: 0, help: 'Which patients are held out.' },
   planes: {
-    group: 'Task lists', type: 'list', choices: ['sagittal', 'coronal', 'axial'], default: ['axial'],
+    group: 'Task lists', type: 'list', choices: PLANES, default: ['axial'],
     help: 'Planes of the task lists of boxes and lesions. The plans have all three; distances and angles are listed where measured.',
   },
   out: { group: 'Output', type: 'string', default: null, place: 'path', help: 'Data folder to make: the --data_dir of training.' },

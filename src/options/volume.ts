@@ -1,8 +1,7 @@
 /** The options of `vernier volume`. */
+import { PLANES } from '../data/planes.ts';
 import { UserError } from '../platform.ts';
 import type { Definitions, OptionsOf, Program } from './program.ts';
-
-export const VOLUME_PLANES = ['sagittal', 'coronal', 'axial'] as const;
 
 const definitions = {
   input: {
@@ -31,7 +30,7 @@ const definitions = {
     group: 'Output',
     type: 'enum',
     default: null,
-    choices: VOLUME_PLANES,
+    choices: PLANES,
     help: 'Of a picture: the plane, cut from the volume as tasks have it. Unset: the images as they were made.',
   },
   overwrite: { group: 'Output', type: 'boolean', default: false, help: 'Replace a file of that name.' },

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { clusters } from '../../src/data/drawn/masks.ts';
-import { PLANES } from '../../src/data/drawn/annotation.ts';
+import { PLANES } from '../../src/data/planes.ts';
 import type { DrawnAnnotation, DrawnPoint } from '../../src/data/drawn/annotation.ts';
 import { drawnRows } from '../../src/data/drawn/rows.ts';
 import { parseAnswer } from '../../src/data/medvision/answers.ts';

@@ -2,7 +2,8 @@
 import { batch, computed, signal } from '@preact/signals';
 import type { ReadonlySignal, Signal } from '@preact/signals';
 import { checkAnnotation, LANDMARKS, planeOfOneSlice, sliceDimOf } from '../../src/data/drawn/annotation.ts';
-import type { DrawnAnnotation, Plane, Shape, SliceSize } from '../../src/data/drawn/annotation.ts';
+import type { DrawnAnnotation, Shape, SliceSize } from '../../src/data/drawn/annotation.ts';
+import type { Plane } from '../../src/data/planes.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
 import type { Intensity, IntensityChoice, Window } from '../../src/data/medvision/intensity.ts';
 import { UserError } from '../../src/platform.ts';

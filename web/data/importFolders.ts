@@ -1,4 +1,5 @@
 /** Folders that `vernier train` knows: a MedVision data folder becomes scans with drawings, a prepared folder becomes rows. */
+import { PLANES } from '../../src/data/planes.ts';
 import { planDrawings } from '../../src/data/drawn/fromPlans.ts';
 import type { PlanLeftOut, PlannedDrawing } from '../../src/data/drawn/fromPlans.ts';
 import { MANIFEST } from '../../src/data/prepared/manifest.ts';
@@ -113,7 +114,7 @@ function conversationOf({ sample }: PreparedRow, picture: string, id: string): o
       ...(!isLabelled && { landmarks: annotation.landmarks.map((name) => name.trim()) }),
       ...(modality !== undefined && { modality }),
       scan: caseId,
-      plane: ['sagittal', 'coronal', 'axial'][sliceDim],
+      plane: PLANES[sliceDim],
       slice: sliceIdx,
     },
   };

@@ -2,8 +2,8 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { MIN_CLUSTER_PIXELS } from '../../src/data/drawn/masks.ts';
-import { PLANES } from '../../src/data/drawn/annotation.ts';
-import type { Plane } from '../../src/data/drawn/annotation.ts';
+import { PLANES } from '../../src/data/planes.ts';
+import type { Plane } from '../../src/data/planes.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { Field } from '../parts/field.tsx';
 import type { Scan } from '../studio/project.ts';

@@ -3,8 +3,10 @@
  * waits for no step of a run. The step Use looks at slices by it too.
  */
 import { transfer } from 'comlink';
-import { PLANES, sliceDimOf } from '../../src/data/drawn/annotation.ts';
-import type { DrawnAnnotation, Plane } from '../../src/data/drawn/annotation.ts';
+import { sliceDimOf } from '../../src/data/drawn/annotation.ts';
+import { PLANES } from '../../src/data/planes.ts';
+import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
+import type { Plane } from '../../src/data/planes.ts';
 import { clusters, ellipseAxes, labelsOf } from '../../src/data/drawn/masks.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
 import { openVolume, Volume } from '../../src/data/nifti.ts';

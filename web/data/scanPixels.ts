@@ -1,6 +1,7 @@
 /** Scans as pixels and their sizes: the same for what is shown and for what is trained on. */
 import { sliceDimOf } from '../../src/data/drawn/annotation.ts';
-import type { DrawnAnnotation, Plane, SliceSize } from '../../src/data/drawn/annotation.ts';
+import type { DrawnAnnotation, SliceSize } from '../../src/data/drawn/annotation.ts';
+import type { Plane } from '../../src/data/planes.ts';
 import type { DicomScan } from '../../src/data/dicom/scan.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
 import { checkFinite, intensityOf, percentiles, sliceToRgb } from '../../src/data/medvision/intensity.ts';

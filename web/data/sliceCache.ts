@@ -1,5 +1,5 @@
 /** Slices that the page holds: the one that is shown, its neighbours, and those seen last. */
-import type { Plane } from '../../src/data/drawn/annotation.ts';
+import type { Plane } from '../../src/data/planes.ts';
 import type { Scan } from '../studio/project.ts';
 import type { ScanClient } from './scanClient.ts';
 import type { SlicePixels } from './scanFunctions.ts';

@@ -1,7 +1,8 @@
 /** Tools, names of what is drawn, planes, slices, window and zoom: everything that the pointer does has a control here. */
 import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { LANDMARKS, PLANES } from '../../src/data/drawn/annotation.ts';
+import { LANDMARKS } from '../../src/data/drawn/annotation.ts';
+import { PLANES } from '../../src/data/planes.ts';
 import type { Shape } from '../../src/data/drawn/annotation.ts';
 import { Field } from '../parts/field.tsx';
 import { texts } from '../texts.ts';

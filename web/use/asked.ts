@@ -1,7 +1,8 @@
 /** What the form says, as the question that a model is asked. */
 import type { AskRequest } from '../../src/api/answer.ts';
 import { planeOfOneSlice, sliceDimOf } from '../../src/data/drawn/annotation.ts';
-import type { DrawnAnnotation, Plane } from '../../src/data/drawn/annotation.ts';
+import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
+import type { Plane } from '../../src/data/planes.ts';
 import type { IntensityChoice } from '../../src/data/medvision/intensity.ts';
 import type { Scan } from '../studio/project.ts';
 import type { texts } from '../texts.ts';

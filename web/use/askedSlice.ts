@@ -1,6 +1,6 @@
 /** A slice that is asked about, as the picture and the size of a pixel that rows of it have. */
 import { sliceDimOf } from '../../src/data/drawn/annotation.ts';
-import type { Plane } from '../../src/data/drawn/annotation.ts';
+import type { Plane } from '../../src/data/planes.ts';
 import type { Volume } from '../../src/data/nifti.ts';
 import { UserError } from '../../src/platform.ts';
 import type { DecodedImage } from '../../src/platform.ts';

@@ -2,7 +2,8 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { sliceDimOf } from '../../src/data/drawn/annotation.ts';
-import type { DrawnAnnotation, Plane } from '../../src/data/drawn/annotation.ts';
+import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
+import type { Plane } from '../../src/data/planes.ts';
 import type { ScanClient } from '../data/scanClient.ts';
 import { Field } from '../parts/field.tsx';
 import { pageWords } from '../studio/pageWords.ts';

@@ -4,12 +4,11 @@
  */
 import { UserError } from '../../platform.ts';
 import type { SliceDim } from '../nifti.ts';
+import { PLANES } from '../planes.ts';
+import type { Plane } from '../planes.ts';
 
 export const SHAPES = ['box', 'distance', 'angle', 'ellipse'] as const;
 export type Shape = (typeof SHAPES)[number];
-
-export const PLANES = ['sagittal', 'coronal', 'axial'] as const;
-export type Plane = (typeof PLANES)[number];
 
 /** [row, column] */
 export type DrawnPoint = [number, number];

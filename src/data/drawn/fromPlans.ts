@@ -14,7 +14,8 @@ import type { RecordOptions } from '../medvision/samples.ts';
 import { VolumeCache } from '../medvision/slices.ts';
 import { parseTaskName } from '../medvision/tasks.ts';
 import type { MedvisionTask } from '../medvision/tasks.ts';
-import { MAX_NAME, PLANES } from './annotation.ts';
+import { MAX_NAME } from './annotation.ts';
+import { PLANES } from '../planes.ts';
 import type { DrawnAnnotation, DrawnPoint } from './annotation.ts';
 
 /** An annotation and the volume that it is on. */

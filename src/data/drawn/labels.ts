@@ -7,7 +7,8 @@ import { BY_MODALITY, INTENSITY_MODES } from '../medvision/intensity.ts';
 import type { IntensityChoice } from '../medvision/intensity.ts';
 import { asArray, asIndex, asNumber, asNumbers, asObject, asString, parseJson } from '../medvision/json.ts';
 import type { JsonObject } from '../medvision/json.ts';
-import { checkAnnotation, MAX_NAME, PLANES, SHAPES } from './annotation.ts';
+import { checkAnnotation, MAX_NAME, SHAPES } from './annotation.ts';
+import { PLANES } from '../planes.ts';
 import type { DrawnAnnotation, DrawnPoint } from './annotation.ts';
 
 /** What a file of labels says of a scan. */

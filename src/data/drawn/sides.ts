@@ -26,9 +26,17 @@ export function patientOf(name: string): string {
  * @returns a side for each scan, in their order; the same seed and names give the same
  */
 export function suggestSides(scans: readonly ChoosableScan[], seed = 0): Side[] {
-  const patients = [...new Set(scans.filter(({ annotations }) => annotations > 0).map(({ name }) => patientOf(name)))].sort();
-  const count = patients.length < 2 ? 0 : Math.max(1, Math.round(HELD_OUT * patients.length));
-  const order = shuffled(patients.length, seed, streamId('held-out patients'));
-  const held = new Set([...order.subarray(0, count)].map((at) => patients[at]));
+  const patients = scans.filter(({ annotations }) => annotations > 0).map(({ name }) => patientOf(name));
+  const held = heldOutPatients(patients, HELD_OUT, seed);
   return scans.map(({ name }) => (held.has(patientOf(name)) ? 'test' : 'train'));
+}
+
+/**
+ * Of the patients a share, one at least and never all; none where there is but one, or the share is 0.
+ * @param patients may come several times; their order does not matter
+ */
+export function heldOutPatients(patients: readonly string[], share: number, seed: number): Set<string> {
+  const all = [...new Set(patients)].sort();
+  const count = share === 0 || all.length < 2 ? 0 : Math.min(all.length - 1, Math.max(1, Math.round(share * all.length)));
+  return new Set([...shuffled(all.length, seed, streamId('held-out patients')).subarray(0, count)].map((at) => all[at] ?? ''));
 }

@@ -3,11 +3,11 @@
  * computed from. Places are relative to the image, x along columns and y along rows, the origin at the lower left; lengths in pixels are
  * those of the resized image, so that times the size of its pixel they are mm.
  */
+import { PLANES } from '../planes.ts';
 import { boxEdges } from './detection.ts';
 import { pictureSize, pixelSize } from './prompt.ts';
 import type { ImageFrame } from './prompt.ts';
 import type { SampleRecord } from './record.ts';
-import { PLANE_NAMES } from './sample.ts';
 import type { Annotation } from './sample.ts';
 
 export interface PlaceField {
@@ -67,7 +67,7 @@ export function answerFields(record: SampleRecord, plain: PlainWords): Record<st
     task: task.name,
     dataset: task.dataset,
     case: item.id,
-    plane: PLANE_NAMES[task.sliceDim],
+    plane: PLANES[task.sliceDim],
     slice: sliceIdx,
     modality: info.imageModality,
     description: info.imageDescription.trim(),

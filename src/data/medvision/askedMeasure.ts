@@ -1,4 +1,5 @@
 /** What a row says of its `measure`, in the words of MedVision's records: for scores by structure, and for pictures in reports. */
+import { PLANES } from '../planes.ts';
 import type { AskedMeasure } from '../conversations/measure.ts';
 import type { Point } from './landmarks.ts';
 import type { Annotation } from './sample.ts';
@@ -34,7 +35,7 @@ export function measureGroup({ name, modality, plane }: AskedMeasure): string {
 export function measureDoc({ kind, name, unit, scan, plane, slice }: AskedMeasure): Record<string, unknown> {
   return {
     ...(scan !== undefined && { case_ID: scan }),
-    ...(plane !== undefined && { slice_dim: ['sagittal', 'coronal', 'axial'].indexOf(plane) }),
+    ...(plane !== undefined && { slice_dim: PLANES.indexOf(plane) }),
     ...(slice !== undefined && { slice_idx: slice }),
     ...(kind === 'box' || kind === 'ellipse' ? { label_name: name } : {}),
     ...(kind !== 'box' && {

@@ -1,6 +1,7 @@
 /** What one MedVision sample is, whichever of the three tasks it comes from, and what its prompt needs to know of the image. */
 import type { Message } from '../example.ts';
 import type { SliceDim } from '../nifti.ts';
+import { PLANES } from '../planes.ts';
 import type { Canvas } from './canvas.ts';
 import type { Intensity } from './intensity.ts';
 import type { SampleSplit } from './plan.ts';
@@ -91,10 +92,7 @@ export function sampleMessages(sample: MedvisionSample): Message[] {
   ];
 }
 
-/** Of the axis that a slice cuts. */
-export const PLANE_NAMES = ['sagittal', 'coronal', 'axial'] as const;
-
 /** Where a slice is from, in words. */
 export function slicePlace(caseId: string, sliceDim: number, sliceIdx: number): string {
-  return `${caseId}, ${PLANE_NAMES[sliceDim] ?? 'axis'} slice ${sliceIdx}`;
+  return `${caseId}, ${PLANES[sliceDim] ?? 'axis'} slice ${sliceIdx}`;
 }

@@ -2,6 +2,7 @@
  * The work of one file: slices cut and turned into PNG, rows into Parquet, the file written under its final name in one step. It depends on
  * nothing but its samples, so any worker may do it, in any order, and a second time after a kill.
  */
+import { PLANES } from '../planes.ts';
 import { joinPath, parentPath } from '../../platform.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';
 import type { MedvisionSample } from '../medvision/sample.ts';
@@ -63,8 +64,6 @@ async function writePicture(platform: Platform, path: string, png: Uint8Array): 
   await platform.makeDir(parentPath(path));
   await platform.writeFile(path, png, { isPrivate: true });
 }
-
-const PLANES = ['sagittal', 'coronal', 'axial'] as const;
 
 /** `png/<dataset>/…/<volume>/axial-0042.png`: the volume's whole path and name, so that no two slices share a file. */
 export function picturePath(sample: MedvisionSample): string {

@@ -1,4 +1,5 @@
 /** Pictures of a question: files as training reads them, and slices of volumes, which become pictures as those of the tasks do. */
+import { PLANES } from '../../data/planes.ts';
 import type { ImageSource } from '../../data/example.ts';
 import { intensityOf, checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
 import type { IntensityMode } from '../../data/medvision/intensity.ts';
@@ -40,8 +41,6 @@ export const FLAGS: PictureWords = { image: '--image', slice: '--slice', modalit
 
 /** A path, a picture or a volume in memory. */
 export type GivenPicture = ImageSource | VolumeBytes;
-
-const PLANES = ['sagittal', 'coronal', 'axial'] as const;
 
 function isVolumeBytes(given: GivenPicture): given is VolumeBytes {
   return typeof given !== 'string' && 'volume' in given;

@@ -1,14 +1,14 @@
 /** `vernier dataset make`: scans with masks, landmarks or boxes become a MedVision data folder, which is then read as training reads it. */
+import { PLANES } from '../../data/planes.ts';
 import { readDescription } from '../../data/making/description.ts';
 import type { Description } from '../../data/making/description.ts';
-import { patientOf } from '../../data/drawn/sides.ts';
+import { heldOutPatients, patientOf } from '../../data/drawn/sides.ts';
 import { PLAN_VERSION, writeDataset } from '../../data/making/writeDataset.ts';
 import type { SourceCase, WrittenTasks } from '../../data/making/writeDataset.ts';
 import { parseJson } from '../../data/medvision/json.ts';
 import { medvisionSamples } from '../../data/medvision/samples.ts';
 import type { DropReason } from '../../data/medvision/sample.ts';
 import { parseTaskName } from '../../data/medvision/tasks.ts';
-import { shuffled, streamId } from '../../data/random.ts';
 import type { DatasetOptions } from '../../options/dataset.ts';
 import { countOf, joinPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
@@ -70,14 +70,12 @@ function sided(
 ): SourceCase[] {
   const ids = [...images.keys()].filter((id) => masks.has(id) || landmarks.has(id) || boxes.has(id)).sort();
   const patient = (id: string): string => description.patients.get(id) ?? patientOf(id);
-  const strange = [...description.patients.keys(), ...(description.testCases ?? [])].find((id) => !images.has(id));
+  const { testCases } = description;
+  const strange = [...description.patients.keys(), ...(testCases ?? [])].find((id) => !images.has(id));
   if (strange !== undefined) throw new UserError(`The labels file names the case ${JSON.stringify(strange)}, of which there is no image.`);
-  const held = new Set(
-    description.testCases === undefined ? drawn(ids.map(patient), test_fraction, seed) : description.testCases.map(patient),
-  );
-  const named = description.testCases;
-  if (named !== undefined) {
-    const torn = ids.find((id) => held.has(patient(id)) && !named.includes(id));
+  const held = testCases === undefined ? heldOutPatients(ids.map(patient), test_fraction, seed) : new Set(testCases.map(patient));
+  if (testCases !== undefined) {
+    const torn = ids.find((id) => held.has(patient(id)) && !testCases.includes(id));
     if (torn !== undefined)
       throw new UserError(
         `test_cases has one scan of the patient ${patient(torn)} but not ${torn}: all scans of a patient go to one side. Name it too.`,
@@ -88,12 +86,6 @@ function sided(
     return { id, image: images.get(id) ?? '', mask: masks.get(id), landmarks: landmarks.get(id), boxes: boxes.get(id), side };
   });
   return [...all.filter(({ side }) => side === 'train'), ...all.filter(({ side }) => side === 'test')];
-}
-
-function drawn(patients: readonly string[], fraction: number, seed: number): string[] {
-  const all = [...new Set(patients)].sort();
-  const count = fraction === 0 || all.length < 2 ? 0 : Math.min(all.length - 1, Math.max(1, Math.round(fraction * all.length)));
-  return [...shuffled(all.length, seed, streamId('held-out patients')).subarray(0, count)].map((at) => all[at] ?? '');
 }
 
 /** @throws UserError where something else lies there */
@@ -147,7 +139,7 @@ async function writeTaskLists(
   await platform.makeDir(folder);
   const flags: string[] = [];
   for (const [kind, short] of LISTS) {
-    const planes = kind === 'metrics' ? ['sagittal', 'coronal', 'axial'] : options.planes;
+    const planes = kind === 'metrics' ? PLANES : options.planes;
     const names = written[kind].flatMap((task) => planes.map((plane) => `${task}_${plane[0]?.toUpperCase() ?? ''}${plane.slice(1)}`));
     const counts = { train: {} as Record<string, number>, test: {} as Record<string, number> };
     for (const name of names)

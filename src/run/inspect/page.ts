@@ -1,4 +1,5 @@
 /** The page: facts, a table of tasks with histograms, and rows in full, by task. One HTML file, light and dark, that loads nothing. */
+import { PLANES } from '../../data/planes.ts';
 import { measurePlace } from '../../data/medvision/askedMeasure.ts';
 import { countOf, lastName } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
@@ -71,8 +72,6 @@ function taskRow(task: TaskFigures, at: number): string {
 function heading(task: string): string {
   return task.replaceAll('_', ' · ');
 }
-
-const PLANES = ['sagittal', 'coronal', 'axial'] as const;
 
 async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: string, anchor: string | undefined): Promise<string> {
   const { sample, conversation, images, tokens } = row;

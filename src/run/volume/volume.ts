@@ -1,4 +1,5 @@
 /** `vernier volume`: what a scan is, and the scan as a NIfTI volume or one of its slices as a picture. */
+import { PLANES } from '../../data/planes.ts';
 import { scanVolume } from '../../data/dicom/toVolume.ts';
 import { checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
 import type { Intensity } from '../../data/medvision/intensity.ts';
@@ -8,7 +9,6 @@ import { parseHeader } from '../../data/niftiHeader.ts';
 import { rasVolume } from '../../data/niftiRas.ts';
 import { gzipped, niftiBytes } from '../../data/niftiWrite.ts';
 import type { NewVolume } from '../../data/niftiWrite.ts';
-import { VOLUME_PLANES } from '../../options/volume.ts';
 import type { VolumeOptions } from '../../options/volume.ts';
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
@@ -62,7 +62,7 @@ async function writePicture(platform: Platform, scan: Scan, path: string, out: s
     return platform.writeFile(out, await platform.encodePng(shown, size[2], size[1], channels));
   }
   const volume = await inMemory(await volumeOf(scan, path), path);
-  const dim = VOLUME_PLANES.indexOf(plane ?? 'axial') as SliceDim;
+  const dim = PLANES.indexOf(plane ?? 'axial') as SliceDim;
   const index = indexOf(slice, volume.shape[dim], path);
   const cut = await volume.slice(dim, index);
   checkFinite(cut, `${path}: slice ${index}`);

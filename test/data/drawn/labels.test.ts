@@ -1,7 +1,8 @@
 /** Labels go out and come back unchanged; a file that is wrong, or hostile, is refused by the place of what is wrong in it. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LANDMARKS, PLANES, POINTS, SHAPES } from '../../../src/data/drawn/annotation.ts';
+import { LANDMARKS, POINTS, SHAPES } from '../../../src/data/drawn/annotation.ts';
+import { PLANES } from '../../../src/data/planes.ts';
 import type { DrawnAnnotation } from '../../../src/data/drawn/annotation.ts';
 import { labelsText, matchLabels, newlySaid, readLabels } from '../../../src/data/drawn/labels.ts';
 import type { LabelledScan, Labels } from '../../../src/data/drawn/labels.ts';
