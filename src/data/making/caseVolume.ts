@@ -10,7 +10,11 @@ import type { RasSpace } from '../niftiSpace.ts';
 import { gzipped, niftiBytes } from '../niftiWrite.ts';
 import { dicomImage } from './dicomScan.ts';
 import type { DicomImage } from './dicomScan.ts';
+import { flatVolume } from './flatVolume.ts';
 import { isVolumeFile } from './names.ts';
+
+/** NIfTI's code. */
+const UINT8 = 2;
 
 export interface Stored {
   /** As it was before it was turned. */
@@ -50,21 +54,18 @@ export function volumeInfo({ space }: Stored): VolumeInfo {
  */
 export async function storedScan(platform: Platform, path: string, pixelSize: readonly [number, number] | undefined): Promise<Stored> {
   if (isVolumeFile(path)) return storedVolume(platform, path);
-  if (await isDicom(platform, path)) return storedDicom(await dicomImage(platform, path, pixelSize));
-  const name = path;
-  const { data, width, height, notes = [] } = await platform.decodeImage(await platform.readFile(path), name, { sixteenBit: 'scale' });
-  const grey = new Uint8Array(width * height);
-  for (let row = 0; row < height; row++)
-    for (let column = 0; column < width; column++) grey[column * height + row] = luma(data, 3 * (row * width + column));
-  return storedGrey(
-    grey,
-    [height, width],
-    pixelSize,
-    notes.map(({ text }) => text),
-  );
+  if (await isDicom(platform, path)) return storedNew(await dicomImage(platform, path, pixelSize));
+  const { data, width, height, notes = [] } = await platform.decodeImage(await platform.readFile(path), path, { sixteenBit: 'scale' });
+  const volume = flatVolume([height, width], bytesOf(width, height), pixelSize, (row, column) => luma(data, 3 * (row * width + column)));
+  return storedNew({ volume, isPicture: true, notes: notes.map(({ text }) => text) });
 }
 
-function storedDicom({ volume, isPicture, notes }: DicomImage): Stored {
+const bytesOf = (width: number, height: number): { datatype: number; voxels: Uint8Array } => ({
+  datatype: UINT8,
+  voxels: new Uint8Array(width * height),
+});
+
+function storedNew({ volume, isPicture, notes }: DicomImage): Stored {
   const { shape, zooms, affine, isUnitless = false } = volume;
   return {
     shape: [...shape],
@@ -80,40 +81,17 @@ function storedDicom({ volume, isPicture, notes }: DicomImage): Stored {
 export async function storedMask(platform: Platform, path: string, pixelSize: readonly [number, number] | undefined): Promise<Stored> {
   if (isVolumeFile(path)) return storedVolume(platform, path);
   const { data, width, height } = await platform.decodeImage(await platform.readFile(path), path);
-  const labels = new Uint8Array(width * height);
-  for (let row = 0; row < height; row++)
-    for (let column = 0; column < width; column++) {
-      const at = 3 * (row * width + column);
-      if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) {
-        throw new UserError(
-          `${path}: row ${row}, column ${column} has a colour (${data.slice(at, at + 3).join(', ')}); a mask's grey values are labels. ` +
-            'Save it in grey, one value a label, or as NIfTI.',
-        );
-      }
-      labels[column * height + row] = data[at] ?? 0;
+  const labelAt = (row: number, column: number): number => {
+    const at = 3 * (row * width + column);
+    if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) {
+      throw new UserError(
+        `${path}: row ${row}, column ${column} has a colour (${data.slice(at, at + 3).join(', ')}); a mask's grey values are labels. ` +
+          'Save it in grey, one value a label, or as NIfTI.',
+      );
     }
-  return storedGrey(labels, [height, width], pixelSize, []);
-}
-
-/** Rows are the first axis, so that a slice shows as the picture does. */
-function storedGrey(
-  grey: Uint8Array,
-  [height, width]: [number, number],
-  pixelSize: readonly [number, number] | undefined,
-  notes: string[],
-): Stored {
-  const zooms: [number, number, number] = [...(pixelSize ?? [1, 1]), 1] as [number, number, number];
-  const shape: [number, number, number] = [height, width, 1];
-  const affine = [...zooms.map((zoom, axis) => [0, 1, 2, 3].map((at) => (at === axis ? zoom : 0))), [0, 0, 0, 1]];
-  const bytes = niftiBytes({ shape, zooms, affine, datatype: 2, voxels: grey, isUnitless: pixelSize === undefined });
-  return {
-    shape,
-    space: rasSpace(shape, zooms, affine),
-    bytes: gzipped(bytes),
-    isPicture: true,
-    isUnitless: pixelSize === undefined,
-    notes,
+    return data[at] ?? 0;
   };
+  return storedNew({ volume: flatVolume([height, width], bytesOf(width, height), pixelSize, labelAt), isPicture: true, notes: [] });
 }
 
 async function storedVolume(platform: Platform, path: string): Promise<Stored> {

@@ -4,6 +4,7 @@ import type { DicomScan } from '../dicom/scan.ts';
 import { scanAffine, scanVolume } from '../dicom/toVolume.ts';
 import type { NewVolume } from '../niftiWrite.ts';
 import type { Platform } from '../../platform.ts';
+import { flatVolume } from './flatVolume.ts';
 
 const FLOAT32 = 16;
 
@@ -32,14 +33,10 @@ async function projection(scan: DicomScan, said: readonly [number, number] | und
   const { values } = await scan.readSlice(0);
   // MONOCHROME1 shows its greatest value black; a volume's greys are shown as they are.
   const top = scan.photometric === 'MONOCHROME1' ? values.reduce((sum, value) => Math.max(sum, value), -Infinity) : undefined;
-  const voxels = new Float32Array(values.length);
-  for (let row = 0; row < height; row++)
-    for (let column = 0; column < width; column++) {
-      const value = values[row * width + column] ?? 0;
-      voxels[column * height + row] = top === undefined ? value : top - value;
-    }
   const size: readonly [number, number] | undefined = rowMm !== null && columnMm !== null ? [rowMm, columnMm] : said;
-  const zooms: [number, number, number] = [...(size ?? [1, 1]), 1] as [number, number, number];
-  const affine = [...zooms.map((zoom, axis) => [0, 1, 2, 3].map((at) => (at === axis ? zoom : 0))), [0, 0, 0, 1]];
-  return { shape: [height, width, 1], zooms, affine, datatype: FLOAT32, voxels, isUnitless: size === undefined };
+  const form = { datatype: FLOAT32, voxels: new Float32Array(values.length) };
+  return flatVolume([height, width], form, size, (row, column) => {
+    const value = values[row * width + column] ?? 0;
+    return top === undefined ? value : top - value;
+  });
 }
