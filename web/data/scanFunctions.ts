@@ -9,11 +9,11 @@ import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
 import type { Plane } from '../../src/data/planes.ts';
 import { clusters, ellipseAxes, labelsOf } from '../../src/data/drawn/masks.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
-import { openVolume, Volume } from '../../src/data/nifti.ts';
-import { parseHeader } from '../../src/data/niftiHeader.ts';
+import { volumeInMemory } from '../../src/data/newVolume.ts';
+import { openVolume } from '../../src/data/nifti.ts';
+import type { Volume } from '../../src/data/nifti.ts';
 import { rasVolume } from '../../src/data/niftiRas.ts';
 import { isRas, orientationOf } from '../../src/data/niftiSpace.ts';
-import { niftiHead } from '../../src/data/niftiWrite.ts';
 import { UserError } from '../../src/platform.ts';
 import { mounts, platform } from '../here.ts';
 import type { Scan } from '../studio/project.ts';
@@ -164,8 +164,7 @@ function axesOf(
 
 /** DICOM has become volumes in RAS+; masks of it, as of what dcm2niix makes, need not lie so. */
 async function turned(volume: Volume): Promise<Volume> {
-  const ras = await rasVolume(volume);
-  return new Volume(await parseHeader(niftiHead(ras), volume.header.path), ras.voxels);
+  return volumeInMemory(await rasVolume(volume), volume.header.path);
 }
 
 /** A picked file, read in place. */

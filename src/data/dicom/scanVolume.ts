@@ -6,11 +6,9 @@ import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
 import { Volume } from '../nifti.ts';
 import type { SliceDim, VolumeSlice } from '../nifti.ts';
-import { parseHeader } from '../niftiHeader.ts';
 import type { NiftiHeader, VoxelArray } from '../niftiHeader.ts';
 import type { RasSpace } from '../niftiSpace.ts';
-import { niftiBytes } from '../niftiWrite.ts';
-import type { NewVolume } from '../niftiWrite.ts';
+import { newHeader, volumeInMemory } from '../newVolume.ts';
 import { openDicomScan } from './scan.ts';
 import type { DicomScan } from './scan.ts';
 import { scanSpace, scanVolume } from './toVolume.ts';
@@ -24,11 +22,7 @@ export async function openScanVolume(
 ): Promise<ScanVolume> {
   const scan = await openDicomScan(platform, path);
   const space = scanSpace(scan, path);
-  return new ScanVolume(await headerOf({ ...space, datatype: FLOAT32, voxels: new Float32Array(0) }, path), scan, space);
-}
-
-function headerOf(volume: NewVolume, path: string): Promise<NiftiHeader> {
-  return parseHeader(niftiBytes(volume), path);
+  return new ScanVolume(await newHeader({ ...space, datatype: FLOAT32, voxels: new Float32Array(0) }, path), scan, space);
 }
 
 export class ScanVolume extends Volume {
@@ -75,7 +69,7 @@ export class ScanVolume extends Volume {
   private inMemory(): Promise<Volume> {
     this.whole ??= scanVolume(this.scan, this.header.path).then(async (volume) => {
       this.wholeBytes = volume.voxels.byteLength;
-      return new Volume(await headerOf({ ...volume, voxels: volume.voxels.slice(0, 0) }, this.header.path), volume.voxels);
+      return volumeInMemory(volume, this.header.path);
     });
     return this.whole;
   }
