@@ -1,9 +1,4 @@
-/** The high-level functions in this thread of the browser, on one platform. */
-import { fineTune as fineTuneOn } from '../src/api/fineTune.ts';
-import type { FineTuneRequest, FineTuneResult, RunEvent } from '../src/api/fineTune.ts';
-import type { Job } from '../src/api/job.ts';
-import { loadModel as loadModelOn } from '../src/api/loadModel.ts';
-import type { LoadedModel, LoadModelRequest } from '../src/api/loadModel.ts';
+/** The platform of this thread of the browser. */
 import { browserPlatform } from './platform.ts';
 
 /**
@@ -16,13 +11,3 @@ export const mounts = new Map<string, Blob | string>();
 export const variables = new Map<string, string>();
 
 export const platform = browserPlatform(mounts, variables);
-
-/** As `fineTune` of `vernier`, in this thread: a page is jerky meanwhile, which a worker (`connectWorker`) avoids. */
-export function fineTune(request: FineTuneRequest): Job<RunEvent, FineTuneResult> {
-  return fineTuneOn({ platform, ...request });
-}
-
-/** As `loadModel` of `vernier`, in this thread. */
-export function loadModel(request: LoadModelRequest): Promise<LoadedModel> {
-  return loadModelOn({ platform, ...request });
-}

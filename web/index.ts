@@ -8,6 +8,7 @@ export type { Picture } from '../src/api/pictures.ts';
 export type { ConversationInput } from '../src/api/rows.ts';
 export { connectWorker } from './client.ts';
 export type { WorkerClient, WorkerFineTuneRequest, WorkerModel } from './client.ts';
-export { fineTune, loadModel, mounts, platform, variables } from './here.ts';
+export { fineTune, loadModel } from './engine.ts';
+export { mounts, platform, variables } from './here.ts';
 export { pickedFiles } from './mountedFiles.ts';
 export { browserPlatform } from './platform.ts';

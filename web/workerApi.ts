@@ -8,18 +8,30 @@ import type { Job } from '../src/api/job.ts';
 import type { EvaluateRequest, EvaluationEvent, EvaluationResult, LoadedModel, LoadModelRequest } from '../src/api/loadModel.ts';
 import type { Picture } from '../src/api/pictures.ts';
 import type { ConversationInput } from '../src/api/rows.ts';
-import { fineTune, loadModel, mounts, platform, variables } from './here.ts';
+import type * as engineModule from './engine.ts';
+import { mounts, platform, variables } from './here.ts';
 
 export type Tell<Event> = (event: Event) => Promise<void>;
 
 const jobs = new Map<number, { stop(): void }>();
 const models = new Map<number, LoadedModel>();
 
-/** Everything that a job tells has arrived when its result is returned: events and results go through ports of their own. */
-async function followed<Event, Result>(id: number, start: () => Job<Event, Result>, tell: Tell<Event>): Promise<Result> {
-  const job = start();
-  jobs.set(id, job);
+type Engine = Pick<typeof engineModule, 'fineTune' | 'loadModel'>;
+
+/** What trains and answers comes when it is first asked for something: a page is there before it. */
+const engine = async (): Promise<Engine> => await import('./engine.ts');
+
+/**
+ * Everything that a job tells has arrived when its result is returned: events and results go through ports of their own.
+ * @param open gives what starts the job, which may be stopped before it has begun
+ */
+async function followed<Event, Result>(id: number, open: () => Promise<() => Job<Event, Result>>, tell: Tell<Event>): Promise<Result> {
+  let isStopped = false;
+  jobs.set(id, { stop: () => (isStopped = true) });
   try {
+    const job = (await open())();
+    jobs.set(id, job);
+    if (isStopped) job.stop();
     let told = Promise.resolve();
     for await (const event of job) told = tell(event);
     await told;
@@ -46,11 +58,19 @@ export const workerApi = {
     for (const [name, value] of Object.entries(values)) variables.set(name, value);
   },
   fineTune: (id: number, request: FineTuneRequest, tell: Tell<RunEvent>): Promise<FineTuneResult> =>
-    followed(id, () => fineTune(request), tell),
+    followed(
+      id,
+      async () => {
+        const { fineTune } = await engine();
+        return () => fineTune(request);
+      },
+      tell,
+    ),
   async loadModel(id: number, request: LoadModelRequest, tell: Tell<string>): Promise<string> {
     const stop = new AbortController();
     jobs.set(id, { stop: () => stop.abort() });
     try {
+      const { loadModel } = await engine();
       const loaded = await loadModel({ ...request, signal: stop.signal, onMessage: (text) => void tell(text) });
       models.set(id, loaded);
       return loaded.name;
@@ -65,14 +85,14 @@ export const workerApi = {
     question: string | null,
     request: AskRequest,
     tell: Tell<string>,
-  ): Promise<Answer> => followed(id, () => model(of).ask(pictures, question, request), tell),
+  ): Promise<Answer> => followed(id, () => Promise.resolve(() => model(of).ask(pictures, question, request)), tell),
   evaluate: (
     id: number,
     of: number,
     rows: string | readonly ConversationInput[] | undefined,
     request: EvaluateRequest,
     tell: Tell<EvaluationEvent>,
-  ): Promise<EvaluationResult> => followed(id, () => model(of).evaluate(rows, request), tell),
+  ): Promise<EvaluationResult> => followed(id, () => Promise.resolve(() => model(of).evaluate(rows, request)), tell),
   async closeModel(id: number): Promise<void> {
     await models.get(id)?.close();
     models.delete(id);

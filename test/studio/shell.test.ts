@@ -29,7 +29,10 @@ test.skipIf(isSkipped)('the first load is small, and the page works without a ne
   });
   const { page, faults } = await openStudio(studio, context);
   await page.getByText(/swiftshader/i).waitFor();
+  // The first step's view has come too.
   await newProject(page, 'First');
+  await page.waitForSelector('#step-data h2');
+  await page.waitForLoadState('networkidle');
   const sizes = await Promise.all([...bodies].map(async ([url, body]) => [url, gzipSync(await body).length] as const));
   const first = sizes.filter(([url]) => !/\/own\/|sw\.js/.test(url));
   expect(first.length).toBeGreaterThan(4);

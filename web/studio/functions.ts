@@ -1,39 +1,43 @@
 /** The Studio's own functions in the worker, beside those of `connectWorker`. Each room of `web/` has its own. */
-import type { inspectFunctions } from '../data/inspectRows.ts';
 import { rowFunctions } from '../data/rowsOfProject.ts';
-import { judgeFunctions } from '../judge/inWorker.ts';
-import { modelFunctions } from '../model/inWorker.ts';
-import type { sampleFunctions } from '../sample/inWorker.ts';
 import { keptRunFunctions } from '../train/inWorker.ts';
-import type { useFunctions } from '../use/inWorker.ts';
 import { gpuFunctions } from './gpu.ts';
 import { requestFunctions } from './requests.ts';
 
-type Sample = typeof sampleFunctions;
-type Inspect = typeof inspectFunctions;
-type Use = typeof useFunctions;
+type Room = Readonly<Record<string, (...given: never[]) => unknown>>;
 
-const sample = async (): Promise<Sample> => (await import('../sample/inWorker.ts')).sampleFunctions;
-const inspect = async (): Promise<Inspect> => (await import('../data/inspectRows.ts')).inspectFunctions;
-const use = async (): Promise<Use> => (await import('../use/inWorker.ts')).useFunctions;
-
-/** Of rooms that not everybody goes to the code comes when it is first asked for something. */
-const later = {
-  runSample: async (...given: Parameters<Sample['runSample']>) => (await sample()).runSample(...given),
-  stopSample: async () => (await sample()).stopSample(),
-  inspectRows: async (...given: Parameters<Inspect['inspectRows']>) => (await inspect()).inspectRows(...given),
-  packRun: async (...given: Parameters<Use['packRun']>) => (await use()).packRun(...given),
-  pushRun: async (...given: Parameters<Use['pushRun']>) => (await use()).pushRun(...given),
+type Later<Of extends Room, Name extends keyof Of> = {
+  readonly [One in Name]: (...given: Parameters<Of[One]>) => Promise<Awaited<ReturnType<Of[One]>>>;
 };
+
+/** Functions of a room whose code comes when it is first asked for something, so that the first visit fetches little. */
+function later<Of extends Room, Name extends keyof Of & string>(open: () => Promise<Of>, names: readonly Name[]): Later<Of, Name> {
+  const entries = names.map((name) => [name, async (...given: never[]) => (await open())[name]!(...given)] as const);
+  return Object.fromEntries(entries) as unknown as Later<Of, Name>;
+}
+
+const sample = later(async () => (await import('../sample/inWorker.ts')).sampleFunctions, ['runSample', 'stopSample']);
+const inspect = later(async () => (await import('../data/inspectRows.ts')).inspectFunctions, ['inspectRows']);
+const model = later(
+  async () => (await import('../model/inWorker.ts')).modelFunctions,
+  ['cachedModels', 'downloadModel', 'stopDownload', 'removeModel', 'planMemory'],
+);
+const judge = later(
+  async () => (await import('../judge/inWorker.ts')).judgeFunctions,
+  ['answersIn', 'judged', 'makeReport', 'judgedPicture'],
+);
+const use = later(async () => (await import('../use/inWorker.ts')).useFunctions, ['packRun', 'pushRun']);
 
 export const studioFunctions = {
   ...gpuFunctions,
   ...requestFunctions,
   ...rowFunctions,
   ...keptRunFunctions,
-  ...judgeFunctions,
-  ...modelFunctions,
-  ...later,
+  ...sample,
+  ...inspect,
+  ...model,
+  ...judge,
+  ...use,
 };
 
 export type StudioFunctions = typeof studioFunctions;
