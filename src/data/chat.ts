@@ -18,6 +18,7 @@ export class ChatTemplate {
   private readonly variables: Readonly<Record<string, unknown>>;
   /** Its file. */
   readonly source: string;
+  private knownOpening: string | undefined;
 
   /**
    * @param text the Jinja template
@@ -59,6 +60,27 @@ export class ChatTemplate {
     }
   }
 
+  /** What it writes at the end for a model that is to answer; empty where that cannot be told. */
+  get opening(): string {
+    this.knownOpening ??= this.findOpening();
+    return this.knownOpening;
+  }
+
+  private findOpening(): string {
+    // Some templates add texts up, others go through parts.
+    for (const content of [[{ type: 'text' as const, text: 'x' }], 'x']) {
+      const messages: Message[] = [{ role: 'user', content }];
+      try {
+        const text = this.render(messages);
+        const asked = this.render(messages, { addGenerationPrompt: true });
+        if (asked.startsWith(text)) return asked.slice(text.length);
+      } catch (cause) {
+        if (!(cause instanceof UserError)) throw cause;
+      }
+    }
+    return '';
+  }
+
   private place(cause: unknown): string {
     const line = cause instanceof TemplateFailure ? cause.line : undefined;
     return line === undefined ? this.source : `${this.source}, line ${line}${this.source.endsWith('.jinja') ? '' : ' of the template'}`;
@@ -89,7 +111,8 @@ export interface Span {
 
 /**
  * What the assistant says, turn by turn: its text as the template renders it and the special token that ends the turn, not the white space
- * after.
+ * after. Spaces between the text and what the template writes for a model that is to answer are the assistant's too: SmolVLM's ends with
+ * "Assistant:", and writes "Assistant: 12" for an answer, so the model has to write the space.
  * @param text `template.render(messages, options)`
  * @param options.isWanted of which turns; all of the assistant's where absent
  */
@@ -120,7 +143,9 @@ export function assistantSpans(
     const token = closingToken(after, specialTokens);
     // A template without an end of turn goes on with the next turn's opening token; that one is not there when the conversation ends here.
     const isEnd = (): boolean => template.render([...messages.slice(0, turn), { ...message, content }]).includes(mark + token);
-    spans.push({ start: at, end: token !== '' && isEnd() ? end + token.length : end });
+    const unspaced = before.replace(/ +$/, '');
+    const start = unspaced !== before && template.opening !== '' && unspaced.endsWith(template.opening) ? unspaced.length : at;
+    spans.push({ start, end: token !== '' && isEnd() ? end + token.length : end });
   });
   return spans;
 }

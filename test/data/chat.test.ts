@@ -13,6 +13,10 @@ const spaced = '{%- for m in messages -%}{{ m.role }}: {{ m.content }} </s>{%- e
 const alternating = "{%- if messages[0].role != 'user' -%}{{ raise_exception('must start with user') }}{%- endif -%}" + im;
 const thinking = im.replace('{{ m.content }}', "{%- if loop.last and m.role == 'assistant' -%}<think>\n\n</think>\n\n{% endif -%}{{ m.content }}");
 
+/** SmolVLM's habit: the prompt ends without the space that stands before an answer. */
+const spoken =
+  "<s>{% for m in messages %}{{ m.role | capitalize }}: {{ m.content }}</s>\n{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}";
+
 const special = new Set(['<|im_start|>', '<|im_end|>', '<start_of_turn>', '<end_of_turn>', '<|user|>', '<|assistant|>', '</s>', '<bos>']);
 
 function written(template: string, messages: Message[], addGenerationPrompt = false): string[] {
@@ -35,6 +39,7 @@ describe('assistant spans', () => {
     ['no end of turn', bare, [' ab ', 'cd']],
     ['white space before the end of turn', spaced, [' ab  </s>', 'cd </s>']],
     ['a template that refuses half conversations', alternating, [' ab <|im_end|>', 'cd<|im_end|>']],
+    ['a space that the prompt leaves to the model', spoken, ['  ab </s>', ' cd</s>']],
     ['a header that only the last turn has', thinking, [' ab <|im_end|>', 'cd<|im_end|>']],
   ])('%s', (_, template, expected) => {
     expect(written(template, talk)).toEqual(expected);
