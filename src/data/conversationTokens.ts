@@ -16,8 +16,15 @@ export interface ConversationRules {
   template: ChatTemplate;
   /** Left out of the loss by the mask `reference`. */
   padId: number;
-  /** The token that the template writes for an image, and the text that it becomes before it is tokenised (Gemma's row of soft tokens). */
-  expansion?: { placeholder: string; text: string };
+}
+
+/**
+ * The token that the template writes for an image, and what the first of them, the second, … become before the text is tokenised (Gemma's
+ * row of soft tokens). One that has no text stays as it is.
+ */
+export interface Expansion {
+  placeholder: string;
+  texts: readonly string[];
 }
 
 export interface ConversationTokens {
@@ -28,6 +35,8 @@ export interface ConversationTokens {
   weightOf?: (i: number) => number;
   /** Of the rendered text, before placeholders grow. */
   characters: number;
+  /** How often the placeholder stands in it; 0 without an expansion. */
+  places: number;
 }
 
 /** @param without an id that never has a label: the image's @param grown how many tokens the images add to their placeholders */
@@ -62,16 +71,21 @@ const known = new WeakMap<ConversationRules, KnownToEnd>();
  * @throws EndlessFile that names template and tokenizer where they do not come to an end; a UserError where the conversation's length may
  * be why
  */
-export function conversationTokens(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {
+export function conversationTokens(
+  rules: ConversationRules,
+  conversation: Conversation,
+  options: EncodeOptions,
+  expansion?: Expansion,
+): ConversationTokens {
   const { tokenizer, template } = rules;
   const characters = charactersOf(conversation.messages);
   const milliseconds = timeFor(characters);
   const ended = known.get(rules) ?? new KnownToEnd();
   known.set(rules, ended);
   return ended.withinTime(
-    JSON.stringify([conversation.messages, options]),
+    JSON.stringify([conversation.messages, options, expansion?.texts.map(({ length }) => length)]),
     milliseconds,
-    () => tokensOf(rules, conversation, options),
+    () => tokensOf(rules, conversation, options, expansion),
     () => {
       const words = `${conversationName(conversation)}: it has not become tokens in ${Math.ceil(milliseconds / 1000)} s: `;
       const cause = `a pattern in ${tokenizer.source}, or a loop in ${template.source}, does not come to an end.`;
@@ -82,12 +96,18 @@ export function conversationTokens(rules: ConversationRules, conversation: Conve
   );
 }
 
-function tokensOf(rules: ConversationRules, conversation: Conversation, options: EncodeOptions): ConversationTokens {
-  const { tokenizer, template, expansion } = rules;
+function tokensOf(
+  rules: ConversationRules,
+  conversation: Conversation,
+  options: EncodeOptions,
+  expansion: Expansion | undefined,
+): ConversationTokens {
+  const { tokenizer, template } = rules;
   // A template that prints its messages whole must not print our mark.
   const messages = conversation.messages.map(({ role, content }) => ({ role, content }));
   const rendered = template.render(messages, { addGenerationPrompt: options.addGenerationPrompt ?? false });
-  const text = expansion ? rendered.replaceAll(expansion.placeholder, () => expansion.text) : rendered;
+  const text = expansion ? expanded(rendered, expansion) : rendered;
+  const places = expansion ? rendered.split(expansion.placeholder).length - 1 : 0;
   // As transformers has it: a template that writes <bos> itself gets no second one from the tokenizer (medvision_bm's prompts have two).
   const addSpecialTokens = !text.startsWith(tokenizer.roles['bos_token'] ?? '\0');
   const ids = tokenizer.encode(text, { addSpecialTokens });
@@ -109,13 +129,13 @@ function tokensOf(rules: ConversationRules, conversation: Conversation, options:
   if (mask !== 'reference') {
     const isLearnt = (message: Message): boolean => !unlearnt.has(message);
     const isLabelled = isIn(isLearnt, mask === 'answer');
-    if (typeof mask === 'string') return { ids, isLabelled, characters };
+    if (typeof mask === 'string') return { ids, isLabelled, characters, places };
     const isAnswer = isIn(isLearnt, true);
-    return { ids, isLabelled, weightOf: (i) => (isAnswer(i) ? 1 : mask.reasoningWeight), characters };
+    return { ids, isLabelled, weightOf: (i) => (isAnswer(i) ? 1 : mask.reasoningWeight), characters, places };
   }
   // All but padding, and but the answers that the row takes out.
   const isTakenOut = unlearnt.size === 0 ? () => false : isIn((message) => unlearnt.has(message));
-  return { ids, isLabelled: (i, id) => id !== rules.padId && !isTakenOut(i), characters };
+  return { ids, isLabelled: (i, id) => id !== rules.padId && !isTakenOut(i), characters, places };
 }
 
 /** From the first <answer> on, which is the one that is scored; all of a turn without one. */
@@ -124,11 +144,15 @@ function fromAnswer({ start, end }: Span, text: string): Span {
   return { start: at < 0 ? start : start + at, end };
 }
 
+function expanded(text: string, { placeholder, texts }: Expansion): string {
+  let place = 0;
+  return text.replaceAll(placeholder, () => texts[place++] ?? placeholder);
+}
+
 /** The span's place after every placeholder before it has grown. */
-function moved({ start, end }: Span, rendered: string, expansion: ConversationRules['expansion']): Span {
+function moved({ start, end }: Span, rendered: string, expansion: Expansion | undefined): Span {
   if (!expansion) return { start, end };
-  const grown = expansion.text.length - expansion.placeholder.length;
-  const place = (at: number): number => at + grown * (rendered.slice(0, at).split(expansion.placeholder).length - 1);
+  const place = (at: number): number => expanded(rendered.slice(0, at), expansion).length;
   return { start: place(start), end: place(end) };
 }
 

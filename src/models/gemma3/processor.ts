@@ -32,10 +32,13 @@ export class Gemma3Processor implements Processor {
   /** Stands for an image in the rendered text. */
   private readonly placeholder: string;
   private readonly softToken: string;
+  /** What it becomes. */
+  private readonly imageText: string;
 
   constructor({ config: json, configPath, rules, endOfTurnIds }: ConversationFolder, settings: ImageSettings) {
     const config = parseGemma3Config(json, configPath);
     this.config = config;
+    this.rules = rules;
     this.tokenizer = rules.tokenizer;
     this.padId = rules.padId;
     this.endOfTurnIds = endOfTurnIds;
@@ -52,8 +55,7 @@ export class Gemma3Processor implements Processor {
     this.softToken = token(config.imageTokenId, 'image_token_index');
     const end = token(config.endImageTokenId, 'eoi_token_index');
     // In the text, before it is tokenised: the newlines join those around the image into one token.
-    const text = `\n\n${this.placeholder}${this.softToken.repeat(config.tokensPerSide ** 2)}${end}\n\n`;
-    this.rules = { ...rules, expansion: { placeholder: this.placeholder, text } };
+    this.imageText = `\n\n${this.placeholder}${this.softToken.repeat(config.tokensPerSide ** 2)}${end}\n\n`;
   }
 
   /**
@@ -117,7 +119,8 @@ export class Gemma3Processor implements Processor {
 
   private textTokens(conversation: Conversation, images: number, options: EncodeOptions): ConversationTokens {
     checkImageCount(conversation, images);
-    const tokens = conversationTokens(this.rules, conversation, options);
+    const texts = Array.from({ length: images }, () => this.imageText);
+    const tokens = conversationTokens(this.rules, conversation, options, { placeholder: this.placeholder, texts });
     const { beginImageTokenId, imageTokenId, tokensPerSide } = this.config;
     const count = (token: number): number => tokens.ids.filter((id) => id === token).length;
     if (count(beginImageTokenId) !== images || count(imageTokenId) !== images * tokensPerSide ** 2) {
