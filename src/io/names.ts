@@ -24,6 +24,9 @@ const LANGUAGE_MODEL = /^model\.language_model(?=\.|$)/;
 /** Text-only models: `model.layers.0…`, `lm_head`, in every version. */
 const ONE_SPELLING: Family = { toCurrent: [], fromCurrent: { hub: [], v5: [] } };
 
+/** Idefics3 and SmolVLM, which is it: `model.vision_model`, `model.connector`, `model.text_model`, in every version. */
+const IDEFICS3: Family = { toCurrent: [], fromCurrent: { hub: [], v5: [] } };
+
 const FAMILIES: Record<string, Family> = {
   qwen2_5_vl: {
     toCurrent: [
@@ -59,7 +62,9 @@ const FAMILIES: Record<string, Family> = {
     },
   },
   gemma3_text: ONE_SPELLING,
+  idefics3: IDEFICS3,
   qwen2: ONE_SPELLING,
+  smolvlm: IDEFICS3,
 };
 
 /** Whether a known model_type reads text only, and is loaded with transformers' AutoModelForCausalLM. */

@@ -15,7 +15,7 @@ interface Case {
   decoded_skip_special: string;
 }
 
-const folders = goldenNames('models').flatMap((name) => {
+const folders = [...goldenNames('models'), 'smolvlm-tiny', 'smolvlm-tiny-bf16'].flatMap((name) => {
   const cases = goldenPath('golden', name.replace(/-(bf16|bnb-4bit)$/, ''), 'tokenizer_cases.json');
   return existsSync(cases) && existsSync(goldenPath('models', name, 'tokenizer.json')) ? [[name, cases] as const] : [];
 });

@@ -7,8 +7,6 @@ gemma3.{json,safetensors}   gemma3-tiny (float32) with every linear module in NF
 gemma3-tiny-bnb-4bit/       gemma3-tiny-bf16 as bitsandbytes saves it, without double quantisation and with blocks of 128, language model's linear modules only.
 gemma3_stored.{json,safetensors}   the same figures of that folder, for all_linear.
 arrays.{json,safetensors}   codes, scales and offsets of matrices in bf16 and f16, of values that lie on boundaries; means of up to 300 000 scales.
-
-The arithmetic restates bitsandbytes 0.50's default back end, whose arrays the golden set proves equal.
 """
 
 import json
@@ -19,6 +17,7 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
+from nf4_blocks import dequantise, quantise
 from transformers import AutoModelForImageTextToText
 
 torch.manual_seed(11)
@@ -26,36 +25,7 @@ torch.set_num_threads(1)
 golden, out = Path(sys.argv[1]), Path(sys.argv[2])
 out.mkdir(parents=True, exist_ok=True)
 matrices = load_file(golden / "nf4" / "matrices.safetensors")
-CODE, MAP = matrices["nf4_code"], matrices["dynamic_map"]
-
-
-def block_quantise(values, code, size):
-    values = values.reshape(-1).float()
-    full = values.numel() - values.numel() % size
-    blocks = values[:full].reshape(-1, size)
-    absmax = blocks.abs().max(dim=-1)[0] if full else values.new_zeros(0)
-    scaled = torch.clamp(blocks * (1.0 / absmax.clamp(min=1e-38).view(-1, 1)), -1, 1).reshape(-1)
-    if full < values.numel():
-        rest = values[full:].abs().max().clamp(min=1e-38)
-        absmax = torch.cat([absmax, rest.unsqueeze(0)])
-        scaled = torch.cat([scaled, torch.clamp(values[full:] / rest, -1, 1)])
-    return torch.bucketize(scaled, (code[:-1] + code[1:]) / 2, out_int32=True).to(torch.uint8), absmax
-
-
-def quantise(weight, block=64, double=True):
-    codes, absmax = block_quantise(weight, CODE, block)
-    if not double:
-        return dict(codes=codes, absmax=absmax), absmax
-    offset = absmax.mean()
-    bytes_, nested = block_quantise(absmax - offset, MAP, 256)
-    restored = MAP[bytes_.long()] * nested.repeat_interleave(256)[: len(bytes_)] + offset
-    return dict(codes=codes, absmax=bytes_, nested=nested, offset=offset.reshape(1)), restored
-
-
-def dequantise(weight, block=64, double=True):
-    arrays, scales = quantise(weight, block, double)
-    values = CODE[arrays["codes"].long()] * scales.repeat_interleave(block)[: weight.numel()]
-    return values.reshape(weight.shape).to(weight.dtype)
+CODE = matrices["nf4_code"]
 
 
 def packed(codes):
@@ -97,7 +67,7 @@ def gemma3():
     for adapter in ("all_linear", "dora"):
         model = load(golden / "models" / "gemma3-tiny")
         for module in linears(model).values():
-            module.weight.data = dequantise(module.weight.data)
+            module.weight.data = dequantise(module.weight.data, matrices)
         facts["quantised"] = len(linears(model))
         facts[adapter], more = measure(model, adapter)
         tensors |= more
@@ -119,11 +89,11 @@ def stored():
         if "language_model" not in name or not inner.endswith("_proj"):
             kept[name] = weight
             continue
-        arrays, _ = quantise(weight, 128, False)
+        arrays, _ = quantise(weight, matrices, 128, False)
         state = dict(quant_type="nf4", blocksize=128, dtype="bfloat16", shape=list(weight.shape))
         kept |= {name: packed(arrays["codes"]), f"{name}.absmax": arrays["absmax"], f"{name}.quant_map": CODE.clone()}
         kept[f"{name}.quant_state.bitsandbytes__nf4"] = torch.tensor(list(json.dumps(state).encode()), dtype=torch.uint8)
-        dequantised[name] = dequantise(weight, 128, False)
+        dequantised[name] = dequantise(weight, matrices, 128, False)
     save_file(kept, folder / "model.safetensors", {"format": "pt"})
     config = json.loads((folder / "config.json").read_text())
     config["quantization_config"] = dict(
@@ -157,7 +127,7 @@ def arrays():
         boundaries=torch.cat([near, near * 0.37, near * 3.1, near * 1e-3]).reshape(4, -1),
     )
     for name, weight in cases.items():
-        found, _ = quantise(weight)
+        found, _ = quantise(weight, matrices)
         tensors |= {f"{name}.weight": weight, f"{name}.packed": packed(found["codes"])}
         tensors |= {f"{name}.{key}": value for key, value in found.items() if key != "codes"}
     # Means of as many scales as a matrix of a 7B model has, in torch's order of additions.

@@ -1,7 +1,7 @@
 /**
  * Whole models against the golden figures: reads the reference's own inputs, runs a micro-batch and keeps what the comparison needs. The bound of
- * every quantity comes with the data (tolerances.json: how far torch's float32 is from its float64, relative to the tensor's largest value); an
- * error may be ten times that. With VERNIER_GOLDEN_REPORT=1 the worst error of each quantity is printed, in units of that noise.
+ * every quantity comes with the data (tolerances.json, or the model's own beside its cases: how far torch's float32 is from its float64, relative to the tensor's
+ * largest value); an error may be ten times that. With VERNIER_GOLDEN_REPORT=1 the worst error of each quantity is printed, in units of that noise.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, expect } from 'vitest';
@@ -50,13 +50,16 @@ export async function tensorsOf(path: string): Promise<Map<string, GoldenTensor>
   }
 }
 
+type Floors = Record<string, { max_abs: number; max_rel_to_absmax: number }>;
+
 /** Compares with the bounds of one model. */
 export class Bounds {
-  private readonly floors: Record<string, { max_abs: number; max_rel_to_absmax: number }>;
+  private readonly floors: Floors;
   private readonly worst = new Map<string, { ratio: number; label: string }>();
 
   constructor(model: string) {
-    this.floors = goldenJson<{ tolerances: Record<string, Record<string, { max_abs: number; max_rel_to_absmax: number }>> }>('tolerances.json').tolerances[model]!;
+    const own = ['golden', model, 'tolerances.json'];
+    this.floors = hasGolden(...own) ? goldenJson<Floors>(...own) : goldenJson<{ tolerances: Record<string, Floors> }>('tolerances.json').tolerances[model]!;
     afterAll(() => {
       if (process.env['VERNIER_GOLDEN_REPORT']) console.table(Object.fromEntries(this.worst));
     });

@@ -48,7 +48,7 @@ export function gradientTests(model: GoldenModel): void {
   const current = (name: string): string => canonicalName(model.layout.modelType, name);
 
   describe('adapters', () => {
-    const variants = goldenAdapters().filter((adapter) => adapter.model === model.name);
+    const variants = goldenAdapters([model.name]);
     const facts = goldenJson<Record<string, { loss: { f64: number }; grad_norm: { f64: number } }>>('golden', model.name, 'lora', 'lora.json');
 
     it.each(variants)('$variant', async ({ variant, dir }) => {

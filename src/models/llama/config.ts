@@ -1,0 +1,93 @@
+/**
+ * `config.json` of a Llama folder as typed, checked fields, and the part of it that SmolVLM's text stack shares. Both layouts are read:
+ * `rope_theta` and `rope_scaling` at the top (transformers 4), `rope_parameters` (5). Keys that a file leaves out take the defaults of
+ * transformers' LlamaConfig. What this code cannot compute faithfully is refused by name.
+ */
+import { Fields } from '../configFields.ts';
+import { parseRope } from '../ropeConfig.ts';
+import type { RopeConfig } from '../ropeConfig.ts';
+
+/** What the decoder layers are made of. */
+export interface LlamaTextConfig {
+  hiddenSize: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  /** hiddenSize / heads, unless the file states it. */
+  headDim: number;
+  intermediateSize: number;
+  vocabSize: number;
+  rmsNormEps: number;
+  /** Of the gated feed-forward. */
+  activation: 'silu' | 'gelu_tanh';
+  /** Of all four matrices of attention. */
+  attentionBias: boolean;
+  /** Of all three of the feed-forward. */
+  mlpBias: boolean;
+  rope: RopeConfig;
+}
+
+const ACTIVATIONS = { silu: 'silu', swish: 'silu', gelu_pytorch_tanh: 'gelu_tanh' } as const;
+
+/** Switches of the training code these files come from; transformers 5.18 has none of them in its Llama, and computes without. */
+const UNREAD_SWITCHES = ['qk_layer_norms', 'rope_interleaved', 'use_resampler'] as const;
+
+/**
+ * @param json what `config.json` holds
+ * @param source its path, for messages
+ * @throws UserError for another model, a value of the wrong kind, sizes that contradict each other, or a variant that is not built
+ */
+export function parseLlamaConfig(
+  json: Readonly<Record<string, unknown>>,
+  source = 'config.json',
+): { text: LlamaTextConfig; tieWordEmbeddings: boolean } {
+  const root = new Fields(json, source, '');
+  const modelType = root.text('model_type', '(nothing)');
+  if (modelType !== 'llama') throw root.wrong('model_type', modelType, '"llama"; choose a Llama or SmolLM model folder');
+  return { text: parseLlamaText(root), tieWordEmbeddings: root.flag('tie_word_embeddings', false) };
+}
+
+/** @param fallbackEps of the norms, where the file states none */
+export function parseLlamaText(fields: Fields, fallbackEps = 1e-6): LlamaTextConfig {
+  const hiddenSize = fields.integer('hidden_size', 4096);
+  const heads = fields.integer('num_attention_heads', 32);
+  if (hiddenSize % heads !== 0) throw fields.wrong('num_attention_heads', heads, `a divisor of hidden_size (${hiddenSize})`);
+  const kvHeads = fields.integer('num_key_value_heads', heads);
+  if (heads % kvHeads !== 0) throw fields.wrong('num_key_value_heads', kvHeads, `a divisor of num_attention_heads (${heads})`);
+  const headDim = fields.integer('head_dim', hiddenSize / heads);
+  if (headDim % 2 !== 0 || headDim > 256) throw fields.wrong('head_dim', headDim, 'an even number of at most 256');
+  const dropout = fields.number('attention_dropout', 0);
+  if (dropout !== 0) throw fields.wrong('attention_dropout', dropout, '0; dropout inside attention is not supported');
+  for (const key of UNREAD_SWITCHES) {
+    if (fields.flag(key, false)) throw fields.wrong(key, true, 'false; transformers does not apply it to this model');
+  }
+  return {
+    hiddenSize,
+    layers: fields.layers('num_hidden_layers', 32),
+    heads,
+    kvHeads,
+    headDim,
+    intermediateSize: fields.integer('intermediate_size', 11_008),
+    vocabSize: fields.integer('vocab_size', 32_000),
+    rmsNormEps: fields.positive('rms_norm_eps', fallbackEps),
+    activation: fields.activation('hidden_act', 'silu', ACTIVATIONS),
+    attentionBias: fields.flag('attention_bias', false),
+    mlpBias: fields.flag('mlp_bias', false),
+    rope: parseLlamaRope(fields),
+  };
+}
+
+/** RotaryEmbeddingConfigMixin.convert_rope_params_to_dict: `rope_scaling`, where it says anything, takes the place of `rope_parameters`. */
+function parseLlamaRope(fields: Fields): RopeConfig {
+  const scaling = fields.section('rope_scaling');
+  const stated = scaling?.isEmpty ? undefined : scaling;
+  const settings = stated ?? fields.section('rope_parameters') ?? new Fields({}, fields.source, 'rope_scaling.');
+  const partial = fields.number('partial_rotary_factor', 1);
+  if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
+  const original = 'original_max_position_embeddings';
+  return parseRope(settings, fields.positive('rope_theta', 10_000), {
+    maxPositions: fields.integer('max_position_embeddings', 2048),
+    readsTruncate: true,
+    ...(fields.has(original) && { originalPositions: fields.integer(original, 1) }),
+  });
+}
