@@ -12,7 +12,7 @@ import { mergeRows, type LowRankUpdate } from './mergeWeights.ts';
 import { readJsonObject, WEIGHTS_INDEX, type ModelFolder } from './modelFolder.ts';
 import { canonicalName, respell, type Spelling } from './names.ts';
 import { checkAdapterFits, frozenSources, type FittedAdapter, type OpenAdapter } from './peft.ts';
-import { modulesFromParameters, OUTPUT_HEAD, type LoraTarget } from './peftTargets.ts';
+import { modulesFromParameters, OUTPUT_HEAD, type LoraTarget, type ModuleKind } from './peftTargets.ts';
 import { elementBytes, elementCount, openSafetensors, toFloat32, writeSafetensors, type Dtype, type TensorInfo } from './safetensors.ts';
 import { writeWholeFolder } from './wholeFolder.ts';
 
@@ -20,6 +20,8 @@ import { writeWholeFolder } from './wholeFolder.ts';
 export interface BaseLayout {
   /** Canonical name → shape of every parameter but a tied head. */
   shapes: ReadonlyMap<string, readonly number[]>;
+  /** What each module is to PEFT. */
+  kinds: ReadonlyMap<string, ModuleKind>;
   tiedHead: boolean;
   /** The head stands alone although the configuration ties it. */
   untiesConfig?: boolean;
@@ -79,7 +81,7 @@ export async function writeMerged(
 ): Promise<MergedFolder> {
   checkBase(base, layout);
   const head = layout.tiedHead ? [[HEAD, layout.shapes.get(layout.embedding)!] as const] : [];
-  const { resolved, replaced } = checkAdapterFits(adapter, modulesFromParameters([...layout.shapes, ...head]));
+  const { resolved, replaced } = checkAdapterFits(adapter, modulesFromParameters([...layout.shapes, ...head], layout.kinds));
   const saved = new Set(resolved.savedParameters);
   const headTrains = saved.has(HEAD) || resolved.lora.some(({ module }) => module === OUTPUT_HEAD);
   const untied = layout.tiedHead && (headTrains || saved.has(layout.embedding));

@@ -45,10 +45,14 @@ export const OUTPUT_HEAD = 'lm_head';
 const MIN_TARGETS_TO_SHORTEN = 20;
 
 /**
- * Modules by name from all parameters of a model (canonical name, logical shape; the head listed even where it is tied). The kind follows
- * from the shape, and from the two names that Hugging Face gives its embeddings. Containers are modules too, as in PyTorch.
+ * Modules by name from all parameters of a model (canonical name, logical shape; the head listed even where it is tied). Containers are
+ * modules too, as in PyTorch.
+ * @param kinds of modules, as the model says them; of others the kind follows from the shape
  */
-export function modulesFromParameters(parameters: Iterable<readonly [name: string, shape: readonly number[]]>): ModuleInfo[] {
+export function modulesFromParameters(
+  parameters: Iterable<readonly [name: string, shape: readonly number[]]>,
+  kinds: ReadonlyMap<string, ModuleKind> = new Map(),
+): ModuleInfo[] {
   const own = new Map<string, Record<string, readonly number[]>>();
   for (const [parameter, shape] of parameters) {
     const parts = parameter.split('.');
@@ -58,14 +62,14 @@ export function modulesFromParameters(parameters: Iterable<readonly [name: strin
     }
     own.get(parts.slice(0, -1).join('.'))![parts.at(-1)!] = shape;
   }
-  return [...own].map(([name, local]) => ({ name, kind: kindOf(name, local['weight']), parameters: local }));
+  return [...own].map(([name, local]) => ({ name, kind: kinds.get(name) ?? kindOf(local['weight']), parameters: local }));
 }
 
-function kindOf(name: string, weight: readonly number[] | undefined): ModuleKind {
+function kindOf(weight: readonly number[] | undefined): ModuleKind {
   if (weight === undefined) return 'other';
   if (weight.length === 1) return 'norm';
   if (weight.length > 2) return 'conv';
-  return /(^|\.)(embed_tokens|position_embedding)$/.test(name) ? 'embedding' : 'linear';
+  return 'linear';
 }
 
 /** Of the patterns together; those of known adapters take a few milliseconds. */

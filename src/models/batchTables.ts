@@ -17,6 +17,7 @@ import { joinArrays } from '../io/joinArrays.ts';
 import { UserError } from '../platform.ts';
 import type { KeyValueCache } from './keyValueCache.ts';
 import type { Rotary } from './rotary.ts';
+import { HIDDEN } from './stages.ts';
 import type { Stage } from './stages.ts';
 
 export class BatchTables {
@@ -165,9 +166,13 @@ export function embeddingStage(
   return {
     name,
     trainable: embedding.grad !== undefined,
+    reads: [HIDDEN],
+    writes: [HIDDEN],
     ...(arrive && { arrive }),
-    forward: (t, x) =>
-      embed(t, idsTensor, table, { image: { features: x, slots: slotsTensor }, scale, ...(uploaded && { groups: uploaded }) }),
+    forward: (t, { [HIDDEN]: features }) => {
+      const image = { features: features!, slots: slotsTensor };
+      return { [HIDDEN]: embed(t, idsTensor, table, { image, scale, ...(uploaded && { groups: uploaded }) }) };
+    },
   };
 }
 

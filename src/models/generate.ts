@@ -9,7 +9,7 @@ import { headLogits } from '../ops/headLoss.ts';
 import { Tape } from '../ops/tape.ts';
 import { KeyValueCache } from './keyValueCache.ts';
 import type { Model } from './model.ts';
-import { StageChain } from './stages.ts';
+import { StageChain } from './stageChain.ts';
 
 export interface GenerateOptions {
   maxNewTokens: number;
@@ -144,7 +144,7 @@ function promptGroups(prompts: readonly Writing[]): Writing[][] {
 async function nextTokens(device: Device, model: Model, examples: readonly Example[], cache: KeyValueCache): Promise<Uint32Array> {
   const batch = model.prepare(device, examples, { cache });
   const chain = new StageChain(device, { grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 } });
-  const hidden = await chain.run(batch.stages, batch.input);
+  const hidden = await chain.run(batch.stages, batch.inputs);
   let end = 0;
   const ends = Uint32Array.from(examples, ({ inputIds }) => (end += inputIds.length) - 1);
   const last = device.upload(ends, [ends.length], 'batch');

@@ -34,7 +34,7 @@ export function allShapes(description: ModelDescription): Map<string, Shape> {
 export function planTraining(description: ModelDescription, finetuning: Finetuning): TrainingPlan {
   if (finetuning.kind === 'full') return { trained: new Map(description.shapes) };
   if (finetuning.kind === 'none') return { trained: new Map() };
-  const modules = modulesFromParameters(allShapes(description));
+  const modules = modulesFromParameters(allShapes(description), description.kinds);
   const resolved = resolveAdapter(finetuning.config, modules);
   // The head and its loss are one op over chunks of tokens, without a place for a low-rank term.
   if (resolved.lora.some(({ module }) => `${module}.weight` === HEAD)) {

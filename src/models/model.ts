@@ -10,13 +10,14 @@ import type { Tape } from '../ops/tape.ts';
 import type { Platform } from '../platform.ts';
 import type { KeyValueCache } from './keyValueCache.ts';
 import type { SampleRow } from './sampleRow.ts';
-import type { Stage } from './stages.ts';
+import type { ModuleKind } from '../io/peftTargets.ts';
+import type { Stage, Tensors } from './stages.ts';
 import type { Shape, Weights } from './weights.ts';
 
 /** One micro-batch on the GPU. */
 export interface PreparedBatch {
-  /** Input of the first stage; the chain takes it over. */
-  input: Tensor;
+  /** What the stages are given, by name; the chain takes it over. */
+  inputs: Tensors;
   stages: Stage[];
   /** Tables that the stages read; released after the micro-batch. */
   tables: Tensor[];
@@ -73,8 +74,10 @@ export interface ModelFamily {
 }
 
 export interface ModelDescription {
-  /** Every parameter but a tied head. */
+  /** Every parameter but a tied head, in the order of the module tree. */
   shapes: Map<string, Shape>;
+  /** What each module is to PEFT. */
+  kinds: ReadonlyMap<string, ModuleKind>;
   /** The head shares the embedding's weights; what `describe` says of the configuration, `withHeadOf` (head.ts) says of the weights. */
   tiedHead: boolean;
   /** The head stands alone although the configuration ties it; a model written from this one must say so. */

@@ -73,7 +73,7 @@ export function heldQuantized(
   const nf4 = new Map([...stored].filter(([name]) => description.shapes.has(name) && !trained.has(name)));
   // A folder that is quantised has made its choice.
   if (weights === 'nf4' && stored.size === 0) {
-    const modules = modulesFromParameters(description.shapes);
+    const modules = modulesFromParameters(description.shapes, description.kinds);
     // A tied head is no module with a weight of its own, and may be named all the same.
     const isSkipped = skipsModule(skipModules, [...modules.map(({ name }) => name), OUTPUT_HEAD], floats.modelType);
     for (const { name, kind } of modules) {

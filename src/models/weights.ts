@@ -1,4 +1,4 @@
-/** A model's parameters as its parts find them by name; loadWeights.ts brings them onto the GPU. */
+/** A model's parameters by name, for `Modules`; loadWeights.ts brings them onto the GPU. */
 import type { Device } from '../gpu/device.ts';
 import type { LinearLayer, LoraAdapter, Parameter } from '../ops/parameter.ts';
 
@@ -21,11 +21,10 @@ export class Weights {
     return parameter;
   }
 
-  linear(module: string): LinearLayer {
-    const layer: LinearLayer = { name: module, weight: this.parameter(`${module}.weight`) };
-    const bias = this.parameters.get(`${module}.bias`);
+  linear(module: string, hasBias: boolean): LinearLayer {
+    const weight = this.parameter(`${module}.weight`);
     const lora = this.adapters.get(module);
-    return { ...layer, ...(bias && { bias }), ...(lora && { lora }) };
+    return { name: module, weight, ...(hasBias && { bias: this.parameter(`${module}.bias`) }), ...(lora && { lora }) };
   }
 
   /** @param streamed has the views of its weights itself */

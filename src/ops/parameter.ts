@@ -42,6 +42,12 @@ export interface LinearLayer {
   lora?: LoraAdapter;
 }
 
+/** nn.LayerNorm's (C) and (C). */
+export interface LayerNorm {
+  readonly weight: Parameter;
+  readonly bias: Parameter;
+}
+
 export function isTrainable(layer: LinearLayer): boolean {
   return layer.weight.grad !== undefined || layer.bias?.grad !== undefined || layer.lora?.b.grad !== undefined;
 }

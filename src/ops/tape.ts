@@ -185,6 +185,22 @@ export class Tape {
   backward(y: Tensor, dy?: Tensor): void {
     if (dy) this.seed(y, dy);
     else this.zeros(y);
+    this.unwind();
+  }
+
+  /** `backward` from several tensors at once. */
+  backwardOf(gradients: readonly (readonly [y: Tensor, dy: Tensor])[]): void {
+    for (const [y, dy] of gradients) this.seed(y, dy);
+    this.unwind();
+  }
+
+  /** Takes over a gradient that `x` has from elsewhere: what the backward finds is added to it. */
+  give(x: Tensor, gradient: Tensor): void {
+    this.shares.set(gradient.view.buffer.id, 1);
+    this.gradients.set(x, gradient);
+  }
+
+  private unwind(): void {
     for (let node = this.nodes.pop(); node; node = this.nodes.pop()) {
       const present = node.outputs.map((output) => this.gradients.get(output));
       if (!node.readsOutputs) for (const output of node.outputs) this.free(output);

@@ -132,6 +132,6 @@ export async function fitMemory(model: PlannedModel, run: PlannedRun, room: numb
 
 function countStages({ device, model }: PlannedModel, examples: readonly Example[]): number {
   const batch = model.prepare(device, examples, { grad: true });
-  for (const table of [batch.input, ...batch.tables]) device.pool.release(table.view);
+  for (const table of [...Object.values(batch.inputs), ...batch.tables]) device.pool.release(table.view);
   return batch.stages.length;
 }

@@ -5,7 +5,7 @@ import type { Device } from '../gpu/device.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import type { Model } from '../models/model.ts';
 import type { SavedInputs } from '../models/savedInput.ts';
-import { StageChain } from '../models/stages.ts';
+import { StageChain } from '../models/stageChain.ts';
 import { headLoss } from '../ops/headLoss.ts';
 import type { LossTargets } from '../ops/headLoss.ts';
 import { Tape } from '../ops/tape.ts';
@@ -86,7 +86,7 @@ export async function runMicroBatch(device: Device, model: Model, examples: read
   const batch = model.prepare(device, examples, { grad: options.grad });
   const targets = lossTargets(device, examples);
   const chain = new StageChain(device, options);
-  const hidden = await chain.run(batch.stages, batch.input);
+  const hidden = await chain.run(batch.stages, batch.inputs);
   const t = new Tape(device, { grad: options.grad, training: options.training, random: options.random });
   const normed = model.finalNorm(t, hidden);
   if (options.tap) await options.tap('final_norm', normed);

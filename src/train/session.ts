@@ -209,7 +209,7 @@ export async function openSession(platform: Platform, device: Device, options: S
       ...(options.maxPixels !== undefined && { maxPixels: options.maxPixels }),
     });
     const initial = options.initAdapter === undefined ? undefined : await readAdapter(reading, options.initAdapter, folder.modelType);
-    const fitted = initial && checkAdapterFits(initial, modulesFromParameters(allShapes(description)));
+    const fitted = initial && checkAdapterFits(initial, modulesFromParameters(allShapes(description), description.kinds));
     const brought = initial && fitted ? await broughtWeights(floats, description, initial, fitted) : new Map<string, AdapterTensor>();
     const finetuning = finetuningOf(options, fitted);
     const quantized = new Map([...stored].filter(([name]) => !brought.has(name)));

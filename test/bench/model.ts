@@ -7,7 +7,8 @@ import { QWEN_3B, QWEN_TINY } from '../../src/run/bench/shapes.ts';
 import type { Json } from '../../src/run/bench/shapes.ts';
 import type { Example } from '../../src/data/example.ts';
 import { Tensor } from '../../src/gpu/tensor.ts';
-import { StageChain } from '../../src/models/stages.ts';
+import { StageChain } from '../../src/models/stageChain.ts';
+import { HIDDEN } from '../../src/models/stages.ts';
 import { time } from './kernels.ts';
 import type { Bench } from './kernels.ts';
 import { randomTensor, release } from './randomTensors.ts';
@@ -42,13 +43,13 @@ async function block(b: Bench): Promise<void> {
     const x = device.pool.acquire(T * 2048 * 4, 'scratch');
     device.copy(dy.view, x);
     const chain = new StageChain(device, { grad: true, training: true, checkpointing: true, random: { seed: 1, step: 1 } });
-    const y = await chain.run([stage], new Tensor([T, 2048], 'f32', x));
+    const y = await chain.run([stage], { [HIDDEN]: new Tensor([T, 2048], 'f32', x) });
     device.pool.release(y.view);
     const gradient = device.pool.acquire(T * 2048 * 4, 'scratch');
     device.copy(dy.view, gradient);
     await chain.backward(new Tensor([T, 2048], 'f32', gradient));
   });
-  release(device, dy, batch.input, ...batch.tables);
+  release(device, dy, ...Object.values(batch.inputs), ...batch.tables);
   random.release();
 }
 

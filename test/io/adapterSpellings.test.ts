@@ -11,6 +11,7 @@ import { checkAdapterFits, readAdapter, type Adapter } from '../../src/io/peft.t
 import { modulesFromParameters, type ModuleInfo } from '../../src/io/peftTargets.ts';
 import { openSafetensors, writeSafetensors, type TensorEntry } from '../../src/io/safetensors.ts';
 import { goldenAdapters, goldenPath } from './goldenFolder.ts';
+import { kindsOf } from './goldenKinds.ts';
 import { memoryPlatform } from './memoryPlatform.ts';
 
 const adapters = goldenAdapters().filter(({ model }) => /^(gemma3|qwen2_5_vl)-tiny$/.test(model));
@@ -21,7 +22,7 @@ async function baseModules(model: string): Promise<ModuleInfo[]> {
   const parameters = folder.names().map((name): [string, readonly number[]] => [name, folder.info(name).shape]);
   if (!folder.has('lm_head.weight')) parameters.push(['lm_head.weight', folder.info('model.language_model.embed_tokens.weight').shape]);
   await folder.close();
-  return modulesFromParameters(parameters);
+  return modulesFromParameters(parameters, kindsOf(folder));
 }
 
 interface Style {

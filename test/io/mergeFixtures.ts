@@ -8,6 +8,7 @@ import { modulesFromParameters, resolveAdapter } from '../../src/io/peftTargets.
 import { toFloat32 } from '../../src/io/safetensors.ts';
 import type { Platform } from '../../src/platform.ts';
 import { goldenNames, goldenPath } from './goldenFolder.ts';
+import { kindsOf } from './goldenKinds.ts';
 import { memoryPlatform, type MemoryPlatform } from './memoryPlatform.ts';
 
 export const EMBEDDING = 'model.language_model.embed_tokens.weight';
@@ -18,7 +19,8 @@ export const goldenBases = goldenNames('models').filter((name) => goldenNames('g
 
 export function layoutOf(folder: ModelFolder): BaseLayout {
   const tiedHead = !folder.has(HEAD);
-  return { shapes: new Map(folder.names().map((name) => [name, folder.info(name).shape])), tiedHead, embedding: EMBEDDING };
+  const shapes = new Map(folder.names().map((name) => [name, folder.info(name).shape]));
+  return { shapes, kinds: kindsOf(folder), tiedHead, embedding: EMBEDDING };
 }
 
 /** Every tensor of a folder by canonical name, in float32. */
@@ -37,9 +39,9 @@ export async function readFolder(platform: Platform, dir: string): Promise<Map<s
 export async function makeAdapter(platform: Platform, base: string, dir: string, given: Partial<LoraConfig> & Pick<LoraConfig, 'target_modules'>): Promise<LoraConfig> {
   const config = loraConfig(given);
   const folder = await openModelFolder(platform, base);
-  const { shapes, tiedHead, embedding } = layoutOf(folder);
+  const { shapes, kinds, tiedHead, embedding } = layoutOf(folder);
   await folder.close();
-  const modules = modulesFromParameters([...shapes, ...(tiedHead ? [[HEAD, shapes.get(embedding)!] as const] : [])]);
+  const modules = modulesFromParameters([...shapes, ...(tiedHead ? [[HEAD, shapes.get(embedding)!] as const] : [])], kinds);
   const wanted = adapterShapes(resolveAdapter(config, modules), config.use_dora, modules);
   let seed = 0;
   const tensors = new Map(

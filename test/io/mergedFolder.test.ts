@@ -359,7 +359,7 @@ describe('memory', () => {
     };
     const tensor = (name: string, rows: number): TensorEntry => ({ name, dtype: 'F32', shape: [rows, width], data: zeros(rows * width) });
     await nodePlatform.makeDir(dir);
-    await nodePlatform.writeFile(`${dir}/config.json`, '{"model_type": "qwen2_5_vl"}');
+    await nodePlatform.writeFile(`${dir}/config.json`, '{"model_type": "qwen2_5_vl", "vision_config": {"out_hidden_size": 8192}}');
     await writeSafetensors(nodePlatform, `${dir}/model.safetensors`, [tensor('model.embed_tokens.weight', vocab), tensor('model.layers.0.mlp.up_proj.weight', 4000)]);
     await makeAdapter(nodePlatform, dir, `${work}/wide-adapter`, { target_modules: ['up_proj'], r: 2, modules_to_save: ['embed_tokens'] });
     let largest = 0;

@@ -12,6 +12,7 @@ import { modulesFromParameters, resolveAdapter, type ModuleInfo } from '../../sr
 import { f32ToBf16, f32ToF16 } from '../../src/io/halfFloat.ts';
 import { openSafetensors, toFloat32, writeSafetensors, type TensorEntry } from '../../src/io/safetensors.ts';
 import { goldenAdapters, goldenPath, type GoldenAdapter } from './goldenFolder.ts';
+import { kindsOf } from './goldenKinds.ts';
 import { memoryPlatform, type MemoryPlatform } from './memoryPlatform.ts';
 
 const modelTypeOf = (model: string): string => (model.startsWith('gemma3') ? 'gemma3' : 'qwen2_5_vl');
@@ -22,7 +23,7 @@ async function baseModules(model: string): Promise<ModuleInfo[]> {
   const parameters = folder.names().map((name): [string, number[]] => [name, folder.info(name).shape]);
   if (!folder.has('lm_head.weight')) parameters.push(['lm_head.weight', folder.info('model.language_model.embed_tokens.weight').shape]);
   await folder.close();
-  return modulesFromParameters(parameters);
+  return modulesFromParameters(parameters, kindsOf(folder));
 }
 
 const adapters = goldenAdapters();

@@ -3,6 +3,10 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import { modulesFromParameters, resolveAdapter } from '../../src/io/peftTargets.ts';
+import type { ModuleInfo } from '../../src/io/peftTargets.ts';
+import { modelFamily } from '../../src/models/families.ts';
+import { goldenPath } from './goldenFolder.ts';
+import { kindsOf } from './goldenKinds.ts';
 
 interface Case {
   options: { target_modules: string | string[]; modules_to_save?: string[] };
@@ -23,8 +27,22 @@ function kindOf(module: string): string {
   return module.endsWith('patch_embed.proj') ? 'Conv3d' : module.endsWith('patch_embedding') ? 'Conv2d' : 'Linear';
 }
 
-describe.each(Object.entries(oracle))('%s', (_, { parameters, cases }) => {
-  const modules = modulesFromParameters(parameters);
+/** Of the oracle's parameters, the kinds as our own model says them. */
+function modulesOf(name: string): ModuleInfo[] {
+  const config = JSON.parse(readFileSync(goldenPath('models', name, 'config.json'), 'utf8')) as Record<string, unknown>;
+  return modulesFromParameters(oracle[name]!.parameters, kindsOf({ modelType: String(config['model_type']), config, dir: name }));
+}
+
+describe.each(Object.entries(oracle))('%s', (name, { parameters, cases }) => {
+  const modules = modulesOf(name);
+
+  it('our own model consists of the same modules', () => {
+    const config = JSON.parse(readFileSync(goldenPath('models', name, 'config.json'), 'utf8')) as Record<string, unknown>;
+    const { shapes, kinds } = modelFamily(String(config['model_type']), name).describe(config, name);
+    const own = modulesFromParameters(shapes, kinds).filter(({ name: module }) => module !== 'lm_head');
+    expect(own).toEqual(expect.arrayContaining(modules.filter(({ name: module }) => module !== 'lm_head')));
+    expect(own).toHaveLength(modulesFromParameters(parameters).filter(({ name: module }) => module !== 'lm_head').length);
+  });
 
   it.each(cases.map((one) => [JSON.stringify(one.options), one] as const))('%s', (__, one) => {
     const { options, error, lora, saved, target_modules: targets } = one;
@@ -49,7 +67,7 @@ describe.each(Object.entries(oracle))('%s', (_, { parameters, cases }) => {
 });
 
 describe('messages', () => {
-  const modules = modulesFromParameters(oracle['qwen2_5_vl-tiny']!.parameters);
+  const modules = modulesOf('qwen2_5_vl-tiny');
   const resolve = (options: Parameters<typeof loraConfig>[0]): unknown => resolveAdapter(loraConfig(options), modules);
 
   it.each<[string, Parameters<typeof loraConfig>[0], RegExp]>([

@@ -4,52 +4,21 @@
  * type and `layer_types` replaces `sliding_window_pattern`. Both layouts give the same fields here. What this code cannot compute
  * faithfully is refused by name.
  */
-import type { Activation } from '../../ops/activation.ts';
+import type { DecoderConfig, LayerType } from '../blocks/decoder.ts';
+import type { SiglipConfig } from '../blocks/siglip.ts';
 import { Fields } from '../configFields.ts';
 import { parseRope } from '../ropeConfig.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
 
-export type LayerType = 'full_attention' | 'sliding_attention';
-
-export interface Gemma3TextConfig {
-  hiddenSize: number;
-  layers: number;
-  heads: number;
-  kvHeads: number;
-  /** Not hiddenSize / heads: Gemma states it. */
-  headDim: number;
-  intermediateSize: number;
-  vocabSize: number;
-  rmsNormEps: number;
-  /** Of the gated feed-forward. */
-  activation: 'gelu_tanh';
-  attentionBias: boolean;
-  /** Scores are q·k over the square root of this. */
-  queryPreAttnScalar: number;
+export type Gemma3TextConfig = DecoderConfig & {
   /** Cap of the logits of a text-only model; 0 where there is none, as in every published Gemma 3. */
   finalSoftcap: number;
   rope: Record<LayerType, RopeConfig>;
-  /** One a layer. */
-  layerTypes: LayerType[];
-  /** Keys a query of a sliding layer sees, itself included; null where no layer slides. */
-  slidingWindow: number | null;
-}
+};
 
-/** SigLIP. */
-export interface Gemma3VisionConfig {
-  hiddenSize: number;
-  layers: number;
-  heads: number;
-  headDim: number;
-  intermediateSize: number;
-  channels: number;
+export interface Gemma3VisionConfig extends SiglipConfig {
   /** Side of the square image, in pixels. */
   imageSize: number;
-  patchSize: number;
-  /** Patches to a side of the image. */
-  patchesPerSide: number;
-  layerNormEps: number;
-  activation: Activation;
   /** The checkpoint has SigLIP's pooling head, which Gemma never runs. */
   hasHead: boolean;
 }
@@ -140,8 +109,10 @@ function parseText(fields: Fields, isAlone: boolean): Gemma3TextConfig {
   const slides = layerTypes.includes('sliding_attention');
   if (slides && fields.isNull('sliding_window'))
     throw fields.wrong('sliding_window', null, 'a number, since layer_types has sliding_attention');
+  const hiddenSize = fields.integer('hidden_size', 2304);
+  const bias = fields.flag('attention_bias', false);
   return {
-    hiddenSize: fields.integer('hidden_size', 2304),
+    hiddenSize,
     layers,
     heads,
     kvHeads,
@@ -150,8 +121,14 @@ function parseText(fields: Fields, isAlone: boolean): Gemma3TextConfig {
     vocabSize: fields.integer('vocab_size', 262_208),
     rmsNormEps: fields.positive('rms_norm_eps', 1e-6),
     activation: fields.activation('hidden_activation', 'gelu_pytorch_tanh', GELU_TANH),
-    attentionBias: fields.flag('attention_bias', false),
-    queryPreAttnScalar: fields.positive('query_pre_attn_scalar', 256),
+    qkvBias: bias,
+    outBias: bias,
+    headNorms: true,
+    normsBehind: true,
+    normOffset: 1,
+    scoreScale: fields.positive('query_pre_attn_scalar', 256) ** -0.5,
+    // Torch keeps the factor in the precision it computes in: float32 here, whatever the checkpoint's.
+    embeddingScale: Math.fround(Math.sqrt(hiddenSize)),
     finalSoftcap: softcap(fields, 'final_logit_softcapping'),
     rope: parseRopes(fields),
     layerTypes,

@@ -4,41 +4,35 @@
  */
 import type { Example } from '../../data/example.ts';
 import type { Device } from '../../gpu/device.ts';
-import type { Tensor } from '../../gpu/tensor.ts';
-import { segmentRanges } from '../../ops/attentionRanges.ts';
-import { groupByToken } from '../../ops/embed.ts';
-import type { Parameter } from '../../ops/parameter.ts';
-import { rmsNorm } from '../../ops/rmsNorm.ts';
-import type { Tape } from '../../ops/tape.ts';
-import { BatchTables, concatPositions, embeddingStage, tokenRows } from '../batchTables.ts';
+import { BatchTables, concatPositions, tokenRows } from '../batchTables.ts';
 import type { TokenRows } from '../batchTables.ts';
-import { HEAD } from '../model.ts';
+import { decoder, headOf, rotaryByType } from '../blocks/decoder.ts';
+import { describeTextModel } from '../blocks/textModel.ts';
+import { describeModel } from '../describe.ts';
 import type { DescribeOptions, Model, ModelDescription, PreparedBatch, PrepareOptions } from '../model.ts';
-import { sampleText, sampleTokens } from '../sampleRow.ts';
+import type { Modules } from '../modules.ts';
+import { sampleTokens } from '../sampleRow.ts';
 import type { SampleRow } from '../sampleRow.ts';
-import type { Stage } from '../stages.ts';
-import type { Weights } from '../weights.ts';
+import { HIDDEN } from '../stages.ts';
 import { parseGemma3Config, parseGemma3TextConfig } from './config.ts';
-import type { Gemma3Config, Gemma3TextConfig } from './config.ts';
-import { textBlock, textLayer, textLayerTrains, textRotary, textShapes } from './text.ts';
-import type { TextContext, TextLayer } from './text.ts';
-import { visionShapes, visionStages, visionTower } from './vision.ts';
-import type { VisionTower } from './vision.ts';
+import type { Gemma3Config } from './config.ts';
+import { gemma3Vision } from './vision.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** The text stack's module name beside a vision tower, and by itself. */
-const BESIDE_VISION = 'model.language_model';
-const ALONE = 'model';
-
 export function describeGemma3(json: Json, source: string, options: DescribeOptions = {}): ModelDescription {
   const config = parseGemma3Config(json, source);
-  const isBidirectional = options.imageAttention !== 'causal';
-  const description = describe(config, BESIDE_VISION, visionShapes(config), (weights) => {
-    const images = { config, tower: visionTower(weights, config.vision), isBidirectional };
-    return new Gemma3Model('gemma3', config.text, BESIDE_VISION, weights, images);
+  return describeModel({
+    tiedHead: config.tieWordEmbeddings,
+    embedding: 'model.language_model.embed_tokens.weight',
+    build: (m) => gemma3(m, config, options.imageAttention !== 'causal'),
+    sample: (row) => sampleExample(row, config),
   });
-  return { ...description, sample: (row) => sampleExample(row, config) };
+}
+
+export function describeGemma3Text(json: Json, source: string): ModelDescription {
+  const { text, tieWordEmbeddings } = parseGemma3TextConfig(json, source);
+  return describeTextModel({ modelType: 'gemma3_text', text, rope: text.rope, tieWordEmbeddings, logitSoftcap: text.finalSoftcap });
 }
 
 function sampleExample(row: SampleRow, { vision, tokensPerSide, imageTokenId }: Gemma3Config): Example {
@@ -52,111 +46,31 @@ function sampleExample(row: SampleRow, { vision, tokensPerSide, imageTokenId }: 
   };
 }
 
-export function describeGemma3Text(json: Json, source: string): ModelDescription {
-  const config = parseGemma3TextConfig(json, source);
-  return describe(config, ALONE, [], (weights) => new Gemma3Model('gemma3_text', config.text, ALONE, weights));
-}
-
-function describe(
-  { text, tieWordEmbeddings }: { text: Gemma3TextConfig; tieWordEmbeddings: boolean },
-  prefix: string,
-  before: ReturnType<typeof textShapes>,
-  build: ModelDescription['build'],
-): ModelDescription {
-  const shapes = new Map([...before, ...textShapes(text, prefix)]);
-  if (!tieWordEmbeddings) shapes.set(HEAD, [text.vocabSize, text.hiddenSize]);
-  return { shapes, tiedHead: tieWordEmbeddings, embedding: `${prefix}.embed_tokens.weight`, build, sample: sampleText };
-}
-
-interface Images {
-  config: Gemma3Config;
-  tower: VisionTower;
-  /** The tokens of an image see each other both ways, as the model was made; else they see what text sees. */
-  isBidirectional: boolean;
-}
-
-class Gemma3Model implements Model {
-  readonly modelType: string;
-  readonly head: Parameter;
-  readonly vocabSize: number;
-  readonly logitSoftcap: number;
-  private readonly config: Gemma3TextConfig;
-  private readonly prefix: string;
-  private readonly embedding: Parameter;
-  private readonly norm: Parameter;
-  private readonly layers: TextLayer[];
-  private readonly images: Images | undefined;
-
-  constructor(modelType: string, config: Gemma3TextConfig, prefix: string, weights: Weights, images?: Images) {
-    this.modelType = modelType;
-    this.config = config;
-    this.prefix = prefix;
-    this.vocabSize = config.vocabSize;
-    this.logitSoftcap = config.finalSoftcap;
-    this.embedding = weights.parameter(`${prefix}.embed_tokens.weight`);
-    this.head = weights.parameter(HEAD);
-    this.norm = weights.parameter(`${prefix}.norm.weight`);
-    this.layers = Array.from({ length: config.layers }, (_, i) => textLayer(weights, prefix, i));
-    this.images = images;
-  }
-
-  finalNorm(t: Tape, x: Tensor): Tensor {
-    return rmsNorm(t, x, this.norm, this.config.rmsNormEps, 1);
-  }
-
-  prepare(device: Device, examples: readonly Example[], options: PrepareOptions = {}): PreparedBatch {
-    const tables = new BatchTables(device);
-    const { config, images } = this;
-    const count = examples.reduce((sum, { imageGrids }) => sum + imageGrids.length, 0);
-    const features = images ? count * images.config.tokensPerSide ** 2 : 0;
-    // A model that writes the image token itself, in an answer, reads it as text.
-    const imageTokenId = features > 0 || !options.cache ? images?.config.imageTokenId : undefined;
-    const rows = tokenRows(examples, { vocabSize: config.vocabSize, features, ...(imageTokenId !== undefined && { imageTokenId }) });
-    const grad = options.grad ?? false;
-
-    const stages = images && count > 0 ? this.visionStages(tables, images, count, grad) : [];
-    const input =
-      images && count > 0
-        ? tables.pixels(examples, count * images.config.vision.patchesPerSide ** 2)
-        : tables.noFeatures(config.hiddenSize);
-    // Torch keeps the factor in the precision it computes in: float32 here, whatever the checkpoint's.
-    const scale = Math.fround(Math.sqrt(config.hiddenSize));
-    stages.push(embeddingStage(`${this.prefix}.embed_tokens`, tables, rows, this.embedding, { grad, scale }));
-    const context = this.textContext(tables, examples, rows, options);
-    this.layers.forEach((layer, i) => {
-      stages.push({
-        name: `${this.prefix}.layers.${i}`,
-        trainable: textLayerTrains(layer),
-        forward: (t, x) => textBlock(t, x, layer, i, config, context),
-      });
-    });
-    return { input, stages, tables: tables.tables, tokens: rows.ids.length };
-  }
-
-  private visionStages(tables: BatchTables, { config, tower }: Images, count: number, grad: boolean): Stage[] {
-    const perImage = config.vision.patchesPerSide ** 2;
-    const places = Uint32Array.from({ length: count * perImage }, (_, i) => i % perImage);
-    const groups = tower.positions.grad && grad ? groupByToken(places) : undefined;
-    return visionStages(tower, config, {
-      images: count,
-      places: tables.upload(places, [places.length]),
-      ...(groups && { placeGroups: tables.groups(groups) }),
-      ranges: tables.ranges(segmentRanges(Array.from({ length: count + 1 }, (_, image) => image * perImage)), places.length),
-    });
-  }
-
-  private textContext(tables: BatchTables, examples: readonly Example[], rows: TokenRows, { cache }: PrepareOptions): TextContext {
-    const { config } = this;
-    const context: TextContext = { rope: {}, ranges: {}, ...(cache && { cache }) };
-    const positionIds = concatPositions(examples, rows.rowLengths, 1);
-    const blockIds = this.images?.isBidirectional ? imageBlocks(rows) : undefined;
-    for (const type of new Set(config.layerTypes)) {
-      const window = type === 'sliding_attention' ? config.slidingWindow : null;
-      context.rope[type] = tables.rotary(textRotary(positionIds, type, config), rows.ids.length);
-      context.ranges[type] = tables.textRanges(rows, cache, { ...(blockIds && { blockIds }), ...(window !== null && { window }) });
-    }
-    return context;
-  }
+/** @param isBidirectional the tokens of an image see each other both ways, as the model was made; else they see what text sees */
+function gemma3(m: Modules, config: Gemma3Config, isBidirectional: boolean): Model {
+  const { text, vision } = config;
+  const visionStages = gemma3Vision(m.at('model'), config);
+  const stack = decoder(m.at('model.language_model'), text);
+  return {
+    modelType: 'gemma3',
+    head: headOf(m, text),
+    vocabSize: text.vocabSize,
+    logitSoftcap: text.finalSoftcap,
+    finalNorm: stack.finalNorm,
+    prepare(device: Device, examples: readonly Example[], options: PrepareOptions = {}): PreparedBatch {
+      const tables = new BatchTables(device);
+      const images = examples.reduce((sum, { imageGrids }) => sum + imageGrids.length, 0);
+      // A model that writes the image token itself, in an answer, reads it as text.
+      const imageTokenId = images > 0 || !options.cache ? { imageTokenId: config.imageTokenId } : {};
+      const rows = tokenRows(examples, { vocabSize: text.vocabSize, features: images * config.tokensPerSide ** 2, ...imageTokenId });
+      const input = images > 0 ? tables.pixels(examples, images * vision.patchesPerSide ** 2) : tables.noFeatures(text.hiddenSize);
+      const stages = images > 0 ? visionStages({ tables, grad: options.grad ?? false }, images) : [];
+      const rotaryOf = rotaryByType(concatPositions(examples, rows.rowLengths, 1), text.rope, text.headDim);
+      const blockIds = isBidirectional ? imageBlocks(rows) : undefined;
+      stages.push(...stack.stages({ tables, rows, rotaryOf, blockIds }, options));
+      return { inputs: { [HIDDEN]: input }, stages, tables: tables.tables, tokens: rows.ids.length };
+    },
+  };
 }
 
 /** (T): a number for each run of image tokens of a row, −1 for text: get_block_sequence_ids_for_mask of transformers. */

@@ -5,32 +5,13 @@
  * here, by name, rather than trained wrong.
  */
 import { UserError } from '../../platform.ts';
+import type { DecoderConfig, LayerType } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
 import { parseRope } from '../ropeConfig.ts';
 import type { RopeConfig, RopeRules } from '../ropeConfig.ts';
 
-export type LayerType = 'full_attention' | 'sliding_attention';
-
-/** What the decoder layers of Qwen2 are made of. */
-export interface Qwen2TextConfig {
-  hiddenSize: number;
-  layers: number;
-  heads: number;
-  kvHeads: number;
-  headDim: number;
-  intermediateSize: number;
-  vocabSize: number;
-  rmsNormEps: number;
-  hiddenAct: 'silu';
-  maxPositionEmbeddings: number;
-  /** One a layer. */
-  layerTypes: LayerType[];
-  /** Keys a query of a sliding layer sees, itself included; null where no layer slides. */
-  slidingWindow: number | null;
-}
-
 export interface Qwen2Config {
-  text: Qwen2TextConfig;
+  text: DecoderConfig;
   rope: RopeConfig;
   tieWordEmbeddings: boolean;
 }
@@ -109,7 +90,7 @@ export function parseQwen2Rope(
 }
 
 /** The fields of the decoder layers. */
-export function parseQwen2Text(fields: Fields, headDim: number, defaults: Qwen2TextDefaults): Qwen2TextConfig {
+export function parseQwen2Text(fields: Fields, headDim: number, defaults: Qwen2TextDefaults): DecoderConfig {
   const layers = fields.layers('num_hidden_layers', defaults.layers);
   const heads = fields.integer('num_attention_heads', defaults.heads);
   // An explicit null means "as many as heads", a missing key the class's default.
@@ -135,10 +116,16 @@ export function parseQwen2Text(fields: Fields, headDim: number, defaults: Qwen2T
     intermediateSize: fields.integer('intermediate_size', defaults.intermediateSize),
     vocabSize: fields.integer('vocab_size', defaults.vocabSize),
     rmsNormEps: fields.number('rms_norm_eps', defaults.rmsNormEps),
-    hiddenAct: fields.activation('hidden_act', 'silu', SILU),
-    maxPositionEmbeddings: fields.integer('max_position_embeddings', MAX_POSITIONS),
+    activation: fields.activation('hidden_act', 'silu', SILU),
     layerTypes,
     slidingWindow: slides ? window : null,
+    qkvBias: true,
+    outBias: false,
+    headNorms: false,
+    normsBehind: false,
+    normOffset: 0,
+    scoreScale: headDim ** -0.5,
+    embeddingScale: 1,
   };
 }
 

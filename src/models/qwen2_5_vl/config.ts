@@ -5,9 +5,10 @@
  * here, by name, rather than trained wrong.
  */
 import { UserError } from '../../platform.ts';
+import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
 import { dividedHeadSize, parseQwen2Rope, parseQwen2Text, SILU } from '../qwen2/config.ts';
-import type { Qwen2TextConfig, Qwen2TextDefaults } from '../qwen2/config.ts';
+import type { Qwen2TextDefaults } from '../qwen2/config.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
 
 /** Bounds of Qwen2VLImageProcessor on a picture's area, where the model folder states none. */
@@ -15,11 +16,11 @@ export const DEFAULT_MIN_PIXELS = 56 * 56;
 export const DEFAULT_MAX_PIXELS = 28 * 28 * 1280;
 
 /** Qwen2's layers, with M-RoPE. */
-export interface Qwen2_5VLTextConfig extends Qwen2TextConfig {
+export type Qwen2_5VLTextConfig = DecoderConfig & {
   rope: RopeConfig;
   /** Rotary frequencies (of headDim/2) taken from the time, height and width position, in turn. */
   mropeSection: number[];
-}
+};
 
 export interface Qwen2_5VLVisionConfig {
   depth: number;

@@ -5,41 +5,27 @@
 import type { Example } from '../../data/example.ts';
 import { smartResize } from '../../data/image.ts';
 import type { Device } from '../../gpu/device.ts';
-import type { Tensor } from '../../gpu/tensor.ts';
-import { segmentRanges } from '../../ops/attentionRanges.ts';
-import type { Parameter } from '../../ops/parameter.ts';
-import { rmsNorm } from '../../ops/rmsNorm.ts';
-import type { Tape } from '../../ops/tape.ts';
-import { BatchTables, concatPositions, embeddingStage, tokenRows } from '../batchTables.ts';
-import { HEAD } from '../model.ts';
+import { BatchTables, concatPositions, tokenRows } from '../batchTables.ts';
+import { decoder, headOf } from '../blocks/decoder.ts';
+import { describeModel } from '../describe.ts';
 import type { Model, ModelDescription, PreparedBatch, PrepareOptions } from '../model.ts';
-import { textAttention, textLayers, textShapes, textStages } from '../qwen2/text.ts';
-import type { TextContext, TextLayer } from '../qwen2/text.ts';
-import type { Rotary } from '../rotary.ts';
+import type { Modules } from '../modules.ts';
 import { sampleTokens } from '../sampleRow.ts';
 import type { SampleRow } from '../sampleRow.ts';
-import type { Stage } from '../stages.ts';
-import type { Weights } from '../weights.ts';
+import { HIDDEN } from '../stages.ts';
 import { DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, parseQwen2_5VLConfig } from './config.ts';
 import type { Qwen2_5VLConfig } from './config.ts';
-import { frameSeqlens, imageTokens, mropePositions, textRotary, visionRotary, windowOrder } from './positions.ts';
-import { visionShapes, visionStages, visionTower } from './vision.ts';
-import type { VisionContext, VisionTower } from './vision.ts';
-
-/** The text stack's module name. */
-const TEXT = 'model.language_model';
+import { imageTokens, mropePositions, textRotary } from './positions.ts';
+import { qwen2_5Vision } from './vision.ts';
 
 export function describeQwen2_5VL(json: Readonly<Record<string, unknown>>, source: string): ModelDescription {
   const config = parseQwen2_5VLConfig(json, source);
-  const shapes = new Map([...visionShapes(config.vision), ...textShapes(config.text, TEXT)]);
-  if (!config.tieWordEmbeddings) shapes.set(HEAD, [config.text.vocabSize, config.text.hiddenSize]);
-  return {
-    shapes,
+  return describeModel({
     tiedHead: config.tieWordEmbeddings,
-    embedding: `${TEXT}.embed_tokens.weight`,
-    build: (weights) => new Qwen2_5VLModel(config, weights),
+    embedding: 'model.language_model.embed_tokens.weight',
+    build: (m) => qwen2_5VL(m, config),
     sample: (row) => sampleExample(row, config),
-  };
+  });
 }
 
 function sampleExample(row: SampleRow, { vision, imageTokenId }: Qwen2_5VLConfig): Example {
@@ -57,82 +43,26 @@ function sampleExample(row: SampleRow, { vision, imageTokenId }: Qwen2_5VLConfig
   };
 }
 
-class Qwen2_5VLModel implements Model {
-  readonly modelType = 'qwen2_5_vl';
-  readonly head: Parameter;
-  readonly vocabSize: number;
-  private readonly config: Qwen2_5VLConfig;
-  private readonly embedding: Parameter;
-  private readonly norm: Parameter;
-  private readonly layers: TextLayer[];
-  private readonly tower: VisionTower;
-
-  constructor(config: Qwen2_5VLConfig, weights: Weights) {
-    this.config = config;
-    this.vocabSize = config.text.vocabSize;
-    this.embedding = weights.parameter(`${TEXT}.embed_tokens.weight`);
-    this.head = weights.parameter(HEAD);
-    this.norm = weights.parameter(`${TEXT}.norm.weight`);
-    this.layers = textLayers(weights, TEXT, config.text);
-    this.tower = visionTower(weights, config.vision);
-  }
-
-  finalNorm(t: Tape, x: Tensor): Tensor {
-    return rmsNorm(t, x, this.norm, this.config.text.rmsNormEps);
-  }
-
-  prepare(device: Device, examples: readonly Example[], options: PrepareOptions = {}): PreparedBatch {
-    const tables = new BatchTables(device);
-    const { text, vision, imageTokenId } = this.config;
-    const grids = examples.flatMap((example) => example.imageGrids);
-    const merge = vision.spatialMergeSize ** 2;
-    const features = grids.reduce((sum, grid) => sum + imageTokens(grid, vision.spatialMergeSize), 0);
-    // A model that writes the image token itself, in an answer, reads it as text.
-    const rows = tokenRows(examples, { vocabSize: text.vocabSize, features, ...((features > 0 || !options.cache) && { imageTokenId }) });
-    const T = rows.ids.length;
-
-    const stages: Stage[] = [];
-    let input: Tensor;
-    if (features > 0) {
-      const patches = features * merge;
-      input = tables.pixels(examples, patches);
-      const { windowIndex, cuWindowSeqlens } = windowOrder(grids, vision);
-      const context: VisionContext = {
-        rope: tables.rotary(inWindowOrder(visionRotary(grids, vision), windowIndex, merge), patches),
-        windows: tables.ranges(segmentRanges(Array.from(cuWindowSeqlens)), patches),
-        frames: tables.ranges(segmentRanges(Array.from(frameSeqlens(grids))), patches),
-        windowIndex: tables.upload(Uint32Array.from(windowIndex), [features]),
-        windowInverse: tables.upload(inverse(windowIndex), [features]),
-      };
-      stages.push(...visionStages(this.tower, vision, context));
-    } else {
-      input = tables.noFeatures(text.hiddenSize);
-    }
-
-    const context: TextContext = {
-      rope: tables.rotary(textRotary(concatPositions(examples, rows.rowLengths, 3), text), T),
-      ranges: textAttention(tables, rows, text, options.cache),
-      ...(options.cache && { cache: options.cache }),
-    };
-    stages.push(embeddingStage(`${TEXT}.embed_tokens`, tables, rows, this.embedding, { grad: options.grad ?? false }));
-    stages.push(...textStages(this.layers, TEXT, text, context));
-    return { input, stages, tables: tables.tables, tokens: T };
-  }
-}
-
-function inverse(order: Int32Array): Uint32Array {
-  const out = new Uint32Array(order.length);
-  order.forEach((from, place) => (out[from] = place));
-  return out;
-}
-
-/** Rows of the rotary tables gathered as the patches are: groups of `merge` rows in window order. */
-function inWindowOrder(rotary: Rotary, windowIndex: Int32Array, merge: number): Rotary {
-  const width = (rotary.cos.length / (windowIndex.length * merge)) * merge;
-  const gather = (table: Float32Array): Float32Array => {
-    const out = new Float32Array(table.length);
-    windowIndex.forEach((from, place) => out.set(table.subarray(from * width, (from + 1) * width), place * width));
-    return out;
+function qwen2_5VL(m: Modules, { text, vision, imageTokenId }: Qwen2_5VLConfig): Model {
+  const visionStages = qwen2_5Vision(m.at('model.visual'), vision);
+  const stack = decoder(m.at('model.language_model'), text);
+  return {
+    modelType: 'qwen2_5_vl',
+    head: headOf(m, text),
+    vocabSize: text.vocabSize,
+    finalNorm: stack.finalNorm,
+    prepare(device: Device, examples: readonly Example[], options: PrepareOptions = {}): PreparedBatch {
+      const tables = new BatchTables(device);
+      const grids = examples.flatMap((example) => example.imageGrids);
+      const features = grids.reduce((sum, grid) => sum + imageTokens(grid, vision.spatialMergeSize), 0);
+      // A model that writes the image token itself, in an answer, reads it as text.
+      const image = features > 0 || !options.cache ? { imageTokenId } : {};
+      const rows = tokenRows(examples, { vocabSize: text.vocabSize, features, ...image });
+      const input = features > 0 ? tables.pixels(examples, features * vision.spatialMergeSize ** 2) : tables.noFeatures(text.hiddenSize);
+      const stages = features > 0 ? visionStages(tables, grids) : [];
+      const angles = textRotary(concatPositions(examples, rows.rowLengths, 3), text);
+      stages.push(...stack.stages({ tables, rows, rotaryOf: () => angles }, options));
+      return { inputs: { [HIDDEN]: input }, stages, tables: tables.tables, tokens: rows.ids.length };
+    },
   };
-  return { cos: gather(rotary.cos), sin: gather(rotary.sin) };
 }

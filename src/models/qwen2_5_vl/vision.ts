@@ -7,149 +7,101 @@ import { activation } from '../../ops/activation.ts';
 import { add } from '../../ops/add.ts';
 import { attention } from '../../ops/attention.ts';
 import type { AttentionRanges } from '../../ops/attention.ts';
+import { segmentRanges } from '../../ops/attentionRanges.ts';
 import { glu } from '../../ops/glu.ts';
 import { linear } from '../../ops/linear.ts';
-import { isTrainable } from '../../ops/parameter.ts';
-import type { LinearLayer, Parameter } from '../../ops/parameter.ts';
 import { permuteRows } from '../../ops/permuteRows.ts';
 import { rmsNorm } from '../../ops/rmsNorm.ts';
 import { rope } from '../../ops/rope.ts';
+import type { RopeTables } from '../../ops/rope.ts';
 import { splitColumns } from '../../ops/splitColumns.ts';
 import type { Tape } from '../../ops/tape.ts';
+import type { BatchTables } from '../batchTables.ts';
+import type { Modules } from '../modules.ts';
+import type { Rotary } from '../rotary.ts';
+import { stage } from '../stages.ts';
 import type { Stage } from '../stages.ts';
-import type { Shape, Weights } from '../weights.ts';
 import type { Qwen2_5VLVisionConfig } from './config.ts';
+import { frameSeqlens, visionRotary, windowOrder } from './positions.ts';
+import type { Grid } from './positions.ts';
 
-export const VISION = 'model.visual';
+/** Stages from pixels (N, channels·frames·patch²) to image features (N/merge², out). */
+export type VisionStages = (tables: BatchTables, grids: readonly Grid[]) => Stage[];
 
-export interface VisionBlock {
-  norm1: Parameter;
-  qkv: LinearLayer;
-  proj: LinearLayer;
-  norm2: Parameter;
-  gate: LinearLayer;
-  up: LinearLayer;
-  down: LinearLayer;
-}
+/** @param m `model.visual` */
+export function qwen2_5Vision(m: Modules, config: Qwen2_5VLVisionConfig): VisionStages {
+  const { hiddenSize: C, patchSize, temporalPatchSize, inChannels } = config;
+  const merge = config.spatialMergeSize ** 2;
+  const embedding = m.at('patch_embed');
+  const patches = embedding.linear('proj', [C, inChannels, temporalPatchSize, patchSize, patchSize]);
+  const blocks = Array.from({ length: config.depth }, (_, i) => {
+    const at = m.at(`blocks.${i}`);
+    return { at, forward: visionBlock(at, config), isFull: config.fullAttentionBlocks.includes(i) };
+  });
+  const merger = m.at('merger');
+  const mergerNorm = merger.norm('ln_q', C);
+  const into = merger.linear('mlp.0', [merge * C, merge * C], { bias: true });
+  const out = merger.linear('mlp.2', [config.outHiddenSize, merge * C], { bias: true });
 
-export interface VisionTower {
-  patchEmbed: LinearLayer;
-  blocks: VisionBlock[];
-  mergerNorm: Parameter;
-  mergerIn: LinearLayer;
-  mergerOut: LinearLayer;
-}
-
-/** What a batch gives every block; rope rows are in window order. */
-export interface VisionContext {
-  rope: { cos: Tensor; sin: Tensor };
-  windows: AttentionRanges;
-  frames: AttentionRanges;
-  /** (N/merge²) place in window order → merged patch, and its inverse. */
-  windowIndex: Tensor;
-  windowInverse: Tensor;
-}
-
-export function visionShapes(config: Qwen2_5VLVisionConfig): [string, Shape][] {
-  const { hiddenSize: C, intermediateSize: F, patchSize, temporalPatchSize, spatialMergeSize, inChannels, outHiddenSize } = config;
-  const shapes: [string, Shape][] = [[`${VISION}.patch_embed.proj.weight`, [C, inChannels, temporalPatchSize, patchSize, patchSize]]];
-  for (let i = 0; i < config.depth; i++) {
-    const block = `${VISION}.blocks.${i}`;
-    const linears: [string, number, number][] = [
-      ['attn.qkv', 3 * C, C],
-      ['attn.proj', C, C],
-      ['mlp.gate_proj', F, C],
-      ['mlp.up_proj', F, C],
-      ['mlp.down_proj', C, F],
+  return (tables, grids) => {
+    const { windowIndex, cuWindowSeqlens } = windowOrder(grids, config);
+    const N = windowIndex.length * merge;
+    const angles = tables.rotary(inWindowOrder(visionRotary(grids, config), windowIndex, merge), N);
+    const windows = tables.ranges(segmentRanges(Array.from(cuWindowSeqlens)), N);
+    const frames = tables.ranges(segmentRanges(Array.from(frameSeqlens(grids))), N);
+    // (N/merge²) place in window order → merged patch, and its inverse.
+    const order = tables.upload(Uint32Array.from(windowIndex), [windowIndex.length]);
+    const back = tables.upload(inverse(windowIndex), [windowIndex.length]);
+    return [
+      stage(embedding, (t, pixels) => {
+        const grouped = t.reshape(linear(t, pixels, patches), [N / merge, merge * C]);
+        return t.reshape(permuteRows(t, grouped, order, back), [N, C]);
+      }),
+      ...blocks.map(({ at, forward, isFull }) => stage(at, (t, x) => forward(t, x, angles, isFull ? frames : windows))),
+      stage(merger, (t, x) => {
+        const h = t.reshape(rmsNorm(t, x, mergerNorm, config.rmsNormEps), [N / merge, merge * C]);
+        return permuteRows(t, linear(t, activation(t, linear(t, h, into), 'gelu'), out), back, order);
+      }),
     ];
-    shapes.push([`${block}.norm1.weight`, [C]], [`${block}.norm2.weight`, [C]]);
-    for (const [name, out, into] of linears) shapes.push([`${block}.${name}.weight`, [out, into]], [`${block}.${name}.bias`, [out]]);
-  }
-  const merged = C * spatialMergeSize ** 2;
-  shapes.push(
-    [`${VISION}.merger.ln_q.weight`, [C]],
-    [`${VISION}.merger.mlp.0.weight`, [merged, merged]],
-    [`${VISION}.merger.mlp.0.bias`, [merged]],
-    [`${VISION}.merger.mlp.2.weight`, [outHiddenSize, merged]],
-    [`${VISION}.merger.mlp.2.bias`, [outHiddenSize]],
-  );
-  return shapes;
-}
-
-export function visionTower(weights: Weights, config: Qwen2_5VLVisionConfig): VisionTower {
-  return {
-    patchEmbed: weights.linear(`${VISION}.patch_embed.proj`),
-    blocks: Array.from({ length: config.depth }, (_, i) => {
-      const at = `${VISION}.blocks.${i}`;
-      return {
-        norm1: weights.parameter(`${at}.norm1.weight`),
-        qkv: weights.linear(`${at}.attn.qkv`),
-        proj: weights.linear(`${at}.attn.proj`),
-        norm2: weights.parameter(`${at}.norm2.weight`),
-        gate: weights.linear(`${at}.mlp.gate_proj`),
-        up: weights.linear(`${at}.mlp.up_proj`),
-        down: weights.linear(`${at}.mlp.down_proj`),
-      };
-    }),
-    mergerNorm: weights.parameter(`${VISION}.merger.ln_q.weight`),
-    mergerIn: weights.linear(`${VISION}.merger.mlp.0`),
-    mergerOut: weights.linear(`${VISION}.merger.mlp.2`),
   };
 }
 
-/** Stages from pixels (N, channels·frames·patch²) to image features (N/merge², out). */
-export function visionStages(tower: VisionTower, config: Qwen2_5VLVisionConfig, context: VisionContext): Stage[] {
-  const merge = config.spatialMergeSize ** 2;
-  const full = new Set(config.fullAttentionBlocks);
-  return [
-    {
-      name: `${VISION}.patch_embed`,
-      trainable: isTrainable(tower.patchEmbed),
-      forward: (t, pixels) => {
-        const x = linear(t, pixels, tower.patchEmbed);
-        const [N, C] = x.shape as [number, number];
-        const grouped = t.reshape(x, [N / merge, merge * C]);
-        const y = t.reshape(permuteRows(t, grouped, context.windowIndex, context.windowInverse), [N, C]);
-        return y;
-      },
-    },
-    ...tower.blocks.map((block, i) => ({
-      name: `${VISION}.blocks.${i}`,
-      trainable: visionBlockTrains(block),
-      forward: (t: Tape, x: Tensor): Tensor => visionBlock(t, x, block, config, context, full.has(i) ? context.frames : context.windows),
-    })),
-    {
-      name: `${VISION}.merger`,
-      trainable: isTrainable(tower.mergerIn) || isTrainable(tower.mergerOut) || tower.mergerNorm.grad !== undefined,
-      forward: (t, x) => {
-        const [N, C] = x.shape as [number, number];
-        const h = t.reshape(rmsNorm(t, x, tower.mergerNorm, config.rmsNormEps), [N / merge, merge * C]);
-        const y = linear(t, activation(t, linear(t, h, tower.mergerIn), 'gelu'), tower.mergerOut);
-        return permuteRows(t, y, context.windowInverse, context.windowIndex);
-      },
-    },
-  ];
-}
-
-function visionBlockTrains(b: VisionBlock): boolean {
-  return [b.qkv, b.proj, b.gate, b.up, b.down].some(isTrainable) || b.norm1.grad !== undefined || b.norm2.grad !== undefined;
-}
-
 /** x (N, C) → (N, C). */
-function visionBlock(
-  t: Tape,
-  x: Tensor,
-  b: VisionBlock,
-  config: Qwen2_5VLVisionConfig,
-  context: VisionContext,
-  ranges: AttentionRanges,
-): Tensor {
-  const [N, C] = x.shape as [number, number];
-  const { heads: H, headDim: D, rmsNormEps: eps } = config;
-  const parts = splitColumns(t, linear(t, rmsNorm(t, x, b.norm1, eps), b.qkv), [C, C, C]).map((part) => t.reshape(part, [N, H, D]));
-  const [q, k, v] = parts as [Tensor, Tensor, Tensor];
-  const a = attention(t, rope(t, q, context.rope), rope(t, k, context.rope), v, ranges, { scale: D ** -0.5 });
-  const x1 = add(t, x, linear(t, t.reshape(a, [N, C]), b.proj));
-  const m = rmsNorm(t, x1, b.norm2, eps);
-  return add(t, x1, linear(t, glu(t, linear(t, m, b.gate), linear(t, m, b.up), 'silu'), b.down));
+type Block = (t: Tape, x: Tensor, angles: RopeTables, ranges: AttentionRanges) => Tensor;
+
+function visionBlock(m: Modules, config: Qwen2_5VLVisionConfig): Block {
+  const { hiddenSize: C, intermediateSize: F, heads: H, headDim: D, rmsNormEps: eps } = config;
+  const norm1 = m.norm('norm1', C);
+  const norm2 = m.norm('norm2', C);
+  const qkv = m.linear('attn.qkv', [3 * C, C], { bias: true });
+  const proj = m.linear('attn.proj', [C, C], { bias: true });
+  const gate = m.linear('mlp.gate_proj', [F, C], { bias: true });
+  const up = m.linear('mlp.up_proj', [F, C], { bias: true });
+  const down = m.linear('mlp.down_proj', [C, F], { bias: true });
+  return (t, x, angles, ranges) => {
+    const N = x.shape[0]!;
+    const parts = splitColumns(t, linear(t, rmsNorm(t, x, norm1, eps), qkv), [C, C, C]).map((part) => t.reshape(part, [N, H, D]));
+    const [q, k, v] = parts as [Tensor, Tensor, Tensor];
+    const a = attention(t, rope(t, q, angles), rope(t, k, angles), v, ranges, { scale: D ** -0.5 });
+    const x1 = add(t, x, linear(t, t.reshape(a, [N, C]), proj));
+    const f = rmsNorm(t, x1, norm2, eps);
+    return add(t, x1, linear(t, glu(t, linear(t, f, gate), linear(t, f, up), 'silu'), down));
+  };
+}
+
+function inverse(order: Int32Array): Uint32Array {
+  const out = new Uint32Array(order.length);
+  order.forEach((from, place) => (out[from] = place));
+  return out;
+}
+
+/** Rows of the rotary tables gathered as the patches are: groups of `merge` rows in window order. */
+function inWindowOrder(rotary: Rotary, windowIndex: Int32Array, merge: number): Rotary {
+  const width = (rotary.cos.length / (windowIndex.length * merge)) * merge;
+  const gather = (table: Float32Array): Float32Array => {
+    const out = new Float32Array(table.length);
+    windowIndex.forEach((from, place) => out.set(table.subarray(from * width, (from + 1) * width), place * width));
+    return out;
+  };
+  return { cos: gather(rotary.cos), sin: gather(rotary.sin) };
 }

@@ -48,7 +48,7 @@ export async function randomModel(
   const description = modelFamily(type, type).describe(config, type);
   const plan = planTraining(description, { kind: 'lora', config: loraConfig({ r: 16, lora_alpha: 32, target_modules: targets }) });
   const linears = new Set(
-    modulesFromParameters(description.shapes)
+    modulesFromParameters(description.shapes, description.kinds)
       .filter(({ kind }) => kind === 'linear')
       .map(({ name }) => `${name}.weight`),
   );

@@ -41,7 +41,7 @@ describe('layouts', () => {
     expect(config).toMatchObject({
       tokensPerSide: 16, poolSize: 4, tieWordEmbeddings: true,
       text: {
-        heads: 8, kvHeads: 4, headDim: 256, vocabSize: 262208, queryPreAttnScalar: 256, slidingWindow: 1024, finalSoftcap: 0,
+        heads: 8, kvHeads: 4, headDim: 256, vocabSize: 262208, scoreScale: 1 / 16, slidingWindow: 1024, finalSoftcap: 0,
         rope: { full_attention: { theta: 1e6, scaling: { type: 'linear', factor: 8 } }, sliding_attention: { theta: 1e4 } },
       },
       vision: { headDim: 72, patchesPerSide: 64, layerNormEps: 1e-6, activation: 'gelu_tanh', hasHead: false },
