@@ -11,7 +11,9 @@ import type { Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import process from 'node:process';
+import { deflateSync } from 'node:zlib';
 import { decodePicture } from '../src/data/pictures/decode.ts';
+import { pngBytes } from '../src/data/pictures/pngWrite.ts';
 import { FILE_FAULTS } from '../src/io/fileFaults.ts';
 import { temporaryName } from '../src/io/temporaryNames.ts';
 import { provideTimeLimit } from '../src/io/timeLimit.ts';
@@ -22,7 +24,7 @@ import { nativeFiles } from './nativeFiles.ts';
 import { makeDawnPatient, outlives } from './patientDawn.ts';
 import { quietly } from './quietDawn.ts';
 import { openNetwork } from './network/network.ts';
-import { loadSharp, sharpDecoder } from './sharpPictures.ts';
+import { sharpDecoder } from './sharpPictures.ts';
 import { limited } from './timeLimit.ts';
 
 provideTimeLimit(limited);
@@ -359,15 +361,13 @@ export const nodePlatform: Platform & FileAbilities = {
   network: openNetwork(name, (variable) => process.env[variable]),
   decodeImage: (bytes, imageName, options = {}) => decodePicture(bytes, imageName, options, { ...sharpDecoder, dicomCodec }),
   dicomCodec,
-  async encodePng(data, width, height, channels) {
+  async encodePng(data, width, height, channels, inFile) {
     if (data.length !== width * height * channels) {
       throw new Error(
         `encodePng: ${width}×${height} with ${channels} channels needs ${width * height * channels} bytes, got ${data.length}`,
       );
     }
-    const sharp = await loadSharp();
-    const pipeline = sharp(data, { raw: { width, height, channels } });
-    const png = await (channels === 1 ? pipeline.toColourspace('b-w') : pipeline).png().toBuffer();
-    return new Uint8Array(png.buffer, png.byteOffset, png.byteLength);
+    const raster = { width, height, channels, inFile: inFile ?? channels };
+    return pngBytes(data, raster, (bytes) => deflateSync(bytes, { level: 2, chunkSize: 1 << 17 }));
   },
 };

@@ -12,7 +12,7 @@ import { readTiffDirectory } from '../src/data/tiffDirectory.ts';
 import { UserError } from '../src/platform.ts';
 import type { DecodedImage } from '../src/platform.ts';
 
-export async function loadSharp(): Promise<SharpConstructor> {
+async function loadSharp(): Promise<SharpConstructor> {
   return import('sharp').then(
     (module) => module.default,
     (cause: unknown) => {

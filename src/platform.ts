@@ -22,6 +22,8 @@ export interface DecodedImage {
    * pictures are expanded, alpha and profiles are dropped, and the picture is upright (EXIF orientation is applied).
    */
   data: Uint8Array;
+  /** The same as one byte a pixel, where red, green and blue are known to be alike; then `data` may be made when it is asked for. */
+  grey?: Uint8Array;
   /** What the user should hear about how it was read. */
   notes?: PictureNote[];
 }
@@ -204,8 +206,8 @@ export interface Platform extends OptionalAbilities {
    * @param options of Emscripten's
    */
   dicomCodec?(name: DicomCodecName, options: object): Promise<unknown>;
-  /** PNG of an RGB (channels 3) or grey (channels 1) raster. */
-  encodePng(data: Uint8Array, width: number, height: number, channels: 1 | 3): Promise<Uint8Array>;
+  /** PNG of an RGB (channels 3) or grey (channels 1) raster. @param inFile channels of the file: greys can be written as colours */
+  encodePng(data: Uint8Array, width: number, height: number, channels: 1 | 3, inFile?: 3): Promise<Uint8Array>;
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 import type { Platform } from '../platform.ts';
 import { UserError } from '../platform.ts';
+import type { CodedValues } from './codedValues.ts';
 import { checkRatio, fileChunks } from './gzip.ts';
 import { dataType, HEADER_BYTES, parseHeader } from './niftiHeader.ts';
 import type { DataType, NiftiHeader, VoxelArray } from './niftiHeader.ts';
@@ -15,9 +16,11 @@ export type SliceDim = 0 | 1 | 2;
 
 /** One plane of a volume; `values` is (rows, cols) row-major. The first remaining axis of the volume is the row axis. */
 export interface VolumeSlice {
-  values: Float64Array;
-  rows: number;
-  cols: number;
+  readonly values: Float64Array;
+  /** The same as codes, where they are stored so: then nothing is lost by not asking for `values`. */
+  readonly coded?: CodedValues;
+  readonly rows: number;
+  readonly cols: number;
 }
 
 /** Deflate cannot expand by more than this, so a header that needs more is not borne out by the file. */

@@ -1,9 +1,9 @@
 /**
- * A folder of DICOM slices to the pixels of prepared rows, on one core: header, order, values, window, RGB of 8 bits. Beside it lies the same
+ * A folder of DICOM slices to pixels as a screen shows them, on one core: header, order, values, window, RGB of 8 bits. Beside it lies the same
  * in pydicom and numpy (dicom_pydicom.py), which also makes the 2 000 slices.
  *
- *   python test/bench/dicom_pydicom.py make DIR; python test/bench/dicom_pydicom.py read DIR     (one core: OMP_NUM_THREADS=1 taskset -c 0)
- *   npx vite build --mode bench && taskset -c 0 node dist/benchDicom.js DIR
+ *   python test/bench/dicom_pydicom.py make DATA; python test/bench/dicom_pydicom.py pixels DATA     (one core: OMP_NUM_THREADS=1 taskset -c 0)
+ *   npx vite build --mode bench && taskset -c 0 node dist/benchDicom.js DATA/Datasets/Synthetic/Images/case_0
  */
 import { createHash } from 'node:crypto';
 import process from 'node:process';

@@ -4,17 +4,19 @@
  */
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
+import { greyToRgb } from '../codedValues.ts';
+import type { CodedValues } from '../codedValues.ts';
 import { interleaved, paletteToRgb, upsampled422, ybrToRgb } from './colour.ts';
 import { decodeFrame } from './decodeFrame.ts';
 import type { FrameFacts } from './facts.ts';
 import { frameBits } from './format.ts';
 import type { PixelFormat } from './format.ts';
 import { frameReader } from './frames.ts';
-import { greyToRgb, GreyTable } from './greyTable.ts';
 import type { FrameReader } from './frames.ts';
 import { DICOM_LIMITS } from './limits.ts';
 import type { DicomLimits } from './limits.ts';
 import { modalityValues } from './modality.ts';
+import { PatternTable } from './patternTable.ts';
 import type { Placement, Vector } from './placement.ts';
 import { decodedValues, nativeValues } from './samples.ts';
 import type { StoredValues } from './samples.ts';
@@ -32,6 +34,8 @@ export interface ScanSlice {
    * indices. MONOCHROME1 is as it is stored.
    */
   readonly values: Float64Array;
+  /** The same where they are stored as plain greys of 16 bits, before they are asked for one by one. */
+  readonly coded?: CodedValues;
   /** What a screen shows: grey, or red, green, blue of each pixel, rows × columns, 0 to 255. */
   shown: () => Uint8Array<ArrayBuffer>;
   /** The same with red, green and blue, of greys too. */
@@ -116,7 +120,7 @@ class SliceReader {
   /** Of the file that was read last: its compressed frames are in memory. */
   private last: { file: FrameFacts['file']; reader: FrameReader } | undefined;
   /** Of the slice that was read last, if any is of use. */
-  private table: GreyTable | undefined;
+  private table: PatternTable | undefined;
 
   constructor(platform: Files, limits: DicomLimits) {
     this.platform = platform;
@@ -128,17 +132,10 @@ class SliceReader {
     const { format, palette } = file;
     if (this.last?.file !== file) this.last = { file, reader: frameReader(file.file, format, this.limits) };
     const bytes = await this.last.reader(index);
-    const table = (this.table = GreyTable.of(this.table, frame) ?? this.table);
-    if (table?.isFor(frame) === true) {
-      // Most series of scanners: what is not asked for is not made.
-      let values: Float64Array | undefined;
-      return {
-        get values() {
-          return (values ??= modalityValues(nativeValues(bytes, format, false, 0), transform));
-        },
-        shown: () => table.shown(bytes),
-        rgb: () => table.rgb(bytes),
-      };
+    const table = PatternTable.of(this.table, frame);
+    if (table !== undefined) {
+      this.table = table;
+      return codedSlice(frame, table, bytes);
     }
     const stored = await this.stored(bytes, file, index);
     const values = modalityValues(stored, transform);
@@ -169,6 +166,29 @@ class SliceReader {
       });
     }
   }
+}
+
+/** Most slices of scanners: what is not asked for is not made. */
+function codedSlice({ file: { format }, transform, voi }: FrameFacts, table: PatternTable, bytes: Uint8Array): ScanSlice {
+  const coded = table.coded(bytes);
+  const { codes, meanings } = coded;
+  let made: Float64Array | undefined;
+  const values = (): Float64Array => {
+    if (made !== undefined) return made;
+    made = new Float64Array(codes.length);
+    for (let i = 0; i < codes.length; i++) made[i] = meanings[codes[i] ?? 0] ?? NaN;
+    return made;
+  };
+  const shown = (): Uint8Array<ArrayBuffer> =>
+    table.shown(coded) ?? shownGrey(values(), voi, valueRange(format, transform), format.photometric === 'MONOCHROME1');
+  return {
+    get values() {
+      return values();
+    },
+    coded,
+    shown,
+    rgb: () => greyToRgb(shown()),
+  };
 }
 
 const isGrey = ({ samples, photometric }: PixelFormat): boolean => samples === 1 && photometric !== 'PALETTE COLOR';

@@ -4,6 +4,8 @@
  */
 import type { Platform } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
+import { turned } from '../codedValues.ts';
+import type { Turn } from '../codedValues.ts';
 import { Volume } from '../nifti.ts';
 import type { SliceDim, VolumeSlice } from '../nifti.ts';
 import type { NiftiHeader, VoxelArray } from '../niftiHeader.ts';
@@ -48,18 +50,31 @@ export class ScanVolume extends Volume {
     if (axis !== 2) return (await this.inMemory()).slice(dim, index);
     if (!Number.isInteger(index) || index < 0 || index >= count)
       throw new UserError(`${this.header.path}: slice ${index} along axis ${dim} does not exist; the volume is ${shape.join('×')}.`);
-    const { values: plane } = await this.scan.readSlice(isTurned ? count - 1 - index : index);
+    const slice = await this.scan.readSlice(isTurned ? count - 1 - index : index);
     const [rowDim, columnDim] = dim === 0 ? ([1, 2] as const) : dim === 1 ? ([0, 2] as const) : ([0, 1] as const);
     const [rows, cols] = [shape[rowDim], shape[columnDim]];
     const columns = this.scan.size[2];
     // The step in the stored plane for the next of each axis, and where the first of both lies.
     const step = (out: 0 | 1 | 2): number => (from[out].axis === 0 ? 1 : columns) * (from[out].isTurned ? -1 : 1);
-    const [byRow, byCol] = [step(rowDim), step(columnDim)];
-    const start = (byRow < 0 ? -byRow * (rows - 1) : 0) + (byCol < 0 ? -byCol * (cols - 1) : 0);
-    const values = new Float64Array(rows * cols);
-    for (let row = 0, to = 0; row < rows; row++)
-      for (let col = 0, at = start + row * byRow; col < cols; col++, at += byCol) values[to++] = Math.fround(plane[at] ?? 0);
-    return { values, rows, cols };
+    const turn: Turn = { rows, cols, byRow: step(rowDim), byCol: step(columnDim) };
+    const { coded } = slice;
+    if (coded === undefined) return { values: rounded(turned(slice.values, new Float64Array(rows * cols), turn)), rows, cols };
+    const { codes, meanings } = coded;
+    let values: Float64Array | undefined;
+    return {
+      get values() {
+        return (values ??= rounded(
+          turned(
+            Float64Array.from(codes, (code) => meanings[code] ?? NaN),
+            new Float64Array(rows * cols),
+            turn,
+          ),
+        ));
+      },
+      coded: { ...coded, turn },
+      rows,
+      cols,
+    };
   }
 
   override async stored(): Promise<VoxelArray> {
@@ -73,4 +88,10 @@ export class ScanVolume extends Volume {
     });
     return this.whole;
   }
+}
+
+/** As a volume of float32 holds them. */
+function rounded(values: Float64Array): Float64Array {
+  for (let i = 0; i < values.length; i++) values[i] = Math.fround(values[i] ?? 0);
+  return values;
 }

@@ -1,6 +1,8 @@
 /** From a slice's values to the 8 bits a model sees. */
 import type { DecodedImage } from '../../platform.ts';
 import { UserError } from '../../platform.ts';
+import { CODES, distinctValues, greyToRgb, levelsOf } from '../codedValues.ts';
+import type { CodedValues } from '../codedValues.ts';
 import type { VolumeSlice } from '../nifti.ts';
 
 /** `--intensity`. window: a window in Hounsfield units for CT, percentile for the rest; ct_rgb: three windows of CT as red, green, blue. */
@@ -67,39 +69,91 @@ export function intensityOf(chosen: IntensityChoice, modality: string, structure
 }
 
 /** @throws UserError that names the first voxel that is no number or infinite; `where` names the slice */
-export function checkFinite({ values, cols }: VolumeSlice, where: string): void {
-  const at = values.findIndex((value) => !Number.isFinite(value));
-  if (at < 0) return;
-  throw new UserError(
-    `${where}: the voxel in row ${Math.floor(at / cols)}, column ${at % cols} is ${values[at]}. Replace what is not finite in the ` +
-      `volume; ` +
-      '--prompt_style reference with --intensity minmax makes such slices black, as medvision_bm does.',
-  );
+export function checkFinite(slice: VolumeSlice, where: string): void {
+  if (slice.coded?.isFinite === true) return;
+  const { values, cols } = slice;
+  for (let at = 0; at < values.length; at++) {
+    if (Number.isFinite(values[at])) continue;
+    throw new UserError(
+      `${where}: the voxel in row ${Math.floor(at / cols)}, column ${at % cols} is ${values[at]}. Replace what is not finite in the ` +
+        `volume; ` +
+        '--prompt_style reference with --intensity minmax makes such slices black, as medvision_bm does.',
+    );
+  }
 }
 
 /** Grey as RGB, (rows, cols); values are cut off (not rounded) to a byte. A slice of one value is black. */
 export function sliceToRgb(slice: VolumeSlice, intensity: Intensity = 'reference'): DecodedImage {
-  const { rows, cols } = slice;
-  const values = new Float32Array(slice.values); // the reference casts nibabel's doubles to float32 first
-  const data = new Uint8Array(rows * cols * 3);
-  if (intensity === 'ct_rgb') {
-    for (const [channel, { low, high }] of CT_RGB.entries())
-      rounded(values, low, high).forEach((grey, i) => (data[i * 3 + channel] = grey));
-    return { width: cols, height: rows, data };
+  const { rows, cols, coded } = slice;
+  const size = { width: cols, height: rows };
+  const channels =
+    coded === undefined
+      ? // The reference casts nibabel's doubles to float32 first.
+        greysOf(new Float32Array(slice.values), undefined, intensity)
+      : (levelTables(coded, intensity).map((levels) => levelsOf(coded, levels)) as Channels);
+  if (channels.length === 3) return { ...size, data: interleaved(channels) };
+  const [grey] = channels;
+  let data: Uint8Array | undefined;
+  return {
+    ...size,
+    grey,
+    get data() {
+      return (data ??= greyToRgb(grey));
+    },
+  };
+}
+
+/** Of the window before: a series has one. */
+let lastWindow: (Window & { meanings: Float64Array; levels: Uint8Array }) | undefined;
+
+/** The level that each code has in each channel. */
+function levelTables(coded: CodedValues, intensity: Intensity): Channels {
+  const { meanings } = coded;
+  if (typeof intensity === 'object') {
+    const { low, high } = intensity;
+    if (lastWindow?.meanings !== meanings || lastWindow.low !== low || lastWindow.high !== high)
+      lastWindow = { low, high, meanings, levels: greysOf(new Float32Array(meanings), undefined, intensity)[0] };
+    return [lastWindow.levels];
   }
+  const distinct = distinctValues(coded);
+  return greysOf(distinct.values, distinct.counts, intensity).map((greys) => {
+    const all = new Uint8Array(CODES);
+    for (let i = 0; i < greys.length; i++) all[distinct.codes[i] ?? 0] = greys[i] ?? 0;
+    return all;
+  }) as Channels;
+}
+
+type ThreeChannels = [Uint8Array, Uint8Array, Uint8Array];
+/** Grey, or red, green and blue. */
+type Channels = [Uint8Array] | ThreeChannels;
+
+function interleaved(channels: ThreeChannels): Uint8Array {
+  const data = new Uint8Array(channels[0].length * 3);
+  channels.forEach((levels, channel) => {
+    for (let i = 0, to = channel; i < levels.length; i++, to += 3) data[to] = levels[i] ?? 0;
+  });
+  return data;
+}
+
+/** @param counts how often each value is there; undefined: once */
+function greysOf(values: Float32Array, counts: Uint32Array | undefined, intensity: Intensity): Channels {
+  if (intensity === 'ct_rgb') return CT_RGB.map(({ low, high }) => rounded(values, low, high)) as ThreeChannels;
   const [low, high] =
-    intensity === 'percentile' ? percentiles(values) : typeof intensity === 'object' ? [intensity.low, intensity.high] : extremes(values);
-  if (!(high > low)) return { width: cols, height: rows, data };
-  const greys = typeof intensity === 'object' || intensity === 'percentile' ? clipped(values, low, high) : stretched(values, low, high);
-  for (let i = 0, at = 0; i < greys.length; i++, at += 3) data[at] = data[at + 1] = data[at + 2] = greys[i] ?? 0;
-  return { width: cols, height: rows, data };
+    intensity === 'percentile'
+      ? percentiles(values, counts)
+      : typeof intensity === 'object'
+        ? [intensity.low, intensity.high]
+        : extremes(values);
+  if (!(high > low)) return [new Uint8Array(values.length)];
+  return [typeof intensity === 'object' || intensity === 'percentile' ? clipped(values, low, high) : stretched(values, low, high)];
 }
 
 /** NaN where a value is NaN. */
 function extremes(values: Float32Array): [number, number] {
   let min = Infinity;
   let max = -Infinity;
-  for (const value of values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] ?? NaN;
     if (Number.isNaN(value)) return [NaN, NaN];
     if (value < min) min = value;
     if (value > max) max = value;
@@ -133,15 +187,34 @@ function clipped(values: Float32Array, low: number, high: number): Uint8Array {
   return greys;
 }
 
-/** numpy.percentile(values, [0.5, 99.5]) with linear interpolation; NaN where a value is NaN. */
-export function percentiles(values: Float32Array): [number, number] {
+/**
+ * numpy.percentile(values, [0.5, 99.5]) with linear interpolation; NaN where a value is NaN.
+ * @param counts how often each value is there; undefined: once
+ */
+export function percentiles(values: Float32Array, counts?: Uint32Array): [number, number] {
   if (values.some(Number.isNaN)) return [NaN, NaN];
-  const sorted = values.slice().sort();
-  const at = (share: number): number => {
-    const place = share * (sorted.length - 1);
-    const below = sorted[Math.floor(place)] ?? NaN;
-    const above = sorted[Math.ceil(place)] ?? NaN;
-    return below + (above - below) * (place - Math.floor(place));
+  const { length, at } = counts === undefined ? sortedValues(values) : sortedCounts(values, counts);
+  const percentile = (share: number): number => {
+    const place = share * (length - 1);
+    const below = at(Math.floor(place));
+    return below + (at(Math.ceil(place)) - below) * (place - Math.floor(place));
   };
-  return [at(0.005), at(0.995)];
+  return [percentile(0.005), percentile(0.995)];
+}
+
+interface Sorted {
+  length: number;
+  at: (place: number) => number;
+}
+
+function sortedValues(values: Float32Array): Sorted {
+  const sorted = values.slice().sort();
+  return { length: sorted.length, at: (place) => sorted[place] ?? NaN };
+}
+
+function sortedCounts(values: Float32Array, counts: Uint32Array): Sorted {
+  const order = Array.from(values.keys()).sort((a, b) => (values[a] ?? 0) - (values[b] ?? 0));
+  let length = 0;
+  const ends = order.map((i) => (length += counts[i] ?? 0));
+  return { length, at: (place) => values[order[ends.findIndex((end) => place < end)] ?? -1] ?? NaN };
 }

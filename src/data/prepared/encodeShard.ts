@@ -7,9 +7,13 @@ import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { columnsOf, FEATURES, SCHEMA } from './row.ts';
 import type { PreparedRow } from './row.ts';
 
+/** Of a row beside its picture, when packed: about. */
+const ROW_BYTES = 256;
+
 /** The file's bytes: a function of the rows alone. */
 export function encodeShard(rows: readonly PreparedRow[], rowGroupSize: number): Uint8Array {
-  const writer = new ByteWriter();
+  // As much as it will be, or it is copied each time that it grows.
+  const writer = new ByteWriter(rows.reduce((sum, { image }) => sum + (image?.bytes.length ?? 0) + ROW_BYTES, 0));
   const parquet = new ParquetWriter({ writer, schema: SCHEMA, codec: 'SNAPPY', kvMetadata: [FEATURES], createdBy: 'vernier' });
   const written = parquet.write({
     columnData: [

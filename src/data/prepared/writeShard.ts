@@ -54,8 +54,11 @@ export async function writeShard(platform: Platform, job: ShardJob, slice: Slice
 }
 
 async function picture(platform: Platform, sample: MedvisionSample, path: string, slice: SliceSource): Promise<PreparedImage> {
-  const { data, width, height } = await slice(sample);
-  return { bytes: await platform.encodePng(data, width, height, 3), path };
+  const picture = await slice(sample);
+  const { width, height, grey } = picture;
+  // In colour, as the reference has them: not every processor takes greys.
+  const png = grey ? platform.encodePng(grey, width, height, 1, 3) : platform.encodePng(picture.data, width, height, 3);
+  return { bytes: await png, path };
 }
 
 /** A file that is there is whole, and was made from the same slice: a folder of other settings is not continued. */
