@@ -127,27 +127,46 @@ export function assistantSpans(
   const spans: Span[] = [];
   messages.forEach((message, turn) => {
     if (message.role !== 'assistant' || options.isWanted?.(message) === false) return;
-    const content: Message['content'] = typeof message.content === 'string' ? mark : [{ type: 'text', text: mark }];
-    const marked = template.render(messages.with(turn, { ...message, content }), options);
-    const at = marked.indexOf(mark);
-    const before = marked.slice(0, at);
-    const after = marked.slice(at + mark.length);
-    const end = text.length - after.length;
-    if (at < 0 || end < at || !text.startsWith(before) || !text.endsWith(after)) {
-      throw new UserError(
-        `Chat template: where the assistant's turn ${turn + 1} starts and ends cannot be told, because the template changes other text ` +
-          `with it. ` +
-          'Train with --mask reference, or simplify the template.',
-      );
+    const isText = typeof message.content === 'string';
+    const render = (said: string, among: readonly Message[], more: typeof options): string =>
+      template.render(among.with(turn, { ...message, content: isText ? said : [{ type: 'text', text: said }] }), more);
+    for (const said of markedTexts(message, mark)) {
+      const marked = render(said, messages, options);
+      const at = marked.indexOf(mark);
+      const before = marked.slice(0, at);
+      // The answer's mark: the second, unless the template drops the thought.
+      const last = said === mark ? at : Math.max(at, marked.indexOf(mark, at + 1));
+      const after = marked.slice(last + mark.length);
+      const end = text.length - after.length;
+      if (at < 0 || end < at || !text.startsWith(before) || !text.endsWith(after)) continue;
+      const token = closingToken(after, specialTokens);
+      // A template without an end of turn goes on with the next turn's opening token, which is not there when the conversation ends here.
+      const isEnd = (): boolean => render(said, messages.slice(0, turn + 1), {}).includes(mark + token);
+      spans.push({ start: spokenFrom(template, text, at), end: token !== '' && isEnd() ? end + token.length : end });
+      return;
     }
-    const token = closingToken(after, specialTokens);
-    // A template without an end of turn goes on with the next turn's opening token; that one is not there when the conversation ends here.
-    const isEnd = (): boolean => template.render([...messages.slice(0, turn), { ...message, content }]).includes(mark + token);
-    const unspaced = before.replace(/ +$/, '');
-    const start = unspaced !== before && template.opening !== '' && unspaced.endsWith(template.opening) ? unspaced.length : at;
-    spans.push({ start, end: token !== '' && isEnd() ? end + token.length : end });
+    throw new UserError(
+      `Chat template: where the assistant's turn ${turn + 1} starts and ends cannot be told, because the template changes other text ` +
+        `with it. ` +
+        'Train with --mask reference, or simplify the template.',
+    );
   });
   return spans;
+}
+
+/** A turn's text with a mark in its place; and where it has a thought, which templates take apart from the answer, with both marked. */
+function markedTexts(message: Message, mark: string): string[] {
+  return textsOf([message]).join('').includes('</think>') ? [mark, `<think>\n${mark}\n</think>\n\n${mark}`] : [mark];
+}
+
+/**
+ * Where a turn whose text is at `at` begins: behind what the template writes for a model that is to answer. Spaces and the start of a
+ * thought between the two are the model's to write, unless that opening has them.
+ */
+function spokenFrom({ opening }: ChatTemplate, text: string, at: number): number {
+  if (opening === '') return at;
+  const opened = text.lastIndexOf(opening, at) + opening.length;
+  return opened >= opening.length && /^ *(<think>\n)?$/.test(opened < at ? text.slice(opened, at) : text.slice(at, opened)) ? opened : at;
 }
 
 /** A private-use character string that the text does not contain; templates pass it through as they pass a letter. */

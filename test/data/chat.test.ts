@@ -59,6 +59,19 @@ describe('assistant spans', () => {
     expect(written(im, [{ role: 'user', content: 'x' }])).toEqual([]);
   });
 
+  test('a thought that the template takes apart from the answer is written too, from where the generation prompt ends', () => {
+    const apart =
+      "{%- for m in messages -%}<|im_start|>{{ m.role }}\n{% if '</think>' in m.content -%}{%- if loop.last -%}<think>{{ '\n' }}" +
+      "{{ m.content.split('</think>')[0].split('<think>')[-1].strip('\n') + '\n</think>\n\n' }}{%- endif -%}{{ m.content.split('</think>')[-1].lstrip('\n') }}" +
+      '{%- else -%}{{ m.content }}{%- endif -%}<|im_end|>\n{%- endfor -%}';
+    const thoughts: Message[] = talk.map(({ role, content }, i) => ({ role, content: role === 'user' ? content : `<think>\nso ${i}\n</think>\n\n${String(content)}` }));
+    const prompt = (end: string): string => `{%- if add_generation_prompt -%}<|im_start|>assistant\n${end}{% endif -%}`;
+    expect(written(apart + prompt(''), thoughts)).toEqual([' ab <|im_end|>', '<think>\nso 3\n</think>\n\ncd<|im_end|>']);
+    expect(written(apart + prompt('<think>\n'), thoughts)).toEqual([' ab <|im_end|>', 'so 3\n</think>\n\ncd<|im_end|>']);
+    expect(written(apart + prompt('<think>\n\n</think>\n\n'), thoughts)).toEqual([' ab <|im_end|>', '<think>\nso 3\n</think>\n\ncd<|im_end|>']);
+    expect(written(im, thoughts)).toEqual(['<think>\nso 1\n</think>\n\n ab <|im_end|>', '<think>\nso 3\n</think>\n\ncd<|im_end|>']);
+  });
+
   test('a template that repeats or drops the answer is refused', () => {
     const repeated = '{%- for m in messages -%}{{ m.content }}|{{ m.content | upper }}{%- endfor -%}';
     expect(() => written(repeated, talk)).toThrow(UserError);
