@@ -64,6 +64,9 @@ const FAMILIES: Record<string, Family> = {
   gemma3_text: ONE_SPELLING,
   idefics3: IDEFICS3,
   qwen2: ONE_SPELLING,
+  qwen3: ONE_SPELLING,
+  // Came with transformers 4.57, and is published, computed and saved under the same names since.
+  qwen3_vl: { ...ONE_SPELLING },
   smolvlm: IDEFICS3,
 };
 

@@ -123,7 +123,7 @@ def save_adapter(model, path, base):
 class Goldens:
     """
     family: name; collate(rows, left=False) -> inputs, labels, labels of the mask `reference`; encode(row) -> that row; taps(model) -> {tensor: module};
-    patches for float64; language_only, a pattern of target modules; quantity(tensor) -> its name among the tolerances.
+    stored_images(row) and stored_batch(inputs), the tensors of a case and of a batch that only this family has; patches for float64; language_only, a pattern of target modules; quantity(tensor) -> its name among the tolerances.
     """
 
     def __init__(self, family, rows, out, ids, committed):
@@ -191,7 +191,7 @@ class Goldens:
         end = int((labels[0] != -100).nonzero()[-1])
         while labels[0, end - 1] != -100:
             end -= 1
-        prompt = {k: v[:, :end] if k in ("input_ids", "attention_mask") else v for k, v in inputs.items()}
+        prompt = {k: v[:, :end] if k in ("input_ids", "attention_mask", "mm_token_type_ids") else v for k, v in inputs.items()}
         assert prompt["input_ids"].tolist() == self.family.prompt_ids(self.rows[id]), id
         answer = model.generate(**prompt, max_new_tokens=length, do_sample=False, output_scores=True, return_dict_in_generate=True)
         best = torch.stack([score[0] for score in answer.scores]).topk(2).values
@@ -211,7 +211,7 @@ class Goldens:
             self.tolerances.add("loss", single[1].mean(), double[1].mean())
             facts[name] = dict(loss=dict(f32=single[1].mean().item(), f64=double[1].mean().item()), shape=list(labels.shape))
             kept = dict(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], labels=labels, logits_completion=double[0], nll_completion=double[1])
-            tensors |= {f"{name}.{key}": value for key, value in kept.items()}
+            tensors |= {f"{name}.{key}": value for key, value in (kept | self.family.stored_batch(inputs)).items()}
         store(tensors, f"{self.golden}/batches.safetensors")
         write_json(f"{self.golden}/batches.json", facts)
 

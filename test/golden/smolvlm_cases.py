@@ -139,6 +139,9 @@ class SmolVLM:
     def stored_images(self, row):
         return {} if row.bytes is None else dict(tiles_u8=row.bytes)
 
+    def stored_batch(self, inputs):
+        return {}
+
     def taps(self, model):
         inner = model.model
         vision, text = inner.vision_model, inner.text_model

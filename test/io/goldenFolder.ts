@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const goldenDir = process.env['VERNIER_GOLDEN_DIR'] ?? fileURLToPath(new URL('../golden/data', import.meta.url));
 
 /** Beginnings of the names of later families' models, which are their folders too. */
-const LATER_FAMILIES = ['smolvlm'];
+const LATER_FAMILIES = ['qwen3_vl', 'smolvlm'];
 
 /** @param parts `golden` or `models`, a model's name, and what is below it */
 export function goldenPath(...parts: string[]): string {

@@ -1,5 +1,5 @@
 /**
- * Text-only Qwen2 against transformers + PEFT on two tiny checkpoints (test/golden/qwen2_tiny.py): token ids and labels, logits, losses, adapter gradients, a
+ * Text-only Qwen2 against transformers + PEFT on two tiny checkpoints (test/golden/qwen_text_tiny.py): token ids and labels, logits, losses, adapter gradients, a
  * training run, greedy generation. The bound of a quantity is ten times torch's own float32 noise, which comes with the data.
  */
 import { execFileSync } from 'node:child_process';

@@ -1,13 +1,16 @@
 """
-Tiny text-only Qwen2 checkpoints with exact figures from transformers + PEFT: token ids, logits, losses, LoRA gradients, a short training run, generation.
+Tiny text-only Qwen2 and Qwen3 checkpoints with exact figures from transformers + PEFT: token ids, logits, losses, LoRA gradients, a short training run,
+generation.
 
-    python test/golden/qwen2_tiny.py TOKENIZER_FOLDER OUT
+    python test/golden/qwen_text_tiny.py FAMILY TOKENIZER_FOLDER OUT
+
+FAMILY            qwen2 or qwen3
 
 TOKENIZER_FOLDER  a folder with a small Qwen tokenizer (tokenizer.json, tokenizer_config.json): test/golden/data/models/qwen2_5_vl-tiny
-OUT               test/golden/qwen2; for each variant a folder with the model, `adapter/`, `cases.json`, `golden.safetensors`
+OUT               test/golden/qwen2 or qwen3; for each variant a folder with the model, `adapter/`, `cases.json`, `golden.safetensors`
 
 Variants: `plain` (float32, tied head, the hub's configuration of transformers 4) and `sliding` (bfloat16, own head, transformers 5's configuration; one full
-layer, then sliding ones; linear RoPE scaling; a head size that is not hidden_size / heads). Arithmetic is float32 on one thread, and once more in float64
+layer, then sliding ones; linear RoPE scaling; a head size that is not hidden_size / heads; Qwen3 with biases). Arithmetic is float32 on one thread, and once more in float64
 (with the float32 upcasts of RMSNorm replaced) from the same rotary tables: `noise` is the largest distance of the two, relative to the largest value.
 """
 import json
@@ -21,8 +24,9 @@ torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou
 
 from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM  # noqa: E402
-from transformers.models.qwen2 import modeling_qwen2  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM  # noqa: E402
+from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm  # noqa: E402
+from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm  # noqa: E402
 
 torch.set_num_threads(1)
 TEMPLATE = (
@@ -49,6 +53,11 @@ VARIANTS = {
         rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}, use_sliding_window=True, sliding_window=9, max_window_layers=1,
     ),
 }
+FAMILY = sys.argv[1]
+CONFIG, MODEL, NORM, NAME = {"qwen2": (Qwen2Config, Qwen2ForCausalLM, Qwen2RMSNorm, "Qwen2"), "qwen3": (Qwen3Config, Qwen3ForCausalLM, Qwen3RMSNorm, "Qwen3")}[FAMILY]
+if FAMILY == "qwen3":
+    VARIANTS["plain"] |= dict(head_dim=20)
+    VARIANTS["sliding"] |= dict(attention_bias=True)
 ROWS_OF_LOGITS = 5  # of each case, to keep the files small
 TRAINING = dict(steps=5, base_lr=0.01, max_grad_norm=0.3, micro_batch=2, grad_accum=2)
 
@@ -60,7 +69,7 @@ def norm64(self, hidden_states):
 
 def random_model(config, seed):
     torch.manual_seed(seed)
-    model = Qwen2ForCausalLM(config)
+    model = MODEL(config)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "norm" in name:
@@ -73,7 +82,7 @@ def random_model(config, seed):
 
 
 def write_model(variant, tokenizer_dir, out):
-    config = Qwen2Config(**VARIANTS[variant])
+    config = CONFIG(**VARIANTS[variant])
     model = random_model(config, 7)
     if variant == "sliding":
         model = model.to(torch.bfloat16)
@@ -82,7 +91,7 @@ def write_model(variant, tokenizer_dir, out):
         tensors = {name: value.contiguous() for name, value in model.state_dict().items() if name != "lm_head.weight"}
         os.makedirs(out, exist_ok=True)
         save_file(tensors, f"{out}/model.safetensors", metadata={"format": "pt"})
-        hub = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "attention_dropout": 0.0, "hidden_act": "silu", "initializer_range": 0.02}
+        hub = {"architectures": [f"{NAME}ForCausalLM"], "model_type": FAMILY, "attention_dropout": 0.0, "hidden_act": "silu", "initializer_range": 0.02}
         hub |= {k: v for k, v in VARIANTS[variant].items() if k != "rope_parameters"}
         hub |= {"rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": 32768, "use_sliding_window": False, "max_window_layers": 2}
         hub |= {"torch_dtype": "float32", "transformers_version": "4.43.1", "use_cache": True}
@@ -152,11 +161,11 @@ class Precise:
     """RMSNorm without its float32 upcast."""
 
     def __enter__(self):
-        self.forward = modeling_qwen2.Qwen2RMSNorm.forward
-        modeling_qwen2.Qwen2RMSNorm.forward = norm64
+        self.forward = NORM.forward
+        NORM.forward = norm64
 
     def __exit__(self, *_):
-        modeling_qwen2.Qwen2RMSNorm.forward = self.forward
+        NORM.forward = self.forward
 
 
 def both(function):
@@ -219,7 +228,7 @@ def train(folder, adapter, rows, pad, dtype):
 
 
 def main():
-    tokenizer_dir, out = sys.argv[1:]
+    tokenizer_dir, out = sys.argv[2:]
     for variant in VARIANTS:
         folder, adapter = f"{out}/{variant}", f"{out}/{variant}/adapter"
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,59 @@
+/**
+ * `config.json` of a Qwen3 folder as typed, checked fields, and the part of it that Qwen3-VL's text stack shares: Qwen2's layers with a
+ * head size of their own, norms on queries and keys, and biases only where the file asks for them. Keys that a file leaves out take the
+ * defaults of transformers' Qwen3Config. What this code cannot compute faithfully is refused here, by name, rather than trained wrong.
+ */
+import { UserError } from '../../platform.ts';
+import { Fields } from '../configFields.ts';
+import { parseQwen2Rope, parseQwen2Text } from '../qwen2/config.ts';
+import type { Qwen2TextConfig, Qwen2TextDefaults } from '../qwen2/config.ts';
+import type { RopeConfig } from '../ropeConfig.ts';
+
+/** What the decoder layers of Qwen3 are made of. */
+export interface Qwen3TextConfig extends Qwen2TextConfig {
+  /** Of all four projections of an attention. */
+  attentionBias: boolean;
+}
+
+export interface Qwen3Config {
+  text: Qwen3TextConfig;
+  rope: RopeConfig;
+  tieWordEmbeddings: boolean;
+}
+
+/** Of Qwen3Config and Qwen3VLTextConfig. */
+const DEFAULTS: Qwen2TextDefaults = {
+  hiddenSize: 4096,
+  layers: 32,
+  heads: 32,
+  kvHeads: 32,
+  intermediateSize: 22016,
+  vocabSize: 151936,
+  rmsNormEps: 1e-6,
+  maxWindowLayers: 28,
+};
+
+/**
+ * @param json what `config.json` holds
+ * @param source its path, for messages
+ * @throws UserError for another model, a value of the wrong kind, sizes that contradict each other, or a variant that is not built
+ */
+export function parseQwen3Config(json: Readonly<Record<string, unknown>>, source = 'config.json'): Qwen3Config {
+  const root = new Fields(json, source, '');
+  const modelType = root.text('model_type', '(nothing)');
+  if (modelType !== 'qwen3')
+    throw new UserError(`${source}: model_type is "${modelType}", "qwen3" was expected. Choose a Qwen3 model folder.`);
+  return {
+    text: parseQwen3Text(root),
+    rope: parseQwen2Rope(root, 10_000).rope,
+    tieWordEmbeddings: root.flag('tie_word_embeddings', false),
+  };
+}
+
+/** The fields of the decoder layers. */
+export function parseQwen3Text(fields: Fields): Qwen3TextConfig {
+  // Not the hidden size shared out among the heads: the class has a number of its own.
+  const headDim = fields.integer('head_dim', 128);
+  if (headDim % 2 !== 0) throw fields.wrong('head_dim', headDim, 'an even number: its halves rotate together');
+  return { ...parseQwen2Text(fields, headDim, DEFAULTS), attentionBias: fields.flag('attention_bias', false) };
+}

@@ -1,0 +1,17 @@
+/** The Processor of Qwen3-VL: that of Qwen's vision-language models, over its configuration. */
+import { loadConversationFolder } from '../../data/conversationTokens.ts';
+import { loadImageSettings } from '../../data/image.ts';
+import type { Platform } from '../../platform.ts';
+import type { PixelBounds } from '../model.ts';
+import { QwenVisionProcessor } from '../qwenVisionProcessor.ts';
+import { parseQwen3VLConfig } from './config.ts';
+
+/**
+ * Reads config.json, the tokenizer, the chat template and the image settings of a model folder.
+ * @throws UserError that names the file which is missing or wrong
+ */
+export async function loadQwen3VLProcessor(platform: Platform, dir: string, bounds: PixelBounds = {}): Promise<QwenVisionProcessor> {
+  const folder = await loadConversationFolder(platform, dir);
+  const config = parseQwen3VLConfig(folder.config, folder.configPath);
+  return new QwenVisionProcessor(config, folder, await loadImageSettings(platform, dir), bounds);
+}
