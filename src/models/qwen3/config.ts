@@ -4,19 +4,14 @@
  * defaults of transformers' Qwen3Config. What this code cannot compute faithfully is refused here, by name, rather than trained wrong.
  */
 import { UserError } from '../../platform.ts';
+import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
 import { parseQwen2Rope, parseQwen2Text } from '../qwen2/config.ts';
-import type { Qwen2TextConfig, Qwen2TextDefaults } from '../qwen2/config.ts';
+import type { Qwen2TextDefaults } from '../qwen2/config.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
 
-/** What the decoder layers of Qwen3 are made of. */
-export interface Qwen3TextConfig extends Qwen2TextConfig {
-  /** Of all four projections of an attention. */
-  attentionBias: boolean;
-}
-
 export interface Qwen3Config {
-  text: Qwen3TextConfig;
+  text: DecoderConfig;
   rope: RopeConfig;
   tieWordEmbeddings: boolean;
 }
@@ -51,9 +46,10 @@ export function parseQwen3Config(json: Readonly<Record<string, unknown>>, source
 }
 
 /** The fields of the decoder layers. */
-export function parseQwen3Text(fields: Fields): Qwen3TextConfig {
+export function parseQwen3Text(fields: Fields): DecoderConfig {
   // Not the hidden size shared out among the heads: the class has a number of its own.
   const headDim = fields.integer('head_dim', 128);
   if (headDim % 2 !== 0) throw fields.wrong('head_dim', headDim, 'an even number: its halves rotate together');
-  return { ...parseQwen2Text(fields, headDim, DEFAULTS), attentionBias: fields.flag('attention_bias', false) };
+  const bias = fields.flag('attention_bias', false);
+  return { ...parseQwen2Text(fields, headDim, DEFAULTS), qkvBias: bias, outBias: bias, headNorms: true };
 }

@@ -5,18 +5,18 @@
  */
 import type { Activation } from '../../ops/activation.ts';
 import { UserError } from '../../platform.ts';
+import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
 import { dividedHeadSize, parseQwen2Rope } from '../qwen2/config.ts';
 import { parseQwen3Text } from '../qwen3/config.ts';
-import type { Qwen3TextConfig } from '../qwen3/config.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
 
 /** Qwen3's layers, with interleaved M-RoPE. */
-export interface Qwen3VLTextConfig extends Qwen3TextConfig {
+export type Qwen3VLTextConfig = DecoderConfig & {
   rope: RopeConfig;
   /** How many frequencies turn with the time, height and width position; they take turns (time, height, width, time, …). */
   mropeSection: [time: number, height: number, width: number];
-}
+};
 
 export interface Qwen3VLVisionConfig {
   depth: number;

@@ -23,7 +23,15 @@ describe('read', () => {
   test('the layout of transformers 4, and that of 5', () => {
     const config = parseQwen3Config({ ...flat, rope_scaling: null });
     expect(config).toMatchObject({ rope: { theta: 1e6 }, tieWordEmbeddings: true });
-    expect(config.text).toMatchObject({ heads: 4, kvHeads: 2, headDim: 24, attentionBias: false, slidingWindow: null, rmsNormEps: 1e-6 });
+    expect(config.text).toMatchObject({
+      heads: 4,
+      kvHeads: 2,
+      headDim: 24,
+      qkvBias: false,
+      outBias: false,
+      slidingWindow: null,
+      rmsNormEps: 1e-6,
+    });
     const { rope_theta, ...rest } = flat;
     expect(parseQwen3Config({ ...rest, rope_parameters: { rope_type: 'default', rope_theta } })).toEqual(config);
   });
@@ -39,7 +47,7 @@ describe('read', () => {
       intermediateSize: 22016,
       vocabSize: 151936,
     });
-    expect(text).toMatchObject({ attentionBias: false, maxPositionEmbeddings: 32768, slidingWindow: null });
+    expect(text).toMatchObject({ qkvBias: false, outBias: false, headNorms: true, slidingWindow: null });
     expect({ rope, tieWordEmbeddings }).toEqual({ rope: { theta: 10_000 }, tieWordEmbeddings: false });
   });
 
@@ -53,7 +61,9 @@ describe('read', () => {
       rope_scaling: { type: 'linear', factor: 4 },
     });
     expect(config.text).toMatchObject({
-      attentionBias: true,
+      qkvBias: true,
+      outBias: true,
+      headNorms: true,
       slidingWindow: 9,
       layerTypes: ['full_attention', 'sliding_attention', 'sliding_attention'],
     });

@@ -55,7 +55,8 @@ describe('layouts', () => {
     const config = parse(whole);
     expect(config.text).toMatchObject({
       headDim: 24,
-      attentionBias: false,
+      qkvBias: false,
+      outBias: false,
       mropeSection: [6, 3, 3],
       rope: { theta: 5e6 },
       slidingWindow: null,
@@ -85,7 +86,7 @@ test('missing keys take the defaults of Qwen3VLConfig', () => {
     intermediateSize: 22016,
     vocabSize: 151936,
   });
-  expect(config.text).toMatchObject({ rmsNormEps: 1e-6, maxPositionEmbeddings: 128000, mropeSection: [24, 20, 20], rope: { theta: 5e5 } });
+  expect(config.text).toMatchObject({ rmsNormEps: 1e-6, mropeSection: [24, 20, 20], rope: { theta: 5e5 } });
   expect(config.vision).toMatchObject({
     depth: 27,
     hiddenSize: 1152,
