@@ -53,7 +53,7 @@ export interface Example {
    * gives it).
    */
   pixelValues: Float32Array;
-  /** One [t, h, w] per image, in patches. */
+  /** One [t, h, w] per image, in patches; where a model cuts images into tiles (SmolVLM), one per tile. */
   imageGrids: [number, number, number][];
   /** What the user should hear about how its pictures were read. */
   notes?: PictureNote[];

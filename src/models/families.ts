@@ -9,7 +9,16 @@ import type { ModelFamily } from './model.ts';
 import { describeQwen2 } from './qwen2/model.ts';
 import { describeQwen2_5VL } from './qwen2_5_vl/model.ts';
 import { Qwen2_5VLProcessor } from './qwen2_5_vl/processor.ts';
+import { describeSmolVLM } from './smolvlm/model.ts';
+import { SmolVLMProcessor } from './smolvlm/processor.ts';
 import { TextProcessor } from './textProcessor.ts';
+
+/** Idefics3 under its later name. */
+const smolvlm: ModelFamily = {
+  describe: describeSmolVLM,
+  processor: (platform, dir, pixels) => SmolVLMProcessor.load(platform, dir, pixels),
+  defaultPositions: 2048,
+};
 
 const FAMILIES: Readonly<Record<string, ModelFamily>> = {
   gemma3: {
@@ -18,12 +27,14 @@ const FAMILIES: Readonly<Record<string, ModelFamily>> = {
     defaultPositions: 131072,
   },
   gemma3_text: { describe: describeGemma3Text, processor: (platform, dir) => TextProcessor.load(platform, dir), defaultPositions: 131072 },
+  idefics3: smolvlm,
   qwen2: { describe: describeQwen2, processor: (platform, dir) => TextProcessor.load(platform, dir), defaultPositions: 32768 },
   qwen2_5_vl: {
     describe: describeQwen2_5VL,
     processor: (platform, dir, pixels) => Qwen2_5VLProcessor.load(platform, dir, pixels),
     defaultPositions: 32768,
   },
+  smolvlm,
 };
 
 export function modelFamily(modelType: string, source: string): ModelFamily {

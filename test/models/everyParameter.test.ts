@@ -7,11 +7,12 @@ import { testDevice } from '../gpu/testDevice.ts';
 import { readGradients, runBatch, withSession } from './golden.ts';
 import { gemma } from './gemma3/goldenExamples.ts';
 import { qwen } from './qwen2_5_vl/goldenExamples.ts';
+import { smolvlm } from './smolvlm/goldenExamples.ts';
 
 /** SigLIP's pooling head is in the checkpoint, and never run. */
 const NEVER_RUN = /\.vision_model\.head\./;
 
-describe.each([qwen, gemma])('$name', (model) => {
+describe.each([qwen, gemma, smolvlm])('$name', (model) => {
   it('reads every tensor of the checkpoint', async () => {
     const folder = await openModelFolder(nodePlatform, model.baseModel);
     const { shapes } = modelFamily(folder.modelType, folder.dir).describe(folder.config, folder.dir);

@@ -37,6 +37,8 @@ export interface GoldenLayout {
   /** Folder below `golden` and `models`. */
   name: string;
   modelType: string;
+  /** The reference trained on Pillow's pixels, which are the processor's own; else on torchvision's. */
+  isPillow?: true;
   /** Position axes. */
   axes: 1 | 3;
   /** Pixels and grids of a case, in the layout of the family's processor; undefined where the case is stored without its pixels. */

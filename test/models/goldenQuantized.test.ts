@@ -1,6 +1,6 @@
 /**
  * Models over NF4 weights against transformers and PEFT over the dequantised ones: quantised while loading and read from bitsandbytes'
- * folders, Qwen2.5-VL (the golden set) and Gemma 3 (test/golden/nf4, made by nf4_cases.py). Bounds are ten times the noise of float32, as
+ * folders, Qwen2.5-VL (the golden set), SmolVLM (its own goldens) and Gemma 3 (test/golden/nf4, made by nf4_cases.py). Bounds are ten times the noise of float32, as
  * everywhere.
  */
 import { readFileSync } from 'node:fs';
@@ -20,6 +20,7 @@ import { Bounds, goldenJson, norm, readGradients, runBatch, tensorsOf, withSessi
 import { floats } from './goldenModel.ts';
 import type { GoldenModel } from './goldenModel.ts';
 import { qwen } from './qwen2_5_vl/goldenExamples.ts';
+import { smolvlm } from './smolvlm/goldenExamples.ts';
 
 const own = (name: string): string => fileURLToPath(new URL(`../golden/nf4/${name}`, import.meta.url));
 const nf4 = (...skipModules: string[]): Quantization => ({ weights: 'nf4', skipModules, embedding: 'none' });
@@ -40,11 +41,11 @@ interface Case {
   files: { logits: string; logitsName: string; grads: string; prefix: string };
 }
 
-function qwenCase(kind: 'fp32' | 'bf16', options: Case['options']): Case {
-  const { loss, grad_norm, n_quantised } = goldenJson<Record<string, { loss: { f64: number }; grad_norm: number; n_quantised: number }>>('golden', qwen.name, 'nf4', 'nf4.json')[kind]!;
-  const file = (name: string): string => goldenPath('golden', qwen.name, 'nf4', kind, `${name}.safetensors`);
+function ownCase(model: GoldenModel, kind: 'fp32' | 'bf16', options: Case['options']): Case {
+  const { loss, grad_norm, n_quantised } = goldenJson<Record<string, { loss: { f64: number }; grad_norm: number; n_quantised: number }>>('golden', model.name, 'nf4', 'nf4.json')[kind]!;
+  const file = (name: string): string => goldenPath('golden', model.name, 'nf4', kind, `${name}.safetensors`);
   return {
-    name: `${qwen.name}, ${kind}`, model: qwen, options, adapter: 'all_linear', quantised: n_quantised, facts: { loss: loss.f64, grad_norm },
+    name: `${model.name}, ${kind}`, model, options, adapter: 'all_linear', quantised: n_quantised, facts: { loss: loss.f64, grad_norm },
     files: { logits: file('logits'), logitsName: 'adapter_logits_completion', grads: file('lora_grads'), prefix: 'base_model.model.' },
   };
 }
@@ -59,17 +60,18 @@ function gemmaCase(set: 'gemma3' | 'gemma3_stored', adapter: string, options: Ca
 }
 
 const cases = [
-  qwenCase('fp32', { baseModel: qwen.baseModel, quantization: nf4('lm_head', 'visual') }),
-  qwenCase('bf16', { baseModel: goldenPath('models', `${qwen.name}-bf16`), quantization: nf4('lm_head', 'visual') }),
-  { ...qwenCase('bf16', { baseModel: goldenPath('models', `${qwen.name}-bnb-4bit`) }), name: `${qwen.name}-bnb-4bit` },
+  ownCase(qwen, 'fp32', { baseModel: qwen.baseModel, quantization: nf4('lm_head', 'visual') }),
+  ownCase(qwen, 'bf16', { baseModel: goldenPath('models', `${qwen.name}-bf16`), quantization: nf4('lm_head', 'visual') }),
+  { ...ownCase(qwen, 'bf16', { baseModel: goldenPath('models', `${qwen.name}-bnb-4bit`) }), name: `${qwen.name}-bnb-4bit` },
   gemmaCase('gemma3', 'all_linear', { baseModel: gemma.baseModel, quantization: nf4('lm_head') }),
   gemmaCase('gemma3', 'dora', { baseModel: gemma.baseModel, quantization: nf4('lm_head') }),
+  ownCase(smolvlm, 'fp32', { baseModel: smolvlm.baseModel, quantization: nf4('lm_head') }),
   gemmaCase('gemma3_stored', 'all_linear', { baseModel: own('gemma3-tiny-bnb-4bit') }),
 ];
 
 describe('over NF4', () => {
   let device: Device;
-  const bounds = new Map<string, Bounds>([qwen, gemma].map(({ name }) => [name, new Bounds(name)]));
+  const bounds = new Map<string, Bounds>([qwen, gemma, smolvlm].map(({ name }) => [name, new Bounds(name)]));
   beforeAll(async () => {
     device = await testDevice();
   });

@@ -1,7 +1,7 @@
 /**
  * A recorded run of transformers + PEFT, repeated here: its settings, its rows with the pixels of the reference's image processor, and its start. The
  * reference ran on torchvision's pixels, which differ from Pillow's by a level here and there, so its own resized images are cut into patches; the Pillow
- * ones are tested to the byte elsewhere.
+ * ones are tested to the byte elsewhere. Later families' references ran on Pillow's.
  */
 import { readFileSync } from 'node:fs';
 import { nodePlatform } from '../../node/platform.ts';
@@ -17,7 +17,7 @@ import type { Dtype } from '../../src/io/safetensors.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
 import type { TrainSettings } from '../../src/train/trainSettings.ts';
-import { goldenDir as golden } from '../io/goldenFolder.ts';
+import { goldenPath } from '../io/goldenFolder.ts';
 import type { GoldenModel } from '../models/goldenModel.ts';
 
 export interface Run {
@@ -47,7 +47,7 @@ export async function tensorsOf(path: string): Promise<Tensors> {
 /** The run's rows. */
 export async function runExamples(model: GoldenModel, session: Session, run: Run): Promise<Example[]> {
   const rows = new Map<string, Conversation>();
-  for await (const row of readConversations(nodePlatform, `${golden}/data/dataset.jsonl`, { isForTraining: false })) rows.set(row.id!, row);
+  for await (const row of readConversations(nodePlatform, goldenPath('data', 'dataset.jsonl'), { isForTraining: false })) rows.set(row.id!, row);
   return Promise.all(run.sample_ids.map((id) => example(model, session, rows.get(id)!)));
 }
 
@@ -55,6 +55,7 @@ export async function runExamples(model: GoldenModel, session: Session, run: Run
 async function example(model: GoldenModel, session: Session, row: Conversation): Promise<Example> {
   const images = await Promise.all(row.images.map((image) => decodeSource(nodePlatform, image)));
   const encoded = session.processor.encode(row, images, { mask: 'completion' });
+  if (model.layout.isPillow) return encoded;
   return { ...encoded, ...(await model.resizedImages(row.images.map((image) => imageName(image).split('/').at(-1)!))) };
 }
 
@@ -70,8 +71,8 @@ export function settingsOf(run: Run): TrainSettings {
 export async function openRun(device: Device, model: GoldenModel, run: Run, folder: string): Promise<Session> {
   const { baseModel, name } = model;
   if (run.kind === 'full') return openSession(nodePlatform, device, { baseModel, finetuning: { kind: 'full' } });
-  if (run.initial_adapter !== undefined) return openSession(nodePlatform, device, { baseModel, initAdapter: `${golden}/golden/${name}/${run.initial_adapter}` });
-  const path = `${golden}/golden/${name}/lora/${run.variant!}/adapter_config.json`;
+  if (run.initial_adapter !== undefined) return openSession(nodePlatform, device, { baseModel, initAdapter: goldenPath('golden', name, run.initial_adapter) });
+  const path = goldenPath('golden', name, 'lora', run.variant!, 'adapter_config.json');
   const config = loraConfig(parseLoraConfig(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>, path));
   const session = await openSession(nodePlatform, device, { baseModel, finetuning: { kind: 'lora', config } });
   for (const [key, { raw, dtype }] of await tensorsOf(`${folder}/adapter_init.safetensors`)) session.arena.writeValues(plain(model, key), toFloat32(raw, dtype, key));

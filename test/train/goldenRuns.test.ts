@@ -10,9 +10,10 @@ import { toFloat32 } from '../../src/io/safetensors.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import { train } from '../../src/train/trainer.ts';
 import { testDevice } from '../gpu/testDevice.ts';
-import { goldenDir as golden } from '../io/goldenFolder.ts';
+import { goldenPath } from '../io/goldenFolder.ts';
 import { gemma } from '../models/gemma3/goldenExamples.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
+import { smolvlm } from '../models/smolvlm/goldenExamples.ts';
 import { openRun, plain, runExamples, settingsOf, tensorsOf } from './goldenRun.ts';
 import type { Run } from './goldenRun.ts';
 
@@ -21,8 +22,8 @@ beforeAll(async () => {
   device = await testDevice();
 });
 
-describe.each([qwen, gemma])('runs of the reference, repeated: $name', (model) => {
-  const runs = `${golden}/golden/${model.name}/runs`;
+describe.each([qwen, gemma, smolvlm])('runs of the reference, repeated: $name', (model) => {
+  const runs = goldenPath('golden', model.name, 'runs');
   const names = readdirSync(runs);
   const zeros = model.zeroGradients();
   it('has all six', () => {

@@ -49,6 +49,8 @@ export interface DecoderForm {
   /** Biases of the queries, keys and values. */
   qkvBias: boolean;
   outBias: boolean;
+  /** Biases of the feed-forward. */
+  forwardBias: boolean;
   /** Queries and keys are normalised head by head, before they are turned. */
   headNorms: boolean;
   /** A norm behind attention and behind the feed-forward too, as Gemma has them, and names them. */
@@ -81,9 +83,9 @@ function decoderLayer(m: Modules, index: number, config: DecoderConfig): Layer {
   const k_proj = m.linear('self_attn.k_proj', [KV * D, C], { bias: qkvBias });
   const v_proj = m.linear('self_attn.v_proj', [KV * D, C], { bias: qkvBias });
   const o_proj = m.linear('self_attn.o_proj', [C, H * D], { bias: outBias });
-  const gate_proj = m.linear('mlp.gate_proj', [F, C]);
-  const up_proj = m.linear('mlp.up_proj', [F, C]);
-  const down_proj = m.linear('mlp.down_proj', [C, F]);
+  const gate_proj = m.linear('mlp.gate_proj', [F, C], { bias: config.forwardBias });
+  const up_proj = m.linear('mlp.up_proj', [F, C], { bias: config.forwardBias });
+  const down_proj = m.linear('mlp.down_proj', [C, F], { bias: config.forwardBias });
   const queryNorm = headNorms ? m.norm('self_attn.q_norm', D) : undefined;
   const keyNorm = headNorms ? m.norm('self_attn.k_norm', D) : undefined;
   const attentionNorm = m.norm('input_layernorm', C);

@@ -123,6 +123,7 @@ function parseText(fields: Fields, isAlone: boolean): Gemma3TextConfig {
     activation: fields.activation('hidden_activation', 'gelu_pytorch_tanh', GELU_TANH),
     qkvBias: bias,
     outBias: bias,
+    forwardBias: false,
     headNorms: true,
     normsBehind: true,
     normOffset: 1,

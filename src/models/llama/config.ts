@@ -1,29 +1,15 @@
 /**
- * `config.json` of a Llama folder as typed, checked fields, and the part of it that SmolVLM's text stack shares. Both layouts are read:
- * `rope_theta` and `rope_scaling` at the top (transformers 4), `rope_parameters` (5). Keys that a file leaves out take the defaults of
- * transformers' LlamaConfig. What this code cannot compute faithfully is refused by name.
+ * The Llama part of a `config.json` as typed, checked fields: the text stack of SmolVLM and Idefics3. Both layouts are read: `rope_theta`
+ * and `rope_scaling` (transformers 4), `rope_parameters` (5). Keys that a file leaves out take the defaults of transformers' LlamaConfig.
+ * What this code cannot compute faithfully is refused by name.
  */
+import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
 import { parseRope } from '../ropeConfig.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
 
-/** What the decoder layers are made of. */
 export interface LlamaTextConfig {
-  hiddenSize: number;
-  layers: number;
-  heads: number;
-  kvHeads: number;
-  /** hiddenSize / heads, unless the file states it. */
-  headDim: number;
-  intermediateSize: number;
-  vocabSize: number;
-  rmsNormEps: number;
-  /** Of the gated feed-forward. */
-  activation: 'silu' | 'gelu_tanh';
-  /** Of all four matrices of attention. */
-  attentionBias: boolean;
-  /** Of all three of the feed-forward. */
-  mlpBias: boolean;
+  text: DecoderConfig;
   rope: RopeConfig;
 }
 
@@ -33,21 +19,9 @@ const ACTIVATIONS = { silu: 'silu', swish: 'silu', gelu_pytorch_tanh: 'gelu_tanh
 const UNREAD_SWITCHES = ['qk_layer_norms', 'rope_interleaved', 'use_resampler'] as const;
 
 /**
- * @param json what `config.json` holds
- * @param source its path, for messages
- * @throws UserError for another model, a value of the wrong kind, sizes that contradict each other, or a variant that is not built
+ * @param fallbackEps of the norms, where the file states none
+ * @throws UserError for a value of the wrong kind, sizes that contradict each other, or a variant that is not built
  */
-export function parseLlamaConfig(
-  json: Readonly<Record<string, unknown>>,
-  source = 'config.json',
-): { text: LlamaTextConfig; tieWordEmbeddings: boolean } {
-  const root = new Fields(json, source, '');
-  const modelType = root.text('model_type', '(nothing)');
-  if (modelType !== 'llama') throw root.wrong('model_type', modelType, '"llama"; choose a Llama or SmolLM model folder');
-  return { text: parseLlamaText(root), tieWordEmbeddings: root.flag('tie_word_embeddings', false) };
-}
-
-/** @param fallbackEps of the norms, where the file states none */
 export function parseLlamaText(fields: Fields, fallbackEps = 1e-6): LlamaTextConfig {
   const hiddenSize = fields.integer('hidden_size', 4096);
   const heads = fields.integer('num_attention_heads', 32);
@@ -61,9 +35,11 @@ export function parseLlamaText(fields: Fields, fallbackEps = 1e-6): LlamaTextCon
   for (const key of UNREAD_SWITCHES) {
     if (fields.flag(key, false)) throw fields.wrong(key, true, 'false; transformers does not apply it to this model');
   }
-  return {
+  const layers = fields.layers('num_hidden_layers', 32);
+  const hasBias = fields.flag('attention_bias', false);
+  const text: DecoderConfig = {
     hiddenSize,
-    layers: fields.layers('num_hidden_layers', 32),
+    layers,
     heads,
     kvHeads,
     headDim,
@@ -71,10 +47,18 @@ export function parseLlamaText(fields: Fields, fallbackEps = 1e-6): LlamaTextCon
     vocabSize: fields.integer('vocab_size', 32_000),
     rmsNormEps: fields.positive('rms_norm_eps', fallbackEps),
     activation: fields.activation('hidden_act', 'silu', ACTIVATIONS),
-    attentionBias: fields.flag('attention_bias', false),
-    mlpBias: fields.flag('mlp_bias', false),
-    rope: parseLlamaRope(fields),
+    layerTypes: Array.from({ length: layers }, () => 'full_attention'),
+    slidingWindow: null,
+    qkvBias: hasBias,
+    outBias: hasBias,
+    forwardBias: fields.flag('mlp_bias', false),
+    headNorms: false,
+    normsBehind: false,
+    normOffset: 0,
+    scoreScale: headDim ** -0.5,
+    embeddingScale: 1,
   };
+  return { text, rope: parseLlamaRope(fields) };
 }
 
 /** RotaryEmbeddingConfigMixin.convert_rope_params_to_dict: `rope_scaling`, where it says anything, takes the place of `rope_parameters`. */

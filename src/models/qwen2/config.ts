@@ -121,6 +121,7 @@ export function parseQwen2Text(fields: Fields, headDim: number, defaults: Qwen2T
     slidingWindow: slides ? window : null,
     qkvBias: true,
     outBias: false,
+    forwardBias: false,
     headNorms: false,
     normsBehind: false,
     normOffset: 0,

@@ -3,31 +3,19 @@
  * configuration classes differ in nothing. The hub's files keep many keys of the training code that nothing reads. What this code cannot
  * compute faithfully is refused by name.
  */
-import type { Activation } from '../../ops/activation.ts';
+import type { SiglipConfig } from '../blocks/siglip.ts';
 import { Fields } from '../configFields.ts';
 import { parseLlamaText } from '../llama/config.ts';
 import type { LlamaTextConfig } from '../llama/config.ts';
 
-/** SigLIP without its pooling head, for tiles of any size. */
-export interface SmolVLMVisionConfig {
-  hiddenSize: number;
-  layers: number;
-  heads: number;
-  headDim: number;
-  intermediateSize: number;
-  channels: number;
-  /** Side of the square that the table of positions was learnt on, in pixels. */
+/** What is left of the image beside whole patches falls away (384 pixels by 14: 27 patches a side, and 6 pixels). */
+export interface SmolVLMVisionConfig extends SiglipConfig {
+  /** Side of the square that the positions were learnt on, in pixels. */
   imageSize: number;
-  patchSize: number;
-  /** Rows of that table, to a side. What is left of the image falls away (384 pixels by 14: 27, and 6 pixels). */
-  tableSide: number;
-  layerNormEps: number;
-  activation: Activation;
 }
 
-export interface SmolVLMConfig {
+export interface SmolVLMConfig extends LlamaTextConfig {
   modelType: 'smolvlm' | 'idefics3';
-  text: LlamaTextConfig;
   vision: SmolVLMVisionConfig;
   /** Patches to a side of the square that becomes one token. */
   scaleFactor: number;
@@ -53,12 +41,12 @@ export function parseSmolVLMConfig(json: Readonly<Record<string, unknown>>, sour
   if (textFields && textType !== 'llama') throw textFields.wrong('model_type', textType, '"llama"; other text stacks are not built here');
   const vision = parseVision(root.section('vision_config') ?? new Fields({}, source, 'vision_config.'));
   const scaleFactor = root.integer('scale_factor', 2);
-  if (vision.tableSide % scaleFactor !== 0)
-    throw root.wrong('scale_factor', scaleFactor, `a divisor of ${vision.tableSide}, the patches to a side of an image`);
+  if (vision.patchesPerSide % scaleFactor !== 0)
+    throw root.wrong('scale_factor', scaleFactor, `a divisor of ${vision.patchesPerSide}, the patches to a side of an image`);
   return {
     modelType,
     // Without a text_config at all, transformers takes a Llama with this epsilon.
-    text: textFields ? parseLlamaText(textFields) : parseLlamaText(new Fields({}, source, 'text_config.'), 1e-5),
+    ...(textFields ? parseLlamaText(textFields) : parseLlamaText(new Fields({}, source, 'text_config.'), 1e-5)),
     vision,
     scaleFactor,
     imageTokenId: root.integer('image_token_id', 128_257, 0),
@@ -90,7 +78,7 @@ function parseVision(fields: Fields): SmolVLMVisionConfig {
     channels,
     imageSize,
     patchSize,
-    tableSide: Math.floor(imageSize / patchSize),
+    patchesPerSide: Math.floor(imageSize / patchSize),
     layerNormEps: fields.positive('layer_norm_eps', 1e-6),
     activation: fields.activation('hidden_act', 'gelu_pytorch_tanh', ACTIVATIONS),
   };

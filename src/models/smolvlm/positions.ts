@@ -8,10 +8,21 @@
  * has such patches too, for 19, 25 or 29 rows; so every rounding of torch is followed.
  */
 
-/** @param count patches to a side of the tile @param table rows of the table to a side @returns (count²) row by row, rows of the table */
-export function patchPositions(count: number, table: number): Uint32Array<ArrayBuffer> {
+/**
+ * @param count patches to a side of the tile
+ * @param table rows of the table to a side
+ * @param merge patches to a side of a block: they come block by block, as `patchify` cuts them
+ * @returns (count²) rows of the table
+ */
+export function patchPositions(count: number, table: number, merge: number): Uint32Array<ArrayBuffer> {
   const bins = fractionBins(count, table);
-  return Uint32Array.from({ length: count * count }, (_, i) => bins[Math.floor(i / count)]! * table + bins[i % count]!);
+  const blocks = count / merge;
+  return Uint32Array.from({ length: count * count }, (_, i) => {
+    const [block, inside] = [Math.floor(i / merge ** 2), i % merge ** 2];
+    const row = Math.floor(block / blocks) * merge + Math.floor(inside / merge);
+    const column = (block % blocks) * merge + (inside % merge);
+    return bins[row]! * table + bins[column]!;
+  });
 }
 
 /** Along one side: torch.bucketize(fractions, boundaries, right=True). */

@@ -106,17 +106,17 @@ export class SmolVLMProcessor implements Processor {
 
   /**
    * One row. Every image part takes the next of `images` and becomes the tokens of its tiles: pixelValues are (tiles · patches²,
-   * 3 · patch · patch), with a grid [1, patches, patches] a tile.
+   * 3 · patch · patch), a tile after the other, the patches of a token side by side, with a grid [1, patches, patches] a tile.
    * @throws UserError when images and image parts do not match in number
    */
   encode(conversation: Conversation, images: DecodedImage[], options: EncodeOptions): Example {
-    const { imageTokenId, vision } = this.config;
+    const { imageTokenId, vision, scaleFactor } = this.config;
     const { ids, isLabelled, weightOf } = this.textTokens(conversation, images, options);
     const tiles = images.flatMap((image) => tilesOf(image, this.tiles, this.settings.filter));
     const side = this.patches * vision.patchSize;
     const perTile = 3 * side ** 2;
     const pixelValues = new Float32Array(tiles.length * perTile);
-    const layout = { patchSize: vision.patchSize, temporalPatchSize: 1, mergeSize: 1 };
+    const layout = { patchSize: vision.patchSize, temporalPatchSize: 1, mergeSize: scaleFactor };
     return {
       inputIds: Int32Array.from(ids),
       labels: Int32Array.from(ids, (id, i) => (id !== imageTokenId && isLabelled(i, id) ? id : IGNORE_INDEX)),

@@ -1,6 +1,5 @@
 /** Both layouts of config.json, transformers' defaults, the hub's files, and refusals that name the key. */
 import { describe, expect, test } from 'vitest';
-import { parseLlamaConfig } from '../../../src/models/llama/config.ts';
 import { parseSmolVLMConfig } from '../../../src/models/smolvlm/config.ts';
 import { UserError } from '../../../src/platform.ts';
 import { goldenJson } from '../golden.ts';
@@ -26,18 +25,23 @@ const SMOLVLM_256M: Json = {
   vision_config: { hidden_size: 768, image_size: 512, max_image_size: { longest_edge: 512 }, model_type: 'idefics3', num_attention_heads: 12, patch_size: 16, size: { longest_edge: 2048 } },
 };
 
+/** Of a Llama without biases. */
+const FORM = {
+  activation: 'silu', slidingWindow: null, qkvBias: false, outBias: false, forwardBias: false, headNorms: false, normsBehind: false, normOffset: 0, embeddingScale: 1,
+};
+
 describe('layouts', () => {
   test('the folders, SmolVLM in the old layout and Idefics3 in the new one, say the same', () => {
     const [first, second] = ['smolvlm-tiny', 'smolvlm-tiny-bf16'].map((folder) => parseSmolVLMConfig(goldenJson('models', folder, 'config.json')));
     expect(second).toEqual({ ...first, modelType: 'idefics3' });
     expect(first).toEqual({
-      modelType: 'smolvlm', scaleFactor: 2, imageTokenId: 408, tieWordEmbeddings: false,
+      modelType: 'smolvlm', scaleFactor: 2, imageTokenId: 408, tieWordEmbeddings: false, rope: { theta: 100000 },
       text: {
-        hiddenSize: 48, layers: 3, heads: 6, kvHeads: 2, headDim: 8, intermediateSize: 88, vocabSize: 416, rmsNormEps: 1e-5, activation: 'silu', attentionBias: false,
-        mlpBias: false, rope: { theta: 100000 },
+        hiddenSize: 48, layers: 3, heads: 6, kvHeads: 2, headDim: 8, intermediateSize: 88, vocabSize: 416, rmsNormEps: 1e-5, ...FORM, scoreScale: 8 ** -0.5,
+        layerTypes: Array(3).fill('full_attention'),
       },
       vision: {
-        hiddenSize: 32, layers: 2, heads: 2, headDim: 16, intermediateSize: 56, channels: 3, imageSize: 48, patchSize: 8, tableSide: 6, layerNormEps: 1e-6,
+        hiddenSize: 32, layers: 2, heads: 2, headDim: 16, intermediateSize: 56, channels: 3, imageSize: 48, patchSize: 8, patchesPerSide: 6, layerNormEps: 1e-6,
         activation: 'gelu_tanh',
       },
     });
@@ -46,23 +50,23 @@ describe('layouts', () => {
   test('the hub’s SmolVLM-256M', () => {
     expect(parseSmolVLMConfig(SMOLVLM_256M)).toMatchObject({
       scaleFactor: 4, imageTokenId: 49190, tieWordEmbeddings: false,
-      text: { heads: 9, kvHeads: 3, headDim: 64, layers: 30, rope: { theta: 100000 } },
-      vision: { headDim: 64, layers: 12, intermediateSize: 3072, tableSide: 32, activation: 'gelu_tanh' },
+      text: { heads: 9, kvHeads: 3, headDim: 64, layers: 30 }, rope: { theta: 100000 },
+      vision: { headDim: 64, layers: 12, intermediateSize: 3072, patchesPerSide: 32, activation: 'gelu_tanh' },
     });
   });
 
   test('384 pixels by 14 are 27 patches a side', () => {
-    expect(parseSmolVLMConfig(edited({ scale_factor: 3, vision: { image_size: 384, patch_size: 14 } })).vision.tableSide).toBe(27);
+    expect(parseSmolVLMConfig(edited({ scale_factor: 3, vision: { image_size: 384, patch_size: 14 } })).vision.patchesPerSide).toBe(27);
   });
 
   test('what a file leaves out is transformers’ default', () => {
     const { text, vision, ...rest } = parseSmolVLMConfig({ model_type: 'smolvlm', scale_factor: 7 });
-    expect(rest).toEqual({ modelType: 'smolvlm', scaleFactor: 7, imageTokenId: 128257, tieWordEmbeddings: false });
+    expect(rest).toEqual({ modelType: 'smolvlm', scaleFactor: 7, imageTokenId: 128257, tieWordEmbeddings: false, rope: { theta: 10000 } });
     expect(text).toEqual({
-      hiddenSize: 4096, layers: 32, heads: 32, kvHeads: 32, headDim: 128, intermediateSize: 11008, vocabSize: 32000, rmsNormEps: 1e-5, activation: 'silu', attentionBias: false,
-      mlpBias: false, rope: { theta: 10000 },
+      hiddenSize: 4096, layers: 32, heads: 32, kvHeads: 32, headDim: 128, intermediateSize: 11008, vocabSize: 32000, rmsNormEps: 1e-5, ...FORM, scoreScale: 128 ** -0.5,
+      layerTypes: Array(32).fill('full_attention'),
     });
-    expect(vision).toMatchObject({ hiddenSize: 1152, layers: 12, heads: 16, headDim: 72, intermediateSize: 3072, imageSize: 224, patchSize: 32, tableSide: 7, layerNormEps: 1e-6 });
+    expect(vision).toMatchObject({ hiddenSize: 1152, layers: 12, heads: 16, headDim: 72, intermediateSize: 3072, imageSize: 224, patchSize: 32, patchesPerSide: 7, layerNormEps: 1e-6 });
     expect(parseSmolVLMConfig({ model_type: 'smolvlm', scale_factor: 7, text_config: {} }).text.rmsNormEps).toBe(1e-6);
   });
 
@@ -75,15 +79,9 @@ describe('layouts', () => {
   test('RoPE: rope_scaling goes before rope_parameters; the positions it grew from', () => {
     const llama3 = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 64 };
     const scaling = { type: 'llama3', factor: 8, lowFreqFactor: 1, highFreqFactor: 4 };
-    expect(parseSmolVLMConfig(edited({ text: { rope_parameters: { rope_theta: 5 }, rope_scaling: llama3 } })).text.rope).toEqual({ theta: 100000, scaling: { ...scaling, originalPositions: 64 } });
-    expect(parseSmolVLMConfig(edited({ text: { rope_parameters: { rope_theta: 5 } } })).text.rope).toEqual({ theta: 5 });
-    expect(parseSmolVLMConfig(edited({ text: { rope_scaling: { ...llama3, original_max_position_embeddings: undefined } } })).text.rope.scaling).toEqual({ ...scaling, originalPositions: 2048 });
-  });
-
-  test('Llama by itself', () => {
-    const text = { ...(tiny['text_config'] as Json), tie_word_embeddings: true };
-    expect(parseLlamaConfig(text)).toEqual({ text: parseSmolVLMConfig(tiny).text, tieWordEmbeddings: true });
-    expect(() => parseLlamaConfig({ model_type: 'mistral' })).toThrow('expected "llama"');
+    expect(parseSmolVLMConfig(edited({ text: { rope_parameters: { rope_theta: 5 }, rope_scaling: llama3 } })).rope).toEqual({ theta: 100000, scaling: { ...scaling, originalPositions: 64 } });
+    expect(parseSmolVLMConfig(edited({ text: { rope_parameters: { rope_theta: 5 } } })).rope).toEqual({ theta: 5 });
+    expect(parseSmolVLMConfig(edited({ text: { rope_scaling: { ...llama3, original_max_position_embeddings: undefined } } })).rope.scaling).toEqual({ ...scaling, originalPositions: 2048 });
   });
 });
 

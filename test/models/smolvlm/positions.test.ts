@@ -13,6 +13,11 @@ test('bins of fractions are torch’s, with its roundings', () => {
 });
 
 test('released sizes use every row of their table; 19 rows would not', () => {
-  for (const side of [26, 27, 32]) expect([...patchPositions(side, side)]).toEqual([...Array(side * side).keys()]);
+  for (const side of [26, 27, 32]) expect([...patchPositions(side, side, 1)]).toEqual([...Array(side * side).keys()]);
   expect(new Set(fractionBins(19, 19)).size).toBeLessThan(19);
+});
+
+test('patches come square by square', () => {
+  expect([...patchPositions(4, 4, 2)]).toEqual([0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]);
+  expect([...patchPositions(2, 4, 2)]).toEqual([0, 2, 8, 10]);
 });

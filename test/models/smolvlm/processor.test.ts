@@ -103,7 +103,7 @@ describe('tiles', () => {
     const found = other.encode(row, images, { mask: 'completion' });
     expect([...found.inputIds]).toEqual([...integers(golden, 'long')]);
     expect([...found.labels]).toEqual([...integers(golden, 'labels_long')]);
-    expect(found).toMatchObject(patchesOf(golden.get('tiles_u8')!, 8));
+    expect(found).toMatchObject(patchesOf(golden.get('tiles_u8')!, 8, 3));
   });
 });
 
