@@ -77,6 +77,7 @@ export type { Finetuning } from './models/lora.ts';
 export type { ImageAttention, Model, ModelFamily } from './models/model.ts';
 export { Gemma3Processor } from './models/gemma3/processor.ts';
 export { Qwen2_5VLProcessor } from './models/qwen2_5_vl/processor.ts';
+export { Qwen3VLProcessor } from './models/qwen3_vl/processor.ts';
 export { TextProcessor } from './models/textProcessor.ts';
 
 export { IGNORE_INDEX } from './data/example.ts';

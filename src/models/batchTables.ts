@@ -9,6 +9,8 @@ import { uploadRanges } from '../ops/attention.ts';
 import type { AttentionRanges } from '../ops/attention.ts';
 import { blockCausalRanges } from '../ops/attentionRanges.ts';
 import type { RangeTable } from '../ops/attentionRanges.ts';
+import { transposedRows } from '../ops/addRows.ts';
+import type { RowMixture, SparseRows, SparseTable } from '../ops/addRows.ts';
 import { embed, groupByToken } from '../ops/embed.ts';
 import type { TokenGroups } from '../ops/embed.ts';
 import type { Parameter, TableElsewhere } from '../ops/parameter.ts';
@@ -65,6 +67,16 @@ export class BatchTables {
   groups({ uniqueIds, offsets, positions }: TokenGroups<Uint32Array>): TokenGroups<Tensor> {
     const upload = (data: Uint32Array): Tensor => this.upload(data, [data.length]);
     return { uniqueIds: upload(uniqueIds), offsets: upload(offsets), positions: upload(positions) };
+  }
+
+  /** @param sourceRows of what the matrix is applied to */
+  mixture(forward: SparseTable, sourceRows: number): RowMixture {
+    const upload = ({ offsets, columns, weights }: SparseTable): SparseRows<Tensor, Tensor> => ({
+      offsets: this.upload(offsets, [offsets.length]),
+      columns: this.upload(columns, [columns.length]),
+      weights: this.upload(weights, [weights.length]),
+    });
+    return { forward: upload(forward), backward: upload(transposedRows(forward, sourceRows)) };
   }
 
   /** Pixels of all images, (patches, values a patch): the input of a vision tower's first stage, which takes it over. */

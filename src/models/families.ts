@@ -9,6 +9,9 @@ import type { ModelFamily } from './model.ts';
 import { describeQwen2 } from './qwen2/model.ts';
 import { describeQwen2_5VL } from './qwen2_5_vl/model.ts';
 import { Qwen2_5VLProcessor } from './qwen2_5_vl/processor.ts';
+import { describeQwen3 } from './qwen3/model.ts';
+import { describeQwen3VL } from './qwen3_vl/model.ts';
+import { Qwen3VLProcessor } from './qwen3_vl/processor.ts';
 import { describeSmolVLM } from './smolvlm/model.ts';
 import { SmolVLMProcessor } from './smolvlm/processor.ts';
 import { TextProcessor } from './textProcessor.ts';
@@ -33,6 +36,12 @@ const FAMILIES: Readonly<Record<string, ModelFamily>> = {
     describe: describeQwen2_5VL,
     processor: (platform, dir, pixels) => Qwen2_5VLProcessor.load(platform, dir, pixels),
     defaultPositions: 32768,
+  },
+  qwen3: { describe: describeQwen3, processor: (platform, dir) => TextProcessor.load(platform, dir), defaultPositions: 32768 },
+  qwen3_vl: {
+    describe: describeQwen3VL,
+    processor: (platform, dir, pixels) => Qwen3VLProcessor.load(platform, dir, pixels),
+    defaultPositions: 128000,
   },
   smolvlm,
 };

@@ -15,7 +15,7 @@ import type { Tokenizer } from '../data/tokenizer.ts';
 import { countOf, UserError } from '../platform.ts';
 import type { DecodedImage } from '../platform.ts';
 import type { PixelBounds as PixelOverrides } from './model.ts';
-import { imageTokens, mropePositions } from './qwen2_5_vl/positions.ts';
+import { imageTokens, mropePositions } from './qwenPositions.ts';
 
 /** Bounds of Qwen2VLImageProcessor on a picture's area, where the model folder states none. */
 export const DEFAULT_MIN_PIXELS = 56 * 56;

@@ -17,7 +17,7 @@ import { openModelFolder } from '../../src/io/modelFolder.ts';
 import { readAdapter, writeAdapter } from '../../src/io/peft.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import { openSafetensors, toFloat32, writeSafetensors, type TensorEntry } from '../../src/io/safetensors.ts';
-import { mropePositions } from '../../src/models/qwen2_5_vl/positions.ts';
+import { mropePositions } from '../../src/models/qwenPositions.ts';
 import { mergeAdapter } from '../../src/train/merge.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 import { readFolder, ulps } from '../io/mergeFixtures.ts';

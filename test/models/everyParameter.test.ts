@@ -7,12 +7,13 @@ import { testDevice } from '../gpu/testDevice.ts';
 import { readGradients, runBatch, withSession } from './golden.ts';
 import { gemma } from './gemma3/goldenExamples.ts';
 import { qwen } from './qwen2_5_vl/goldenExamples.ts';
+import { qwen3 } from './qwen3_vl/goldenExamples.ts';
 import { smolvlm } from './smolvlm/goldenExamples.ts';
 
 /** SigLIP's pooling head is in the checkpoint, and never run. */
 const NEVER_RUN = /\.vision_model\.head\./;
 
-describe.each([qwen, gemma, smolvlm])('$name', (model) => {
+describe.each([qwen, gemma, qwen3, smolvlm])('$name', (model) => {
   it('reads every tensor of the checkpoint', async () => {
     const folder = await openModelFolder(nodePlatform, model.baseModel);
     const { shapes } = modelFamily(folder.modelType, folder.dir).describe(folder.config, folder.dir);

@@ -22,7 +22,8 @@ export interface Split {
   parts: number;
 }
 
-export function memoryTests(model: GoldenModel, splits: readonly Split[]): void {
+/** @param savedFactor how many times the peak of a step is higher without checkpointing, at least */
+export function memoryTests(model: GoldenModel, splits: readonly Split[], savedFactor = 1.5): void {
   const bounds = new Bounds(model.name);
   const { baseModel } = model;
   const full: SessionOptions = { baseModel, finetuning: { kind: 'full' } };
@@ -149,7 +150,7 @@ export function memoryTests(model: GoldenModel, splits: readonly Split[]): void 
           optimizer.release();
         });
       }
-      expect(peaks[1]).toBeGreaterThan(1.5 * peaks[0]!);
+      expect(peaks[1]).toBeGreaterThan(savedFactor * peaks[0]!);
     });
   });
 }

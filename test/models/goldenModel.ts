@@ -141,15 +141,15 @@ export class GoldenModel {
   }
 
   /**
-   * Images that were resized by torchvision, as the reference trained on them: here and there a level away from Pillow, as the processor resizes;
-   * given the resized image, it has only to normalise and cut patches.
+   * Images as the reference trained on them, of the first families resized by torchvision: here and there a level away from Pillow, as the processor
+   * resizes; given the resized image, it has only to normalise and cut patches.
    */
   async resizedImages(images: readonly string[]): Promise<Pick<Example, 'pixelValues' | 'imageGrids'>> {
     if (images.length === 0) return { pixelValues: new Float32Array(0), imageGrids: [] };
     const processor = await modelFamily(this.layout.modelType, '').processor(nodePlatform, this.baseModel, {});
     const resized = await goldenTensors('golden', this.name, 'image_processor.safetensors');
     const decoded = images.map((name) => {
-      const { shape, data } = resized.get(`${name}.resized_u8.torchvision`)!;
+      const { shape, data } = (resized.get(`${name}.resized_u8.torchvision`) ?? resized.get(`${name}.resized_u8.pil`))!;
       const [height, width] = shape.slice(-2) as [number, number];
       const plane = height * width;
       // (H, W) grey, or (3, H, W)

@@ -13,6 +13,7 @@ import { testDevice } from '../gpu/testDevice.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
 import { gemma } from '../models/gemma3/goldenExamples.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
+import { qwen3 } from '../models/qwen3_vl/goldenExamples.ts';
 import { smolvlm } from '../models/smolvlm/goldenExamples.ts';
 import { openRun, plain, runExamples, settingsOf, tensorsOf } from './goldenRun.ts';
 import type { Run } from './goldenRun.ts';
@@ -22,7 +23,7 @@ beforeAll(async () => {
   device = await testDevice();
 });
 
-describe.each([qwen, gemma, smolvlm])('runs of the reference, repeated: $name', (model) => {
+describe.each([qwen, gemma, qwen3, smolvlm])('runs of the reference, repeated: $name', (model) => {
   const runs = goldenPath('golden', model.name, 'runs');
   const names = readdirSync(runs);
   const zeros = model.zeroGradients();

@@ -5,6 +5,8 @@
  */
 import type { Tensor } from '../../gpu/tensor.ts';
 import { add } from '../../ops/add.ts';
+import { addRows } from '../../ops/addRows.ts';
+import type { RowMixture } from '../../ops/addRows.ts';
 import { attention } from '../../ops/attention.ts';
 import type { AttentionRanges } from '../../ops/attention.ts';
 import { glu } from '../../ops/glu.ts';
@@ -23,7 +25,7 @@ import type { Modules } from '../modules.ts';
 import { ropeFrequencies, rotary } from '../rotary.ts';
 import type { Rotary } from '../rotary.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
-import { stage } from '../stages.ts';
+import { HIDDEN, namedStage, stage } from '../stages.ts';
 import type { Stage } from '../stages.ts';
 
 export type LayerType = 'full_attention' | 'sliding_attention';
@@ -119,6 +121,14 @@ export interface TextBatch {
   rotaryOf: (type: LayerType) => Rotary;
   /** (T): the tokens of one number see all of each other; −1: none. Default: none do. */
   blockIds?: Int32Array | undefined;
+  /** What the first layers, one each, add to their output: rows of what an earlier stage gave under a name. */
+  joins?: readonly Join[];
+}
+
+export interface Join {
+  name: string;
+  /** (T, rows of what is joined) */
+  mixture: RowMixture;
 }
 
 /** Token embedding, layers, last norm. */
@@ -140,7 +150,7 @@ export function decoder(m: Modules, config: DecoderConfig): Decoder {
   return {
     embedding,
     finalNorm: (t, x) => rmsNorm(t, x, lastNorm, config.rmsNormEps, config.normOffset),
-    stages({ tables, rows, rotaryOf, blockIds }, { cache, grad = false }) {
+    stages({ tables, rows, rotaryOf, blockIds, joins = [] }, { cache, grad = false }) {
       const embed = embeddingStage(`${m.name}.embed_tokens`, tables, rows, embedding, { grad, scale: config.embeddingScale });
       const uploaded = new Map<Rotary, RopeTables>();
       const anglesOf = (type: LayerType): RopeTables => {
@@ -158,7 +168,15 @@ export function decoder(m: Modules, config: DecoderConfig): Decoder {
           }),
         ),
       };
-      return [embed, ...layers.map(({ at, forward }) => stage(at, (t, x) => forward(t, x, context)))];
+      const stages = layers.map(({ at, forward }, i) => {
+        const join = joins[i];
+        if (!join) return stage(at, (t, x) => forward(t, x, context));
+        const names = { reads: [HIDDEN, join.name], writes: [HIDDEN] };
+        return namedStage(at, names, (t, given) => ({
+          [HIDDEN]: addRows(t, forward(t, given[HIDDEN]!, context), given[join.name]!, join.mixture),
+        }));
+      });
+      return [embed, ...stages];
     },
   };
 }

@@ -11,10 +11,6 @@ import { dividedHeadSize, parseQwen2Rope, parseQwen2Text, SILU } from '../qwen2/
 import type { Qwen2TextDefaults } from '../qwen2/config.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
 
-/** Bounds of Qwen2VLImageProcessor on a picture's area, where the model folder states none. */
-export const DEFAULT_MIN_PIXELS = 56 * 56;
-export const DEFAULT_MAX_PIXELS = 28 * 28 * 1280;
-
 /** Qwen2's layers, with M-RoPE. */
 export type Qwen2_5VLTextConfig = DecoderConfig & {
   rope: RopeConfig;

@@ -16,17 +16,13 @@ import { rope } from '../../ops/rope.ts';
 import type { RopeTables } from '../../ops/rope.ts';
 import { splitColumns } from '../../ops/splitColumns.ts';
 import type { Tape } from '../../ops/tape.ts';
-import type { BatchTables } from '../batchTables.ts';
+import type { VisionStages } from '../blocks/qwenVision.ts';
 import type { Modules } from '../modules.ts';
+import { frameSeqlens, visionRotary } from '../qwenPositions.ts';
 import type { Rotary } from '../rotary.ts';
 import { stage } from '../stages.ts';
-import type { Stage } from '../stages.ts';
 import type { Qwen2_5VLVisionConfig } from './config.ts';
-import { frameSeqlens, visionRotary, windowOrder } from './positions.ts';
-import type { Grid } from './positions.ts';
-
-/** Stages from pixels (N, channels·frames·patch²) to image features (N/merge², out). */
-export type VisionStages = (tables: BatchTables, grids: readonly Grid[]) => Stage[];
+import { windowOrder } from './positions.ts';
 
 /** @param m `model.visual` */
 export function qwen2_5Vision(m: Modules, config: Qwen2_5VLVisionConfig): VisionStages {

@@ -1,11 +1,11 @@
 /**
  * Where Qwen3-VL's patches and tokens are, beyond what it shares with Qwen2.5-VL (M-RoPE positions, patches in merge blocks): rows of the
- * learned position table mixed for every patch, frequencies of the three axes taking turns, and which tokens take the deep features of an
- * image. Pure functions of the grids, checked against transformers' own on grids of many shapes.
+ * learned position table mixed for every patch, frequencies of the three axes taking turns.
+ * Pure functions of the grids, checked against transformers' own on grids of many shapes.
  */
 import type { SparseTable } from '../../ops/addRows.ts';
-import { patchPositions } from '../qwen2_5_vl/positions.ts';
-import type { Grid } from '../qwen2_5_vl/positions.ts';
+import { patchPositions } from '../qwenPositions.ts';
+import type { Grid } from '../qwenPositions.ts';
 import { ropeFrequencies, rotary } from '../rotary.ts';
 import type { Rotary } from '../rotary.ts';
 import type { Qwen3VLTextConfig, Qwen3VLVisionConfig } from './config.ts';
@@ -70,18 +70,4 @@ export function interleavedRotary(positionIds: Int32Array, config: Pick<Qwen3VLT
   const axes = interleavedAxes(config.mropeSection, frequencies.length);
   const length = positionIds.length / 3;
   return rotary(length, frequencies.length, (t, d) => [positionIds[(axes[d] ?? 0) * length + t] ?? 0, frequencies[d] ?? 0], scale);
-}
-
-/**
- * Deep features (N, C) joined to the hidden states of their tokens (T, C).
- * @param slots (T): −1 for a text token, else the row of the features
- */
-export function deepMixture(slots: Int32Array): SparseTable {
-  const offsets = new Uint32Array(slots.length + 1);
-  const columns: number[] = [];
-  slots.forEach((slot, t) => {
-    if (slot >= 0) columns.push(slot);
-    offsets[t + 1] = columns.length;
-  });
-  return { offsets, columns: Uint32Array.from(columns), weights: new Float32Array(columns.length).fill(1) };
 }

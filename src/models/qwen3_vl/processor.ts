@@ -6,12 +6,14 @@ import type { PixelBounds } from '../model.ts';
 import { QwenVisionProcessor } from '../qwenVisionProcessor.ts';
 import { parseQwen3VLConfig } from './config.ts';
 
-/**
- * Reads config.json, the tokenizer, the chat template and the image settings of a model folder.
- * @throws UserError that names the file which is missing or wrong
- */
-export async function loadQwen3VLProcessor(platform: Platform, dir: string, bounds: PixelBounds = {}): Promise<QwenVisionProcessor> {
-  const folder = await loadConversationFolder(platform, dir);
-  const config = parseQwen3VLConfig(folder.config, folder.configPath);
-  return new QwenVisionProcessor(config, folder, await loadImageSettings(platform, dir), bounds);
+export class Qwen3VLProcessor extends QwenVisionProcessor {
+  /**
+   * Reads config.json, the tokenizer, the chat template and the image settings of a model folder.
+   * @throws UserError that names the file which is missing or wrong
+   */
+  static async load(platform: Platform, dir: string, overrides: PixelBounds = {}): Promise<Qwen3VLProcessor> {
+    const folder = await loadConversationFolder(platform, dir);
+    const config = parseQwen3VLConfig(folder.config, folder.configPath);
+    return new Qwen3VLProcessor(config, folder, await loadImageSettings(platform, dir), overrides);
+  }
 }

@@ -7,7 +7,7 @@ import type { Example } from '../../data/example.ts';
 import type { Device } from '../../gpu/device.ts';
 import { modelFamily } from '../../models/families.ts';
 import { HEAD } from '../../models/model.ts';
-import { mropePositions } from '../../models/qwen2_5_vl/positions.ts';
+import { mropePositions } from '../../models/qwenPositions.ts';
 import { Weights } from '../../models/weights.ts';
 import type { Parameter } from '../../ops/parameter.ts';
 import { countLabels, runMicroBatch } from '../../train/microBatch.ts';

@@ -8,7 +8,7 @@ import { modelFamily } from '../../models/families.ts';
 import { attachAdapters, initialLoraA, planTraining } from '../../models/lora.ts';
 import { HEAD } from '../../models/model.ts';
 import type { Model } from '../../models/model.ts';
-import { mropePositions } from '../../models/qwen2_5_vl/positions.ts';
+import { mropePositions } from '../../models/qwenPositions.ts';
 import { Weights } from '../../models/weights.ts';
 import type { Parameter } from '../../ops/parameter.ts';
 import { runMicroBatch } from '../../train/microBatch.ts';

@@ -4,16 +4,9 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { UserError } from '../../../src/platform.ts';
-import {
-  frameSeqlens,
-  imageTokens,
-  mropePositions,
-  patchPositions,
-  textRotary,
-  visionRotary,
-  windowOrder,
-} from '../../../src/models/qwen2_5_vl/positions.ts';
-import type { Grid } from '../../../src/models/qwen2_5_vl/positions.ts';
+import { textRotary, windowOrder } from '../../../src/models/qwen2_5_vl/positions.ts';
+import { frameSeqlens, imageTokens, mropePositions, patchPositions, visionRotary } from '../../../src/models/qwenPositions.ts';
+import type { Grid } from '../../../src/models/qwenPositions.ts';
 import type { Rotary } from '../../../src/models/rotary.ts';
 
 type Rows = Record<string, number[]>;

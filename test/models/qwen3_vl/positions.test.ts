@@ -2,9 +2,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { imageTokens, mropePositions, textRotary, visionRotary } from '../../../src/models/qwen2_5_vl/positions.ts';
-import type { Grid } from '../../../src/models/qwen2_5_vl/positions.ts';
-import { deepMixture, interleavedAxes, interleavedRotary, positionMixture } from '../../../src/models/qwen3_vl/positions.ts';
+import { ownRows } from '../../../src/models/blocks/qwenVision.ts';
+import { textRotary } from '../../../src/models/qwen2_5_vl/positions.ts';
+import { interleavedAxes, interleavedRotary, positionMixture } from '../../../src/models/qwen3_vl/positions.ts';
+import { imageTokens, mropePositions, visionRotary } from '../../../src/models/qwenPositions.ts';
+import type { Grid } from '../../../src/models/qwenPositions.ts';
 import type { Rotary } from '../../../src/models/rotary.ts';
 
 type Rows = Record<string, number[]>;
@@ -99,7 +101,7 @@ describe('text', () => {
   });
 
   test('deep features join the tokens of their image, and no other', () => {
-    const { offsets, columns, weights } = deepMixture(Int32Array.of(-1, 0, 1, -1, 2));
+    const { offsets, columns, weights } = ownRows(Int32Array.of(-1, 0, 1, -1, 2));
     expect([...offsets]).toEqual([0, 0, 1, 2, 2, 3]);
     expect([...columns]).toEqual([0, 1, 2]);
     expect([...weights]).toEqual([1, 1, 1]);

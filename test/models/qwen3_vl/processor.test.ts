@@ -10,8 +10,7 @@ import { IGNORE_INDEX } from '../../../src/data/example.ts';
 import type { Conversation, Message } from '../../../src/data/example.ts';
 import { loadImageSettings } from '../../../src/data/image.ts';
 import { parseQwen3VLConfig } from '../../../src/models/qwen3_vl/config.ts';
-import { loadQwen3VLProcessor } from '../../../src/models/qwen3_vl/processor.ts';
-import { QwenVisionProcessor } from '../../../src/models/qwenVisionProcessor.ts';
+import { Qwen3VLProcessor } from '../../../src/models/qwen3_vl/processor.ts';
 import { UserError } from '../../../src/platform.ts';
 import type { DecodedImage } from '../../../src/platform.ts';
 import { goldenPath } from '../../io/goldenFolder.ts';
@@ -48,9 +47,9 @@ const sha256 = (data: Float32Array): string =>
 const ask = (...messages: Message[]): Conversation => ({ id: 'row-7', messages, images: [] });
 const grey = (width: number, height: number): DecodedImage => ({ width, height, data: new Uint8Array(width * height * 3).fill(90) });
 
-let processor: QwenVisionProcessor;
+let processor: Qwen3VLProcessor;
 beforeAll(async () => {
-  processor = await loadQwen3VLProcessor(nodePlatform, goldenPath('models', NAME));
+  processor = await Qwen3VLProcessor.load(nodePlatform, goldenPath('models', NAME));
 });
 
 describe('golden cases', () => {
@@ -95,7 +94,7 @@ describe('golden cases', () => {
 
 describe('sizes', () => {
   test.each(dump.process)('$height × $width within $min_pixels to $max_pixels pixels', async (c) => {
-    const bounded = await loadQwen3VLProcessor(nodePlatform, goldenPath('models', NAME), {
+    const bounded = await Qwen3VLProcessor.load(nodePlatform, goldenPath('models', NAME), {
       minPixels: c.min_pixels,
       maxPixels: c.max_pixels,
     });
@@ -115,7 +114,7 @@ describe('sizes', () => {
 
   test('of 200 pictures within five bounds', async () => {
     const { rows } = goldenJson<{ rows: number[][] }>('golden', NAME, 'smart_resize.json');
-    const bounded = new Map<string, QwenVisionProcessor>();
+    const bounded = new Map<string, Qwen3VLProcessor>();
     for (const [height, width, minPixels, maxPixels, , resizedHeight, resizedWidth] of rows as [
       number,
       number,
@@ -126,7 +125,7 @@ describe('sizes', () => {
       number,
     ][]) {
       const key = `${minPixels} ${maxPixels}`;
-      const known = bounded.get(key) ?? (await loadQwen3VLProcessor(nodePlatform, goldenPath('models', NAME), { minPixels, maxPixels }));
+      const known = bounded.get(key) ?? (await Qwen3VLProcessor.load(nodePlatform, goldenPath('models', NAME), { minPixels, maxPixels }));
       bounded.set(key, known);
       expect(known.resizedSize(height, width)).toEqual({ height: resizedHeight, width: resizedWidth });
     }
@@ -144,7 +143,7 @@ test('every layout of the folder gives the same example', async () => {
   );
   const encoded = [];
   for (const folder of [NAME, `${NAME}-bf16`]) {
-    const loaded = await loadQwen3VLProcessor(nodePlatform, goldenPath('models', folder));
+    const loaded = await Qwen3VLProcessor.load(nodePlatform, goldenPath('models', folder));
     encoded.push(loaded.encode(row, [grey(60, 90)], { mask: 'completion' }));
     expect(loaded.decode(loaded.endOfTurnIds)).toBe('<|im_end|><|endoftext|>');
     expect(loaded.decode([loaded.padId])).toBe('<|endoftext|>');
@@ -162,7 +161,7 @@ describe('the template that thinks', () => {
     const folder = await loadConversationFolder(nodePlatform, dir);
     const template = new ChatTemplate(dump.thinking.template, folder.rules.tokenizer.templateVariables, 'thinking.jinja');
     const config = parseQwen3VLConfig(folder.config);
-    const thinking = new QwenVisionProcessor(
+    const thinking = new Qwen3VLProcessor(
       config,
       { ...folder, rules: { ...folder.rules, template } },
       await loadImageSettings(nodePlatform, dir),
