@@ -7,11 +7,14 @@ import type { NiftiHeader } from './niftiHeader.ts';
 
 const MAGIC_BYTES = 132;
 
-/** @throws UserError that names the file, for whatever is not a volume that could be read to its end */
-export async function openAnyVolume(platform: Platform, path: string): Promise<Volume> {
+/**
+ * @param series of a folder of DICOM with several: its number, UID or description
+ * @throws UserError that names the file, for whatever is not a volume that could be read to its end
+ */
+export async function openAnyVolume(platform: Platform, path: string, series: string | null = null): Promise<Volume> {
   if (!(await isDicom(platform, path))) return openVolume(platform, path);
   const { openScanVolume } = await import('./dicom/scanVolume.ts');
-  return openScanVolume(platform, path);
+  return openScanVolume(platform, path, series);
 }
 
 /** Shape, zooms and where it lies, without the voxels; of NIfTI they are there, a file that is cut off is an error. */

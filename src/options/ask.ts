@@ -14,7 +14,12 @@ import { gpu_adapter } from './world.ts';
 const { config, base_model_hf, compute_dtype, image_attention, quantization, quantization_skip_modules, quantize_embedding } = modelOptions;
 const { submit_ms } = trainingOptions;
 const { min_pixels, max_pixels, sixteen_bit, data_dir, planner_version, ack_release } = dataOptions;
-const { prompt_style, answer_template, intensity } = dataOptions;
+const { prompt_style, answer_template, intensity, disable_sample_filtering, new_shape_hw, pad_to_shape } = dataOptions;
+
+/** What is only of use where the samples of a plan are asked about. */
+const OF_PLANS = ['disable_sample_filtering', 'new_shape_hw', 'pad_to_shape'] as const;
+/** In the help of these. */
+const OF_PLANS_WORDS = ' Only with the full name of a task.';
 const { lora_checkpoint_dir, offload, parser, max_new_tokens } = evaluateDefinitions;
 
 export const definitions = {
@@ -34,6 +39,10 @@ export const definitions = {
     group: 'Data', type: 'list', default: [], repeats: true,
     help: 'Slice of each volume of --image, in their order, or one for all: sagittal:N, coronal:N or axial:N, from 0, along the axes as ' +
       'they are stored. With a task name: N alone, and its samples of that slice are asked about.',
+  },
+  series: {
+    group: 'Data', type: 'string', default: null,
+    help: 'Of a folder of DICOM in --image with several series: the one to read, by its number, SeriesInstanceUID or SeriesDescription.',
   },
   question: { group: 'Data', type: 'string', default: null, aliases: ['prompt'], help: 'What is asked, in your own words.' },
   task: {
@@ -73,7 +82,11 @@ export const definitions = {
     group: 'Task lists', type: 'integer', default: 1, min: 1, all: true,
     help: 'Samples of the task that are asked about, the first ones; -1: all.',
   },
-  planner_version, ack_release, prompt_style, answer_template, intensity, gpu_adapter, submit_ms,
+  planner_version, ack_release,
+  disable_sample_filtering: { ...disable_sample_filtering, help: disable_sample_filtering.help + OF_PLANS_WORDS },
+  prompt_style, answer_template, intensity,
+  new_shape_hw: { ...new_shape_hw, help: new_shape_hw.help + OF_PLANS_WORDS },
+  pad_to_shape, gpu_adapter, submit_ms,
   offload,
   max_new_tokens: {
     ...max_new_tokens, max: 65536, help: `${max_new_tokens.help} The most that a request to --serve gets.`,
@@ -122,6 +135,7 @@ export const SLICE = /^(sagittal|coronal|axial):\d{1,6}$/i;
 const QUESTION = [
   'image',
   'slice',
+  'series',
   'question',
   'task',
   'of',
@@ -158,9 +172,15 @@ export const askProgram: Program<AskOptions> = {
     if (options.serve) return checkServing(options, given);
     checkQuestion(options);
     const idle = SERVING.filter((name) => given.has(name) && name !== 'serve_key');
-    return idle.length === 0 ? [] : [`${idle.map((name) => `--${name}`).join(', ')}: no effect without --serve.`];
+    const isOfPlan = options.task !== null && askedTask(options.task, '--task').kind === 'plan';
+    const idleOfPlans = isOfPlan ? [] : OF_PLANS.filter((name) => given.has(name));
+    return [...withoutEffect(idle, '--serve'), ...withoutEffect(idleOfPlans, 'the full name of a task')];
   },
 };
+
+function withoutEffect(names: readonly string[], what: string): string[] {
+  return names.length === 0 ? [] : [`${names.map((name) => `--${name}`).join(', ')}: no effect without ${what}.`];
+}
 
 function checkServing({ serve_key: key }: AskOptions, given: ReadonlySet<string>): string[] {
   // The data folder is also named by a variable, for the other programs.

@@ -9,6 +9,10 @@ const definitions = {
     group: 'Data', type: 'string', default: null, place: 'path',
     help: 'Folder of the scans: NIfTI, DICOM (a folder a series), or pictures (PNG, JPEG, WebP, TIFF). Folders in it are looked through.',
   },
+  series: {
+    group: 'Data', type: 'string', default: null,
+    help: 'Of folders of DICOM with several series: the one to take in each, by its number, SeriesInstanceUID or SeriesDescription.',
+  },
   masks: {
     group: 'Data', type: 'string', default: null, place: 'path',
     help: 'Folder of label masks, a file a scan: boxes, and the axes of the labels that target_labels names.',

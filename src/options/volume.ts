@@ -11,6 +11,12 @@ const definitions = {
     files: true,
     help: 'A DICOM file, a folder with one DICOM series, a NIfTI volume or a picture; the word without a flag.',
   },
+  series: {
+    group: 'Data',
+    type: 'string',
+    default: null,
+    help: 'Of a folder of DICOM with several series: the one to read, by its number, SeriesInstanceUID or SeriesDescription.',
+  },
   json: { group: 'Output', type: 'boolean', default: false, bare: true, help: 'Print what it is as one line of JSON.' },
   out: {
     group: 'Output',
@@ -44,7 +50,7 @@ export const volumeProgram: Program<VolumeOptions> = {
     '',
     'Usage: vernier volume scan.dcm',
     '       vernier volume series/ --json',
-    '       vernier volume series/ --out scan.nii.gz',
+    '       vernier volume study/ --series 4 --out scan.nii.gz',
     '       vernier volume series/ --out slice.png --slice 20 --plane axial',
   ],
   definitions,

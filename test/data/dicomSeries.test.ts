@@ -5,6 +5,9 @@ import { expect, it } from 'vitest';
 import { DICOM_LIMITS } from '../../src/data/dicom/limits.ts';
 import { asOne, seriesAmong } from '../../src/data/dicom/series.ts';
 import { patientOf } from '../../src/data/drawn/sides.ts';
+import { openDicomScan } from '../../src/data/dicom/scan.ts';
+import { openAnyVolume } from '../../src/data/openVolume.ts';
+import { dicomFile } from './dicomFile.ts';
 import { holdingFiles } from './filesInMemory.ts';
 
 const objects = unzipSync(readFileSync(new URL('../golden/dicom_objects.zip', import.meta.url)));
@@ -38,6 +41,66 @@ it('mixed files are put into series', async () => {
   expect(kept.map(({ path }) => path)).toEqual(['a/1', 'a/3']);
   expect(notes).toEqual(['1 file is a duplicate of another one (same SOPInstanceUID) and left out']);
   expect(() => asOne(found.series.flat(), 'scan')).toThrow('scan: 3 series are mixed here');
+});
+
+/** Three series of two slices; their values say which. */
+function mixed(): Record<string, Uint8Array> {
+  const of = [
+    { uid: '1.2.3.11', number: 3, description: 'T1 Größe' },
+    { uid: '1.2.3.12', number: 40, description: 'Jane Doe, T2' },
+    { uid: '1.2.3.13', number: 3, description: '40' },
+  ];
+  return Object.fromEntries(
+    of.flatMap((series, s) =>
+      [0, 1].map((slice) => {
+        const [spacing, orientation] = [[1, 1] as const, [1, 0, 0, 0, 1, 0]];
+        const values = Int16Array.of(s, s, s, s);
+        const file = dicomFile({
+          rows: 2,
+          columns: 2,
+          values,
+          position: [0, 0, slice],
+          orientation,
+          spacing,
+          instance: 10 * s + slice,
+          series,
+        });
+        return [`study/${s}${slice}`, file];
+      }),
+    ),
+  );
+}
+
+it.each<[string, number]>([
+  [' t1 größe', 0],
+  ['1.2.3.12', 1],
+  ['jane doe, T2', 1],
+  ['1.2.3.13', 2],
+])('a series among others is read when it is named: %s', async (series, which) => {
+  const platform = holdingFiles(mixed());
+  const scan = await openDicomScan(platform, 'study', { series });
+  expect(scan.size).toEqual([2, 2, 2]);
+  expect([...(await scan.readSlice(1)).values]).toEqual([which, which, which, which]);
+  expect(scan.notes).toContain('4 images of other series left out');
+  const volume = await openAnyVolume(platform, 'study', series);
+  expect([...(await volume.slice(2, 0)).values]).toEqual([which, which, which, which]);
+});
+
+it('what is mixed, or asked for and not there, is told by numbers, without what people wrote', async () => {
+  const platform = holdingFiles(mixed());
+  const said = async (series: string | null): Promise<string> => {
+    const error: unknown = await openDicomScan(platform, 'study', { series }).catch((cause: unknown) => cause);
+    return error instanceof Error ? error.message : '';
+  };
+  const all = 'series 3 (CT, 2 files, 2×2), series 40 (CT, 2 files, 2×2), series 3 (CT, 2 files, 2×2)';
+  expect(await said(null)).toBe(
+    `study: 3 series are mixed here: ${all}. Give a folder with one series, or choose one, as by its number: --series N.`,
+  );
+  // A number that two have, and one that is the name of another.
+  expect(await said('3')).toContain('study: 2 series are mixed here: series 3');
+  expect(await said('40')).toContain('study: 2 series are mixed here: series 40 (CT, 2 files, 2×2), series 3');
+  expect(await said('7')).toBe(`study: no image is of series "7"; there is ${all}. Choose one by its number.`);
+  for (const series of [null, '3', '7']) expect(await said(series)).not.toMatch(/Jane|Größe|1\.2\.3/);
 });
 
 it('scans of one study are held out together', () => {

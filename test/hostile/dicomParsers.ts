@@ -17,7 +17,7 @@ const objects = unzipSync(file('test/golden/dicom_objects.zip'));
 const good = (...names: string[]): Uint8Array[] => names.map((name) => objects[`${name}.dcm`] ?? new Uint8Array());
 
 async function read(bytes: Uint8Array): Promise<void> {
-  const scan = await openDicomScan(holdingFiles({ 'a.dcm': bytes }), 'a.dcm', LIMITS);
+  const scan = await openDicomScan(holdingFiles({ 'a.dcm': bytes }), 'a.dcm', { limits: LIMITS });
   for (let slice = 0; slice < Math.min(scan.size[0], MOST_SLICES); slice++) (await scan.readSlice(slice)).shown();
   if (scan.placement !== undefined && scan.size[0] * scan.size[1] * scan.size[2] < 2 ** 20) await scanVolume(scan, 'a.dcm');
 }

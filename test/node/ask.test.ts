@@ -82,22 +82,25 @@ describe('asked', () => {
     const again = await ask({ ...flags, output_dir: at('slice') });
     expect([again.code, again.error]).toEqual([1, expect.stringContaining('--overwrite true to replace it')]);
     expect(
-      (await ask({ ...flags, task: 'Detection', image_description: 'an MRI of the head', output_dir: at('slice'), overwrite: true }))
-        .code,
+      (await ask({ ...flags, task: 'Detection', image_description: 'an MRI of the head', output_dir: at('slice'), overwrite: true })).code,
     ).toBe(0);
     const [boxed] = JSON.parse(readFileSync(at('slice/answers.json'), 'utf8')) as Answer[];
     expect(boxed!.prompt).toContain('Given the input medical image: an MRI of the head, return the coordinates');
     expect(boxed!.numbers.map(({ name }) => name)).toEqual(['x1', 'y1', 'x2', 'y2']);
   });
 
-  it('about samples of a task by its name, as evaluation asks it', async () => {
+  const shaped: Flags = { new_shape_hw: '96 128', pad_to_shape: true, disable_sample_filtering: true };
+  it.each<[string, Flags]>([
+    ['plain', {}],
+    ['shaped', shaped],
+  ])('about samples of a task by its name, as evaluation asks it (%s)', async (name, more) => {
     const task = 'Colin27Mini_BiometricsFromLandmarks_Task02_Axial';
-    const { code, error, output } = await ask({ data_dir: sample, task, limit: 2, json: true, output_dir: at('task') });
+    const { code, error, output } = await ask({ data_dir: sample, task, limit: 2, json: true, output_dir: at(name), ...more });
     expect(code, error).toBe(0);
     const answers = answersOf(output);
     expect(answers).toHaveLength(2);
     expect(
-      readdirSync(at('task'))
+      readdirSync(at(name))
         .filter((name) => !name.startsWith('.'))
         .sort(),
     ).toEqual(['answers.json', 'overlay_1.png', 'overlay_2.png']);
@@ -109,16 +112,16 @@ describe('asked', () => {
       data_dir: sample,
       tasks_list_json_path_AD: list,
       limit: 2,
-      output_dir: at('evaluated'),
+      output_dir: at(`${name} evaluated`),
       dataloader_num_workers: 0,
+      ...more,
     });
     expect(evaluated.code, evaluated.error).toBe(0);
-    const rows = readFileSync(at('evaluated/samples.jsonl'), 'utf8')
+    const rows = readFileSync(at(`${name} evaluated/samples.jsonl`), 'utf8')
       .trim()
       .split('\n')
       .map(
-        (line) =>
-          JSON.parse(line) as { prompt: string; resps: [[string]]; target_text: string; values: number[]; avgMAE: { MAE: number } },
+        (line) => JSON.parse(line) as { prompt: string; resps: [[string]]; target_text: string; values: number[]; avgMAE: { MAE: number } },
       );
     expect(answers.map(({ prompt, answer, target }) => ({ prompt, answer, target }))).toEqual(
       rows.map(({ prompt, resps, target_text: target }) => ({ prompt, answer: resps[0][0], target })),
@@ -126,7 +129,7 @@ describe('asked', () => {
     expect(answers.map(({ numbers }) => numbers.map(({ value }) => value))).toEqual(rows.map(({ values }) => values));
     expect(answers.map((answer) => answer.absolute_error)).toEqual(rows.map(({ avgMAE }) => avgMAE.MAE));
     const { doc } = answers[0]!;
-    const one = await ask({ data_dir: sample, task, case: doc!.case_ID, slice: doc!.slice_idx, json: true });
+    const one = await ask({ data_dir: sample, task, case: doc!.case_ID, slice: doc!.slice_idx, json: true, ...more });
     expect(answersOf(one.output)[0]!.prompt).toBe(answers[0]!.prompt);
   });
 });
@@ -172,7 +175,10 @@ describe('told in words', () => {
 
   it('a model is missing, an option does nothing, a name is misspelt', () => {
     expect(() => parseFor(askProgram, { question: 'x' })).toThrow('No model');
-    expect(parseFor(askProgram, { base_model_hf: 'm', question: 'x', port: '80' }).notes).toEqual(['--port: no effect without --serve.']);
+    expect(parseFor(askProgram, { base_model_hf: 'm', question: 'x', port: '80', pad_to_shape: 'true' }).notes).toEqual([
+      '--port: no effect without --serve.',
+      '--pad_to_shape: no effect without the full name of a task.',
+    ]);
     expect(parseFor(askProgram, { base_model_hf: 'm', task: 'Angle', image: 'a b.png', of: 'tilt; A; B; C; D' }).options.image).toEqual([
       'a b.png',
     ]);

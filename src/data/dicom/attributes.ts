@@ -21,6 +21,9 @@ const CODED: Readonly<Record<string, Coding | 's16' | 's32'>> = {
 const BYTES = { u16: 2, s16: 2, u32: 4, s32: 4, floats: 4, doubles: 8 } as const;
 /** No attribute that is read has more values; positions of 65 536 frames would fit. */
 const MOST_VALUES = 200_000;
+const SERIES_DESCRIPTION = 'x0008103e';
+/** Bytes of 64 signs in whatever set (PS3.5, 6.2, LO), and then some. */
+const MOST_DESCRIBED = 1024;
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 /** Elements by tag, and the bytes they lie in. */
@@ -112,6 +115,19 @@ export class Attributes {
   /** A reader of 16-bit words in the order of this file's bytes. */
   words(bytes: Uint8Array): Uint16Array {
     return Uint16Array.from({ length: bytes.length >> 1 }, (_, i) => this.set.byteArrayParser.readUint16(bytes, 2 * i));
+  }
+
+  /**
+   * Whether the SeriesDescription is `wanted`, in capitals or small letters, as Latin or Unicode. People write what they like in it, names
+   * too, so it is compared here and never handed out.
+   */
+  isSeriesDescribed(wanted: string): boolean {
+    const { elements, byteArray } = this.set;
+    const element = elements[SERIES_DESCRIPTION];
+    if (element === undefined) return false;
+    const bytes = byteArray.subarray(element.dataOffset, element.dataOffset + Math.min(element.length, MOST_DESCRIBED));
+    const alike = (text: string): string => text.replaceAll('\0', '').trim().toLowerCase();
+    return ['latin1', 'utf-8'].some((encoding) => alike(new TextDecoder(encoding).decode(bytes)) === alike(wanted));
   }
 
   private element(name: TagName): Element | undefined {

@@ -31,6 +31,8 @@ export interface FileFacts {
   seriesUid: string;
   objectUid: string | undefined;
   seriesNumber: string | undefined;
+  /** Of the series that was asked for; true where none was. */
+  isChosen: boolean;
   instanceNumber: number | undefined;
   isLocalizer: boolean;
   /** A row's way and a column's way, as letters of the patient's directions: projections have it. */
@@ -52,8 +54,8 @@ export interface FrameFacts {
   stack: string | undefined;
 }
 
-/** @returns undefined where the file has no pixels */
-export function factsOf(file: DicomFile, limits: DicomLimits): FileFacts | undefined {
+/** @param chosen a series by its number, UID or description @returns undefined where the file has no pixels */
+export function factsOf(file: DicomFile, limits: DicomLimits, chosen: string | null = null): FileFacts | undefined {
   const { attributes, path, pixels } = file;
   if (pixels === undefined) return undefined;
   const format = pixelFormatOf(attributes, pixels.kind, path, limits);
@@ -75,6 +77,7 @@ export function factsOf(file: DicomFile, limits: DicomLimits): FileFacts | undef
     seriesUid: attributes.text('SeriesInstanceUID') ?? '',
     objectUid: attributes.text('SOPInstanceUID'),
     seriesNumber: attributes.text('SeriesNumber'),
+    isChosen: chosen === null || isOfSeries(attributes, chosen),
     instanceNumber: attributes.has('InstanceNumber') ? Number(attributes.text('InstanceNumber')) : undefined,
     isLocalizer: attributes.texts('ImageType').includes('LOCALIZER'),
     patientOrientation: attributes.texts('PatientOrientation'),
@@ -101,6 +104,15 @@ export function factsOf(file: DicomFile, limits: DicomLimits): FileFacts | undef
     facts.frames.push(frame);
   }
   return facts;
+}
+
+/** By its number, its UID, or its description. */
+function isOfSeries(attributes: Attributes, chosen: string): boolean {
+  const wanted = chosen.trim();
+  const number = attributes.text('SeriesNumber');
+  if (number !== undefined && /^[+-]?\d+$/.test(wanted) && Number(number) === Number(wanted)) return true;
+  if (attributes.text('SeriesInstanceUID') === wanted) return true;
+  return attributes.isSeriesDescribed(wanted);
 }
 
 function frameFacts(file: FileFacts, index: number, groups: readonly Attributes[], object: Attributes): FrameFacts {

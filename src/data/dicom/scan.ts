@@ -67,12 +67,22 @@ export interface DicomScan {
   readSlice(index: number): Promise<ScanSlice>;
 }
 
+export interface ScanChoice {
+  /** The series to read where several are mixed: its number, SeriesInstanceUID or SeriesDescription. Null: there has to be one. */
+  series?: string | null;
+  limits?: DicomLimits;
+}
+
 /**
  * @param path of a file, or of a folder with one series
  * @throws UserError where it is none, is corrupt, or no one volume
  */
-export async function openDicomScan(platform: Files, path: string, limits: DicomLimits = DICOM_LIMITS): Promise<DicomScan> {
-  return scanOf(platform, await readSeries(platform, path, limits), path, limits);
+export async function openDicomScan(
+  platform: Files,
+  path: string,
+  { series = null, limits = DICOM_LIMITS }: ScanChoice = {},
+): Promise<DicomScan> {
+  return scanOf(platform, await readSeries(platform, path, limits, series), path, limits);
 }
 
 /** @param path in messages @throws UserError where its images are no one volume */

@@ -17,12 +17,17 @@ import { scanSpace, scanVolume } from './toVolume.ts';
 
 const FLOAT32 = 16;
 
-/** @param path of a file or of a folder with one series @throws UserError where it is no volume */
+/**
+ * @param path of a file or of a folder with one series
+ * @param series as ScanChoice has it
+ * @throws UserError where it is no volume
+ */
 export async function openScanVolume(
   platform: Pick<Platform, 'isDirectory' | 'listDir' | 'openFile' | 'dicomCodec'>,
   path: string,
+  series: string | null = null,
 ): Promise<ScanVolume> {
-  const scan = await openDicomScan(platform, path);
+  const scan = await openDicomScan(platform, path, { series });
   const space = scanSpace(scan, path);
   return new ScanVolume(await newHeader({ ...space, datatype: FLOAT32, voxels: new Float32Array(0) }, path), scan, space);
 }

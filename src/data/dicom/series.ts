@@ -17,18 +17,22 @@ export interface Series {
 /** Bytes that tell a DICOM file. */
 const MAGIC_BYTES = 132;
 
-/** @param path of a file or folder @throws UserError where there is no image, or more than one series */
-export async function readSeries(platform: Files, path: string, limits: DicomLimits): Promise<Series> {
+/**
+ * @param path of a file or folder
+ * @param chosen the series to read, by its number, SeriesInstanceUID or SeriesDescription; null: there has to be one
+ * @throws UserError where there is no image, or more than one series
+ */
+export async function readSeries(platform: Files, path: string, limits: DicomLimits, chosen: string | null = null): Promise<Series> {
   if (!(await platform.isDirectory(path))) {
-    const facts = await readFacts(platform, path, limits);
+    const facts = await readFacts(platform, path, limits, { chosen });
     if (facts === undefined || facts === 'no DICOM') throw new UserError(`${path}: this DICOM file has no pixels. Give one with an image.`);
-    return { files: [facts], notes: [] };
+    return asOne(ofSeries([facts], path, chosen, []), path);
   }
   const found: FileFacts[] = [];
   let others = 0;
   let withoutPixels = 0;
   for (const file of await filesIn(platform, path, limits)) {
-    const facts = isDirectoryFile(file) ? 'no DICOM' : await readFacts(platform, file, limits, true);
+    const facts = isDirectoryFile(file) ? 'no DICOM' : await readFacts(platform, file, limits, { mayBeOther: true, chosen });
     if (facts === 'no DICOM') others++;
     else if (facts === undefined) withoutPixels++;
     else found.push(facts);
@@ -40,7 +44,18 @@ export async function readSeries(platform: Files, path: string, limits: DicomLim
   const notes: string[] = [];
   if (others > 0) notes.push(`${countOf(others, 'file')} of the folder ${others === 1 ? 'is' : 'are'} no DICOM and left out`);
   if (withoutPixels > 0) notes.push(`${countOf(withoutPixels, 'DICOM file')} without an image left out`);
-  return asOne(found, path, notes);
+  return asOne(ofSeries(found, path, chosen, notes), path, notes);
+}
+
+/** Those of the series that was asked for. */
+function ofSeries(files: readonly FileFacts[], path: string, chosen: string | null, notes: string[]): readonly FileFacts[] {
+  const own = files.filter(({ isChosen }) => isChosen);
+  if (own.length === 0)
+    throw new UserError(
+      `${path}: no image is of series ${JSON.stringify(chosen)}; there is ${seriesText(files)}. Choose one by its number.`,
+    );
+  if (own.length < files.length) notes.push(`${countOf(files.length - own.length, 'image')} of other series left out`);
+  return own;
 }
 
 /**
@@ -103,17 +118,21 @@ function listOf(all: Map<string, FileFacts[]>, key: string): FileFacts[] {
   return own;
 }
 
-/** @param mayBeOther other files lie in the folder too @returns undefined where it has no image */
+/**
+ * @param options.mayBeOther other files lie in the folder too
+ * @param options.chosen the series that is asked for
+ * @returns undefined where it has no image
+ */
 async function readFacts(
   platform: Files,
   path: string,
   limits: DicomLimits,
-  mayBeOther = false,
+  { mayBeOther = false, chosen = null }: { mayBeOther?: boolean; chosen?: string | null } = {},
 ): Promise<FileFacts | 'no DICOM' | undefined> {
   const file = await platform.openFile(path);
   try {
     if (mayBeOther && !isDicomBytes(await file.read(0, Math.min(MAGIC_BYTES, file.size)))) return 'no DICOM';
-    return factsOf(await readDicomFile(file, limits, lazyFile(platform, path, file.size)), limits);
+    return factsOf(await readDicomFile(file, limits, lazyFile(platform, path, file.size)), limits, chosen);
   } finally {
     await file.close();
   }
@@ -161,20 +180,12 @@ function oneSeries(files: readonly FileFacts[], path: string, notes: string[]): 
   const planned = files.filter(({ isLocalizer }) => !isLocalizer);
   const kept = planned.length > 0 ? planned : [...files];
   if (kept.length < files.length) notes.push(`${countOf(files.length - kept.length, 'localizer image')} left out`);
-  const series = new Map<string, FileFacts[]>();
-  for (const file of kept) listOf(series, file.seriesUid).push(file);
-  if (series.size > 1) {
-    const shown = [...series.values()].slice(0, 8).flatMap((members) => {
-      const [member] = members;
-      if (member === undefined) return [];
-      const { seriesNumber, modality, format } = member;
-      const facts = [modality ?? 'no modality', countOf(members.length, 'file'), `${format.rows}×${format.columns}`];
-      return `series ${seriesNumber ?? '?'} (${facts.join(', ')})`;
-    });
+  const mixed = new Set(kept.map(({ seriesUid }) => seriesUid)).size;
+  if (mixed > 1)
     throw new UserError(
-      `${path}: ${series.size} series are mixed here: ${shown.join(', ')}${series.size > 8 ? ', …' : ''}. Give a folder with one series.`,
+      `${path}: ${mixed} series are mixed here: ${seriesText(kept)}. Give a folder with one series, or choose one, as by its number: ` +
+        '--series N.',
     );
-  }
   const [first] = kept;
   const odd = first && kept.find(({ format }) => format.rows !== first.format.rows || format.columns !== first.format.columns);
   if (odd !== undefined)
@@ -186,6 +197,22 @@ function oneSeries(files: readonly FileFacts[], path: string, notes: string[]): 
     throw new UserError(`${path}: its images differ in PhotometricInterpretation, so they are no one volume. Give one kind alone.`);
   return kept;
 }
+
+/** What a user may see of series, to tell them apart: nothing that people wrote. */
+function seriesText(files: readonly FileFacts[]): string {
+  const series = new Map<string, FileFacts[]>();
+  for (const file of files) listOf(series, file.seriesUid).push(file);
+  const shown = [...series.values()].slice(0, MOST_SHOWN).flatMap((members) => {
+    const [member] = members;
+    if (member === undefined) return [];
+    const { seriesNumber, modality, format } = member;
+    const facts = [modality ?? 'no modality', countOf(members.length, 'file'), `${format.rows}×${format.columns}`];
+    return `series ${seriesNumber ?? '?'} (${facts.join(', ')})`;
+  });
+  return `${shown.join(', ')}${series.size > MOST_SHOWN ? ', …' : ''}`;
+}
+
+const MOST_SHOWN = 8;
 
 function withoutDoubles(files: readonly FileFacts[], notes: string[]): FileFacts[] {
   const seen = new Set<string>();

@@ -50,11 +50,17 @@ export function volumeInfo({ space }: Stored): VolumeInfo {
 
 /**
  * @param pixelSize mm of a picture's pixel along rows and columns; undefined: unknown
+ * @param series of a folder of DICOM with several: its number, UID or description
  * @throws UserError that names the file
  */
-export async function storedScan(platform: Platform, path: string, pixelSize: readonly [number, number] | undefined): Promise<Stored> {
+export async function storedScan(
+  platform: Platform,
+  path: string,
+  pixelSize: readonly [number, number] | undefined,
+  series: string | null,
+): Promise<Stored> {
   if (isVolumeFile(path)) return storedVolume(platform, path);
-  if (await isDicom(platform, path)) return storedNew(await dicomImage(platform, path, pixelSize));
+  if (await isDicom(platform, path)) return storedNew(await dicomImage(platform, path, pixelSize, series));
   const { data, width, height, notes = [] } = await platform.decodeImage(await platform.readFile(path), path, { sixteenBit: 'scale' });
   const volume = flatVolume([height, width], bytesOf(width, height), pixelSize, (row, column) => luma(data, 3 * (row * width + column)));
   return storedNew({ volume, isPicture: true, notes: notes.map(({ text }) => text) });

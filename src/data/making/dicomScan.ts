@@ -17,10 +17,16 @@ export interface DicomImage {
 /**
  * @param path of a file, or of a folder with one series
  * @param pixelSize of a picture whose file tells none: mm along rows and columns
+ * @param series of several in the folder: its number, UID or description
  * @throws UserError that names it
  */
-export async function dicomImage(platform: Platform, path: string, pixelSize: readonly [number, number] | undefined): Promise<DicomImage> {
-  const scan = await openDicomScan(platform, path);
+export async function dicomImage(
+  platform: Platform,
+  path: string,
+  pixelSize: readonly [number, number] | undefined,
+  series: string | null,
+): Promise<DicomImage> {
+  const scan = await openDicomScan(platform, path, { series });
   const notes = scan.notes.map((note) => `${path}: ${note}.`);
   const isPicture = scan.size[0] === 1 && scanAffine(scan) === undefined && scan.samples === 1;
   if (!isPicture) return { volume: await scanVolume(scan, path), isPicture, notes };

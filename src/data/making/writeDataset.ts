@@ -34,6 +34,8 @@ export interface DatasetWork {
   description: Description;
   /** Training cases first. */
   cases: readonly SourceCase[];
+  /** Of folders of DICOM with several series: the one to take in each. */
+  series?: string | null;
   stop: AbortSignal;
   say: (text: string) => void;
   onCase?: (done: number) => void;
@@ -130,9 +132,10 @@ interface FoundInCase {
 }
 
 /** Copies the case's files and looks at them. */
-async function writeCase({ platform, description, say }: DatasetWork, item: SourceCase, folder: string): Promise<FoundInCase> {
+async function writeCase(work: DatasetWork, item: SourceCase, folder: string): Promise<FoundInCase> {
+  const { platform, description, series = null, say } = work;
   const { pixelSize } = description;
-  const image = await storedScan(platform, item.image, pixelSize);
+  const image = await storedScan(platform, item.image, pixelSize, series);
   for (const note of image.notes) say(note);
   checkPixelSize(item, image, description);
   const entry: CaseEntry = { case_ID: item.id, image_file: `Images/${item.id}.nii.gz`, image_file_info: volumeInfo(image) };

@@ -113,3 +113,16 @@ export class LandmarkLines {
 export function sliceAxes({ sliceDim }: Pick<MedvisionSample, 'sliceDim'>): [0 | 1 | 2, 0 | 1 | 2] {
   return [sliceDim === 0 ? 1 : 0, sliceDim === 2 ? 1 : 2];
 }
+
+/** mm that a pixel of a sample's picture covers, which may have another shape than its slice. @param zooms of the volume */
+export function picturePixel(
+  sample: Pick<MedvisionSample, 'sliceDim' | 'canvas' | 'width' | 'height'>,
+  zooms: readonly [number, number, number],
+): { pixelWidth: number; pixelHeight: number } {
+  const [rowAxis, columnAxis] = sliceAxes(sample);
+  const { content, slice: whole } = sample.canvas ?? { content: sample, slice: sample };
+  return {
+    pixelWidth: (zooms[columnAxis] * whole.width) / content.width,
+    pixelHeight: (zooms[rowAxis] * whole.height) / content.height,
+  };
+}

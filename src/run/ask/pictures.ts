@@ -22,6 +22,8 @@ export interface NamedPicture {
 export interface PictureChoice {
   /** `axial:20`, one for each volume or one for all. */
   slices: readonly string[];
+  /** Of a folder of DICOM with several: its number, UID or description. */
+  series?: string | null;
   intensity: IntensityMode;
   modality: string;
   /** What is asked about, for a window. */
@@ -80,11 +82,11 @@ async function sliceOf(
   platform: Platform,
   volumeFile: string | VolumeBytes,
   said: string | undefined,
-  { intensity, modality, structure, words }: PictureChoice,
+  { series = null, intensity, modality, structure, words }: PictureChoice,
 ): Promise<NamedPicture> {
   const [path, files] = typeof volumeFile === 'string' ? [volumeFile, platform] : [volumeFile.name, platformOf(platform, volumeFile)];
   if (said === undefined) {
-    const { shape } = await openAnyVolume(files, path);
+    const { shape } = await openAnyVolume(files, path, series);
     const [sagittal, coronal, axial] = shape.map((size) => size - 1);
     throw new UserError(
       `${path} is a volume: say which slice, ${words.slice} sagittal:0 to ${sagittal}, coronal:0 to ${coronal} or axial:0 to ${axial}.`,
@@ -93,7 +95,7 @@ async function sliceOf(
   const [word = '', digits = ''] = said.toLowerCase().split(':');
   const dim = PLANES.findIndex((plane) => plane === word) as SliceDim;
   const index = Number(digits);
-  const volume = await openAnyVolume(files, path);
+  const volume = await openAnyVolume(files, path, series);
   const { shape, zooms, version } = volume.header;
   if (index >= shape[dim])
     throw new UserError(`${words.slice} ${said}: ${path} is ${shape.join('×')}, its last ${word} slice is ${shape[dim] - 1}.`);

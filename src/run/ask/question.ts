@@ -3,10 +3,11 @@ import type { RowRequest } from '../../data/exampleMaker.ts';
 import { ExampleMaker } from '../../data/exampleMaker.ts';
 import type { Processor } from '../../data/example.ts';
 import { docOf } from '../../data/medvision/answerRows.ts';
+import { readShape } from '../../data/medvision/canvas.ts';
 import { readAnswerTemplate } from '../../data/medvision/namedTemplate.ts';
 import { askedTask, kindPrompt } from '../../data/medvision/askedTask.ts';
 import type { KindTask } from '../../data/medvision/askedTask.ts';
-import { LandmarkLines, sliceAxes } from '../../data/medvision/landmarks.ts';
+import { LandmarkLines, picturePixel } from '../../data/medvision/landmarks.ts';
 import { isFixedSize, medvisionSamples } from '../../data/medvision/samples.ts';
 import type { MedvisionSample } from '../../data/medvision/sample.ts';
 import { renderSlice, VolumeCache } from '../../data/medvision/slices.ts';
@@ -52,6 +53,9 @@ export interface QuestionParts {
     | 'answer_template'
     | 'intensity'
     | 'sixteen_bit'
+    | 'disable_sample_filtering'
+    | 'new_shape_hw'
+    | 'pad_to_shape'
   >;
   /** Those of --image. */
   pictures: readonly NamedPicture[];
@@ -155,9 +159,7 @@ export function kindQuestion(
   where: string,
 ): string {
   if (kind.needsPixelSize && !(pixelWidth > 0 && pixelHeight > 0))
-    throw new UserError(
-      `A ${kind.kind} question says how large a pixel is, which this picture does not tell: give ${where}, mm a pixel.`,
-    );
+    throw new UserError(`A ${kind.kind} question says how large a pixel is, which this picture does not tell: give ${where}, mm a pixel.`);
   const resized = processor.resizedSize(height, width);
   const isFloat32 = isFirstVersion && isFixedSize((rows, columns) => processor.resizedSize(rows, columns));
   const frame = { height, width, resizedHeight: resized.height, resizedWidth: resized.width, pixelHeight, pixelWidth, isFloat32 };
@@ -178,17 +180,25 @@ async function* samplesOf(
   const resizedSize: Processor['resizedSize'] = (height, width) => processor.resizedSize(height, width);
   const template = await readAnswerTemplate(platform, options.answer_template);
   const pin = plannerVersion === null ? {} : { plannerVersion };
-  const settings = { split, promptStyle, ...(template && { template }), intensity, resizedSize, volumes, ...pin } as const;
+  const settings = {
+    split,
+    promptStyle,
+    ...(template && { template }),
+    intensity,
+    resizedSize,
+    newShape: readShape(options),
+    isFiltered: !options.disable_sample_filtering,
+    volumes,
+    ...pin,
+  } as const;
   const landmarks = new LandmarkLines(platform, dataDir, plannerVersion ?? undefined);
   let count = 0;
   for await (const sample of medvisionSamples(platform, dataDir, [task], settings)) {
-    if ((options.case !== null && sample.caseId !== options.case) || (wanted !== undefined && sample.sliceIdx !== Number(wanted)))
-      continue;
+    if ((options.case !== null && sample.caseId !== options.case) || (wanted !== undefined && sample.sliceIdx !== Number(wanted))) continue;
     const request = { kind: 'sample', sample } as const;
     const [image] = await maker.pictures(request);
     const { zooms } = await volumes.header(sample.imageFile);
-    const [rowAxis, columnAxis] = sliceAxes(sample);
-    const [pixelWidth, pixelHeight] = [zooms[columnAxis], zooms[rowAxis]];
+    const { pixelWidth, pixelHeight } = picturePixel(sample, zooms);
     const hasLines = sample.landmarkFile !== undefined && (await platform.exists(joinPath(dataDir, sample.landmarkFile)));
     const { annotation, taskType, prompt, values } = sample;
     yield {

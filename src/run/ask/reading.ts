@@ -11,7 +11,7 @@ import { answerBox } from '../inspect/answerBox.ts';
 export interface Reading {
   /** Absent for an answer in which the numbers that were asked for are not to be found. */
   numbers?: ({ name?: string } & Measure)[];
-  /** In pixels of the picture, from its upper left corner. */
+  /** In pixels of the picture, from its upper left corner; of several boxes the first, which is asked for as the largest. */
   box?: { left: number; top: number; right: number; bottom: number };
   /** Whether all of the box is on the picture. */
   isInside?: boolean;
@@ -32,21 +32,27 @@ interface Size {
 
 /** Of an answer to a MedVision question. */
 export function readMeasure(text: string, { taskType, annotation }: AskedMeasure, picture: Size, parser: AnswerMode): Reading {
-  const values = parseAnswer(text, ANSWER_LENGTH[taskType], parser);
+  const length = ANSWER_LENGTH[taskType];
+  const count = 1 + ('others' in annotation ? (annotation.others?.length ?? 0) : 0);
+  const values = parseAnswer(text, length * count, parser);
   if (values === undefined) return {};
+  /** Of several boxes or ellipses also which one. */
+  const named = (names: readonly string[], i: number): string =>
+    `${names[i % length] ?? ''}${count > 1 ? ` (${Math.floor(i / length) + 1})` : ''}`;
   if (annotation.kind === 'box') {
     const names = ['x1', 'y1', 'x2', 'y2'];
-    const numbers = values.map((value, i) => ({ name: names[i] ?? '', value, unit: i % 2 === 0 ? 'of the width' : 'of the height' }));
+    const numbers = values.map((value, i) => ({ name: named(names, i), value, unit: i % 2 === 0 ? 'of the width' : 'of the height' }));
+    const corners = values.slice(0, length);
     return {
       numbers,
-      box: ordered(boxEdges(values, picture.height, picture.width)),
-      isInside: values.every((at) => at >= 0 && at <= 1),
-      corners: values,
+      box: ordered(boxEdges(corners, picture.height, picture.width)),
+      isInside: corners.every((at) => at >= 0 && at <= 1),
+      corners,
     };
   }
   const unit = unitWord(annotation.unit, annotation.kind === 'angle' ? 'angle' : 'length', 'answer');
   const names = annotation.kind === 'ellipse' ? ['major axis', 'minor axis'] : [annotation.name.trim() || annotation.kind];
-  return { numbers: values.map((value, i) => ({ name: names[i] ?? '', value, unit })) };
+  return { numbers: values.map((value, i) => ({ name: named(names, i), value, unit })) };
 }
 
 /** Of an answer to a question in somebody's own words: all its numbers, and the box that four of them may be. */

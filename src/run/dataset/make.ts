@@ -39,6 +39,7 @@ export async function makeDataset(platform: Platform, options: DatasetOptions, s
     out,
     description,
     cases,
+    series: options.series,
     stop,
     say: (text) => say(`${terminal.isTty ? CLEAR_LINE : ''}${text}`),
     onCase: (done) => {

@@ -8,7 +8,7 @@ import type { RowRequest } from '../../data/exampleMaker.ts';
 import { answerText, askedOfConversation, unansweredRow } from '../../data/medvision/answerRows.ts';
 import type { UnansweredRow } from '../../data/medvision/answerRows.ts';
 import { measureAnnotation, measureLines, measurePlace } from '../../data/medvision/askedMeasure.ts';
-import { LandmarkLines, sliceAxes } from '../../data/medvision/landmarks.ts';
+import { LandmarkLines, picturePixel } from '../../data/medvision/landmarks.ts';
 import type { Point } from '../../data/medvision/landmarks.ts';
 import { slicePlace } from '../../data/medvision/sample.ts';
 import type { Annotation, MedvisionSample } from '../../data/medvision/sample.ts';
@@ -63,12 +63,7 @@ export function openRowView(
   const pixelSize = async (sample: MedvisionSample): Promise<Pick<ViewedScene, 'pixelWidth' | 'pixelHeight'>> => {
     const header = await (await volume(sample))?.header(sample.imageFile);
     if (header === undefined) return { pixelWidth: NaN, pixelHeight: NaN };
-    const [rowAxis, columnAxis] = sliceAxes(sample);
-    const { content, slice: whole } = sample.canvas ?? { content: sample, slice: sample };
-    return {
-      pixelWidth: (header.zooms[columnAxis] * whole.width) / content.width,
-      pixelHeight: (header.zooms[rowAxis] * whole.height) / content.height,
-    };
+    return picturePixel(sample, header.zooms);
   };
   const open = async (): Promise<ExampleMaker> => {
     const prepared = preparedDir === undefined ? undefined : await PreparedSet.open(platform, preparedDir);

@@ -44,10 +44,10 @@ export type Scan = { kind: 'dicom'; scan: DicomScan } | { kind: 'nifti'; volume:
 
 const MAGIC_BYTES = 132;
 
-/** @throws UserError where it is none of what is read */
-export async function openScan(platform: Platform, path: string): Promise<Scan> {
+/** @param series of a folder of DICOM with several: its number, UID or description @throws UserError where it is none of what is read */
+export async function openScan(platform: Platform, path: string, series: string | null = null): Promise<Scan> {
   if (!(await platform.exists(path))) throw new UserError(`${path}: there is no such file or folder.`);
-  if (await platform.isDirectory(path)) return { kind: 'dicom', scan: await openDicomScan(platform, path) };
+  if (await platform.isDirectory(path)) return { kind: 'dicom', scan: await openDicomScan(platform, path, { series }) };
   const file = await platform.openFile(path);
   let head: Uint8Array;
   try {
@@ -55,7 +55,8 @@ export async function openScan(platform: Platform, path: string): Promise<Scan> 
   } finally {
     await file.close();
   }
-  if (isDicomBytes(head)) return { kind: 'dicom', scan: await openDicomScan(platform, path) };
+  if (isDicomBytes(head)) return { kind: 'dicom', scan: await openDicomScan(platform, path, { series }) };
+  if (series !== null) throw new UserError(`${path} is no DICOM, so --series chooses nothing there. Leave it out.`);
   if (isVolumeBytes(head)) return { kind: 'nifti', volume: await openVolume(platform, path) };
   return { kind: 'picture', picture: await platform.decodeImage(await platform.readFile(path), path) };
 }

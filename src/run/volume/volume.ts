@@ -30,7 +30,7 @@ export async function runVolume({ platform, options, terminal, stop }: VolumeRun
   const { out } = options;
   if (out !== null && !options.overwrite && (await platform.exists(out)))
     throw new UserError(`--out ${out} is there already. Give another name, or --overwrite true.`);
-  const scan = await openScan(platform, path);
+  const scan = await openScan(platform, path, options.series);
   if (out !== null) {
     if (/\.png$/i.test(out)) await writePicture(platform, scan, path, out, options);
     else await writeVolume(platform, scan, path, out);
