@@ -15,7 +15,7 @@ const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url
 
 /** The command lines: node/<name>.ts becomes dist/<name>.js. */
 const PROGRAMS =
-  ['train', 'evaluate', 'ask', 'inspect', 'report', 'setup', 'scale', 'dataset', 'volume', 'ui', 'quickstart', 'prepareBase', 'bench'];
+  ['train', 'evaluate', 'ask', 'inspect', 'report', 'setup', 'models', 'scale', 'dataset', 'volume', 'ui', 'quickstart', 'prepareBase', 'bench'];
 const programs = Object.fromEntries(
   PROGRAMS.map((name) => [name, at(`./node/${name}.ts`)] as const).filter(([, path]) => existsSync(path)),
 );

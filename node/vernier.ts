@@ -29,6 +29,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   dataset: { what: "makes a data folder in MedVision's format of your own scans and masks", run: () => import('./dataset.ts') },
   report: { what: 'compares runs on one page; of one run, makes its page again', run: () => import('./report.ts') },
   ui: { what: 'shows runs in the browser while they go on, and starts, stops and compares them', run: () => import('./ui.ts') },
+  models: { what: 'lists the model families that can be fine-tuned, and what they were checked against', run: () => import('./models.ts') },
   volume: { what: 'says what a scan is (DICOM, NIfTI, pictures), and converts it', run: () => import('./volume.ts') },
   setup: { what: 'looks at GPU, memory, disk, tokens and data, and says what is missing', run: () => import('./setup.ts') },
   scale: { what: 'predicts the time of a step on several GPUs from a run on one', run: () => import('./scale.ts') },

@@ -2,7 +2,6 @@
  * README.md of what is pushed: what it was made from, how, how good it is, and how to load it in Python. The head is the YAML that the hub
  * reads.
  */
-import { isTextOnly } from '../io/names.ts';
 import { redactConfig, withoutKnownSecrets } from '../track/secrets.ts';
 
 export interface ModelCard {
@@ -14,7 +13,7 @@ export interface ModelCard {
   baseModel?: string;
   /** Commit of the base model. */
   baseRevision?: string;
-  modelType?: string;
+  isTextOnly?: boolean;
   /** What it was trained on, in lines: data set, tasks, rows. */
   data?: readonly string[];
   /** Hub ids of data sets. */
@@ -32,7 +31,7 @@ export async function modelCard(card: ModelCard): Promise<string> {
   const { stringify } = await import('yaml'); // when there is something to write
   const head = {
     ...(card.kind === 'adapter' ? { library_name: 'peft' } : { library_name: 'transformers' }),
-    pipeline_tag: isTextOnly(card.modelType ?? '') ? 'text-generation' : 'image-text-to-text',
+    pipeline_tag: card.isTextOnly ? 'text-generation' : 'image-text-to-text',
     ...(card.baseModel !== undefined && {
       base_model: card.baseModel,
       base_model_relation: card.kind === 'adapter' ? 'adapter' : card.kind === 'merged' ? 'merge' : 'finetune',
@@ -104,8 +103,8 @@ function cell(text: string): string {
   return text.replace(/\|/g, '\\|').replace(/\s+/g, ' ');
 }
 
-function loading({ kind, repoId = 'THIS_REPOSITORY', baseModel, baseRevision, modelType = '' }: ModelCard): string[] {
-  const [auto, input, read] = isTextOnly(modelType)
+function loading({ kind, repoId = 'THIS_REPOSITORY', baseModel, baseRevision, isTextOnly }: ModelCard): string[] {
+  const [auto, input, read] = isTextOnly
     ? ['AutoModelForCausalLM', 'tokenizer', 'AutoTokenizer']
     : ['AutoModelForImageTextToText', 'processor', 'AutoProcessor'];
   const quote = (text: string): string => JSON.stringify(text);

@@ -4,6 +4,7 @@
  */
 import { UserError } from '../platform.ts';
 import type { ModelFolder } from './modelFolder.ts';
+import type { Naming } from './names.ts';
 import { elementBytes, elementCount } from './safetensors.ts';
 import type { Dtype, TensorInfo } from './safetensors.ts';
 
@@ -14,6 +15,7 @@ export function describedFolder(
   dir: string,
   config: Readonly<Record<string, unknown>>,
   shapes: ReadonlyMap<string, readonly number[]>,
+  naming: Naming,
 ): ModelFolder {
   const dtype = statedDtype(config);
   const shapeOf = (name: string): readonly number[] => {
@@ -27,7 +29,7 @@ export function describedFolder(
   return {
     dir,
     config,
-    modelType: String(config['model_type']),
+    naming,
     files: [],
     names: () => [...shapes.keys()],
     has: (name) => shapes.has(name),

@@ -161,13 +161,13 @@ function planShards(
   };
   // The only copy of a tied table may be the head's.
   const table = base.storedName(layout.embedding);
-  const tableIsHead = canonicalName(base.modelType, table) === HEAD;
+  const tableIsHead = canonicalName(base.naming, table) === HEAD;
   const spellings: Spelling[] = ['current', 'hub', 'v5'];
-  const spelling = spellings.find((one) => respell(base.modelType, tableIsHead ? HEAD : layout.embedding, one) === table) ?? 'current';
-  const spelled = (name: string): string => respell(base.modelType, name, spelling);
+  const spelling = spellings.find((one) => respell(base.naming, tableIsHead ? HEAD : layout.embedding, one) === table) ?? 'current';
+  const spelled = (name: string): string => respell(base.naming, name, spelling);
   const shards = base.files.map((file) =>
     [...file.tensors.keys()].flatMap((stored) => {
-      const name = canonicalName(base.modelType, stored);
+      const name = canonicalName(base.naming, stored);
       if (!base.has(name)) return []; // belongs to a weight that was in 4 bits
       const info = base.info(name);
       if (!untied || name !== HEAD) return [tensor(name, stored, name, info)];

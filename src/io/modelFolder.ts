@@ -4,7 +4,8 @@
  * spelling and the number of files; only headers are read here, tensors come in ranges on request.
  */
 import { joinPath, UserError, type Platform } from '../platform.ts';
-import { canonicalName, checkModelType } from './names.ts';
+import { canonicalName } from './names.ts';
+import type { Naming, NamingOf } from './names.ts';
 import { parseJson } from './parseJson.ts';
 import { elementBytes, openSafetensors, toFloat32, type SafetensorsFile, type TensorInfo } from './safetensors.ts';
 import { readText } from './textFile.ts';
@@ -13,7 +14,7 @@ export interface ModelFolder {
   readonly dir: string;
   /** config.json as it stands; the model's own code checks what it reads from it. */
   readonly config: Readonly<Record<string, unknown>>;
-  readonly modelType: string;
+  readonly naming: Naming;
   /** The files of the weights, in the order of their names. */
   readonly files: readonly SafetensorsFile[];
   /** Canonical names, in file order. */
@@ -40,7 +41,7 @@ const SINGLE = 'model.safetensors';
 export const WEIGHTS_INDEX = 'model.safetensors.index.json';
 
 /** Throws a UserError when the folder, its configuration or its weights are missing, damaged or contradict each other. */
-export async function openModelFolder(platform: Platform, dir: string): Promise<ModelFolder> {
+export async function openModelFolder(platform: Platform, dir: string, namingOf: NamingOf): Promise<ModelFolder> {
   if (!(await platform.isDirectory(dir)))
     throw new UserError(`${dir} is not a folder; a Hugging Face model folder with config.json was expected`);
   const isAdapter = await platform.exists(joinPath(dir, 'adapter_config.json'));
@@ -51,12 +52,12 @@ export async function openModelFolder(platform: Platform, dir: string): Promise<
   const modelType = config['model_type'];
   if (typeof modelType !== 'string')
     throw new UserError(`${joinPath(dir, 'config.json')} has no model_type; it is not the configuration of a model`);
-  checkModelType(modelType, joinPath(dir, 'config.json'));
+  const naming = namingOf(modelType, joinPath(dir, 'config.json'));
 
   const opened: SafetensorsFile[] = [];
   try {
     await openWeights(platform, dir, opened);
-    return new OpenModelFolder(dir, config, modelType, opened);
+    return new OpenModelFolder(dir, config, naming, opened);
   } catch (error) {
     for (const file of opened) await file.close();
     throw error;
@@ -130,18 +131,18 @@ interface Place {
 class OpenModelFolder implements ModelFolder {
   readonly dir: string;
   readonly config: Readonly<Record<string, unknown>>;
-  readonly modelType: string;
+  readonly naming: Naming;
   readonly files: readonly SafetensorsFile[];
   private readonly places = new Map<string, Place>();
 
-  constructor(dir: string, config: Record<string, unknown>, modelType: string, files: readonly SafetensorsFile[]) {
+  constructor(dir: string, config: Record<string, unknown>, naming: Naming, files: readonly SafetensorsFile[]) {
     this.dir = dir;
     this.config = config;
-    this.modelType = modelType;
+    this.naming = naming;
     this.files = files;
     for (const file of files) {
       for (const [stored, info] of file.tensors) {
-        const name = canonicalName(modelType, stored);
+        const name = canonicalName(naming, stored);
         const other = this.places.get(name);
         if (other !== undefined) {
           throw new UserError(

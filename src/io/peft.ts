@@ -7,7 +7,8 @@
  */
 import { joinPath, UserError, type Platform } from '../platform.ts';
 import { readJsonObject } from './modelFolder.ts';
-import { canonicalName, isTextOnly, respell, type Spelling } from './names.ts';
+import { canonicalName, respell } from './names.ts';
+import type { Naming, Spelling } from './names.ts';
 import { formatLoraConfig, parseLoraConfig, type LoraConfig } from './peftConfig.ts';
 import { OUTPUT_HEAD, resolveAdapter, type ModuleInfo, type ResolvedAdapter } from './peftTargets.ts';
 import { elementBytes, openSafetensors, toFloat32, writeSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors.ts';
@@ -19,7 +20,7 @@ export interface AdapterTensor {
 
 export interface Adapter {
   dir: string;
-  modelType: string;
+  naming: Naming;
   config: LoraConfig;
   /** Of the module names in the file; the patterns of the configuration are written in it too. */
   spelling: Spelling;
@@ -42,19 +43,19 @@ const CONFIG = 'adapter_config.json';
 const PREFIX = 'base_model.model.';
 
 /** Reads a folder; whether it fits a base model is for `checkAdapterFits`. */
-export async function readAdapter(platform: Platform, dir: string, modelType: string): Promise<Adapter> {
-  const adapter = await openAdapter(platform, dir, modelType);
+export async function readAdapter(platform: Platform, dir: string, naming: Naming): Promise<Adapter> {
+  const adapter = await openAdapter(platform, dir, naming);
   try {
     const tensors = new Map<string, AdapterTensor>();
     for (const [name, { shape }] of adapter.tensors) tensors.set(name, { shape, data: await adapter.read(name) });
-    return { dir, modelType, config: adapter.config, spelling: adapter.spelling, tensors };
+    return { dir, naming, config: adapter.config, spelling: adapter.spelling, tensors };
   } finally {
     await adapter.close();
   }
 }
 
 /** Opens a folder for reading in parts; the caller closes it. */
-export async function openAdapter(platform: Platform, dir: string, modelType: string): Promise<OpenAdapter> {
+export async function openAdapter(platform: Platform, dir: string, naming: Naming): Promise<OpenAdapter> {
   const configPath = joinPath(dir, CONFIG);
   if (!(await platform.exists(configPath)) && (await platform.exists(joinPath(dir, 'config.json')))) {
     throw new UserError(`${dir} is a whole model, as full fine-tuning leaves it, not an adapter; it is used as it is, as a base model`);
@@ -67,10 +68,10 @@ export async function openAdapter(platform: Platform, dir: string, modelType: st
   }
   const file = await openSafetensors(platform, path);
   try {
-    const { tensors, spelling } = listTensors(file, modelType);
+    const { tensors, spelling } = listTensors(file, naming);
     return {
       dir,
-      modelType,
+      naming,
       config,
       spelling,
       tensors,
@@ -90,12 +91,12 @@ export async function openAdapter(platform: Platform, dir: string, modelType: st
 
 type StoredTensor = TensorInfo & { key: string };
 
-function listTensors(file: SafetensorsFile, modelType: string): { tensors: Map<string, StoredTensor>; spelling: Spelling } {
+function listTensors(file: SafetensorsFile, naming: Naming): { tensors: Map<string, StoredTensor>; spelling: Spelling } {
   const tensors = new Map<string, StoredTensor>();
   const spelled: { stored: string; canonical: string }[] = [];
   for (const [key, info] of file.tensors) {
     const stored = plainKey(key, file.path);
-    const canonical = canonicalName(modelType, stored);
+    const canonical = canonicalName(naming, stored);
     if (tensors.has(canonical)) {
       throw new UserError(`${file.path} holds ${canonical} twice, the second time as ${key}; one adapter a folder was expected`);
     }
@@ -104,7 +105,7 @@ function listTensors(file: SafetensorsFile, modelType: string): { tensors: Map<s
   }
   if (tensors.size === 0) throw new UserError(`${file.path} holds no adapter tensors`);
   const spellings: Spelling[] = ['current', 'hub', 'v5'];
-  const spelling = spellings.find((one) => spelled.every(({ stored, canonical }) => respell(modelType, canonical, one) === stored));
+  const spelling = spellings.find((one) => spelled.every(({ stored, canonical }) => respell(naming, canonical, one) === stored));
   return { tensors, spelling: spelling ?? 'current' };
 }
 
@@ -233,7 +234,7 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
  * these do not give the modules that the file holds and the old spelling does, the patterns are replaced by the modules' names.
  */
 function resolveFor(adapter: AdapterOutline, modules: readonly ModuleInfo[]): Omit<FittedAdapter, 'replaced'> {
-  const { config, spelling, modelType } = adapter;
+  const { config, spelling, naming } = adapter;
   let failure: Error | undefined;
   try {
     const resolved = resolveAdapter(config, modules);
@@ -242,10 +243,10 @@ function resolveFor(adapter: AdapterOutline, modules: readonly ModuleInfo[]): Om
     if (spelling === 'current') throw error;
     failure = error instanceof Error ? error : new Error(String(error));
   }
-  const spelled = modules.map((module) => ({ ...module, name: respell(modelType, module.name, spelling) }));
+  const spelled = modules.map((module) => ({ ...module, name: respell(naming, module.name, spelling) }));
   try {
     const found = resolveAdapter(config, spelled);
-    const explicit = explicitConfig(config, found, modelType);
+    const explicit = explicitConfig(config, found, naming);
     const resolved = resolveAdapter(explicit, modules);
     if (failure !== undefined || coversTensors(resolved, adapter)) {
       return { resolved, config: { ...explicit, target_modules: resolved.targetModules } };
@@ -262,8 +263,8 @@ function coversTensors(resolved: ResolvedAdapter, adapter: AdapterOutline): bool
 }
 
 /** The same adapter with every pattern replaced by canonical names. */
-function explicitConfig(config: LoraConfig, found: ResolvedAdapter, modelType: string): LoraConfig {
-  const canonical = (name: string): string => canonicalName(modelType, name);
+function explicitConfig(config: LoraConfig, found: ResolvedAdapter, naming: Naming): LoraConfig {
+  const canonical = (name: string): string => canonicalName(naming, name);
   const exact = (name: string): string => `^${canonical(name).replaceAll('.', '\\.')}`;
   return {
     ...config,
@@ -288,14 +289,14 @@ export interface AdapterTensorSource {
 /**
  * Writes the three files into `dir`, which is made where it does not exist. Tensors by canonical name, stored in float32. The
  * configuration's `target_modules` should be the resolved ones (`ResolvedAdapter.targetModules`), as PEFT never saves `all-linear`. The
- * card says how to load a `modelType`; without it, as a vision-language model.
+ * card says how to load the model: as one that reads text only, or a vision-language model.
  */
 export async function writeAdapter(
   platform: Platform,
   dir: string,
   config: LoraConfig,
   tensors: ReadonlyMap<string, AdapterTensorSource>,
-  modelType?: string,
+  isTextOnly = false,
 ): Promise<void> {
   const entries = [...tensors].map(([name, { shape, data }]) => ({
     name: PREFIX + storedKey(name),
@@ -306,7 +307,7 @@ export async function writeAdapter(
   await platform.makeDir(dir);
   await writeSafetensors(platform, joinPath(dir, WEIGHTS), entries);
   await platform.writeFile(joinPath(dir, CONFIG), formatLoraConfig(config));
-  await platform.writeFile(joinPath(dir, 'README.md'), modelCard(config, modelType !== undefined && isTextOnly(modelType)));
+  await platform.writeFile(joinPath(dir, 'README.md'), modelCard(config, isTextOnly));
 }
 
 /**

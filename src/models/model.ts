@@ -10,6 +10,7 @@ import type { Tape } from '../ops/tape.ts';
 import type { Platform } from '../platform.ts';
 import type { KeyValueCache } from './keyValueCache.ts';
 import type { SampleRow } from './sampleRow.ts';
+import type { Spellings } from '../io/names.ts';
 import type { ModuleKind } from '../io/peftTargets.ts';
 import type { Stage, Tensors } from './stages.ts';
 import type { Shape, Weights } from './weights.ts';
@@ -66,6 +67,13 @@ export interface PixelBounds {
 
 /** A family, by Hugging Face `model_type`; src/models/families.ts lists them. */
 export interface ModelFamily {
+  /** What people call it. */
+  title: string;
+  /** Repositories of the hub that are of it. */
+  examples: readonly string[];
+  /** It reads no pictures. */
+  isTextOnly: boolean;
+  spellings: Spellings;
   /** Canonical parameter names and shapes, in the order of the module tree; throws a UserError for a configuration it cannot compute. */
   describe(config: Readonly<Record<string, unknown>>, source: string, options?: DescribeOptions): ModelDescription;
   processor(platform: Platform, dir: string, pixels: PixelBounds): Promise<Processor>;

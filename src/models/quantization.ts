@@ -75,7 +75,7 @@ export function heldQuantized(
   if (weights === 'nf4' && stored.size === 0) {
     const modules = modulesFromParameters(description.shapes, description.kinds);
     // A tied head is no module with a weight of its own, and may be named all the same.
-    const isSkipped = skipsModule(skipModules, [...modules.map(({ name }) => name), OUTPUT_HEAD], floats.modelType);
+    const isSkipped = skipsModule(skipModules, [...modules.map(({ name }) => name), OUTPUT_HEAD], floats.naming);
     for (const { name, kind } of modules) {
       const weight = `${name}.weight`;
       if (kind !== 'linear' || weight === description.embedding || isSkipped(name) || trained.has(weight)) continue;

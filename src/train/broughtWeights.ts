@@ -44,7 +44,7 @@ export function withWeights(folder: ModelFolder, brought: ReadonlyMap<string, Ad
   return {
     dir: folder.dir,
     config: folder.config,
-    modelType: folder.modelType,
+    naming: folder.naming,
     files: folder.files,
     names: () => folder.names(),
     has: (name) => brought.has(name) || folder.has(name),

@@ -10,7 +10,7 @@ import type { ModelFolder } from '../io/modelFolder.ts';
 import { openAdapter } from '../io/peft.ts';
 import type { OpenAdapter } from '../io/peft.ts';
 import { dequantizedFolder } from '../io/quantization/dequantizedFolder.ts';
-import { modelFamily } from '../models/families.ts';
+import { modelFamily, namingOf } from '../models/families.ts';
 import { withHeadOf } from '../models/head.ts';
 import { heldQuantized, NO_QUANTIZATION, readStored } from '../models/quantization.ts';
 import type { Quantization } from '../models/quantization.ts';
@@ -47,12 +47,12 @@ export interface MergeResult extends MergedFolder {
 export async function mergeAdapter(platform: Platform, options: MergeOptions): Promise<MergeResult> {
   const { baseModel, adapter: adapterDir, out } = options;
   await checkMergeOutput(platform, options);
-  const base = await openModelFolder(platform, baseModel);
+  const base = await openModelFolder(platform, baseModel, namingOf);
   try {
     const source = joinPath(baseModel, 'config.json');
     const { stored, floats } = await readStored(base);
-    const layout = await withHeadOf(floats, modelFamily(base.modelType, source).describe(base.config, source));
-    const adapter = await openAdapter(platform, adapterDir, base.modelType);
+    const layout = await withHeadOf(floats, modelFamily(base.naming.modelType, source).describe(base.config, source));
+    const adapter = await openAdapter(platform, adapterDir, base.naming);
     try {
       await refuseRetrained(platform, base, adapter);
       const recorded = await recordedQuantization(platform, adapter);

@@ -10,11 +10,12 @@ import { openModelFolder } from '../io/modelFolder.ts';
 import type { ModelFolder } from '../io/modelFolder.ts';
 import { checkAdapterFits, openAdapter, readAdapter, writeAdapter } from '../io/peft.ts';
 import type { Adapter, AdapterTensor, AdapterTensorSource, FittedAdapter } from '../io/peft.ts';
+import type { Naming } from '../io/names.ts';
 import { modulesFromParameters } from '../io/peftTargets.ts';
 import type { Nf4Weight } from '../io/quantization/nf4Weight.ts';
 import { openSafetensors, toFloat32, writeSafetensors } from '../io/safetensors.ts';
 import { readingUntil } from '../io/stoppablePlatform.ts';
-import { modelFamily } from '../models/families.ts';
+import { modelFamily, namingOf } from '../models/families.ts';
 import { generate } from '../models/generate.ts';
 import { withHeadOf } from '../models/head.ts';
 import { allShapes, attachAdapters, initialLoraA, planTraining } from '../models/lora.ts';
@@ -63,7 +64,7 @@ export type Offload = 'none' | 'weights' | 'optimizer' | 'all';
 
 type SessionParts = Pick<
   Session,
-  'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'modelType' | 'quantizedCount' | 'isStoredNf4'
+  'device' | 'platform' | 'model' | 'processor' | 'plan' | 'arena' | 'baseModel' | 'naming' | 'quantizedCount' | 'isStoredNf4'
 > & {
   weights: Weights;
   streamed?: StreamedWeights;
@@ -81,8 +82,8 @@ export class Session {
   readonly plan: TrainingPlan;
   readonly arena: ParameterArena;
   readonly baseModel: string;
-  /** Hugging Face's model_type. */
-  readonly modelType: string;
+  /** Its model_type, and how its files spell their names. */
+  readonly naming: Naming;
   /** Weights held in 4 bits. */
   readonly quantizedCount: number;
   /** The folder holds weights in 4 bits, and its own choice of them. */
@@ -103,7 +104,7 @@ export class Session {
     this.plan = parts.plan;
     this.arena = parts.arena;
     this.baseModel = parts.baseModel;
-    this.modelType = parts.modelType;
+    this.naming = parts.naming;
     this.weights = parts.weights;
     this.streamed = parts.streamed;
     this.closeFolder = parts.closeFolder;
@@ -128,7 +129,8 @@ export class Session {
     const sources = new Map([...this.plan.trained].map(([name, shape]) => [name, { shape, data: () => state.values(name) }]));
     if (this.plan.config) {
       const config = { ...this.plan.config, ...baseModelNames(this.baseModel, platform.env('HOME')) };
-      await writeAdapter(platform, dir, config, new Map<string, AdapterTensorSource>([...this.brought, ...sources]), this.modelType);
+      const tensors = new Map<string, AdapterTensorSource>([...this.brought, ...sources]);
+      await writeAdapter(platform, dir, config, tensors, this.naming.isTextOnly);
       return;
     }
     await platform.makeDir(dir);
@@ -146,7 +148,7 @@ export class Session {
   async load(dir: string): Promise<void> {
     const loaded = new Set<string>();
     if (this.plan.config) {
-      const adapter = await openAdapter(this.platform, dir, this.modelType);
+      const adapter = await openAdapter(this.platform, dir, this.naming);
       try {
         for (const name of adapter.tensors.keys()) {
           if (this.brought.has(name) && !this.plan.trained.has(name)) continue;
@@ -195,10 +197,10 @@ export async function openSession(platform: Platform, device: Device, options: S
   const reading = options.stop ? readingUntil(platform, options.stop) : platform;
   // What is read all along is also read to end a step that has begun when the run is stopped.
   const isStreaming = options.offload === 'weights' || options.offload === 'all';
-  const folder = await openModelFolder(isStreaming ? platform : reading, options.baseModel);
+  const folder = await openModelFolder(isStreaming ? platform : reading, options.baseModel, namingOf);
   let isKeptOpen = false;
   try {
-    const family = modelFamily(folder.modelType, joinPath(options.baseModel, 'config.json'));
+    const family = modelFamily(folder.naming.modelType, joinPath(options.baseModel, 'config.json'));
     const described = family.describe(folder.config, joinPath(options.baseModel, 'config.json'), {
       ...(options.imageAttention && { imageAttention: options.imageAttention }),
     });
@@ -208,7 +210,7 @@ export async function openSession(platform: Platform, device: Device, options: S
       ...(options.minPixels !== undefined && { minPixels: options.minPixels }),
       ...(options.maxPixels !== undefined && { maxPixels: options.maxPixels }),
     });
-    const initial = options.initAdapter === undefined ? undefined : await readAdapter(reading, options.initAdapter, folder.modelType);
+    const initial = options.initAdapter === undefined ? undefined : await readAdapter(reading, options.initAdapter, folder.naming);
     const fitted = initial && checkAdapterFits(initial, modulesFromParameters(allShapes(description), description.kinds));
     const brought = initial && fitted ? await broughtWeights(floats, description, initial, fitted) : new Map<string, AdapterTensor>();
     const finetuning = finetuningOf(options, fitted);
@@ -228,7 +230,7 @@ export async function openSession(platform: Platform, device: Device, options: S
       ...opened,
       ...(isKeptOpen && { closeFolder: () => folder.close() }),
       baseModel: options.baseModel,
-      modelType: folder.modelType,
+      naming: folder.naming,
       isStoredNf4: stored.size > 0,
       untiesConfig: description.untiesConfig ?? false,
     });

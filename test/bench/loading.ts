@@ -18,6 +18,7 @@ import { loadParameters } from '../../src/models/loadWeights.ts';
 import type { Shape } from '../../src/models/weights.ts';
 import type { ModelDescription } from '../../src/models/model.ts';
 import { randomOperand } from '../ops/gradientCheck.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const [ROWS, COLUMNS] = [4096, 8192];
 const MATRIX_BYTES = ROWS * COLUMNS * 2;
@@ -78,7 +79,7 @@ const dir = await mkdtemp(join(tmpdir(), 'vernier-loading-'));
 const device = await Device.create(await nodePlatform.gpu());
 try {
   const shapes = await makeFolder(dir, Math.max(1, Math.round((gigabytes * 1e9) / MATRIX_BYTES)));
-  const folder = await openModelFolder(nodePlatform, dir);
+  const folder = await openModelFolder(nodePlatform, dir, namingOf);
   const bytes = shapes.size * MATRIX_BYTES;
   const ways: Record<string, () => Promise<void>> = {
     read: async () => {

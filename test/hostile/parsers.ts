@@ -23,7 +23,7 @@ import { adapterShapes, checkAdapterFits, openAdapter } from '../../src/io/peft.
 import { parseLoraConfig } from '../../src/io/peftConfig.ts';
 import { modulesFromParameters, resolveAdapter } from '../../src/io/peftTargets.ts';
 import { openSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
-import { modelFamily } from '../../src/models/families.ts';
+import { modelFamily, namingOf } from '../../src/models/families.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { parseFor } from '../../src/options/program.ts';
 import { trainProgram } from '../../src/options.ts';
@@ -89,8 +89,8 @@ async function useFolder(base: string, changed: string, bytes: Uint8Array): Prom
 
 async function describeModel(config: Uint8Array): Promise<void> {
   const platform = platformOf({ 'base/config.json': config, 'base/model.safetensors': tensors });
-  const folder = await openModelFolder(platform, 'base');
-  const { shapes } = modelFamily(folder.modelType, 'base/config.json').describe(folder.config, 'base/config.json');
+  const folder = await openModelFolder(platform, 'base', namingOf);
+  const { shapes } = modelFamily(folder.naming.modelType, 'base/config.json').describe(folder.config, 'base/config.json');
   resolveAdapter(parseLoraConfig(LORA, 'adapter_config.json'), modulesFromParameters(shapes));
 }
 
@@ -112,7 +112,7 @@ async function readTensors(bytes: Uint8Array): Promise<void> {
 
 async function useAdapter(config: Uint8Array, weights: Uint8Array): Promise<void> {
   const platform = platformOf({ 'ad/adapter_config.json': config, 'ad/adapter_model.safetensors': weights });
-  const adapter = await openAdapter(platform, 'ad', 'qwen2');
+  const adapter = await openAdapter(platform, 'ad', namingOf('qwen2'));
   try {
     const modules = modulesFromParameters(MODULES);
     adapterShapes(checkAdapterFits(adapter, modules).resolved, adapter.config.use_dora, modules);
@@ -253,7 +253,7 @@ export const PARSERS: readonly Parser[] = [
   parser('adapter_config.json', hostileJson(LORA), (bytes) => useAdapter(bytes, adapterTensors)),
   parser('adapter weights', hostileBytes(adapterTensors, 300), (bytes) => useAdapter(new TextEncoder().encode(JSON.stringify(LORA)), bytes)),
   parser('weights index', hostileJson({ metadata: { total_size: 1 }, weight_map: { 'model.layers.0.self_attn.q_proj.weight': 'a.safetensors' } }), async (bytes) => {
-    await openModelFolder(platformOf({ 'base/config.json': file('node/base/config.json'), 'base/model.safetensors.index.json': bytes, 'base/a.safetensors': tensors }), 'base');
+    await openModelFolder(platformOf({ 'base/config.json': file('node/base/config.json'), 'base/model.safetensors.index.json': bytes, 'base/a.safetensors': tensors }), 'base', namingOf);
   }),
   parser('NIfTI', hostileBytes(nifti, 352), (bytes) => readVolume('v.nii', bytes)),
   parser('NIfTI in gzip', hostileBytes(nifti, 352).map((bytes) => new Uint8Array(gzipSync(bytes, { level: 1 }))), (bytes) => readVolume('v.nii.gz', bytes)),

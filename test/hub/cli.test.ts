@@ -12,6 +12,7 @@ import { buildCommandLine, goldenRows, repository, tinyModel } from '../node/tra
 import type { Ended, Flags } from '../node/trainProcess.ts';
 import { expectNoToken, folderOf, runWithHub, TOKEN } from './hubProcess.ts';
 import { TestHub } from './testHub.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-hub-cli-'));
 const at = (...parts: string[]): string => join(scratch, ...parts);
@@ -69,11 +70,11 @@ describe('train', () => {
     const commit = hub.repo('model', 'org/tiny').refs.get('main');
     expect(config).toMatchObject({ base_model_name_or_path: 'org/tiny', revision: commit });
     const card = files.get('README.md')?.toString() ?? '';
-    for (const part of ['library_name: peft', 'base_model: org/tiny', `revision="${commit}"`, '| learning_rate | 0.0002 |', 'rows.jsonl', 'training loss']) expect(card).toContain(part);
+    for (const part of ['library_name: peft', 'pipeline_tag: image-text-to-text', 'AutoModelForImageTextToText', 'base_model: org/tiny', `revision="${commit}"`, '| learning_rate | 0.0002 |', 'rows.jsonl', 'training loss']) expect(card).toContain(part);
     expect(card).not.toContain(scratch);
     expect([...files.keys()].filter((name) => /optimizer|trainer_state|log/.test(name))).toEqual([]);
     expect(hub.commitLog.filter((line) => line.startsWith('team/tiny-sft')).length).toBeLessThanOrEqual(4);
-    await readAdapter(nodePlatform, out, 'qwen2_5_vl');
+    await readAdapter(nodePlatform, out, namingOf('qwen2_5_vl'));
     expectNoToken(hub, ended, out, home);
   });
 
@@ -154,7 +155,7 @@ describe('train', () => {
     const ended = await run({ ...SHORT, base_model_hf: tinyModel, train_file: at('rows.jsonl'), lora_checkpoint_dir: out, push_LoRA: true });
     expect(ended.code).toBe(1);
     expect(ended.error).toMatch(/The run is saved in .*out-refused, but its adapter was not pushed: /);
-    await readAdapter(nodePlatform, out, 'qwen2_5_vl');
+    await readAdapter(nodePlatform, out, namingOf('qwen2_5_vl'));
     expectNoToken(hub, ended, out);
   });
 

@@ -13,12 +13,13 @@ import { openSafetensors, writeSafetensors, type TensorEntry } from '../../src/i
 import { goldenAdapters, goldenPath } from './goldenFolder.ts';
 import { kindsOf } from './goldenKinds.ts';
 import { memoryPlatform } from './memoryPlatform.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const adapters = goldenAdapters().filter(({ model }) => /^(gemma3|qwen2_5_vl)-tiny$/.test(model));
 const typeOf = (model: string): string => (model.startsWith('gemma3') ? 'gemma3' : 'qwen2_5_vl');
 
 async function baseModules(model: string): Promise<ModuleInfo[]> {
-  const folder = await openModelFolder(nodePlatform, goldenPath('models', model));
+  const folder = await openModelFolder(nodePlatform, goldenPath('models', model), namingOf);
   const parameters = folder.names().map((name): [string, readonly number[]] => [name, folder.info(name).shape]);
   if (!folder.has('lm_head.weight')) parameters.push(['lm_head.weight', folder.info('model.language_model.embed_tokens.weight').shape]);
   await folder.close();
@@ -42,7 +43,7 @@ const style = fc.record<Style>({
 
 /** A canonical name as a file spells it. */
 function spelt(name: string, type: string, { spelling, prefix, wrapper, adapterName }: Style): string {
-  const local = respell(type, name, spelling).replace(/\.(layers|blocks)\.(\d+)\./, `.$1.$2.${wrapper}`);
+  const local = respell(namingOf(type), name, spelling).replace(/\.(layers|blocks)\.(\d+)\./, `.$1.$2.${wrapper}`);
   const named = local
     .replace(/\.(lora_[AB])\.weight$/, `.$1${adapterName}.weight`)
     .replace(/\.lora_magnitude_vector$/, adapterName === '' ? '$&' : `$&${adapterName}.weight`);
@@ -63,11 +64,11 @@ describe.each(adapters)('$model $variant', ({ model, dir }) => {
       return { name: key, dtype: 'F32' as const, shape, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
     });
     await writeSafetensors(platform, '/a/adapter_model.safetensors', [...entries, ...more]);
-    return readAdapter(platform, '/a', type);
+    return readAdapter(platform, '/a', namingOf(type));
   }
 
   it('is read whole in any spelling, and refused when a key is missing or idle', async () => {
-    const adapter = await readAdapter(nodePlatform, dir, type);
+    const adapter = await readAdapter(nodePlatform, dir, namingOf(type));
     const modules = await baseModules(model);
     const names = [...adapter.tensors.keys()];
     const idle = ['x_proj.lora_A.weight', 'model.language_model.norm.weight', 'model.language_model.layers.0.self_attn.q_proj.base_layer.weight', 'lm_head.original_module.weight', 'step'];
@@ -107,6 +108,6 @@ it('an adapter of a resized vocabulary says so', async () => {
   const [rows, width] = modules.find(({ name }) => name === 'lm_head')!.parameters['weight']!;
   entries.push({ name: 'base_model.model.lm_head.weight', dtype: 'F32', shape: [rows! + 8, width!], data: new Uint8Array((rows! + 8) * width! * 4) });
   await writeSafetensors(platform, '/a/adapter_model.safetensors', entries);
-  const adapter = await readAdapter(platform, '/a', 'qwen2_5_vl');
+  const adapter = await readAdapter(platform, '/a', namingOf('qwen2_5_vl'));
   expect(() => checkAdapterFits(adapter, modules)).toThrow(`saved with a vocabulary of ${rows! + 8}, the base model has ${rows!}`);
 });

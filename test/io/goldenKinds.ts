@@ -3,6 +3,6 @@ import type { ModelFolder } from '../../src/io/modelFolder.ts';
 import type { ModuleKind } from '../../src/io/peftTargets.ts';
 import { modelFamily } from '../../src/models/families.ts';
 
-export function kindsOf({ modelType, config, dir }: Pick<ModelFolder, 'modelType' | 'config' | 'dir'>): ReadonlyMap<string, ModuleKind> {
-  return modelFamily(modelType, dir).describe(config, dir).kinds;
+export function kindsOf({ config, dir }: Pick<ModelFolder, 'config' | 'dir'>): ReadonlyMap<string, ModuleKind> {
+  return modelFamily(String(config['model_type']), dir).describe(config, dir).kinds;
 }

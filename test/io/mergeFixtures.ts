@@ -10,6 +10,7 @@ import type { Platform } from '../../src/platform.ts';
 import { goldenNames, goldenPath } from './goldenFolder.ts';
 import { kindsOf } from './goldenKinds.ts';
 import { memoryPlatform, type MemoryPlatform } from './memoryPlatform.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 export const EMBEDDING = 'model.language_model.embed_tokens.weight';
 export const HEAD = 'lm_head.weight';
@@ -25,7 +26,7 @@ export function layoutOf(folder: ModelFolder): BaseLayout {
 
 /** Every tensor of a folder by canonical name, in float32. */
 export async function readFolder(platform: Platform, dir: string): Promise<Map<string, Float32Array>> {
-  const folder = await openModelFolder(platform, dir);
+  const folder = await openModelFolder(platform, dir, namingOf);
   try {
     const values = new Map<string, Float32Array>();
     for (const name of folder.names()) values.set(name, toFloat32(await folder.readRaw(name), folder.info(name).dtype, name));
@@ -38,7 +39,7 @@ export async function readFolder(platform: Platform, dir: string): Promise<Map<s
 /** An adapter for a base, filled with numbers that a counter gives. */
 export async function makeAdapter(platform: Platform, base: string, dir: string, given: Partial<LoraConfig> & Pick<LoraConfig, 'target_modules'>): Promise<LoraConfig> {
   const config = loraConfig(given);
-  const folder = await openModelFolder(platform, base);
+  const folder = await openModelFolder(platform, base, namingOf);
   const { shapes, kinds, tiedHead, embedding } = layoutOf(folder);
   await folder.close();
   const modules = modulesFromParameters([...shapes, ...(tiedHead ? [[HEAD, shapes.get(embedding)!] as const] : [])], kinds);

@@ -11,6 +11,7 @@ import { openSafetensors, toFloat32, writeSafetensors, type TensorEntry } from '
 import type { Platform } from '../../src/platform.ts';
 import { goldenAdapters, goldenNames, goldenPath } from './goldenFolder.ts';
 import { EMBEDDING, goldenBases, HEAD, inMemory, layoutOf, makeAdapter, readFolder, ulps } from './mergeFixtures.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const work = mkdtempSync(`${tmpdir()}/vernier-merge-`);
 afterAll(() => {
@@ -21,9 +22,9 @@ const modelTypeOf = (model: string): string => (model.startsWith('gemma3') ? 'ge
 const token = (model: string, ...rest: string[]): string => goldenPath('golden', model, 'runs', 'lora_token_mean', ...rest);
 
 async function merge(platform: Platform, base: string, adapterDir: string, out: string, settings?: MergeSettings): Promise<MergedFolder> {
-  const folder = await openModelFolder(platform, base);
+  const folder = await openModelFolder(platform, base, namingOf);
   try {
-    const adapter = await openAdapter(platform, adapterDir, folder.modelType);
+    const adapter = await openAdapter(platform, adapterDir, folder.naming);
     try {
       return await writeMerged(platform, folder, adapter, layoutOf(folder), out, settings);
     } finally {
@@ -120,7 +121,7 @@ describe.each(bf16Bases)('the bf16 base %s in shards', (model) => {
 async function expectFormula(base: string, adapterDir: string, modelType: string, out: string, fewest: number): Promise<void> {
   const before = await readFolder(nodePlatform, base);
   const after = await readFolder(nodePlatform, out);
-  const { config, tensors } = await readAdapter(nodePlatform, adapterDir, modelType);
+  const { config, tensors } = await readAdapter(nodePlatform, adapterDir, namingOf(modelType));
   let merged = 0;
   for (const [name, found] of after) {
     const module = name.replace(/\.weight$/, '');
@@ -164,13 +165,13 @@ describe.each(goldenAdapters().filter(({ model }) => goldenBases.includes(model)
   it('is the formula, tensor by tensor', async () => {
     const { untied } = await merge(nodePlatform, base, dir, out);
     await expectFormula(base, dir, modelTypeOf(model), out, 10);
-    const { tensors } = await readAdapter(nodePlatform, dir, modelTypeOf(model));
+    const { tensors } = await readAdapter(nodePlatform, dir, namingOf(modelTypeOf(model)));
     expect(untied).toBe(tensors.has(HEAD) || tensors.has(EMBEDDING));
   });
 
   it('leaves tied what was not trained apart, and says so where it was', async () => {
-    const folder = await openModelFolder(nodePlatform, out);
-    const { tensors } = await readAdapter(nodePlatform, dir, modelTypeOf(model));
+    const folder = await openModelFolder(nodePlatform, out, namingOf);
+    const { tensors } = await readAdapter(nodePlatform, dir, namingOf(modelTypeOf(model)));
     const apart = tensors.has(HEAD) || tensors.has(EMBEDDING);
     expect(folder.has(HEAD)).toBe(apart);
     if (apart) {
@@ -198,7 +199,7 @@ describe('what an adapter may be made of', () => {
     await merge(nodePlatform, base, dir, out);
     if (Object.keys(config.rank_pattern).length === 0) return expectFormula(base, dir, type, out, 0);
     // The patterns' own scale: what the formula above takes from the configuration as a whole.
-    const { tensors } = await readAdapter(nodePlatform, dir, type);
+    const { tensors } = await readAdapter(nodePlatform, dir, namingOf(type));
     const [before, after] = [await readFolder(nodePlatform, base), await readFolder(nodePlatform, out)];
     for (const [module, rank, alpha] of [['layers.0.self_attn.q_proj', 4, 5], ['layers.1.self_attn.q_proj', 3, 3], ['layers.1.mlp.down_proj', 4, 3]] as const) {
       const at = `model.language_model.${module}`;
@@ -218,7 +219,7 @@ describe('what an adapter may be made of', () => {
     const out = `${work}/${name} with ${module}`;
     expect((await merge(nodePlatform, goldenPath('models', name), dir, out)).untied).toBe(false);
     await expectFormula(goldenPath('models', name), dir, modelTypeOf(name), out, 0);
-    const { tensors } = await readAdapter(nodePlatform, dir, modelTypeOf(name));
+    const { tensors } = await readAdapter(nodePlatform, dir, namingOf(modelTypeOf(name)));
     const saved = [...tensors].filter(([tensor]) => tensor.includes(module));
     expect(saved.length).toBeGreaterThan(0);
     const after = await readFolder(nodePlatform, out);
@@ -240,7 +241,7 @@ describe('what an adapter may be made of', () => {
     const file = await openSafetensors(nodePlatform, `${out}/model.safetensors`);
     const keys = [...file.tensors.keys()];
     await file.close();
-    const head = keys.find((key) => canonicalName(modelTypeOf(name), key) === HEAD);
+    const head = keys.find((key) => canonicalName(namingOf(modelTypeOf(name)), key) === HEAD);
     const isHub = keys.some((key) => key.startsWith('language_model.model.'));
     expect(head).toBe(isHub ? `language_model.${HEAD}` : HEAD);
   });
@@ -248,7 +249,7 @@ describe('what an adapter may be made of', () => {
   it('a copy of the tied head in the base is replaced when the head is trained apart, and kept when not', async () => {
     const { platform, base: at } = inMemory(model);
     const file = await openSafetensors(platform, `${at}/model.safetensors`);
-    const table = [...file.tensors.keys()].find((key) => canonicalName(type, key) === EMBEDDING)!;
+    const table = [...file.tensors.keys()].find((key) => canonicalName(namingOf(type), key) === EMBEDDING)!;
     const head = type === 'gemma3' ? `language_model.${HEAD}` : HEAD;
     const entries: TensorEntry[] = [];
     for (const [name, { dtype, shape }] of file.tensors) entries.push({ name, dtype, shape, data: await file.readRaw(name) });
@@ -256,10 +257,10 @@ describe('what an adapter may be made of', () => {
     await writeSafetensors(platform, `${at}/model.safetensors`, entries);
     for (const saved of [null, ['lm_head']]) {
       await makeAdapter(platform, at, '/adapter', { target_modules: ['q_proj'], modules_to_save: saved });
-      const folder = await openModelFolder(platform, at);
+      const folder = await openModelFolder(platform, at, namingOf);
       const layout = { ...layoutOf(folder), tiedHead: true };
       (layout.shapes as Map<string, unknown>).delete(HEAD);
-      const adapter = await openAdapter(platform, '/adapter', type);
+      const adapter = await openAdapter(platform, '/adapter', namingOf(type));
       await writeMerged(platform, folder, adapter, layout, '/out');
       const after = await readFolder(platform, '/out');
       expect(ulps(after.get(HEAD)!, saved === null ? after.get(EMBEDDING)! : await adapter.read(HEAD))).toBe(0);
@@ -300,7 +301,7 @@ describe('refused, with nothing left behind', () => {
 
   it('an adapter of another size', async () => {
     const setting = await prepared();
-    const { config, tensors } = await readAdapter(setting.platform, '/adapter', type);
+    const { config, tensors } = await readAdapter(setting.platform, '/adapter', namingOf(type));
     const [name, { shape }] = [...tensors][0]!;
     tensors.set(name, { shape: [shape[0]!, shape[1]! + 1], data: new Float32Array(shape[0]! * (shape[1]! + 1)) });
     await writeAdapter(setting.platform, '/adapter', config, tensors);
@@ -309,7 +310,7 @@ describe('refused, with nothing left behind', () => {
 
   it('an adapter with values that are not finite', async () => {
     const setting = await prepared();
-    const { config, tensors } = await readAdapter(setting.platform, '/adapter', type);
+    const { config, tensors } = await readAdapter(setting.platform, '/adapter', namingOf(type));
     [...tensors].find(([name]) => name.includes('lora_B'))![1].data[0] = NaN;
     await writeAdapter(setting.platform, '/adapter', config, tensors);
     await expectRefusal(setting, /q_proj\.weight: a merged value is not a finite number; the adapter \/adapter is broken/);

@@ -6,6 +6,7 @@ import { canonicalName, respell } from '../../src/io/names.ts';
 import { toFloat32, writeSafetensors } from '../../src/io/safetensors.ts';
 import { goldenNames, goldenPath } from './goldenFolder.ts';
 import { memoryPlatform, type MemoryPlatform } from './memoryPlatform.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const text = (value: unknown): Uint8Array => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
 
@@ -29,7 +30,7 @@ describe('a folder in memory', () => {
       { 'config.json': config, 'model.safetensors.index.json': index({ 'model.norm.weight': 'b.safetensors', 'visual.x.weight': 'a.safetensors' }) },
       { 'a.safetensors': ['visual.x.weight'], 'b.safetensors': ['model.norm.weight'] },
     );
-    const opened = await openModelFolder(platform, '/m');
+    const opened = await openModelFolder(platform, '/m', namingOf);
     expect(opened.names().sort()).toEqual(['model.language_model.norm.weight', 'model.visual.x.weight']);
     expect(opened.storedName('model.visual.x.weight')).toBe('visual.x.weight');
     expect(await opened.readRange('model.visual.x.weight', 1, 1)).toEqual(Uint8Array.of(7));
@@ -67,11 +68,11 @@ describe('a folder in memory', () => {
     ['an index without a map', { 'config.json': config, 'model.safetensors.index.json': {} }, {}, /no weight_map/],
   ])('refuses %s', async (_, files, shards, message) => {
     const platform = await folder(files, shards);
-    await expect(openModelFolder(platform, '/m')).rejects.toMatchObject({ name: 'UserError', message });
+    await expect(openModelFolder(platform, '/m', namingOf)).rejects.toMatchObject({ name: 'UserError', message });
   });
 
   it('refuses a path that is no folder', async () => {
-    await expect(openModelFolder(memoryPlatform(), '/nowhere')).rejects.toThrow('/nowhere is not a folder');
+    await expect(openModelFolder(memoryPlatform(), '/nowhere', namingOf)).rejects.toThrow('/nowhere is not a folder');
   });
 });
 
@@ -91,10 +92,10 @@ describe('names', () => {
     ['gemma3', 'multi_modal_projector.mm_input_projection_weight', 'model.multi_modal_projector.mm_input_projection_weight'],
     ['gemma3', 'model.multi_modal_projector.mm_soft_emb_norm.weight', 'model.multi_modal_projector.mm_soft_emb_norm.weight'],
   ])('%s: %s', (modelType, stored, canonical) => {
-    expect(canonicalName(modelType, stored)).toBe(canonical);
-    expect(canonicalName(modelType, canonical)).toBe(canonical);
+    expect(canonicalName(namingOf(modelType), stored)).toBe(canonical);
+    expect(canonicalName(namingOf(modelType), canonical)).toBe(canonical);
     for (const spelling of ['hub', 'current', 'v5'] as const) {
-      expect(canonicalName(modelType, respell(modelType, canonical, spelling))).toBe(canonical);
+      expect(canonicalName(namingOf(modelType), respell(namingOf(modelType), canonical, spelling))).toBe(canonical);
     }
   });
 });
@@ -109,21 +110,21 @@ describe('golden folders', () => {
   });
 
   it.each(models)('%s: ranges join to the whole, hub names come back', async (model) => {
-    const opened = await openModelFolder(nodePlatform, goldenPath('models', model));
+    const opened = await openModelFolder(nodePlatform, goldenPath('models', model), namingOf);
     for (const name of opened.names()) {
       const { bytes } = opened.info(name);
       const hash = createHash('sha256');
       const step = Math.ceil(bytes / 3);
       for (let at = 0; at < bytes; at += step) hash.update(await opened.readRange(name, at, Math.min(step, bytes - at)));
       expect(hash.digest('hex')).toBe(await digest(opened, name));
-      if (model.startsWith('qwen') || model === 'gemma3-tiny') expect(respell(opened.modelType, name, 'hub')).toBe(opened.storedName(name));
+      if (model.startsWith('qwen') || model === 'gemma3-tiny') expect(respell(opened.naming, name, 'hub')).toBe(opened.storedName(name));
     }
     await opened.close();
   });
 
   it.each(models.filter((name) => models.includes(`${name}-bf16`)))('%s: the bf16 shards hold the same tensors, rounded', async (model) => {
-    const full = await openModelFolder(nodePlatform, goldenPath('models', model));
-    const half = await openModelFolder(nodePlatform, goldenPath('models', `${model}-bf16`));
+    const full = await openModelFolder(nodePlatform, goldenPath('models', model), namingOf);
+    const half = await openModelFolder(nodePlatform, goldenPath('models', `${model}-bf16`), namingOf);
     // A bf16 copy may be untied, with a head of its own.
     expect(half.names().filter((name) => name !== 'lm_head.weight').sort()).toEqual(full.names().filter((name) => name !== 'lm_head.weight').sort());
     for (const name of full.names()) expect(half.info(name)).toMatchObject({ dtype: 'BF16', shape: full.info(name).shape });

@@ -14,12 +14,13 @@ import { openSafetensors, toFloat32, writeSafetensors, type TensorEntry } from '
 import { goldenAdapters, goldenPath, type GoldenAdapter } from './goldenFolder.ts';
 import { kindsOf } from './goldenKinds.ts';
 import { memoryPlatform, type MemoryPlatform } from './memoryPlatform.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const modelTypeOf = (model: string): string => (model.startsWith('gemma3') ? 'gemma3' : 'qwen2_5_vl');
 
 /** The modules of a golden base, the head listed even where it is tied to the embedding. */
 async function baseModules(model: string): Promise<ModuleInfo[]> {
-  const folder = await openModelFolder(nodePlatform, goldenPath('models', model));
+  const folder = await openModelFolder(nodePlatform, goldenPath('models', model), namingOf);
   const parameters = folder.names().map((name): [string, number[]] => [name, folder.info(name).shape]);
   if (!folder.has('lm_head.weight')) parameters.push(['lm_head.weight', folder.info('model.language_model.embed_tokens.weight').shape]);
   await folder.close();
@@ -35,7 +36,7 @@ describe.each(adapters)('golden adapter $model $variant', ({ model, dir }) => {
   const modelType = modelTypeOf(model);
 
   it('fits its base and comes back the same', async () => {
-    const adapter = await readAdapter(nodePlatform, dir, modelType);
+    const adapter = await readAdapter(nodePlatform, dir, namingOf(modelType));
     const { config, resolved } = checkAdapterFits(adapter, await baseModules(model));
     const shapes = adapterShapes(resolved, config.use_dora, await baseModules(model));
     expect([...shapes.keys()].sort()).toEqual([...adapter.tensors.keys()].sort());
@@ -73,17 +74,17 @@ describe.each(adapters)('golden adapter $model $variant', ({ model, dir }) => {
     ['the wrapper of modules_to_save left in', 'current', (key) => key.replace(/(lm_head|embed_tokens)\.weight/, '$1.modules_to_save.default.weight')],
     ['no prefix', 'current', (key) => key.replace('base_model.model.', '')],
   ])('is read with %s', async (_, spelling, mangle) => {
-    const adapter = await readAdapter(nodePlatform, dir, modelType);
+    const adapter = await readAdapter(nodePlatform, dir, namingOf(modelType));
     const platform = memoryPlatform();
     await writeAdapter(platform, '/a', adapter.config, adapter.tensors);
     const entries = [...adapter.tensors].map(([name, { shape, data }]) => ({
-      name: mangle(`base_model.model.${respell(modelType, name, spelling)}`),
+      name: mangle(`base_model.model.${respell(namingOf(modelType), name, spelling)}`),
       dtype: 'F32' as const,
       shape,
       data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
     }));
     await writeSafetensors(platform, '/a/adapter_model.safetensors', entries);
-    const again = await readAdapter(platform, '/a', modelType);
+    const again = await readAdapter(platform, '/a', namingOf(modelType));
     expect(new Map([...again.tensors].sort())).toEqual(new Map([...adapter.tensors].sort()));
     expect(() => checkAdapterFits(again, [])).toThrow();
     expect(checkAdapterFits(again, await baseModules(model)).resolved.lora.length).toBeGreaterThan(0);
@@ -100,7 +101,7 @@ describe('half precision', () => {
     await writeAdapter(platform, '/a', loraConfig({ r: 2, target_modules: ['q_proj'] }), new Map());
     const entry = { name: 'base_model.model.visual.q_proj.lora_A.weight', dtype, shape: [2, 3], data: new Uint8Array(narrow(values).buffer) };
     await writeSafetensors(platform, '/a/adapter_model.safetensors', [entry]);
-    const { tensors, spelling } = await readAdapter(platform, '/a', 'qwen2_5_vl');
+    const { tensors, spelling } = await readAdapter(platform, '/a', namingOf('qwen2_5_vl'));
     expect(spelling).toBe('hub');
     expect(tensors.get('model.visual.q_proj.lora_A.weight')).toEqual({ shape: [2, 3], data: values });
   });
@@ -128,7 +129,7 @@ describe('patterns in an old spelling', () => {
       return [entry('lora_A', [2, columns]), entry('lora_B', [rows, 2])];
     });
     await writeSafetensors(platform, '/a/adapter_model.safetensors', entries);
-    return readAdapter(platform, '/a', 'qwen2_5_vl');
+    return readAdapter(platform, '/a', namingOf('qwen2_5_vl'));
   }
 
   it('a regex written for 4.51 names is turned into names of today', async () => {
@@ -160,7 +161,7 @@ describe('what does not fit or is not supported', () => {
   const matrix = (...shape: number[]): { shape: number[]; data: Float32Array } => ({ shape, data: new Float32Array(shape.reduce((a, b) => a * b)) });
   const adapter = (tensors: Record<string, ReturnType<typeof matrix>>, options: Partial<LoraConfig> = {}): Adapter => ({
     dir: '/old',
-    modelType: 'qwen2_5_vl',
+    naming: namingOf('qwen2_5_vl'),
     spelling: 'current',
     config: loraConfig({ r: 2, target_modules: ['q_proj', 'v_proj'], base_model_name_or_path: 'some/base', ...options }),
     tensors: new Map(Object.entries(tensors)),
@@ -224,23 +225,23 @@ describe('what does not fit or is not supported', () => {
   }
 
   it('folders that are no adapters', async () => {
-    await expect(readAdapter(memoryPlatform(), '/a', 'gemma3')).rejects.toThrow(/adapter_config\.json is missing; a PEFT adapter folder has one/);
+    await expect(readAdapter(memoryPlatform(), '/a', namingOf('gemma3'))).rejects.toThrow(/adapter_config\.json is missing; a PEFT adapter folder has one/);
     const noWeights = await stored();
     noWeights.files.delete('/a/adapter_model.safetensors');
-    await expect(readAdapter(noWeights, '/a', 'gemma3')).rejects.toThrow(/no such file/);
+    await expect(readAdapter(noWeights, '/a', namingOf('gemma3'))).rejects.toThrow(/no such file/);
     noWeights.files.set('/a/adapter_model.bin', new Uint8Array(4));
-    await expect(readAdapter(noWeights, '/a', 'gemma3')).rejects.toThrow(/adapter_model\.bin, which is not read/);
+    await expect(readAdapter(noWeights, '/a', namingOf('gemma3'))).rejects.toThrow(/adapter_model\.bin, which is not read/);
     const embedding = await stored();
     const lora = { name: 'base_model.model.embed_tokens.lora_embedding_A', dtype: 'F32' as const, shape: [1], data: new Uint8Array(4) };
     await writeSafetensors(embedding, '/a/adapter_model.safetensors', [lora]);
-    await expect(readAdapter(embedding, '/a', 'qwen2_5_vl')).rejects.toThrow(/LoRA on an embedding/);
+    await expect(readAdapter(embedding, '/a', namingOf('qwen2_5_vl'))).rejects.toThrow(/LoRA on an embedding/);
     const twice = { ...lora, name: 'visual.x.lora_A.weight' };
     const again = { ...twice, name: 'base_model.model.model.visual.x.lora_A.default.weight' };
     await writeSafetensors(embedding, '/a/adapter_model.safetensors', [twice, again]);
-    await expect(readAdapter(embedding, '/a', 'qwen2_5_vl')).rejects.toThrow(/holds model\.visual\.x\.lora_A\.weight twice/);
+    await expect(readAdapter(embedding, '/a', namingOf('qwen2_5_vl'))).rejects.toThrow(/holds model\.visual\.x\.lora_A\.weight twice/);
     const integers = { ...lora, name: 'visual.x.lora_A.weight', dtype: 'I32' as const };
     await writeSafetensors(embedding, '/a/adapter_model.safetensors', [integers]);
-    await expect(readAdapter(embedding, '/a', 'qwen2_5_vl')).rejects.toThrow(/dtype I32; F32, F16 or BF16/);
+    await expect(readAdapter(embedding, '/a', namingOf('qwen2_5_vl'))).rejects.toThrow(/dtype I32; F32, F16 or BF16/);
   });
 });
 
@@ -260,7 +261,7 @@ describe('loaded by PEFT', () => {
       const golden = adapters.filter((one) => one.model === model);
       const written: string[] = [];
       for (const { dir, variant } of golden) {
-        const adapter = await readAdapter(nodePlatform, dir, modelTypeOf(model));
+        const adapter = await readAdapter(nodePlatform, dir, namingOf(modelTypeOf(model)));
         const { config } = checkAdapterFits(adapter, await baseModules(model));
         await writeAdapter(nodePlatform, `${work}/${variant}`, config, adapter.tensors);
         written.push(`${work}/${variant}`);
@@ -285,7 +286,7 @@ describe('loaded by PEFT', () => {
     const work = mkdtempSync(`${tmpdir()}/vernier-peft-`);
     try {
       const { model, dir } = adapters.find(({ model: name }) => name.startsWith('qwen2_5_vl'))!;
-      const { config, tensors } = await readAdapter(nodePlatform, dir, modelTypeOf(model));
+      const { config, tensors } = await readAdapter(nodePlatform, dir, namingOf(modelTypeOf(model)));
       const [first, tensor] = [...tensors][0]!;
       tensors.delete(first);
       tensors.set(first.replace('model.', 'elsewhere.'), tensor);

@@ -30,7 +30,7 @@ function kindOf(module: string): string {
 /** Of the oracle's parameters, the kinds as our own model says them. */
 function modulesOf(name: string): ModuleInfo[] {
   const config = JSON.parse(readFileSync(goldenPath('models', name, 'config.json'), 'utf8')) as Record<string, unknown>;
-  return modulesFromParameters(oracle[name]!.parameters, kindsOf({ modelType: String(config['model_type']), config, dir: name }));
+  return modulesFromParameters(oracle[name]!.parameters, kindsOf({ config, dir: name }));
 }
 
 describe.each(Object.entries(oracle))('%s', (name, { parameters, cases }) => {

@@ -22,6 +22,7 @@ import { openSafetensors, toFloat32 } from '../../src/io/safetensors.ts';
 import type { SafetensorsFile } from '../../src/io/safetensors.ts';
 import { asStored } from '../ops/quantized.ts';
 import { goldenPath } from './goldenFolder.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const own = (name: string): string => fileURLToPath(new URL(`../golden/nf4/${name}`, import.meta.url));
 
@@ -156,7 +157,7 @@ describe('a folder that bitsandbytes has quantised', () => {
     { stored: goldenPath('models', 'qwen2_5_vl-tiny-bnb-4bit'), original: goldenPath('models', 'qwen2_5_vl-tiny-bf16'), isGolden: true },
     { stored: own('gemma3-tiny-bnb-4bit'), original: goldenPath('models', 'gemma3-tiny-bf16'), isGolden: false },
   ])('$stored', async ({ stored, original, isGolden }) => {
-    const [folder, source] = [await openModelFolder(nodePlatform, stored), await openModelFolder(nodePlatform, original)];
+    const [folder, source] = [await openModelFolder(nodePlatform, stored, namingOf), await openModelFolder(nodePlatform, original, namingOf)];
     const names = storedNf4Names(folder);
     expect(names.length).toBeGreaterThan(0);
     for (const name of names) {
@@ -178,7 +179,7 @@ describe('a folder that bitsandbytes has quantised', () => {
   });
 
   it('values come back as bitsandbytes gives them', async () => {
-    const folder = await openModelFolder(nodePlatform, goldenPath('models', 'qwen2_5_vl-tiny-bnb-4bit'));
+    const folder = await openModelFolder(nodePlatform, goldenPath('models', 'qwen2_5_vl-tiny-bnb-4bit'), namingOf);
     const golden = await openSafetensors(nodePlatform, goldenPath('golden', 'qwen2_5_vl-tiny', 'nf4', 'bf16', 'dequantised_layer0.safetensors'));
     for (const name of golden.tensors.keys()) {
       const weight = await openStoredNf4(folder, name.replace('model.layers', 'model.language_model.layers'));
@@ -245,11 +246,11 @@ describe('modules that are skipped', () => {
     ['up_proj', ['model.language_model.layers.1.mlp.up_proj', 'model.language_model.layers.11.mlp.up_proj']],
     ['lm_head', ['lm_head']],
   ])('%s', (name, expected) => {
-    expect(modules.filter(skipsModule([name], modules, 'qwen2_5_vl'))).toEqual(expected);
+    expect(modules.filter(skipsModule([name], modules, namingOf('qwen2_5_vl')))).toEqual(expected);
   });
 
   it('a name that fits nothing is told', () => {
-    expect(() => skipsModule(['vison'], modules, 'qwen2_5_vl')).toThrow(/"vison" is no module of the base model.*Nearest: .*visual/);
+    expect(() => skipsModule(['vison'], modules, namingOf('qwen2_5_vl'))).toThrow(/"vison" is no module of the base model.*Nearest: .*visual/);
   });
 });
 

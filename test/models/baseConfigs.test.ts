@@ -10,7 +10,7 @@ import type { GoldenLoss } from '../../src/run/bench/goldenLosses.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
-import { modelFamily } from '../../src/models/families.ts';
+import { modelFamily, namingOf } from '../../src/models/families.ts';
 import { withHeadOf } from '../../src/models/head.ts';
 import { HEAD } from '../../src/models/model.ts';
 import { loadParameters } from '../../src/models/loadWeights.ts';
@@ -58,8 +58,8 @@ async function measure(one: Case): Promise<{ loss: number; tied: boolean } | str
     if (error instanceof UserError) return error.message;
     throw error;
   }
-  const folder = await openModelFolder(platform, '/base');
-  const description = await withHeadOf(folder, modelFamily(folder.modelType, 'config.json').describe(folder.config, 'config.json'));
+  const folder = await openModelFolder(platform, '/base', namingOf);
+  const description = await withHeadOf(folder, modelFamily(folder.naming.modelType, 'config.json').describe(folder.config, 'config.json'));
   const parameters = await loadParameters(device, folder, description.shapes, { trainable: new Map(), fill: () => undefined });
   if (description.tiedHead) parameters.set(HEAD, parameters.get(description.embedding)!);
   const weights = new Weights(parameters);

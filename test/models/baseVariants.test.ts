@@ -23,6 +23,7 @@ import { testDevice } from '../gpu/testDevice.ts';
 import { readFolder, ulps } from '../io/mergeFixtures.ts';
 import { readGradients, runBatch, withSession } from './golden.ts';
 import { noise } from '../../src/run/bench/noise.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 interface Variant {
   config: { image_token_id: number; tie_word_embeddings?: boolean; text_config?: { tie_word_embeddings?: boolean } };
@@ -57,7 +58,7 @@ let table: Float32Array;
 
 beforeAll(async () => {
   device = await testDevice();
-  const folder = await openModelFolder(nodePlatform, BASE);
+  const folder = await openModelFolder(nodePlatform, BASE, namingOf);
   table = toFloat32(await folder.readRaw(TABLE), folder.info(TABLE).dtype, TABLE);
   await folder.close();
 });
@@ -80,7 +81,7 @@ async function folderOf(name: string): Promise<string> {
   const dir = `${work}/${name}`;
   cpSync(BASE, dir, { recursive: true });
   writeFileSync(`${dir}/config.json`, JSON.stringify(config));
-  const folder = await openModelFolder(nodePlatform, BASE);
+  const folder = await openModelFolder(nodePlatform, BASE, namingOf);
   const entries: TensorEntry[] = [];
   const bf16 = (values: Float32Array): Uint8Array => bytesOf(f32ToBf16(values));
   const tableBytes = bf16(isOther ? shifted(table, 'table') : table);
@@ -171,7 +172,7 @@ describe('a head of its own under a configuration that ties it', () => {
     const base = await folderOf(name);
     const adapter = await adapterOf('with_embedding_layers');
     // Without the layers, which would take the place of the head.
-    const { tensors, config } = await readAdapter(nodePlatform, adapter, 'qwen2_5_vl');
+    const { tensors, config } = await readAdapter(nodePlatform, adapter, namingOf('qwen2_5_vl'));
     const plain = `${work}/plain_adapter`;
     await writeAdapter(nodePlatform, plain, config, new Map([...tensors].filter(([key]) => key.includes('lora'))));
     const out = `${work}/merged_${name}`;
@@ -201,7 +202,7 @@ describe('a head of its own under a configuration that ties it', () => {
     const config = loraConfig({ target_modules: ['q_proj'], modules_to_save: ['lm_head', 'embed_tokens'] });
     const out = `${work}/fresh`;
     await withSession(device, { baseModel: base, finetuning: { kind: 'lora', config } }, (session) => session.save(out));
-    const { tensors } = await readAdapter(nodePlatform, out, 'qwen2_5_vl');
+    const { tensors } = await readAdapter(nodePlatform, out, namingOf('qwen2_5_vl'));
     const before = await readFolder(nodePlatform, base);
     for (const name of [HEAD, TABLE]) expect(tensors.get(name)?.data).toEqual(before.get(name));
   }, 60_000);

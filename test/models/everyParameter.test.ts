@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
-import { modelFamily } from '../../src/models/families.ts';
+import { modelFamily, namingOf } from '../../src/models/families.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 import { readGradients, runBatch, withSession } from './golden.ts';
 import { gemma } from './gemma3/goldenExamples.ts';
@@ -15,8 +15,8 @@ const NEVER_RUN = /\.vision_model\.head\./;
 
 describe.each([qwen, gemma, qwen3, smolvlm])('$name', (model) => {
   it('reads every tensor of the checkpoint', async () => {
-    const folder = await openModelFolder(nodePlatform, model.baseModel);
-    const { shapes } = modelFamily(folder.modelType, folder.dir).describe(folder.config, folder.dir);
+    const folder = await openModelFolder(nodePlatform, model.baseModel, namingOf);
+    const { shapes } = modelFamily(folder.naming.modelType, folder.dir).describe(folder.config, folder.dir);
     expect(folder.names().filter((name) => !shapes.has(name))).toEqual([]);
     await folder.close();
   });

@@ -12,6 +12,7 @@ import { Bounds, goldenJson, goldenTensors, hasGolden, norm, readGradients, runB
 import type { BatchRun } from './golden.ts';
 import { floats } from './goldenModel.ts';
 import type { GoldenModel } from './goldenModel.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 interface Backward {
   run: BatchRun;
@@ -45,7 +46,7 @@ export function gradientTests(model: GoldenModel): void {
     return { run, gradients, gradNorm: log!.gradNorm };
   }
 
-  const current = (name: string): string => canonicalName(model.layout.modelType, name);
+  const current = (name: string): string => canonicalName(namingOf(model.layout.modelType), name);
 
   describe('adapters', () => {
     const variants = goldenAdapters([model.name]);

@@ -3,7 +3,7 @@ import { nodePlatform } from '../../node/platform.ts';
 import type { Example } from '../../src/data/example.ts';
 import { IGNORE_INDEX } from '../../src/data/example.ts';
 import { canonicalName } from '../../src/io/names.ts';
-import { modelFamily } from '../../src/models/families.ts';
+import { modelFamily, namingOf } from '../../src/models/families.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
 import { goldenJson, goldenTensors } from './golden.ts';
 import type { GoldenTensor } from './golden.ts';
@@ -63,7 +63,7 @@ export class GoldenModel {
   /** Parameters whose gradient is zero but for rounding: a bias of all keys shifts every score of a query alike, and softmax does not see it. */
   zeroGradients(): Set<string> {
     const { noise_driven: names = [] } = goldenJson<{ noise_driven?: string[] }>('golden', this.name, 'full_grads.json');
-    return new Set(names.map((name) => canonicalName(this.layout.modelType, name)));
+    return new Set(names.map((name) => canonicalName(namingOf(this.layout.modelType), name)));
   }
 
   /** The words of the model's vocabulary. */

@@ -21,6 +21,7 @@ import { floats } from './goldenModel.ts';
 import type { GoldenModel } from './goldenModel.ts';
 import { qwen } from './qwen2_5_vl/goldenExamples.ts';
 import { smolvlm } from './smolvlm/goldenExamples.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const own = (name: string): string => fileURLToPath(new URL(`../golden/nf4/${name}`, import.meta.url));
 const nf4 = (...skipModules: string[]): Quantization => ({ weights: 'nf4', skipModules, embedding: 'none' });
@@ -91,7 +92,7 @@ describe('over NF4', () => {
       expect(Math.abs(norm(gradients.values()) / facts.grad_norm - 1)).toBeLessThan(1e-3);
       bound.expectNear('lora.loss', 'loss', [run.loss], [facts.loss]);
       bound.expectNear('lora.logits', 'logits', run.logits, logits);
-      const names = new Map([...golden.keys()].filter((name) => name.startsWith(files.prefix)).map((name) => [canonicalName(model.layout.modelType, name.slice(files.prefix.length)), name]));
+      const names = new Map([...golden.keys()].filter((name) => name.startsWith(files.prefix)).map((name) => [canonicalName(namingOf(model.layout.modelType), name.slice(files.prefix.length)), name]));
       expect([...gradients.keys()].sort()).toEqual([...names.keys()].sort());
       for (const [name, gradient] of gradients) {
         const kind = /lora_(A|B|magnitude)/.exec(name)![1]!;

@@ -6,7 +6,7 @@ import type { Tensor } from '../../src/gpu/tensor.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
 import { toFloat32 } from '../../src/io/safetensors.ts';
-import { modelFamily } from '../../src/models/families.ts';
+import { modelFamily, namingOf } from '../../src/models/families.ts';
 import { withHeadOf } from '../../src/models/head.ts';
 import { planTraining } from '../../src/models/lora.ts';
 import type { Finetuning } from '../../src/models/lora.ts';
@@ -23,10 +23,10 @@ const nf4: Quantization = { weights: 'nf4', skipModules: ['lm_head'], embedding:
 const lora = (more: object = {}): Finetuning => ({ kind: 'lora', config: loraConfig({ target_modules: ['q_proj'], ...more }) });
 
 async function held(name: string, finetuning: Finetuning, quantization: Quantization): Promise<{ nf4: string[]; int8: string[] }> {
-  const folder = await openModelFolder(nodePlatform, goldenPath('models', name));
+  const folder = await openModelFolder(nodePlatform, goldenPath('models', name), namingOf);
   try {
     const { stored, floats } = await readStored(folder);
-    const description = await withHeadOf(floats, modelFamily(folder.modelType, '').describe(folder.config, ''));
+    const description = await withHeadOf(floats, modelFamily(folder.naming.modelType, '').describe(folder.config, ''));
     const trained = new Set(planTraining(description, finetuning).trained.keys());
     const found = heldQuantized(floats, stored, description, trained, quantization);
     return { nf4: [...found.nf4.keys()], int8: [...found.int8] };
@@ -90,7 +90,7 @@ describe('sessions over quantised weights', () => {
     const module = 'model.language_model.layers.1.mlp.up_proj';
     for (const name of [`${qwen.name}-bf16`, `${qwen.name}-bnb-4bit`]) {
       const baseModel = goldenPath('models', name);
-      const folder = await openModelFolder(nodePlatform, baseModel);
+      const folder = await openModelFolder(nodePlatform, baseModel, namingOf);
       const { floats } = await readStored(folder);
       const { dtype } = floats.info(`${module}.weight`);
       const wanted = toFloat32(await floats.readRaw(`${module}.weight`), dtype, module);

@@ -11,6 +11,7 @@ import { Device } from '../../src/gpu/device.ts';
 import { readAdapter } from '../../src/io/peft.ts';
 import { readTrainerState } from '../../src/train/checkpointFolder.ts';
 import { openSession } from '../../src/train/session.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const sample = fileURLToPath(new URL('../../node/sample', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-quickstart-'));
@@ -48,7 +49,7 @@ it('learns, asks before and after, and leaves adapter, log and report', async ()
   expect(html).toMatch(/one person's head/);
 
   // The adapter is one that a later run can go on from.
-  const adapter = await readAdapter(platform, join(out, 'checkpoint-8'), 'qwen2_5_vl');
+  const adapter = await readAdapter(platform, join(out, 'checkpoint-8'), namingOf('qwen2_5_vl'));
   expect([...adapter.tensors.values()].some(({ data }) => data.some((value) => value !== 0))).toBe(true);
   const device = await Device.create(await platform.gpu());
   const session = await openSession(platform, device, { baseModel: base, initAdapter: join(out, 'checkpoint-8') });

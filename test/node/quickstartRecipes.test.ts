@@ -9,7 +9,7 @@ import type { RecipeName } from '../../src/options/quickstart.ts';
 import { quickstartSettings, RECIPES } from '../../src/run/quickstart/recipes.ts';
 import { SampleData } from '../../src/run/quickstart/questions.ts';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
-import { modelFamily } from '../../src/models/families.ts';
+import { modelFamily, namingOf } from '../../src/models/families.ts';
 import { UserError } from '../../src/platform.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -35,15 +35,15 @@ describe('recipes', () => {
   it.each(Object.keys(RECIPES) as RecipeName[])('%s has its base in the repository, below 8 MB, that asks about the sample in few tokens', async (name) => {
     const dir = join(root, 'node', RECIPES[name].base);
     expect(statSync(join(dir, 'model.safetensors')).size).toBeLessThan(8e6);
-    const folder = await openModelFolder(platform, dir);
-    expect(folder.modelType).toBe(MODEL_TYPES[name]);
-    const { shapes } = modelFamily(folder.modelType, dir).describe(folder.config, dir);
+    const folder = await openModelFolder(platform, dir, namingOf);
+    expect(folder.naming.modelType).toBe(MODEL_TYPES[name]);
+    const { shapes } = modelFamily(folder.naming.modelType, dir).describe(folder.config, dir);
     await folder.close();
     const parameters = [...shapes.values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
     expect(parameters).toBeGreaterThan(1e6);
     expect(statSync(join(dir, 'model.safetensors')).size).toBeGreaterThan(2 * parameters);
 
-    const processor = await modelFamily(folder.modelType, dir).processor(platform, dir, {});
+    const processor = await modelFamily(folder.naming.modelType, dir).processor(platform, dir, {});
     const data = new SampleData(platform, join(root, 'node', 'sample'), processor);
     const [sample] = await data.samples('box', 'test');
     if (!sample) throw new Error('the sample has no boxes');

@@ -17,6 +17,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openModelFolder } from '../../src/io/modelFolder.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const SAMPLE = new URL('../../node/sample', import.meta.url).pathname;
 const COUNTS = { box: 9, metric: 8, ellipse: 4 };
@@ -40,8 +41,8 @@ const answered = (question: Question, text: string): Answer => ({
 describe('the tiny base before training', () => {
   it('is a Qwen2.5-VL folder below 8 MB with all special tokens in their roles', async () => {
     const { dir, processor } = await freshBase();
-    const folder = await openModelFolder(platform, dir);
-    expect(folder.modelType).toBe('qwen2_5_vl');
+    const folder = await openModelFolder(platform, dir, namingOf);
+    expect(folder.naming.modelType).toBe('qwen2_5_vl');
     await folder.close();
     expect((await platform.readFile(join(dir, 'model.safetensors'))).length).toBeLessThan(8e6);
     expect(processor.tokenizer.decode([processor.padId])).toBe('<|endoftext|>');

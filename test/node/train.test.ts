@@ -10,6 +10,7 @@ import { readTrainerState } from '../../src/train/checkpointFolder.ts';
 import type { LogRow } from '../../src/train/checkpointFolder.ts';
 import { buildCommandLine, edit, golden, goldenRows, modelCopy, repository, runTrain, tinyModel } from './trainProcess.ts';
 import type { Ended, Flags } from './trainProcess.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-train-'));
 const at = (...parts: string[]): string => join(scratch, ...parts);
@@ -49,7 +50,7 @@ describe('good runs', () => {
     for (const name of ['checkpoint-2', 'checkpoint-3']) {
       expect(readdirSync(join(dir, name)).sort()).toEqual([...files, 'checksums.json', 'optimizer.safetensors', 'vernier_state.json'].sort());
     }
-    const adapter = await readAdapter(platform, dir, 'qwen2_5_vl');
+    const adapter = await readAdapter(platform, dir, namingOf('qwen2_5_vl'));
     expect(adapter.config).toMatchObject({ r: 4, lora_alpha: 16, base_model_name_or_path: tinyModel });
     expect([...adapter.tensors].some(([name, { data }]) => name.endsWith('lora_B.weight') && data.some((value) => value !== 0))).toBe(true);
 
@@ -85,10 +86,10 @@ describe('good runs', () => {
     const dir = await trained('full', { ...plain, base_model_hf: tinyBf16, finetune: 'full' });
     const rows = await history(dir);
     expect(rows[2]!.loss!).toBeLessThan(rows[0]!.loss!);
-    const folder = await openModelFolder(platform, dir);
-    const base = await openModelFolder(platform, tinyBf16);
+    const folder = await openModelFolder(platform, dir, namingOf);
+    const base = await openModelFolder(platform, tinyBf16, namingOf);
     try {
-      expect(folder.modelType).toBe('qwen2_5_vl');
+      expect(folder.naming.modelType).toBe('qwen2_5_vl');
       expect(folder.names().sort()).toEqual(base.names().sort());
       expect(new Set(folder.names().map((name) => folder.info(name).dtype))).toEqual(new Set(['F32']));
       expect(folder.config['dtype']).toBe('float32'); // else transformers would round the weights when it loads them
@@ -128,8 +129,8 @@ describe('Ctrl-C', () => {
     expect(state.global_step).toBeLessThan(5000);
     expect(state.log_history.at(-1)!.step).toBe(state.global_step);
     expect(await readTrainerState(platform, join(dir, `checkpoint-${state.global_step}`))).toEqual(state);
-    const root = await readAdapter(platform, dir, 'qwen2_5_vl');
-    expect((await readAdapter(platform, join(dir, `checkpoint-${state.global_step}`), 'qwen2_5_vl')).tensors).toEqual(root.tensors);
+    const root = await readAdapter(platform, dir, namingOf('qwen2_5_vl'));
+    expect((await readAdapter(platform, join(dir, `checkpoint-${state.global_step}`), namingOf('qwen2_5_vl'))).tensors).toEqual(root.tensors);
     expect(readFileSync(log, 'utf8')).toContain('"outcome":"stopped"');
   });
 });

@@ -19,6 +19,7 @@ import type { Session } from '../../src/train/session.ts';
 import type { TrainSettings } from '../../src/train/trainSettings.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
 import type { GoldenModel } from '../models/goldenModel.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 export interface Run {
   kind: 'lora' | 'full';
@@ -80,5 +81,5 @@ export async function openRun(device: Device, model: GoldenModel, run: Run, fold
 }
 
 export function plain(model: GoldenModel, key: string): string {
-  return canonicalName(model.layout.modelType, key.replace(/^base_model\.model\./, ''));
+  return canonicalName(namingOf(model.layout.modelType), key.replace(/^base_model\.model\./, ''));
 }

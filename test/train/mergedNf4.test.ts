@@ -18,6 +18,7 @@ import { goldenPath } from '../io/goldenFolder.ts';
 import { Bounds, runBatch, tensorsOf, withSession } from '../models/golden.ts';
 import { floats } from '../models/goldenModel.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'vernier-merge-nf4-'));
 afterAll(() => {
@@ -100,7 +101,7 @@ describe('merging beside NF4', () => {
     const config = JSON.parse(readFileSync(join(work, 'stored', 'config.json'), 'utf8')) as Record<string, unknown>;
     expect(config).toMatchObject({ model_type: 'qwen2_5_vl', torch_dtype: 'float32' });
     expect(config).not.toHaveProperty('quantization_config');
-    const merged = await openModelFolder(nodePlatform, join(work, 'stored'));
+    const merged = await openModelFolder(nodePlatform, join(work, 'stored'), namingOf);
     expect(merged.names().filter((name) => /absmax|quant/.test(name))).toEqual([]);
     await merged.close();
     bounds.expectNear('lora.logits', 'merged', await logitsOf({ baseModel: join(work, 'stored'), finetuning: { kind: 'none' } }), await golden('bf16'));

@@ -22,6 +22,7 @@ import { train } from '../../src/train/trainer.ts';
 import type { ExampleSource } from '../../src/train/exampleSource.ts';
 import type { TrainSettings } from '../../src/train/trainSettings.ts';
 import { testDevice } from '../gpu/testDevice.ts';
+import { namingOf } from '../../src/models/families.ts';
 
 const golden = process.env['VERNIER_GOLDEN_DIR'] ?? fileURLToPath(new URL('../golden/data', import.meta.url));
 const baseModel = `${golden}/models/qwen2_5_vl-tiny`;
@@ -132,7 +133,7 @@ describe('a full disk', () => {
     expect(readdirSync(outputDir).sort()).toEqual(left);
     for (const [index, name] of left.entries()) {
       expect((await readTrainerState(nodePlatform, join(outputDir, name))).global_step).toBe(index + 1);
-      expect((await readAdapter(nodePlatform, join(outputDir, name), 'qwen2_5_vl')).tensors.size).toBe(session.plan.trained.size);
+      expect((await readAdapter(nodePlatform, join(outputDir, name), namingOf('qwen2_5_vl'))).tensors.size).toBe(session.plan.trained.size);
     }
     // Space is freed: the run goes on, and ends as if the disk had always been large enough.
     const fresh = { tracker: allOf([]), outputDir: join(scratch, `disk-${files}-large`) };

@@ -32,7 +32,7 @@ const session = await openSession(nodePlatform, device, {
 const hostMemory = (): string => `host memory ${gib(process.resourceUsage().maxRSS * 1024)} at most`;
 console.log(`loaded in ${seconds(opened)}; ${gib(device.pool.report().inUseBytes)} on the GPU, ${hostMemory()}`);
 
-const example = await readCase(caseFile, session.modelType);
+const example = await readCase(caseFile, session.naming.modelType);
 const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'loss'));
 device.clear(lossSum.view);
 const labels = countLabels(example);

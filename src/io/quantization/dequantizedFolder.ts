@@ -53,7 +53,7 @@ export function dequantizedFolder(
   return {
     dir: folder.dir,
     config: folder.config,
-    modelType: folder.modelType,
+    naming: folder.naming,
     files: folder.files,
     names: () => folder.names().filter((name) => !isCompanion(name)),
     has: (name) => held.has(name) || (folder.has(name) && !isCompanion(name)),

@@ -6,6 +6,7 @@
  */
 import { UserError } from '../../platform.ts';
 import { canonicalName } from '../names.ts';
+import type { Naming } from '../names.ts';
 import { nearestNames } from '../nearestNames.ts';
 import { shownJson } from '../parseJson.ts';
 
@@ -14,8 +15,8 @@ import { shownJson } from '../parseJson.ts';
  * @returns for a module: whether it is skipped
  * @throws UserError for a name that fits no module
  */
-export function skipsModule(names: readonly string[], modules: readonly string[], modelType: string): (module: string) => boolean {
-  const wanted = names.map((name) => ({ name, parts: [name, canonicalName(modelType, name)] }));
+export function skipsModule(names: readonly string[], modules: readonly string[], naming: Naming): (module: string) => boolean {
+  const wanted = names.map((name) => ({ name, parts: [name, canonicalName(naming, name)] }));
   const matches = (module: string, parts: readonly string[]): boolean => parts.some((part) => `.${module}.`.includes(`.${part}.`));
   for (const { name, parts } of wanted) {
     if (modules.some((module) => matches(module, parts))) continue;

@@ -1,4 +1,5 @@
 /** `--push_LoRA` and `--push_merged_model`: what a run leaves, with a model card, to the hub. Pushes of checkpoints run beside training. */
+import { readJsonFile } from '../../data/jsonFile.ts';
 import { hashFile, planAtPin } from '../../data/medvision/plan.ts';
 import { readTaskList } from '../../data/medvision/tasks.ts';
 import { modelCard } from '../../hub/modelCard.ts';
@@ -11,6 +12,7 @@ import { parseHubId } from '../../hub/settings.ts';
 import type { HubSettings } from '../../hub/settings.ts';
 import { createRepo, uploadFiles, whoAmI } from '../../hub/upload.ts';
 import type { UploadFile } from '../../hub/upload.ts';
+import { namingOf } from '../../models/families.ts';
 import { definitions } from '../../options.ts';
 import type { Options } from '../../options.ts';
 import type { Definition } from '../../options/definition.ts';
@@ -217,9 +219,11 @@ async function describe(
   const state = (await platform.exists(joinPath(stateDir, TRAINER_STATE)))
     ? await readTrainerState(platform, stateDir).catch(() => undefined)
     : undefined;
+  const { model_type: type } = (await readJsonFile(platform, joinPath(base, 'config.json')).catch(() => undefined)) ?? {};
   return {
     kind,
     repoId,
+    isTextOnly: typeof type === 'string' && namingOf(type, base).isTextOnly,
     runName: options.run_name,
     ...(origin && { baseModel: origin.id, baseRevision: origin.commit }),
     hyperparameters: hyperparameters(options),

@@ -12,7 +12,7 @@ import { JsonlTracker, LOG_FILE } from '../../track/jsonl.ts';
 import { outgoing } from '../../track/outgoing.ts';
 import { allOf } from '../../track/tracker.ts';
 import type { Row, Tracker } from '../../track/tracker.ts';
-import { modelFamily } from '../../models/families.ts';
+import { modelFamily, namingOf } from '../../models/families.ts';
 import { checkReplaceable, firstPresent, OWN_LOG, OWN_PAGE, RESULT_FILES } from '../../io/foreignFiles.ts';
 import { openModelFolder } from '../../io/modelFolder.ts';
 import { CLEAR_LINE } from '../../track/printable.ts';
@@ -214,9 +214,9 @@ async function withSession(
 }
 
 async function parameterCount(platform: Platform, base: string): Promise<number> {
-  const folder = await openModelFolder(platform, base);
+  const folder = await openModelFolder(platform, base, namingOf);
   try {
-    const { shapes } = modelFamily(folder.modelType, base).describe(folder.config, base);
+    const { shapes } = modelFamily(folder.naming.modelType, base).describe(folder.config, base);
     return [...shapes.values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
   } finally {
     await folder.close();

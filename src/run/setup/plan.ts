@@ -6,7 +6,7 @@ import { describedFolder } from '../../io/describedFolder.ts';
 import { openModelFolder } from '../../io/modelFolder.ts';
 import { bitsandbytesConfig } from '../../io/quantization/bitsandbytesConfig.ts';
 import { elementCount } from '../../io/safetensors.ts';
-import { modelFamily } from '../../models/families.ts';
+import { modelFamily, namingOf } from '../../models/families.ts';
 import { withHeadOf } from '../../models/head.ts';
 import { readStored } from '../../models/quantization.ts';
 import type { Quantization } from '../../models/quantization.ts';
@@ -54,7 +54,9 @@ export async function planSetup(
   const source = joinPath(dir, 'config.json');
   const described = modelFamily(String(config['model_type']), source).describe(config, source, { imageAttention: options.image_attention });
   const hasWeights = isWhole && (await platform.listDir(dir)).some((name) => name.endsWith('.safetensors'));
-  const folder = hasWeights ? await openModelFolder(platform, dir) : describedFolder(dir, config, described.shapes);
+  const folder = hasWeights
+    ? await openModelFolder(platform, dir, namingOf)
+    : describedFolder(dir, config, described.shapes, namingOf(String(config['model_type']), source));
   try {
     const { stored, floats } = await readStored(folder);
     const description = hasWeights ? await withHeadOf(floats, described) : described;

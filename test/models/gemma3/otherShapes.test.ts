@@ -18,6 +18,7 @@ import { countLabels } from '../../../src/train/microBatch.ts';
 import { testDevice } from '../../gpu/testDevice.ts';
 import { norm, readGradients, runBatch, withSession } from '../golden.ts';
 import { gemma } from './goldenExamples.ts';
+import { namingOf } from '../../../src/models/families.ts';
 
 const folder = fileURLToPath(new URL('../../golden/gemma3', import.meta.url));
 let device: Device;
@@ -90,7 +91,7 @@ describe.each([
       expectNear('logits', run.logits, golden('logits'));
       expectNear('loss', [run.loss], [facts.loss]);
       const gradients = await readGradients(session);
-      const wanted = new Map(Object.entries(facts.grad_norms).map(([key, value]) => [canonicalName(modelType, key), value]));
+      const wanted = new Map(Object.entries(facts.grad_norms).map(([key, value]) => [canonicalName(namingOf(modelType), key), value]));
       const total = Math.hypot(...wanted.values());
       for (const [parameter, gradient] of gradients) {
         const expected = wanted.get(parameter);
