@@ -59,6 +59,10 @@ test.skipIf(isSkipped)('a model of the hub is downloaded when it is asked for, c
   await openStep(page, 'chosen', 'Model');
   expect(asked).toEqual([]);
   expect(await page.textContent('#chosen-base')).toMatch(/Qwen2\.5-VL, tiny/);
+  // A first real model is offered by name; nothing is asked of the hub before Download is pressed.
+  await page.getByRole('button', { name: 'Put in HuggingFaceTB/SmolVLM-256M-Instruct' }).click();
+  expect(await page.getByLabel('Name', { exact: true }).inputValue()).toBe('HuggingFaceTB/SmolVLM-256M-Instruct');
+  expect(asked).toEqual([]);
 
   await page.getByLabel('Name', { exact: true }).fill('org/gated');
   await page.getByRole('button', { name: 'Download' }).click();

@@ -17,6 +17,9 @@ interface Coming {
   total: number;
 }
 
+/** The smallest real model that sees, which no account is needed for. */
+const FIRST = 'HuggingFaceTB/SmolVLM-256M-Instruct';
+
 /** The download under way, whichever step is looked at; null: none is. */
 export const downloadIn = signalOfEach<Studio, Coming>();
 
@@ -56,6 +59,12 @@ export function Download({ studio, onEnd }: { studio: Studio; onEnd: (dir: strin
     >
       <p class="help">{own.hubHelp}</p>
       <p class="help">{own.gatedHelp}</p>
+      <p class="row">
+        {own.firstHelp}
+        <button type="button" disabled={progress !== null} onClick={() => setId(FIRST)}>
+          {own.first(FIRST)}
+        </button>
+      </p>
       <div class="row">
         <Field label={own.id} help={own.idHelp}>
           {(ids) => (

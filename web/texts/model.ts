@@ -33,8 +33,10 @@ export const modelTexts = {
     gatedHelp:
       'Gated models, as MedGemma: accept their terms on the model’s page at huggingface.co with your account first, then make an access ' +
       'token there that may read them.',
+    firstHelp: 'A first real model: about 500 MB, without an account, and small enough to be trained in a browser.',
+    first: (id: string) => `Put in ${id}`,
     id: 'Name',
-    idHelp: 'ORG/NAME or ORG/NAME@REVISION, as Qwen/Qwen2.5-VL-3B-Instruct or google/medgemma-4b-it.',
+    idHelp: 'ORG/NAME or ORG/NAME@REVISION, as HuggingFaceTB/SmolVLM-256M-Instruct or google/medgemma-4b-it.',
     download: 'Download',
     stop: 'Stop',
     stopped: 'Stopped. What has come is kept, and downloading it again goes on with it.',
