@@ -9,6 +9,7 @@ import { headLogits } from '../ops/headLoss.ts';
 import { Tape } from '../ops/tape.ts';
 import { KeyValueCache } from './keyValueCache.ts';
 import type { Model } from './model.ts';
+import { prepareBatch } from './prepareBatch.ts';
 import { StageChain } from './stageChain.ts';
 
 export interface GenerateOptions {
@@ -142,7 +143,7 @@ function promptGroups(prompts: readonly Writing[]): Writing[][] {
 
 /** The most likely token after each example, which continue the sequences that the cache has begun. */
 async function nextTokens(device: Device, model: Model, examples: readonly Example[], cache: KeyValueCache): Promise<Uint32Array> {
-  const batch = model.prepare(device, examples, { cache });
+  const batch = await prepareBatch(device, model, examples, { cache });
   const chain = new StageChain(device, { grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 } });
   const hidden = await chain.run(batch.stages, batch.inputs);
   let end = 0;

@@ -9,10 +9,12 @@ import type { Parameter } from '../ops/parameter.ts';
 import type { Tape } from '../ops/tape.ts';
 import type { Platform } from '../platform.ts';
 import type { KeyValueCache } from './keyValueCache.ts';
+import type { PictureFeatures } from './pictureFeatures.ts';
 import type { SampleRow } from './sampleRow.ts';
 import type { Spellings } from '../io/names.ts';
 import type { ModuleKind } from '../io/peftTargets.ts';
 import type { Stage, Tensors } from './stages.ts';
+import type { Vision } from './vision.ts';
 import type { Shape, Weights } from './weights.ts';
 
 /** One micro-batch on the GPU. */
@@ -34,6 +36,8 @@ export interface PrepareOptions {
   cache?: KeyValueCache;
   /** Full fine-tuning needs gradients of repeated token ids added in a fixed order. */
   grad?: boolean;
+  /** Of the pictures, by name, where they are there already: the stages are those of the text, which take them over. */
+  features?: Tensors;
 }
 
 export interface Model {
@@ -43,6 +47,10 @@ export interface Model {
   readonly vocabSize: number;
   /** Logits are capped softly at ±this (Gemma 2's final_logit_softcapping); 0 or absent: they are not. */
   readonly logitSoftcap?: number;
+  /** Absent where the model reads text only. */
+  readonly vision?: Vision;
+  /** Where nothing trains that sees: what it has made of pictures, and makes of others. */
+  readonly pictures?: PictureFeatures;
   prepare(device: Device, examples: readonly Example[], options?: PrepareOptions): PreparedBatch;
   /** Last hidden state → what the head multiplies. */
   finalNorm(t: Tape, x: Tensor): Tensor;

@@ -6,8 +6,7 @@
 import { UserError } from '../platform.ts';
 import { inverseFrequencies, rotary } from './rotary.ts';
 import type { Rotary } from './rotary.ts';
-
-export type Grid = readonly [t: number, h: number, w: number];
+import type { Grid } from './vision.ts';
 
 /** Tokens an image takes in the text: its patches after merging. */
 export function imageTokens(grid: Grid, spatialMergeSize: number): number {

@@ -73,7 +73,13 @@ export class StageChain {
    * wanted.
    */
   async run(stages: readonly Stage[], inputs: Tensors): Promise<Tensor> {
-    const result = this.join(stages, inputs);
+    const { [HIDDEN]: result } = await this.runFor([HIDDEN], stages, inputs);
+    return result;
+  }
+
+  /** `run` for the last tensors of these names, none of which a stage reads. `backward` is from HIDDEN. */
+  async runFor<Name extends string>(names: readonly Name[], stages: readonly Stage[], inputs: Tensors): Promise<Tensors<Name>> {
+    const results = this.join(names, stages, inputs);
     const { checkpointing, keptStages = 0, savedInputs = 'f32' } = this.options;
     const firstKept = checkpointing ? stages.length - (savedInputs === 'f32' ? keptStages : 0) : 0;
     for (const [at, link] of this.links.entries()) {
@@ -90,14 +96,14 @@ export class StageChain {
       if (keepsTape) link.tape = tape;
       else tape.release();
       for (const value of reads) if (value.readers.at(-1) === link) this.saveOrRelease(value);
-      for (const value of writes) if (value.readers.length === 0 && value !== result) this.saveOrRelease(value);
+      for (const value of writes) if (value.readers.length === 0 && !results.includes(value)) this.saveOrRelease(value);
       if (this.options.tap) {
         for (const { name, tensor } of writes)
           if (tensor) await this.options.tap(name === HIDDEN ? stage.name : `${stage.name}/${name}`, tensor);
       }
       await this.device.pacing.turn();
     }
-    return this.handOver(result);
+    return Object.fromEntries(results.map((value) => [value.name, this.handOver(value)])) as Record<Name, Tensor>;
   }
 
   /** Adds the gradients of all trainable parameters for `dy`, the gradient of `run`'s result; takes over `dy`. */
@@ -150,8 +156,8 @@ export class StageChain {
     [this.links, this.values] = [[], []];
   }
 
-  /** Which stage reads what of which. @returns what the chain is run for */
-  private join(stages: readonly Stage[], inputs: Tensors): Value {
+  /** Which stage reads what of which. @returns what the chain is run for, one for each of `names` */
+  private join(names: readonly string[], stages: readonly Stage[], inputs: Tensors): Value[] {
     const current = new Map<string, Value>();
     const set = (name: string, writer?: Link, tensor?: Tensor): Value => {
       const value: Value = { name, tensor, needsGrad: false, writer, readers: [], isSaved: false };
@@ -171,9 +177,11 @@ export class StageChain {
       link.writes = stage.writes.map((name) => set(name, link));
       this.links.push(link);
     }
-    const result = current.get(HIDDEN);
-    if (!result || result.readers.length > 0) throw new Error(`the last stage gives no '${HIDDEN}'`);
-    return result;
+    return names.map((name) => {
+      const result = current.get(name);
+      if (!result || result.readers.length > 0) throw new Error(`the last stage gives no '${name}'`);
+      return result;
+    });
   }
 
   /** When every stage that reads it has run. */

@@ -7,7 +7,8 @@ import type { Device } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { TensorPart } from '../gpu/tensor.ts';
 import type { TableElsewhere } from '../ops/parameter.ts';
-import type { Model, PreparedBatch } from './model.ts';
+import type { Model } from './model.ts';
+import type { Stage } from './stages.ts';
 
 const PIECE_BYTES = 16 * 2 ** 20;
 const ALIGNMENT = 256;
@@ -90,24 +91,24 @@ export class StreamedWeights {
 
   /** The model with its stages bringing their weights along. */
   model(model: Model): Model {
-    const stagesOf = (batch: PreparedBatch): PreparedBatch => {
-      this.makeRoom([...batch.stages.map(({ name }) => name), ...(this.tables.get(model.head.name) ?? [])]);
-      const stages = batch.stages.map((stage) => ({
+    const stagesOf = (stages: readonly Stage[], ...others: readonly string[]): Stage[] => {
+      this.makeRoom([...stages.map(({ name }) => name), ...others]);
+      return stages.map((stage) => ({
         ...stage,
         arrive: async (next: string | undefined): Promise<void> => {
           await stage.arrive?.(next);
           await this.arrive(stage.name, next);
         },
       }));
-      return { ...batch, stages };
     };
+    const { vision } = model;
     return {
-      modelType: model.modelType,
-      head: model.head,
-      vocabSize: model.vocabSize,
-      ...(model.logitSoftcap !== undefined && { logitSoftcap: model.logitSoftcap }),
-      prepare: (device, examples, options) => stagesOf(model.prepare(device, examples, options)),
-      finalNorm: (t, x) => model.finalNorm(t, x),
+      ...model,
+      ...(vision && { vision: { ...vision, stages: (...batch) => stagesOf(vision.stages(...batch)) } }),
+      prepare: (device, examples, options) => {
+        const batch = model.prepare(device, examples, options);
+        return { ...batch, stages: stagesOf(batch.stages, ...(this.tables.get(model.head.name) ?? [])) };
+      },
     };
   }
 

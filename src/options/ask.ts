@@ -20,7 +20,7 @@ const { prompt_style, answer_template, intensity, disable_sample_filtering, new_
 const OF_PLANS = ['disable_sample_filtering', 'new_shape_hw', 'pad_to_shape'] as const;
 /** In the help of these. */
 const OF_PLANS_WORDS = ' Only with the full name of a task.';
-const { lora_checkpoint_dir, offload, parser, max_new_tokens } = evaluateDefinitions;
+const { lora_checkpoint_dir, offload, feature_cache, parser, max_new_tokens } = evaluateDefinitions;
 
 export const definitions = {
   config,
@@ -88,6 +88,7 @@ export const definitions = {
   new_shape_hw: { ...new_shape_hw, help: new_shape_hw.help + OF_PLANS_WORDS },
   pad_to_shape, gpu_adapter, submit_ms,
   offload,
+  feature_cache,
   max_new_tokens: {
     ...max_new_tokens, max: 65536, help: `${max_new_tokens.help} The most that a request to --serve gets.`,
   },

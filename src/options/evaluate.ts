@@ -155,6 +155,12 @@ export const definitions = {
       "For models larger than the GPU, with the same answers: the weights stay in their files (or in the machine's memory) and pass " +
       'through the GPU block by block, once for every token, so that larger batches cost little more.',
   },
+  feature_cache: {
+    ...trainingOptions.feature_cache,
+    help:
+      "GiB of the machine's memory, at each rank, for what the vision tower has made of the latest pictures: further questions about " +
+      'one are answered without it, in the same way.',
+  },
   max_new_tokens: {
     group: 'Evaluation',
     type: 'integer',

@@ -110,6 +110,16 @@ export const trainingOptions = {
       "memory) and pass through the GPU block by block, for every micro-batch twice; optimizer: AdamW's moments stay in the machine's " +
       'memory and pass through at every step.',
   },
+  feature_cache: {
+    group: 'Batches and memory',
+    type: 'number',
+    default: 2,
+    min: 0,
+    help:
+      "GiB of the machine's memory, at each rank, for what the vision tower has made of pictures, where neither it nor its projector " +
+      'trains (as with --target_modules of the language model): those that fit go through it once a run, with the same losses. 2 are ' +
+      '800 pictures of MedGemma. 0: each is computed whenever it is seen.',
+  },
   gpu_memory_limit: {
     group: 'Batches and memory',
     type: 'number',

@@ -18,6 +18,7 @@ export type FrozenModelOptions = Pick<
   | 'compute_dtype'
   | 'image_attention'
   | 'offload'
+  | 'feature_cache'
   | 'min_pixels'
   | 'max_pixels'
   | 'quantization'
@@ -63,6 +64,7 @@ export async function openFrozenModel({ platform, options, stop, say }: Opening,
       imageAttention: options.image_attention,
       quantization: quantizationOf(options),
       offload: options.offload,
+      featureBytes: options.feature_cache * 2 ** 30,
       ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
       ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
       stop,

@@ -7,6 +7,7 @@ import type { Example } from '../data/example.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
 import { generateBatch } from '../models/generate.ts';
+import { prepareBatch } from '../models/prepareBatch.ts';
 import { labelWeight, countTokens, runMicroBatch } from './microBatch.ts';
 import { AdamW } from './optimizer.ts';
 import { isCopiedForSaving } from './saving.ts';
@@ -42,8 +43,9 @@ export async function planMemory(
   session: PlannedModel,
   { examples, settings, loggingSteps, isRough, evaluation }: PlannedRun,
 ): Promise<MemoryPlan> {
-  const { device, arena } = session;
+  const { device, arena, model } = session;
   if (!device.isDry) throw new Error('memory is planned on a dry device');
+  model.pictures?.clear(); // a run begins without features
   device.pool.resetPeak();
   const optimizer = new AdamW(device, arena, { logCapacity: logCapacity(loggingSteps) });
   const labels = examples.reduce((sum, example) => sum + labelWeight(example), 0);
@@ -107,7 +109,7 @@ export interface Fit {
  * @param bytesOf what is compared with the room
  */
 export async function fitMemory(model: PlannedModel, run: PlannedRun, room: number, bytesOf: (plan: MemoryPlan) => number): Promise<Fit> {
-  const stages = countStages(model, run.examples);
+  const stages = await countStages(model, run.examples);
   const planFor = (keptStages: number, { evaluation, ...training }: PlannedRun): Promise<MemoryPlan> => {
     model.device.trim(); // what one plan leaves for reuse is nothing to the next
     return planMemory(model, { ...training, settings: { ...run.settings, keptStages }, ...(evaluation && { evaluation }) });
@@ -130,8 +132,8 @@ export async function fitMemory(model: PlannedModel, run: PlannedRun, room: numb
   return { plan, keptStages, stages };
 }
 
-function countStages({ device, model }: PlannedModel, examples: readonly Example[]): number {
-  const batch = model.prepare(device, examples, { grad: true });
+async function countStages({ device, model }: PlannedModel, examples: readonly Example[]): Promise<number> {
+  const batch = await prepareBatch(device, model, examples, { grad: true });
   for (const table of [...Object.values(batch.inputs), ...batch.tables]) device.pool.release(table.view);
   return batch.stages.length;
 }

@@ -4,6 +4,7 @@ import { IGNORE_INDEX } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import type { Model } from '../models/model.ts';
+import { prepareBatch } from '../models/prepareBatch.ts';
 import type { SavedInputs } from '../models/savedInput.ts';
 import { StageChain } from '../models/stageChain.ts';
 import { headLoss } from '../ops/headLoss.ts';
@@ -32,6 +33,7 @@ export interface MicroBatchOptions {
   nll?: Tensor;
   /** With `grad`: told of every stage whose parameters have their gradients (src/models/stages.ts). */
   onPassed?: (name: string) => void;
+  /** Sees what the stages of the chain give; those of pictures whose features are made by themselves are not in it. */
   tap?: (name: string, output: Tensor) => Promise<void> | void;
 }
 
@@ -83,7 +85,7 @@ export function lossTargets(device: Device, examples: readonly Example[]): LossT
 }
 
 export async function runMicroBatch(device: Device, model: Model, examples: readonly Example[], options: MicroBatchOptions): Promise<void> {
-  const batch = model.prepare(device, examples, { grad: options.grad });
+  const batch = await prepareBatch(device, model, examples, { grad: options.grad });
   const targets = lossTargets(device, examples);
   const chain = new StageChain(device, options);
   const hidden = await chain.run(batch.stages, batch.inputs);

@@ -24,6 +24,7 @@ import { HEAD } from '../models/model.ts';
 import { heldQuantized, readStored } from '../models/quantization.ts';
 import type { HeldQuantized, Quantization } from '../models/quantization.ts';
 import type { ImageAttention, Model, ModelDescription } from '../models/model.ts';
+import { picturesFor } from '../models/pictureFeatures.ts';
 import { StreamedWeights } from '../models/streamedWeights.ts';
 import { loadParameters } from '../models/loadWeights.ts';
 import { Weights } from '../models/weights.ts';
@@ -55,6 +56,8 @@ export interface SessionOptions {
   imageAttention?: ImageAttention;
   /** What of the frozen weights is held in fewer bits; default: what the folder holds so. */
   quantization?: Quantization;
+  /** Bytes of the machine's memory for features of pictures, where nothing trains that makes them. Default 2 GiB. */
+  featureBytes?: number;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   /** Ends the opening, with its reason. */
   stop?: AbortSignal;
@@ -146,6 +149,7 @@ export class Session {
 
   /** Puts the values that `save` wrote into `dir` back on the GPU. @throws UserError where they are not those of this model and adapter */
   async load(dir: string): Promise<void> {
+    this.model.pictures?.clear();
     const loaded = new Set<string>();
     if (this.plan.config) {
       const adapter = await openAdapter(this.platform, dir, this.naming);
@@ -242,7 +246,7 @@ export async function openSession(platform: Platform, device: Device, options: S
 /** A model on the GPU with what trains on it. */
 export type OpenModel = Pick<Session, 'model' | 'plan' | 'arena' | 'quantizedCount'> & { weights: Weights; streamed?: StreamedWeights };
 
-export type ModelOptions = Pick<SessionOptions, 'isFrozen' | 'offload' | 'seed' | 'onProgress' | 'quantization'> & {
+export type ModelOptions = Pick<SessionOptions, 'isFrozen' | 'offload' | 'seed' | 'onProgress' | 'quantization' | 'featureBytes'> & {
   finetuning: Finetuning;
   initial?: Adapter;
   /** Weights that the files hold in NF4 (`folder` has them as floats). */
@@ -273,9 +277,12 @@ export async function openModel(
     const parameters = await loadAll(device, folder, description, plan, arena, { ...options, streamed, quantized });
     const weights = new Weights(parameters, attachAdapters(plan, arena.parameters));
     await startAdapter(device, plan, arena, parameters, { ...options, streamed });
-    const model = description.build(weights);
+    const built = description.build(weights);
+    const model = streamed?.model(built) ?? built;
+    const isAsked = options.isFrozen === true || options.finetuning.kind === 'none';
+    const pictures = model.vision && picturesFor(model.vision, { isAsked, bytes: options.featureBytes });
     return {
-      model: streamed?.model(model) ?? model,
+      model: pictures ? { ...model, pictures } : model,
       plan,
       arena,
       weights,

@@ -10,6 +10,7 @@ import type { Example } from '../../src/data/example.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { Tensor } from '../../src/gpu/tensor.ts';
 import { openSafetensors, toFloat32 } from '../../src/io/safetensors.ts';
+import type { Model } from '../../src/models/model.ts';
 import type { SavedInputs } from '../../src/models/savedInput.ts';
 import { headLogits } from '../../src/ops/headLoss.ts';
 import { Tape } from '../../src/ops/tape.ts';
@@ -145,7 +146,8 @@ export interface BatchRun {
 
 /** One micro-batch through the model as training runs it, with what it computes on the way read back. */
 export async function runBatch(session: Pick<Session, 'device' | 'model'>, examples: readonly Example[], options: BatchRunOptions = {}): Promise<BatchRun> {
-  const { device, model } = session;
+  const { device } = session;
+  const model = options.taps ? withVisionInChain(session.model) : session.model;
   const targets = lossTargets(device, examples);
   const zeros = (size: number): Tensor => {
     const tensor = new Tensor([size], 'f32', device.pool.acquire(size * 4, 'test'));
@@ -175,6 +177,11 @@ export async function runBatch(session: Pick<Session, 'device' | 'model'>, examp
   const run = { loss: sum! / targets.count, correct: correct!, nll: await device.readF32(nll), logits, taps };
   for (const tensor of [lossSum, nll, targets.rows, targets.labels]) device.pool.release(tensor.view);
   return run;
+}
+
+/** Without features made beforehand: the stages of the pictures are in every chain. */
+export function withVisionInChain({ pictures: _, ...model }: Model): Model {
+  return model;
 }
 
 async function readLogits(device: Device, session: Pick<Session, 'model'>, normed: Tensor, rows: Tensor | undefined): Promise<Float32Array<ArrayBuffer>> {

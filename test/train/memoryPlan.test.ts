@@ -26,6 +26,9 @@ import type { Way } from './plannedMemory.ts';
 
 afterEach(closeDevices);
 
+/** Nothing trains that sees. */
+const onText: Way['session'] = ({ name }) => ({ initAdapter: goldenPath('golden', name, 'lora', 'language_only') });
+
 const WAYS: Record<string, Way> = {
   'LoRA, recomputed': { session: () => ({ finetuning: { kind: 'lora', config: lora } }) },
   'LoRA, kept': { session: () => ({ finetuning: { kind: 'lora', config: lora } }), run: { gradient_checkpointing: false } },
@@ -45,6 +48,10 @@ const WAYS: Record<string, Way> = {
   },
   'LoRA over NF4, all offloaded': { session: () => ({ finetuning: { kind: 'lora', config: lora }, quantization: NF4, offload: 'all' }) },
   'DoRA over NF4, all offloaded': { session: () => ({ finetuning: { kind: 'lora', config: { ...lora, use_dora: true } }, offload: 'all', quantization: NF4 }) },
+  'LoRA on the text, features kept': { session: onText },
+  'LoRA on the text, some features kept': { session: (model) => ({ ...onText(model), featureBytes: 2 ** 14 }) },
+  'LoRA on the text, weights offloaded': { session: (model) => ({ ...onText(model), offload: 'weights' }) },
+  'LoRA on the text over NF4, no features kept': { session: (model) => ({ ...onText(model), quantization: NF4, featureBytes: 0 }) },
   'full, optimizer offloaded': { session: () => ({ finetuning: { kind: 'full' }, offload: 'optimizer' }) },
   'full, recomputed': { session: () => ({ finetuning: { kind: 'full' } }) },
   'full, kept': { session: () => ({ finetuning: { kind: 'full' } }), run: { gradient_checkpointing: false } },
@@ -53,6 +60,20 @@ const WAYS: Record<string, Way> = {
 describe.each([qwen, gemma, smolvlm])('the memory of a run is planned to the byte: $name', (model) => {
   it.each(Object.entries(WAYS))('%s', async (_, way) => {
     await expectPlanned(model, way);
+  });
+
+  it('of other pictures in every row, seen in two epochs, is what the plan of one row says', async () => {
+    const [golden] = await model.cases(['s10_twoimages']);
+    const rows = [1, 2, 3, 4].map((by): Example => ({ ...golden!.example, pixelValues: golden!.example.pixelValues.map((value) => value / by) }));
+    const options: SessionOptions = { baseModel: model.baseModel, ...onText(model) };
+    const run = { ...settings, per_device_train_batch_size: 1, epoch: 2, max_steps: -1 };
+    const device = await testDevice();
+    const session = await openSession(nodePlatform, device, options);
+    const source = { length: rows.length, get: (index: number): Promise<Example> => Promise.resolve(rows[index]!) };
+    const { memory } = await train(session, source, run, { tracker: allOf([]) });
+    const plan = await planMemory(await openSession(nodePlatform, Device.dry(device.capabilities), options), { examples: [rows[0]!], settings: run, loggingSteps: 1 });
+    expect(plan.atPeak).toEqual(memory.atPeak);
+    expect(plan.reservedPeakBytes).toBe(memory.reservedPeakBytes);
   });
 
   it('an answer, with its key/value cache', async () => {

@@ -6,18 +6,18 @@ import type { Example } from '../../data/example.ts';
 import { smartResize } from '../../data/image.ts';
 import type { Device } from '../../gpu/device.ts';
 import type { SparseTable } from '../../ops/addRows.ts';
-import { BatchTables, concatPositions, tokenRows } from '../batchTables.ts';
+import { BatchTables, concatPositions } from '../batchTables.ts';
+import { beginBatch } from '../beginBatch.ts';
 import { describeModel } from '../describe.ts';
 import type { Model, ModelDescription, PreparedBatch, PrepareOptions } from '../model.ts';
 import type { Modules } from '../modules.ts';
 import { imageTokens, mropePositions } from '../qwenPositions.ts';
-import type { Grid } from '../qwenPositions.ts';
 import { DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS } from '../qwenVisionProcessor.ts';
 import type { Rotary } from '../rotary.ts';
 import { sampleTokens } from '../sampleRow.ts';
 import type { SampleRow } from '../sampleRow.ts';
 import { HIDDEN } from '../stages.ts';
-import type { Stage } from '../stages.ts';
+import type { Vision } from '../vision.ts';
 import { decoder, headOf } from './decoder.ts';
 import type { DecoderConfig } from './decoder.ts';
 
@@ -30,7 +30,7 @@ export interface QwenVisionConfig {
 }
 
 /** Stages from pixels (N, channels·frames·patch²) to image features (N/merge², text C). */
-export type VisionStages = (tables: BatchTables, grids: readonly Grid[]) => Stage[];
+export type VisionStages = Vision['stages'];
 
 export interface QwenVisionParts {
   /** @param m `model.visual` */
@@ -66,28 +66,33 @@ function sampleExample(row: SampleRow, { vision, imageTokenId }: QwenVisionConfi
 }
 
 function qwenVisionModel(m: Modules, config: QwenVisionConfig, { tower, angles, deep = [] }: QwenVisionParts): Model {
-  const { modelType, text, vision, imageTokenId } = config;
-  const visionStages = tower(m.at('model.visual'));
+  const { modelType, text, imageTokenId } = config;
+  const visual = m.at('model.visual');
+  const merge = config.vision.spatialMergeSize;
+  const vision: Vision = {
+    modules: visual,
+    imageTokenId,
+    gives: [HIDDEN, ...deep],
+    width: text.hiddenSize,
+    patches: ([t, h, w]) => t * h * w,
+    features: (grid) => imageTokens(grid, merge),
+    stages: tower(visual),
+  };
   const stack = decoder(m.at('model.language_model'), text);
   return {
     modelType,
     head: headOf(m, text),
     vocabSize: text.vocabSize,
+    vision,
     finalNorm: stack.finalNorm,
     prepare(device: Device, examples: readonly Example[], options: PrepareOptions = {}): PreparedBatch {
       const tables = new BatchTables(device);
-      const grids = examples.flatMap((example) => example.imageGrids);
-      const features = grids.reduce((sum, grid) => sum + imageTokens(grid, vision.spatialMergeSize), 0);
-      // A model that writes the image token itself, in an answer, reads it as text.
-      const image = features > 0 || !options.cache ? { imageTokenId } : {};
-      const rows = tokenRows(examples, { vocabSize: text.vocabSize, features, ...image });
-      const input = features > 0 ? tables.pixels(examples, features * vision.spatialMergeSize ** 2) : tables.noFeatures(text.hiddenSize);
-      const stages = features > 0 ? visionStages(tables, grids) : [];
+      const { rows, features, inputs, stages } = beginBatch(tables, vision, examples, text.vocabSize, options);
       const turned = angles(concatPositions(examples, rows.rowLengths, 3));
       const mixture = features > 0 && deep.length > 0 ? tables.mixture(ownRows(rows.slots), features) : undefined;
       const joins = mixture ? deep.map((name) => ({ name, mixture })) : [];
       stages.push(...stack.stages({ tables, rows, rotaryOf: () => turned, joins }, options));
-      return { inputs: { [HIDDEN]: input }, stages, tables: tables.tables, tokens: rows.ids.length };
+      return { inputs, stages, tables: tables.tables, tokens: rows.ids.length };
     },
   };
 }

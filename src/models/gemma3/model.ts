@@ -4,7 +4,8 @@
  */
 import type { Example } from '../../data/example.ts';
 import type { Device } from '../../gpu/device.ts';
-import { BatchTables, concatPositions, tokenRows } from '../batchTables.ts';
+import { BatchTables, concatPositions } from '../batchTables.ts';
+import { beginBatch } from '../beginBatch.ts';
 import type { TokenRows } from '../batchTables.ts';
 import { decoder, headOf, rotaryByType } from '../blocks/decoder.ts';
 import { describeTextModel } from '../blocks/textModel.ts';
@@ -13,7 +14,6 @@ import type { DescribeOptions, Model, ModelDescription, PreparedBatch, PrepareOp
 import type { Modules } from '../modules.ts';
 import { sampleTokens } from '../sampleRow.ts';
 import type { SampleRow } from '../sampleRow.ts';
-import { HIDDEN } from '../stages.ts';
 import { parseGemma3Config, parseGemma3TextConfig } from './config.ts';
 import type { Gemma3Config } from './config.ts';
 import { gemma3Vision } from './vision.ts';
@@ -48,27 +48,23 @@ function sampleExample(row: SampleRow, { vision, tokensPerSide, imageTokenId }: 
 
 /** @param isBidirectional the tokens of an image see each other both ways, as the model was made; else they see what text sees */
 function gemma3(m: Modules, config: Gemma3Config, isBidirectional: boolean): Model {
-  const { text, vision } = config;
-  const visionStages = gemma3Vision(m.at('model'), config);
+  const { text } = config;
+  const vision = gemma3Vision(m.at('model'), config);
   const stack = decoder(m.at('model.language_model'), text);
   return {
     modelType: 'gemma3',
     head: headOf(m, text),
     vocabSize: text.vocabSize,
     logitSoftcap: text.finalSoftcap,
+    vision,
     finalNorm: stack.finalNorm,
     prepare(device: Device, examples: readonly Example[], options: PrepareOptions = {}): PreparedBatch {
       const tables = new BatchTables(device);
-      const images = examples.reduce((sum, { imageGrids }) => sum + imageGrids.length, 0);
-      // A model that writes the image token itself, in an answer, reads it as text.
-      const imageTokenId = images > 0 || !options.cache ? { imageTokenId: config.imageTokenId } : {};
-      const rows = tokenRows(examples, { vocabSize: text.vocabSize, features: images * config.tokensPerSide ** 2, ...imageTokenId });
-      const input = images > 0 ? tables.pixels(examples, images * vision.patchesPerSide ** 2) : tables.noFeatures(text.hiddenSize);
-      const stages = images > 0 ? visionStages({ tables, grad: options.grad ?? false }, images) : [];
+      const { rows, inputs, stages } = beginBatch(tables, vision, examples, text.vocabSize, options);
       const rotaryOf = rotaryByType(concatPositions(examples, rows.rowLengths, 1), text.rope, text.headDim);
       const blockIds = isBidirectional ? imageBlocks(rows) : undefined;
       stages.push(...stack.stages({ tables, rows, rotaryOf, blockIds }, options));
-      return { inputs: { [HIDDEN]: input }, stages, tables: tables.tables, tokens: rows.ids.length };
+      return { inputs, stages, tables: tables.tables, tokens: rows.ids.length };
     },
   };
 }

@@ -3,16 +3,13 @@ import { averagePool } from '../../ops/averagePool.ts';
 import { project } from '../../ops/project.ts';
 import { rmsNorm } from '../../ops/rmsNorm.ts';
 import { siglip } from '../blocks/siglip.ts';
-import type { SiglipBatch } from '../blocks/siglip.ts';
 import type { Modules } from '../modules.ts';
-import { stage } from '../stages.ts';
-import type { Stage } from '../stages.ts';
+import { HIDDEN, stage } from '../stages.ts';
+import type { Vision } from '../vision.ts';
 import type { Gemma3Config, Gemma3VisionConfig } from './config.ts';
 
-/** Stages from pixels (images · N, channels · patch²) to image features (images · tokens, text C). */
-export type VisionStages = (batch: Omit<SiglipBatch, 'places' | 'starts'>, images: number) => Stage[];
-
-export function gemma3Vision(m: Modules, config: Gemma3Config): VisionStages {
+/** @param m of nothing else */
+export function gemma3Vision(m: Modules, config: Gemma3Config): Vision {
   const { vision, text } = config;
   const { hiddenSize: C, patchesPerSide, layerNormEps: eps } = vision;
   const tower = siglip(m.at('vision_tower.vision_model'), vision);
@@ -21,18 +18,26 @@ export function gemma3Vision(m: Modules, config: Gemma3Config): VisionStages {
   // Applied from the right, and not a linear layer: no LoRA reaches it.
   const projection = projector.parameter('mm_input_projection_weight', [C, text.hiddenSize]);
   const softNorm = projector.norm('mm_soft_emb_norm', C);
-  return (batch, images) => {
-    const patches = patchesPerSide ** 2;
-    const places = Uint32Array.from({ length: images * patches }, (_, i) => i % patches);
-    const starts = Array.from({ length: images + 1 }, (_, image) => image * patches);
-    return [
-      ...tower.stages({ ...batch, places, starts }),
-      stage(projector, (t, x) => {
-        // An average over squares of patches, then a norm and a matrix into the text's width.
-        const pooled = averagePool(t, x, { images, side: patchesPerSide, kernel: config.poolSize });
-        return project(t, rmsNorm(t, pooled, softNorm, eps, 1), projection);
-      }),
-    ];
+  const patches = patchesPerSide ** 2;
+  return {
+    modules: m,
+    imageTokenId: config.imageTokenId,
+    gives: [HIDDEN],
+    width: text.hiddenSize,
+    patches: () => patches,
+    features: () => config.tokensPerSide ** 2,
+    stages(tables, { length: images }, { grad }) {
+      const places = Uint32Array.from({ length: images * patches }, (_, i) => i % patches);
+      const starts = Array.from({ length: images + 1 }, (_, image) => image * patches);
+      return [
+        ...tower.stages({ tables, places, starts, grad }),
+        stage(projector, (t, x) => {
+          // An average over squares of patches, then a norm and a matrix into the text's width.
+          const pooled = averagePool(t, x, { images, side: patchesPerSide, kernel: config.poolSize });
+          return project(t, rmsNorm(t, pooled, softNorm, eps, 1), projection);
+        }),
+      ];
+    },
   };
 }
 

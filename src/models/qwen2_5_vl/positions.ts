@@ -2,10 +2,10 @@
  * Where everything is in Qwen2.5-VL, beyond src/models/qwenPositions.ts: the window order of the vision tower, the angles of the tokens.
  */
 import { imageTokens } from '../qwenPositions.ts';
-import type { Grid } from '../qwenPositions.ts';
 import { ropeFrequencies, rotary } from '../rotary.ts';
 import type { Rotary } from '../rotary.ts';
 import type { Qwen2_5VLTextConfig, Qwen2_5VLVisionConfig } from './config.ts';
+import type { Grid } from '../vision.ts';
 
 /**
  * The order in which the tower sees the merged patches: window after window, row-major inside each.

@@ -5,10 +5,10 @@
  */
 import type { SparseTable } from '../../ops/addRows.ts';
 import { patchPositions } from '../qwenPositions.ts';
-import type { Grid } from '../qwenPositions.ts';
 import { ropeFrequencies, rotary } from '../rotary.ts';
 import type { Rotary } from '../rotary.ts';
 import type { Qwen3VLTextConfig, Qwen3VLVisionConfig } from './config.ts';
+import type { Grid } from '../vision.ts';
 
 /**
  * The position table is a square of `side` × `side` places, stretched over every image so that the corners meet: a patch takes the four

@@ -5,7 +5,8 @@
 import type { Example } from '../../data/example.ts';
 import type { Device } from '../../gpu/device.ts';
 import { linear } from '../../ops/linear.ts';
-import { BatchTables, concatPositions, tokenRows } from '../batchTables.ts';
+import { BatchTables, concatPositions } from '../batchTables.ts';
+import { beginBatch } from '../beginBatch.ts';
 import { decoder, headOf, rotaryByType } from '../blocks/decoder.ts';
 import { siglip } from '../blocks/siglip.ts';
 import { describeModel } from '../describe.ts';
@@ -14,7 +15,7 @@ import type { Modules } from '../modules.ts';
 import { sampleTokens } from '../sampleRow.ts';
 import type { SampleRow } from '../sampleRow.ts';
 import { HIDDEN, stage } from '../stages.ts';
-import type { Stage } from '../stages.ts';
+import type { Vision } from '../vision.ts';
 import { parseSmolVLMConfig } from './config.ts';
 import type { SmolVLMConfig } from './config.ts';
 import { patchPositions } from './positions.ts';
@@ -48,40 +49,44 @@ function sampleExample(row: SampleRow, { vision, scaleFactor, imageTokenId }: Sm
 }
 
 function smolvlm(m: Modules, config: SmolVLMConfig): Model {
-  const { modelType, text, rope, vision, scaleFactor } = config;
-  const tower = siglip(m.at('model.vision_model'), vision);
-  const connector = m.at('model.connector.modality_projection');
+  const { modelType, text, rope, vision: sizes, scaleFactor } = config;
+  const seen = m.at('model');
+  const tower = siglip(seen.at('vision_model'), sizes);
+  const connector = seen.at('connector.modality_projection');
   const square = scaleFactor ** 2;
-  const proj = connector.linear('proj', [text.hiddenSize, vision.hiddenSize * square]);
+  const proj = connector.linear('proj', [text.hiddenSize, sizes.hiddenSize * square]);
   const stack = decoder(m.at('model.text_model'), text);
-  /** @param sides of the tiles, in patches @param starts first patch of each, and their number at the end */
-  const visionStages = (tables: BatchTables, sides: readonly number[], starts: readonly number[], grad: boolean): Stage[] => {
-    const places = Uint32Array.from(sides.flatMap((side) => [...patchPositions(side, vision.patchesPerSide, scaleFactor)]));
-    return [
-      ...tower.stages({ tables, places, starts, grad }),
-      // The pixel shuffle: patches come square by square, so those of a token lie side by side, in the order (dy, dx, channel).
-      stage(connector, (t, x) => linear(t, t.reshape(x, [places.length / square, vision.hiddenSize * square]), proj)),
-    ];
+  const vision: Vision = {
+    modules: seen,
+    imageTokenId: config.imageTokenId,
+    gives: [HIDDEN],
+    width: text.hiddenSize,
+    patches: ([, h, w]) => h * w,
+    features: ([, h, w]) => (h * w) / square,
+    stages(tables, grids, { grad }) {
+      // Of a tile, in patches.
+      const sides = grids.map(([, height]) => height);
+      const starts = sides.reduce((begun, side) => [...begun, begun.at(-1)! + side ** 2], [0]);
+      const places = Uint32Array.from(sides.flatMap((side) => [...patchPositions(side, sizes.patchesPerSide, scaleFactor)]));
+      return [
+        ...tower.stages({ tables, places, starts, grad }),
+        // The pixel shuffle: patches come square by square, so those of a token lie side by side, in the order (dy, dx, channel).
+        stage(connector, (t, x) => linear(t, t.reshape(x, [places.length / square, sizes.hiddenSize * square]), proj)),
+      ];
+    },
   };
   return {
     modelType,
     head: headOf(m, text),
     vocabSize: text.vocabSize,
+    vision,
     finalNorm: stack.finalNorm,
     prepare(device: Device, examples: readonly Example[], options: PrepareOptions = {}): PreparedBatch {
       const tables = new BatchTables(device);
-      // Of a tile, in patches.
-      const sides = examples.flatMap(({ imageGrids }) => imageGrids.map(([, height]) => height));
-      const starts = sides.reduce((begun, side) => [...begun, begun.at(-1)! + side ** 2], [0]);
-      const patches = starts.at(-1)!;
-      // A model that writes the image token itself, in an answer, reads it as text.
-      const image = patches > 0 || !options.cache ? { imageTokenId: config.imageTokenId } : {};
-      const rows = tokenRows(examples, { vocabSize: text.vocabSize, features: patches / square, ...image });
-      const input = patches > 0 ? tables.pixels(examples, patches) : tables.noFeatures(text.hiddenSize);
-      const stages = patches > 0 ? visionStages(tables, sides, starts, options.grad ?? false) : [];
+      const { rows, inputs, stages } = beginBatch(tables, vision, examples, text.vocabSize, options);
       const rotaryOf = rotaryByType(concatPositions(examples, rows.rowLengths, 1), { full_attention: rope }, text.headDim);
       stages.push(...stack.stages({ tables, rows, rotaryOf }, options));
-      return { inputs: { [HIDDEN]: input }, stages, tables: tables.tables, tokens: rows.ids.length };
+      return { inputs, stages, tables: tables.tables, tokens: rows.ids.length };
     },
   };
 }

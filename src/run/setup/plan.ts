@@ -64,6 +64,7 @@ export async function planSetup(
     const model = await openModel(device, floats, description, {
       finetuning: finetuning(options),
       offload: options.offload,
+      featureBytes: options.feature_cache * 2 ** 30,
       stored,
       quantization: quantizationFor(config, source, options),
     });

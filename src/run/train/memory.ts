@@ -33,6 +33,7 @@ export function sessionOptions(options: Options, base: string): SessionOptions {
     ...(options.init_adapter === null ? { finetuning: finetuning(options) } : { initAdapter: options.init_adapter }),
     seed: options.seed,
     offload: options.offload,
+    featureBytes: options.feature_cache * 2 ** 30,
     ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
     ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
     imageAttention: options.image_attention,

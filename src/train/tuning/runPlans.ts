@@ -166,6 +166,7 @@ async function rehearse({ device, model }: Session, { batches, settings }: Plann
   );
   await device.finish();
   device.pool.release(lossSum.view);
+  model.pictures?.clear(); // what other plans would make of the pictures may differ in the last bit
   return asked;
 }
 

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { UserError } from '../../../src/platform.ts';
 import { textRotary, windowOrder } from '../../../src/models/qwen2_5_vl/positions.ts';
 import { frameSeqlens, imageTokens, mropePositions, patchPositions, visionRotary } from '../../../src/models/qwenPositions.ts';
-import type { Grid } from '../../../src/models/qwenPositions.ts';
+import type { Grid } from '../../../src/models/vision.ts';
 import type { Rotary } from '../../../src/models/rotary.ts';
 
 type Rows = Record<string, number[]>;

@@ -6,7 +6,7 @@ import { ownRows } from '../../../src/models/blocks/qwenVision.ts';
 import { textRotary } from '../../../src/models/qwen2_5_vl/positions.ts';
 import { interleavedAxes, interleavedRotary, positionMixture } from '../../../src/models/qwen3_vl/positions.ts';
 import { imageTokens, mropePositions, visionRotary } from '../../../src/models/qwenPositions.ts';
-import type { Grid } from '../../../src/models/qwenPositions.ts';
+import type { Grid } from '../../../src/models/vision.ts';
 import type { Rotary } from '../../../src/models/rotary.ts';
 
 type Rows = Record<string, number[]>;
