@@ -2,6 +2,7 @@
  * What several ranks cost, on this machine and outside of CI, since a busy machine says nothing. Builds costRank.ts; needs gcc, and both MPI libraries of Debian.
  *   node test/mpi/cost.mjs sum [ROUNDS]     World.sum of 42 million values between two ranks, beside MPI_Allreduce called from C through the same library, job about job
  *   node test/mpi/cost.mjs step [MB/s]      a step whose 31.7 million gradients are summed, beside one whose are not; with MB/s, by one process and a network that is a clock
+ *   node test/mpi/cost.mjs clock            the same of two ranks whose GPU is a clock (clockGpu.ts): what a step takes longer where the GPU is not the processor
  *   node test/mpi/cost.mjs memory           most host memory of a process that trains as many by itself, and of a rank; dist/ as it is built
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -33,6 +34,16 @@ const two = (library, words, more) => run(`mpirun.${library}`, ['-n', '2', ...wo
 const rank = (...words) => [process.execPath, join(root, 'dist/benchRanks.js'), ...words.map(String)];
 const numbersOf = (text) => text.trim().split('\n').map((line) => line.split(' ').map(Number)).filter((line) => line.every((value) => !Number.isNaN(value)));
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+/** Of the columns that a rank has printed. */
+const medians = (text) => {
+  const turns = numbersOf(text).filter((line) => line.length > 1);
+  return turns[0].map((_, at) => median(turns.map((turn) => turn[at])));
+};
+async function inTurn(items, work) {
+  const results = [];
+  for (const item of items) results.push(await work(item));
+  return results;
+}
 const buildRank = () => execFileSync(process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), 'build', '--mode', 'bench', '--logLevel', 'warn'], { cwd: root, stdio: 'inherit' });
 
 /** Where the dynamic linker finds it. */
@@ -65,13 +76,22 @@ async function sums(rounds) {
 async function steps(megabytes) {
   buildRank();
   console.log('ms, medians | step alone | of the processor | step summed | of the processor | wait after backward | in sums');
-  const report = (name, text) => {
-    const turns = numbersOf(text).filter((line) => line.length > 1);
-    console.log([name, ...turns[0].map((_, at) => median(turns.map((turn) => turn[at])).toFixed(0))].join(' | '));
-  };
+  const report = (name, text) => console.log([name, ...medians(text).map((ms) => ms.toFixed(0))].join(' | '));
   if (megabytes !== undefined) return report(`${megabytes} MB/s`, await run(process.execPath, rank('step', 8, megabytes).slice(1)));
   report('one process', await run(process.execPath, rank('step', 8, 0).slice(1)));
   for (const library of Object.keys(LIBRARIES)) report(`two ranks, ${library}`, await two(library, rank('step', 8, 0)));
+}
+
+async function clock() {
+  buildRank();
+  console.log('ms, medians | step alone | of the processor | step summed | of the processor | wait after backward | in sums | added');
+  for (const [name, text] of [
+    ['one process', await run(process.execPath, rank('clock', 8, 0).slice(1))],
+    ...(await inTurn(Object.keys(LIBRARIES), async (library) => [`two ranks, ${library}`, await two(library, rank('clock', 8, 0))])),
+  ]) {
+    const middle = medians(text);
+    console.log([name, ...middle.map((ms) => ms.toFixed(0)), `${((100 * (middle[2] - middle[0])) / middle[0]).toFixed(1)} %`].join(' | '));
+  }
 }
 
 async function memory() {
@@ -100,8 +120,9 @@ process.on('exit', () => console.error('peak ' + Number(/VmHWM:\\s+(\\d+)/.exec(
 try {
   if (what === 'sum') await sums(Number(given ?? 5));
   else if (what === 'step') await steps(given);
+  else if (what === 'clock') await clock();
   else if (what === 'memory') await memory();
-  else throw new Error('node test/mpi/cost.mjs sum|step|memory');
+  else throw new Error('node test/mpi/cost.mjs sum|step|clock|memory');
   console.log(`load: ${loadavg().map((value) => value.toFixed(1)).join(', ')}`);
 } finally {
   rmSync(scratch, { recursive: true, force: true });

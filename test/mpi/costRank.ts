@@ -1,6 +1,6 @@
 /**
  * One rank of test/mpi/cost.mjs. `sum VALUES SLICE TURNS`: what World.sum takes of so many values, all at once or in slices, as allreduce.c does it from C. `step TURNS MBS`: in
- * turns a training step by itself, beside the others', and one whose gradients are summed. MBS is the speed, MB/s, of a network that takes no processor, in place of the sum
+ * turns a training step by itself, beside the others', and one whose gradients are summed; `clock TURNS MBS` the same on a GPU that is a clock. MBS is the speed, MB/s, of a network that takes no processor, in place of the sum
  * that is made; 0: none.
  */
 import process from 'node:process';
@@ -16,6 +16,7 @@ import { stepGradients } from '../../src/train/step.ts';
 import { placeOf } from '../../src/world/launcher.ts';
 import { ALONE } from '../../src/world/world.ts';
 import type { World } from '../../src/world/world.ts';
+import { clockGpu } from './clockGpu.ts';
 
 const [mode, ...numbers] = process.argv.slice(2);
 const place = placeOf((name) => process.env[name]);
@@ -37,7 +38,7 @@ async function sums(count: number, slice: number, turns: number): Promise<void> 
 
 /** The tiny model with an adapter as large as that of a 3B model; two micro-batches. Prints milliseconds: step alone, of the processor; step summed, of the processor; wait after backward; in sums. */
 async function steps(turns: number, megabytes: number): Promise<void> {
-  const device = await Device.create(await nodePlatform.gpu(), {});
+  const device = await Device.create(mode === 'clock' ? clockGpu(DISPATCH_MS) : await nodePlatform.gpu(), {});
   const base = `${process.env['VERNIER_GOLDEN_DIR'] ?? 'test/golden/data'}/models/qwen2_5_vl-tiny`;
   const session = await openSession(nodePlatform, device, { baseModel: base, finetuning: { kind: 'lora', config: loraConfig({ r: RANK, target_modules: 'all-linear' }) } });
   const optimizer = new AdamW(device, session.arena, { maxGradNorm: 1 });
@@ -86,6 +87,8 @@ async function steps(turns: number, megabytes: number): Promise<void> {
 /** Of the adapter: 31.7 million values, 127 MB. */
 const RANK = 4096;
 const TOKENS = 100;
+/** A step is of some 700 dispatches: two seconds and more. */
+const DISPATCH_MS = 3;
 
 if (mode === 'sum') await sums(numbers.map(Number)[0]!, Number(numbers[1]), Number(numbers[2]));
 else await steps(Number(numbers[0]), Number(numbers[1]));
