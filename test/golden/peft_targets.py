@@ -3,8 +3,9 @@ Asks PEFT itself which modules an adapter touches, for many configurations on th
 peft_targets.json for test/io/peftTargets.test.ts.
 
     python test/golden/peft_targets.py GOLDEN_DIR > test/golden/peft_targets.json
+    python test/golden/peft_targets.py test/golden/smolvlm smolvlm-tiny > test/golden/smolvlm/peft_targets.json
 
-GOLDEN_DIR has models/<name>. Made with transformers 5.18 and PEFT 0.21; Gemma3's vision tower is renamed to its 4.52 spelling before PEFT
+GOLDEN_DIR has models/<name>; names are those of the first families where none is given. Made with transformers 5.18 and PEFT 0.21; Gemma3's vision tower is renamed to its 4.52 spelling before PEFT
 sees it, so that the names are those Vernier uses inside.
 """
 import json
@@ -64,6 +65,16 @@ CASES = [
                 rank_pattern={"^model.language_model.layers.0.mlp.up_proj": 3, "0.mlp.up_proj": 7, "roj": 9})),
     (BOTH, dict(target_modules=["q_proj", "up_proj"], alpha_pattern={"self_attn.q_proj|mlp.up_proj": 3, "q_proj": 4})),
 ]
+# Of later families, beside all the others.
+MORE = {
+    "smolvlm-tiny": [
+        (BOTH, dict(target_modules=r".*text_model\.layers\.\d+\..*_proj")),
+        (BOTH, dict(target_modules=r".*connector.*", modules_to_save=["lm_head"])),
+        (BOTH, dict(target_modules="all-linear", exclude_modules=r".*(vision_model|connector).*")),
+        (BOTH, dict(target_modules=["fc1", "out_proj"], layers_to_transform=[1])),
+        (BOTH, dict(target_modules=["q_proj"], modules_to_save=["connector", "position_embedding"])),
+    ]
+}
 
 
 def build(folder, gemma):
@@ -100,11 +111,11 @@ def answer(model, options):
 def main():
     golden = sys.argv[1]
     out = {}
-    for name in BOTH:
+    for name in sys.argv[2:] or BOTH:
         folder = f"{golden}/models/{name}"
         parameters = [[key, list(p.shape)] for key, p in build(folder, name == GEMMA).named_parameters(remove_duplicate=False)]
         cases = [
-            {"options": options, **answer(build(folder, name == GEMMA), options)} for names, options in CASES if name in names
+            {"options": options, **answer(build(folder, name == GEMMA), options)} for names, options in CASES + MORE.get(name, []) if name in names or name in MORE
         ]
         out[name] = {"parameters": parameters, "cases": cases}
     print(json.dumps(out, separators=(",", ":")))

@@ -17,10 +17,10 @@ interface Case {
   target_modules?: string | string[];
 }
 
-const oracle = JSON.parse(readFileSync(new URL('../golden/peft_targets.json', import.meta.url), 'utf8')) as Record<
-  string,
-  { parameters: [string, number[]][]; cases: Case[] }
->;
+type Oracle = Record<string, { parameters: [string, number[]][]; cases: Case[] }>;
+
+const read = (path: string): Oracle => JSON.parse(readFileSync(new URL(`../golden/${path}`, import.meta.url), 'utf8')) as Oracle;
+const oracle: Oracle = { ...read('peft_targets.json'), ...read('smolvlm/peft_targets.json') };
 
 /** PyTorch's classes: the patch embeddings are convolutions. */
 function kindOf(module: string): string {
