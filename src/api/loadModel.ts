@@ -216,7 +216,8 @@ export class LoadedModel implements AsyncDisposable {
 
 /** What of the options is the model's own, and holds for every evaluation; on which GPU it is, is decided. */
 function ofModel(options: EvaluateOptions): Partial<EvaluateOptions> {
-  const { submit_ms, compute_dtype, image_attention, offload, feature_cache, min_pixels, max_pixels } = options;
+  const { submit_ms, compute_dtype, image_attention, offload, feature_cache } = options;
+  const { min_pixels, max_pixels, do_image_splitting, longest_edge } = options;
   const { quantization, quantization_skip_modules, quantize_embedding, offline } = options;
   return {
     submit_ms,
@@ -226,6 +227,8 @@ function ofModel(options: EvaluateOptions): Partial<EvaluateOptions> {
     feature_cache,
     min_pixels,
     max_pixels,
+    do_image_splitting,
+    longest_edge,
     quantization,
     quantize_embedding,
     offline,

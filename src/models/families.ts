@@ -36,6 +36,7 @@ const IDEFICS3 = {
   spellings: ONE_SPELLING,
   describe: describeSmolVLM,
   processor: (platform: Platform, dir: string, pixels: PixelBounds) => SmolVLMProcessor.load(platform, dir, pixels),
+  cutsTiles: true as const,
   defaultPositions: 2048,
 };
 
@@ -129,6 +130,15 @@ export function modelFamily(modelType: string, source: string): ModelFamily {
     describe(config, at, options) {
       refuseOtherComputation(config, at);
       return family.describe(config, at, options);
+    },
+    processor(platform, dir, pixels) {
+      if (!family.cutsTiles && (pixels.isSplit !== undefined || pixels.longestEdge !== undefined)) {
+        throw new UserError(
+          `do_image_splitting and longest_edge: ${dir} is a ${modelType} model, which cuts no images into tiles as SmolVLM does; leave ` +
+            `the two out.`,
+        );
+      }
+      return family.processor(platform, dir, pixels);
     },
   };
 }

@@ -67,10 +67,25 @@ export interface DescribeOptions {
   imageAttention?: ImageAttention;
 }
 
-/** Bounds on the area an image is resized to, in pixels; each replaces that of the model folder. */
+/** The size that images are brought to; each replaces what the model folder says. */
 export interface PixelBounds {
+  /** Bounds on the area, in pixels. */
   minPixels?: number;
   maxPixels?: number;
+  /** Images are cut into tiles, where the family can. */
+  isSplit?: boolean;
+  /** Longer side before they are cut, in pixels. */
+  longestEdge?: number;
+}
+
+/** Of what a run is told, that. */
+export function pixelBounds({ minPixels, maxPixels, isSplit, longestEdge }: PixelBounds): PixelBounds {
+  return {
+    ...(minPixels !== undefined && { minPixels }),
+    ...(maxPixels !== undefined && { maxPixels }),
+    ...(isSplit !== undefined && { isSplit }),
+    ...(longestEdge !== undefined && { longestEdge }),
+  };
 }
 
 /** A family, by Hugging Face `model_type`; src/models/families.ts lists them. */
@@ -85,6 +100,8 @@ export interface ModelFamily {
   /** Canonical parameter names and shapes, in the order of the module tree; throws a UserError for a configuration it cannot compute. */
   describe(config: Readonly<Record<string, unknown>>, source: string, options?: DescribeOptions): ModelDescription;
   processor(platform: Platform, dir: string, pixels: PixelBounds): Promise<Processor>;
+  /** It cuts images into tiles: `isSplit` and `longestEdge` mean something. */
+  cutsTiles?: true;
   /** transformers' `max_position_embeddings` of the text model, for a configuration that states none. */
   defaultPositions: number;
 }

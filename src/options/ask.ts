@@ -13,7 +13,7 @@ import { gpu_adapter } from './world.ts';
 
 const { config, base_model_hf, compute_dtype, image_attention, quantization, quantization_skip_modules, quantize_embedding } = modelOptions;
 const { submit_ms } = trainingOptions;
-const { min_pixels, max_pixels, sixteen_bit, data_dir, planner_version, ack_release } = dataOptions;
+const { min_pixels, max_pixels, do_image_splitting, longest_edge, sixteen_bit, data_dir, planner_version, ack_release } = dataOptions;
 const { prompt_style, answer_template, intensity, disable_sample_filtering, new_shape_hw, pad_to_shape } = dataOptions;
 
 /** What is only of use where the samples of a plan are asked about. */
@@ -68,7 +68,7 @@ export const definitions = {
     help: 'mm that a pixel of --image covers: one number, or width and height. Volumes say it themselves. Questions for lengths and ' +
       'angles need it.',
   },
-  min_pixels, max_pixels, sixteen_bit,
+  min_pixels, max_pixels, do_image_splitting, longest_edge, sixteen_bit,
   data_dir: { ...data_dir, help: data_dir.help.replace('Required with task lists.', 'Required with the full name of a task.') },
   eval_split: {
     group: 'Task lists', type: 'enum', default: 'test', choices: ['test', 'train'],

@@ -96,6 +96,23 @@ export const dataOptions = {
     min: 1,
     help: 'Images with more pixels are reduced; the main lever on memory and time. Unset: as the model says.',
   },
+  do_image_splitting: {
+    group: 'Data',
+    type: 'boolean',
+    default: null,
+    help:
+      'SmolVLM, Idefics3: images are cut into tiles, which the model sees one by one, and then whole (true), or seen whole alone, which ' +
+      'takes a fraction of the tokens. Unset: as the model says.',
+  },
+  longest_edge: {
+    group: 'Data',
+    type: 'integer',
+    default: null,
+    min: 1,
+    help:
+      'SmolVLM, Idefics3: longer side, in pixels, that images are brought to before they are cut into tiles: less makes fewer tiles. ' +
+      'Unset: as size.longest_edge of the model says.',
+  },
   sixteen_bit: {
     group: 'Data',
     type: 'enum',

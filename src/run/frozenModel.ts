@@ -5,6 +5,7 @@ import type { Platform } from '../platform.ts';
 import { openSession } from '../train/session.ts';
 import type { Session } from '../train/session.ts';
 import { beginComputing, openDevice } from './device.ts';
+import { imageSizes } from '../options/imageSizes.ts';
 
 export interface FrozenModel {
   base: string;
@@ -20,6 +21,8 @@ export type FrozenModelOptions = Pick<
   | 'offload'
   | 'feature_cache'
   | 'min_pixels'
+  | 'do_image_splitting'
+  | 'longest_edge'
   | 'max_pixels'
   | 'quantization'
   | 'quantization_skip_modules'
@@ -65,8 +68,7 @@ export async function openFrozenModel({ platform, options, stop, say }: Opening,
       quantization: quantizationOf(options),
       offload: options.offload,
       featureBytes: options.feature_cache * 2 ** 30,
-      ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
-      ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+      ...imageSizes(options),
       stop,
     });
     const close = (): void => {

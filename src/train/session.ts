@@ -23,7 +23,8 @@ import type { Finetuning, TrainingPlan } from '../models/lora.ts';
 import { HEAD } from '../models/model.ts';
 import { heldQuantized, readStored } from '../models/quantization.ts';
 import type { HeldQuantized, Quantization } from '../models/quantization.ts';
-import type { ImageAttention, Model, ModelDescription } from '../models/model.ts';
+import type { ImageAttention, Model, ModelDescription, PixelBounds } from '../models/model.ts';
+import { pixelBounds } from '../models/model.ts';
 import { picturesFor } from '../models/pictureFeatures.ts';
 import { StreamedWeights } from '../models/streamedWeights.ts';
 import { loadParameters } from '../models/loadWeights.ts';
@@ -38,7 +39,7 @@ import type { TrainedState } from './parameterArena.ts';
 
 const MODEL = 'model.safetensors';
 
-export interface SessionOptions {
+export interface SessionOptions extends PixelBounds {
   /** Hugging Face model folder. */
   baseModel: string;
   /** What trains; absent with `initAdapter`, whose own configuration holds. */
@@ -50,8 +51,6 @@ export interface SessionOptions {
   /** Frozen weights of blocks do not stay on the GPU, AdamW's moments do not, or neither: for models larger than it. Default: none. */
   offload?: Offload;
   seed?: number;
-  minPixels?: number;
-  maxPixels?: number;
   /** What the tokens of an image see of each other, where the family leaves a choice. */
   imageAttention?: ImageAttention;
   /** What of the frozen weights is held in fewer bits; default: what the folder holds so. */
@@ -210,10 +209,7 @@ export async function openSession(platform: Platform, device: Device, options: S
     });
     const { stored, floats } = await readStored(folder);
     const description = await withHeadOf(floats, described);
-    const processor = await family.processor(platform, options.baseModel, {
-      ...(options.minPixels !== undefined && { minPixels: options.minPixels }),
-      ...(options.maxPixels !== undefined && { maxPixels: options.maxPixels }),
-    });
+    const processor = await family.processor(platform, options.baseModel, pixelBounds(options));
     const initial = options.initAdapter === undefined ? undefined : await readAdapter(reading, options.initAdapter, folder.naming);
     const fitted = initial && checkAdapterFits(initial, modulesFromParameters(allShapes(description), description.kinds));
     const brought = initial && fitted ? await broughtWeights(floats, description, initial, fitted) : new Map<string, AdapterTensor>();

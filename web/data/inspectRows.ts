@@ -16,7 +16,7 @@ export interface InspectedRows {
 }
 
 /** Those that the page shows the work of. */
-const SHOWN = ['min_pixels', 'max_pixels', 'mask', 'sixteen_bit', 'seed'];
+const SHOWN = ['min_pixels', 'max_pixels', 'do_image_splitting', 'longest_edge', 'mask', 'sixteen_bit', 'seed'];
 const ROWS = 24;
 
 export const inspectFunctions = {

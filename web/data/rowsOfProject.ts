@@ -9,6 +9,8 @@ import type { Intensity } from '../../src/data/medvision/intensity.ts';
 import type { ResizedSize } from '../../src/data/medvision/samples.ts';
 import { openVolume, Volume } from '../../src/data/nifti.ts';
 import { sha256Hex } from '../../src/data/prepared/identity.ts';
+import { pixelBounds } from '../../src/models/model.ts';
+import type { PixelBounds } from '../../src/models/model.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { joinPath, UserError } from '../../src/platform.ts';
 import type { DecodedImage, Platform } from '../../src/platform.ts';
@@ -18,13 +20,10 @@ import type { Project, Scan } from '../studio/project.ts';
 import { quietModelFolder } from '../studio/quietly.ts';
 import { intensityFor, ofScan, pictureOf, pixelSizeOf, sliceSeen, structureOf } from './scanPixels.ts';
 
-export interface RowsRequest {
+export interface RowsRequest extends PixelBounds {
   project: Pick<Project, 'id' | 'scans' | 'annotations'>;
   /** Folder or hub id: image sizes in the questions are those that this model sees. */
   base: string;
-  /** Of the training options, where they were changed. */
-  minPixels?: number;
-  maxPixels?: number;
 }
 
 export interface RowsMade {
@@ -39,17 +38,16 @@ export const rowFunctions = {
    * @param tell hears how far it is, 0 to 1
    * @throws UserError where nothing is drawn to train on, and for a drawing that no row can be made of
    */
-  async makeRows({ base, minPixels, maxPixels, ...request }: RowsRequest, tell?: (share: number) => Promise<void>): Promise<RowsMade> {
+  async makeRows({ base, project, ...pixels }: RowsRequest, tell?: (share: number) => Promise<void>): Promise<RowsMade> {
     const dir = await quietModelFolder('--base_model_hf', base);
-    const pixels = { ...(minPixels !== undefined && { minPixels }), ...(maxPixels !== undefined && { maxPixels }) };
-    const processor = await loadProcessor(platform, dir, pixels);
-    return writeRows(platform, request, (height, width) => processor.resizedSize(height, width), tell);
+    const processor = await loadProcessor(platform, dir, pixelBounds(pixels));
+    return writeRows(platform, { project }, (height, width) => processor.resizedSize(height, width), tell);
   },
 };
 
 export async function writeRows(
   files: Platform,
-  { project }: Omit<RowsRequest, 'base' | 'minPixels' | 'maxPixels'>,
+  { project }: Pick<RowsRequest, 'project'>,
   resizedSize: ResizedSize,
   tell?: (share: number) => Promise<void>,
 ): Promise<RowsMade> {

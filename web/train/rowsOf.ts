@@ -16,7 +16,7 @@ export interface RowFiles {
 export async function rowsOf(studio: Studio, open: OpenProject, tell: (share: number) => void = () => undefined): Promise<RowFiles> {
   const { given, id, scans, annotations, base, options } = open.project.peek();
   if (given !== null) return { train: given.train, val: given.val };
-  const { min_pixels: least, max_pixels: most } = options;
+  const { min_pixels: least, max_pixels: most, do_image_splitting: isSplit, longest_edge: longestEdge } = options;
   const hear = (share: number): Promise<void> => Promise.resolve(tell(share));
   const { train, val } = await studio.worker.value.own.makeRows(
     {
@@ -24,6 +24,8 @@ export async function rowsOf(studio: Studio, open: OpenProject, tell: (share: nu
       base,
       ...(typeof least === 'number' && { minPixels: least }),
       ...(typeof most === 'number' && { maxPixels: most }),
+      ...(typeof isSplit === 'boolean' && { isSplit }),
+      ...(typeof longestEdge === 'number' && { longestEdge }),
     },
     Comlink.proxy(hear),
   );

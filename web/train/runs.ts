@@ -110,6 +110,8 @@ const OF_MODEL: readonly string[] = [
   'quantize_embedding',
   'min_pixels',
   'max_pixels',
+  'do_image_splitting',
+  'longest_edge',
   'submit_ms',
 ];
 

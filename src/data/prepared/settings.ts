@@ -15,6 +15,8 @@ import type { Identity, IdentityValue, ImageStorage } from './identity.ts';
 export interface PreparedSettings extends CollectSettings {
   min_pixels: number | null;
   max_pixels: number | null;
+  do_image_splitting: boolean | null;
+  longest_edge: number | null;
 }
 
 /** Options that the bytes follow from, beside the task lists and the base model. */
@@ -54,6 +56,8 @@ const LISTS = [
 export async function preparedIdentity(platform: Platform, settings: PreparedSettings, base: string, hasPlans = true): Promise<Identity> {
   const identity: Record<string, IdentityValue> = await modelIdentity(platform, base);
   for (const name of OPTIONS) identity[name] = settings[name];
+  // Folders from before these options say nothing of them.
+  for (const name of ['do_image_splitting', 'longest_edge'] as const) if (settings[name] !== null) identity[name] = settings[name];
   const tasks: MedvisionTask[] = [];
   for (const [family, option] of LISTS) {
     const path = settings[option];

@@ -51,6 +51,7 @@ export class SmolVLMProcessor implements Processor {
     { config: json, configPath, rules, endOfTurnIds }: ConversationFolder,
     settings: ImageSettings,
     length: { value: unknown; source: string },
+    overrides: PixelBounds = {},
   ) {
     const config = parseSmolVLMConfig(json, configPath);
     this.config = config;
@@ -60,7 +61,7 @@ export class SmolVLMProcessor implements Processor {
     this.endOfTurnIds = endOfTurnIds;
     this.settings = settings;
     this.table = pixelTable(settings);
-    this.tiles = tileRules(settings);
+    this.tiles = tileRules(settings, overrides);
     this.patches = Math.floor(this.tiles.side / config.vision.patchSize);
     this.length = (this.patches / config.scaleFactor) ** 2;
     if (this.patches < 1 || this.patches % config.scaleFactor !== 0) {
@@ -91,17 +92,17 @@ export class SmolVLMProcessor implements Processor {
    * Reads config.json, the tokenizer, the chat template and the image settings of a model folder.
    * @throws UserError that names the file which is missing or wrong; also for bounds on the image's area
    */
-  static async load(platform: Platform, dir: string, { minPixels, maxPixels }: PixelBounds = {}): Promise<SmolVLMProcessor> {
+  static async load(platform: Platform, dir: string, overrides: PixelBounds = {}): Promise<SmolVLMProcessor> {
     const folder = await loadConversationFolder(platform, dir);
-    if (minPixels !== undefined || maxPixels !== undefined) {
+    if (overrides.minPixels !== undefined || overrides.maxPixels !== undefined) {
       throw new UserError(
-        'min_pixels and max_pixels: a SmolVLM or Idefics3 model brings every image to one longer side, whatever its area; leave the two ' +
-          'out.',
+        'min_pixels and max_pixels: a SmolVLM or Idefics3 model brings every image to one longer side, whatever its area; give ' +
+          'longest_edge instead, or do_image_splitting false.',
       );
     }
     const source = joinPath(dir, 'processor_config.json');
     const value = (await readJsonFile(platform, source))?.['image_seq_len'] ?? DEFAULT_LENGTH;
-    return new SmolVLMProcessor(folder, await loadImageSettings(platform, dir, DEFAULTS), { value, source });
+    return new SmolVLMProcessor(folder, await loadImageSettings(platform, dir, DEFAULTS), { value, source }, overrides);
   }
 
   /**
@@ -189,17 +190,19 @@ function partsOf({ content }: Message): Exclude<Message['content'], string> {
 }
 
 /** @throws UserError for sizes that the image processor does not take either */
-function tileRules({ raw, source, resize }: ImageSettings): TileRules {
+function tileRules({ raw, source, resize }: ImageSettings, { isSplit, longestEdge }: PixelBounds): TileRules {
   const edge = (value: unknown, key: string): number => {
     if (typeof value === 'number' && Number.isInteger(value) && value >= 1) return value;
     throw new UserError(`${source}: ${key} is ${JSON.stringify(value)}; a number of pixels was expected.`);
   };
-  const splitting = raw['do_image_splitting'] ?? true;
+  const splitting = isSplit ?? raw['do_image_splitting'] ?? true;
   if (typeof splitting !== 'boolean')
     throw new UserError(`${source}: do_image_splitting is ${JSON.stringify(splitting)}; true or false was expected.`);
   const most = asObject(raw['max_image_size'] ?? { longest_edge: DEFAULT_SIDE });
   const side = edge(most?.['longest_edge'], 'max_image_size.longest_edge');
-  const size = asObject(raw['size'] ?? { longest_edge: DEFAULT_EDGE });
+  if (longestEdge !== undefined && !resize)
+    throw new UserError(`longest_edge ${longestEdge}: ${source} says do_resize false, images keep their size. Leave it out.`);
+  const size = asObject(longestEdge === undefined ? (raw['size'] ?? { longest_edge: DEFAULT_EDGE }) : { longest_edge: longestEdge });
   const stated = size?.['longest_edge'] ?? undefined;
   const first =
     stated !== undefined

@@ -34,6 +34,7 @@ import { inOutputFolder } from '../outputFolder.ts';
 import { openRowModel } from '../inputs/checking.ts';
 import { adapterFolder, modelFolder } from '../inputs/hubInputs.ts';
 import { openDataWorkers } from '../inputs/dataWorkers.ts';
+import { imageSizeFacts, imageSizes } from '../../options/imageSizes.ts';
 
 /** Volumes kept open, all workers together. */
 const VOLUME_BYTES = 512 * 2 ** 20;
@@ -135,13 +136,6 @@ async function foldersOf(context: EvaluateContext): Promise<FrozenModel> {
   };
 }
 
-function pixels({ options }: EvaluateContext): { minPixels?: number; maxPixels?: number } {
-  return {
-    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
-    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
-  };
-}
-
 /** What must be the same for an evaluation to go on. */
 async function identityOf({ platform, options }: EvaluateContext, { base, adapter }: Model, found: PendingRows): Promise<Identity> {
   const hash = async (path: string): Promise<string> => sha256Hex(await platform.readFile(path));
@@ -156,8 +150,7 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
     parser: options.parser,
     max_new_tokens: options.max_new_tokens,
     ...(options.stop_strings.length > 0 && { stop_strings: JSON.stringify(options.stop_strings) }),
-    min_pixels: options.min_pixels,
-    max_pixels: options.max_pixels,
+    ...imageSizeFacts(options),
     intensity: options.intensity,
     image_attention: options.image_attention,
     // Folders from before these options say nothing of them.
@@ -173,7 +166,17 @@ async function identityOf({ platform, options }: EvaluateContext, { base, adapte
 
 /** What of an identity decides how a question is answered; the question itself is in a key of its own. */
 function aboutAnswers(identity: Identity): string {
-  const ofRows = ['number of rows', 'rows', 'parser', 'min_pixels', 'max_pixels', 'intensity', 'sixteen_bit'];
+  const ofRows = [
+    'number of rows',
+    'rows',
+    'parser',
+    'min_pixels',
+    'max_pixels',
+    'do_image_splitting',
+    'longest_edge',
+    'intensity',
+    'sixteen_bit',
+  ];
   return JSON.stringify(Object.entries(identity).filter(([name]) => !ofRows.includes(name)));
 }
 
@@ -204,7 +207,7 @@ async function onGpu(
       sixteenBit: options.sixteen_bit,
       vocabSize: session.model.vocabSize,
       volumeBytes: VOLUME_BYTES,
-      ...pixels(context),
+      ...imageSizes(context.options),
       ...(found.dataDir !== undefined && { dataDir: found.dataDir }),
       ...(found.preparedDir !== undefined && { preparedDir: found.preparedDir }),
     } as const;

@@ -15,6 +15,8 @@ import type { Platform } from '../../platform.ts';
 import { countText } from '../../track/console.ts';
 import type { Terminal } from '../../track/console.ts';
 import { CLEAR_LINE } from '../../track/printable.ts';
+import { imageSizes } from '../../options/imageSizes.ts';
+import type { ImageSizeOptions } from '../../options/imageSizes.ts';
 
 /** What training, evaluation and inspection alike are given. */
 export interface CheckContext {
@@ -22,9 +24,7 @@ export interface CheckContext {
   readonly options: {
     readonly check_data: Exclude<CheckLevel, 'small'> | null;
     readonly on_bad_row: 'stop' | 'skip';
-    readonly min_pixels: number | null;
-    readonly max_pixels: number | null;
-  };
+  } & ImageSizeOptions;
   readonly stop: AbortSignal;
   readonly terminal: Terminal;
   say(text: string): void;
@@ -57,11 +57,7 @@ const LINE_MS = 30_000;
 
 /** @param base folder of the base model @param opened its processor, where it is open already */
 export async function openRowModel({ platform, options }: CheckContext, base: string, opened?: Processor): Promise<RowModel> {
-  const pixels = {
-    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
-    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
-  };
-  const processor = opened ?? (await loadProcessor(platform, base, pixels));
+  const processor = opened ?? (await loadProcessor(platform, base, imageSizes(options)));
   return { processor, maxTokens: await contextLength(platform, base) };
 }
 

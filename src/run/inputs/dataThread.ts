@@ -7,16 +7,16 @@ import { PreparedSet } from '../../data/prepared/preparedSet.ts';
 import type { ShardEntry } from '../../data/prepared/manifest.ts';
 import { writeShard } from '../../data/prepared/writeShard.ts';
 import type { ShardJob, SliceSource } from '../../data/prepared/writeShard.ts';
+import { pixelBounds } from '../../models/model.ts';
+import type { PixelBounds } from '../../models/model.ts';
 import { loadProcessor } from '../../models/processor.ts';
 import { UserError } from '../../platform.ts';
 import type { Platform, SixteenBit } from '../../platform.ts';
 
 /** Plain data: it is sent to workers. */
-export interface DataThreadSettings {
+export interface DataThreadSettings extends PixelBounds {
   /** Folder of the base model; its processor is read when the first row is made. */
   base: string;
-  minPixels?: number;
-  maxPixels?: number;
   mask: LabelMask;
   vocabSize: number;
   /** Where volumes are; absent where rows need none. */
@@ -68,9 +68,8 @@ export class DataThread {
   }
 
   private async openMaker(): Promise<ExampleMaker> {
-    const { base, minPixels, maxPixels, mask, vocabSize, preparedDir, sixteenBit } = this.settings;
-    const pixels = { ...(minPixels !== undefined && { minPixels }), ...(maxPixels !== undefined && { maxPixels }) };
-    const processor = this.processor ?? (await loadProcessor(this.platform, base, pixels));
+    const { base, mask, vocabSize, preparedDir, sixteenBit } = this.settings;
+    const processor = this.processor ?? (await loadProcessor(this.platform, base, pixelBounds(this.settings)));
     return new ExampleMaker(this.platform, processor, {
       mask,
       vocabSize,

@@ -19,6 +19,7 @@ import type { FoundRows } from './foundRows.ts';
 import { openRowView } from './scenes.ts';
 import { findTaskRows } from '../prepare/taskRows.ts';
 import { labelMask } from './labelMask.ts';
+import { imageSizes } from '../../options/imageSizes.ts';
 
 export interface OpenRows {
   train: ExampleSource;
@@ -100,8 +101,7 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
     sixteenBit: options.sixteen_bit,
     vocabSize: model.vocabSize,
     volumeBytes: VOLUME_BYTES,
-    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
-    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+    ...imageSizes(options),
     ...(dataDir !== undefined && { dataDir }),
     ...(preparedDir !== undefined && { preparedDir }),
   };

@@ -28,7 +28,7 @@ Any data flag of dist/train.js is taken as well, among them:
   --tasks_list_json_path_AD/_detect/_TL FILE   --data_dir DIR (for a prepared folder: to draw landmarks)
   --prompt_style reference|corrected   --intensity minmax|window|percentile   --mask completion|reference
   --split volume|slice   --train_sample_limit N   --val_sample_limit N   --min_pixels N   --max_pixels N   --seed N
-  --sixteen_bit clip|scale|window
+  --do_image_splitting true|false   --longest_edge N   --sixteen_bit clip|scale|window
 `;
 
 /** Flags of this program alone. */

@@ -16,6 +16,7 @@ import { fetchInputs, modelFolder } from '../inputs/hubInputs.ts';
 import { outgoingOf } from '../outgoing.ts';
 import { findRows } from '../inputs/rows.ts';
 import type { FoundRows } from '../inputs/foundRows.ts';
+import { imageSizes } from '../../options/imageSizes.ts';
 
 /** Writes the page and says where it is. */
 export async function inspect(
@@ -35,10 +36,7 @@ export async function inspect(
   const set = kind === 'prepared' ? await PreparedSet.open(platform, data) : undefined;
   const found = set === undefined ? await findRows(context, base, isOwnBase ? Infinity : undefined) : foundIn(set, options.data_dir);
   if (found === undefined) return;
-  const processor = await loadProcessor(platform, base, {
-    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
-    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
-  });
+  const processor = await loadProcessor(platform, base, imageSizes(options));
   const warned: string[] = []; // on the terminal and on the page
   const warnings = new PictureWarnings((text) => {
     warned.push(text);

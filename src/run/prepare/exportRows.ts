@@ -11,6 +11,7 @@ import { countText } from '../../track/console.ts';
 import { CLEAR_LINE } from '../../track/printable.ts';
 import type { RunContext } from '../context.ts';
 import { prepareRows } from './taskRows.ts';
+import { imageSizes } from '../../options/imageSizes.ts';
 
 /** Whether rows are to be written for other systems. */
 export function isExporting({ export_jsonl, export_verl }: Pick<RunContext['options'], 'export_jsonl' | 'export_verl'>): boolean {
@@ -23,10 +24,7 @@ export async function exportRows({ platform, options, stop, terminal, say }: Run
   if (!isExporting(options)) return true;
   if (path !== null) await checkReplaceable(platform, path, OWN_EXPORT, '--export_jsonl', options.overwrite);
   if (dir !== null) await checkVerlFolder(platform, dir, options.overwrite);
-  const processor = await loadProcessor(platform, base, {
-    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
-    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
-  });
+  const processor = await loadProcessor(platform, base, imageSizes(options));
   const collected = await collectSamples(readingUntil(platform, stop), options, processor);
   if (!options.process_dataset_only) for (const line of reportLines(collected.report)) say(line); // else preparing says it
   const total = countText(collected.train.length + collected.validation.length);

@@ -22,6 +22,7 @@ import type { DataWorkers } from '../inputs/dataWorkers.ts';
 import type { FoundRows } from '../inputs/foundRows.ts';
 import { handsOf, writeForFirst } from './together.ts';
 import { labelMask } from '../inputs/labelMask.ts';
+import { imageSizeFacts, imageSizes } from '../../options/imageSizes.ts';
 
 const VOLUME_BYTES = 1024 * 2 ** 20;
 
@@ -109,10 +110,7 @@ function dataDirOf({ options }: RunContext): { dataDir?: string } {
 }
 
 async function collect({ platform, options, say, stop }: RunContext, base: string): Promise<CollectedSamples> {
-  const processor = await loadProcessor(platform, base, {
-    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
-    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
-  });
+  const processor = await loadProcessor(platform, base, imageSizes(options));
   const collected = await collectSamples(readingUntil(platform, stop), options, processor);
   for (const line of reportLines(collected.report)) say(line);
   return collected;
@@ -127,7 +125,7 @@ async function openPrepared({ platform, options, say }: RunContext, base: string
   const hasPlans = options.data_dir !== null && (await platform.isDirectory(joinPath(options.data_dir, 'Datasets')));
   const identity: Identity = hasLists
     ? await preparedIdentity(platform, options, base, hasPlans)
-    : { ...(await modelIdentity(platform, base)), min_pixels: options.min_pixels, max_pixels: options.max_pixels };
+    : { ...(await modelIdentity(platform, base)), ...imageSizeFacts(options) };
   const dir = await folderOf(platform, options, identity);
   const set = await PreparedSet.open(platform, dir, identity);
   say(`Prepared data: ${dir}, ${set.rows('train')} training and ${set.rows('validation')} validation rows.`);

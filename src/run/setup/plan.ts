@@ -20,6 +20,7 @@ import { neededBytes } from '../../train/memoryText.ts';
 import { openModel } from '../../train/session.ts';
 import { finetuning } from '../inputs/baseModel.ts';
 import { limitMemory, limitOf } from '../train/memory.ts';
+import { imageSizes } from '../../options/imageSizes.ts';
 
 export interface SetupPlan {
   memory: MemoryPlan;
@@ -70,8 +71,7 @@ export async function planSetup(
     });
     const row = description.sample({
       ...ROW,
-      ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
-      ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
+      ...imageSizes(options),
     });
     const batch = options.per_device_train_batch_size;
     const run = {

@@ -26,6 +26,7 @@ import type { Excess } from './tooLarge.ts';
 import { openRows } from '../inputs/rows.ts';
 import type { FoundRows } from '../inputs/foundRows.ts';
 import type { OpenRows } from '../inputs/rows.ts';
+import { imageSizes } from '../../options/imageSizes.ts';
 
 export function sessionOptions(options: Options, base: string): SessionOptions {
   return {
@@ -34,8 +35,7 @@ export function sessionOptions(options: Options, base: string): SessionOptions {
     seed: options.seed,
     offload: options.offload,
     featureBytes: options.feature_cache * 2 ** 30,
-    ...(options.min_pixels !== null && { minPixels: options.min_pixels }),
-    ...(options.max_pixels !== null && { maxPixels: options.max_pixels }),
+    ...imageSizes(options),
     imageAttention: options.image_attention,
     quantization: quantizationOf(options),
   };

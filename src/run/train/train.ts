@@ -37,6 +37,7 @@ import { preparesFirst, prepareRows, prepareTogether } from '../prepare/taskRows
 import { tellRanks } from './ranks.ts';
 import { tooLarge } from './tooLarge.ts';
 import { openTrackers } from './trackers.ts';
+import { imageSizeFacts } from '../../options/imageSizes.ts';
 
 /** @returns what training came to; undefined where nothing was trained: it was stopped before, or something else was asked for */
 export async function runTraining(given: RunContext): Promise<TrainResult | undefined> {
@@ -157,8 +158,7 @@ async function onGpu(
         facts: {
           mask: options.mask,
           ...(options.reasoning_weight !== 1 && { reasoning_weight: options.reasoning_weight }),
-          min_pixels: options.min_pixels,
-          max_pixels: options.max_pixels,
+          ...imageSizeFacts(options),
           sixteen_bit: options.sixteen_bit,
           image_attention: options.image_attention,
           ...quantizationFacts(options),

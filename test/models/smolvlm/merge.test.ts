@@ -6,7 +6,7 @@ import { nodePlatform } from '../../../node/platform.ts';
 import { writeMerged } from '../../../src/io/mergedFolder.ts';
 import { openModelFolder } from '../../../src/io/modelFolder.ts';
 import { openAdapter } from '../../../src/io/peft.ts';
-import { modelFamily } from '../../../src/models/families.ts';
+import { modelFamily, namingOf } from '../../../src/models/families.ts';
 import { goldenPath } from '../../io/goldenFolder.ts';
 import { ulps } from '../../io/mergeFixtures.ts';
 import { goldenJson, tensorsOf } from '../golden.ts';
@@ -19,9 +19,9 @@ afterAll(() => {
 
 it('equals merge_and_unload', async () => {
   const run = ['golden', smolvlm.name, 'runs', 'lora_token_mean'];
-  const base = await openModelFolder(nodePlatform, smolvlm.baseModel);
-  const adapter = await openAdapter(nodePlatform, goldenPath(...run, 'adapter_final'), base.modelType);
-  await writeMerged(nodePlatform, base, adapter, modelFamily(base.modelType, base.dir).describe(base.config, base.dir), out);
+  const base = await openModelFolder(nodePlatform, smolvlm.baseModel, namingOf);
+  const adapter = await openAdapter(nodePlatform, goldenPath(...run, 'adapter_final'), base.naming);
+  await writeMerged(nodePlatform, base, adapter, modelFamily(base.naming.modelType, base.dir).describe(base.config, base.dir), out);
   await adapter.close();
   await base.close();
   const merged = await tensorsOf(`${out}/model.safetensors`);

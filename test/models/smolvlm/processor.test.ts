@@ -4,6 +4,7 @@ import { nodePlatform } from '../../../node/platform.ts';
 import { imageName } from '../../../src/data/conversations/images.ts';
 import type { Conversation, Message } from '../../../src/data/example.ts';
 import { SmolVLMProcessor } from '../../../src/models/smolvlm/processor.ts';
+import { loadProcessor } from '../../../src/models/processor.ts';
 import { tilesOf, tiling } from '../../../src/models/smolvlm/tiling.ts';
 import type { DecodedImage } from '../../../src/platform.ts';
 import { UserError } from '../../../src/platform.ts';
@@ -164,6 +165,21 @@ async function folder(changes: Record<string, Record<string, unknown>>): Promise
   return platform;
 }
 
+test('splitting and the longer side by choice, as if the folder said so', async () => {
+  const split = (example: { imageGrids: unknown[] }): number => example.imageGrids.length;
+  const encode = (each: SmolVLMProcessor): ReturnType<SmolVLMProcessor['encode']> => each.encode(one, [grey(60, 90)], { mask: 'completion' });
+  const whole = await SmolVLMProcessor.load(nodePlatform, smolvlm.baseModel, { isSplit: false });
+  expect(split(encode(whole))).toBe(1);
+  const small = await SmolVLMProcessor.load(nodePlatform, smolvlm.baseModel, { longestEdge: 96 });
+  expect(split(encode(processor))).toBe(7);
+  expect(split(encode(small))).toBe(5);
+  const said = await SmolVLMProcessor.load(await folder({ 'preprocessor_config.json': { size: { longest_edge: 96 } } }), 'm');
+  expect(encode(small)).toEqual(encode(said));
+  const again = await SmolVLMProcessor.load(await folder({ 'preprocessor_config.json': { do_image_splitting: false } }), 'm', { isSplit: true });
+  expect(encode(again)).toEqual(encode(processor));
+  await expect(loadProcessor(nodePlatform, goldenPath('models', 'gemma3-tiny'), { isSplit: true })).rejects.toThrow('is a gemma3 model, which cuts no images into tiles');
+});
+
 describe('refusals', () => {
   test.each<[string, Conversation, number, string]>([
     ['an image too few', one, 0, 'Conversation row-7: its messages have 1 image part, 0 images'],
@@ -187,6 +203,11 @@ describe('refusals', () => {
     const load = SmolVLMProcessor.load(await folder(changes), 'm');
     await expect(load).rejects.toThrow(UserError);
     await expect(load).rejects.toThrow(message);
+  });
+
+  test('a longer side where nothing is resized', async () => {
+    const load = SmolVLMProcessor.load(await folder({ 'preprocessor_config.json': { do_resize: false } }), 'm', { longestEdge: 96 });
+    await expect(load).rejects.toThrow('says do_resize false, images keep their size');
   });
 
   test('bounds on the area', async () => {
