@@ -25,7 +25,7 @@ export interface VolumeSlice {
 
 /** Deflate cannot expand by more than this, so a header that needs more is not borne out by the file. */
 const MAX_GZIP_RATIO = 1032;
-const MAX_VOLUME_BYTES = 4 * 2 ** 30;
+export const MAX_VOLUME_BYTES = 4 * 2 ** 30;
 /** A file this small is read at once. */
 const SMALL_BYTES = 1 << 20;
 /** What may follow the voxels in a compressed file; nibabel ignores it, and real files have a few bytes of it at most. */
@@ -262,6 +262,10 @@ async function fileFacts(platform: Platform, path: string): Promise<{ size: numb
 }
 
 /** @param bytes a buffer of their own, in the file's byte order; swapped in place */
+export function voxelsOfBytes(bytes: Uint8Array<ArrayBuffer>, header: NiftiHeader): VoxelArray {
+  return viewed(bytes, header, dataType(header));
+}
+
 function viewed(bytes: Uint8Array<ArrayBuffer>, header: NiftiHeader, type: DataType): VoxelArray {
   if (header.littleEndian !== HOST_IS_LITTLE_ENDIAN) swapBytes(bytes, type.bytes);
   return new type.view(bytes.buffer);

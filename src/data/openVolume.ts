@@ -1,6 +1,9 @@
-/** A volume, whatever it lies in: a NIfTI file as it is stored, or DICOM (a file, or a folder with one series) in RAS+. */
+/** A volume, whatever it lies in: a NIfTI file as it is stored; DICOM (a file, or a folder with one series), NRRD and MetaImage in RAS+. */
 import type { Platform } from '../platform.ts';
 import { isDicomBytes } from './dicom/elements.ts';
+import { volumeInMemory } from './newVolume.ts';
+import { rasVolume } from './niftiRas.ts';
+import { isRawVolume } from './rawVolumes/isRawVolume.ts';
 import { checkVoxels, openVolume, readNiftiHeader } from './nifti.ts';
 import type { Volume } from './nifti.ts';
 import type { NiftiHeader } from './niftiHeader.ts';
@@ -12,14 +15,27 @@ const MAGIC_BYTES = 132;
  * @throws UserError that names the file, for whatever is not a volume that could be read to its end
  */
 export async function openAnyVolume(platform: Platform, path: string, series: string | null = null): Promise<Volume> {
-  if (!(await isDicom(platform, path))) return openVolume(platform, path);
+  const head = await headOf(platform, path);
+  if (head !== 'folder' && isRawVolume(head)) {
+    return volumeInMemory(await rasVolume((await openStoredVolume(platform, path)).volume), path);
+  }
+  if (head !== 'folder' && !isDicomBytes(head)) return openVolume(platform, path);
   const { openScanVolume } = await import('./dicom/scanVolume.ts');
   return openScanVolume(platform, path, series);
 }
 
+/** NIfTI, NRRD or MetaImage with its voxels as they are stored. @throws UserError as `openAnyVolume` */
+export async function openStoredVolume(platform: Platform, path: string): Promise<{ volume: Volume; isNifti: boolean; notes: string[] }> {
+  const head = await headOf(platform, path);
+  if (head === 'folder' || !isRawVolume(head)) return { volume: await openVolume(platform, path), isNifti: true, notes: [] };
+  const { openRawVolume } = await import('./rawVolumes/openRawVolume.ts');
+  return { ...(await openRawVolume(platform, path)), isNifti: false };
+}
+
 /** Shape, zooms and where it lies, without the voxels; of NIfTI they are there, a file that is cut off is an error. */
 export async function anyVolumeHeader(platform: Platform, path: string): Promise<NiftiHeader> {
-  if (await isDicom(platform, path)) return (await openAnyVolume(platform, path)).header;
+  const head = await headOf(platform, path);
+  if (head === 'folder' || isDicomBytes(head) || isRawVolume(head)) return (await openAnyVolume(platform, path)).header;
   const header = await readNiftiHeader(platform, path);
   await checkVoxels(platform, header);
   return header;
@@ -27,10 +43,16 @@ export async function anyVolumeHeader(platform: Platform, path: string): Promise
 
 /** By content: a folder is that of a series. */
 export async function isDicom(platform: Platform, path: string): Promise<boolean> {
-  if (await platform.isDirectory(path)) return true;
+  const head = await headOf(platform, path);
+  return head === 'folder' || isDicomBytes(head);
+}
+
+/** The bytes that tell what a file is. */
+export async function headOf(platform: Platform, path: string): Promise<Uint8Array | 'folder'> {
+  if (await platform.isDirectory(path)) return 'folder';
   const file = await platform.openFile(path);
   try {
-    return isDicomBytes(await file.read(0, Math.min(MAGIC_BYTES, file.size)));
+    return await file.read(0, Math.min(MAGIC_BYTES, file.size));
   } finally {
     await file.close();
   }

@@ -7,7 +7,8 @@ const definitions = {
   action: { group: 'Data', type: 'enum', choices: ['make'], default: null, help: 'What to do; the word without a flag.' },
   images: {
     group: 'Data', type: 'string', default: null, place: 'path',
-    help: 'Folder of the scans: NIfTI, DICOM (a folder a series), or pictures (PNG, JPEG, WebP, TIFF). Folders in it are looked through.',
+    help: 'Folder of the scans: NIfTI, NRRD, MHA, DICOM (a folder a series), or pictures (PNG, JPEG, WebP, TIFF). Folders in it are ' +
+      'looked through.',
   },
   series: {
     group: 'Data', type: 'string', default: null,

@@ -9,7 +9,7 @@ const definitions = {
     type: 'list',
     default: [],
     files: true,
-    help: 'A DICOM file, a folder with one DICOM series, a NIfTI volume or a picture; the word without a flag.',
+    help: 'A DICOM file, a folder with one DICOM series, a volume (NIfTI, NRRD, MHA) or a picture; the word without a flag.',
   },
   series: {
     group: 'Data',
@@ -45,7 +45,7 @@ export type VolumeOptions = OptionsOf<typeof definitions>;
 
 export const volumeProgram: Program<VolumeOptions> = {
   intro: [
-    'Says what a scan is: size, mm, values, orientation. Reads DICOM (files, folders of a series), NIfTI and pictures.',
+    'Says what a scan is: size, mm, values, orientation. Reads DICOM (files, folders of a series), NIfTI, NRRD, MHA and pictures.',
     'Nothing that names a person is read of DICOM.',
     '',
     'Usage: vernier volume scan.dcm',
@@ -57,7 +57,7 @@ export const volumeProgram: Program<VolumeOptions> = {
   words: 'input',
   check({ input, out, slice, plane }) {
     if (input.length === 0)
-      throw new UserError('Name a DICOM file, a folder with one series, a NIfTI volume or a picture: vernier volume series/.');
+      throw new UserError('Name a DICOM file, a folder with one series, a volume or a picture: vernier volume series/.');
     if (input.length > 1) throw new UserError(`Name one file or folder, not ${input.length}.`);
     if (out !== null && !/\.(?:nii|nii\.gz|png)$/i.test(out))
       throw new UserError(`--out ${out}: its name has to end in .nii, .nii.gz or .png.`);

@@ -1,5 +1,5 @@
 /** Every reader of what strangers give: its hostile inputs, and what is done with one as the programs do it. */
-import { gzipSync } from 'node:zlib';
+import { deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { readRecipe } from '../../src/options/commandLine.ts';
@@ -11,7 +11,7 @@ import { fileChunks } from '../../src/data/gzip.ts';
 import { readRow, scoreRow } from '../../src/data/medvision/answerRows.ts';
 import { openPlan, planCases } from '../../src/data/medvision/plan.ts';
 import { readTaskList } from '../../src/data/medvision/tasks.ts';
-import { openVolume } from '../../src/data/nifti.ts';
+import { openAnyVolume } from '../../src/data/openVolume.ts';
 import { manifestText } from '../../src/data/prepared/manifest.ts';
 import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import { fetchModel } from '../../src/hub/modelFiles.ts';
@@ -124,6 +124,14 @@ async function useAdapter(config: Uint8Array, weights: Uint8Array): Promise<void
 // ---- volumes, pictures ----------------------------------------------------------------------------------------------------------------
 
 const nifti = niftiFile([8, 9, 7], [1, 1, 2]);
+const nrrdHead = 'NRRD0004\ntype: int16\ndimension: 3\nspace: left-posterior-superior\nsizes: 8 9 7\nspace directions: (1,0,0) (0,1,0) (0,0,2)\nendian: little\nspace origin: (0,0,0)\n';
+const mhaHead = 'ObjectType = Image\nNDims = 3\nBinaryDataByteOrderMSB = False\nCompressedData = True\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 1 2 3\nElementSpacing = 1 1 2\nDimSize = 8 9 7\nElementType = MET_SHORT\nElementDataFile = LOCAL\n';
+const shorts = new Uint8Array(8 * 9 * 7 * 2).map((_, i) => (i * 31) & 255);
+const rawVolumes = {
+  nrrd: new Uint8Array(Buffer.concat([Buffer.from(`${nrrdHead}encoding: raw\n\n`), shorts])),
+  packed: new Uint8Array(Buffer.concat([Buffer.from(`${nrrdHead}encoding: gzip\n\n`), gzipSync(shorts)])),
+  mha: new Uint8Array(Buffer.concat([Buffer.from(mhaHead), deflateSync(shorts)])),
+};
 const noise = Buffer.from(Array.from({ length: 24 * 20 * 3 }, (_, i) => (i * 7919) % 256));
 const drawn = sharp(noise, { raw: { width: 24, height: 20, channels: 3 } });
 /** A decoder makes room for the whole picture that a header claims, which at Pillow's limit is half a gigabyte; here the limit is lower. */
@@ -143,7 +151,7 @@ const pictures: readonly [string, Uint8Array][] = [
 ];
 
 async function readVolume(name: string, bytes: Uint8Array): Promise<void> {
-  const volume = await openVolume(platformOf({ [name]: bytes }), name);
+  const volume = await openAnyVolume(platformOf({ [name]: bytes }), name);
   for (const dim of [0, 1, 2] as const) await volume.slice(dim, volume.shape[dim] - 1);
 }
 
@@ -256,6 +264,9 @@ export const PARSERS: readonly Parser[] = [
     await openModelFolder(platformOf({ 'base/config.json': file('node/base/config.json'), 'base/model.safetensors.index.json': bytes, 'base/a.safetensors': tensors }), 'base', namingOf);
   }),
   parser('NIfTI', hostileBytes(nifti, 352), (bytes) => readVolume('v.nii', bytes)),
+  parser('NRRD', hostileBytes(rawVolumes.nrrd, 220), (bytes) => readVolume('v.nrrd', bytes)),
+  parser('NRRD in gzip', hostileBytes(rawVolumes.packed, 220), (bytes) => readVolume('v.nrrd', bytes)),
+  parser('MetaImage', hostileBytes(rawVolumes.mha, 300), (bytes) => readVolume('v.mha', bytes)),
   parser('NIfTI in gzip', hostileBytes(nifti, 352).map((bytes) => new Uint8Array(gzipSync(bytes, { level: 1 }))), (bytes) => readVolume('v.nii.gz', bytes)),
   parser('gzip', hostileBytes(new Uint8Array(Buffer.concat([gzipSync(nifti.subarray(0, 900)), gzipSync('second')]))), async (bytes) => {
     for await (const chunk of fileChunks(platformOf({ 'a.gz': bytes }), 'a.gz')) void chunk;

@@ -9,7 +9,8 @@ import { fileChunks } from '../../src/data/gzip.ts';
 import { sniffFormat, SNIFFED_BYTES } from '../../src/data/imageFormats.ts';
 import { BY_MODALITY } from '../../src/data/medvision/intensity.ts';
 import { dataOptions } from '../../src/options/data.ts';
-import { openVolume } from '../../src/data/nifti.ts';
+import { openAnyVolume } from '../../src/data/openVolume.ts';
+import { isRawVolume } from '../../src/data/rawVolumes/isRawVolume.ts';
 import { joinArrays } from '../../src/io/joinArrays.ts';
 import { countOf, joinPath, lastName, parentPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
@@ -105,6 +106,7 @@ async function kindOf(path: string): Promise<Kind> {
   if (head.length === 0) throw new UserError(`${path}: the file is empty.`);
   const text = new TextDecoder('latin1').decode(head);
   if (text.startsWith('PAR1')) return 'rows';
+  if (isRawVolume(head)) return 'volume';
   const format = sniffFormat(head);
   switch (format) {
     case 'nifti':
@@ -126,7 +128,7 @@ async function takeScan(project: string, path: string, kind: Scan['kind'], found
   const name = lastName(path);
   let spacing: Scan['spacing'] = null;
   if (kind === 'volume') {
-    const volume = await openVolume(platform, path); // unpacks what is compressed, and so knows whether it is whole
+    const volume = await openAnyVolume(platform, path); // unpacks what is compressed, and so knows whether it is whole
     await volume.slice(2, Math.floor(volume.shape[2] / 2));
     const { spacingUnit, hasZooms } = volume.header;
     if (hasZooms) spacing = volume.zooms.map((mm) => Number(mm.toPrecision(9))); // float32 0.4375 is itself, 0.1 is not 0.10000000149

@@ -56,7 +56,9 @@ export function MaskDialog({ editor, scan, onClose }: { editor: Editor; scan: Sc
         }}
       >
         <Field label={texts.data.maskFile} help={texts.data.maskHelp} error={problem}>
-          {(ids) => <input {...ids} type="file" accept=".nii,.gz" onChange={({ currentTarget }) => pick(currentTarget.files?.[0])} />}
+          {(ids) => (
+            <input {...ids} type="file" accept=".nii,.gz,.nrrd,.mha" onChange={({ currentTarget }) => pick(currentTarget.files?.[0])} />
+          )}
         </Field>
         {labels.map(({ label, voxels }, i) => (
           <Field key={label} label={texts.data.maskName(label, voxels)} help={i === 0 ? texts.data.maskNameHelp : undefined}>

@@ -7,7 +7,8 @@ import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
 import { drawnRows } from '../../src/data/drawn/rows.ts';
 import type { Intensity } from '../../src/data/medvision/intensity.ts';
 import type { ResizedSize } from '../../src/data/medvision/samples.ts';
-import { openVolume, Volume } from '../../src/data/nifti.ts';
+import { Volume } from '../../src/data/nifti.ts';
+import { openAnyVolume } from '../../src/data/openVolume.ts';
 import { sha256Hex } from '../../src/data/prepared/identity.ts';
 import { pixelBounds } from '../../src/models/model.ts';
 import type { PixelBounds } from '../../src/models/model.ts';
@@ -106,7 +107,7 @@ async function isWritten(files: Platform, path: string): Promise<boolean> {
 }
 
 async function openScan(files: Platform, scan: Scan): Promise<Volume | DecodedImage> {
-  return scan.kind === 'volume' ? openVolume(files, scan.file) : pictureOf(files, scan);
+  return scan.kind === 'volume' ? openAnyVolume(files, scan.file) : pictureOf(files, scan);
 }
 
 /** The pictures are written unless they are there. */

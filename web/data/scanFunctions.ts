@@ -10,7 +10,7 @@ import type { Plane } from '../../src/data/planes.ts';
 import { clusters, ellipseAxes, labelsOf } from '../../src/data/drawn/masks.ts';
 import type { PixelSize } from '../../src/data/drawn/measured.ts';
 import { volumeInMemory } from '../../src/data/newVolume.ts';
-import { openVolume } from '../../src/data/nifti.ts';
+import { openStoredVolume } from '../../src/data/openVolume.ts';
 import type { Volume } from '../../src/data/nifti.ts';
 import { rasVolume } from '../../src/data/niftiRas.ts';
 import { isRas, orientationOf } from '../../src/data/niftiSpace.ts';
@@ -174,7 +174,7 @@ async function maskOf(scan: Scan, mask: File): Promise<Volume> {
   mounts.set(path, mask);
   let volume: Volume;
   try {
-    volume = await openVolume(platform, path);
+    ({ volume } = await openStoredVolume(platform, path));
     await volume.slice(0, 0);
   } finally {
     mounts.delete(path);

@@ -1,9 +1,9 @@
 /** A file of this machine that is asked about: a picture, or a volume. A DICOM file says itself what it is and how large its pixels are. */
 import { useRef, useState } from 'preact/hooks';
+import { isVolumeFile } from '../../src/data/making/names.ts';
 import type { ScanClient } from '../data/scanClient.ts';
 import { pageWords } from '../studio/pageWords.ts';
 
-const isVolumeName = (name: string): boolean => /\.nii(\.gz)?$/i.test(name);
 
 /** PS3.10, 7.1: four letters behind a preamble of 128 bytes. */
 const isDicom = async (file: File): Promise<boolean> => (await file.slice(128, 132).text()) === 'DICM';
@@ -36,7 +36,7 @@ export function usePickedFile(scanClient: ScanClient): PickedFile {
     try {
       const about = next !== null && (await isDicom(next)) ? await scanClient.askedDicom({ file: next, name: next.name }) : null;
       if (latest.current !== next) return;
-      setVolume(about === null ? next !== null && isVolumeName(next.name) : about.isVolume);
+      setVolume(about === null ? next !== null && isVolumeFile(next.name) : about.isVolume);
       if (about !== null) {
         setModality(about.modality);
         setSize(about.pixelSize?.join(' ') ?? '');

@@ -1,8 +1,7 @@
 /** The images and masks of a case as MedVision keeps them: NIfTI in RAS+. What lies so already is copied byte by byte. */
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
-import { isDicom } from '../openVolume.ts';
-import { openVolume } from '../nifti.ts';
+import { isDicom, openStoredVolume } from '../openVolume.ts';
 import type { Volume } from '../nifti.ts';
 import { rasVolume } from '../niftiRas.ts';
 import { axisCodes, isRas, orientationOf, rasSpace } from '../niftiSpace.ts';
@@ -101,26 +100,30 @@ export async function storedMask(platform: Platform, path: string, pixelSize: re
 }
 
 async function storedVolume(platform: Platform, path: string): Promise<Stored> {
-  const volume = await openVolume(platform, path);
+  const { volume, isNifti, notes } = await openStoredVolume(platform, path);
   const { shape, zooms, header } = volume;
   const space = rasSpace(shape, zooms, header.affine);
-  return { shape, space, bytes: await rasBytes(platform, path, volume), isPicture: false, isUnitless: false, notes: spacingNotes(volume) };
+  // What lies as it should is copied byte by byte.
+  const isCopied = isNifti && isRas(orientationOf(header.affine));
+  const bytes = isCopied ? inGzip(await platform.readFile(path)) : gzipped(niftiBytes(await rasVolume(volume)));
+  const told = [...notes.map((note) => `${path}: ${note}.`), ...spacingNotes(volume, isNifti)];
+  return { shape, space, bytes, isPicture: false, isUnitless: false, notes: told };
 }
 
-async function rasBytes(platform: Platform, path: string, volume: Volume): Promise<Uint8Array> {
-  if (!isRas(orientationOf(volume.header.affine))) return gzipped(niftiBytes(await rasVolume(volume)));
-  const bytes = await platform.readFile(path);
+function inGzip(bytes: Uint8Array): Uint8Array {
   return bytes[0] === 0x1f && bytes[1] === 0x8b ? bytes : gzipped(bytes);
 }
 
-function spacingNotes({ header }: Volume): string[] {
+function spacingNotes({ header }: Volume, isNifti: boolean): string[] {
   const notes: string[] = [];
   if (header.spacingUnit !== 'mm') notes.push(`${header.path} says ${header.spacingUnit}; its voxel sizes are taken for mm.`);
   if (!header.hasZooms) notes.push(`${header.path} says no size along one of its axes; 1 mm is taken.`);
-  if (!header.hasOrientation)
-    notes.push(
-      `${header.path} does not say which way its axes run; as by nibabel, the first is taken to run to the left. Check that it does.`,
-    );
+  if (!header.hasOrientation) {
+    const taken = isNifti
+      ? 'as by nibabel, the first is taken to run to the left'
+      : 'the first is taken to run to the left, the second to the back';
+    notes.push(`${header.path} does not say which way its axes run; ${taken}. Check that it does.`);
+  }
   return notes;
 }
 

@@ -4,10 +4,10 @@ import { countOf, lastName, UserError } from '../../platform.ts';
 /** Names that a question could not tell apart. */
 export const sameName = (a: string, b: string): boolean => a.trim().toLowerCase() === b.trim().toLowerCase();
 
-const EXTENSIONS = /\.(?:nii\.gz|nii|dcm|dicom|png|jpe?g|webp|gif|tiff?)$/i;
-/** Of NIfTI and pictures; DICOM is told by its content. */
+const EXTENSIONS = /\.(?:nii\.gz|nii|nrrd|nhdr|mha|mhd|dcm|dicom|png|jpe?g|webp|gif|tiff?)$/i;
+/** Of volumes and pictures; DICOM is told by its content. */
 export const isScanFile = (name: string): boolean => EXTENSIONS.test(name) && !/\.(?:dcm|dicom)$/i.test(name) && !name.startsWith('.');
-export const isVolumeFile = (name: string): boolean => /\.nii(?:\.gz)?$/i.test(name);
+export const isVolumeFile = (name: string): boolean => /\.(?:nii(?:\.gz)?|nrrd|nhdr|mha|mhd)$/i.test(name);
 
 /** What images and masks of one case are usually told apart by. */
 const IMAGE_ENDINGS = ['_0000', '_image', '_img', '_T1w', '_T2w', '_FLAIR', '_bold', '_ct', '_CT', '_mr', '_MR'];

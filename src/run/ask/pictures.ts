@@ -4,6 +4,7 @@ import type { ImageSource } from '../../data/example.ts';
 import { intensityOf, checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
 import type { IntensityMode } from '../../data/medvision/intensity.ts';
 import { openAnyVolume } from '../../data/openVolume.ts';
+import { isVolumeFile } from '../../data/making/names.ts';
 import type { SliceDim } from '../../data/nifti.ts';
 import { rowPixels } from '../../data/pictures/pixelGate.ts';
 import { countOf, lastName, UserError } from '../../platform.ts';
@@ -49,7 +50,7 @@ function isVolumeBytes(given: GivenPicture): given is VolumeBytes {
 }
 
 export function isVolume(given: GivenPicture): given is string | VolumeBytes {
-  return typeof given === 'string' ? /\.nii(\.gz)?$/i.test(given) : isVolumeBytes(given);
+  return typeof given === 'string' ? isVolumeFile(given) : isVolumeBytes(given);
 }
 
 /** @throws UserError that names the file */
@@ -65,7 +66,9 @@ export async function namedPictures(platform: Platform, given: readonly GivenPic
         'Give one for each, or one for all.',
     );
   if (slices.length > 0 && volumes.length === 0)
-    throw new UserError(`${words.slice} is given, and ${words.image} names no volume (.nii, .nii.gz, a folder of DICOM). Leave it out.`);
+    throw new UserError(
+      `${words.slice} is given, and ${words.image} names no volume (.nii, .nii.gz, .nrrd, .mha, a folder of DICOM). Leave it out.`,
+    );
   const pictures: NamedPicture[] = [];
   for (const one of given) {
     if (!isCut(one)) pictures.push({ source: one, name: typeof one === 'string' ? lastName(one) : one.name });

@@ -5,13 +5,14 @@ import type { Placement } from '../../data/dicom/placement.ts';
 import { scanAffine } from '../../data/dicom/toVolume.ts';
 import type { Voi } from '../../data/dicom/voi.ts';
 import { isDicomBytes } from '../../data/dicom/elements.ts';
-import { openVolume } from '../../data/nifti.ts';
 import type { Volume } from '../../data/nifti.ts';
 import { axisCodes, orientationOf } from '../../data/niftiSpace.ts';
 import type { Affine } from '../../data/niftiSpace.ts';
 import { sha256 } from '../../hub/sha256.ts';
 import { UserError } from '../../platform.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';
+import { headOf, openStoredVolume } from '../../data/openVolume.ts';
+import { isRawVolume } from '../../data/rawVolumes/isRawVolume.ts';
 import { isVolumeBytes } from '../ask/volumeBytes.ts';
 
 /** Keys and their order are what `--json` prints. */
@@ -40,24 +41,16 @@ export interface Described {
   notes: string[];
 }
 
-export type Scan = { kind: 'dicom'; scan: DicomScan } | { kind: 'nifti'; volume: Volume } | { kind: 'picture'; picture: DecodedImage };
-
-const MAGIC_BYTES = 132;
+export type Scan =
+  { kind: 'dicom'; scan: DicomScan } | { kind: 'volume'; volume: Volume; notes: string[] } | { kind: 'picture'; picture: DecodedImage };
 
 /** @param series of a folder of DICOM with several: its number, UID or description @throws UserError where it is none of what is read */
 export async function openScan(platform: Platform, path: string, series: string | null = null): Promise<Scan> {
   if (!(await platform.exists(path))) throw new UserError(`${path}: there is no such file or folder.`);
-  if (await platform.isDirectory(path)) return { kind: 'dicom', scan: await openDicomScan(platform, path, { series }) };
-  const file = await platform.openFile(path);
-  let head: Uint8Array;
-  try {
-    head = await file.read(0, Math.min(MAGIC_BYTES, file.size));
-  } finally {
-    await file.close();
-  }
-  if (isDicomBytes(head)) return { kind: 'dicom', scan: await openDicomScan(platform, path, { series }) };
+  const head = await headOf(platform, path);
+  if (head === 'folder' || isDicomBytes(head)) return { kind: 'dicom', scan: await openDicomScan(platform, path, { series }) };
   if (series !== null) throw new UserError(`${path} is no DICOM, so --series chooses nothing there. Leave it out.`);
-  if (isVolumeBytes(head)) return { kind: 'nifti', volume: await openVolume(platform, path) };
+  if (isRawVolume(head) || isVolumeBytes(head)) return { kind: 'volume', ...(await openStoredVolume(platform, path)) };
   return { kind: 'picture', picture: await platform.decodeImage(await platform.readFile(path), path) };
 }
 
@@ -66,8 +59,8 @@ export async function describe(platform: Platform, scan: Scan, stop: AbortSignal
   switch (scan.kind) {
     case 'dicom':
       return describeDicom(platform, scan.scan, stop);
-    case 'nifti':
-      return describeNifti(platform, scan.volume, stop);
+    case 'volume':
+      return describeVolume(platform, scan, stop);
     case 'picture': {
       const { width, height, data, notes = [] } = scan.picture;
       const seen = new Seen(platform);
@@ -136,7 +129,11 @@ function orientation(affine: Affine): Described['orientation'] {
   return { axes: axisCodes(orientationOf(affine)).reverse(), affine: affine.slice(0, 3).map((row) => [...row]) };
 }
 
-async function describeNifti(platform: Platform, volume: Volume, stop: AbortSignal): Promise<Described> {
+async function describeVolume(
+  platform: Platform,
+  { volume, notes: own }: Extract<Scan, { kind: 'volume' }>,
+  stop: AbortSignal,
+): Promise<Described> {
   const [ni, nj, nk] = volume.shape;
   const seen = new Seen(platform);
   for (let k = 0; k < nk; k++) {
@@ -148,7 +145,8 @@ async function describeNifti(platform: Platform, volume: Volume, stop: AbortSign
     seen.add(plane);
   }
   const { header, zooms } = volume;
-  const notes = header.spacingUnit === 'mm' ? [] : [`the header has sizes in ${header.spacingUnit}; they are taken for mm`];
+  const notes = [...own];
+  if (header.spacingUnit !== 'mm') notes.push(`the header has sizes in ${header.spacingUnit}; they are taken for mm`);
   return {
     size: [nk, nj, ni],
     spacing_mm: header.hasZooms ? [zooms[2], zooms[1], zooms[0]] : [null, null, null],
