@@ -1,0 +1,4 @@
+/** Text-only Qwen3 against transformers + PEFT, by the tests of both. */
+import { qwenTextTests } from '../qwenText.ts';
+
+await qwenTextTests('qwen3');
