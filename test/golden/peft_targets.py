@@ -4,6 +4,7 @@ peft_targets.json for test/io/peftTargets.test.ts.
 
     python test/golden/peft_targets.py GOLDEN_DIR > test/golden/peft_targets.json
     python test/golden/peft_targets.py test/golden/smolvlm smolvlm-tiny > test/golden/smolvlm/peft_targets.json
+    python test/golden/peft_targets.py test/golden/qwen3_vl qwen3_vl-tiny > test/golden/qwen3_vl/peft_targets.json
 
 GOLDEN_DIR has models/<name>; names are those of the first families where none is given. Made with transformers 5.18 and PEFT 0.21; Gemma3's vision tower is renamed to its 4.52 spelling before PEFT
 sees it, so that the names are those Vernier uses inside.
@@ -73,7 +74,15 @@ MORE = {
         (BOTH, dict(target_modules="all-linear", exclude_modules=r".*(vision_model|connector).*")),
         (BOTH, dict(target_modules=["fc1", "out_proj"], layers_to_transform=[1])),
         (BOTH, dict(target_modules=["q_proj"], modules_to_save=["connector", "position_embedding"])),
-    ]
+    ],
+    "qwen3_vl-tiny": [
+        (BOTH, dict(target_modules=r".*deepstack_merger_list\.\d+\.linear_fc[12]")),
+        (BOTH, dict(target_modules=["linear_fc1"], exclude_modules=["deepstack_merger_list.1.linear_fc1"])),
+        (BOTH, dict(target_modules="all-linear", modules_to_save=["deepstack_merger_list"])),
+        (BOTH, dict(target_modules=["pos_embed"])),
+        (BOTH, dict(target_modules=["q_proj"], modules_to_save=["pos_embed", "q_norm"])),
+        (BOTH, dict(target_modules=["linear_fc2", "q_proj"], layers_to_transform=[1])),
+    ],
 }
 
 

@@ -20,7 +20,7 @@ interface Case {
 type Oracle = Record<string, { parameters: [string, number[]][]; cases: Case[] }>;
 
 const read = (path: string): Oracle => JSON.parse(readFileSync(new URL(`../golden/${path}`, import.meta.url), 'utf8')) as Oracle;
-const oracle: Oracle = { ...read('peft_targets.json'), ...read('smolvlm/peft_targets.json') };
+const oracle: Oracle = { ...read('peft_targets.json'), ...read('qwen3_vl/peft_targets.json'), ...read('smolvlm/peft_targets.json') };
 
 /** PyTorch's classes: the patch embeddings are convolutions. */
 function kindOf(module: string): string {

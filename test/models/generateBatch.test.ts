@@ -11,6 +11,7 @@ import { goldenCases, hasGolden, withSession } from './golden.ts';
 import { gemma } from './gemma3/goldenExamples.ts';
 import type { GoldenCase } from './goldenModel.ts';
 import { qwen } from './qwen2_5_vl/goldenExamples.ts';
+import { qwen3 } from './qwen3_vl/goldenExamples.ts';
 import { smolvlm } from './smolvlm/goldenExamples.ts';
 
 let device: Device;
@@ -19,7 +20,7 @@ beforeAll(async () => {
   device = await testDevice();
 });
 
-describe.each([qwen, gemma, smolvlm].filter(({ name }) => hasGolden('models', name)))('$name', (golden) => {
+describe.each([qwen, gemma, qwen3, smolvlm].filter(({ name }) => hasGolden('models', name)))('$name', (golden) => {
   const { baseModel, name } = golden;
   let cases: GoldenCase[] = [];
 

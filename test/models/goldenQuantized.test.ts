@@ -20,6 +20,7 @@ import { Bounds, goldenJson, norm, readGradients, runBatch, tensorsOf, withSessi
 import { floats } from './goldenModel.ts';
 import type { GoldenModel } from './goldenModel.ts';
 import { qwen } from './qwen2_5_vl/goldenExamples.ts';
+import { qwen3 } from './qwen3_vl/goldenExamples.ts';
 import { smolvlm } from './smolvlm/goldenExamples.ts';
 import { namingOf } from '../../src/models/families.ts';
 
@@ -66,13 +67,14 @@ const cases = [
   { ...ownCase(qwen, 'bf16', { baseModel: goldenPath('models', `${qwen.name}-bnb-4bit`) }), name: `${qwen.name}-bnb-4bit` },
   gemmaCase('gemma3', 'all_linear', { baseModel: gemma.baseModel, quantization: nf4('lm_head') }),
   gemmaCase('gemma3', 'dora', { baseModel: gemma.baseModel, quantization: nf4('lm_head') }),
+  ownCase(qwen3, 'fp32', { baseModel: qwen3.baseModel, quantization: nf4('lm_head') }),
   ownCase(smolvlm, 'fp32', { baseModel: smolvlm.baseModel, quantization: nf4('lm_head') }),
   gemmaCase('gemma3_stored', 'all_linear', { baseModel: own('gemma3-tiny-bnb-4bit') }),
 ];
 
 describe('over NF4', () => {
   let device: Device;
-  const bounds = new Map<string, Bounds>([qwen, gemma, smolvlm].map(({ name }) => [name, new Bounds(name)]));
+  const bounds = new Map<string, Bounds>([qwen, gemma, qwen3, smolvlm].map(({ name }) => [name, new Bounds(name)]));
   beforeAll(async () => {
     device = await testDevice();
   });

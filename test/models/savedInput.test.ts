@@ -10,6 +10,7 @@ import { randomOperand } from '../ops/gradientCheck.ts';
 import { gemma } from './gemma3/goldenExamples.ts';
 import { readGradients, runBatch, withSession } from './golden.ts';
 import { qwen } from './qwen2_5_vl/goldenExamples.ts';
+import { qwen3 } from './qwen3_vl/goldenExamples.ts';
 import { smolvlm } from './smolvlm/goldenExamples.ts';
 
 const device = await testDevice();
@@ -33,7 +34,7 @@ describe('an input kept in bf16', () => {
     device.pool.release(x.view);
   });
 
-  it.each([qwen, gemma, smolvlm])('$name: the loss is the same, gradients are near, saved inputs take half the memory', async (model) => {
+  it.each([qwen, gemma, qwen3, smolvlm])('$name: the loss is the same, gradients are near, saved inputs take half the memory', async (model) => {
     const { example } = await model.case('s10_twoimages');
     const finetuning = { kind: 'lora', config: loraConfig({ target_modules: 'all-linear' }) } as const;
     await withSession(device, { baseModel: model.baseModel, finetuning }, async (session) => {

@@ -21,6 +21,7 @@ import { differentiate, expectNear, folderOf, grown } from '../models/gemma3/lar
 import { goldenCases, withSession } from '../models/golden.ts';
 import type { GoldenModel } from '../models/goldenModel.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
+import { qwen3 } from '../models/qwen3_vl/goldenExamples.ts';
 import { smolvlm } from '../models/smolvlm/goldenExamples.ts';
 import { openRun, runExamples, settingsOf } from './goldenRun.ts';
 import type { Run } from './goldenRun.ts';
@@ -68,7 +69,7 @@ function compare(one: Trained, other: Trained, leftOut: ReadonlySet<string>): { 
   return { loss: Math.max(...one.losses.map((loss, i) => Math.abs(other.losses[i]! - loss) / loss)), update: Math.sqrt(error / size) };
 }
 
-describe.skipIf(!hasUnits).each([qwen, gemma, smolvlm])(`training in f16 (${hasUnits ? 'here' : 'this GPU has no subgroup matrices of f16 into f32'}): $name`, (model) => {
+describe.skipIf(!hasUnits).each([qwen, gemma, qwen3, smolvlm])(`training in f16 (${hasUnits ? 'here' : 'this GPU has no subgroup matrices of f16 into f32'}): $name`, (model) => {
   const runs = goldenPath('golden', model.name, 'runs');
   it.each(RUNS ?? readdirSync(runs))('%s: thirty losses and the final update are those of f32', { timeout: 1_800_000 }, async (name) => {
     const exact = await trained(model, `${runs}/${name}`, 'f32');

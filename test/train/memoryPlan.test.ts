@@ -20,6 +20,7 @@ import { goldenPath } from '../io/goldenFolder.ts';
 import { readGradients, runBatch, withSession } from '../models/golden.ts';
 import { gemma } from '../models/gemma3/goldenExamples.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
+import { qwen3 } from '../models/qwen3_vl/goldenExamples.ts';
 import { smolvlm } from '../models/smolvlm/goldenExamples.ts';
 import { expectPlanned, lora, NF4, rowsOf, settings } from './plannedMemory.ts';
 import type { Way } from './plannedMemory.ts';
@@ -57,7 +58,7 @@ const WAYS: Record<string, Way> = {
   'full, kept': { session: () => ({ finetuning: { kind: 'full' } }), run: { gradient_checkpointing: false } },
 };
 
-describe.each([qwen, gemma, smolvlm])('the memory of a run is planned to the byte: $name', (model) => {
+describe.each([qwen, gemma, qwen3, smolvlm])('the memory of a run is planned to the byte: $name', (model) => {
   it.each(Object.entries(WAYS))('%s', async (_, way) => {
     await expectPlanned(model, way);
   });
@@ -149,7 +150,7 @@ describe('a limit where a save is copied into the same memory', () => {
   });
 });
 
-describe.each([qwen, gemma, smolvlm])('what is kept where there is room: $name', (model) => {
+describe.each([qwen, gemma, qwen3, smolvlm])('what is kept where there is room: $name', (model) => {
   const options: SessionOptions = { baseModel: model.baseModel, finetuning: { kind: 'lora', config: lora } };
 
   it('as many stages as fit, and none where all are run again', async () => {

@@ -7,6 +7,7 @@ import { matrixUnitsOf } from '../../src/tune/subgroupMatrix.ts';
 import { closeDevices, testDevice } from '../gpu/testDevice.ts';
 import { gemma } from '../models/gemma3/goldenExamples.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
+import { qwen3 } from '../models/qwen3_vl/goldenExamples.ts';
 import { smolvlm } from '../models/smolvlm/goldenExamples.ts';
 import { expectPlanned, lora, NF4 } from './plannedMemory.ts';
 import type { Way } from './plannedMemory.ts';
@@ -25,6 +26,6 @@ const WAYS: Record<string, Way> = {
   'full, in two halves': { session: () => ({ finetuning: { kind: 'full' } }), compute: '3xf16' },
 };
 
-describe.skipIf(matrixUnitsOf(capabilities) === undefined).each([qwen, gemma, smolvlm])('the memory of a run in f16 is planned to the byte: $name', (model) => {
+describe.skipIf(matrixUnitsOf(capabilities) === undefined).each([qwen, gemma, qwen3, smolvlm])('the memory of a run in f16 is planned to the byte: $name', (model) => {
   it.each(Object.entries(WAYS))('%s', { timeout: 600_000 }, (_, way) => expectPlanned(model, way));
 });

@@ -10,6 +10,7 @@ import type { Example } from '../../../src/data/example.ts';
 import type { Device } from '../../../src/gpu/device.ts';
 import { openModelFolder } from '../../../src/io/modelFolder.ts';
 import { loraConfig } from '../../../src/io/peftConfig.ts';
+import { namingOf } from '../../../src/models/families.ts';
 import { generate } from '../../../src/models/generate.ts';
 import { parseQwen3VLConfig } from '../../../src/models/qwen3_vl/config.ts';
 import { deepNames } from '../../../src/models/qwen3_vl/vision.ts';
@@ -94,7 +95,7 @@ describe.each(['untied', 'small'])('%s', (name) => {
   });
 
   it('every tensor of the checkpoint is read', async () => {
-    const folder = await openModelFolder(nodePlatform, baseModel);
+    const folder = await openModelFolder(nodePlatform, baseModel, namingOf);
     await withSession(device, { baseModel, finetuning: { kind: 'full' } }, (session) => {
       expect([...session.arena.parameters.keys()].sort()).toEqual(folder.names().sort());
       return Promise.resolve();
