@@ -99,7 +99,8 @@ class Qwen3VL:
         return inputs, together([row.labels for row in rows], -100), together([row.reference for row in rows], -100)
 
     def stored_images(self, row):
-        return dict(image_grid_thw=row.grids, position_ids=row.positions[0], rope_deltas=row.positions[1]) if row.has_images else {}
+        places = dict(image_grid_thw=row.grids, position_ids=row.positions[0], rope_deltas=row.positions[1]) if row.has_images else {}
+        return places | dict(mm_token_type_ids=(row.ids == IMAGE).long())
 
     def stored_batch(self, inputs):
         return dict(position_ids=self.rope_index(inputs["input_ids"], inputs["mm_token_type_ids"], inputs["image_grid_thw"], attention_mask=inputs["attention_mask"])[0])

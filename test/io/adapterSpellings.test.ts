@@ -10,13 +10,12 @@ import { respell, type Spelling } from '../../src/io/names.ts';
 import { checkAdapterFits, readAdapter, type Adapter } from '../../src/io/peft.ts';
 import { modulesFromParameters, type ModuleInfo } from '../../src/io/peftTargets.ts';
 import { openSafetensors, writeSafetensors, type TensorEntry } from '../../src/io/safetensors.ts';
-import { goldenAdapters, goldenPath } from './goldenFolder.ts';
+import { goldenAdapters, goldenPath, goldenType } from './goldenFolder.ts';
 import { kindsOf } from './goldenKinds.ts';
 import { memoryPlatform } from './memoryPlatform.ts';
 import { namingOf } from '../../src/models/families.ts';
 
-const adapters = goldenAdapters().filter(({ model }) => /^(gemma3|qwen2_5_vl)-tiny$/.test(model));
-const typeOf = (model: string): string => (model.startsWith('gemma3') ? 'gemma3' : 'qwen2_5_vl');
+const adapters = goldenAdapters(['gemma3-tiny', 'qwen2_5_vl-tiny', 'qwen3_vl-tiny']);
 
 async function baseModules(model: string): Promise<ModuleInfo[]> {
   const folder = await openModelFolder(nodePlatform, goldenPath('models', model), namingOf);
@@ -52,7 +51,7 @@ function spelt(name: string, type: string, { spelling, prefix, wrapper, adapterN
 }
 
 describe.each(adapters)('$model $variant', ({ model, dir }) => {
-  const type = typeOf(model);
+  const type = goldenType(model);
 
   /** Reads the adapter from a file with other keys. */
   async function reread(adapter: Adapter, keys: ReadonlyMap<string, string>, more: TensorEntry[] = []): Promise<Adapter> {

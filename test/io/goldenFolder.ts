@@ -22,6 +22,11 @@ export function goldenNames(...parts: string[]): string[] {
   return existsSync(folder) ? readdirSync(folder).sort() : [];
 }
 
+/** The model_type of a golden model: its name begins with it. */
+export function goldenType(model: string): string {
+  return model.split('-')[0]!;
+}
+
 export interface GoldenAdapter {
   model: string;
   variant: string;

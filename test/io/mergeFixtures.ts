@@ -16,7 +16,7 @@ export const EMBEDDING = 'model.language_model.embed_tokens.weight';
 export const HEAD = 'lm_head.weight';
 
 /** Golden base models in float32, with the adapter that a training run left. */
-export const goldenBases = goldenNames('models').filter((name) => goldenNames('golden', name, 'runs', 'lora_token_mean').includes('adapter_final'));
+export const goldenBases = [...goldenNames('models'), 'qwen3_vl-tiny'].filter((name) => goldenNames('golden', name, 'runs', 'lora_token_mean').includes('adapter_final'));
 
 export function layoutOf(folder: ModelFolder): BaseLayout {
   const tiedHead = !folder.has(HEAD);

@@ -11,12 +11,13 @@ import { formatLoraConfig, loraConfig, parseLoraConfig, type LoraConfig } from '
 import { modulesFromParameters, resolveAdapter, type ModuleInfo } from '../../src/io/peftTargets.ts';
 import { f32ToBf16, f32ToF16 } from '../../src/io/halfFloat.ts';
 import { openSafetensors, toFloat32, writeSafetensors, type TensorEntry } from '../../src/io/safetensors.ts';
-import { goldenAdapters, goldenPath, type GoldenAdapter } from './goldenFolder.ts';
+import { goldenAdapters, goldenNames, goldenPath, goldenType, type GoldenAdapter } from './goldenFolder.ts';
 import { kindsOf } from './goldenKinds.ts';
+import { writeCase } from '../models/goldenCaseFile.ts';
+import { qwen3 } from '../models/qwen3_vl/goldenExamples.ts';
 import { memoryPlatform, type MemoryPlatform } from './memoryPlatform.ts';
 import { namingOf } from '../../src/models/families.ts';
 
-const modelTypeOf = (model: string): string => (model.startsWith('gemma3') ? 'gemma3' : 'qwen2_5_vl');
 
 /** The modules of a golden base, the head listed even where it is tied to the embedding. */
 async function baseModules(model: string): Promise<ModuleInfo[]> {
@@ -27,13 +28,13 @@ async function baseModules(model: string): Promise<ModuleInfo[]> {
   return modulesFromParameters(parameters, kindsOf(folder));
 }
 
-const adapters = goldenAdapters();
+const adapters = goldenAdapters([...goldenNames('golden'), 'qwen3_vl-tiny']);
 it('there are golden adapters', () => {
   expect(adapters.length).toBeGreaterThan(0);
 });
 
 describe.each(adapters)('golden adapter $model $variant', ({ model, dir }) => {
-  const modelType = modelTypeOf(model);
+  const modelType = goldenType(model);
 
   it('fits its base and comes back the same', async () => {
     const adapter = await readAdapter(nodePlatform, dir, namingOf(modelType));
@@ -261,13 +262,16 @@ describe('loaded by PEFT', () => {
       const golden = adapters.filter((one) => one.model === model);
       const written: string[] = [];
       for (const { dir, variant } of golden) {
-        const adapter = await readAdapter(nodePlatform, dir, namingOf(modelTypeOf(model)));
+        const adapter = await readAdapter(nodePlatform, dir, namingOf(goldenType(model)));
         const { config } = checkAdapterFits(adapter, await baseModules(model));
         await writeAdapter(nodePlatform, `${work}/${variant}`, config, adapter.tensors);
         written.push(`${work}/${variant}`);
       }
       const script = fileURLToPath(new URL('../golden/peft_roundtrip.py', import.meta.url));
-      const caseFile = goldenPath('golden', model, 'cases', 's00_single.safetensors');
+      const stored = goldenPath('golden', model, 'cases', 's00_single.safetensors');
+      // Later families' cases are stored without their pixels.
+      const caseFile = model === qwen3.name ? `${work}/case.safetensors` : stored;
+      if (caseFile !== stored) await writeCase(model, (await qwen3.case('s00_single')).example, caseFile);
       const out = `${work}/logits.safetensors`;
       const folders = [...golden.map(({ dir }) => dir), ...written];
       execFileSync(python, [script, goldenPath('models', model), caseFile, out, ...folders], { stdio: ['ignore', 'inherit', 'pipe'] });
@@ -286,7 +290,7 @@ describe('loaded by PEFT', () => {
     const work = mkdtempSync(`${tmpdir()}/vernier-peft-`);
     try {
       const { model, dir } = adapters.find(({ model: name }) => name.startsWith('qwen2_5_vl'))!;
-      const { config, tensors } = await readAdapter(nodePlatform, dir, namingOf(modelTypeOf(model)));
+      const { config, tensors } = await readAdapter(nodePlatform, dir, namingOf(goldenType(model)));
       const [first, tensor] = [...tensors][0]!;
       tensors.delete(first);
       tensors.set(first.replace('model.', 'elsewhere.'), tensor);

@@ -12,12 +12,12 @@ import { nodePlatform } from '../../node/platform.ts';
 import { decodeSource } from '../../src/data/exampleMaker.ts';
 import { readConversations } from '../../src/data/conversations/read.ts';
 import type { Example } from '../../src/data/example.ts';
-import { elementCount, openSafetensors, toFloat32, writeSafetensors } from '../../src/io/safetensors.ts';
-import type { TensorEntry } from '../../src/io/safetensors.ts';
+import { openSafetensors, toFloat32 } from '../../src/io/safetensors.ts';
 import { mergeAdapter } from '../../src/train/merge.ts';
 import type { Session } from '../../src/train/session.ts';
 import { goldenNames, goldenPath } from '../io/goldenFolder.ts';
 import { goldenBases } from '../io/mergeFixtures.ts';
+import { writeCase } from '../models/goldenCaseFile.ts';
 import { Bounds, runBatch, withSession } from '../models/golden.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 
@@ -55,39 +55,6 @@ async function firstExample(session: Session): Promise<Example> {
   throw new Error('no golden row');
 }
 
-/** The golden case with the pixels of our processor: the reference's come from another resizing back end, and differ by a level here and there. */
-async function caseWithPixels(model: string, example: Example): Promise<string> {
-  const file = await openSafetensors(nodePlatform, goldenPath('golden', model, 'cases', 's00_single.safetensors'));
-  const entries: TensorEntry[] = [];
-  for (const [name, { dtype, shape }] of file.tensors) {
-    if (name !== 'pixel_values') {
-      entries.push({ name, dtype, shape, data: await file.readRaw(name) });
-      continue;
-    }
-    expect(elementCount(shape)).toBe(example.pixelValues.length);
-    const pixels = shape.length === 4 ? rasterOf(example, shape[1]!) : example.pixelValues;
-    entries.push({ name, dtype, shape, data: new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength) });
-  }
-  await file.close();
-  const path = `${work}/${model}-case.safetensors`;
-  await writeSafetensors(nodePlatform, path, entries);
-  return path;
-}
-
-/** Patches row by row, each (channels, side, side), as one raster (channels, height, width). */
-function rasterOf({ pixelValues, imageGrids }: Example, channels: number): Float32Array {
-  const [, rows, columns] = imageGrids[0]!;
-  const side = Math.sqrt(pixelValues.length / (rows * columns * channels));
-  const raster = new Float32Array(pixelValues.length);
-  for (let i = 0; i < raster.length; i++) {
-    const [x, y, channel] = [i % side, Math.floor(i / side) % side, Math.floor(i / side ** 2) % channels];
-    const patch = Math.floor(i / (channels * side ** 2));
-    const [row, column] = [Math.floor(patch / columns), patch % columns];
-    raster[(channel * rows * side + row * side + y) * columns * side + column * side + x] = pixelValues[i]!;
-  }
-  return raster;
-}
-
 describe.each(goldenBases)('%s', (model) => {
   const bounds = new Bounds(model);
   const pairs = pairsOf(model);
@@ -115,7 +82,8 @@ describe.each(goldenBases)('%s', (model) => {
     const script = fileURLToPath(new URL('../golden/merged_model.py', import.meta.url));
     const out = `${work}/${model}.safetensors`;
     const folders = pairs.flatMap(({ name, base, adapter }) => [`${work}/${name}`, base, adapter]);
-    const caseFile = await caseWithPixels(model, example!);
+    const caseFile = `${work}/${model}-case.safetensors`;
+    await writeCase(model, example!, caseFile);
     execFileSync(python, [script, caseFile, out, ...folders], { cwd: dirname(script), stdio: ['ignore', 'inherit', 'inherit'] });
     const file = await openSafetensors(nodePlatform, out);
     for (const [i, { name }] of pairs.entries()) {
