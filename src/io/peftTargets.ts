@@ -248,6 +248,12 @@ function resolveSaved(config: LoraConfig, modules: readonly ModuleInfo[], loraMo
   }
   const saved = modules.map((module) => module.name).filter((name) => wanted.some((entry) => name.endsWith(entry)));
   for (const name of saved) {
+    if (isList(name, modules)) {
+      throw new UserError(
+        `modules_to_save takes in ${name}, which is a list of modules; PEFT reads no such adapter back. Name the modules in it: ` +
+          `${name.split('.').at(-1)!}.0, and so on`,
+      );
+    }
     const adapted = loraModules.find((module) => module === name || module.startsWith(`${name}.`));
     if (adapted !== undefined) {
       throw new UserError(
@@ -259,6 +265,13 @@ function resolveSaved(config: LoraConfig, modules: readonly ModuleInfo[], loraMo
     if (outer !== undefined) throw new UserError(`modules_to_save takes in both ${outer} and ${name} inside it; name only one of them`);
   }
   return saved;
+}
+
+/** nn.ModuleList: what is in it is called 0, 1, 2, …; in an nn.Sequential of ours some of them have no parameters, and so no name. */
+function isList(name: string, modules: readonly ModuleInfo[]): boolean {
+  const depth = name.split('.').length;
+  const inside = new Set(modules.filter((module) => module.name.startsWith(`${name}.`)).map((module) => module.name.split('.')[depth]!));
+  return inside.size > 0 && [...inside.keys()].every((_, i) => inside.has(String(i)));
 }
 
 function parametersBelow(module: string, modules: readonly ModuleInfo[]): string[] {
