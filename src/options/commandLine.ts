@@ -78,7 +78,8 @@ export async function parseCommandLine<Options>(
   platform: Pick<Platform, 'exists' | 'readFile' | 'isDirectory'>,
 ): Promise<Parsed<Options>> {
   const flags = readFlags(argv, program.definitions, program.words);
-  const path = flags.config ?? flags.recipe;
+  // `--recipe` is its other name, where a program takes one; the quick start's recipes are names and no files.
+  const path = 'config' in program.definitions ? (flags.config ?? flags.recipe) : undefined;
   if (path === undefined) return parseFor(program, flags, {}, env);
   if (!(await platform.exists(path))) throw new UserError(`--config ${path}: there is no such file.`);
   if (await platform.isDirectory(path)) throw new UserError(`--config ${path} is a folder; name the YAML file in it.`);
