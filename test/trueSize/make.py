@@ -1,8 +1,8 @@
 """
-A model folder of the true shapes of Qwen2.5-VL-3B or MedGemma-4B with random bfloat16 weights, and a row for it: what a change of the engine is tried on
-where no real checkpoint can be had. 7 to 9 GB; outside of CI.
+A model folder of the true shapes of Qwen2.5-VL-3B, MedGemma-4B or SmolVLM-256M with random bfloat16 weights, and a row for it: what a change of the engine is tried on
+where no real checkpoint can be had. 0.5 to 9 GB; outside of CI.
 
-    python test/trueSize/make.py qwen2_5_vl-3b|medgemma-4b LIKE OUT [--headers] [--layers N]
+    python test/trueSize/make.py qwen2_5_vl-3b|medgemma-4b|smolvlm-256m LIKE OUT [--headers] [--layers N]
 
 LIKE is a small folder of the same family, whose tokenizer, template and processor files are taken, so that every program runs on OUT (its token ids lie within the
 true vocabulary). --headers: the files are sparse, of the right size and empty; a plan of memory reads no more. --layers: only so many
@@ -43,6 +43,17 @@ TRUE = {
         "vision_config": {
             "model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16,
             "image_size": 896, "patch_size": 14, "vision_use_head": False,
+        },
+    },
+    "smolvlm-256m": {
+        "model_type": "idefics3", "architectures": ["Idefics3ForConditionalGeneration"], "torch_dtype": "bfloat16", "scale_factor": 4, "tie_word_embeddings": False,
+        "text_config": {
+            "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
+            "head_dim": 64, "vocab_size": 49280, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 1e5, "pad_token_id": 2,
+        },
+        "vision_config": {
+            "model_type": "idefics3_vision", "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12, "image_size": 512,
+            "patch_size": 16,
         },
     },
 }
@@ -96,9 +107,15 @@ def main(model, like, out, headers, layers):
         side = config["vision_config"]["image_size"]
         change(out, "processor_config.json", {"image_seq_length": config["mm_tokens_per_image"]})
         change(out, "preprocessor_config.json", {"image_seq_length": config["mm_tokens_per_image"], "size": {"height": side, "width": side}})
+    if config["model_type"] == "idefics3":
+        side = config["vision_config"]["image_size"]
+        length = (side // config["vision_config"]["patch_size"] // config["scale_factor"]) ** 2
+        change(out, "processor_config.json", {"image_seq_len": length})
+        change(out, "preprocessor_config.json", {"max_image_size": {"longest_edge": side}, "size": {"longest_edge": 4 * side}})
     with torch.device("meta"):
         meta = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(out))
-    tensors = {name: list(tensor.shape) for name, tensor in meta.state_dict().items() if name != "lm_head.weight"}
+    tensors = {name: list(tensor.shape) for name, tensor in meta.state_dict().items()
+               if name != "lm_head.weight" or config.get("tie_word_embeddings") is False}
     shards, size = [[]], 0
     for name, shape in tensors.items():
         bytes_ = 2 * int(np.prod(shape))

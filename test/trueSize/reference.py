@@ -3,7 +3,7 @@ The loss of a row in transformers (float32, eager attention) over a folder that 
 
     python test/trueSize/reference.py FOLDER CASE.safetensors [--size 512] [--nf4 [--skip lm_head,visual]]
 
-The row is made here (random words about a random picture of SIZE², the last 40 tokens learnt) and left in CASE for test/trueSize/run.mjs. --nf4: every linear layer but those
+The row is made here (random words about a random picture of SIZE², of SmolVLM SIZE / 512 tiles, the last 40 tokens learnt) and left in CASE for test/trueSize/run.mjs. --nf4: every linear layer but those
 skipped gets the values that NF4 with double quantisation keeps of it (bitsandbytes' rules: blocks of 64, their largest values in blocks of 256; see `nf4`).
 Prints the loss. Needs transformers and safetensors; peak memory is the embedding table in float32, three times.
 """
@@ -93,10 +93,10 @@ def stream(model, folder, quantised):
         module.register_forward_pre_hook(bring)
         module.register_forward_hook(send)
     for key, _ in list(model.named_parameters()):
-        if not any(key.startswith(f"{name}.") for name in inside) and key != "lm_head.weight":
+        if not any(key.startswith(f"{name}.") for name in inside) and (key != "lm_head.weight" or key in folder.map):
             put(model, key, value(folder, key, quantised))
-    table = next(parameter for key, parameter in model.named_parameters() if key.endswith("embed_tokens.weight"))
-    model.lm_head.weight = table
+    if "lm_head.weight" not in folder.map:
+        model.lm_head.weight = next(parameter for key, parameter in model.named_parameters() if key.endswith("embed_tokens.weight"))
 
 
 @contextlib.contextmanager
@@ -129,7 +129,7 @@ def value(folder, name, quantised):
 def make_case(config, size, path):
     """Ids, labels, pixels and positions of one row."""
     generator = torch.Generator().manual_seed(1)
-    is_qwen = config.model_type == "qwen2_5_vl"
+    is_qwen, is_tiled = config.model_type == "qwen2_5_vl", config.model_type == "idefics3"
     image_id = config.image_token_id if is_qwen else getattr(config, "image_token_id", None) or config.image_token_index
     special = {value for key, value in config.to_dict().items() if key.endswith(("_token_id", "_token_index")) and isinstance(value, int)}
     allowed = torch.tensor([i for i in range(3, 600) if i not in special])
@@ -139,6 +139,12 @@ def make_case(config, size, path):
         count = side * side // 4
         around = [torch.tensor([config.vision_start_token_id]), torch.tensor([config.vision_end_token_id])]
         tensors = {"pixel_values": torch.randn(side * side, 1176, generator=generator), "image_grid_thw": torch.tensor([[1, side, side]])}
+    elif is_tiled:
+        side = config.vision_config.image_size
+        tiles = max(1, size // side)
+        count = tiles * (side // config.vision_config.patch_size // config.scale_factor) ** 2
+        around = [torch.tensor([], dtype=torch.long)] * 2
+        tensors = {"pixel_values": torch.randn(1, tiles, 3, side, side, generator=generator)}
     else:
         count = config.mm_tokens_per_image
         around = [torch.tensor([config.boi_token_index]), torch.tensor([config.eoi_token_index])]
@@ -147,7 +153,8 @@ def make_case(config, size, path):
     labels = ids.clone()
     labels[:, :-40] = -100
     tensors |= {"input_ids": ids, "labels_completion": labels, "attention_mask": torch.ones_like(ids)}
-    tensors["token_type_ids" if not is_qwen else "mm_token_type_ids"] = (ids == image_id).long()
+    if not is_tiled:
+        tensors["token_type_ids" if not is_qwen else "mm_token_type_ids"] = (ids == image_id).long()
     return tensors
 
 
