@@ -7,6 +7,7 @@ import type { Conversation, Message } from '../../../src/data/example.ts';
 import { Gemma3Processor } from '../../../src/models/gemma3/processor.ts';
 import { TextProcessor } from '../../../src/models/textProcessor.ts';
 import type { DecodedImage } from '../../../src/platform.ts';
+import { contextLength } from '../../../src/models/contextLength.ts';
 import { UserError } from '../../../src/platform.ts';
 import { goldenNames, goldenPath } from '../../io/goldenFolder.ts';
 import { memoryPlatform } from '../../io/memoryPlatform.ts';
@@ -160,6 +161,38 @@ describe('folders', () => {
     }
     return platform;
   }
+
+  test('a folder as transformers 5 writes MedGemma 1.5’s: 40 slices, each with its number', async () => {
+    const { sliding_window_pattern: _, rope_scaling: __, rope_theta, rope_local_base_freq, ...text } = goldenJson<{ text_config: Record<string, unknown> }>(
+      'models', gemma.name, 'config.json',
+    ).text_config;
+    const newer = {
+      ...text, max_position_embeddings: 32768, use_bidirectional_attention: false,
+      layer_types: ['sliding_attention', 'sliding_attention', 'sliding_attention', 'sliding_attention', 'sliding_attention', 'full_attention'],
+      rope_parameters: {
+        full_attention: { rope_type: 'linear', factor: 8, rope_theta },
+        sliding_attention: { rope_type: 'default', rope_theta: rope_local_base_freq },
+      },
+    };
+    const image_processor = goldenJson<Record<string, unknown>>('models', gemma.name, 'preprocessor_config.json');
+    const platform = await folder({
+      'config.json': { text_config: newer, dtype: 'bfloat16', transformers_version: '5.0.0' },
+      'processor_config.json': { image_processor: { ...image_processor, image_processor_type: 'Gemma3ImageProcessorFast' }, image_seq_length: 16 },
+    });
+    platform.files.delete('m/preprocessor_config.json');
+    const of = await Gemma3Processor.load(platform, 'm');
+    expect(await contextLength(platform, 'm')).toBe(32768);
+    const slices = Array.from({ length: 40 }, (_, i) => grey(12 + i, 20));
+    const content = slices.flatMap((_, i) => [{ type: 'image' as const }, { type: 'text' as const, text: `SLICE ${i + 1}` }]);
+    const row = ask({ role: 'user', content: [{ type: 'text', text: 'A volume.' }, ...content, { type: 'text', text: 'What is there?' }] });
+    const example = of.encode(row, slices, { mask: 'completion' });
+    expect(count(example.inputIds, SOFT)).toBe(40 * 16);
+    expect(example.imageGrids).toHaveLength(40);
+    expect(of.decode(example.inputIds, { skipSpecialTokens: true })).toMatch(/A volume\.[^]*SLICE 1\s[^]*SLICE 40What is there\?/);
+    const { tokens } = of.measure(row, slices, { mask: 'completion' });
+    expect(tokens).toBe(example.inputIds.length);
+    expect(example).toEqual(processor.encode(row, slices, { mask: 'completion' }));
+  });
 
   test('pan-and-scan stays off, as in transformers, whatever the folder says', async () => {
     const pan = { do_pan_and_scan: true, pan_and_scan_min_crop_size: 16, pan_and_scan_max_num_crops: 4, pan_and_scan_min_ratio_to_activate: 1.2 };
