@@ -10,14 +10,19 @@ import { CRC_START, updatedCrc } from './crc32.ts';
 const CHUNK_BYTES = 1 << 20;
 /**
  * Beyond this much output, data that unfolds further than this is refused. Images never reach a tenth of it. A mask that is nearly empty
- * does where its voxels are wide (float64: 1000 times), and cannot be told from a bomb; the message says how to save it.
+ * does (900 times and more), and cannot be told from a bomb but by its header.
  */
 const BOMB_BYTES = 256 * 2 ** 20;
 const BOMB_RATIO = 500;
+/** What a header can answer for: it costs so much memory and no more. A mask of 512×512×1200 in float32 has 1.2 GiB. */
+const STATED_BYTES = 2 * 2 ** 30;
 
-/** @throws UserError where so many bytes would unfold from a file of `fileBytes` that it is no data */
-export function checkRatio(path: string, bytes: number, fileBytes: number): void {
-  if (bytes <= BOMB_BYTES || bytes <= fileBytes * BOMB_RATIO) return;
+/**
+ * @param stated bytes that the data's own header says it has; 0: it has none
+ * @throws UserError where so many bytes would unfold from a file of `fileBytes` that it is no data
+ */
+export function checkRatio(path: string, bytes: number, fileBytes: number, stated = 0): void {
+  if (bytes <= Math.max(BOMB_BYTES, Math.min(stated, STATED_BYTES)) || bytes <= fileBytes * BOMB_RATIO) return;
   throw new UserError(
     `${path}: its ${fileBytes} bytes unfold to more than ${BOMB_RATIO} times as many; it is a gzip bomb, or nearly empty. Fetch the file ` +
       'again; if it is right, as a mask in float64, save it uncompressed or with a smaller data type.',
@@ -27,9 +32,15 @@ export function checkRatio(path: string, bytes: number, fileBytes: number): void
 /**
  * The bytes of a file; `.gz` files (by their magic number, not their name) are decompressed. Leaving the loop early stops the work.
  * @param chunkBytes read from the file at once
+ * @param stated what the data's header says; whoever reads it there sets it, while the data comes
  * @throws UserError that names the file where it is truncated or corrupt
  */
-export async function* fileChunks(platform: Platform, path: string, chunkBytes = CHUNK_BYTES): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* fileChunks(
+  platform: Platform,
+  path: string,
+  chunkBytes = CHUNK_BYTES,
+  stated: { bytes: number } = { bytes: 0 },
+): AsyncGenerator<Uint8Array, void, undefined> {
   const file = await platform.openFile(path);
   try {
     const magic = file.size >= 2 ? await file.read(0, 2) : new Uint8Array(2);
@@ -42,7 +53,7 @@ export async function* fileChunks(platform: Platform, path: string, chunkBytes =
     const handOn = function* (bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
       if (bytes.length === 0) return;
       produced += bytes.length;
-      checkRatio(path, produced, file.size);
+      checkRatio(path, produced, file.size, stated.bytes);
       yield bytes;
     };
     if (await readsMembers()) {

@@ -168,10 +168,12 @@ export async function openVolume(platform: Platform, path: string): Promise<Volu
   let head: Uint8Array = new Uint8Array(0);
   let voxelBytes = new Uint8Array(0);
   let position = 0; // of the next byte in the uncompressed file
+  const stated = { bytes: 0 };
   const accept = (into: NiftiHeader): void => {
     header = into;
     checkSize(into, size, isGzip);
-    voxelBytes = new Uint8Array(into.byteLength);
+    voxelBytes = roomFor(into);
+    stated.bytes = into.voxelOffset + into.byteLength + MAX_SURPLUS_BYTES;
   };
   const place = (bytes: Uint8Array, into: NiftiHeader): void => {
     const from = Math.max(0, into.voxelOffset - position);
@@ -188,7 +190,7 @@ export async function openVolume(platform: Platform, path: string): Promise<Volu
       );
     }
   };
-  for await (const chunk of fileChunks(platform, path)) {
+  for await (const chunk of fileChunks(platform, path, undefined, stated)) {
     if (header !== undefined) {
       place(chunk, header);
       continue;
@@ -210,6 +212,20 @@ export async function openVolume(platform: Platform, path: string): Promise<Volu
   const found = position - header.voxelOffset;
   if (found < header.byteLength) throw truncated(header, found);
   return new Volume(header, viewed(voxelBytes, header, dataType(header)));
+}
+
+/** @throws UserError where this machine has not so much */
+export function roomFor({ path, shape, byteLength }: Pick<NiftiHeader, 'path' | 'shape' | 'byteLength'>): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(byteLength);
+  } catch (cause) {
+    throw new UserError(
+      `${path}: there is no memory for its ${byteLength} bytes of voxels (${shape.join('×')}). Crop or resample the volume.`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 function truncated({ path, shape, byteLength }: NiftiHeader, found: number): UserError {
@@ -240,7 +256,7 @@ function checkSize(header: NiftiHeader, fileBytes: number, isGzip: boolean): voi
         'It is truncated or its header is wrong. Fetch the file again.',
     );
   }
-  if (isGzip) checkRatio(path, byteLength, fileBytes);
+  if (isGzip) checkRatio(path, byteLength, fileBytes, byteLength);
   if (byteLength > MAX_VOLUME_BYTES) {
     throw new UserError(
       `${path}: ${byteLength} bytes of voxels (${shape.join('×')}); at most ${MAX_VOLUME_BYTES} can be opened. Crop or resample the ` +

@@ -154,6 +154,21 @@ describe('broken volumes', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(100 * 2 ** 20);
   });
 
+  test('a mask that is nearly empty unfolds as far as its header says, and no further', async () => {
+    const side = [512, 512, 1200];
+    const head = edit((v) => side.forEach((size, i) => v.setInt16(42 + 2 * i, size, true))).subarray(0, 352);
+    new DataView(head.buffer, head.byteOffset).setInt16(70, 2, true); // uint8
+    new DataView(head.buffer, head.byteOffset).setInt16(72, 8, true);
+    const zeros = gzipSync(Buffer.alloc(2 ** 20), { level: 9 });
+    const mask = (megabytes: number): string =>
+      write(Buffer.concat([gzipSync(head), ...new Array<Buffer>(megabytes).fill(zeros)]), 'mask.nii.gz');
+    const volume = await openVolume(nodePlatform, mask(300));
+    expect(volume.byteLength).toBe(300 * 2 ** 20);
+    expect((await volume.slice(2, 1199)).values.every((value) => value === 0)).toBe(true);
+    expect(await failure(mask(299))).toMatch(/truncated/);
+    expect(await failure(mask(330))).toMatch(/goes on far beyond them|gzip bomb/);
+  }, 60_000);
+
   test('any header at all: a volume or a UserError', async () => {
     const path = join(folder, 'fuzz.nii');
     const second = readFileSync(join(golden, 'nifti2_little_i2.nii'));

@@ -5,8 +5,8 @@
 import { Unzlib } from 'fflate';
 import { lastName, UserError } from '../../platform.ts';
 import type { Platform, RangedFile } from '../../platform.ts';
-import { gunzipMembers } from '../gzip.ts';
-import { MAX_VOLUME_BYTES, Volume, voxelsOfBytes } from '../nifti.ts';
+import { checkRatio, gunzipMembers } from '../gzip.ts';
+import { MAX_VOLUME_BYTES, roomFor, Volume, voxelsOfBytes } from '../nifti.ts';
 import { dataType } from '../niftiHeader.ts';
 import type { NiftiHeader } from '../niftiHeader.ts';
 import { isNrrd } from './isRawVolume.ts';
@@ -49,6 +49,7 @@ export async function openRawVolume(platform: Platform, path: string): Promise<R
         `${path}: the header (${header.shape.join('×')}) asks for ${byteLength} bytes of voxels, but ${present} are there` +
           `${isRaw ? '' : ', packed'}. It is truncated or its header is wrong. Fetch the file again.`,
       );
+    if (!isRaw) checkRatio(path, byteLength, present, byteLength);
     if (isRaw) return { volume: new Volume({ ...into, voxelOffset: start }, platform), notes: header.notes };
     const bytes = await unpacked(file, header, start, byteLength, path);
     return { volume: new Volume(into, voxelsOfBytes(bytes, into)), notes: header.notes };
@@ -133,7 +134,7 @@ async function unpacked(
   path: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const end = header.packedBytes === undefined ? file.size : Math.min(file.size, start + header.packedBytes);
-  const bytes = new Uint8Array(byteLength);
+  const bytes = roomFor({ path, shape: header.shape, byteLength });
   let position = -header.skippedBytes;
   const pieces = piecesOf(file, start, end);
   const unfolded = header.encoding === 'gzip' ? gunzipMembers(pieces, path) : unzlibbed(pieces, path);
