@@ -1,12 +1,12 @@
 """
-Tiny models of the four families in random configurations, with the loss that transformers gives (float32).
+Tiny models of the families in random configurations, with the loss that transformers gives (float32).
 
-    python test/golden/base_configs.py OUT.json COUNT SEED
+    python test/golden/base_configs.py OUT.json COUNT SEED [FAMILY ...]
 
 Written are the configurations and the losses alone: weights, ids and pixels are numbers that a hash makes of a parameter's name and an index, so that
 test/models/baseConfigs.test.ts makes the same. What varies: where RoPE's settings stand and which scaling they name, layer types, windows, head sizes, biases, the
 tied head and what the file holds in spite of it (`head`: none, own, copy of the table, only the head), flat and nested layouts, keys left out.
-test/golden/bases/configs.json: COUNT 72, SEED 1.
+test/golden/bases/configs.json: COUNT 72, SEED 1; the families are the first four where none is named. test/golden/bases/qwen3.json: 40 1 qwen3 qwen3_vl.
 """
 import json
 import math
@@ -104,12 +104,12 @@ def qwen_text(r, heads=(2, 4)):
     return config
 
 
-def qwen_rope(r, config, own=None):
+def qwen_rope(r, config, own=None, is_called_mrope=True):
     """rope_parameters, rope_scaling, or both of them, which differ."""
     for key, chance in (("rope_parameters", 0.5), ("rope_scaling", 0.6)):
         if r.random() < chance:
             config[key] = rope(r, SCALED, True) | (own or {})
-            if own and config[key].get("rope_type", config[key].get("type")) == "default" and r.random() < 0.5:
+            if own and is_called_mrope and config[key].get("rope_type", config[key].get("type")) == "default" and r.random() < 0.5:
                 config[key] = {"type": "mrope"} | own
     if "rope_scaling" in config and r.random() < 0.1:
         config["rope_scaling"] = None
@@ -191,7 +191,37 @@ def gemma3(r):
     return config
 
 
-FAMILIES = {"qwen2": qwen2, "qwen2_5_vl": qwen2_5_vl, "gemma3": gemma3, "gemma3_text": gemma3_text}
+def qwen3(r):
+    config = qwen_text(r) | {"model_type": "qwen3", "head_dim": r.choice([4, 8, 16])}
+    maybe(r, config, "attention_bias", [True, False])
+    maybe(r, config, "tie_word_embeddings", [True, False], 0.8)
+    qwen_rope(r, config)
+    return config
+
+
+def qwen3_vl(r):
+    text = qwen_text(r) | {"head_dim": r.choice([8, 12, 16])}
+    for key in ("use_sliding_window", "sliding_window", "max_window_layers", "layer_types"):
+        text.pop(key, None)
+    maybe(r, text, "attention_bias", [True, False])
+    sections = {"mrope_section": r.choice([[2, 1, 1], [1, 2, 1], [4, 2, 2], [8, 0, 1], [1, 3, 3]])}
+    qwen_rope(r, text, sections | ({"mrope_interleaved": True} if r.random() < 0.6 else {}), is_called_mrope=False)
+    depth = r.choice([2, 3])
+    deep = r.sample(range(depth), r.choice([0, 1, 2]))
+    vision = dict(depth=depth, hidden_size=16, num_heads=r.choice([1, 2, 4]), intermediate_size=24, out_hidden_size=text["hidden_size"], patch_size=4,
+                  num_position_embeddings=r.choice([1, 4, 9, 11, 25]), deepstack_visual_indexes=deep)
+    maybe(r, vision, "rope_theta", [50, 1e4], 0.2)
+    maybe(r, vision, "rope_parameters", [{"rope_type": "axial", "rope_theta": 30}, {"rope_type": "default"}], 0.2)
+    maybe(r, vision, "hidden_act", ["gelu", "gelu_pytorch_tanh", "quick_gelu", "silu"], 0.4)
+    config = dict(model_type="qwen3_vl", vision_config=vision, image_token_id=IMAGE, video_token_id=61, vision_start_token_id=62, vision_end_token_id=63)
+    maybe(r, config, "tie_word_embeddings", [True, False], 0.7)
+    maybe(r, text, "tie_word_embeddings", [True, False], 0.4)
+    return config | {"text_config": text | {"model_type": "qwen3_vl_text"}}
+
+
+FAMILIES = {"qwen2": qwen2, "qwen2_5_vl": qwen2_5_vl, "gemma3": gemma3, "gemma3_text": gemma3_text, "qwen3": qwen3, "qwen3_vl": qwen3_vl}
+FIRST = list(FAMILIES)[:4]
+QWEN_VL = ("qwen2_5_vl", "qwen3_vl")
 
 
 def canonical(name, model_type):
@@ -206,7 +236,7 @@ def inputs(model_type, has_image):
     if has_image:
         start = 6
         ids[start : start + 4] = IMAGE
-        if model_type == "qwen2_5_vl":
+        if model_type in QWEN_VL:
             ids[start - 1] = 62
             extra["pixel_values"] = torch.tensor(noise("pixels", 16 * 96).reshape(16, 96), dtype=torch.float32)
             extra["image_grid_thw"] = torch.tensor([[1, 4, 4]])
@@ -219,7 +249,7 @@ def inputs(model_type, has_image):
 
 def measure(config, head, has_image):
     model_type = config["model_type"]
-    auto = AutoModelForImageTextToText if model_type in ("gemma3", "qwen2_5_vl") else AutoModelForCausalLM
+    auto = AutoModelForImageTextToText if model_type in ("gemma3", *QWEN_VL) else AutoModelForCausalLM
     with tempfile.TemporaryDirectory() as folder:
         json.dump(config, open(f"{folder}/config.json", "w"))
         built = auto.from_config(AutoConfig.from_pretrained(folder))
@@ -248,13 +278,14 @@ def ties(config):
 
 def main():
     out, count, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    names = sys.argv[4:] or FIRST
     r = random.Random(seed)
     cases = []
     while len(cases) < count:
-        model_type = list(FAMILIES)[len(cases) % 4]
+        model_type = names[len(cases) % len(names)]
         config = FAMILIES[model_type](r)
         head = r.choice(["none", "own", "copy", "only"]) if ties(config) else "own"
-        has_image = model_type in ("gemma3", "qwen2_5_vl") and r.random() < 0.5
+        has_image = model_type in ("gemma3", *QWEN_VL) and r.random() < 0.5
         if model_type == "gemma3" and has_image and head == "only":
             head = "none"
         loss, tied = measure(config, head, has_image)

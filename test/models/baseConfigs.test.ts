@@ -24,8 +24,9 @@ interface Case extends GoldenLoss {
   head: 'none' | 'own' | 'copy' | 'only';
 }
 
-const path = process.env['VERNIER_BASE_CONFIGS'] ?? fileURLToPath(new URL('../golden/bases/configs.json', import.meta.url));
-const cases = JSON.parse(readFileSync(path, 'utf8')) as Case[];
+const own = process.env['VERNIER_BASE_CONFIGS'];
+const paths = own === undefined ? ['configs', 'qwen3'].map((name) => fileURLToPath(new URL(`../golden/bases/${name}.json`, import.meta.url))) : [own];
+const cases = paths.flatMap((path) => JSON.parse(readFileSync(path, 'utf8')) as Case[]);
 let device: Device;
 
 beforeAll(async () => {

@@ -97,7 +97,7 @@ function parseText(fields: Fields): Qwen3VLTextConfig {
   if (fields.flag('use_sliding_window', false))
     throw fields.wrong('use_sliding_window', true, 'false: every layer of this model sees the whole row');
   const text = parseQwen3Text(fields);
-  const { rope, settings } = parseQwen2Rope(fields, 500_000, { aliases: ['mrope'], ownKeys: ['mrope_section', 'mrope_interleaved'] });
+  const { rope, settings } = parseQwen2Rope(fields, 500_000, { ownKeys: ['mrope_section', 'mrope_interleaved'] });
   const section = settings.integers('mrope_section', [24, 20, 20]);
   const [time, height, width] = section;
   if (time === undefined || height === undefined || width === undefined || section.length !== 3)

@@ -50,17 +50,16 @@ export function goldenValues(name: string, shape: readonly number[], isGemma: bo
 export function goldenExample({ config: { model_type: type }, image }: Pick<GoldenLoss, 'config' | 'image'>): Example {
   const inputIds = Int32Array.from(noise('ids', TOKENS), (x) => Math.floor((x + 1) * 29));
   const labels = inputIds.map((id, t) => (t < TOKENS / 2 ? -100 : id));
+  const isQwen = type === 'qwen2_5_vl' || type === 'qwen3_vl';
   let pictures: Pick<Example, 'pixelValues' | 'imageGrids'> = { pixelValues: new Float32Array(0), imageGrids: [] };
   if (image) {
     inputIds.fill(IMAGE, 6, 10);
-    if (type === 'qwen2_5_vl') inputIds[5] = 62;
-    pictures =
-      type === 'qwen2_5_vl'
-        ? { pixelValues: Float32Array.from(noise('pixels', 16 * 96)), imageGrids: [[1, 4, 4]] }
-        : cutPatches(Float32Array.from(noise('pixels', 3 * 256)), { images: 1, channels: 3, side: 16, patch: 4 });
+    if (isQwen) inputIds[5] = 62;
+    pictures = isQwen
+      ? { pixelValues: Float32Array.from(noise('pixels', 16 * 96)), imageGrids: [[1, 4, 4]] }
+      : cutPatches(Float32Array.from(noise('pixels', 3 * 256)), { images: 1, channels: 3, side: 16, patch: 4 });
   }
-  const positionIds =
-    type === 'qwen2_5_vl' ? mropePositions(inputIds, IMAGE, pictures.imageGrids, 2).positionIds : Int32Array.from(inputIds.keys());
+  const positionIds = isQwen ? mropePositions(inputIds, IMAGE, pictures.imageGrids, 2).positionIds : Int32Array.from(inputIds.keys());
   return { inputIds, labels, positionIds, ...pictures };
 }
 
