@@ -1,8 +1,9 @@
 """Dumps what transformers computes on the CPU before the first kernel of Qwen3-VL runs, for shapes the golden cases do not have: the position table's rows and
-weights, rotary angles of patches and of tokens, M-RoPE positions; the PIL image processor on synthetic images; the template with and without thinking.
+weights, rotary angles of patches and of tokens, M-RoPE positions; parameters of the published sizes; the PIL image processor on synthetic images; the template with and without thinking.
 
 Run: OMP_NUM_THREADS=1 python test/golden/qwen3_vl_indices.py     (transformers 5.18, pillow; writes qwen3_vl_indices.json beside itself)
 """
+import hashlib
 import json
 import pathlib
 
@@ -13,7 +14,7 @@ torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou
 from PIL import Image  # noqa: E402
 from transformers import AutoTokenizer, Qwen3VLConfig  # noqa: E402
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil  # noqa: E402
-from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel, Qwen3VLTextRotaryEmbedding, Qwen3VLVisionRotaryEmbedding  # noqa: E402
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLForConditionalGeneration, Qwen3VLModel, Qwen3VLTextRotaryEmbedding, Qwen3VLVisionRotaryEmbedding  # noqa: E402
 from transformers.vision_utils import get_vision_interpolation_indices_and_weights, get_vision_position_ids  # noqa: E402
 
 from qwen_vision_indices import digest, some_rows, synthetic  # noqa: E402
@@ -44,6 +45,17 @@ PROCESS = [
     dict(height=20, width=31, channels=3, min_pixels=16384, max_pixels=50176),
     dict(height=300, width=410, channels=3, min_pixels=3136, max_pixels=50176),
 ]
+WIDE = dict(vocab_size=151936, num_key_value_heads=8, head_dim=128, max_position_embeddings=262144, rope_theta=5000000,
+            rope_scaling={"rope_type": "default", "mrope_interleaved": True, "mrope_section": [24, 20, 20]})
+LARGE = dict(depth=24, hidden_size=1024, intermediate_size=4096, num_heads=16, deepstack_visual_indexes=[5, 11, 17])
+SIZES = {
+    "2B": dict(tie_word_embeddings=True, text_config=WIDE | dict(hidden_size=2048, intermediate_size=6144, num_hidden_layers=28, num_attention_heads=16),
+               vision_config=LARGE | dict(out_hidden_size=2048)),
+    "4B": dict(tie_word_embeddings=True, text_config=WIDE | dict(hidden_size=2560, intermediate_size=9728, num_hidden_layers=36, num_attention_heads=32),
+               vision_config=LARGE | dict(out_hidden_size=2560)),
+    "8B": dict(tie_word_embeddings=False, text_config=WIDE | dict(hidden_size=4096, intermediate_size=12288, num_hidden_layers=36, num_attention_heads=32),
+               vision_config=dict(out_hidden_size=4096)),
+}
 # As the released Thinking models' template renders texts and images; written anew.
 THINKING = """{%- set last = namespace(query=-1) -%}
 {%- for message in messages -%}{%- if message.role == 'user' -%}{%- set last.query = loop.index0 -%}{%- endif -%}{%- endfor -%}
@@ -119,6 +131,14 @@ def process_case(case):
     return dict(case, grid=out["image_grid_thw"][0].tolist(), pixel_values_sha256=digest(out["pixel_values"].astype("<f4")))
 
 
+def size_case(config):
+    with torch.device("meta"):
+        model = Qwen3VLForConditionalGeneration(Qwen3VLConfig(**json.loads(json.dumps(config))))
+    parameters = {name: list(p.shape) for name, p in model.named_parameters()}
+    lines = sorted(f"{name} {shape}" for name, shape in parameters.items())
+    return dict(config=dict(config, model_type="qwen3_vl"), parameters=sum(p.numel() for p in model.parameters()), names_sha256=hashlib.sha256("\n".join(lines).encode()).hexdigest())
+
+
 def talk_case(tokenizer, talk):
     messages = [dict(role=role, content=content) for role, content in talk]
     render = lambda rows, more=False: tokenizer.apply_chat_template(rows, chat_template=THINKING, tokenize=False, add_generation_prompt=more)
@@ -131,6 +151,7 @@ if __name__ == "__main__":
         vision=[vision_case(c) for c in VISION],
         text=[text_case(c) for c in TEXT],
         process=[process_case(c) for c in PROCESS],
+        sizes={name: size_case(config) for name, config in SIZES.items()},
         thinking=dict(template=THINKING, talks=[talk_case(tokenizer, talk) for talk in TALKS]),
     )
     text = json.dumps(result, separators=(",", ":")).replace('},{"', '},\n{"')

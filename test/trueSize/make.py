@@ -1,8 +1,8 @@
 """
-A model folder of the true shapes of Qwen2.5-VL-3B, MedGemma-4B or SmolVLM-256M with random bfloat16 weights, and a row for it: what a change of the engine is tried on
+A model folder of the true shapes of Qwen2.5-VL-3B, Qwen3-VL-2B, MedGemma-4B or SmolVLM-256M with random bfloat16 weights, and a row for it: what a change of the engine is tried on
 where no real checkpoint can be had. 0.5 to 9 GB; outside of CI.
 
-    python test/trueSize/make.py qwen2_5_vl-3b|medgemma-4b|smolvlm-256m LIKE OUT [--headers] [--layers N]
+    python test/trueSize/make.py qwen2_5_vl-3b|qwen3_vl-2b|medgemma-4b|smolvlm-256m LIKE OUT [--headers] [--layers N]
 
 LIKE is a small folder of the same family, whose tokenizer, template and processor files are taken, so that every program runs on OUT (its token ids lie within the
 true vocabulary). --headers: the files are sparse, of the right size and empty; a plan of memory reads no more. --layers: only so many
@@ -30,6 +30,19 @@ TRUE = {
             "model_type": "qwen2_5_vl", "depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "out_hidden_size": 2048, "in_chans": 3,
             "patch_size": 14, "spatial_merge_size": 2, "spatial_patch_size": 14, "temporal_patch_size": 2, "tokens_per_second": 2, "window_size": 112,
             "fullatt_block_indexes": [7, 15, 23, 31], "hidden_act": "silu",
+        },
+    },
+    "qwen3_vl-2b": {
+        "model_type": "qwen3_vl", "architectures": ["Qwen3VLForConditionalGeneration"], "tie_word_embeddings": True, "torch_dtype": "bfloat16",
+        "text_config": {
+            "model_type": "qwen3_vl_text", "hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28, "num_attention_heads": 16,
+            "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936, "max_position_embeddings": 262144, "rms_norm_eps": 1e-6, "rope_theta": 5000000,
+            "rope_scaling": {"rope_type": "default", "mrope_interleaved": True, "mrope_section": [24, 20, 20]},
+        },
+        "vision_config": {
+            "model_type": "qwen3_vl", "depth": 24, "hidden_size": 1024, "intermediate_size": 4096, "num_heads": 16, "out_hidden_size": 2048, "in_channels": 3,
+            "patch_size": 16, "spatial_merge_size": 2, "temporal_patch_size": 2, "num_position_embeddings": 2304, "deepstack_visual_indexes": [5, 11, 17],
+            "hidden_act": "gelu_pytorch_tanh",
         },
     },
     "medgemma-4b": {
@@ -97,6 +110,8 @@ def main(model, like, out, headers, layers):
     if layers is not None:
         config.get("text_config", config)["num_hidden_layers"] = layers
         config["vision_config"]["depth" if "depth" in config["vision_config"] else "num_hidden_layers"] = layers
+        if "deepstack_visual_indexes" in config["vision_config"]:
+            config["vision_config"]["deepstack_visual_indexes"] = list(range(min(3, layers)))
     small = json.load(open(os.path.join(like, "config.json")))
     config.update({key: value for key, value in small.items() if key.endswith(("_token_id", "_token_index"))})
     json.dump(config, open(os.path.join(out, "config.json"), "w"), indent=1)

@@ -129,16 +129,17 @@ def value(folder, name, quantised):
 def make_case(config, size, path):
     """Ids, labels, pixels and positions of one row."""
     generator = torch.Generator().manual_seed(1)
-    is_qwen, is_tiled = config.model_type == "qwen2_5_vl", config.model_type == "idefics3"
+    is_qwen, is_tiled = config.model_type in ("qwen2_5_vl", "qwen3_vl"), config.model_type == "idefics3"
     image_id = config.image_token_id if is_qwen else getattr(config, "image_token_id", None) or config.image_token_index
     special = {value for key, value in config.to_dict().items() if key.endswith(("_token_id", "_token_index")) and isinstance(value, int)}
     allowed = torch.tensor([i for i in range(3, 600) if i not in special])
     words = lambda count: allowed[torch.randint(len(allowed), (count,), generator=generator)]  # noqa: E731
     if is_qwen:
-        side = round(size / 28) * 2
+        patch = config.vision_config.patch_size
+        side = round(size / (2 * patch)) * 2
         count = side * side // 4
         around = [torch.tensor([config.vision_start_token_id]), torch.tensor([config.vision_end_token_id])]
-        tensors = {"pixel_values": torch.randn(side * side, 1176, generator=generator), "image_grid_thw": torch.tensor([[1, side, side]])}
+        tensors = {"pixel_values": torch.randn(side * side, 6 * patch * patch, generator=generator), "image_grid_thw": torch.tensor([[1, side, side]])}
     elif is_tiled:
         side = config.vision_config.image_size
         tiles = max(1, size // side)
@@ -175,7 +176,7 @@ def main():
     quantised = {name for name in linear if not any(part in name.split(".") for part in skip)} if args.nf4 else set()
     stream(model, Folder(args.folder), quantised)
     inputs = {key: value for key, value in tensors.items() if key != "labels_completion"}
-    if config.model_type == "qwen2_5_vl":
+    if config.model_type in ("qwen2_5_vl", "qwen3_vl"):
         positions, _ = model.model.get_rope_index(
             tensors["input_ids"], mm_token_type_ids=tensors["mm_token_type_ids"], image_grid_thw=tensors["image_grid_thw"], attention_mask=tensors["attention_mask"])
         tensors["position_ids"] = positions

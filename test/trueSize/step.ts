@@ -68,7 +68,7 @@ async function readCase(path: string, modelType: string): Promise<Example> {
     const pixels = toFloat32(await file.readRaw('pixel_values'), 'F32', 'pixel_values');
     const shape = file.tensors.get('pixel_values')!.shape;
     const images: Pick<Example, 'pixelValues' | 'imageGrids'> =
-      modelType === 'qwen2_5_vl'
+      modelType === 'qwen2_5_vl' || modelType === 'qwen3_vl'
         ? { pixelValues: pixels, imageGrids: [[...(await integers('image_grid_thw'))] as [number, number, number]] }
         : modelType === 'idefics3'
           ? cutPatches(pixels, { images: shape[1]!, channels: shape[2]!, side: shape[3]!, patch: 16, merge: 4 })
