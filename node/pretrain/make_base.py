@@ -32,6 +32,9 @@ import phantoms
 from phantoms import NAMES, Pictures
 from tiny_gemma import TinyGemma
 from tiny_qwen import TinyQwen, for_products
+from tiny_smolvlm import TinySmolVLM
+
+FAMILIES = {"qwen2_5_vl": TinyQwen, "gemma3": TinyGemma, "smolvlm": TinySmolVLM}
 
 # Merged tokens down and across, 10 to 18 of them, as slices of all shapes get.
 QWEN_GRIDS = [(4, 3), (5, 3), (6, 2), (3, 4), (4, 4), (3, 5), (5, 2), (2, 6), (6, 3), (7, 2)]
@@ -69,9 +72,9 @@ class Run:
         self.args = args
         self.folder = Path(args.folder)
         self.config = json.loads((self.folder / "config.json").read_text())
-        is_gemma = self.config["model_type"] == "gemma3"
-        self.model = (TinyGemma if is_gemma else TinyQwen)(self.config)
-        self.grids = [(4, 4)] if is_gemma else QWEN_GRIDS
+        self.model = FAMILIES[self.config["model_type"]](self.config)
+        self.grids = QWEN_GRIDS if self.config["model_type"] == "qwen2_5_vl" else [(4, 4)]
+        self.table = f"{self.model.stack}embed_tokens.weight"
         self.tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
         self.rng = np.random.default_rng(args.seed)
         generator = torch.Generator().manual_seed(args.seed)
@@ -99,9 +102,9 @@ class Run:
         )
         # The tied head chooses among the tokens of answers alone. Told not to say the other thousand, it would push all their embeddings
         # the same way, step by step, until one word that prompts have not used looks like another.
-        answer = self.encode("0123456789., -." + self.model.end_of_answer) + self.encode("0.123, 45.67, 8.90" + self.model.end_of_answer)
+        answer = self.encode(self.model.begin_of_answer + "0123456789., -." + self.model.end_of_answer) + self.encode("0.123, 45.67, 8.90" + self.model.end_of_answer)
         self.outputs = torch.tensor(sorted(set(answer)))
-        self.output_at = torch.zeros(len(self.weights["model.language_model.embed_tokens.weight"]), dtype=torch.long)
+        self.output_at = torch.zeros(len(self.weights[self.table]), dtype=torch.long)
         self.output_at[self.outputs] = torch.arange(len(self.outputs))
         self.words, self.fragments = self.invent()
         self.prefixes: dict[tuple[int, int], list[int]] = {}
@@ -110,7 +113,7 @@ class Run:
         """Names of one to three fragments of words for every meaning, and which ids are fragments. What a name means is a linear function
         of the sum of its embeddings, which stay random where prompts read them: so the model learns to read any words that stand in a
         name's place, and a word it has never seen means something already, which fine-tuning then changes."""
-        table = self.weights["model.language_model.embed_tokens.weight"].detach()
+        table = self.weights[self.table].detach()
         used = {i for is_short in (True, False) for i in self.everyday(is_short)}
         ids = [i for t, i in self.tokenizer.get_vocab().items() if t.isascii() and t.isalpha() and 2 <= len(t) <= 6 and i not in used]
         ids.sort()
@@ -134,7 +137,7 @@ class Run:
         rng = np.random.default_rng(0)
         pictures = phantoms.draw(rng, 40, 112, 112, 0)
         asked = [phantoms.ask(rng, pictures, i, is_short, (0.4, 0.2, 0.2, 0.2)) for i in range(40)]
-        return [i for question in asked if question for i in self.encode(self.model.turn(question.prompt) + question.answer)]
+        return [i for question in asked if question for i in self.encode(self.model.turn(question.prompt) + self.model.begin_of_answer + question.answer)]
 
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
@@ -171,7 +174,7 @@ class Run:
                     boxes.append(np.full(4, np.nan))
                     continue
                 prompt = self.spell(self.model.turn(question.prompt), question)
-                answer = self.encode(question.answer + self.model.end_of_answer)
+                answer = self.encode(self.model.begin_of_answer + question.answer + self.model.end_of_answer)
                 rows.append(prompt + answer)
                 weights.append([0.0] * len(prompt) + digit_weights([self.tokenizer.id_to_token(i) for i in answer]))
                 boxes.append(np.full(4, np.nan) if question.box is None else question.box)

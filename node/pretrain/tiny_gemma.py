@@ -15,6 +15,8 @@ def gemma_norm(x: Tensor, weight: Tensor) -> Tensor:
 
 
 class TinyGemma:
+    stack = "model.language_model."
+    begin_of_answer = ""
     end_of_answer = "<end_of_turn>\n"
 
     def __init__(self, config: dict) -> None:

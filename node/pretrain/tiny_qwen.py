@@ -32,6 +32,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
 
 
 class TinyQwen:
+    stack = "model.language_model."
+    begin_of_answer = ""
+
     def __init__(self, config: dict) -> None:
         self.config = config
         self.vision = config["vision_config"]
@@ -116,7 +119,7 @@ class TinyQwen:
         c = self.config
         heads, groups = c["num_attention_heads"], c["num_key_value_heads"]
         count, each, length = questions.shape
-        table = w["model.language_model.embed_tokens.weight"]
+        table = w[f"{self.stack}embed_tokens.weight"]
         image = torch.tensor(prefix) == c["image_token_id"]
         p = F.embedding(torch.tensor(prefix), table).repeat(count, 1, 1)
         p = p.masked_scatter(image[None, :, None].expand_as(p), merged.to(p.dtype))
@@ -125,7 +128,7 @@ class TinyQwen:
         visible = torch.cat([torch.ones(length, len(prefix), dtype=torch.bool), torch.ones(length, length, dtype=torch.bool).tril()], 1)
         seen, said = [], []
         for i in range(c["num_hidden_layers"]):
-            name = f"model.language_model.layers.{i}."
+            name = f"{self.stack}layers.{i}."
 
             def project(x: Tensor, angles: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
                 h = rms_norm(x, w[f"{name}input_layernorm.weight"])
@@ -137,7 +140,7 @@ class TinyQwen:
                 return rotate(query, *angles), rotate(key, *angles), value
 
             def rest(x: Tensor, h: Tensor) -> Tensor:
-                x = x + F.linear(h, w[f"{name}self_attn.o_proj.weight"])
+                x = x + F.linear(h, w[f"{name}self_attn.o_proj.weight"], w.get(f"{name}self_attn.o_proj.bias"))
                 h = rms_norm(x, w[f"{name}post_attention_layernorm.weight"])
                 h = F.silu(F.linear(h, w[f"{name}mlp.gate_proj.weight"])) * F.linear(h, w[f"{name}mlp.up_proj.weight"])
                 return x + F.linear(h, w[f"{name}mlp.down_proj.weight"])
@@ -151,10 +154,10 @@ class TinyQwen:
             p = rest(p, attend(pq, pk.repeat_interleave(wide, 1), pv.repeat_interleave(wide, 1), is_causal=True))
             seen.append(p[:, image])
             said.append(q)
-        said[-1] = rms_norm(q, w["model.language_model.norm.weight"])
+        said[-1] = rms_norm(q, w[f"{self.stack}norm.weight"])
         return seen, said
 
     def logits(self, w: Weights, hidden: Tensor, ids: Tensor | None = None) -> Tensor:
         """Of the tokens `ids`, or of all."""
-        table = w["model.language_model.embed_tokens.weight"]
+        table = w[f"{self.stack}embed_tokens.weight"]
         return F.linear(hidden.to(PRODUCTS), (table if ids is None else table[ids]).to(PRODUCTS))

@@ -60,7 +60,10 @@ function newestChange(path) {
 const BUILDS = {
   node: { entries: ['node/train.ts', 'node/quickstart.ts'], sources: ['node', 'src', 'kernels'] },
   library: { entries: ['src/index.ts'], sources: ['src', 'kernels'] },
-  web: { entries: ['web/index.html'], sources: ['web', 'src', 'kernels', 'node/base', 'node/base-medgemma', 'node/sample'] },
+  web: {
+    entries: ['web/index.html'],
+    sources: ['web', 'src', 'kernels', 'node/base', 'node/base-medgemma', 'node/base-smolvlm', 'node/sample'],
+  },
 };
 
 /** Builds what is missing or older than its sources. @param {(keyof typeof BUILDS)[]} modes @param {{force?: boolean}} [options] */

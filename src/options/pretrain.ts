@@ -3,7 +3,13 @@ import { UserError } from '../platform.ts';
 import type { Definitions, OptionsOf, Program } from './program.ts';
 
 const definitions = {
-  family: { group: 'Model', type: 'enum', default: 'qwen2_5_vl', choices: ['qwen2_5_vl', 'gemma3'], help: 'Kind of model (model_type).' },
+  family: {
+    group: 'Model',
+    type: 'enum',
+    default: 'qwen2_5_vl',
+    choices: ['qwen2_5_vl', 'gemma3', 'smolvlm'],
+    help: 'Kind of model (model_type).',
+  },
   seed: { group: 'Model', type: 'integer', default: 1, min: 0, help: 'Seed of the weights.' },
   sample: {
     group: 'Data',

@@ -8,8 +8,8 @@ const definitions = {
     group: 'Model',
     type: 'enum',
     default: 'qwen-tiny',
-    choices: ['qwen-tiny', 'medgemma-tiny'],
-    help: 'What is trained: a tiny Qwen2.5-VL, or a tiny Gemma 3, which MedGemma is by its architecture.',
+    choices: ['qwen-tiny', 'medgemma-tiny', 'smolvlm-tiny'],
+    help: 'What is trained: a tiny Qwen2.5-VL, a tiny Gemma 3, which MedGemma is by its architecture, or a tiny SmolVLM.',
   },
   quantization: {
     group: 'Model',
@@ -45,7 +45,7 @@ export const quickstartProgram: Program<QuickstartOptions> = {
   intro: [
     'Fine-tunes a tiny vision-language model with LoRA on three small MRI volumes, and compares its answers before and after.',
     '',
-    'Usage: npm start [-- --recipe medgemma-tiny]',
+    'Usage: npm start [-- --recipe medgemma-tiny|smolvlm-tiny]',
   ],
   definitions,
   check: () => [],

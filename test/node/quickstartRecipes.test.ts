@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { nodePlatform as platform } from '../../node/platform.ts';
+import { parseCommandLine } from '../../src/options/commandLine.ts';
 import { parseFor } from '../../src/options/program.ts';
 import { quickstartProgram } from '../../src/options/quickstart.ts';
 import type { RecipeName } from '../../src/options/quickstart.ts';
@@ -13,14 +14,19 @@ import { modelFamily, namingOf } from '../../src/models/families.ts';
 import { UserError } from '../../src/platform.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const MODEL_TYPES: Readonly<Record<string, string>> = { 'qwen-tiny': 'qwen2_5_vl', 'medgemma-tiny': 'gemma3' };
+const MODEL_TYPES: Readonly<Record<string, string>> = { 'qwen-tiny': 'qwen2_5_vl', 'medgemma-tiny': 'gemma3', 'smolvlm-tiny': 'smolvlm' };
 
 describe('recipes', () => {
   it('lists the recipes there are when asked for another', () => {
     for (const name of ['medgemma', 'toString', '']) {
       expect(() => parseFor(quickstartProgram, { recipe: name })).toThrow(UserError);
-      expect(() => parseFor(quickstartProgram, { recipe: name })).toThrow(/qwen-tiny.*medgemma-tiny/);
+      expect(() => parseFor(quickstartProgram, { recipe: name })).toThrow(/qwen-tiny.*medgemma-tiny.*smolvlm-tiny/);
     }
+  });
+
+  it('is named on the command line, where it is no file', async () => {
+    const { options } = await parseCommandLine(quickstartProgram, ['--recipe', 'smolvlm-tiny'], {}, platform);
+    expect(options.recipe).toBe('smolvlm-tiny');
   });
 
   it('a recipe holds but for what is said, and has a folder of its own', () => {
@@ -51,7 +57,8 @@ describe('recipes', () => {
     expect(inputIds.length).toBeLessThan(110);
     const answer = processor.decode([...labels].filter((id) => id >= 0), { skipSpecialTokens: true });
     expect(answer.trim()).toBe(sample.target);
-    // Four times "0.123", ", " between them, the end of the turn: a digit is a token, so that numbers are easy to learn.
-    expect([...labels].filter((id) => id >= 0)).toHaveLength(4 * 5 + 3 * 2 + 1);
+    // Four times "0.123", ", " between them, the end of the turn: a digit is a token, so that numbers are easy to learn. SmolVLM also writes the space before.
+    const before = name === 'smolvlm-tiny' ? 1 : 0;
+    expect([...labels].filter((id) => id >= 0)).toHaveLength(before + 4 * 5 + 3 * 2 + 1);
   });
 });

@@ -1,7 +1,7 @@
 /** The step "Judge": held-out rows before and after a run, and the report that the run has left. */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { OWN_BASE, OWN_GEMMA } from '../own/places.ts';
+import { OWN_BASE, OWN_GEMMA, OWN_SMOLVLM } from '../own/places.ts';
 import { Comparison } from '../parts/comparison.tsx';
 import { Page } from '../parts/page.tsx';
 import { Progress } from '../parts/progress.tsx';
@@ -25,7 +25,7 @@ export function JudgeView({ studio, open }: ViewProps): JSX.Element {
   return (
     <>
       <h2>{texts.steps.judge}</h2>
-      {[OWN_BASE, OWN_GEMMA].includes(open.project.value.base) && <p class="soft">{texts.use.tiny}</p>}
+      {[OWN_BASE, OWN_GEMMA, OWN_SMOLVLM].includes(open.project.value.base) && <p class="soft">{texts.use.tiny}</p>}
       {run === undefined ? (
         <p class="soft">{texts.judge.noRuns}</p>
       ) : (

@@ -5,7 +5,7 @@ import { hubOrigin, publicName } from '../../src/hub/origin.ts';
 import { UserError } from '../../src/platform.ts';
 import { bytesText } from '../../src/track/console.ts';
 import { pickedFiles } from '../mountedFiles.ts';
-import { OWN_BASE, OWN_GEMMA } from '../own/places.ts';
+import { OWN_BASE, OWN_GEMMA, OWN_SMOLVLM } from '../own/places.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
@@ -19,6 +19,7 @@ const PICKED = '/picked/base';
 const OWN = [
   [OWN_BASE, texts.model.tinyQwen],
   [OWN_GEMMA, texts.model.tinyGemma],
+  [OWN_SMOLVLM, texts.model.tinySmolvlm],
 ] as const;
 
 /** What a base is called. */

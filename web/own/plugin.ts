@@ -9,7 +9,8 @@ import type { Plugin } from 'vite';
 
 const NODE = fileURLToPath(new URL('../../node', import.meta.url));
 /** Folders of node/, and what of them is theirs. */
-const FOLDERS = { base: /^[^/]+\.(json|jinja|safetensors)$/, 'base-medgemma': /^[^/]+\.(json|jinja|safetensors)$/, sample: /\.gz$/ };
+const MODEL = /^[^/]+\.(json|jinja|safetensors)$/;
+const FOLDERS = { base: MODEL, 'base-medgemma': MODEL, 'base-smolvlm': MODEL, sample: /\.gz$/ };
 const MODULE = 'virtual:own-files';
 
 /** `base/config.json`, … */

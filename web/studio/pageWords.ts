@@ -1,5 +1,5 @@
 /** What the core says in the words of the command line, in those of the page: its fields and steps, no places in the browser's storage. */
-import { OWN_BASE, OWN_GEMMA } from '../own/places.ts';
+import { OWN_BASE, OWN_GEMMA, OWN_SMOLVLM } from '../own/places.ts';
 import { texts } from '../texts.ts';
 
 /** An option as the command line writes it. */
@@ -12,6 +12,7 @@ export function pageWords(text: string): string {
     .replaceAll(/--resume_from_checkpoint true(?= goes on)/g, goOn)
     .replaceAll('the same command', sameCommand)
     .replaceAll(FLAG, (_, name: string) => options[name] ?? fieldWords(name))
+    .replaceAll(OWN_SMOLVLM, texts.model.tinySmolvlm)
     .replaceAll(OWN_GEMMA, texts.model.tinyGemma)
     .replaceAll(OWN_BASE, texts.model.tinyQwen)
     .replaceAll(/\/studio\/[\w-]+\/(?:runs\/)?/g, '')

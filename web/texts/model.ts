@@ -7,6 +7,7 @@ export const modelTexts = {
     current: (name: string) => `Chosen: ${name}`,
     tinyQwen: 'Qwen2.5-VL, tiny (comes with Vernier)',
     tinyGemma: 'Gemma 3 as MedGemma is built, tiny (comes with Vernier)',
+    tinySmolvlm: 'SmolVLM, tiny (comes with Vernier)',
     tinyHelp: 'Small enough to try everything on any machine. They know nothing of medicine.',
     choose: 'Take',
     chooseOf: (name: string) => `Take ${name}`,

@@ -5,7 +5,7 @@ export const sampleTexts = {
     help: 'A tiny model learns boxes, distances, angles and sizes on three small MRI volumes that come with Vernier, as by npm start.',
     back: 'All projects',
     recipe: 'Recipe',
-    recipes: { 'qwen-tiny': 'Qwen2.5-VL, tiny', 'medgemma-tiny': 'Gemma 3 (MedGemma), tiny' },
+    recipes: { 'qwen-tiny': 'Qwen2.5-VL, tiny', 'medgemma-tiny': 'Gemma 3 (MedGemma), tiny', 'smolvlm-tiny': 'SmolVLM, tiny' },
     steps: 'Steps',
     stepsHelp: 'Training steps; the recipe has 240 or 150. On a software GPU each takes seconds: try 10 first.',
     start: 'Start',

@@ -1,10 +1,14 @@
 /** What a recipe says beside the options of the form: the base, and the rows where an archive of the run has them. */
 import { hubOrigin } from '../../src/hub/origin.ts';
-import { OWN_BASE, OWN_GEMMA } from '../own/places.ts';
+import { OWN_BASE, OWN_GEMMA, OWN_SMOLVLM } from '../own/places.ts';
 import type { Changed } from './values.ts';
 
 /** The tiny bases lie elsewhere in the package. */
-const OWN: Readonly<Record<string, string>> = { [OWN_BASE]: 'node/base', [OWN_GEMMA]: 'node/base-medgemma' };
+const OWN: Readonly<Record<string, string>> = {
+  [OWN_BASE]: 'node/base',
+  [OWN_GEMMA]: 'node/base-medgemma',
+  [OWN_SMOLVLM]: 'node/base-smolvlm',
+};
 
 export const ARCHIVED_ROWS = { train: 'train.jsonl', val: 'test.jsonl' } as const;
 

@@ -5,7 +5,7 @@ import type { Answer } from '../../src/api/answer.ts';
 import type { Picture } from '../../src/api/pictures.ts';
 import { connectScans } from '../data/scanClient.ts';
 import type { ScanClient } from '../data/scanClient.ts';
-import { OWN_BASE, OWN_GEMMA } from '../own/places.ts';
+import { OWN_BASE, OWN_GEMMA, OWN_SMOLVLM } from '../own/places.ts';
 import { Progress } from '../parts/progress.tsx';
 import type { ViewProps } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
@@ -47,7 +47,7 @@ export function UseView({ studio, open }: ViewProps): JSX.Element {
     <>
       <h2>{texts.steps.use}</h2>
       {isTraining && <p class="soft">{texts.use.underWay}</p>}
-      {[OWN_BASE, OWN_GEMMA].includes(base) && <p class="soft">{texts.use.tiny}</p>}
+      {[OWN_BASE, OWN_GEMMA, OWN_SMOLVLM].includes(base) && <p class="soft">{texts.use.tiny}</p>}
       <section class="card" aria-label={texts.use.ask}>
         <h3>{texts.use.ask}</h3>
         <div class="row">

@@ -1,6 +1,6 @@
 /**
- * The tiny bases as Hugging Face folders: their files, and their first, random weights. One for each family (qwenFiles.ts, gemmaFiles.ts);
- * both have a byte-complete tokenizer with the words of the sample's and the phantoms' prompts.
+ * The tiny bases as Hugging Face folders: their files, and their first, random weights. One for each family (qwenFiles.ts, gemmaFiles.ts,
+ * smolvlmFiles.ts); all have a byte-complete tokenizer with the words of the sample's and the phantoms' prompts.
  */
 import { medvisionSamples } from '../../data/medvision/samples.ts';
 import { readTaskList } from '../../data/medvision/tasks.ts';
@@ -15,8 +15,9 @@ import type { Platform } from '../../platform.ts';
 import { gemmaFiles } from './gemmaFiles.ts';
 import { phantomSample } from './phantom.ts';
 import { baseSize, qwenFiles } from './qwenFiles.ts';
+import { smolvlmFiles } from './smolvlmFiles.ts';
 
-const FAMILIES = { qwen2_5_vl: qwenFiles, gemma3: gemmaFiles } as const satisfies Record<BaseFamily, unknown>;
+const FAMILIES = { qwen2_5_vl: qwenFiles, gemma3: gemmaFiles, smolvlm: smolvlmFiles } as const satisfies Record<BaseFamily, unknown>;
 
 /**
  * Phantom prompts in the tokenizer's texts, and how many of all must share a piece of a sentence for it to become a token: labels stay
@@ -81,7 +82,7 @@ function initialValues(family: BaseFamily, name: string, shape: Shape, seed: num
   const stream = streamId(name);
   if (shape.length === 1) {
     const isFused = name.endsWith('attn.qkv.bias');
-    const spread = isFused ? 1 : family === 'qwen2_5_vl' && /(q_proj|k_proj)\.bias$/.test(name) ? 1.2 : 0;
+    const spread = isFused ? 1 : /\.(language_model|text_model)\.layers\.\d+\.self_attn\.(q_proj|k_proj)\.bias$/.test(name) ? 1.2 : 0;
     const drawn = isFused ? (count / 3) * 2 : count; // queries and keys; the values' stay 0
     const rest = name.endsWith('.bias') ? 0 : neutralNorm(family, name);
     return Float32Array.from({ length: count }, (_, i) => (spread > 0 && i < drawn ? spread * normal(seed, stream, i) : rest));

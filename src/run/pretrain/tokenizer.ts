@@ -98,8 +98,15 @@ function merged(piece: string[], [left, right]: Pair): string[] {
  * @param texts distinct prompts; their words become tokens
  * @param mergeLimit most merges; the vocabulary is 256 bytes, one token a merge, and the special tokens
  * @param leastCount pieces of sentences merge across words only where they occur this often
+ * @param own special tokens in place of Qwen's, and the pattern of what merges never cross
  */
-export function trainTokenizer(texts: readonly string[], mergeLimit: number, leastCount: number): TokenizerFiles {
+export function trainTokenizer(
+  texts: readonly string[],
+  mergeLimit: number,
+  leastCount: number,
+  own: { special: readonly string[]; runs: string } = { special: SPECIAL_TOKENS, runs: RUNS },
+): TokenizerFiles {
+  const { special, runs: pattern } = own;
   const merger = new Merger(mergeLimit);
   const words = new Set(texts.flatMap((text) => text.match(WORDS) ?? []));
   // Every distinct word twice, so that all of them become whole.
@@ -107,7 +114,7 @@ export function trainTokenizer(texts: readonly string[], mergeLimit: number, lea
     [...words].sort().flatMap((word) => [word, word]),
     2,
   );
-  const runs = texts.flatMap((text) => [...text.matchAll(new RegExp(RUNS, 'gu'))].map(([run]) => run));
+  const runs = texts.flatMap((text) => [...text.matchAll(new RegExp(pattern, 'gu'))].map(([run]) => run));
   merger.learn(runs, leastCount);
 
   const vocabulary = new Map<string, number>();
@@ -115,7 +122,7 @@ export function trainTokenizer(texts: readonly string[], mergeLimit: number, lea
   for (const [left, right] of merger.merges) if (!vocabulary.has(left + right)) vocabulary.set(left + right, vocabulary.size);
   const base = vocabulary.size;
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-  const ids = new Map([...vocabulary, ...SPECIAL_TOKENS.map((token, i) => [token, base + i] as const)]);
+  const ids = new Map([...vocabulary, ...special.map((token, i) => [token, base + i] as const)]);
   return {
     size: ids.size,
     idOf: (token) => ids.get(token) ?? -1,
@@ -123,12 +130,12 @@ export function trainTokenizer(texts: readonly string[], mergeLimit: number, lea
       version: '1.0',
       truncation: null,
       padding: null,
-      added_tokens: SPECIAL_TOKENS.map((content, i) => ({ id: base + i, content, ...flags })),
+      added_tokens: special.map((content, i) => ({ id: base + i, content, ...flags })),
       normalizer: { type: 'NFC' },
       pre_tokenizer: {
         type: 'Sequence',
         pretokenizers: [
-          { type: 'Split', pattern: { Regex: RUNS }, behavior: 'Isolated', invert: false },
+          { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
           { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false },
         ],
       },
@@ -150,8 +157,8 @@ export function trainTokenizer(texts: readonly string[], mergeLimit: number, lea
     config: {
       add_bos_token: false,
       add_prefix_space: false,
-      added_tokens_decoder: Object.fromEntries(SPECIAL_TOKENS.map((content, i) => [String(base + i), { content, ...flags }])),
-      additional_special_tokens: SPECIAL_TOKENS.slice(1),
+      added_tokens_decoder: Object.fromEntries(special.map((content, i) => [String(base + i), { content, ...flags }])),
+      additional_special_tokens: special.slice(1),
       bos_token: null,
       clean_up_tokenization_spaces: false,
       eos_token: '<|im_end|>',

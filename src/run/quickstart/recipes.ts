@@ -9,6 +9,7 @@ export const RECIPES: Readonly<Record<RecipeName, Omit<QuickstartSettings, 'samp
   'qwen-tiny': { ...DEFAULTS, architecture: 'Qwen2.5-VL', base: 'base' },
   // MedGemma is a Gemma 3 by its architecture.
   'medgemma-tiny': { ...DEFAULTS, steps: 150, architecture: 'Gemma 3', base: 'base-medgemma' },
+  'smolvlm-tiny': { ...DEFAULTS, steps: 150, architecture: 'SmolVLM', base: 'base-smolvlm' },
 };
 
 /** @param besideUs the place of a folder of node/ */

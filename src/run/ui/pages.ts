@@ -31,7 +31,7 @@ export const STUDIO = '/studio/';
 const RUNS_PAGE = 'ui.html';
 
 /** The package has them once, for `npm start` and the Studio. */
-const OWN_FOLDERS = ['base', 'base-medgemma', 'sample'];
+const OWN_FOLDERS = ['base', 'base-medgemma', 'base-smolvlm', 'sample'];
 
 const MOST_FILES = 2000;
 const DEPTH = 8;

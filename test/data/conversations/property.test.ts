@@ -138,7 +138,7 @@ function digest({ inputIds, labels, pixelValues, imageGrids }: Example): unknown
   return { ids: inputIds.join(), labels: labels.join(), imageGrids, pixels: createHash('sha256').update(new Uint8Array(buffer, byteOffset, byteLength)).digest('hex') };
 }
 
-describe.each(['node/base', 'node/base-medgemma'])('%s', (base) => {
+describe.each(['node/base', 'node/base-medgemma', 'node/base-smolvlm'])('%s', (base) => {
   let processor: Processor;
   beforeAll(async () => {
     processor = await loadProcessor(nodePlatform, fileURLToPath(new URL(`../../../${base}`, import.meta.url)));
