@@ -84,6 +84,20 @@ describe('the page', () => {
     expect(learnt(three)).toBe('<b>é漢🙂</b><|im_end|>');
   });
 
+  it('of a volume as slices shows the first pictures, and says how many there are', () => {
+    const file = join(root, 'slices.jsonl');
+    writeFileSync(join(root, 'slice.png'), readFileSync(join(repository, 'test/golden/images/grey16.png')));
+    const slices = Array.from({ length: 12 }, (_, i) => [{ type: 'image' }, { type: 'text', text: `SLICE ${i + 1}` }]).flat();
+    const messages = [{ role: 'user', content: slices }, { role: 'assistant', content: 'x' }];
+    writeFileSync(file, `${JSON.stringify({ messages, images: new Array<string>(12).fill('slice.png') })}\n`);
+    const { status, stderr, page } = inspect(file, '--base_model_hf', tinyModel);
+    expect(status, stderr).toBe(0);
+    const [card = ''] = cards(page);
+    expect(card.match(/data:image/g)).toHaveLength(9);
+    expect(card).toContain('<span>12 pictures, the first 9 shown</span>');
+    expect(card).toContain('SLICE 12');
+  });
+
   it('warns of deep greys that are cut off, on the terminal and on the page', () => {
     const file = join(root, 'deep.jsonl');
     const messages = [{ role: 'user', content: [{ type: 'image' }] }, { role: 'assistant', content: 'x' }];

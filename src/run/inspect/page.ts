@@ -76,12 +76,13 @@ function heading(task: string): string {
 async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: string, anchor: string | undefined): Promise<string> {
   const { sample, conversation, images, tokens } = row;
   const pictures: string[] = [];
-  for (const image of images) pictures.push(picture(row, image, await platform.encodePng(image.data, image.width, image.height, 3)));
+  for (const image of images.slice(0, MOST_PICTURES))
+    pictures.push(picture(row, image, await platform.encodePng(image.data, image.width, image.height, 3)));
   const { total, image, learnt } = tokens.counts;
   const tags = [
     row.set === 'train' ? 'training' : 'validation',
     ...(sample ? [`${PLANES[sample.sliceDim]} slice ${sample.sliceIdx}`] : []),
-    ...images.map(({ width, height }) => `${width}×${height}`),
+    ...sizeTags(images),
     countOf(total, 'token'),
     ...(image > 0 ? [`${image} of the image`] : []),
     `${learnt} learnt`,
@@ -111,6 +112,16 @@ async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: 
     '<div><div class="label">as the model reads it</div>' +
     `<div class="tokens">${tokens.pieces.map(piece).join('')}</div></div>${place}</div></article>`
   );
+}
+
+/** Of a row: the slices of a volume would be a page by themselves. */
+const MOST_PICTURES = 9;
+
+/** The sizes of few pictures, the number of many. */
+function sizeTags(images: ShownRow['images']): string[] {
+  const sizes = images.map(({ width, height }) => `${width}×${height}`);
+  if (sizes.length <= MOST_PICTURES) return sizes;
+  return [`${sizes.length} pictures, the first ${MOST_PICTURES} shown`, ...new Set(sizes)];
 }
 
 function subject({ annotation, conversation, index }: ShownRow): string {

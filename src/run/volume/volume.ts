@@ -15,6 +15,7 @@ import type { Platform } from '../../platform.ts';
 import type { Terminal } from '../../track/console.ts';
 import { describe, openScan } from './described.ts';
 import type { Described, Scan } from './described.ts';
+import { addSliceRow } from './sliceRow.ts';
 
 interface VolumeRun {
   platform: Platform;
@@ -28,11 +29,13 @@ interface VolumeRun {
 export async function runVolume({ platform, options, terminal, stop }: VolumeRun): Promise<void> {
   const [path = ''] = options.input;
   const { out } = options;
-  if (out !== null && !options.overwrite && (await platform.exists(out)))
+  const isRow = out !== null && /\.jsonl$/i.test(out);
+  if (out !== null && !isRow && !options.overwrite && (await platform.exists(out)))
     throw new UserError(`--out ${out} is there already. Give another name, or --overwrite true.`);
   const scan = await openScan(platform, path, options.series);
   if (out !== null) {
-    if (/\.png$/i.test(out)) await writePicture(platform, scan, path, out, options);
+    if (isRow) await writeRow(platform, scan, path, out, options, stop);
+    else if (/\.png$/i.test(out)) await writePicture(platform, scan, path, out, options);
     else await writeVolume(platform, scan, path, out);
   }
   const described = await describe(platform, scan, stop);
@@ -68,6 +71,19 @@ async function writePicture(platform: Platform, scan: Scan, path: string, out: s
   checkFinite(cut, `${path}: slice ${index}`);
   const picture = sliceToRgb(cut, intensityOf(scan));
   await platform.writeFile(out, await platform.encodePng(picture.data, picture.width, picture.height, 3));
+}
+
+async function writeRow(
+  platform: Platform,
+  scan: Scan,
+  path: string,
+  out: string,
+  options: VolumeOptions,
+  stop: AbortSignal,
+): Promise<void> {
+  const volume = await inMemory(await volumeOf(scan, path), path);
+  const intensity = options.ct_rgb ? 'ct_rgb' : intensityOf(scan);
+  await addSliceRow(platform, volume, options.slices ?? 0, { path, out, intensity, options, stop });
 }
 
 /** The window that the scan brings along, or from the least to the greatest value. */
