@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { nodePlatform } from '../../../node/platform.ts';
 import { ChatTemplate } from '../../../src/data/chat.ts';
 import { imageName } from '../../../src/data/conversations/images.ts';
+import { drawnRows } from '../../../src/data/drawn/rows.ts';
 import { loadConversationFolder } from '../../../src/data/conversationTokens.ts';
 import { IGNORE_INDEX } from '../../../src/data/example.ts';
 import type { Conversation, Message } from '../../../src/data/example.ts';
@@ -133,6 +134,19 @@ describe('sizes', () => {
 
   test('halves go to the even multiple of 32', () => {
     expect(processor.resizedSize(80, 112)).toEqual({ height: 64, width: 128 });
+  });
+
+  test("a question states the pixel size that the model sees, each side's own", () => {
+    const points: [number, number][] = [
+      [10, 10],
+      [16, 26],
+    ];
+    const line = { scan: 's', plane: null, slice: 0, id: 'a', shape: 'distance' as const, label: 'joint space', landmarks: ['upper', 'lower'], points };
+    const slice = { picture: 'a.png', scan: 's', modality: '', description: 'an MRI scan', pixelSize: [0.8, 0.4] as const, height: 80, width: 112 };
+    const [row] = drawnRows([line], slice, (height, width) => processor.resizedSize(height, width));
+    const [question] = row!['messages'] as { content: { text?: string }[] }[];
+    expect(question!.content[1]!.text).toContain('The image size is 128 pixels (width) x 64 pixels (height).');
+    expect(question!.content[1]!.text).toContain('The pixel size for this image is 0.350 mm (width) x 1.000 mm (height).');
   });
 });
 
