@@ -77,8 +77,9 @@ test.skipIf(isSkipped)('a model of the hub is downloaded when it is asked for, c
   await page.getByRole('button', { name: 'Stop', exact: true }).waitFor();
   expect(await page.getByRole('button', { name: 'Download' }).isDisabled()).toBe(true);
   // The page is loaded anew in the middle of it: what has come is kept, and it goes on when it is asked for again.
-  const isIn = (name: string): boolean => asked.some((path) => path.endsWith(`main/${name}`) || path.endsWith(`/${name}`));
-  await expect.poll(() => isIn('model.safetensors'), { timeout: 30_000 }).toBe(true);
+  const isAsked = (name: string): boolean => asked.some((path) => path.startsWith('/org/tiny/') && path.endsWith(`/${name}`));
+  await expect.poll(() => ['model.safetensors', 'config.json', 'tokenizer.json'].every(isAsked), { timeout: 30_000 }).toBe(true);
+  await expect.poll(() => page.textContent('.progress'), { timeout: 30_000 }).toMatch(/[1-9].* of /);
   await page.reload();
   await openStep(page, 'chosen', 'Model');
   await page.getByText('not all of it has come; downloading it again goes on').waitFor();
