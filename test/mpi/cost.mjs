@@ -39,11 +39,6 @@ const medians = (text) => {
   const turns = numbersOf(text).filter((line) => line.length > 1);
   return turns[0].map((_, at) => median(turns.map((turn) => turn[at])));
 };
-async function inTurn(items, work) {
-  const results = [];
-  for (const item of items) results.push(await work(item));
-  return results;
-}
 const buildRank = () => execFileSync(process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), 'build', '--mode', 'bench', '--logLevel', 'warn'], { cwd: root, stdio: 'inherit' });
 
 /** Where the dynamic linker finds it. */
@@ -85,13 +80,12 @@ async function steps(megabytes) {
 async function clock() {
   buildRank();
   console.log('ms, medians | step alone | of the processor | step summed | of the processor | wait after backward | in sums | added');
-  for (const [name, text] of [
-    ['one process', await run(process.execPath, rank('clock', 8, 0).slice(1))],
-    ...(await inTurn(Object.keys(LIBRARIES), async (library) => [`two ranks, ${library}`, await two(library, rank('clock', 8, 0))])),
-  ]) {
+  const report = (name, text) => {
     const middle = medians(text);
     console.log([name, ...middle.map((ms) => ms.toFixed(0)), `${((100 * (middle[2] - middle[0])) / middle[0]).toFixed(1)} %`].join(' | '));
-  }
+  };
+  report('one process', await run(process.execPath, rank('clock', 8, 0).slice(1)));
+  for (const library of Object.keys(LIBRARIES)) report(`two ranks, ${library}`, await two(library, rank('clock', 8, 0)));
 }
 
 async function memory() {
