@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { nodePlatform as platform, releaseGpu } from '../../node/platform.ts';
 import { tokenizerTexts, writeInitialFolder } from '../../src/run/pretrain/baseFolder.ts';
+import { RECIPES } from '../../src/run/quickstart/recipes.ts';
 import { quickstart } from '../../src/run/quickstart/run.ts';
 import { Device } from '../../src/gpu/device.ts';
 import { readAdapter } from '../../src/io/peft.ts';
@@ -60,4 +61,12 @@ it('learns, asks before and after, and leaves adapter, log and report', async ()
 
 it('ships a base below 8 MB', () => {
   expect(statSync(fileURLToPath(new URL('../../node/base/model.safetensors', import.meta.url))).size).toBeLessThan(8e6);
+});
+
+it('a base that the package has not is told before anything is written', async () => {
+  const out = join(scratch, 'none');
+  const settings = { ...RECIPES['smolvlm-tiny'], base: join(scratch, 'absent'), sample, out };
+  const terminal = { write: (): void => undefined, isTty: false, columns: 120 };
+  await expect(quickstart(platform, settings, terminal, new AbortController().signal)).rejects.toThrow(/SmolVLM is not here .*absent.*comes with the repository/);
+  expect(readdirSync(scratch)).not.toContain('none');
 });

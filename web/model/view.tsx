@@ -34,6 +34,14 @@ export function ModelView({ studio, open }: ViewProps): JSX.Element {
   const [cached, setCached] = useState<readonly CachedModel[] | null>(null);
   const [isMissing, setMissing] = useState(false);
   const [removing, setRemoving] = useState<CachedModel | null>(null);
+  // A server of the installed package has not all of them; without a network nobody knows, and they may be kept.
+  const [absent, setAbsent] = useState<readonly string[]>([]);
+  useEffect(() => {
+    for (const [dir] of OWN) {
+      const hear = ({ ok }: Response): void => (ok ? undefined : setAbsent((known) => [...known, dir]));
+      void fetch(new URL(`${dir.slice(1)}/config.json`, document.baseURI)).then(hear, () => undefined);
+    }
+  }, []);
   const failed = (error: unknown): void => studio.failed(error);
   const look = (): Promise<void> => studio.worker.value.own.cachedModels().then(setCached, failed);
   const isDownloading = downloadIn(studio).value !== null;
@@ -72,7 +80,7 @@ export function ModelView({ studio, open }: ViewProps): JSX.Element {
       <section class="card" aria-label={texts.model.base}>
         <h3>{texts.model.base}</h3>
         <ul class="list">
-          {OWN.map(([dir, name]) => (
+          {OWN.filter(([dir]) => !absent.includes(dir)).map(([dir, name]) => (
             <Choice key={dir} name={name} isChosen={dir === base} onChoose={() => choose(dir)} />
           ))}
         </ul>

@@ -67,6 +67,14 @@ export interface QuickstartResult {
   seconds: number;
 }
 
+async function checkBase(platform: Platform, { base, architecture }: QuickstartSettings): Promise<void> {
+  if (await platform.exists(joinPath(base, 'config.json'))) return;
+  throw new UserError(
+    `The tiny ${architecture} is not here (${base}): it comes with the repository, and not with the package. Clone the repository, or ` +
+      'take another --recipe.',
+  );
+}
+
 /** An earlier quick start gives way to this one, whatever else lies there does not. @throws UserError */
 async function checkOwnFolder(platform: Platform, dir: string): Promise<void> {
   for (const [name, kind] of [
@@ -107,6 +115,7 @@ export async function quickstart(
   const say = (text: string): void => {
     terminal.write(`${text}\n`);
   };
+  await checkBase(platform, settings);
   await checkOwnFolder(platform, settings.out);
   await platform.makeDir(settings.out);
   const device = await openDevice(platform, { gpu_adapter: settings.gpuAdapter ?? null, submit_ms: settings.submitMs ?? null });
