@@ -2,7 +2,7 @@
  * The rotary settings of a `config.json`, as transformers 5.18 reads them (modeling_rope_utils.py). A type, or a key beside it, that is not
  * computed here is refused by name: passed over, it would train another model than the one in the file.
  */
-import type { Fields } from './configFields.ts';
+import { Fields } from './configFields.ts';
 
 export interface YarnScaling {
   type: 'yarn';
@@ -154,4 +154,36 @@ function originalPositions(fields: Fields, rules: RopeRules): number {
 function required(fields: Fields, key: string): number {
   if (!fields.has(key)) throw fields.wrong(key, fields.isNull(key) ? null : undefined, 'a number, which this rope_type needs');
   return fields.positive(key, 1);
+}
+
+/** max_position_embeddings of Qwen's configuration classes. */
+const QWEN_POSITIONS = 32768;
+
+/**
+ * RotaryEmbeddingConfigMixin.convert_rope_params_to_dict: `rope_scaling`, where it says anything, takes the place of `rope_parameters`.
+ * @param theta rope_theta of the class, for a file that states none; `positions`, its max_position_embeddings likewise
+ */
+export function parseConvertedRope(
+  fields: Fields,
+  theta: number,
+  {
+    positions = QWEN_POSITIONS,
+    isFlat = false,
+    ...rules
+  }: Pick<RopeRules, 'aliases' | 'ownKeys'> & { positions?: number; isFlat?: boolean } = {},
+): { rope: RopeConfig; settings: Fields } {
+  const scaling = fields.section('rope_scaling');
+  const stated = scaling?.isEmpty ? undefined : scaling;
+  const settings = stated ?? fields.section('rope_parameters') ?? new Fields({}, fields.source, 'rope_scaling.');
+  const partial = fields.number('partial_rotary_factor', 1);
+  if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
+  const original = 'original_max_position_embeddings';
+  const rope = parseRope(settings, fields.positive('rope_theta', theta), {
+    ...rules,
+    maxPositions: fields.integer('max_position_embeddings', positions),
+    readsTruncate: true,
+    // A flat configuration of Qwen2.5-VL hands its text part only the keys that the class names.
+    ...(!isFlat && fields.has(original) && { originalPositions: fields.integer(original, 1) }),
+  });
+  return { rope, settings };
 }

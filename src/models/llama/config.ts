@@ -4,8 +4,8 @@
  * What this code cannot compute faithfully is refused by name.
  */
 import type { DecoderConfig } from '../blocks/decoder.ts';
-import { Fields } from '../configFields.ts';
-import { parseRope } from '../ropeConfig.ts';
+import type { Fields } from '../configFields.ts';
+import { parseConvertedRope } from '../ropeConfig.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
 
 export interface LlamaTextConfig {
@@ -58,20 +58,5 @@ export function parseLlamaText(fields: Fields, fallbackEps = 1e-6): LlamaTextCon
     scoreScale: headDim ** -0.5,
     embeddingScale: 1,
   };
-  return { text, rope: parseLlamaRope(fields) };
-}
-
-/** RotaryEmbeddingConfigMixin.convert_rope_params_to_dict: `rope_scaling`, where it says anything, takes the place of `rope_parameters`. */
-function parseLlamaRope(fields: Fields): RopeConfig {
-  const scaling = fields.section('rope_scaling');
-  const stated = scaling?.isEmpty ? undefined : scaling;
-  const settings = stated ?? fields.section('rope_parameters') ?? new Fields({}, fields.source, 'rope_scaling.');
-  const partial = fields.number('partial_rotary_factor', 1);
-  if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
-  const original = 'original_max_position_embeddings';
-  return parseRope(settings, fields.positive('rope_theta', 10_000), {
-    maxPositions: fields.integer('max_position_embeddings', 2048),
-    readsTruncate: true,
-    ...(fields.has(original) && { originalPositions: fields.integer(original, 1) }),
-  });
+  return { text, rope: parseConvertedRope(fields, 10_000, { positions: 2048 }).rope };
 }

@@ -7,8 +7,8 @@
 import { UserError } from '../../platform.ts';
 import type { DecoderConfig, LayerType } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
-import { parseRope } from '../ropeConfig.ts';
-import type { RopeConfig, RopeRules } from '../ropeConfig.ts';
+import { parseConvertedRope } from '../ropeConfig.ts';
+import type { RopeConfig } from '../ropeConfig.ts';
 
 export interface Qwen2Config {
   text: DecoderConfig;
@@ -39,9 +39,6 @@ const QWEN2_DEFAULTS: Qwen2TextDefaults = {
   maxWindowLayers: 28,
 };
 
-/** Of both configuration classes. */
-const MAX_POSITIONS = 32768;
-
 /** Two names of one function. */
 export const SILU = { silu: 'silu', swish: 'silu' } as const;
 
@@ -62,31 +59,9 @@ export function parseQwen2Config(json: Readonly<Record<string, unknown>>, source
   if (headDim % 2 !== 0) throw root.wrong('head_dim', headDim, 'an even number: its halves rotate together');
   return {
     text: parseQwen2Text(root, headDim, QWEN2_DEFAULTS),
-    rope: parseQwen2Rope(root, 10_000).rope,
+    rope: parseConvertedRope(root, 10_000).rope,
     tieWordEmbeddings: root.flag('tie_word_embeddings', false),
   };
-}
-
-/** RotaryEmbeddingConfigMixin.convert_rope_params_to_dict: `rope_scaling`, where it says anything, takes the place of `rope_parameters`. */
-export function parseQwen2Rope(
-  fields: Fields,
-  theta: number,
-  rules: Pick<RopeRules, 'aliases' | 'ownKeys'> & { isFlat?: boolean } = {},
-): { rope: RopeConfig; settings: Fields } {
-  const scaling = fields.section('rope_scaling');
-  const stated = scaling?.isEmpty ? undefined : scaling;
-  const settings = stated ?? fields.section('rope_parameters') ?? new Fields({}, fields.source, 'rope_scaling.');
-  const partial = fields.number('partial_rotary_factor', 1);
-  if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
-  const original = 'original_max_position_embeddings';
-  const rope = parseRope(settings, fields.positive('rope_theta', theta), {
-    ...rules,
-    maxPositions: fields.integer('max_position_embeddings', MAX_POSITIONS),
-    readsTruncate: true,
-    // A flat configuration of Qwen2.5-VL hands its text part only the keys that the class names.
-    ...(!rules.isFlat && fields.has(original) && { originalPositions: fields.integer(original, 1) }),
-  });
-  return { rope, settings };
 }
 
 /** The fields of the decoder layers. */

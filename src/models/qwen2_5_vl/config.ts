@@ -7,7 +7,8 @@
 import { UserError } from '../../platform.ts';
 import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
-import { dividedHeadSize, parseQwen2Rope, parseQwen2Text, SILU } from '../qwen2/config.ts';
+import { dividedHeadSize, parseQwen2Text, SILU } from '../qwen2/config.ts';
+import { parseConvertedRope } from '../ropeConfig.ts';
 import type { Qwen2TextDefaults } from '../qwen2/config.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
 
@@ -98,7 +99,7 @@ function parseText(fields: Fields, isFlat: boolean): Qwen2_5VLTextConfig {
   const hiddenSize = fields.integer('hidden_size', TEXT_DEFAULTS.hiddenSize);
   const headDim = headSize(fields, hiddenSize, fields.integer('num_attention_heads', TEXT_DEFAULTS.heads), 'num_attention_heads');
   const text = parseQwen2Text(fields, headDim, TEXT_DEFAULTS);
-  const { rope, settings } = parseQwen2Rope(fields, 1_000_000, { aliases: ['mrope'], ownKeys: ['mrope_section'], isFlat });
+  const { rope, settings } = parseConvertedRope(fields, 1_000_000, { aliases: ['mrope'], ownKeys: ['mrope_section'], isFlat });
   const mropeSection = settings.integers('mrope_section', [16, 24, 24]);
   if (mropeSection.reduce((sum, size) => sum + size, 0) * 2 !== headDim) {
     throw settings.wrong('mrope_section', mropeSection, `sections that add up to half the head size (${headDim / 2})`);
@@ -123,7 +124,7 @@ function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
   const windowSize = fields.integer('window_size', 112);
   if (windowSize < patchSize * spatialMergeSize)
     throw fields.wrong('window_size', windowSize, `at least ${patchSize * spatialMergeSize}, one merged patch`);
-  const { rope } = parseQwen2Rope(fields, 10_000, { aliases: ['axial'] });
+  const { rope } = parseConvertedRope(fields, 10_000, { aliases: ['axial'] });
   if (rope.scaling) throw fields.wrong('rope_parameters', rope.scaling.type, 'rope_type "axial", which the tower always has');
   return {
     depth,

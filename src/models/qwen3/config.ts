@@ -6,7 +6,8 @@
 import { UserError } from '../../platform.ts';
 import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
-import { parseQwen2Rope, parseQwen2Text } from '../qwen2/config.ts';
+import { parseQwen2Text } from '../qwen2/config.ts';
+import { parseConvertedRope } from '../ropeConfig.ts';
 import type { Qwen2TextDefaults } from '../qwen2/config.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
 
@@ -40,7 +41,7 @@ export function parseQwen3Config(json: Readonly<Record<string, unknown>>, source
     throw new UserError(`${source}: model_type is "${modelType}", "qwen3" was expected. Choose a Qwen3 model folder.`);
   return {
     text: parseQwen3Text(root),
-    rope: parseQwen2Rope(root, 10_000).rope,
+    rope: parseConvertedRope(root, 10_000).rope,
     tieWordEmbeddings: root.flag('tie_word_embeddings', false),
   };
 }

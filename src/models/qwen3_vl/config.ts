@@ -7,7 +7,8 @@ import type { Activation } from '../../ops/activation.ts';
 import { UserError } from '../../platform.ts';
 import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
-import { dividedHeadSize, parseQwen2Rope } from '../qwen2/config.ts';
+import { dividedHeadSize } from '../qwen2/config.ts';
+import { parseConvertedRope } from '../ropeConfig.ts';
 import { parseQwen3Text } from '../qwen3/config.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
 
@@ -97,7 +98,7 @@ function parseText(fields: Fields): Qwen3VLTextConfig {
   if (fields.flag('use_sliding_window', false))
     throw fields.wrong('use_sliding_window', true, 'false: every layer of this model sees the whole row');
   const text = parseQwen3Text(fields);
-  const { rope, settings } = parseQwen2Rope(fields, 500_000, { ownKeys: ['mrope_section', 'mrope_interleaved'] });
+  const { rope, settings } = parseConvertedRope(fields, 500_000, { ownKeys: ['mrope_section', 'mrope_interleaved'] });
   const section = settings.integers('mrope_section', [24, 20, 20]);
   const [time, height, width] = section;
   if (time === undefined || height === undefined || width === undefined || section.length !== 3)
@@ -122,7 +123,7 @@ function parseVision(fields: Fields, textLayers: number): Qwen3VLVisionConfig {
       `a number that makes the head size (${headDim}) a multiple of 4: its halves rotate with height and width`,
     );
   }
-  const { rope } = parseQwen2Rope(fields, 10_000, { aliases: ['axial'] });
+  const { rope } = parseConvertedRope(fields, 10_000, { aliases: ['axial'] });
   if (rope.scaling) throw fields.wrong('rope_parameters', rope.scaling.type, 'rope_type "axial", which the tower always has');
   return {
     depth,
