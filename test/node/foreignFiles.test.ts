@@ -114,7 +114,7 @@ it('an export replaces an export, and no other rows', async () => {
 });
 
 it('the quick start and the writer of bases leave models alone', async () => {
-  const settings = { ...DEFAULTS, ...RECIPES['medgemma-tiny'], sample: 'none' };
+  const settings = { ...DEFAULTS, ...RECIPES['medgemma-tiny'], base: join(repository, 'node/base-medgemma'), sample: 'none' };
   const start = (out: string): Promise<unknown> => quickstart(nodePlatform, { ...settings, out }, { write: () => undefined, isTty: false, columns: 80 }, new AbortController().signal);
   foreign(at('mine/adapter_model.safetensors'));
   foreign(at('page/report.html'), '<html>my thesis</html>');

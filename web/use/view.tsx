@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Answer } from '../../src/api/answer.ts';
+import type { Job } from '../../src/api/job.ts';
 import type { Picture } from '../../src/api/pictures.ts';
 import { connectScans } from '../data/scanClient.ts';
 import type { ScanClient } from '../data/scanClient.ts';
@@ -85,7 +86,15 @@ async function pictureOf(scans: ScanClient, about: About): Promise<{ picture: Pi
   return { picture, ...(pixelSize && { pixel_size: pixelSize.map(String) }) };
 }
 
-/** Loading cannot be ended; it is waited for no longer, and what is loaded serves the next question. */
+async function written(job: Job<string, Answer>, seen: (piece: string) => void): Promise<Answer> {
+  for await (const piece of job) seen(piece);
+  return await job;
+}
+
+/**
+ * Neither decoding nor loading can be ended, nor the pass over a prompt: they are waited for no longer. What is loaded serves the next
+ * question.
+ */
 function unlessStopped<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {
   return new Promise((done, fail) => {
     stop.addEventListener('abort', () => fail(new Error('stopped')), { once: true });
@@ -121,12 +130,12 @@ function Asking({ studio, open, model, isTraining }: ViewProps & { model: AskedM
     setWords('');
     setState('loading');
     try {
-      const { picture, ...size } = await pictureOf(scans, about);
+      const { picture, ...size } = await unlessStopped(pictureOf(scans, about), own.signal);
       const loaded = await unlessStopped(opened.of(model, setSaid), own.signal);
       setState('asking');
       const job = loaded.ask(picture, question, { ...request, ...size, signal: own.signal });
-      for await (const piece of job) setWords((before) => before + piece);
-      const found = await job;
+      const seen = (piece: string): void => setWords((before) => (own.signal.aborted ? before : before + piece));
+      const found = await unlessStopped(written(job, seen), own.signal);
       setWords(found.text);
       setAnswer(found);
     } catch (error) {
