@@ -166,10 +166,14 @@ export class Pacing {
     return first ? this.now() - Math.max(first.at, this.freeAt) : 0;
   }
 
-  private hear({ shares, isFirst, at: submittedAt }: Submit): void {
+  /** A queue's submits end in their order, whatever the order in which a GPU tells of them. */
+  private hear(last: Submit): void {
+    for (const submit of this.queue.splice(0, this.queue.indexOf(last) + 1)) this.ended(submit);
+  }
+
+  private ended({ shares, isFirst, at: submittedAt }: Submit): void {
     const at = this.now();
     const from = Math.max(this.freeAt, submittedAt);
-    this.queue.shift(); // a queue's submits end in their order
     this.freeAt = at;
     const { heard } = this;
     if (heard && at - heard.at < TOGETHER_MS) {

@@ -126,6 +126,28 @@ describe('submits', () => {
     expect(factor()).toBeCloseTo(1, 4);
   });
 
+  it('that are told of in another order have ended in theirs, and nobody waits for one that has', async () => {
+    let clock = 0;
+    const pacing = new Pacing(10, 'hardware', () => clock);
+    const tell: (() => void)[] = [];
+    for (let i = 0; i < 3; i++) {
+      pacing.add(1, 100);
+      pacing.submitted(() => new Promise<void>((resolve) => tell.push(resolve)));
+    }
+    clock = 50;
+    tell[1]!();
+    await settled();
+    expect(pacing.underWayMs).toBe(0);
+    await pacing.turn();
+    tell[0]!();
+    await settled();
+    clock = 70;
+    expect(pacing.underWayMs).toBe(20);
+    tell[2]!();
+    await settled();
+    expect(pacing.underWayMs).toBe(0);
+  });
+
   it('are as long as they come with a limit of 0, and nothing is measured', async () => {
     const gpu = new SimulatedGpu(0);
     for (let i = 0; i < 100; i++) gpu.dispatch(1, 3e12, 1e4);

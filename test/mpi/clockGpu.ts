@@ -11,9 +11,16 @@ export function clockGpu(dispatchMs: number): GPU {
   /** When all that was submitted is done. */
   let end = 0;
   const take = (ms: number): void => void (end = Math.max(end, performance.now()) + ms);
-  const done = async (): Promise<void> => {
+  /** One after another, each in a turn of the event loop of its own, as a driver tells. */
+  let told: Promise<unknown> = Promise.resolve();
+  const done = (): Promise<void> => {
     const until = end;
-    while (performance.now() < until) await pause(Math.max(0, until - performance.now()));
+    const mine = told.then(async () => {
+      do await pause(Math.max(0, until - performance.now()));
+      while (performance.now() < until);
+    });
+    told = mine;
+    return mine;
   };
   const nothing = (): void => undefined;
   const object = (): object => ({});
