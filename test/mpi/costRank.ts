@@ -1,14 +1,17 @@
 /**
  * One rank of test/mpi/cost.mjs. `sum VALUES SLICE TURNS`: what World.sum takes of so many values, all at once or in slices, as allreduce.c does it from C. `step TURNS MBS`: in
- * turns a training step by itself, beside the others', and one whose gradients are summed; `clock TURNS MBS` the same on a GPU that is a clock. MBS is the speed, MB/s, of a network that takes no processor, in place of the sum
+ * turns a training step by itself, beside the others', and one whose gradients are summed; `clock TURNS MBS` the same of Qwen2.5-VL-3B's true shapes on a GPU that is a clock. MBS is the speed, MB/s, of a network that takes no processor, in place of the sum
  * that is made; 0: none.
  */
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { openMpiWorld } from '../../node/mpi/mpiWorld.ts';
 import { nodePlatform } from '../../node/platform.ts';
+import type { Example } from '../../src/data/example.ts';
 import { Device } from '../../src/gpu/device.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
+import { QWEN_3B } from '../../src/run/bench/shapes.ts';
+import { qwenExample, randomModel } from '../../src/run/bench/randomModel.ts';
 import { GradientSum } from '../../src/train/gradientSum.ts';
 import { AdamW } from '../../src/train/optimizer.ts';
 import { openSession } from '../../src/train/session.ts';
@@ -36,14 +39,30 @@ async function sums(count: number, slice: number, turns: number): Promise<void> 
   }
 }
 
-/** The tiny model with an adapter as large as that of a 3B model; two micro-batches. Prints milliseconds: step alone, of the processor; step summed, of the processor; wait after backward; in sums. */
-async function steps(turns: number, megabytes: number): Promise<void> {
-  const device = await Device.create(mode === 'clock' ? clockGpu(DISPATCH_MS) : await nodePlatform.gpu(), {});
+type Trained = Parameters<typeof stepGradients>[0];
+
+/** The tiny model with an adapter as large as that of a 3B model. */
+async function tiny(device: Device): Promise<{ session: Trained; optimizer: AdamW; example: Example; release: () => void }> {
   const base = `${process.env['VERNIER_GOLDEN_DIR'] ?? 'test/golden/data'}/models/qwen2_5_vl-tiny`;
   const session = await openSession(nodePlatform, device, { baseModel: base, finetuning: { kind: 'lora', config: loraConfig({ r: RANK, target_modules: 'all-linear' }) } });
-  const optimizer = new AdamW(device, session.arena, { maxGradNorm: 1 });
   const row = { messages: [{ role: 'user' as const, content: 'How long?' }, { role: 'assistant' as const, content: 'About 4.5 mm, or so. '.repeat(TOKENS / 10) }], images: [] };
   const example = session.processor.encode(row, [], { mask: 'completion' });
+  return { session, optimizer: new AdamW(device, session.arena, { maxGradNorm: 1 }), example, release: () => session.close() };
+}
+
+/** The 3B model, which a clock has room for. */
+async function large(device: Device): Promise<{ session: Trained; optimizer: AdamW; example: Example; release: () => void }> {
+  const random = await randomModel(device, QWEN_3B, { storage: 'bf16', isShared: true });
+  if (!random) throw new Error('no random weights in bf16');
+  const { model, arena, adamw } = random;
+  const example = qwenExample(QWEN_3B['image_token_id'] as number, TOKENS, 20, undefined);
+  return { session: { device, model, arena }, optimizer: adamw, example, release: () => random.release() };
+}
+
+/** Two micro-batches a step. Prints milliseconds: step alone, of the processor; step summed, of the processor; wait after backward; in sums. */
+async function steps(turns: number, megabytes: number): Promise<void> {
+  const device = await Device.create(mode === 'clock' ? clockGpu(DISPATCH_MS) : await nodePlatform.gpu(), {});
+  const { session, optimizer, example, release } = await (mode === 'clock' ? large : tiny)(device);
   const batches = [0, 1].map((index) => ({ examples: [example], labels: 8, index }));
   let inSums = 0;
   let waited = 0;
@@ -75,20 +94,20 @@ async function steps(turns: number, megabytes: number): Promise<void> {
     const { user, system } = process.cpuUsage(before);
     return [performance.now() - began, (user + system) / 1000];
   };
-  say(`${session.trainableCount} values`);
+  say(`${session.arena.size} values`);
   for (let turn = 0; turn < turns; turn++) {
     const alone = await step();
     [inSums, waited] = [0, 0];
     const summed = await step(sum);
     if (turn > 0) say([...alone, ...summed, waited, inSums].map((ms) => ms.toFixed(1)).join(' '));
   }
-  session.close();
+  release();
 }
 /** Of the adapter: 31.7 million values, 127 MB. */
 const RANK = 4096;
 const TOKENS = 100;
-/** A step is of some 700 dispatches: two seconds and more. */
-const DISPATCH_MS = 3;
+/** A step is of some 10 000 dispatches: about two seconds, as a 3B model takes on a GPU of today. */
+const DISPATCH_MS = 0.2;
 
 if (mode === 'sum') await sums(numbers.map(Number)[0]!, Number(numbers[1]), Number(numbers[2]));
 else await steps(Number(numbers[0]), Number(numbers[1]));
