@@ -11,6 +11,7 @@ import { Fields } from './configFields.ts';
 import { describeGemma3, describeGemma3Text } from './gemma3/model.ts';
 import { GEMMA3_SPELLINGS } from './gemma3/names.ts';
 import { Gemma3Processor } from './gemma3/processor.ts';
+import { describeLlama } from './llama/model.ts';
 import type { ModelFamily, PixelBounds } from './model.ts';
 import { describeQwen2 } from './qwen2/model.ts';
 import { describeQwen2_5VL } from './qwen2_5_vl/model.ts';
@@ -61,6 +62,13 @@ const FAMILIES: Readonly<Record<string, ModelFamily>> = {
     title: 'Idefics3, SmolVLM',
     examples: ['HuggingFaceTB/SmolVLM-256M-Instruct', 'HuggingFaceTB/SmolVLM-500M-Instruct', 'HuggingFaceM4/Idefics3-8B-Llama3'],
     ...IDEFICS3,
+  },
+  llama: {
+    title: 'Llama 2 and 3, SmolLM2',
+    examples: ['HuggingFaceTB/SmolLM2-135M-Instruct', 'meta-llama/Llama-3.2-1B-Instruct', 'meta-llama/Llama-3.1-8B-Instruct'],
+    ...TEXT_ONLY,
+    describe: describeLlama,
+    defaultPositions: 2048,
   },
   qwen2: {
     title: 'Qwen2, Qwen2.5',

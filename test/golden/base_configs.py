@@ -6,7 +6,8 @@ Tiny models of the families in random configurations, with the loss that transfo
 Written are the configurations and the losses alone: weights, ids and pixels are numbers that a hash makes of a parameter's name and an index, so that
 test/models/baseConfigs.test.ts makes the same. What varies: where RoPE's settings stand and which scaling they name, layer types, windows, head sizes, biases, the
 tied head and what the file holds in spite of it (`head`: none, own, copy of the table, only the head), flat and nested layouts, keys left out.
-test/golden/bases/configs.json: COUNT 72, SEED 1; the families are the first four where none is named. test/golden/bases/qwen3.json: 40 1 qwen3 qwen3_vl.
+test/golden/bases/configs.json: COUNT 72, SEED 1; the families are the first four where none is named. test/golden/bases/qwen3.json: 40 1 qwen3 qwen3_vl;
+test/golden/bases/llama.json: 20 1 llama.
 """
 import json
 import math
@@ -199,6 +200,21 @@ def qwen3(r):
     return config
 
 
+def llama(r):
+    config = qwen_text(r) | {"model_type": "llama"}
+    for key in ("use_sliding_window", "sliding_window", "max_window_layers", "layer_types"):
+        config.pop(key, None)
+    if r.random() < 0.3:
+        config.pop("num_key_value_heads")
+    maybe(r, config, "head_dim", [4, 8, 16, None])
+    for key in ("attention_bias", "mlp_bias"):
+        maybe(r, config, key, [True, False])
+    maybe(r, config, "hidden_act", ["silu", "gelu_pytorch_tanh"], 0.3)
+    maybe(r, config, "tie_word_embeddings", [True, False], 0.8)
+    qwen_rope(r, config)
+    return config
+
+
 def qwen3_vl(r):
     text = qwen_text(r) | {"head_dim": r.choice([8, 12, 16])}
     for key in ("use_sliding_window", "sliding_window", "max_window_layers", "layer_types"):
@@ -219,7 +235,7 @@ def qwen3_vl(r):
     return config | {"text_config": text | {"model_type": "qwen3_vl_text"}}
 
 
-FAMILIES = {"qwen2": qwen2, "qwen2_5_vl": qwen2_5_vl, "gemma3": gemma3, "gemma3_text": gemma3_text, "qwen3": qwen3, "qwen3_vl": qwen3_vl}
+FAMILIES = {"qwen2": qwen2, "qwen2_5_vl": qwen2_5_vl, "gemma3": gemma3, "gemma3_text": gemma3_text, "qwen3": qwen3, "qwen3_vl": qwen3_vl, "llama": llama}
 FIRST = list(FAMILIES)[:4]
 QWEN_VL = ("qwen2_5_vl", "qwen3_vl")
 

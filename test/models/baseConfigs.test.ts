@@ -25,7 +25,7 @@ interface Case extends GoldenLoss {
 }
 
 const own = process.env['VERNIER_BASE_CONFIGS'];
-const paths = own === undefined ? ['configs', 'qwen3'].map((name) => fileURLToPath(new URL(`../golden/bases/${name}.json`, import.meta.url))) : [own];
+const paths = own === undefined ? ['configs', 'qwen3', 'llama'].map((name) => fileURLToPath(new URL(`../golden/bases/${name}.json`, import.meta.url))) : [own];
 const cases = paths.flatMap((path) => JSON.parse(readFileSync(path, 'utf8')) as Case[]);
 let device: Device;
 

@@ -266,7 +266,7 @@ describe('reading a state', () => {
   ])('refuses %s', async (_, text, message) => {
     const platform = memoryPlatform();
     if (text !== undefined) await platform.writeFile('/c/trainer_state.json', text);
-    await expect(readTrainerState(platform, '/c')).rejects.toMatchObject({ name: 'UserError', message });
+    await expect(readTrainerState(platform, '/c')).rejects.toMatchObject({ name: 'UserError', message: expect.stringMatching(message) as string });
   });
 
   it('lists no checkpoints where there is no run', async () => {

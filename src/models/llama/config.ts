@@ -1,10 +1,10 @@
 /**
- * The Llama part of a `config.json` as typed, checked fields: the text stack of SmolVLM and Idefics3. Both layouts are read: `rope_theta`
- * and `rope_scaling` (transformers 4), `rope_parameters` (5). Keys that a file leaves out take the defaults of transformers' LlamaConfig.
- * What this code cannot compute faithfully is refused by name.
+ * `config.json` of a Llama folder as typed, checked fields, and the part of it that is the text stack of SmolVLM and Idefics3. Both layouts
+ * are read: `rope_theta` and `rope_scaling` (transformers 4), `rope_parameters` (5). Keys that a file leaves out take the defaults of
+ * transformers' LlamaConfig. What this code cannot compute faithfully is refused by name.
  */
 import type { DecoderConfig } from '../blocks/decoder.ts';
-import type { Fields } from '../configFields.ts';
+import { Fields } from '../configFields.ts';
 import { parseConvertedRope } from '../ropeConfig.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
 
@@ -13,10 +13,26 @@ export interface LlamaTextConfig {
   rope: RopeConfig;
 }
 
+export interface LlamaConfig extends LlamaTextConfig {
+  tieWordEmbeddings: boolean;
+}
+
 const ACTIVATIONS = { silu: 'silu', swish: 'silu', gelu_pytorch_tanh: 'gelu_tanh' } as const;
 
 /** Switches of the training code these files come from; transformers 5.18 has none of them in its Llama, and computes without. */
 const UNREAD_SWITCHES = ['qk_layer_norms', 'rope_interleaved', 'use_resampler'] as const;
+
+/**
+ * @param json what `config.json` holds
+ * @param source its path, for messages
+ * @throws UserError for another model, a value of the wrong kind, sizes that contradict each other, or a variant that is not built
+ */
+export function parseLlamaConfig(json: Readonly<Record<string, unknown>>, source = 'config.json'): LlamaConfig {
+  const root = new Fields(json, source, '');
+  const modelType = root.text('model_type', '(nothing)');
+  if (modelType !== 'llama') throw root.wrong('model_type', modelType, '"llama"; choose a Llama model folder');
+  return { ...parseLlamaText(root), tieWordEmbeddings: root.flag('tie_word_embeddings', false) };
+}
 
 /**
  * @param fallbackEps of the norms, where the file states none

@@ -1,16 +1,17 @@
 """
-Tiny text-only Qwen2 and Qwen3 checkpoints with exact figures from transformers + PEFT: token ids, logits, losses, LoRA gradients, a short training run,
-generation.
+Tiny text-only Qwen2, Qwen3 and Llama checkpoints with exact figures from transformers + PEFT: token ids, logits, losses, LoRA gradients, a short training
+run, generation.
 
-    python test/golden/qwen_text_tiny.py FAMILY TOKENIZER_FOLDER OUT
+    python test/golden/text_tiny.py FAMILY TOKENIZER_FOLDER OUT
 
-FAMILY            qwen2 or qwen3
+FAMILY            qwen2, qwen3 or llama
 
 TOKENIZER_FOLDER  a folder with a small Qwen tokenizer (tokenizer.json, tokenizer_config.json): test/golden/data/models/qwen2_5_vl-tiny
-OUT               test/golden/qwen2 or qwen3; for each variant a folder with the model, `adapter/`, `cases.json`, `golden.safetensors`
+OUT               test/golden/FAMILY; for each variant a folder with the model, `adapter/`, `cases.json`, `golden.safetensors`
 
-Variants: `plain` (float32, tied head, the hub's configuration of transformers 4) and `sliding` (bfloat16, own head, transformers 5's configuration; one full
-layer, then sliding ones; linear RoPE scaling; a head size that is not hidden_size / heads; Qwen3 with biases). Arithmetic is float32 on one thread, and once more in float64
+Variants: `plain` (float32, tied head, the hub's configuration of transformers 4) and another (bfloat16, own head, transformers 5's configuration; a head size
+that is not hidden_size / heads): `sliding` of the Qwens (one full layer, then sliding ones; linear RoPE scaling; Qwen3 with biases), `scaled` of Llama (Llama
+3's RoPE scaling, biases everywhere, a template that writes <bos>). Arithmetic is float32 on one thread, and once more in float64
 (with the float32 upcasts of RMSNorm replaced) from the same rotary tables: `noise` is the largest distance of the two, relative to the largest value.
 """
 import json
@@ -24,7 +25,10 @@ torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou
 
 from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
+)
+from transformers.models.llama.modeling_llama import LlamaRMSNorm  # noqa: E402
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm  # noqa: E402
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm  # noqa: E402
 
@@ -54,10 +58,22 @@ VARIANTS = {
     ),
 }
 FAMILY = sys.argv[1]
-CONFIG, MODEL, NORM, NAME = {"qwen2": (Qwen2Config, Qwen2ForCausalLM, Qwen2RMSNorm, "Qwen2"), "qwen3": (Qwen3Config, Qwen3ForCausalLM, Qwen3RMSNorm, "Qwen3")}[FAMILY]
+CONFIG, MODEL, NORM, NAME = {
+    "qwen2": (Qwen2Config, Qwen2ForCausalLM, Qwen2RMSNorm, "Qwen2"),
+    "qwen3": (Qwen3Config, Qwen3ForCausalLM, Qwen3RMSNorm, "Qwen3"),
+    "llama": (LlamaConfig, LlamaForCausalLM, LlamaRMSNorm, "Llama"),
+}[FAMILY]
+HUB = {"rope_theta": 1000000.0, "sliding_window": 32768, "use_sliding_window": False, "max_window_layers": 2}
 if FAMILY == "qwen3":
     VARIANTS["plain"] |= dict(head_dim=20)
     VARIANTS["sliding"] |= dict(attention_bias=True)
+if FAMILY == "llama":
+    HUB = {"rope_theta": 1000000.0, "rope_scaling": None, "attention_bias": False, "mlp_bias": False, "pretraining_tp": 1}
+    # The wavelengths of 16 values a head at this base: one kept, two in between, the others eight times as long.
+    rope = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64, rope_theta=10000.0)
+    scaled = {key: value for key, value in VARIANTS.pop("sliding").items() if "window" not in key}
+    VARIANTS["scaled"] = scaled | dict(rope_parameters=rope, attention_bias=True, mlp_bias=True)
+    TEMPLATE = "{{- bos_token }}" + TEMPLATE
 ROWS_OF_LOGITS = 5  # of each case, to keep the files small
 TRAINING = dict(steps=5, base_lr=0.01, max_grad_norm=0.3, micro_batch=2, grad_accum=2)
 
@@ -84,7 +100,7 @@ def random_model(config, seed):
 def write_model(variant, tokenizer_dir, out):
     config = CONFIG(**VARIANTS[variant])
     model = random_model(config, 7)
-    if variant == "sliding":
+    if variant != "plain":
         model = model.to(torch.bfloat16)
         model.save_pretrained(out)
     else:
@@ -93,7 +109,7 @@ def write_model(variant, tokenizer_dir, out):
         save_file(tensors, f"{out}/model.safetensors", metadata={"format": "pt"})
         hub = {"architectures": [f"{NAME}ForCausalLM"], "model_type": FAMILY, "attention_dropout": 0.0, "hidden_act": "silu", "initializer_range": 0.02}
         hub |= {k: v for k, v in VARIANTS[variant].items() if k != "rope_parameters"}
-        hub |= {"rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": 32768, "use_sliding_window": False, "max_window_layers": 2}
+        hub |= {"rms_norm_eps": 1e-06} | HUB
         hub |= {"torch_dtype": "float32", "transformers_version": "4.43.1", "use_cache": True}
         with open(f"{out}/config.json", "w") as file:
             json.dump(hub, file, indent=2)
@@ -104,6 +120,8 @@ def write_model(variant, tokenizer_dir, out):
         settings = json.load(file)
     settings.pop("processor_class", None)
     settings["chat_template"] = TEMPLATE
+    if "bos_token" in TEMPLATE:
+        settings["bos_token"] = "<|endoftext|>"
     with open(f"{out}/tokenizer_config.json", "w") as file:
         json.dump(settings, file)
     for name in os.listdir(out):

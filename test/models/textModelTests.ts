@@ -1,5 +1,5 @@
 /**
- * Text-only Qwen2 or Qwen3 against transformers + PEFT on two tiny checkpoints each (test/golden/qwen_text_tiny.py): token ids and labels, logits, losses, adapter gradients, a
+ * A text-only family against transformers + PEFT on two tiny checkpoints (test/golden/text_tiny.py): token ids and labels, logits, losses, adapter gradients, a
  * training run, greedy generation. The bound of a quantity is ten times torch's own float32 noise, which comes with the data.
  */
 import { execFileSync } from 'node:child_process';
@@ -53,8 +53,12 @@ function expectNear(found: ArrayLike<number>, golden: ArrayLike<number>, noise: 
 
 const conversation = (messages: Message[]): Conversation => ({ messages, images: [] });
 
-/** @param family `qwen2` or `qwen3` */
-export async function qwenTextTests(family: string): Promise<void> {
+/**
+ * @param family its folder in test/golden
+ * @param second the checkpoint besides `plain`
+ * @param changes of that one's configuration, each of which has to change its logits
+ */
+export async function textModelTests(family: string, second: string, changes: readonly Record<string, unknown>[]): Promise<void> {
   const folderOf = (variant: string): string => fileURLToPath(new URL(`../golden/${family}/${variant}`, import.meta.url));
   const device = await testDevice();
   const work = mkdtempSync(`${tmpdir()}/vernier-${family}-`);
@@ -62,7 +66,7 @@ export async function qwenTextTests(family: string): Promise<void> {
     rmSync(work, { recursive: true });
   });
 
-  describe.each(['plain', 'sliding'])(`${family}, %s`, (variant) => {
+  describe.each(['plain', second])(`${family}, %s`, (variant) => {
     const baseModel = folderOf(variant);
     const adapter = `${baseModel}/adapter`;
     const { cases, noise, adapter_loss, training } = JSON.parse(readFileSync(`${baseModel}/cases.json`, 'utf8')) as Facts;
@@ -195,15 +199,14 @@ export async function qwenTextTests(family: string): Promise<void> {
     });
   });
 
-  it('without its window, or its RoPE scaling, the sliding model gives other logits: the tests above see them', async () => {
-    const baseModel = folderOf('sliding');
+  it('with another configuration the second model gives other logits: the tests above see it', async () => {
+    const baseModel = folderOf(second);
     const processor = await TextProcessor.load(nodePlatform, baseModel);
     const { cases } = JSON.parse(readFileSync(`${baseModel}/cases.json`, 'utf8')) as Facts;
     const example = processor.encode(conversation(cases[1]!.messages), [], { mask: 'completion' });
     const logitsOf = (folder: string): Promise<Float32Array> =>
       withSession(device, { baseModel: folder, finetuning: { kind: 'full' } }, async (session) => (await runBatch(session, [example])).logits);
     const expected = await logitsOf(baseModel);
-    const changes: Record<string, unknown>[] = [{ layer_types: null, max_window_layers: 3 }, { sliding_window: 10 }, { rope_parameters: { rope_type: 'default', rope_theta: 10000 } }];
     for (const [i, change] of changes.entries()) {
       const folder = `${work}/changed-${i}`;
       cpSync(baseModel, folder, { recursive: true });
