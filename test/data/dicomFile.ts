@@ -4,15 +4,33 @@ export interface SmallDicom {
   rows: number;
   columns: number;
   values: Int16Array;
-  position: readonly number[];
-  orientation: readonly number[];
+  /** Of projections and pictures there are none. */
+  position?: readonly number[];
+  orientation?: readonly number[];
+  modality?: string;
+  study?: string;
+  /** Unset: one of the number in the series. */
+  object?: string;
   /** mm between rows, between columns. */
   spacing: readonly [number, number];
-  instance: number;
+  /** Null: none. */
+  instance: number | null;
   series?: { uid: string; number: number; description: string };
 }
 
-export function dicomFile({ rows, columns, values, position, orientation, spacing, instance, series }: SmallDicom): Uint8Array {
+export function dicomFile({
+  rows,
+  columns,
+  values,
+  position,
+  orientation,
+  modality = 'CT',
+  study,
+  object,
+  spacing,
+  instance,
+  series,
+}: SmallDicom): Uint8Array {
   const parts: Uint8Array[] = [new Uint8Array(128), new TextEncoder().encode('DICM')];
   const element = (group: number, number: number, vr: string, data: string | number | Uint8Array): void => {
     const text = typeof data === 'string' ? new TextEncoder().encode(data.length % 2 === 0 ? data : `${data} `) : undefined;
@@ -28,14 +46,15 @@ export function dicomFile({ rows, columns, values, position, orientation, spacin
     parts.push(new Uint8Array(head.buffer), bytes);
   };
   element(0x0002, 0x0010, 'UI', '1.2.840.10008.1.2.1\0');
-  element(0x0008, 0x0018, 'UI', `1.2.3.4.${instance}`);
-  element(0x0008, 0x0060, 'CS', 'CT');
+  element(0x0008, 0x0018, 'UI', object ?? `1.2.3.4.${instance}`);
+  element(0x0008, 0x0060, 'CS', modality);
   if (series) element(0x0008, 0x103e, 'LO', series.description);
+  if (study !== undefined) element(0x0020, 0x000d, 'UI', study);
   element(0x0020, 0x000e, 'UI', series?.uid ?? '1.2.3.4');
   if (series) element(0x0020, 0x0011, 'IS', String(series.number));
-  element(0x0020, 0x0013, 'IS', String(instance));
-  element(0x0020, 0x0032, 'DS', position.map((mm) => mm.toFixed(6)).join('\\'));
-  element(0x0020, 0x0037, 'DS', orientation.join('\\'));
+  if (instance !== null) element(0x0020, 0x0013, 'IS', String(instance));
+  if (position) element(0x0020, 0x0032, 'DS', position.map((mm) => mm.toFixed(6)).join('\\'));
+  if (orientation) element(0x0020, 0x0037, 'DS', orientation.join('\\'));
   element(0x0028, 0x0002, 'US', 1);
   element(0x0028, 0x0004, 'CS', 'MONOCHROME2');
   element(0x0028, 0x0010, 'US', rows);

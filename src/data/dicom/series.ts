@@ -5,6 +5,7 @@ import { isDicomBytes } from './elements.ts';
 import { factsOf } from './facts.ts';
 import type { FileFacts } from './facts.ts';
 import { readDicomFile } from './file.ts';
+import { DICOM_LIMITS } from './limits.ts';
 import type { DicomLimits } from './limits.ts';
 
 type Files = Pick<Platform, 'isDirectory' | 'listDir' | 'openFile'>;
@@ -65,6 +66,24 @@ function ofSeries(files: readonly FileFacts[], path: string, chosen: string | nu
  */
 export function asOne(files: readonly FileFacts[], name: string, notes: string[] = []): Series {
   return { files: withoutDoubles(oneSeries(files, name, notes), notes), notes };
+}
+
+/**
+ * Which study the first image of a file or folder is of: to tell whether scans are of one patient, never to be shown.
+ * @returns undefined where none says; what cannot be read is left to whoever reads the scan
+ */
+export async function studyOf(platform: Files, path: string): Promise<string | undefined> {
+  const files = (await platform.isDirectory(path)) ? await filesIn(platform, path, DICOM_LIMITS) : [path];
+  for (const file of files) {
+    if (isDirectoryFile(file)) continue;
+    try {
+      const facts = await readFacts(platform, file, DICOM_LIMITS, { mayBeOther: true });
+      if (typeof facts === 'object' && facts.studyUid !== '') return facts.studyUid;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
+  return undefined;
 }
 
 export interface FoundSeries {

@@ -9,7 +9,7 @@ import type { RasSpace } from '../niftiSpace.ts';
 import { gzipped, niftiBytes } from '../niftiWrite.ts';
 import { dicomImage } from './dicomScan.ts';
 import type { DicomImage } from './dicomScan.ts';
-import { flatVolume } from './flatVolume.ts';
+import { flatVolume, luma } from './flatVolume.ts';
 import { isVolumeFile } from './names.ts';
 
 /** NIfTI's code. */
@@ -82,9 +82,25 @@ function storedNew({ volume, isPicture, notes }: DicomImage): Stored {
   };
 }
 
-/** A mask that is a picture: its grey values are labels. */
-export async function storedMask(platform: Platform, path: string, pixelSize: readonly [number, number] | undefined): Promise<Stored> {
-  if (isVolumeFile(path)) return storedVolume(platform, path);
+/**
+ * The mask of an image; a picture's may be a picture, whose grey values are labels and whose pixels have the image's mm.
+ * @param imagePath in messages
+ * @throws UserError where it does not lie on the image's voxels
+ */
+export async function storedMask(platform: Platform, path: string, image: Stored, imagePath: string): Promise<Stored> {
+  const names = { image: imagePath, mask: path };
+  if (!isVolumeFile(path) && !image.isPicture)
+    throw new UserError(
+      `${path} is a picture, ${imagePath} a volume, on whose voxels a picture has no place. Draw the mask on the volume and save it as ` +
+        `NIfTI: vernier volume ${imagePath} --out volume.nii.gz.`,
+    );
+  const mask = isVolumeFile(path) ? await storedVolume(platform, path) : await pictureMask(platform, path, image);
+  checkSameSpace(image, mask, names);
+  return mask;
+}
+
+async function pictureMask(platform: Platform, path: string, { isUnitless, space }: Stored): Promise<Stored> {
+  const [row, column] = space.zooms;
   const { data, width, height } = await platform.decodeImage(await platform.readFile(path), path);
   const labelAt = (row: number, column: number): number => {
     const at = 3 * (row * width + column);
@@ -96,7 +112,8 @@ export async function storedMask(platform: Platform, path: string, pixelSize: re
     }
     return data[at] ?? 0;
   };
-  return storedNew({ volume: flatVolume([height, width], bytesOf(width, height), pixelSize, labelAt), isPicture: true, notes: [] });
+  const volume = flatVolume([height, width], bytesOf(width, height), isUnitless ? undefined : [row, column], labelAt);
+  return storedNew({ volume, isPicture: true, notes: [] });
 }
 
 async function storedVolume(platform: Platform, path: string): Promise<Stored> {
@@ -127,22 +144,21 @@ function spacingNotes({ header }: Volume, isNifti: boolean): string[] {
   return notes;
 }
 
-/** As Pillow makes grey of colours (ITU-R 601-2). */
-function luma(rgb: Uint8Array, at: number): number {
-  const [red = 0, green = 0, blue = 0] = rgb.subarray(at, at + 3);
-  return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
-}
-
 /** @throws UserError where a mask is not on the voxels of its image */
-export function checkSameSpace(image: Stored, mask: Stored, names: { image: string; mask: string }): void {
+function checkSameSpace(image: Stored, mask: Stored, names: { image: string; mask: string }): void {
   const shown = ({ shape, space }: Stored): string =>
     `${shape.join('×')} of ${space.zooms.map((zoom) => Number(zoom.toPrecision(4))).join(' × ')} mm`;
   const isSameShape = image.space.shape.every((size, axis) => size === mask.space.shape[axis]);
   const far = image.space.affine.some((row, i) =>
     row.some((value, j) => Math.abs(value - (mask.space.affine[i]?.[j] ?? NaN)) > 0.01 + 1e-3 * Math.abs(value)),
   );
-  // Pictures lie nowhere, and their masks know no mm.
-  if (isSameShape && (!far || image.isPicture || mask.isPicture)) return;
+  if (isSameShape && !far) return;
+  if (image.isPicture && !mask.isPicture)
+    // Programs write a picture's columns along the first axis or the second, turned or not, so that a volume's voxels are not its pixels.
+    throw new UserError(
+      `${names.mask} is a volume, ${names.image} a picture; which of its voxels are which pixels is not known. Save the mask as a grey ` +
+        `PNG of ${image.shape[1]}×${image.shape[0]} pixels (width × height), one value a label.`,
+    );
   const reason = isSameShape ? 'lies elsewhere (their affines differ)' : `is ${shown(mask)}, the image ${shown(image)}`;
   throw new UserError(`${names.mask} ${reason}; it was not drawn on ${names.image}. Resample it onto the image, or remove it.`);
 }

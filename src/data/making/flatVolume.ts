@@ -18,3 +18,9 @@ export function flatVolume(
   const affine = [...zooms.map((zoom, axis) => [0, 1, 2, 3].map((at) => (at === axis ? zoom : 0))), [0, 0, 0, 1]];
   return { shape: [height, width, 1], zooms, affine, datatype, voxels, isUnitless: pixelSize === undefined };
 }
+
+/** The grey of a colour, as Pillow makes it (ITU-R 601-2). @param at of its red */
+export function luma(rgb: Uint8Array, at: number): number {
+  const [red = 0, green = 0, blue = 0] = rgb.subarray(at, at + 3);
+  return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+}

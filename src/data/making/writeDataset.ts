@@ -5,7 +5,7 @@ import { gzipped } from '../niftiWrite.ts';
 import type { PictureBox } from './boxFiles.ts';
 import { detectionOfBoxes, detectionOfMask, landmarksIn, lesionsOfMask, named, volumeOf } from './cases.ts';
 import type { DetectionProfiles, Profiles } from './cases.ts';
-import { checkSameSpace, storedMask, storedScan, volumeInfo } from './caseVolume.ts';
+import { storedMask, storedScan, volumeInfo } from './caseVolume.ts';
 import type { Stored, VolumeInfo } from './caseVolume.ts';
 import type { Description, Measure } from './description.ts';
 import type { PlacedLandmark } from './landmarkFiles.ts';
@@ -143,8 +143,7 @@ async function writeCase(work: DatasetWork, item: SourceCase, folder: string): P
   const found: FoundInCase = { detection: undefined, lesions: [], metrics: undefined, measured: [], offSlice: [] };
 
   if (item.mask !== undefined) {
-    const stored = await storedMask(platform, item.mask, pixelSize);
-    checkSameSpace(image, stored, { image: item.image, mask: item.mask });
+    const stored = await storedMask(platform, item.mask, image, item.image);
     entry.mask_file = `Masks/${item.id}_seg.nii.gz`;
     entry.mask_file_info = volumeInfo(stored);
     await platform.writeFile(joinPath(folder, entry.mask_file), stored.bytes);

@@ -1,16 +1,18 @@
 /** `vernier dataset make`: scans with masks, landmarks or boxes become a MedVision data folder, which is then read as training reads it. */
 import { PLANES } from '../../data/planes.ts';
+import { studyOf } from '../../data/dicom/series.ts';
 import { readDescription } from '../../data/making/description.ts';
 import type { Description } from '../../data/making/description.ts';
 import { heldOutPatients, patientOf } from '../../data/drawn/sides.ts';
 import { PLAN_VERSION, writeDataset } from '../../data/making/writeDataset.ts';
 import type { SourceCase, WrittenTasks } from '../../data/making/writeDataset.ts';
+import { isScanFile } from '../../data/making/names.ts';
 import { parseJson } from '../../data/medvision/json.ts';
 import { medvisionSamples } from '../../data/medvision/samples.ts';
 import type { DropReason } from '../../data/medvision/sample.ts';
 import { parseTaskName } from '../../data/medvision/tasks.ts';
 import type { DatasetOptions } from '../../options/dataset.ts';
-import { countOf, joinPath, UserError } from '../../platform.ts';
+import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { countText } from '../../track/console.ts';
 import { CLEAR_LINE } from '../../track/printable.ts';
@@ -30,7 +32,7 @@ export async function makeDataset(platform: Platform, options: DatasetOptions, s
   const description = withBoxLabels(described, sources);
   if (sources.masks.size > 0 && description.labels.size === 0)
     throw new UserError(`${labelsFile}: no labels. Say what the values of the masks are: "labels_map": {"1": "liver"}.`);
-  const cases = sided(sources, description, options);
+  const cases = sided(sources, description, await patientsOf(platform, sources, description, say), options);
   const out = options.out ?? '';
   await claimFolder(platform, out, description, options.overwrite);
 
@@ -63,14 +65,38 @@ function withBoxLabels(description: Description, { boxes }: Sources): Descriptio
   return { ...description, labels: new Map(names.map((name, at) => [at + 1, name])) };
 }
 
+/**
+ * The patient of each case: as the labels file or the file's name says, and one for all scans of a DICOM study (named after its first
+ * case, since nothing that names a patient is read).
+ */
+async function patientsOf(
+  platform: Platform,
+  { images }: Sources,
+  { patients }: Description,
+  say: (text: string) => void,
+): Promise<(id: string) => string> {
+  const firsts = new Map<string, string>();
+  const found = new Map<string, string>();
+  for (const [id, path] of [...images].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const study = isScanFile(lastName(path)) ? undefined : await studyOf(platform, path);
+    const first = (study === undefined ? undefined : firsts.get(study)) ?? id;
+    if (study !== undefined) firsts.set(study, first);
+    found.set(id, patients.get(id) ?? patients.get(first) ?? patientOf(first));
+  }
+  const others = images.size - new Set(found.values()).size;
+  if (firsts.size > 0 && others > 0)
+    say(`${countOf(others, 'scan is', 'scans are')} of a study or patient that has another one; all of a patient are on one side.`);
+  return (id) => found.get(id) ?? id;
+}
+
 /** Cases in the order of the plans: for training, then for testing. All of a patient are on one side. */
 function sided(
   { images, masks, landmarks, boxes }: Sources,
   description: Description,
+  patient: (id: string) => string,
   { test_fraction, seed }: DatasetOptions,
 ): SourceCase[] {
   const ids = [...images.keys()].filter((id) => masks.has(id) || landmarks.has(id) || boxes.has(id)).sort();
-  const patient = (id: string): string => description.patients.get(id) ?? patientOf(id);
   const { testCases } = description;
   const strange = [...description.patients.keys(), ...(testCases ?? [])].find((id) => !images.has(id));
   if (strange !== undefined) throw new UserError(`The labels file names the case ${JSON.stringify(strange)}, of which there is no image.`);

@@ -8,7 +8,7 @@ import { byCase, caseName, isScanFile, matchFiles, sameName } from '../../data/m
 import { isDicom } from '../../data/openVolume.ts';
 import { parseJson } from '../../data/medvision/json.ts';
 import type { DatasetOptions } from '../../options/dataset.ts';
-import { countOf, joinPath, lastName, parentPath, UserError } from '../../platform.ts';
+import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 
 export interface Sources {
@@ -38,6 +38,11 @@ export async function findSources(
   const found: Sources = { images, masks: new Map(), landmarks: new Map(), boxes: new Map() };
   if (maskDir !== null) {
     const maskFiles = await filesIn(platform, maskDir, '--masks', isScanFile);
+    if (maskFiles.length === 0)
+      throw new UserError(
+        `--masks ${maskDir}: no label masks (NIfTI, NRRD, MHA or grey PNG) lie here. DICOM's own (SEG, RTSTRUCT) are not read: ` +
+          'save them as NIfTI on the voxels of the image, as 3D Slicer does.',
+      );
     const masks = byCase(maskFiles, 'mask', options.mask_ending ?? undefined, '--mask_ending');
     keepMatched(
       images,
@@ -82,17 +87,20 @@ function keepMatched(
   for (const id of [...others.keys()]) if (!images.has(id)) others.delete(id);
 }
 
-/** Scans that are files, and folders of DICOM files, each one series. */
+/**
+ * Scans that are files, and folders with DICOM in them, each one series however deep it lies there. In `dir` itself each DICOM file is a
+ * scan of its own.
+ */
 async function scansIn(platform: Platform, dir: string): Promise<string[]> {
-  const found = await filesIn(platform, dir, '--images', () => true);
+  const root = dir.replace(/\/+$/, '');
+  const found = await filesIn(platform, root, '--images', () => true);
   const scans = found.filter((path) => isScanFile(lastName(path)));
-  const others = found.filter((path) => !isScanFile(lastName(path)) && !lastName(path).startsWith('.'));
   const series = new Set<string>();
-  for (const path of others) {
-    if (series.has(parentPath(path)) || !(await isDicom(platform, path))) continue;
-    // In the folder itself each file is a scan of its own; below it, a folder is one.
-    if (parentPath(path) === dir.replace(/\/+$/, '')) scans.push(path);
-    else series.add(parentPath(path));
+  for (const path of found) {
+    if (isScanFile(lastName(path)) || lastName(path).startsWith('.')) continue;
+    const [first = ''] = path.slice(root.length + 1).split('/');
+    const own = joinPath(root, first);
+    if (!series.has(own) && (await isDicom(platform, path))) series.add(own);
   }
   return [...scans, ...series];
 }
@@ -103,8 +111,9 @@ async function filesIn(platform: Platform, dir: string, option: string, isWanted
   const walk = async (folder: string, depth: number): Promise<void> => {
     for (const name of (await platform.listDir(folder)).sort()) {
       const path = joinPath(folder, name);
-      if (isWanted(name)) found.push(path);
-      else if (depth < MAX_DEPTH && !name.startsWith('.') && (await platform.isDirectory(path))) await walk(path, depth + 1);
+      if (await platform.isDirectory(path)) {
+        if (depth < MAX_DEPTH && !name.startsWith('.')) await walk(path, depth + 1);
+      } else if (isWanted(name)) found.push(path);
     }
   };
   await walk(dir, 0);

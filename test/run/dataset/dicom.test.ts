@@ -6,8 +6,12 @@ import { describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../../node/platform.ts';
 import { openDicomScan } from '../../../src/data/dicom/scan.ts';
 import { scanVolume } from '../../../src/data/dicom/toVolume.ts';
+import { storedScan } from '../../../src/data/making/caseVolume.ts';
+import { volumeOf } from '../../../src/data/making/cases.ts';
+import { dicomImage } from '../../../src/data/making/dicomScan.ts';
 import { openVolume } from '../../../src/data/nifti.ts';
 import { niftiBytes } from '../../../src/data/niftiWrite.ts';
+import { dicomFile } from '../../data/dicomFile.ts';
 import { casesOf, json, made, newFolder, samplesOf, unpacked } from './making.ts';
 import type { Plan } from './making.ts';
 
@@ -55,5 +59,99 @@ describe('DICOM', () => {
     const [found] = await samplesOf(join(dir, 'out'), 'tasks_MedVision-AD__train_SFT.json', 'train');
     expect([found?.height, found?.width]).toEqual(size.slice(1));
     expect(Math.abs(found!.values[0]! - 3 * spacing[1]!)).toBeLessThan(1e-5);
+  });
+
+  /** A plate of 20 × 30 pixels on 40 × 60, whose rows are 0.5 mm apart, whose columns 0.2 mm. */
+  const onPlate = (row: number, column: number): number => (row >= 10 && row < 30 && column >= 20 && column < 50 ? 1 : 0);
+  const plate = Int16Array.from({ length: 40 * 60 }, (_, at) => 100 * onPlate(Math.floor(at / 60), at % 60));
+  const ray = { rows: 40, columns: 60, values: plate, spacing: [0.5, 0.2] as const, modality: 'DX', instance: 1 };
+  const plateMask = async (to: string, samples: 1 | 3 = 1): Promise<void> => {
+    const values = Uint8Array.from({ length: 40 * 60 * samples }, (_, at) => onPlate(Math.floor(at / samples / 60), Math.floor(at / samples) % 60));
+    writeFileSync(to, await nodePlatform.encodePng(values, 60, 40, samples));
+  };
+  const plateLabels = { dataset: 'Ray', labels_map: { 1: 'plate' }, target_labels: [1], test_cases: [] };
+
+  it('the mask of a projection has the mm of the projection', async () => {
+    const dir = newFolder();
+    for (const name of ['images', 'masks']) mkdirSync(join(dir, name));
+    writeFileSync(join(dir, 'images', 'x'), dicomFile(ray));
+    await plateMask(join(dir, 'masks', 'x_seg.png'));
+    const out = join(dir, 'out');
+    await made({ images: join(dir, 'images'), masks: join(dir, 'masks'), labels: json(dir, 'l.json', plateLabels), out });
+    const [found] = await samplesOf(out, 'tasks_MedVision-TL__train_SFT.json', 'train');
+    // The same picture as PNG, whose labels file says the mm.
+    const twin = newFolder();
+    for (const name of ['images', 'masks']) mkdirSync(join(twin, name));
+    await plateMask(join(twin, 'images', 'x.png'), 3);
+    await plateMask(join(twin, 'masks', 'x_seg.png'));
+    const labels = json(twin, 'l.json', { ...plateLabels, pixel_size: [0.5, 0.2] });
+    await made({ images: join(twin, 'images'), masks: join(twin, 'masks'), labels, out: join(twin, 'out') });
+    const [same] = await samplesOf(join(twin, 'out'), 'tasks_MedVision-TL__train_SFT.json', 'train');
+    expect(found?.prompt).toBe(same?.prompt);
+    expect(found?.target).toBe(same?.target);
+    expect(found?.prompt).toContain('0.200 mm (width) x 0.500 mm (height)');
+    expect(found!.values[0]!).toBeLessThan(12);
+  });
+
+  it.each(['a volume on a picture', 'a picture on a volume'])('a mask is refused: %s', async (kind) => {
+    const dir = newFolder();
+    for (const name of ['images', 'masks']) mkdirSync(join(dir, name));
+    const place = { position: [0, 0, 0], orientation: [1, 0, 0, 0, 1, 0] };
+    const isVolume = kind === 'a picture on a volume';
+    writeFileSync(join(dir, 'images', 'x'), dicomFile(isVolume ? { ...ray, ...place } : ray));
+    if (isVolume) await plateMask(join(dir, 'masks', 'x_seg.png'));
+    else {
+      const affine = [[-0.2, 0, 0, 0], [0, -0.5, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]; // prettier-ignore
+      writeFileSync(join(dir, 'masks', 'x_seg.nii'), niftiBytes({ shape: [60, 40, 1], zooms: [0.2, 0.5, 1], affine, datatype: 2, voxels: new Uint8Array(2400) }));
+    }
+    const flags = { images: join(dir, 'images'), masks: join(dir, 'masks'), labels: json(dir, 'l.json', plateLabels), out: join(dir, 'out') };
+    await expect(made(flags)).rejects.toThrow(isVolume ? /x_seg\.png is a picture, .*x a volume/ : /x_seg\.nii is a volume, .*x a picture; .*grey PNG of 60×40/);
+  });
+
+  it('scans are found in folders, of DICOM and others; those of one study are on one side', async () => {
+    const dir = newFolder();
+    const slices = (to: string, study: string): void => {
+      mkdirSync(join(dir, 'images', to), { recursive: true });
+      const place = { position: [0, 0, 0], orientation: [1, 0, 0, 0, 1, 0] };
+      writeFileSync(join(dir, 'images', to, 'IM 1'), dicomFile({ ...ray, ...place, study }));
+    };
+    slices('a/Müller #1/series', '1.2.3.71');
+    slices('b', '1.2.3.72');
+    slices('c/d', '1.2.3.72');
+    mkdirSync(join(dir, 'images', 'e/anat'), { recursive: true });
+    writeFileSync(join(dir, 'images', 'e', 'read me.txt'), 'no scan');
+    mkdirSync(join(dir, 'masks'));
+    const whole = await scanVolume(await openDicomScan(nodePlatform, join(dir, 'images', 'b')), 'b');
+    writeFileSync(join(dir, 'images', 'e/anat/f.nii'), niftiBytes(whole));
+    const mask = niftiBytes({ ...whole, datatype: 2, voxels: Uint8Array.from(whole.voxels as Int16Array, (value) => value / 100) });
+    for (const name of ['a', 'b', 'c', 'f']) writeFileSync(join(dir, 'masks', `${name}_seg.nii`), mask);
+    const flags = { images: join(dir, 'images'), masks: join(dir, 'masks') };
+    const labels = (more: object): string => json(dir, 'l.json', { ...plateLabels, ...more });
+    await expect(made({ ...flags, labels: labels({ test_cases: ['b'] }), out: join(dir, 'no') })).rejects.toThrow('one scan of the patient b but not c');
+    const said = await made({ ...flags, labels: labels({ test_cases: ['b', 'c'] }), out: join(dir, 'out') });
+    expect(said).toContain('Ray: 2 training cases, 2 test cases');
+    expect(said).toContain('1 scan is of a study or patient that has another one');
+    expect(said).not.toContain('1.2.3');
+  });
+
+  it.each(['rgb.dcm', 'palette_8.dcm'])('a picture in colour is as grey as a PNG of it: %s', async (name) => {
+    const dir = newFolder();
+    const [dicom, png] = [join(dir, name), join(dir, 'x.png')];
+    writeFileSync(dicom, objects[name]!);
+    const scan = await openDicomScan(nodePlatform, dicom);
+    writeFileSync(png, await nodePlatform.encodePng((await scan.readSlice(0)).rgb(), scan.size[2], scan.size[1], 3));
+    const { isPicture, volume } = await dicomImage(nodePlatform, dicom, [0.5, 0.2], null);
+    const twin = await volumeOf(await storedScan(nodePlatform, png, undefined, null), png);
+    expect([isPicture, ...volume.zooms]).toEqual([true, 0.5, 0.2, 1]);
+    expect([...volume.voxels]).toEqual([...(await twin.stored())]);
+  });
+
+  it('masks of DICOM are told what to become', async () => {
+    const dir = newFolder();
+    for (const name of ['images', 'masks']) mkdirSync(join(dir, name));
+    writeFileSync(join(dir, 'images', 'x'), dicomFile(ray));
+    writeFileSync(join(dir, 'masks', 'x.dcm'), dicomFile({ ...ray, modality: 'SEG' }));
+    const flags = { images: join(dir, 'images'), masks: join(dir, 'masks'), labels: json(dir, 'l.json', plateLabels), out: join(dir, 'out') };
+    await expect(made(flags)).rejects.toThrow(/--masks .*: no label masks .*SEG, RTSTRUCT/);
   });
 });
