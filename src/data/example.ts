@@ -55,6 +55,13 @@ export interface Example {
   pixelValues: Float32Array;
   /** One [t, h, w] per image, in patches; where a model cuts images into tiles (SmolVLM), one per tile. */
   imageGrids: [number, number, number][];
+  /** What its pictures are known by, one for each of `imageGrids` (src/models/pictureKey.ts). */
+  pictureKeys?: readonly string[];
+  /**
+   * Only where `pixelValues` is left empty, since a model has kept what it makes of the pictures (src/train/seenRows.ts): the row once
+   * more, with its pixels.
+   */
+  again?: () => Promise<Example>;
   /** What the user should hear about how its pictures were read. */
   notes?: PictureNote[];
 }

@@ -1,13 +1,15 @@
 /**
  * Features of pictures, where nothing trains that makes them: they are the same in every epoch, so those that fit into a part of the
- * machine's memory are made once. A picture is known by its pixels, whatever row it stands in. Each goes through the tower by itself, so
- * that its features are the same to the bit whichever pictures are kept, and no batch takes more memory there than its largest picture.
+ * machine's memory are made once. A picture is known by its pixels, whatever row it stands in (src/models/pictureKey.ts). Each goes through
+ * the tower by itself, so that its features are the same to the bit whichever pictures are kept, and no batch takes more memory there than
+ * its largest picture.
  */
 import type { Example } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import { ahead } from '../io/ahead.ts';
 import { BatchTables } from './batchTables.ts';
+import { pictureKeys, picturePixels } from './pictureKey.ts';
 import { StageChain } from './stageChain.ts';
 import { HIDDEN } from './stages.ts';
 import type { Tensors } from './stages.ts';
@@ -45,7 +47,7 @@ interface Held {
 
 interface Picture {
   grid: Grid;
-  /** (patches, …) */
+  /** (patches, …); empty of a row that comes without them. */
   pixels: Float32Array;
   /** Rows of the batch's features at which its own begin: more than one where it is there twice. */
   places: number[];
@@ -70,7 +72,7 @@ export class PictureFeatures {
 
   /** Features of all pictures of a batch, by name (Σ features, width), which are the caller's. */
   async of(device: Device, vision: Vision, examples: readonly Example[]): Promise<Tensors> {
-    const { pictures, rows } = picturesOf(vision, examples);
+    const { pictures, rows } = picturesOf(vision, await this.withPixels(examples));
     const rowBytes = 4 * vision.width;
     const whole = new Map(
       vision.gives.map((name) => [name, new Tensor([rows, vision.width], 'f32', device.pool.acquire(rows * rowBytes, 'batch'))] as const),
@@ -103,6 +105,19 @@ export class PictureFeatures {
   clear(): void {
     this.held.clear();
     this.heldBytes = 0;
+  }
+
+  /** Features of all these pictures are there. @param keys `pictureKeys` */
+  holds(keys: readonly string[]): boolean {
+    return keys.every((key) => this.held.get(key)?.values !== undefined);
+  }
+
+  /** Rows that came without pixels, since their features were kept, are made again where these are gone. */
+  private async withPixels(examples: readonly Example[]): Promise<readonly Example[]> {
+    const rows = [...examples];
+    const lacking = (): number => rows.findIndex(({ again, pictureKeys: keys = [] }) => again !== undefined && !this.holds(keys));
+    for (let at = lacking(); at >= 0; at = lacking()) rows[at] = await rows[at]!.again!();
+    return rows;
   }
 
   private recall(key: string): Held['values'] {
@@ -161,36 +176,15 @@ async function run(device: Device, vision: Vision, { grid, pixels }: Picture): P
 function picturesOf(vision: Vision, examples: readonly Example[]): { pictures: Map<string, Picture>; rows: number } {
   const pictures = new Map<string, Picture>();
   let rows = 0;
-  for (const { imageGrids, pixelValues } of examples) {
-    const patchValues = pixelValues.length / imageGrids.reduce((sum, grid) => sum + vision.patches(grid), 0);
-    let at = 0;
-    for (const grid of imageGrids) {
-      const pixels = pixelValues.subarray(at, (at += vision.patches(grid) * patchValues));
-      const key = pictureKey(grid, pixels);
-      const same = pictures.get(key);
+  for (const example of examples) {
+    const keys = example.pictureKeys ?? pictureKeys(vision, example);
+    picturePixels(vision, example).forEach((pixels, at) => {
+      const grid = example.imageGrids[at]!;
+      const same = pictures.get(keys[at]!);
       if (same) same.places.push(rows);
-      else pictures.set(key, { grid, pixels, places: [rows] });
+      else pictures.set(keys[at]!, { grid, pixels, places: [rows] });
       rows += vision.features(grid);
-    }
+    });
   }
   return { pictures, rows };
-}
-
-/** 128 bits of a picture's values: two sums of 32 bits over the even ones, two over the odd ones; any one value changes both of its own. */
-export function pictureKey(grid: Grid, pixels: Float32Array): string {
-  const words = new Int32Array(pixels.buffer, pixels.byteOffset, pixels.length);
-  let [a, b, c, d] = [1, 2, 3, 4];
-  for (let i = 0; i + 1 < words.length; i += 2) {
-    const [even, odd] = [words[i]!, words[i + 1]!];
-    a = turned(Math.imul(a ^ even, 0x9e3779b1), 15);
-    b = turned(Math.imul(b ^ even, 0x85ebca77), 13);
-    c = turned(Math.imul(c ^ odd, 0xc2b2ae3d), 16);
-    d = turned(Math.imul(d ^ odd, 0x27d4eb2f), 17);
-  }
-  if (words.length % 2 === 1) a = Math.imul(a ^ words[words.length - 1]!, 0x9e3779b1);
-  return [...grid, words.length, a, b, c, d].join(' ');
-}
-
-function turned(word: number, bits: number): number {
-  return (word << bits) | (word >>> (32 - bits));
 }

@@ -27,7 +27,7 @@ export interface EvaluationRows extends ExampleSource {
   /** What a row's answer is measured by; undefined for a row that is no MedVision task, absent where none is. */
   question?(index: number): Promise<Question | undefined>;
   /** The row up to where its last answer begins; absent where no answers can be asked for. */
-  ask?(index: number): Promise<Example>;
+  ask?: ExampleSource['get'];
   /** What pictures of predictions are drawn on; undefined for a row without an image. Asked only where a tracker takes pictures. */
   scene?(index: number): Promise<Scene | undefined>;
 }
@@ -220,7 +220,7 @@ export class RowEvaluator implements Evaluator {
     { stop, advance }: Around,
   ): Promise<[loss: number, correct: number, labels: number][] | undefined> {
     const sums: [number, number, number][] = [];
-    const examplesOf = (at: number): Promise<Example[]> => Promise.all((batches[at] ?? []).map((index) => this.rows.get(index)));
+    const examplesOf = (at: number): Promise<Example[]> => Promise.all((batches[at] ?? []).map((index) => this.rows.get(index, model)));
     let next = ahead(examplesOf(0));
     // A batch is read back while the next one is encoded, so that the GPU is not left waiting.
     let reading: Promise<void> = Promise.resolve();
@@ -276,7 +276,7 @@ export class RowEvaluator implements Evaluator {
     const written: string[][] = [];
     const turns = new Turns();
     for (const batch of batches) {
-      const prompts = await unlessStopped(Promise.all(batch.map(({ index }) => this.rows.ask!(index))), stop);
+      const prompts = await unlessStopped(Promise.all(batch.map(({ index }) => this.rows.ask!(index, model))), stop);
       if (prompts === undefined) return undefined;
       const answers = await generateBatch(device, model, prompts, { maxNewTokens, endIds: processor.endOfTurnIds, ...(stop && { stop }) });
       const texts: string[] = [];

@@ -12,6 +12,7 @@ import type { PreparedSet } from '../data/prepared/preparedSet.ts';
 import { estimateLength } from '../data/prepared/row.ts';
 import type { PreparedSplit } from '../data/prepared/row.ts';
 import type { MeasuredSource } from './rowOrder.ts';
+import { seenRows } from './seenRows.ts';
 import type { ExampleSource } from './exampleSource.ts';
 
 /** Encoded rows kept for the next epoch, at most. */
@@ -101,28 +102,32 @@ async function fingerprintOf(rows: RowList): Promise<string> {
 
 /** Keeps encoded rows while they fit; a row asked for twice at once is made once. */
 function cached(length: number, make: (index: number) => Promise<Example>): ExampleSource {
-  const kept = new Map<number, Promise<Example>>();
+  const kept = new Map<number, { making: Promise<Example>; bytes: number }>();
   let bytes = 0;
-  return {
-    length,
-    async get(index) {
-      const known = kept.get(index);
-      if (known) return known;
-      const making = make(index);
-      kept.set(index, making);
-      try {
-        const example = await making;
-        bytes += example.pixelValues.byteLength + 5 * example.inputIds.byteLength;
-        if (bytes > CACHE_BYTES) {
-          // Simplest bound that helps both cases: a set that fits stays whole, a larger one starts over.
-          kept.clear();
-          bytes = 0;
-        }
-        return example;
-      } catch (error) {
-        kept.delete(index);
-        throw error;
-      }
-    },
+  const forget = (index: number): void => {
+    bytes -= kept.get(index)?.bytes ?? 0;
+    kept.delete(index);
   };
+  const get = async (index: number): Promise<Example> => {
+    const known = kept.get(index);
+    if (known) return known.making;
+    const row = { making: make(index), bytes: 0 };
+    kept.set(index, row);
+    try {
+      const example = await row.making;
+      if (kept.get(index) !== row) return example;
+      row.bytes = example.pixelValues.byteLength + 5 * example.inputIds.byteLength;
+      bytes += row.bytes;
+      if (bytes > CACHE_BYTES) {
+        // Simplest bound that helps both cases: a set that fits stays whole, a larger one starts over.
+        kept.clear();
+        bytes = 0;
+      }
+      return example;
+    } catch (error) {
+      forget(index);
+      throw error;
+    }
+  };
+  return { length, get: seenRows(get, forget) };
 }

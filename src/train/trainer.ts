@@ -123,7 +123,7 @@ export async function train(session: Session, source: ExampleSource, own: TrainS
   }
   // Rows that cannot be used are found before anything is written or allocated.
   const batchesOf = (step: number): Promise<MicroBatch[]> =>
-    ahead(step < plan.totalSteps ? stepBatches(source, settings, plan, step, world) : Promise.resolve([]));
+    ahead(step < plan.totalSteps ? stepBatches(source, session.model, settings, plan, step, world) : Promise.resolve([]));
   let next = batchesOf(firstStep);
   await unlessStopped(next, stop);
   if (outputDir !== undefined) await session.platform.makeDir(outputDir);

@@ -14,6 +14,7 @@ import { GEMMA_4B } from '../../src/run/bench/shapes.ts';
 import type { Json } from '../../src/run/bench/shapes.ts';
 import { runMicroBatch } from '../../src/train/microBatch.ts';
 import { planMemory } from '../../src/train/memoryPlan.ts';
+import { seenRows } from '../../src/train/seenRows.ts';
 import { openModel } from '../../src/train/session.ts';
 import { bytesText } from '../../src/track/console.ts';
 
@@ -170,10 +171,12 @@ async function epochs({ name, full, small, onText }: Shapes, slices: number): Pr
     kept: { ...random.model, ...pictures(2 ** 31) },
   };
   let losses = '';
+  const sources = new Map(Object.values(ways).map((model) => [model, seenRows((index) => Promise.resolve(rows[index]!))]));
   const epoch = async (model: Model, isTraining: boolean): Promise<Took> => {
     const [began, cpu] = [performance.now(), process.cpuUsage()];
     const found: number[] = [];
-    for (const row of rows) {
+    for (let index = 0; index < rows.length; index++) {
+      const row = await sources.get(model)!(index, model);
       const lossSum = device.upload(new Float32Array(2), [2], 'bench');
       random.arena.zeroGradients();
       const around = { grad: isTraining, training: isTraining, checkpointing: true, random: { seed: 1, step: 1 } };

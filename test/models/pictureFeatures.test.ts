@@ -9,7 +9,7 @@ import { Device } from '../../src/gpu/device.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import { generate } from '../../src/models/generate.ts';
 import type { Model } from '../../src/models/model.ts';
-import { pictureKey } from '../../src/models/pictureFeatures.ts';
+import { pictureKey } from '../../src/models/pictureKey.ts';
 import type { Vision } from '../../src/models/vision.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session, SessionOptions } from '../../src/train/session.ts';

@@ -7,6 +7,7 @@ import type { RowFile, ScannedRow } from '../../data/conversations/rowFile.ts';
 import { askedOfConversation } from '../../data/medvision/answerRows.ts';
 import type { EvaluationRows, Question } from '../../train/evaluation.ts';
 import type { ExampleSource } from '../../train/exampleSource.ts';
+import { seenRows } from '../../train/seenRows.ts';
 import { conversationRows, exampleSource } from '../../train/sources.ts';
 import type { RowList } from '../../train/sources.ts';
 import type { Session } from '../../train/session.ts';
@@ -120,7 +121,7 @@ export async function openRows(context: RunContext, found: FoundRows, session: S
     held && held.length > 0
       ? {
           ...source(held),
-          ask: async (index) => workers.make({ ...(await held.request(index)), ask: true }, held.place(index)),
+          ask: seenRows(async (index) => workers.make({ ...(await held.request(index)), ask: true }, held.place(index))),
           ...(found.validationQuestion && { question: found.validationQuestion }),
           scene: async (index) => view.scene(await held.request(index)),
         }
