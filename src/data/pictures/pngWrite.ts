@@ -3,6 +3,7 @@
  * over slow changes. Trying all filters for each row, as libpng does by default, costs more than deflating.
  */
 import { CRC_START, updatedCrc } from '../crc32.ts';
+import { deflatedGreys } from './greyDeflate.ts';
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 const UP = 2;
@@ -22,8 +23,8 @@ interface Raster {
  * @param zlib deflates with a header of zlib; what it is given is written to again later
  */
 export function pngBytes(data: Uint8Array, raster: Raster, zlib: (bytes: Uint8Array) => Uint8Array): Uint8Array<ArrayBuffer> {
-  const { width, height, inFile } = raster;
-  const packed = zlib(filtered(data, raster));
+  const { width, height, channels, inFile } = raster;
+  const packed = channels === 1 && inFile === 3 ? deflatedGreys(data, width, height) : zlib(filtered(data, raster));
   const header = new Uint8Array(13);
   const view = new DataView(header.buffer);
   view.setUint32(0, width);
@@ -57,33 +58,14 @@ const KEPT_BYTES = 1 << 22;
 let scratch = new Uint8Array(0);
 
 /** Each row behind the number of its filter: what it adds to the row above, which is zeros above the first one. */
-function filtered(data: Uint8Array, { width, height, channels, inFile }: Raster): Uint8Array {
+function filtered(data: Uint8Array, { width, height, channels }: Raster): Uint8Array {
   const row = width * channels;
-  const size = (width * inFile + 1) * height;
+  const size = (row + 1) * height;
   const out = scratch.length === size ? scratch : new Uint8Array(size);
   if (size <= KEPT_BYTES) scratch = out;
-  const isTripled = channels !== inFile;
-  let to = 0;
-  let above = new Uint8Array(row);
-  for (let y = 0; y < height; y++, to += width * inFile) {
-    const own = data.subarray(y * row, (y + 1) * row) as Uint8Array<ArrayBuffer>;
+  for (let y = 0, to = 0; y < height; y++) {
     out[to++] = UP;
-    if (isTripled) differencesTripled(own, above, out, to);
-    else differences(own, above, out, to);
-    above = own;
+    for (let at = y * row, end = at + row; at < end; at++) out[to++] = data[at]! - (y === 0 ? 0 : data[at - row]!);
   }
   return out;
-}
-
-function differences(row: Uint8Array, above: Uint8Array, out: Uint8Array, to: number): void {
-  for (let i = 0; i < row.length; i++) out[to + i] = (row[i] ?? 0) - (above[i] ?? 0);
-}
-
-function differencesTripled(row: Uint8Array, above: Uint8Array, out: Uint8Array, to: number): void {
-  for (let i = 0, at = to; i < row.length; i++, at += 3) {
-    const value = (row[i] ?? 0) - (above[i] ?? 0);
-    out[at] = value;
-    out[at + 1] = value;
-    out[at + 2] = value;
-  }
 }
