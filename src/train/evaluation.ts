@@ -3,8 +3,7 @@
  * read and scored as MedVision does. Rows of one task are evaluated together, so that every figure exists for each task (`eval_AD_loss`)
  * and for all (`eval_loss`, which weighs every token alike). Nothing that trains is touched: no gradients, no dropout, no random numbers.
  */
-import { figuresOf, scoreAnswer } from '../data/medvision/metrics.ts';
-import type { AnswerScore, Figures } from '../data/medvision/metrics.ts';
+import { scoreAnswer } from '../data/medvision/metrics.ts';
 import type { AnswerMode } from '../data/medvision/answers.ts';
 import { TASK_TAGS } from '../data/medvision/tasks.ts';
 import type { TaskTag, TaskType } from '../data/medvision/tasks.ts';
@@ -16,6 +15,7 @@ import { Turns } from '../io/turns.ts';
 import { generateBatch } from '../models/generate.ts';
 import type { Row } from '../track/tracker.ts';
 import { ALONE, fromFirst, inOrder, isDealtTo } from '../world/world.ts';
+import { answerFigures } from './answerFigures.ts';
 import type { EvaluationMoment, Evaluator } from './evaluator.ts';
 import { labelWeight, runMicroBatch } from './microBatch.ts';
 import { PICTURES, PredictionPictures } from './predictionPictures.ts';
@@ -49,11 +49,6 @@ export interface Question {
   unit?: string;
 }
 
-export interface AnswerOfUnit {
-  score: AnswerScore;
-  unit?: string | undefined;
-}
-
 /** The rows of one task, or those that are of none. */
 interface TaskRows {
   tag: TaskTag | undefined;
@@ -68,27 +63,6 @@ interface TokenSums {
   correct: number;
   labels: number;
 }
-
-/** Figures of answers that log rows show: key suffix → medvision_bm's name. */
-const LENGTHS: Readonly<Record<string, string>> = {
-  mae: 'avgMAE',
-  mre: 'avgMRE',
-  nmae: 'nMAE',
-  'mre<0.1': 'MRE<0.1',
-  success_rate: 'SuccessRate',
-};
-/** Of angles and distances. */
-const UNITS: Readonly<Record<string, string>> = { mm: 'mm', deg: '°' };
-const BOXES: Readonly<Record<string, string>> = {
-  mae: 'avgMAE',
-  iou: 'IoU',
-  f1: 'F1',
-  precision: 'Precision',
-  recall: 'Recall',
-  'iou>0.5': 'IoU>0.5',
-  'iou_.50:.95': 'IoU@.50:.95',
-  success_rate: 'SuccessRate',
-};
 
 export class RowEvaluator implements Evaluator {
   private readonly rows: EvaluationRows;
@@ -307,24 +281,4 @@ function batchesOf<T>(items: readonly T[], size: number): T[][] {
 
 function tokenFigures(prefix: string, { loss, correct, labels }: TokenSums): Row {
   return { [`${prefix}_loss`]: loss / labels, [`${prefix}_mean_token_accuracy`]: correct / labels };
-}
-
-/** Figures of answers as log rows have them, but for those that are means of nothing. @param prefix `eval_AD` */
-export function answerFigures(prefix: string, taskType: TaskType, answers: readonly AnswerOfUnit[]): Record<string, number> {
-  const figures: Figures = figuresOf(
-    taskType,
-    answers.map(({ score }) => score),
-  );
-  const shown = Object.entries(taskType === 'BoxSize' ? BOXES : LENGTHS).map(
-    ([suffix, name]) => [`${prefix}_${suffix}`, figures[name] ?? NaN] as const,
-  );
-  // medvision_bm's avgMAE averages millimetres and degrees.
-  const ofUnits = Object.entries(taskType === 'BiometricsFromLandmarks' ? UNITS : {}).map(([suffix, sign]) => {
-    const own = answers.flatMap(({ score, unit }) => (unit === sign ? [score] : []));
-    return [`${prefix}_mae_${suffix}`, figuresOf(taskType, own)['avgMAE'] ?? NaN] as const;
-  });
-  // A mean of lengths and angles is a length of nothing.
-  const isMixed = new Set(answers.map(({ unit }) => unit)).size > 1;
-  const told = [...shown, ...ofUnits].filter(([name, value]) => !Number.isNaN(value) && !(isMixed && name.endsWith('_nmae')));
-  return Object.fromEntries(told);
 }

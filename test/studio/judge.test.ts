@@ -11,8 +11,11 @@ import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fineTune, loadModel } from '../../node/index.ts';
 import { nodePlatform } from '../../node/platform.ts';
+import { rowText, scoreRow } from '../../src/data/medvision/answerRows.ts';
+import type { ScoredRow } from '../../src/data/medvision/answerRows.ts';
 import { sliceToRgb } from '../../src/data/medvision/intensity.ts';
 import { openVolume } from '../../src/data/nifti.ts';
+import { rowRanges, USUAL_BOOTSTRAP } from '../../src/run/report/rowFigures.ts';
 import { isOfModel } from '../../src/run/publish/pushing.ts';
 import { mergeAdapter } from '../../src/train/merge.ts';
 import { TestHub } from '../hub/testHub.ts';
@@ -128,6 +131,70 @@ test.skipIf(isSkipped)('held-out rows are asked before and after, and shown with
   await page.reload();
   await openStep(page, 'judged', 'Judge');
   await page.locator('.judged tbody tr').waitFor();
+  expect(faults).toEqual([]);
+});
+
+test.skipIf(isSkipped)('figures say how sure they are, by size and at a limit, in words for everybody', { timeout: 120_000 }, async () => {
+  const { page, faults } = await openStudio(studio);
+  await seedRun(page);
+  // Answers as two stopped evaluations have left them: nothing is asked any more.
+  const lines = (shift: number): ScoredRow[] =>
+    [0, 1, 2, 3].flatMap((scan) =>
+      [8, 20].map((truth, i) => {
+        const doc = { case_ID: `s${scan}`, biometric_profile: { metric_type: 'distance', metric_key: 'gap', metric_unit: 'mm' } };
+        const asked = { task: 'AD', taskType: 'BiometricsFromLandmarks', group: 'gap', values: [truth], unit: 'mm' } as const;
+        const said = { prompt: 'How wide, in mm?', target: `${truth}`, response: `${truth + scan + shift}`, facts: {} };
+        return scoreRow({ id: 2 * scan + i, asked, doc, ...said }, 'robust');
+      }),
+    );
+  const [before, after] = [lines(4), lines(0)];
+  const text = (content: string): Uint8Array => new TextEncoder().encode(content);
+  const asked = Array.from({ length: 8 }, () => `${JSON.stringify(ROW)}\n`).join('');
+  await writeFiles(page, [
+    ['studio/judged/rows/test.jsonl', text(asked)],
+    ...[['before', before] as const, ['after-4-finished', after] as const].flatMap(([folder, rows]) => [
+      [`studio/judged/runs/run-1.judging/${folder}/samples.jsonl`, text(rows.map((row) => `${rowText(row, 'robust')}\n`).join(''))] as const,
+      [`studio/judged/runs/run-1.judging/${folder}/summary.json`, text('{}')] as const,
+    ]),
+  ]);
+  await openStep(page, 'judged', 'Judge');
+  await page.getByRole('button', { name: 'Go on asking' }).click();
+  const table = page.getByRole('region', { name: 'Before and after' });
+  await table.waitFor();
+  // The ranges are the command line's.
+  const [low, high] = rowRanges(after, USUAL_BOOTSTRAP)['eval_AD_mae_mm'] ?? [NaN, NaN];
+  expect(high - low).toBeGreaterThan(0.5);
+  const line = table.getByRole('row', { name: /mean error of distances/ });
+  expect(await line.locator('td').allTextContents()).toEqual([
+    'mean error of distances',
+    expect.stringMatching(/^5\.5 mm4\.\d\smm to 6\.\d\smm$/),
+    `1.5 mm ✓better${low.toFixed(1)}\u00a0mm to ${high.toFixed(1)}\u00a0mm`,
+  ]);
+  await page.getByText(/by drawing the 4 scans again and again/).waitFor();
+  await page.getByText('What these figures mean').first().click();
+  await page.getByText(/Each error over the true length/).first().waitFor();
+  const sizes = page.getByRole('region', { name: 'By size' });
+  expect(await sizes.getByRole('rowheader').allTextContents()).toEqual([
+    ...Array<string>(2).fill('Distances, < 10 mm'),
+    ...Array<string>(2).fill('Distances, 10 to 30 mm'),
+  ]);
+  await page.getByLabel('Limit (mm)').fill('ten');
+  await page.getByText('A number is expected, such as 10.').waitFor();
+  await page.getByLabel('Limit (mm)').fill('10');
+  const decided = page.getByRole('region', { name: 'Distance: gap, limit 10' });
+  // Before, all of 8 mm are said to be above: none is on the right side of those; after, two of four.
+  const shares = decided.getByRole('row', { name: /on the right side of 10/ }).locator('td');
+  await expect.poll(() => shares.allTextContents()).toEqual([
+    'on the right side of 10',
+    '8',
+    expect.stringMatching(/^50 %/),
+    expect.stringMatching(/^75 % ✓better50\s% to 100\s%$/),
+  ]);
+  expect(await seriousFindings(page)).toEqual([]);
+  await page.setViewportSize({ width: 390, height: 844 });
+  const beyond = await page.locator('main .scroll').evaluateAll((all) => all.map((one) => one.scrollWidth - one.clientWidth));
+  expect(Math.max(...beyond)).toBeLessThanOrEqual(0);
+  expect(await seriousFindings(page)).toEqual([]);
   expect(faults).toEqual([]);
 });
 

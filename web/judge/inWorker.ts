@@ -3,8 +3,9 @@ import { openRowFile } from '../../src/data/conversations/rowFile.ts';
 import type { RowFile } from '../../src/data/conversations/rowFile.ts';
 import { readRow, scoreRow } from '../../src/data/medvision/answerRows.ts';
 import type { ScoredRow } from '../../src/data/medvision/answerRows.ts';
-import { TASK_TAGS } from '../../src/data/medvision/tasks.ts';
-import type { TaskType } from '../../src/data/medvision/tasks.ts';
+import { volumeOf } from '../../src/data/medvision/bootstrap.ts';
+import { decisionsAt } from '../../src/data/medvision/cutoffs.ts';
+import type { Decidable } from '../../src/data/medvision/cutoffs.ts';
 import { loadProcessor } from '../../src/models/processor.ts';
 import { dataOptions } from '../../src/options/data.ts';
 import { definitions as evaluateDefinitions } from '../../src/options/evaluate.ts';
@@ -13,16 +14,16 @@ import { SAMPLES, SUMMARY_FILE } from '../../src/run/evaluate/folder.ts';
 import { openRowView } from '../../src/run/inputs/scenes.ts';
 import type { ViewedScene } from '../../src/run/inputs/scenes.ts';
 import { REPORT_FILE } from '../../src/run/report/forget.ts';
-import { boughtRows, evaluationFigures } from '../../src/run/report/figures.ts';
-import type { ComparisonRow } from '../../src/run/report/figures.ts';
+import { besides, boughtRows } from '../../src/run/report/figures.ts';
+import type { ComparisonRow, FigureRow } from '../../src/run/report/figures.ts';
 import { scoreText } from '../../src/run/report/gatherPictures.ts';
 import { KIND_WORDS, kindOf, unitOf } from '../../src/run/report/measures.ts';
 import { runPage } from '../../src/run/report/page.ts';
 import { drawingOf } from '../../src/run/report/pictures.ts';
 import type { DrawnAnswer, Drawing } from '../../src/run/report/pictures.ts';
+import { decisionFigures, rowFigures, rowRanges, scanCount, sizeFigures, USUAL_BOOTSTRAP } from '../../src/run/report/rowFigures.ts';
 import { openRun } from '../../src/run/report/run.ts';
 import { conversationRows } from '../../src/train/sources.ts';
-import { answerFigures } from '../../src/train/evaluation.ts';
 import { platform } from '../here.ts';
 import { quietModelFolder } from '../studio/quietly.ts';
 
@@ -43,6 +44,10 @@ export interface JudgedRow {
   kind: string;
   /** What is asked for, where the row says it. */
   name: string;
+  /** mm or °, where it is known. */
+  unit: string;
+  /** What it is of: slices of one scan belong together. */
+  scan: string;
   prompt: string;
   target: string;
   truth: number[];
@@ -52,8 +57,20 @@ export interface JudgedRow {
 
 export interface Judged {
   rows: JudgedRow[];
-  /** Figures by task. */
+  /** Figures by task, with their likely ranges. */
   comparison: ComparisonRow[];
+  /** The same of small, middling and large structures, where sizes are known. */
+  sizes: ComparisonRow[];
+  /** Scans that the answers are of. */
+  scans: number;
+}
+
+/** A limit that a measure decides something at. */
+export interface Limit {
+  name: string;
+  /** Which of a row's numbers: 1 is the shortest axis of a size. */
+  number: 0 | 1;
+  at: number;
 }
 
 /** What pictures are made with; a list of rows is looked at one after the other. */
@@ -101,6 +118,8 @@ export const judgeFunctions = {
         id: row.id,
         kind: kind === undefined ? '' : KIND_WORDS[kind],
         name: nameOf(row),
+        unit: unitOf(row),
+        scan: volumeOf(row),
         prompt: row.prompt,
         target: row.target,
         truth: [...(row.asked?.values ?? [])],
@@ -108,7 +127,26 @@ export const judgeFunctions = {
         after: answerOf(row),
       };
     });
-    return { rows, comparison: boughtRows(figuresOf(before), figuresOf(after)) };
+    const ranges = { before: rowRanges(before, USUAL_BOOTSTRAP), after: rowRanges(after, USUAL_BOOTSTRAP) };
+    return {
+      rows,
+      comparison: boughtRows(rowFigures(before), rowFigures(after), ranges),
+      sizes: besides(sizeFigures(before, USUAL_BOOTSTRAP), sizeFigures(after, USUAL_BOOTSTRAP)),
+      scans: scanCount(after),
+    };
+  },
+
+  /** How the answers of some rows decide. */
+  decided(rows: readonly JudgedRow[], { name, number, at }: Limit): ComparisonRow[] {
+    const figures = (of: 'before' | 'after'): FigureRow[] => {
+      const decidable = rows.map(({ truth, scan, [of]: { values } }): Decidable => ({
+        truth: truth[number] ?? NaN,
+        answer: values[number],
+        volume: scan,
+      }));
+      return decisionFigures([{ name, at: [at], ...decisionsAt(decidable, [at], USUAL_BOOTSTRAP) }]);
+    };
+    return besides(figures('before'), figures('after'));
   },
 
   /** Of what the folder of a run holds. @returns where it lies */
@@ -150,13 +188,4 @@ function nameOf({ doc }: ScoredRow): string {
   const key = typeof profile === 'object' && profile !== null ? (profile as Record<string, unknown>)['metric_key'] : undefined;
   const name = doc['label_name'] ?? key;
   return typeof name === 'string' ? name : '';
-}
-
-function figuresOf(rows: readonly ScoredRow[]): Record<string, number> {
-  const all: Record<string, number> = {};
-  for (const [type, tag] of Object.entries(TASK_TAGS) as [TaskType, string][]) {
-    const answers = rows.flatMap((row) => (row.asked?.taskType === type && row.score ? [{ score: row.score, unit: unitOf(row) }] : []));
-    if (answers.length > 0) Object.assign(all, answerFigures(`eval_${tag}`, type, answers));
-  }
-  return evaluationFigures(all);
 }

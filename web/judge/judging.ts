@@ -75,7 +75,10 @@ export async function forgetAnswers(studio: Studio, open: OpenProject, name: str
 export async function keptJudgement(studio: Studio, open: OpenProject, name: string): Promise<KeptJudgement | null> {
   const path = judgedFile(open.id, name);
   if (!(await studio.files.exists(path))) return null;
-  return JSON.parse(new TextDecoder().decode(await studio.files.readFile(path))) as KeptJudgement;
+  const kept = JSON.parse(new TextDecoder().decode(await studio.files.readFile(path))) as KeptJudgement;
+  // One of before there were ranges has none.
+  const rows = kept.rows.map((row) => ({ ...row, unit: row.unit ?? '', scan: row.scan ?? `row ${row.id}` }));
+  return { ...kept, rows, sizes: kept.sizes ?? [], scans: kept.scans ?? 0 };
 }
 
 interface Asking {

@@ -1,6 +1,7 @@
 /** The step "Judge": held-out rows before and after a run, and the report that the run has left. */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { rangesNote, SIZES_NOTE } from '../../src/run/report/meanings.ts';
 import { OWN_BASE, OWN_GEMMA, OWN_SMOLVLM } from '../own/places.ts';
 import { Comparison } from '../parts/comparison.tsx';
 import { Page } from '../parts/page.tsx';
@@ -13,6 +14,7 @@ import { useKeptRuns } from '../train/useKeptRuns.ts';
 import './judge.css';
 import { answersSoFar, forgetAnswers, judge, keptJudgement } from './judging.ts';
 import type { JudgingProgress, KeptJudgement } from './judging.ts';
+import { LimitTable } from './limit.tsx';
 import { JudgedRows } from './rows.tsx';
 
 export function JudgeView({ studio, open }: ViewProps): JSX.Element {
@@ -107,7 +109,11 @@ function JudgedRun({ studio, open, run, isTraining }: ViewProps & { run: KeptRun
       {found !== null && (
         <>
           {found.step !== run.step && <p class="soft">{texts.judge.older(found.step)}</p>}
-          {found.comparison.length > 0 && <Comparison title={texts.judge.summary} rows={found.comparison} />}
+          {found.comparison.length > 0 && (
+            <Comparison title={texts.judge.summary} rows={found.comparison} {...(found.scans > 0 && { note: rangesNote(found.scans) })} />
+          )}
+          {found.sizes.length > 0 && <Comparison title={texts.judge.sizes} rows={found.sizes} note={SIZES_NOTE} />}
+          <LimitTable studio={studio} rows={found.rows} />
           <JudgedRows studio={studio} judged={found} />
         </>
       )}

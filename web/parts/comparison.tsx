@@ -1,10 +1,20 @@
 /** Figures before and after, and which of them have gained. */
 import type { JSX } from 'preact';
-import { figureText, verdict } from '../../src/run/report/figures.ts';
-import type { ComparisonRow } from '../../src/run/report/figures.ts';
+import type { Interval } from '../../src/data/medvision/bootstrap.ts';
+import { figureText, rangeText, verdict } from '../../src/run/report/figures.ts';
+import type { ComparisonRow, Unit } from '../../src/run/report/figures.ts';
+import { meaningsOf } from '../../src/run/report/meanings.ts';
 import { texts } from '../texts.ts';
+import './comparison.css';
 
-export function Comparison({ title, rows }: { title: string; rows: readonly ComparisonRow[] }): JSX.Element {
+export interface ComparisonProps {
+  title: string;
+  rows: readonly ComparisonRow[];
+  /** Said below the table. */
+  note?: string;
+}
+
+export function Comparison({ title, rows, note }: ComparisonProps): JSX.Element {
   const { task, figure, count, before, after } = texts.comparison;
   const hasCounts = rows.some((row) => row.count !== undefined);
   return (
@@ -29,16 +39,46 @@ export function Comparison({ title, rows }: { title: string; rows: readonly Comp
                 <th scope="row">{row.subject}</th>
                 <td>{row.figure}</td>
                 {hasCounts && <td class="number">{row.count ?? '–'}</td>}
-                <td class="number">{figureText(row.before, row.unit)}</td>
+                <td class="number">
+                  {figureText(row.before, row.unit)}
+                  <Range range={row.ranges?.before} unit={row.unit} />
+                </td>
                 <td class="number">
                   {figureText(row.after, row.unit)} <Verdict word={verdict(row.before, row.after, row)} />
+                  <Range range={row.ranges?.after} unit={row.unit} />
                 </td>
               </tr>
             ))}
           </tbody>
         </table>
       </div>
+      {note !== undefined && <p class="help">{note}</p>}
+      <Meanings of={rows.map((row) => row.figure)} />
     </>
+  );
+}
+
+/** Where a figure most likely lies for other scans like these. */
+function Range({ range, unit }: { range: Interval | undefined; unit: Unit }): JSX.Element | null {
+  return range === undefined ? null : <small class="range soft">{rangeText(range, unit)}</small>;
+}
+
+/** What the figures mean, for those who ask. */
+function Meanings({ of }: { of: readonly string[] }): JSX.Element | null {
+  const told = meaningsOf(of);
+  if (told.length === 0) return null;
+  return (
+    <details class="meanings">
+      <summary>{texts.comparison.meanings}</summary>
+      <dl>
+        {told.map(([figure, meaning]) => (
+          <div key={figure}>
+            <dt>{figure}</dt>
+            <dd>{meaning}</dd>
+          </div>
+        ))}
+      </dl>
+    </details>
   );
 }
 

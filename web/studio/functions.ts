@@ -24,7 +24,7 @@ const model = later(
 );
 const judge = later(
   async () => (await import('../judge/inWorker.ts')).judgeFunctions,
-  ['answersIn', 'judged', 'makeReport', 'judgedPicture'],
+  ['answersIn', 'judged', 'decided', 'makeReport', 'judgedPicture'],
 );
 const use = later(async () => (await import('../use/inWorker.ts')).useFunctions, ['packRun', 'pushRun']);
 

@@ -23,6 +23,16 @@ export const judgeTexts = {
     progress: (who: string, done: number, total: number) => (total === 0 ? `${who}: loading` : `${who}: ${done} of ${total}`),
     older: (step: number) => `These answers are of step ${step}; the run has gone on since.`,
     summary: 'Before and after',
+    sizes: 'By size',
+    limits: 'Where a measure decides',
+    limitsHelp:
+      'Often a decision hangs on a limit: a lesion of 10 mm or more is followed, a smaller one is not. Say a measure and your limit, and ' +
+      'see how often the answers decide as the true values do.',
+    measure: 'Measure',
+    limit: (unit: string) => (unit === '' ? 'Limit' : `Limit (${unit})`),
+    noLimit: 'A number is expected, such as 10.',
+    axes: ['longest axis', 'shortest axis'],
+    decided: (measure: string, at: string) => `${measure}, limit ${at}`,
     rows: 'Held-out rows',
     key: { truth: 'truth', before: 'answer before', after: 'answer after' },
     row: 'Row',
@@ -51,5 +61,6 @@ export const judgeTexts = {
     after: 'After',
     better: 'better',
     worse: 'worse',
+    meanings: 'What these figures mean',
   },
 };

@@ -19,6 +19,8 @@ export interface AskedMeasure {
   landmarks: string[];
   /** mm: [height, width] of a pixel of the (only) picture. */
   pixelSize?: [number, number];
+  /** [height, width] in pixels of the slice, by which boxes are grouped by size. */
+  imageSize?: [number, number];
   /** What the true answer measures: [row, column] of both ends, pixel centres at whole numbers. Empty where it is not said. */
   lines: [[number, number], [number, number]][];
   modality?: string;
@@ -68,11 +70,14 @@ export function readMeasure(value: unknown, where: string): AskedMeasure | undef
   if (name === '') throw wrong('.name', 'the name of what is measured', given['name']);
   const unit = text('unit') ?? UNITS[kind][0] ?? '';
   if (unit !== '' && !UNITS[kind].includes(unit)) throw wrong('.unit', UNITS[kind].join(' or ') || 'no unit', unit);
-  const { pixel_size: size, landmarks = [], lines = [], slice } = given;
+  const { pixel_size: size, image_size: whole, landmarks = [], lines = [], slice } = given;
   if (!Array.isArray(landmarks) || !landmarks.every((one) => typeof one === 'string'))
     throw wrong('.landmarks', 'a list of names', landmarks);
   const pixelSize = size === undefined ? undefined : numbers(size, 2);
   if (size !== undefined && !pixelSize?.every((mm) => mm > 0)) throw wrong('.pixel_size', 'mm of a pixel, [height, width],', size);
+  const imageSize = whole === undefined ? undefined : numbers(whole, 2);
+  if (whole !== undefined && !imageSize?.every((side) => Number.isSafeInteger(side) && side > 0))
+    throw wrong('.image_size', 'pixels of the picture, [height, width],', whole);
   const drawn = Array.isArray(lines) ? lines.map(line) : [undefined];
   if (drawn.includes(undefined) || ![0, LINES[kind]].includes(drawn.length)) {
     throw wrong('.lines', `${LINES[kind] === 0 ? 'nothing' : `${LINES[kind]} × [[row, column], [row, column]]`}`, lines);
@@ -91,6 +96,7 @@ export function readMeasure(value: unknown, where: string): AskedMeasure | undef
     landmarks,
     lines: drawn.filter((one) => one !== undefined),
     ...(pixelSize && { pixelSize: [pixelSize[0] ?? NaN, pixelSize[1] ?? NaN] as [number, number] }),
+    ...(imageSize && { imageSize: [imageSize[0] ?? NaN, imageSize[1] ?? NaN] as [number, number] }),
     ...(modality !== undefined && { modality }),
     ...(scan !== undefined && { scan }),
     ...(plane !== undefined && { plane }),

@@ -72,6 +72,7 @@ export function drawnRows(annotations: readonly DrawnAnnotation[], slice: DrawnS
         ...(slice.pixelSize !== null && { pixel_size: [...slice.pixelSize] }),
         ...(lines.length > 0 && { lines }),
         ...(slice.modality.trim() !== '' && { modality: slice.modality.trim() }),
+        image_size: [slice.height, slice.width],
         scan: slice.scan,
         ...(plane !== null && { plane, slice: annotation.slice }),
       },

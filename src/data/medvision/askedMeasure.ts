@@ -32,11 +32,12 @@ export function measureGroup({ name, modality, plane }: AskedMeasure): string {
 }
 
 /** Under the names of the hub data set's records. */
-export function measureDoc({ kind, name, unit, scan, plane, slice }: AskedMeasure): Record<string, unknown> {
+export function measureDoc({ kind, name, unit, scan, plane, slice, imageSize }: AskedMeasure): Record<string, unknown> {
   return {
     ...(scan !== undefined && { case_ID: scan }),
     ...(plane !== undefined && { slice_dim: PLANES.indexOf(plane) }),
     ...(slice !== undefined && { slice_idx: slice }),
+    ...(imageSize && { image_size_2d: imageSize }),
     ...(kind === 'box' || kind === 'ellipse' ? { label_name: name } : {}),
     ...(kind !== 'box' && {
       biometric_profile: { metric_type: kind === 'ellipse' ? 'distance' : kind, metric_key: name, metric_unit: unit },

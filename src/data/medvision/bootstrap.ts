@@ -54,8 +54,10 @@ export function intervals<Row, Name extends string>(
       weights[at] = (weights[at] ?? 0) + weight;
     });
   const drawn = names.map(() => new Float64Array(draws));
+  const [value, weight] = [new Float64Array(names.length), new Float64Array(names.length)];
   for (let draw = 0; draw < draws; draw++) {
-    const [value, weight] = [new Float64Array(names.length), new Float64Array(names.length)];
+    value.fill(0);
+    weight.fill(0);
     for (let i = 0; i < count; i++) {
       const chosen = Math.floor((counterHash(seed, STREAM, draw, i) / 2 ** 32) * count) * names.length;
       for (let n = 0; n < names.length; n++) {
@@ -93,8 +95,11 @@ const LENGTHS = {
   'MRE<0.1': share(({ mre }) => mre < 0.1),
 };
 const BOXES = {
+  avgMAE: LENGTHS.avgMAE,
   IoU: ({ box }: AnswerScore) => every(box?.iou ?? 0),
   F1: ({ box }: AnswerScore) => every(box?.f1 ?? 0),
+  Precision: ({ box }: AnswerScore) => every(box?.precision ?? 0),
+  Recall: ({ box }: AnswerScore) => every(box?.recall ?? 0),
   'IoU@.50:.95': ({ box }: AnswerScore) => every(COCO_LIMITS.filter((limit) => (box?.iou ?? 0) >= limit).length / COCO_LIMITS.length),
   SuccessRate: share(({ isAnswer }) => isAnswer),
   'IoU>0.5': share(({ box }) => (box?.iou ?? 0) >= 0.5),

@@ -70,30 +70,49 @@ export interface Decisions {
 export function decisionsOf(rows: readonly ScoredRow[], cutoffs: readonly Cutoff[], bootstrap: BootstrapSettings): Decisions[] {
   return cutoffs.map(({ name, task, group = '', axis, at }) => {
     const number = task === 'TL' && axis === 'minor' ? 1 : 0;
-    const decided = rows.flatMap(({ asked, score, id, doc }) => {
+    const decided = rows.flatMap(({ asked, score, id, doc }): Decidable[] => {
       if (!asked || !score || TASK_TAGS[asked.taskType] !== task || !asked.group.toLowerCase().includes(group.toLowerCase())) return [];
-      const side = (values: readonly number[]): number => at.filter((limit) => (values[number] ?? NaN) >= limit).length;
-      return [{ volume: volumeOf({ id, doc }), row: { truth: side(asked.values), answer: score.isAnswer ? side(score.values) : NONE } }];
+      const answer = score.isAnswer ? score.values[number] : undefined;
+      return [{ volume: volumeOf({ id, doc }), truth: asked.values[number] ?? NaN, answer }];
     });
-    const pairs = decided.map(({ row }) => row);
-    const own = (high: boolean): number | null => {
-      const those = pairs.filter(({ truth }) => truth > 0 === high);
-      return those.length === 0 ? null : those.filter(({ truth, answer }) => truth === answer).length / those.length;
-    };
-    const { agreement } = intervals(
-      decided,
-      { agreement: ({ truth, answer }) => ({ value: truth === answer ? 1 : 0, weight: 1 }) },
-      bootstrap,
-    );
-    return {
-      name,
-      at,
-      num_samples: pairs.length,
-      ...agreementOf(pairs, at.length + 1),
-      ...(agreement && { agreement_interval: agreement }),
-      ...(at.length === 1 && { sensitivity: own(true), specificity: own(false) }),
-    };
+    return { name, at, ...decisionsAt(decided, at, bootstrap) };
   });
+}
+
+/** A true and an answered value; the answer is undefined where it could not be read. */
+export interface Decidable {
+  truth: number;
+  answer: number | undefined;
+  volume: string;
+}
+
+/** @param at rising limits */
+export function decisionsAt(
+  rows: readonly Decidable[],
+  at: readonly number[],
+  bootstrap: BootstrapSettings,
+): Omit<Decisions, 'name' | 'at'> {
+  const side = (value: number): number => at.filter((limit) => value >= limit).length;
+  const decided = rows.map(({ truth, answer, volume }) => ({
+    volume,
+    row: { truth: side(truth), answer: answer === undefined ? NONE : side(answer) },
+  }));
+  const pairs = decided.map(({ row }) => row);
+  const own = (high: boolean): number | null => {
+    const those = pairs.filter(({ truth }) => truth > 0 === high);
+    return those.length === 0 ? null : those.filter(({ truth, answer }) => truth === answer).length / those.length;
+  };
+  const { agreement } = intervals(
+    decided,
+    { agreement: ({ truth, answer }) => ({ value: truth === answer ? 1 : 0, weight: 1 }) },
+    bootstrap,
+  );
+  return {
+    num_samples: pairs.length,
+    ...agreementOf(pairs, at.length + 1),
+    ...(agreement && { agreement_interval: agreement }),
+    ...(at.length === 1 && { sensitivity: own(true), specificity: own(false) }),
+  };
 }
 
 /** The class of an answer that cannot be read. */

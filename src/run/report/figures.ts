@@ -1,4 +1,5 @@
 /** Figures of answers and losses in words, with their units, and the tables that hold them side by side. */
+import type { Interval } from '../../data/medvision/bootstrap.ts';
 import type { LogRow } from '../../train/checkpointFolder.ts';
 import { escapeHtml } from './html.ts';
 
@@ -12,9 +13,17 @@ export interface ComparisonRow {
   count?: number;
   before: number;
   after: number;
+  /** Likely ranges (95 %) of both, where they are known. */
+  ranges?: { before?: Interval; after?: Interval };
   /** How a value is shown. */
   unit: Unit;
   higherIsBetter: boolean;
+}
+
+/** A figure at one moment, as a row of a table. */
+export interface FigureRow extends Pick<ComparisonRow, 'subject' | 'figure' | 'count' | 'unit' | 'higherIsBetter'> {
+  value: number;
+  range?: Interval;
 }
 
 /** NaN is a dash. */
@@ -115,12 +124,13 @@ export function verdict(before: number, after: number, { unit, higherIsBetter }:
 /** @param heads of the two columns of values */
 export function comparisonTable(rows: readonly ComparisonRow[], heads: readonly [string, string] = ['Before', 'After']): string {
   const hasCounts = rows.some(({ count }) => count !== undefined);
-  const cells = rows.map(({ subject, figure, count, before, after, ...how }) => {
+  const cells = rows.map(({ subject, figure, count, before, after, ranges, ...how }) => {
     const number = hasCounts ? `<td class="number">${count ?? '–'}</td>` : '';
     return (
       `<tr><th scope="row">${escapeHtml(subject)}</th><td>${escapeHtml(figure)}</td>${number}` +
-      `<td class="number">${unitText(before, how.unit)}</td>` +
-      `<td class="number${verdict(before, after, how)}">${unitText(after, how.unit)}${verdictWord(verdict(before, after, how))}</td></tr>`
+      `<td class="number">${unitText(before, how.unit)}${rangeHtml(ranges?.before, how.unit)}</td>` +
+      `<td class="number${verdict(before, after, how)}">${unitText(after, how.unit)}${verdictWord(verdict(before, after, how))}` +
+      `${rangeHtml(ranges?.after, how.unit)}</td></tr>`
     );
   });
   const count = hasCounts ? '<th scope="col" class="number">Questions</th>' : '';
@@ -145,28 +155,66 @@ export function keyText(key: string, value: number | undefined): string {
   return value === undefined ? '–' : unitText(value * scale, unit);
 }
 
+/** 95 % intervals by the log's names, in the log's values. */
+export type Ranges = Readonly<Record<string, Interval>>;
+
 /** What was bought: a row for every figure that both evaluations have. */
-export function boughtRows(before: Readonly<Record<string, number>>, after: Readonly<Record<string, number>>): ComparisonRow[] {
-  return Object.entries(before).flatMap(([key, value]): ComparisonRow[] => {
-    const other = after[key];
+export function boughtRows(
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+  ranges?: { before: Ranges; after: Ranges },
+): ComparisonRow[] {
+  return besides(figureRows(before, {}, ranges?.before), figureRows(after, {}, ranges?.after));
+}
+
+/** A row for every figure that both moments have. */
+export function besides(before: readonly FigureRow[], after: readonly FigureRow[]): ComparisonRow[] {
+  return before.flatMap(({ value, range, ...words }): ComparisonRow[] => {
+    const other = after.find(({ subject, figure }) => subject === words.subject && figure === words.figure);
     if (other === undefined) return [];
+    const ranges = range || other.range ? { ...(range && { before: range }), ...(other.range && { after: other.range }) } : undefined;
+    return [{ ...words, before: value, after: other.value, ...(ranges && { ranges }) }];
+  });
+}
+
+/** @param counts questions by subject */
+export function figureRows(
+  figures: Readonly<Record<string, number>>,
+  counts: Readonly<Record<string, number>> = {},
+  ranges: Ranges = {},
+): FigureRow[] {
+  return Object.entries(figures).map(([key, value]): FigureRow => {
     const { scale, ...words } = figureWords(key);
-    return [{ ...words, before: value * scale, after: other * scale }];
+    const { [words.subject]: count } = counts;
+    const { [key]: range } = ranges;
+    return {
+      ...words,
+      value: value * scale,
+      ...(count !== undefined && { count }),
+      ...(range && { range: [range[0] * scale, range[1] * scale] }),
+    };
   });
 }
 
 /** The figures of one moment. */
-export function figureTable(figures: Readonly<Record<string, number>>, counts: Readonly<Record<string, number>> = {}): string {
-  const rows = Object.entries(figures).map(([key, value]) => {
-    const { subject, figure } = figureWords(key);
-    return (
+export function figureTable(rows: readonly FigureRow[]): string {
+  const cells = rows.map(
+    ({ subject, figure, count, value, range, unit }) =>
       `<tr><th scope="row">${escapeHtml(subject)}</th><td>${escapeHtml(figure)}</td>` +
-      `<td class="number">${counts[subject] ?? '–'}</td><td class="number">${keyText(key, value)}</td></tr>`
-    );
-  });
+      `<td class="number">${count ?? '–'}</td><td class="number">${unitText(value, unit)}${rangeHtml(range, unit)}</td></tr>`,
+  );
   return (
     '<div class="card scroll"><table>\n<thead><tr><th scope="col">Task</th><th scope="col">Figure</th>' +
     '<th scope="col" class="number">Questions</th><th scope="col" class="number">Value</th></tr></thead>\n' +
-    `<tbody>${rows.join('')}</tbody></table></div>`
+    `<tbody>${cells.join('')}</tbody></table></div>`
   );
 }
+
+/** "0.410 to 0.600", broken between the numbers alone. */
+export function rangeText([low, high]: Interval, unit: Unit): string {
+  const whole = (value: number): string => figureText(value, unit).replaceAll(' ', '\u00a0');
+  return `${whole(low)} to ${whole(high)}`;
+}
+
+const rangeHtml = (range: Interval | undefined, unit: Unit): string =>
+  range === undefined ? '' : `<br><small class="soft">${rangeText(range, unit)}</small>`;

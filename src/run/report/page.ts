@@ -4,11 +4,14 @@ import { bytesText, durationText } from '../../track/console.ts';
 import { redactConfig, withoutKnownSecrets } from '../../track/secrets.ts';
 import { agreementFigures } from './agreementPlots.ts';
 import { curveCharts } from './curves.ts';
-import { boughtRows, comparisonTable, figureTable, figureWords } from './figures.ts';
+import { besides, boughtRows, comparisonTable, figureRows, figureTable, figureWords } from './figures.ts';
+import type { FigureRow } from './figures.ts';
 import { escapeHtml, factList } from './html.ts';
+import { meaningsOf, rangesNote, SIZES_NOTE } from './meanings.ts';
 import { measureSets } from './measures.ts';
 import { pageHead } from './pageHead.ts';
 import { pictureCard, pictureKey } from './pictures.ts';
+import { decisionFigures, rangesOf, scanCount, sizeFigures } from './rowFigures.ts';
 import type { Run } from './run.ts';
 import { bar, structureTables } from './structures.ts';
 import { REPORT_STYLE } from './style.ts';
@@ -20,6 +23,8 @@ export async function runPage(run: Run): Promise<string> {
     `<p>${escapeHtml(introduction(run))}</p>`,
     run.facts.length > 0 ? factList(run.facts) : '',
     ...figureSection(run),
+    ...sizeSection(run),
+    ...decisionSection(run),
     ...section('Over the steps', curveCharts(run.history)),
     ...agreementSection(run),
     ...structureSection(run),
@@ -54,10 +59,13 @@ function introduction({ kind, model, outcome, history, rows, writtenAt }: Run): 
     : `${countOf(rows.length, 'answer')}${of}, scored as the MedVision benchmark does where they measure.${isCut}${date}`;
 }
 
-function figureSection({ kind, figures, figuresBefore, steps, rows }: Run): string[] {
+function figureSection({ kind, figures, figuresBefore, steps, rows, rowsBefore, bootstrap }: Run): string[] {
+  const ranges = rangesOf(figures, rows, bootstrap);
+  const sure = rows.some(({ score }) => score !== undefined) && bootstrap.draws > 0 ? note(rangesNote(scanCount(rows))) : '';
   if (figuresBefore && steps) {
-    const table = comparisonTable(boughtRows(figuresBefore, figures), [`Step ${steps.from}`, `Step ${steps.to}`]);
-    return section('Before and after', table, note('Held-out rows, asked and measured the same way both times. ✓ better, ✗ worse.'));
+    const bought = boughtRows(figuresBefore, figures, { before: rangesOf(figuresBefore, rowsBefore, bootstrap), after: ranges });
+    const how = note('Held-out rows, asked and measured the same way both times. ✓ better, ✗ worse.');
+    return section('Before and after', comparisonTable(bought, heads(steps)), how, sure, meanings(bought));
   }
   if (Object.keys(figures).length === 0) return [];
   const heading = kind === 'training' ? 'Held-out rows' : 'Figures';
@@ -68,11 +76,33 @@ function figureSection({ kind, figures, figuresBefore, steps, rows }: Run): stri
     if (tag === 'AD' || tag === 'Detection' || tag === 'TL')
       counts[figureWords(key).subject] = rows.filter(({ asked }) => asked?.taskType === types[tag]).length;
   }
-  return section(
-    heading,
-    figureTable(figures, counts),
-    note('Errors are means over the answers that can be read; overlaps and shares are of all.'),
-  );
+  const shown = figureRows(figures, counts, ranges);
+  const how = note('Errors are means over the answers that can be read; overlaps and shares are of all.');
+  return section(heading, figureTable(shown), how, sure, meanings(shown));
+}
+
+const heads = ({ from, to }: NonNullable<Run['steps']>): [string, string] => [`Step ${from}`, `Step ${to}`];
+
+/** What the figures of a table mean, for those who ask. */
+function meanings(rows: readonly Pick<FigureRow, 'figure'>[]): string {
+  const told = meaningsOf(rows.map(({ figure }) => figure));
+  const lines = told.map(([figure, meaning]) => `<dt>${escapeHtml(figure)}</dt><dd>${escapeHtml(meaning)}</dd>`);
+  return told.length === 0
+    ? ''
+    : `<details><summary>What these figures mean</summary><dl class="meanings">${lines.join('')}</dl></details>`;
+}
+
+function sizeSection({ rows, rowsBefore, steps, bootstrap }: Run): string[] {
+  const after = sizeFigures(rows, bootstrap);
+  if (after.length === 0) return [];
+  const before = steps ? sizeFigures(rowsBefore, bootstrap) : [];
+  const table = steps && before.length > 0 ? comparisonTable(besides(before, after), heads(steps)) : figureTable(after);
+  return section('By size', table, note(SIZES_NOTE));
+}
+
+function decisionSection({ decisions }: Run): string[] {
+  const rows = decisionFigures(decisions);
+  return rows.length === 0 ? [] : section('Where a measure decides', figureTable(rows), meanings(rows));
 }
 
 function agreementSection({ rows }: Run): string[] {

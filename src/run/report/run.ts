@@ -2,21 +2,20 @@
 import { readRow, scoreRow } from '../../data/medvision/answerRows.ts';
 import type { ScoredRow } from '../../data/medvision/answerRows.ts';
 import type { AnswerMode } from '../../data/medvision/answers.ts';
+import type { BootstrapSettings } from '../../data/medvision/bootstrap.ts';
+import type { Decisions } from '../../data/medvision/cutoffs.ts';
 import { readJsonFile } from '../../data/jsonFile.ts';
-import { TASK_TAGS } from '../../data/medvision/tasks.ts';
-import type { TaskType } from '../../data/medvision/tasks.ts';
 import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { logEntries } from '../../track/jsonl.ts';
 import type { LogEntry } from '../../track/jsonl.ts';
-import { answerFigures } from '../../train/evaluation.ts';
 import { listCheckpoints, readTrainerState, TRAINER_STATE } from '../../train/checkpointFolder.ts';
 import type { LogRow } from '../../train/checkpointFolder.ts';
 import { EVALUATION_FILE, SAMPLES } from '../evaluate/folder.ts';
 import { evaluationFigures } from './figures.ts';
-import { unitOf } from './measures.ts';
 import { readRecord, RECORD_FILE } from './record.ts';
 import type { RunRecord } from './record.ts';
+import { rowFigures, USUAL_BOOTSTRAP } from './rowFigures.ts';
 
 export interface Run extends RunRecord {
   /** Its folder's last part. */
@@ -33,6 +32,10 @@ export interface Run extends RunRecord {
   figuresBefore: Record<string, number> | undefined;
   /** Steps of the two evaluations. */
   steps: { from: number; to: number } | undefined;
+  /** How likely ranges are resampled. */
+  bootstrap: BootstrapSettings;
+  /** How answers decide at the cut-offs that an evaluation was given. */
+  decisions: Decisions[];
 }
 
 /** @throws UserError for a folder that is no run's, and for files of a run that cannot be read */
@@ -91,6 +94,8 @@ function trainingOf(history: LogRow[], folder: string, record: RunRecord, hasRec
     figures: last ? evaluationFigures(last) : {},
     figuresBefore: hasTwo ? evaluationFigures(first) : undefined,
     steps: hasTwo ? { from: first.step, to: last.step } : undefined,
+    bootstrap: USUAL_BOOTSTRAP,
+    decisions: [],
   };
 }
 
@@ -122,6 +127,8 @@ async function evaluationOf(platform: Platform, dir: string, folder: string, rec
     figures: figuresOfRows(rows, summary),
     figuresBefore: undefined,
     steps: undefined,
+    bootstrap: bootstrapOf(summary),
+    decisions: decisionsIn(summary),
   };
 }
 
@@ -135,11 +142,22 @@ function figuresOfRows(rows: readonly ScoredRow[], summary: Readonly<Record<stri
   const { loss, mean_token_accuracy: accuracy } = summary ?? {};
   if (typeof loss === 'number') all['eval_loss'] = loss;
   if (typeof accuracy === 'number') all['eval_mean_token_accuracy'] = accuracy;
-  for (const [type, tag] of Object.entries(TASK_TAGS) as [TaskType, string][]) {
-    const answers = rows.flatMap((row) => (row.asked?.taskType === type && row.score ? [{ score: row.score, unit: unitOf(row) }] : []));
-    if (answers.length > 0) Object.assign(all, answerFigures(`eval_${tag}`, type, answers));
-  }
-  return evaluationFigures(all);
+  return evaluationFigures({ ...all, ...rowFigures(rows) });
+}
+
+function bootstrapOf(summary: Readonly<Record<string, unknown>> | undefined): BootstrapSettings {
+  const { draws, seed } = { ...(summary?.['bootstrap'] as Partial<Record<string, unknown>> | undefined) };
+  return typeof draws === 'number' && typeof seed === 'number' ? { draws, seed } : USUAL_BOOTSTRAP;
+}
+
+/** As summary.json has them. */
+function decisionsIn(summary: Readonly<Record<string, unknown>> | undefined): Decisions[] {
+  const found = summary?.['decisions'];
+  if (!Array.isArray(found)) return [];
+  return found.filter((one): one is Decisions => {
+    const { name, at, num_samples: count } = { ...(one as Partial<Record<string, unknown>> | null) };
+    return typeof name === 'string' && Array.isArray(at) && at.every(Number.isFinite) && typeof count === 'number';
+  });
 }
 
 const EMPTY: RunRecord = {

@@ -88,6 +88,7 @@ figure .key { margin: 4px 0 0; font-size: 13px; }
 .said td.number { padding-right: 0; }
 code { font: 12.5px/1.45 ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 details { margin-top: 8px; }
+.meanings { margin: 6px 0; max-width: 78ch; } .meanings dt { font-weight: 500; } .meanings dd { margin: 0 0 6px; color: var(--soft); }
 summary { cursor: pointer; color: var(--soft); font-size: 13px; }
 .said details code { display: block; white-space: pre-wrap; margin-top: 6px; }
 @media print { .card, .facts, figure { break-inside: avoid; } }

@@ -286,6 +286,7 @@ describe('the key measure', () => {
       ],
       slice: 7n,
       pixel_size: [1, 2],
+      image_size: [80, 160],
       unit: 'cm',
     });
     expect(measure).toMatchObject({
@@ -335,6 +336,7 @@ describe('the key measure', () => {
       },
       /measure\.lines/,
     ],
+    [{ kind: 'box', name: 'f', image_size: [0, 1] }, /measure\.image_size: pixels of the picture, \[height, width\], expected, \[0,1\] found/],
     [{ kind: 'box', name: 'f', pixel_size: [0, 1] }, /measure\.pixel_size: mm of a pixel, \[height, width\], expected, \[0,1\] found/],
     [{ kind: 'box', name: 'f', plane: 'oblique' }, /measure\.plane: sagittal, coronal, axial expected/],
     [{ kind: 'box', name: 'f', plane: 'constructor' }, /measure\.plane/],

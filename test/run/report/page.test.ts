@@ -4,17 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { nodePlatform } from '../../../node/platform.ts';
-import { scoreRow } from '../../../src/data/medvision/answerRows.ts';
+import { rowText, scoreRow } from '../../../src/data/medvision/answerRows.ts';
 import type { ScoredRow } from '../../../src/data/medvision/answerRows.ts';
+import { summaryFiles } from '../../../src/data/medvision/summaries.ts';
 import { comparePage, comparisonText, differencesOf, figuresBeside } from '../../../src/run/report/compare.ts';
 import { smoothed, thinned } from '../../../src/run/report/curves.ts';
 import { comparisonTable, evaluationFigures, figureWords, keyText } from '../../../src/run/report/figures.ts';
+import { meaningsOf } from '../../../src/run/report/meanings.ts';
 import { leaveReport } from '../../../src/run/report/leave.ts';
 import { runPage } from '../../../src/run/report/page.ts';
 import { drawingOf } from '../../../src/run/report/pictures.ts';
 import type { Card } from '../../../src/run/report/pictures.ts';
 import { readRecord, recordText } from '../../../src/run/report/record.ts';
 import type { RunRecord } from '../../../src/run/report/record.ts';
+import { decisionFigures, rowFigures, USUAL_BOOTSTRAP } from '../../../src/run/report/rowFigures.ts';
 import { openRun } from '../../../src/run/report/run.ts';
 import type { Run } from '../../../src/run/report/run.ts';
 import type { LogRow } from '../../../src/train/checkpointFolder.ts';
@@ -63,7 +66,8 @@ const answer = (id: number, response: string, truth = 20): ScoredRow =>
 const history: LogRow[] = Array.from({ length: 30 }, (_, i) => ({ step: i + 1, epoch: i / 30, loss: 3 / (i + 1), learning_rate: 1e-4, grad_norm: i % 7 }));
 const run = (given: Partial<Run> = {}): Run => ({
   ...record(), folder: HOSTILE, hasRecord: true, history, rows: [answer(0, '18'), answer(1, HOSTILE), answer(2, '25')], rowsBefore: [],
-  figures: { eval_loss: 1, eval_AD_mre: 0.25, [`eval_${HOSTILE}`]: 2 }, figuresBefore: { eval_loss: 2, eval_AD_mre: 0.5 }, steps: { from: 0, to: 30 }, ...given,
+  figures: { eval_loss: 1, eval_AD_mre: 0.25, [`eval_${HOSTILE}`]: 2 }, figuresBefore: { eval_loss: 2, eval_AD_mre: 0.5 }, steps: { from: 0, to: 30 },
+  bootstrap: USUAL_BOOTSTRAP, decisions: [{ name: HOSTILE, at: [10], num_samples: 3, agreement: 0.5, kappa: null }], ...given,
 });
 
 describe('the page of a run', () => {
@@ -71,7 +75,7 @@ describe('the page of a run', () => {
     const page = parsePage(await runPage(run()));
     expect(outside(page)).toEqual([]);
     expect(page.text).not.toContain('plain-secret-value');
-    expect(page.tags.filter(({ name }) => name === 'h2')).toHaveLength(8);
+    expect(page.tags.filter(({ name }) => name === 'h2')).toHaveLength(10);
     // What is drawn says in words what it shows.
     for (const { name, attributes } of page.tags)
       if (name === 'svg') expect(attributes['aria-label'] ?? attributes['aria-hidden'], JSON.stringify(attributes)).toBeTruthy();
@@ -82,6 +86,7 @@ describe('the page of a run', () => {
   it('leaves out what the run does not have', async () => {
     const bare = run({
       facts: [], data: [], settings: {}, changed: [], parts: [], speeds: [], memory: [], pictures: [], rows: [], history: [], figures: {}, figuresBefore: undefined, steps: undefined,
+      decisions: [],
     });
     delete bare.pictureNote;
     const page = parsePage(await runPage(bare));
@@ -109,6 +114,63 @@ describe('the page of a run', () => {
       { of: 'after', kind: 'box', x: 300, y: 90, width: 450, height: 720 },
       { of: 'truth', kind: 'box', x: 150, y: 540, width: 600, height: 180 },
     ]);
+  });
+});
+
+describe('how sure figures are', () => {
+  /** Four scans, two sizes of each. */
+  const sized = (shift: number): ScoredRow[] =>
+    [0, 1, 2, 3].flatMap((scan) =>
+      [8, 20].map((truth, i) => {
+        const row = answer(2 * scan + i, String(truth + scan + shift), truth);
+        return { ...row, doc: { ...row.doc, case_ID: `s${scan}` } };
+      }),
+    );
+
+  it('is said of an evaluation as its summary says it, by size and at cut-offs too', async () => {
+    const folder = mkdtempSync(join(dir, 'evaluated-'));
+    const rows = sized(0);
+    const cutoffs = [{ name: 'large', task: 'AD', axis: 'major', at: [10] }] as const;
+    const files = summaryFiles(rows, { model: 'm', parser: 'robust', minGroupSize: 1, bootstrap: { draws: 200, seed: 3 }, cutoffs });
+    for (const { name, text } of files) writeFileSync(join(folder, name), text);
+    writeFileSync(join(folder, 'samples.jsonl'), rows.map((row) => `${rowText(row, 'robust')}\n`).join(''));
+    writeFileSync(join(folder, 'evaluation.json'), '{"identity": {}}');
+    const page = await runPage(await openRun(nodePlatform, folder));
+    const summary = JSON.parse(files.find(({ name }) => name === 'summary.json')?.text ?? '') as {
+      intervals: { AD: Record<string, [number, number]> };
+    };
+    const [low, high] = summary.intervals.AD['avgMRE'] ?? [];
+    expect(high).toBeGreaterThan(low ?? NaN);
+    const inPercent = (share = NaN): string => `${(100 * share).toFixed(0)}\u00a0%`;
+    const line = (figure: string): string => page.split('<tr>').find((one) => one.includes(`<td>${figure}</td>`)) ?? '';
+    expect(line('mean relative error')).toContain(`${inPercent(low)} to ${inPercent(high)}`);
+    expect(page).toContain('drawing the 4 scans again');
+    const { text } = parsePage(page);
+    expect(text).toMatch(/Distances, &lt; 10 mm\s*mean error of distances\s*4\s*1\.5 mm/);
+    expect(text).toMatch(/Distances, 10 to 30 mm\s*mean error of distances\s*4\s*1\.5 mm/);
+    // 8 + 2 and 8 + 3 are said to be large: 6 of 8 are on the right side.
+    expect(text).toMatch(/on the right side of 10\s*8\s*75 %/);
+    expect(text).toMatch(/of those below 10, said so \(specificity\)\s*8\s*50 %/);
+  });
+
+  it('is said before and after, where the rows are what the figures are of', async () => {
+    const [before, after] = [sized(4), sized(0)];
+    const both = run({ rows: after, rowsBefore: before, figures: rowFigures(after), figuresBefore: rowFigures(before), decisions: [] });
+    const page = await runPage(both);
+    const { text } = parsePage(page);
+    expect(text).toMatch(/mean error of distances\s*5\.5 mm\s*4\.\d\smm to 6\.\d\smm\s*1\.5 mm ✓\s*0\.\d\smm to 2\.\d\smm/);
+    // Of other rows than the figures', nothing is said.
+    const others = await runPage({ ...both, figures: { ...both.figures, eval_AD_mae_mm: 1.6 } });
+    expect(parsePage(others).text).toMatch(/mean error of distances\s*5\.5 mm\s*4\.\d\smm to 6\.\d\smm\s*1\.6 mm ✓\s*[A-Z]/);
+    expect(await runPage(run({ rows: [answer(0, '18')] }))).toContain('of one scan');
+  });
+
+  it('stands beside what every figure means', () => {
+    const keys = ['loss', 'mean_token_accuracy', 'mae', 'mae_mm', 'mae_deg', 'mre', 'nmae', 'mre<0.1', 'iou', 'f1', 'precision', 'recall', 'iou>0.5', 'iou_.50:.95', 'success_rate'];
+    for (const tag of ['AD', 'Detection', 'TL'])
+      for (const key of keys) expect(meaningsOf([figureWords(`eval_${tag}_${key}`).figure]), key).toHaveLength(1);
+    for (const { figure } of decisionFigures([{ name: 'x', at: [10], num_samples: 1, agreement: 1, kappa: 1, sensitivity: 1, specificity: 1 }]))
+      expect(meaningsOf([figure]), figure).toHaveLength(1);
   });
 });
 
