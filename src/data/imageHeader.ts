@@ -88,5 +88,6 @@ function* parse(source: HeaderSource): Reading<ImageHeader> {
 
 /** The error for a file whose format is known and not read. */
 export function undecodable(name: string, format: ImageFormat): UserError {
-  return new UserError(`Image ${name}: it is ${formatName(format)}, which is not read. ${WANTED}`);
+  const fix = format === 'zip' ? 'Unpack it, and give what lies in it.' : WANTED;
+  return new UserError(`Image ${name}: it is ${formatName(format)}, which is not read. ${fix}`);
 }

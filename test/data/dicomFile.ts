@@ -9,6 +9,10 @@ export interface SmallDicom {
   orientation?: readonly number[];
   modality?: string;
   study?: string;
+  imageType?: string;
+  /** TemporalPositionIdentifier, AcquisitionNumber. */
+  temporal?: number;
+  acquisition?: number;
   /** Unset: one of the number in the series. */
   object?: string;
   /** mm between rows, between columns. */
@@ -26,6 +30,9 @@ export function dicomFile({
   orientation,
   modality = 'CT',
   study,
+  imageType,
+  temporal,
+  acquisition,
   object,
   spacing,
   instance,
@@ -46,15 +53,18 @@ export function dicomFile({
     parts.push(new Uint8Array(head.buffer), bytes);
   };
   element(0x0002, 0x0010, 'UI', '1.2.840.10008.1.2.1\0');
+  if (imageType !== undefined) element(0x0008, 0x0008, 'CS', imageType);
   element(0x0008, 0x0018, 'UI', object ?? `1.2.3.4.${instance}`);
   element(0x0008, 0x0060, 'CS', modality);
   if (series) element(0x0008, 0x103e, 'LO', series.description);
   if (study !== undefined) element(0x0020, 0x000d, 'UI', study);
   element(0x0020, 0x000e, 'UI', series?.uid ?? '1.2.3.4');
   if (series) element(0x0020, 0x0011, 'IS', String(series.number));
+  if (acquisition !== undefined) element(0x0020, 0x0012, 'IS', String(acquisition));
   if (instance !== null) element(0x0020, 0x0013, 'IS', String(instance));
   if (position) element(0x0020, 0x0032, 'DS', position.map((mm) => mm.toFixed(6)).join('\\'));
-  if (orientation) element(0x0020, 0x0037, 'DS', orientation.join('\\'));
+  if (orientation && orientation.length > 0) element(0x0020, 0x0037, 'DS', orientation.join('\\'));
+  if (temporal !== undefined) element(0x0020, 0x0100, 'IS', String(temporal));
   element(0x0028, 0x0002, 'US', 1);
   element(0x0028, 0x0004, 'CS', 'MONOCHROME2');
   element(0x0028, 0x0010, 'US', rows);

@@ -94,7 +94,8 @@ it('what is mixed, or asked for and not there, is told by numbers, without what 
   };
   const all = 'series 3 (CT, 2 files, 2×2), series 40 (CT, 2 files, 2×2), series 3 (CT, 2 files, 2×2)';
   expect(await said(null)).toBe(
-    `study: 3 series are mixed here: ${all}. Give a folder with one series, or choose one, as by its number: --series N.`,
+    `study: 3 series are mixed here: ${all}. Give a folder with one series, or choose one, as by its SeriesInstanceUID or ` +
+      'SeriesDescription: --series TEXT.',
   );
   // A number that two have, and one that is the name of another.
   expect(await said('3')).toContain('study: 2 series are mixed here: series 3');

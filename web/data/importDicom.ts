@@ -86,8 +86,7 @@ interface Taken {
 
 async function takeSeries({ folder, kind, said, found }: Taken, name: string, files: readonly FileFacts[]): Promise<void> {
   const scan = scanOf(platform, asOne(files, name), name);
-  const gaps = scan.size[0] > 1 && scan.step === undefined ? scan.notes.find((note) => note.startsWith('gaps')) : undefined;
-  if (gaps !== undefined) throw new UserError(texts.data.dicom.gaps(name, gaps));
+  if (scan.noVolume?.startsWith('gaps')) throw new UserError(texts.data.dicom.gaps(name, scan.noVolume));
   const volume = await scanVolume(scan, name);
   const { id, file } = newFile(folder, 'nii');
   const target = await platform.createFile(file);

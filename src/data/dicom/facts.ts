@@ -19,6 +19,8 @@ import type { PixelSpacing } from './spacing.ts';
 import { voiOf } from './voi.ts';
 import type { Voi } from './voi.ts';
 
+export const KINDS = ['TemporalPositionIdentifier', 'EchoNumbers', 'DiffusionBValue', 'AcquisitionNumber', 'ImageType'] as const;
+
 export interface FileFacts {
   /** In messages. */
   path: string;
@@ -35,6 +37,10 @@ export interface FileFacts {
   isChosen: boolean;
   instanceNumber: number | undefined;
   isLocalizer: boolean;
+  /** Siemens: slices lie side by side in one image. */
+  isMosaic: boolean;
+  /** What images at one place may differ in, by attribute; only to count what there is. */
+  kinds: Readonly<Record<(typeof KINDS)[number], string>>;
   /** A row's way and a column's way, as letters of the patient's directions: projections have it. */
   patientOrientation: string[];
   /** mm between slices, where frames have no positions. */
@@ -79,6 +85,8 @@ export function factsOf(file: DicomFile, limits: DicomLimits, chosen: string | n
     seriesNumber: attributes.text('SeriesNumber'),
     isChosen: chosen === null || isOfSeries(attributes, chosen),
     instanceNumber: attributes.has('InstanceNumber') ? Number(attributes.text('InstanceNumber')) : undefined,
+    isMosaic: attributes.texts('ImageType').includes('MOSAIC'),
+    kinds: Object.fromEntries(KINDS.map((name) => [name, attributes.texts(name).join('\\')])) as FileFacts['kinds'],
     isLocalizer: attributes.texts('ImageType').includes('LOCALIZER'),
     patientOrientation: attributes.texts('PatientOrientation'),
     spacingBetweenFrames: format.frames > 1 && modality === 'NM' ? attributes.number('SpacingBetweenSlices') : undefined,

@@ -52,6 +52,8 @@ export interface DicomScan {
   /** Where the first slice lies, and the way to the next. */
   placement: Placement | undefined;
   step: Vector | undefined;
+  /** Why its slices make no volume, in the middle of a sentence. */
+  noVolume: string | undefined;
   /** Of an image without a place: the ways of a row and of a column, in the letters of DICOM. */
   patientOrientation: string[];
   modality: string | undefined;
@@ -87,6 +89,12 @@ export async function openDicomScan(
 
 /** @param path in messages @throws UserError where its images are no one volume */
 export function scanOf(platform: Files, { files, notes }: Series, path: string, limits: DicomLimits = DICOM_LIMITS): DicomScan {
+  const mosaic = files.find(({ isMosaic }) => isMosaic);
+  if (mosaic !== undefined)
+    throw new UserError(
+      `${mosaic.path}: the slices of this image lie side by side (a mosaic by Siemens), which is not taken apart here. ` +
+        'Convert it by dcm2niix.',
+    );
   const stack = stackOf(
     files.flatMap(({ frames }) => frames),
     path,
@@ -96,7 +104,7 @@ export function scanOf(platform: Files, { files, notes }: Series, path: string, 
   const { file } = first;
   const spacings = stack.frames.map(({ spacing }) => spacing);
   const { mm, note } = first.spacing;
-  const differ = spacings.some((other) => other.mm?.[0] !== mm?.[0] || other.mm?.[1] !== mm?.[1]);
+  const differ = spacings.some((other) => !isSameSize(other.mm, mm));
   if (differ)
     throw new UserError(`${path}: its images have pixels of different sizes, so they are no one volume. Give those of one size alone.`);
   if (stack.frames.some(({ units }) => units !== first.units))
@@ -109,6 +117,7 @@ export function scanOf(platform: Files, { files, notes }: Series, path: string, 
     spacing: [stack.between ?? null, mm?.[0] ?? null, mm?.[1] ?? null],
     placement: stack.first,
     step: stack.step,
+    noVolume: stack.noVolume,
     patientOrientation: file.patientOrientation,
     modality: file.modality,
     units: first.units,
@@ -122,6 +131,14 @@ export function scanOf(platform: Files, { files, notes }: Series, path: string, 
       return reader.read(frame);
     },
   };
+}
+
+/** Within what a picture of 4 096 pixels would show; writers round. */
+const SAME_SIZE = 1e-5;
+
+function isSameSize(a: readonly [number, number] | undefined, b: readonly [number, number] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.every((mm, at) => Math.abs(mm - (b[at] ?? 0)) <= SAME_SIZE * mm);
 }
 
 class SliceReader {

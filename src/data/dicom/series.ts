@@ -25,6 +25,8 @@ const MAGIC_BYTES = 132;
  */
 export async function readSeries(platform: Files, path: string, limits: DicomLimits, chosen: string | null = null): Promise<Series> {
   if (!(await platform.isDirectory(path))) {
+    if (isDirectoryFile(path))
+      throw new UserError(`${path}: this is the table of contents of a disc, without images. Give the folder that it lies in.`);
     const facts = await readFacts(platform, path, limits, { chosen });
     if (facts === undefined || facts === 'no DICOM') throw new UserError(`${path}: this DICOM file has no pixels. Give one with an image.`);
     return asOne(ofSeries([facts], path, chosen, []), path);
@@ -177,12 +179,26 @@ function lazyFile(platform: Files, path: string, size: number): RangedFile {
 /** The table of contents of a disc. */
 const isDirectoryFile = (path: string): boolean => lastName(path).toUpperCase() === 'DICOMDIR';
 
+/** Names with numbers in the order of the numbers: IM2 before IM10. */
+function byNumbers(a: string, b: string): number {
+  const parts = (name: string): string[] => name.match(/\d+|\D+/g) ?? [];
+  const [one, other] = [parts(a), parts(b)];
+  for (const [at, part] of one.entries()) {
+    const its = other[at] ?? '';
+    const areNumbers = /^\d/.test(part) && /^\d/.test(its);
+    const [left, right] = areNumbers ? [part.replace(/^0+/, ''), its.replace(/^0+/, '')] : [part, its];
+    if (areNumbers && left.length !== right.length) return left.length - right.length;
+    if (left !== right) return left < right ? -1 : 1;
+  }
+  return one.length - other.length || (a < b ? -1 : a > b ? 1 : 0);
+}
+
 /** All files below a folder, in the order of their names; hidden ones are not looked at. */
 async function filesIn(platform: Files, dir: string, limits: DicomLimits): Promise<string[]> {
   const files: string[] = [];
   const folders = [dir];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    for (const name of (await platform.listDir(folder)).sort()) {
+    for (const name of (await platform.listDir(folder)).sort(byNumbers)) {
       if (name.startsWith('.')) continue;
       const path = joinPath(folder, name);
       if (await platform.isDirectory(path)) folders.push(path);
@@ -202,19 +218,29 @@ function oneSeries(files: readonly FileFacts[], path: string, notes: string[]): 
   const mixed = new Set(kept.map(({ seriesUid }) => seriesUid)).size;
   if (mixed > 1)
     throw new UserError(
-      `${path}: ${mixed} series are mixed here: ${seriesText(kept)}. Give a folder with one series, or choose one, as by its number: ` +
-        '--series N.',
+      `${path}: ${mixed} series are mixed here: ${seriesText(kept)}. Give a folder with one series, or choose one, as by its ` +
+        `${hasNumbers(kept, mixed) ? 'number: --series N' : 'SeriesInstanceUID or SeriesDescription: --series TEXT'}.`,
     );
   const [first] = kept;
   const odd = first && kept.find(({ format }) => format.rows !== first.format.rows || format.columns !== first.format.columns);
   if (odd !== undefined)
     throw new UserError(
       `${path}: its images differ in size, ${first?.format.rows}×${first?.format.columns} and ${odd.format.rows}×${odd.format.columns} ` +
-        '(rows × columns), so they are no one volume. Give those of one size alone.',
+        `(rows × columns; ${odd.path}), so they are no one volume. Give those of one size alone.`,
     );
-  if (kept.some(({ format }) => format.photometric !== first?.format.photometric))
-    throw new UserError(`${path}: its images differ in PhotometricInterpretation, so they are no one volume. Give one kind alone.`);
+  const other = kept.find(({ format }) => format.photometric !== first?.format.photometric);
+  if (other !== undefined)
+    throw new UserError(
+      `${path}: its images differ in PhotometricInterpretation, ${first?.format.photometric} and ${other.format.photometric} ` +
+        `(${other.path}), so they are no one volume. Give one kind alone.`,
+    );
   return kept;
+}
+
+/** Whether a number names each series. */
+function hasNumbers(files: readonly FileFacts[], series: number): boolean {
+  const numbers = new Set(files.map(({ seriesNumber }) => seriesNumber));
+  return numbers.size === series && !numbers.has(undefined);
 }
 
 /** What a user may see of series, to tell them apart: nothing that people wrote. */
@@ -233,14 +259,27 @@ function seriesText(files: readonly FileFacts[]): string {
 
 const MOST_SHOWN = 8;
 
+/** Of two files of one identifier: whether they are the same image. */
+function isSamePlace(a: FileFacts, b: FileFacts): boolean {
+  const [one, other] = [a.frames[0]?.placement?.position, b.frames[0]?.placement?.position];
+  if (one === undefined || other === undefined) return one === other && a.instanceNumber === b.instanceNumber;
+  return one.every((mm, axis) => mm === other[axis]);
+}
+
 function withoutDoubles(files: readonly FileFacts[], notes: string[]): FileFacts[] {
-  const seen = new Set<string>();
-  const kept = files.filter(({ objectUid }) => {
-    if (objectUid === undefined) return true;
-    const isNew = !seen.has(objectUid);
-    seen.add(objectUid);
-    return isNew;
+  const seen = new Map<string, FileFacts[]>();
+  let shared = 0;
+  const kept = files.filter((file) => {
+    if (file.objectUid === undefined) return true;
+    const same = listOf(seen, file.objectUid);
+    if (same.some((other) => isSamePlace(file, other))) return false;
+    if (same.length > 0) shared++;
+    same.push(file);
+    return true;
   });
+  // Some that take names out of files give all of them one identifier.
+  if (shared > 0)
+    notes.push(`${countOf(shared, 'image has', 'images have')} the SOPInstanceUID of another one but lie elsewhere, and are kept`);
   const doubles = files.length - kept.length;
   if (doubles > 0)
     notes.push(`${countOf(doubles, 'file is a duplicate', 'files are duplicates')} of another one (same SOPInstanceUID) and left out`);

@@ -1,5 +1,6 @@
 /** Frames in the order in which they lie in the patient, and whether they lie evenly. */
 import { countOf, UserError } from '../../platform.ts';
+import { KINDS } from './facts.ts';
 import type { FrameFacts } from './facts.ts';
 import { dot } from './placement.ts';
 import type { Placement, Vector } from './placement.ts';
@@ -11,6 +12,8 @@ export interface Stack {
   /** Of the first frame, and the way to the next one, which need not go along the normal (a tilted gantry). */
   first: Placement | undefined;
   step: Vector | undefined;
+  /** Why its slices make no volume, in the middle of a sentence. */
+  noVolume: string | undefined;
   notes: string[];
 }
 
@@ -20,6 +23,10 @@ const SAME_DIRECTION = 1e-4;
 const SAME_PLACE_MM = 1e-3;
 /** Distances are even within this share of them. */
 const EVEN = 0.01;
+/** Where rounding of the positions explains it, within this share. */
+const EVEN_ROUNDED = 0.1;
+/** Slices lie on one line within this share of a pixel. */
+const IN_LINE = 0.1;
 
 /** @param name of the file or folder, in messages @throws UserError where the frames are no one stack */
 export function stackOf(frames: readonly FrameFacts[], name: string): Stack {
@@ -27,7 +34,8 @@ export function stackOf(frames: readonly FrameFacts[], name: string): Stack {
   const placed = frames.filter((frame) => frame.placement !== undefined);
   if (placed.length > 0 && placed.length < frames.length)
     throw new UserError(
-      `${name}: ${frames.length - placed.length} of ${frames.length} images have no position. Give those with positions alone.`,
+      `${name}: ${frames.length - placed.length} of ${frames.length} images have no position (ImagePositionPatient), as ` +
+        `${frames.find(({ placement }) => placement === undefined)?.file.path ?? ''}. Give those with positions alone.`,
     );
   const [first] = placed;
   if (first?.placement === undefined) return unplaced(frames, notes);
@@ -44,35 +52,87 @@ export function stackOf(frames: readonly FrameFacts[], name: string): Stack {
   const sorted = placed.map((frame) => ({ frame, mm: at(frame) })).sort((a, b) => a.mm - b.mm);
   const gaps = sorted.slice(1).map(({ mm }, i) => mm - (sorted[i]?.mm ?? 0));
   if (gaps.length > 0 && gaps.every((gap) => gap < SAME_PLACE_MM)) {
-    notes.push(`all ${frames.length} images lie at one place: a sequence in time, in the order of the file`);
-    return { frames: inOrder(frames), between: undefined, first: first.placement, step: undefined, notes };
+    const noVolume = `all ${frames.length} images lie at one place`;
+    const { ordered, by } = inOrder(frames);
+    notes.push(`${noVolume}: a sequence in time, in the order of ${by}`);
+    return { frames: ordered, between: undefined, first: first.placement, step: undefined, noVolume, notes };
   }
   const twice = gaps.filter((gap) => gap < SAME_PLACE_MM).length;
   const places = `${frames.length} images at ${frames.length - twice} places`;
   if (twice > 0)
     throw new UserError(
       `${name}: ${countOf(twice, 'image lies', 'images lie')} at the place of another one (${places}), ` +
-        'as of several times, echoes or reconstructions. Give one of them alone.',
+        `${differences(placed)}. Give one of them alone; dcm2niix makes a volume of each.`,
     );
   const ordered = sorted.map(({ frame }) => frame);
   const lowest = ordered[0]?.placement;
   const highest = ordered.at(-1)?.placement;
   if (gaps.length === 0 || lowest === undefined || highest === undefined)
-    return { frames: ordered, between: undefined, first: first.placement, step: undefined, notes };
+    return { frames: ordered, between: undefined, first: first.placement, step: undefined, noVolume: undefined, notes };
   const usual = [...gaps].sort((a, b) => a - b)[gaps.length >> 1] ?? 0;
   const uneven = gaps.flatMap((gap, i) => (Math.abs(gap - usual) > Math.max(EVEN * usual, SAME_PLACE_MM) ? [{ gap, i }] : []));
-  if (uneven.length > 0) {
-    notes.push(unevenText(uneven, usual, gaps.length));
-    return { frames: ordered, between: undefined, first: lowest, step: undefined, notes };
-  }
+  const positions = ordered.flatMap(({ placement }) => (placement === undefined ? [] : [placement.position]));
   const step = lowest.position.map((mm, axis) => ((highest.position[axis] ?? 0) - mm) / gaps.length) as Vector;
   const between = dot(step, normal);
+  const unit = writtenUnit(positions);
+  const rounding = unit * normal.reduce((sum, part) => sum + Math.abs(part), 0.01);
+  const offGrid = Math.max(...sorted.map(({ mm }, i) => Math.abs(mm - (sorted[0]?.mm ?? 0) - i * between)));
+  if (uneven.length > 0 && !(offGrid <= rounding && rounding <= EVEN_ROUNDED * between)) {
+    const noVolume = unevenText(uneven, usual, gaps.length);
+    notes.push(`${noVolume}. Distances between slices are not known therefore`);
+    return { frames: ordered, between: undefined, first: lowest, step: undefined, noVolume, notes };
+  }
+  const beside = besideLine(positions, step, normal);
+  const [rowMm = 1, columnMm = 1] = first.spacing.mm ?? [];
+  if (beside.mm > Math.max(IN_LINE * Math.min(rowMm, columnMm), 1.5 * unit)) {
+    const noVolume = `its slices lie on no straight line: slice ${beside.slice} lies ${mmText(beside.mm)} mm beside ` +
+      'the line from the first to the last';
+    notes.push(`${noVolume}. Each slice is as it was made, other planes cannot be cut`);
+    return { frames: ordered, between, first: lowest, step: undefined, noVolume, notes };
+  }
   const sideways = Math.sqrt(Math.max(0, dot(step, step) - between * between));
   if (sideways > 0.01 * between)
     notes.push(
       `its slices are sheared (a tilted gantry): each lies ${sideways.toFixed(3)} mm beside the one before, so other planes are slanted`,
     );
-  return { frames: ordered, between, first: lowest, step, notes };
+  return { frames: ordered, between, first: lowest, step, noVolume: undefined, notes };
+}
+
+/** Digits behind the point that positions are looked at for. */
+const MOST_DIGITS = 6;
+
+/**
+ * The unit, in mm, of the last digit that positions are written with: two of them are so far from where they were against each other, at
+ * most. 0.625 mm between slices become 0.62 and 0.63 where positions have two digits. Whole mm are taken to be exact: 0.
+ */
+function writtenUnit(positions: readonly Vector[]): number {
+  const isWritten = (digits: number): boolean =>
+    positions.every((position) => position.every((mm) => Math.abs(mm * 10 ** digits - Math.round(mm * 10 ** digits)) < 1e-4));
+  let digits = 0;
+  while (digits < MOST_DIGITS && !isWritten(digits)) digits++;
+  return digits === 0 ? 0 : 10 ** -digits;
+}
+
+/** The slice that lies farthest beside the line through the first along `step`, in its plane. Slices count from 1. */
+function besideLine(positions: readonly Vector[], step: Vector, normal: Vector): { slice: number; mm: number } {
+  const [first = [0, 0, 0]] = positions;
+  let farthest = { slice: 1, mm: 0 };
+  for (const [i, position] of positions.entries()) {
+    const off = position.map((mm, axis) => mm - (first[axis] ?? 0) - i * (step[axis] ?? 0)) as Vector;
+    const along = dot(off, normal);
+    const mm = Math.sqrt(Math.max(0, dot(off, off) - along * along));
+    if (mm > farthest.mm) farthest = { slice: i + 1, mm };
+  }
+  return farthest;
+}
+
+/** What files of images at one place tell them apart by. */
+function differences(frames: readonly FrameFacts[]): string {
+  const found = KINDS.flatMap((kind) => {
+    const values = new Set(frames.map(({ file }) => file.kinds[kind])).size;
+    return values > 1 && values < frames.length ? [`${kind} (${values} values)`] : [];
+  });
+  return found.length === 0 ? 'as of several times, echoes or reconstructions' : `which differ in ${found.join(', ')}`;
 }
 
 function unevenText(uneven: readonly { gap: number; i: number }[], usual: number, count: number): string {
@@ -82,10 +142,7 @@ function unevenText(uneven: readonly { gap: number; i: number }[], usual: number
     return `${mmText(gap)} mm from slice ${i + 1} to ${i + 2}${isWhole ? ` (${countOf(missing, 'slice is', 'slices are')} missing)` : ''}`;
   });
   const more = uneven.length > shown.length ? `, and ${uneven.length - shown.length} more` : '';
-  return (
-    `gaps: its slices do not lie evenly, ${mmText(usual)} mm apart in most of ${count} steps, but ${shown.join(', ')}${more}. ` +
-    'Distances between slices are not known therefore'
-  );
+  return `gaps: its slices do not lie evenly, ${mmText(usual)} mm apart in most of ${count} steps, but ${shown.join(', ')}${more}`;
 }
 
 const mmText = (mm: number): string => String(Number(mm.toFixed(4)));
@@ -100,16 +157,22 @@ function oneStack(frames: readonly FrameFacts[], name: string): void {
 }
 
 function unplaced(frames: readonly FrameFacts[], notes: string[]): Stack {
-  const ordered = inOrder(frames);
+  const { ordered, by } = inOrder(frames);
   const spacing = frames.length > 1 ? Math.abs(frames[0]?.file.spacingBetweenFrames ?? 0) : 0;
   const files = new Set(frames.map(({ file }) => file)).size;
-  if (files > 1)
-    notes.push('its images have no positions: they are in the order of their numbers, and distances between them are not known');
-  return { frames: ordered, between: spacing > 0 ? spacing : undefined, first: undefined, step: undefined, notes };
+  if (files > 1) notes.push(`its images have no positions: they are in the order of ${by}, and distances between them are not known`);
+  const noVolume = 'the file does not tell where its slices lie';
+  return { frames: ordered, between: spacing > 0 ? spacing : undefined, first: undefined, step: undefined, noVolume, notes };
 }
 
-/** By the number of the file, then of the frame. */
-function inOrder(frames: readonly FrameFacts[]): FrameFacts[] {
-  const number = ({ file }: FrameFacts): number => (Number.isFinite(file.instanceNumber) ? (file.instanceNumber ?? 0) : 0);
-  return [...frames].sort((a, b) => number(a) - number(b) || (a.file === b.file ? a.index - b.index : 0));
+/** By the number of the file (where each has one of its own; else as the files came, by name), then of the frame. */
+function inOrder(frames: readonly FrameFacts[]): { ordered: FrameFacts[]; by: string } {
+  const files = [...new Set(frames.map(({ file }) => file))];
+  if (files.length === 1) return { ordered: [...frames].sort((a, b) => a.index - b.index), by: 'the file' };
+  const numbers = new Set(files.flatMap(({ instanceNumber: n }) => (n !== undefined && Number.isFinite(n) ? [n] : [])));
+  const isNumbered = numbers.size === files.length;
+  const place = new Map(files.map((file, at) => [file, isNumbered ? (file.instanceNumber ?? 0) : at]));
+  const at = ({ file }: FrameFacts): number => place.get(file) ?? 0;
+  const by = isNumbered ? 'their numbers' : 'their file names, since not each has a number (InstanceNumber) of its own';
+  return { ordered: [...frames].sort((a, b) => at(a) - at(b) || a.index - b.index), by };
 }
