@@ -186,13 +186,13 @@ async function openRanged(file: string): Promise<RangedFile> {
   return {
     path: file,
     size,
-    async read(offset, length) {
+    async read(offset, length, into) {
       if (offset < 0 || length < 0 || offset + length > size) {
         throw new UserError(
           `${file}: bytes ${offset} to ${offset + length} were expected, the file has ${size}. It is truncated or corrupt; fetch it again.`,
         );
       }
-      const bytes = new Uint8Array(length);
+      const bytes = into?.subarray(0, length) ?? new Uint8Array(length);
       let done = 0;
       while (done < length) {
         // One call reads at most 2 GiB on Linux, and a network file system may return less than was asked for.

@@ -9,8 +9,11 @@ export interface RangedFile {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  /** Exactly `length` bytes from `offset`; a file shorter than that is an error that names the file. */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Exactly `length` bytes from `offset`; a file shorter than that is an error that names the file.
+   * @param into at least so many bytes of the caller's, which what is returned may lie in
+   */
+  read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 

@@ -37,7 +37,7 @@ export function heldPlatform(platform: Platform, isOffline: boolean): HeldPlatfo
         return {
           path: file.path,
           size: file.size,
-          read: (offset, length) => file.read(offset, length),
+          read: (...given) => file.read(...given),
           async close() {
             files.delete(file);
             await file.close();

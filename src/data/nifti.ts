@@ -21,6 +21,8 @@ export interface VolumeSlice {
   readonly coded?: CodedValues;
   readonly rows: number;
   readonly cols: number;
+  /** Gives its memory back, for another slice. Nothing may be asked of the slice after it. */
+  readonly release?: () => void;
 }
 
 /** Deflate cannot expand by more than this, so a header that needs more is not borne out by the file. */

@@ -15,7 +15,7 @@ export function readingUntil(platform: Platform, stop: AbortSignal): Platform {
     readFile: (path) => unlessStopped(() => platform.readFile(path)),
     async openFile(path): Promise<RangedFile> {
       const file = await unlessStopped(() => platform.openFile(path));
-      return { ...file, read: (offset, length) => unlessStopped(() => file.read(offset, length)), close: () => file.close() };
+      return { ...file, read: (...given) => unlessStopped(() => file.read(...given)), close: () => file.close() };
     },
     decodeImage: (...given) => unlessStopped(() => platform.decodeImage(...given)),
   };

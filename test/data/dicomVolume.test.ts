@@ -7,6 +7,7 @@ import { openDicomScan } from '../../src/data/dicom/scan.ts';
 import { scanVolume } from '../../src/data/dicom/toVolume.ts';
 import { readImageHeader } from '../../src/data/imageHeader.ts';
 import { openVolume } from '../../src/data/nifti.ts';
+import type { VolumeSlice } from '../../src/data/nifti.ts';
 import { axisCodes, orientationOf } from '../../src/data/niftiSpace.ts';
 import { anyVolumeHeader, openAnyVolume } from '../../src/data/openVolume.ts';
 import { parseFor } from '../../src/options/program.ts';
@@ -45,6 +46,35 @@ it.each(SERIES)('%s: slices of each plane are those of the whole volume', async 
   expect(nk).toBe(volume.shape[2]);
   expect((await anyVolumeHeader(platform, name)).shape).toEqual(whole.shape);
   await expect(volume.slice(2, whole.shape[2])).rejects.toThrow('does not exist');
+});
+
+it('slices share memory only once it is given back', async () => {
+  const filling: typeof platform = {
+    ...platform,
+    async openFile(path) {
+      const file = await platform.openFile(path);
+      return {
+        ...file,
+        async read(offset, length, into) {
+          const bytes = await file.read(offset, length);
+          into?.set(bytes);
+          return into?.subarray(0, length) ?? bytes;
+        },
+      };
+    },
+  };
+  const kept = await openAnyVolume(platform, 'axial');
+  const volume = await openAnyVolume(filling, 'axial');
+  const checked = async (slice: VolumeSlice, index: number): Promise<void> =>
+    expect(slice.values).toEqual((await kept.slice(2, index)).values);
+  const [first, second] = await Promise.all([volume.slice(2, 0), volume.slice(2, 1)]);
+  expect(second.coded?.codes.buffer).not.toBe(first.coded?.codes.buffer);
+  first.release?.();
+  const third = await volume.slice(2, 2);
+  expect(third.coded?.codes.buffer).toBe(first.coded?.codes.buffer);
+  await checked(second, 1);
+  await checked(third, 2);
+  await checked(await volume.slice(2, 0), 0);
 });
 
 it('a series with gaps is no volume, and says where the gap is', async () => {

@@ -32,15 +32,25 @@ export interface DicomFile extends StoredPixels {
 const FIRST_BYTES = 1 << 14;
 const GROWTH = 8;
 
+/** As much of a file as is read at first, in which most headers end. */
+export function readFirst(file: RangedFile, limits: DicomLimits): Promise<Uint8Array> {
+  return file.read(0, Math.min(FIRST_BYTES, file.size, limits.headerBytes));
+}
+
 /**
- * @param later the same file for when pixels are asked for, where `file` is closed by then
+ * @param known.first what `readFirst` has read of it already
+ * @param known.later the same file for when pixels are asked for, where `file` is closed by then
  * @throws UserError where it is no DICOM, is corrupt or cut off, or larger than the limits allow
  */
-export async function readDicomFile(file: RangedFile, limits: DicomLimits = DICOM_LIMITS, later: RangedFile = file): Promise<DicomFile> {
+export async function readDicomFile(
+  file: RangedFile,
+  limits: DicomLimits = DICOM_LIMITS,
+  { first, later = file }: { first?: Uint8Array; later?: RangedFile } = {},
+): Promise<DicomFile> {
   const { path } = file;
-  for (let wanted = FIRST_BYTES; ; wanted *= GROWTH) {
-    const length = Math.min(wanted, file.size, limits.headerBytes);
-    const bytes = await file.read(0, length);
+  let bytes = first ?? (await readFirst(file, limits));
+  for (let wanted = FIRST_BYTES * GROWTH; ; wanted *= GROWTH) {
+    const { length } = bytes;
     const isWhole = length === file.size;
     const head = readHead(bytes, path, isWhole);
     if (head?.syntax.isDeflated) return inflatedFile(file, head, limits, later);
@@ -48,6 +58,7 @@ export async function readDicomFile(file: RangedFile, limits: DicomLimits = DICO
     if (elements !== undefined) return opened(elements, later, bytes);
     if (isWhole || length === limits.headerBytes)
       throw new UserError(`${path}: no pixels within the first ${length} bytes of this DICOM file; it is corrupt. Export it again.`);
+    bytes = await file.read(0, Math.min(wanted, file.size, limits.headerBytes));
   }
 }
 

@@ -5,8 +5,8 @@ import { frameBits } from './format.ts';
 import type { PixelFormat } from './format.ts';
 import type { DicomLimits } from './limits.ts';
 
-/** Gives the bytes of a frame as the file has them. */
-export type FrameReader = (frame: number) => Promise<Uint8Array>;
+/** Gives the bytes of a frame as the file has them. @param into the caller's memory, which they may lie in if they fit */
+export type FrameReader = (frame: number, into?: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>;
 
 const ITEM = 0xfffee000;
 const DELIMITER = 0xfffee0dd;
@@ -37,12 +37,13 @@ export function frameReader(file: StoredPixels, format: PixelFormat, limits: Dic
   // Bytes that were written as 16-bit words are swapped in pairs in big endian (PS3.5, 8.1.1); a frame may begin within a pair.
   const isInPairs = syntax.isBigEndian === true && pixels.vr === 'OW' && format.bitsAllocated === 8;
   const grain = isInPairs ? 2 : 1;
-  return async (frame) => {
+  return async (frame, into) => {
     // Frames of single bits may begin within a byte.
     const from = Math.floor((frame * bits) / 8);
     const to = Math.ceil(((frame + 1) * bits) / 8);
     const start = from - (from % grain);
-    const bytes = await source.read(pixels.offset + start, Math.min(to + (to % grain), present) - start);
+    const length = Math.min(to + (to % grain), present) - start;
+    const bytes = await source.read(pixels.offset + start, length, into && into.length >= length ? into : undefined);
     return isInPairs ? swappedPairs(bytes).subarray(from - start, to - start) : bytes;
   };
 }

@@ -40,6 +40,8 @@ export interface ScanSlice {
   shown: () => Uint8Array<ArrayBuffer>;
   /** The same with red, green and blue, of greys too. */
   rgb: () => Uint8Array<ArrayBuffer>;
+  /** Gives the memory of `coded` back, for another slice. Nothing may be asked of the slice after it. */
+  release?: () => void;
 }
 
 export interface DicomScan {
@@ -148,6 +150,10 @@ class SliceReader {
   private last: { file: FrameFacts['file']; reader: FrameReader } | undefined;
   /** Of the slice that was read last, if any is of use. */
   private table: PatternTable | undefined;
+  /** Memory of a frame that was given back: else a garbage collection is due every few dozen slices. */
+  private spare: Uint8Array<ArrayBuffer> | undefined;
+  /** Whether the platform reads into memory that it is given. */
+  private isTaken = true;
 
   constructor(platform: Files, limits: DicomLimits) {
     this.platform = platform;
@@ -158,12 +164,19 @@ class SliceReader {
     const { file, index, transform, voi } = frame;
     const { format, palette } = file;
     if (this.last?.file !== file) this.last = { file, reader: frameReader(file.file, format, this.limits) };
-    const bytes = await this.last.reader(index);
+    const { reader } = this.last;
     const table = PatternTable.of(this.table, frame);
     if (table !== undefined) {
       this.table = table;
-      return codedSlice(frame, table, bytes);
+      const memory = this.spare ?? (this.isTaken ? new Uint8Array(Math.ceil(frameBits(format) / 8)) : undefined);
+      this.spare = undefined;
+      const bytes = await reader(index, memory);
+      this.isTaken = bytes.buffer === memory?.buffer;
+      return codedSlice(frame, table, bytes, () => {
+        if (this.isTaken) this.spare = memory;
+      });
     }
+    const bytes = await reader(index);
     const stored = await this.stored(bytes, file, index);
     const values = modalityValues(stored, transform);
     const shown = (): Uint8Array<ArrayBuffer> => {
@@ -196,7 +209,9 @@ class SliceReader {
 }
 
 /** Most slices of scanners: what is not asked for is not made. */
-function codedSlice({ file: { format }, transform, voi }: FrameFacts, table: PatternTable, bytes: Uint8Array): ScanSlice {
+function codedSlice(frame: FrameFacts, table: PatternTable, bytes: Uint8Array, release: () => void): ScanSlice {
+  const { transform, voi } = frame;
+  const { format } = frame.file;
   const coded = table.coded(bytes);
   const { codes, meanings } = coded;
   let made: Float64Array | undefined;
@@ -215,6 +230,7 @@ function codedSlice({ file: { format }, transform, voi }: FrameFacts, table: Pat
     coded,
     shown,
     rgb: () => greyToRgb(shown()),
+    release,
   };
 }
 

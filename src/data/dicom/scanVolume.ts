@@ -62,7 +62,7 @@ export class ScanVolume extends Volume {
     // The step in the stored plane for the next of each axis, and where the first of both lies.
     const step = (out: 0 | 1 | 2): number => (from[out].axis === 0 ? 1 : columns) * (from[out].isTurned ? -1 : 1);
     const turn: Turn = { rows, cols, byRow: step(rowDim), byCol: step(columnDim) };
-    const { coded } = slice;
+    const { coded, release } = slice;
     if (coded === undefined) return { values: rounded(turned(slice.values, new Float64Array(rows * cols), turn)), rows, cols };
     const { codes, meanings } = coded;
     let values: Float64Array | undefined;
@@ -79,6 +79,7 @@ export class ScanVolume extends Volume {
       coded: { ...coded, turn },
       rows,
       cols,
+      ...(release && { release }),
     };
   }
 

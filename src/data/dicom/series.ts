@@ -4,7 +4,7 @@ import type { Platform, RangedFile } from '../../platform.ts';
 import { isDicomBytes } from './elements.ts';
 import { factsOf } from './facts.ts';
 import type { FileFacts } from './facts.ts';
-import { readDicomFile } from './file.ts';
+import { readDicomFile, readFirst } from './file.ts';
 import { DICOM_LIMITS } from './limits.ts';
 import type { DicomLimits } from './limits.ts';
 
@@ -14,9 +14,6 @@ export interface Series {
   files: FileFacts[];
   notes: string[];
 }
-
-/** Bytes that tell a DICOM file. */
-const MAGIC_BYTES = 132;
 
 /**
  * @param path of a file or folder
@@ -152,8 +149,9 @@ async function readFacts(
 ): Promise<FileFacts | 'no DICOM' | undefined> {
   const file = await platform.openFile(path);
   try {
-    if (mayBeOther && !isDicomBytes(await file.read(0, Math.min(MAGIC_BYTES, file.size)))) return 'no DICOM';
-    return factsOf(await readDicomFile(file, limits, lazyFile(platform, path, file.size)), limits, chosen);
+    const first = await readFirst(file, limits);
+    if (mayBeOther && !isDicomBytes(first)) return 'no DICOM';
+    return factsOf(await readDicomFile(file, limits, { first, later: lazyFile(platform, path, file.size) }), limits, chosen);
   } finally {
     await file.close();
   }
@@ -164,10 +162,10 @@ function lazyFile(platform: Files, path: string, size: number): RangedFile {
   return {
     path,
     size,
-    read: async (offset, length) => {
+    read: async (...given) => {
       const file = await platform.openFile(path);
       try {
-        return await file.read(offset, length);
+        return await file.read(...given);
       } finally {
         await file.close();
       }

@@ -23,8 +23,9 @@ export async function renderSlice(volume: Volume, sample: MedvisionSample): Prom
     );
   }
   if (intensity !== 'reference') checkFinite(slice, where);
-  if (canvas === undefined) return sliceToRgb(slice, intensity);
-  return onBlack(sliceToRgb(resampled(slice, canvas), intensity), canvas);
+  const picture = canvas === undefined ? sliceToRgb(slice, intensity) : onBlack(sliceToRgb(resampled(slice, canvas), intensity), canvas);
+  slice.release?.();
+  return picture;
 }
 
 /** The content on its canvas. */

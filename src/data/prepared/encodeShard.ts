@@ -1,7 +1,7 @@
 /**
  * One Parquet file of a prepared folder, written whole in memory. Row groups are small where they hold pictures, because training asks for
- * single rows in random order; pictures are dictionary-encoded, so the several questions about one slice, which are neighbours, share its
- * PNG.
+ * single rows in random order; where there are several questions about one slice, which are neighbours, pictures are dictionary-encoded, so
+ * that these share its PNG.
  */
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { columnsOf, FEATURES, SCHEMA } from './row.ts';
@@ -14,11 +14,14 @@ const ROW_BYTES = 256;
 export function encodeShard(rows: readonly PreparedRow[], rowGroupSize: number): Uint8Array {
   // As much as it will be, or it is copied each time that it grows.
   const writer = new ByteWriter(rows.reduce((sum, { image }) => sum + (image?.bytes.length ?? 0) + ROW_BYTES, 0));
+  const pictures = rows.flatMap(({ image }) => image?.bytes ?? []);
+  // A dictionary hashes every byte and copies it once more.
+  const encoding = new Set(pictures).size < pictures.length ? 'RLE_DICTIONARY' : 'PLAIN';
   const parquet = new ParquetWriter({ writer, schema: SCHEMA, codec: 'SNAPPY', kvMetadata: [FEATURES], createdBy: 'vernier' });
   const written = parquet.write({
     columnData: [
       // PNG is compressed already.
-      { name: 'image', data: rows.map(({ image }) => image), encoding: 'RLE_DICTIONARY', codec: 'UNCOMPRESSED', statistics: false },
+      { name: 'image', data: rows.map(({ image }) => image), encoding, codec: 'UNCOMPRESSED', statistics: false },
       ...columnsOf(rows),
     ],
     rowGroupSize,
