@@ -2,12 +2,13 @@
 Tiny text-only Qwen2, Qwen3 and Llama checkpoints with exact figures from transformers + PEFT: token ids, logits, losses, LoRA gradients, a short training
 run, generation.
 
-    python test/golden/text_tiny.py FAMILY TOKENIZER_FOLDER OUT
+    python test/golden/text_tiny.py FAMILY TOKENIZER_FOLDER OUT MATRICES
 
 FAMILY            qwen2, qwen3 or llama
 
 TOKENIZER_FOLDER  a folder with a small Qwen tokenizer (tokenizer.json, tokenizer_config.json): test/golden/data/models/qwen2_5_vl-tiny
 OUT               test/golden/FAMILY; for each variant a folder with the model, `adapter/`, `cases.json`, `golden.safetensors`
+MATRICES          nf4/matrices.safetensors of the golden set: the gradients are made once more over what NF4 keeps of every linear layer but the head
 
 Variants: `plain` (float32, tied head, the hub's configuration of transformers 4) and another (bfloat16, own head, transformers 5's configuration; a head size
 that is not hidden_size / heads): `sliding` of the Qwens (one full layer, then sliding ones; linear RoPE scaling; Qwen3 with biases), `scaled` of Llama (Llama
@@ -24,7 +25,8 @@ import torch
 torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
+from nf4_blocks import dequantise  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 from transformers import (  # noqa: E402
     AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
 )
@@ -162,8 +164,13 @@ def token_losses(model, ids, labels, mask):
     return logits[keep], torch.nn.functional.cross_entropy(logits[keep], wanted[keep], reduction="none")
 
 
-def in_precision(folder, dtype, adapter=None):
+def in_precision(folder, dtype, adapter=None, matrices=None):
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    if matrices:
+        stored = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")  # what is dequantised has the checkpoint's dtype
+        for name, module in model.named_modules():
+            if type(module) is torch.nn.Linear and name != "lm_head":
+                module.weight.data = dequantise(stored.get_submodule(name).weight.data, matrices).float()
     if adapter:
         model = PeftModel.from_pretrained(model, adapter, is_trainable=True)
     model.eval()
@@ -215,8 +222,8 @@ def write_adapter(folder, out):
         json.dump(config, file, indent=2, sort_keys=True)
 
 
-def gradients(folder, adapter, batch, dtype):
-    model = in_precision(folder, dtype, adapter)
+def gradients(folder, adapter, batch, dtype, matrices=None):
+    model = in_precision(folder, dtype, adapter, matrices)
     _, nll = token_losses(model, *batch)
     nll.mean().backward()
     grads = {n.replace(".default", ""): p.grad for n, p in model.named_parameters() if p.grad is not None and "lora_" in n}
@@ -246,7 +253,8 @@ def train(folder, adapter, rows, pad, dtype):
 
 
 def main():
-    tokenizer_dir, out = sys.argv[2:]
+    tokenizer_dir, out, matrices = sys.argv[2:]
+    matrices = load_file(matrices)
     for variant in VARIANTS:
         folder, adapter = f"{out}/{variant}", f"{out}/{variant}/adapter"
         shutil.rmtree(folder, ignore_errors=True)
@@ -271,18 +279,21 @@ def main():
             tensors |= {f"{i}.input_ids": ids, f"{i}.labels": labels, f"{i}.logits": double[0][:ROWS_OF_LOGITS].float()}
             cases.append({"messages": messages, "prompt": prompt, "loss": double[1].mean().item(), "generated": generated})
         batch = right_padded([(ids, labels) for _, ids, labels in encoded[:2]], pad)
-        (loss32, single), (loss64, double) = both(lambda dtype: gradients(folder, adapter, batch, dtype))
-        for kind in ("A", "B"):
-            noises[f"grad.{kind}"] = max(noise(single[n], double[n]) for n in double if f"lora_{kind}" in n)
-        noises["lora.loss"] = abs(loss32 - loss64) / loss64
-        tensors |= {f"grad.{name}": value.float() for name, value in double.items()}
+        losses = {}
+        for prefix, kept in (("", None), ("nf4.", matrices)):
+            (loss32, single), (loss64, double) = both(lambda dtype, kept=kept: gradients(folder, adapter, batch, dtype, kept))
+            for kind in ("A", "B"):
+                noises[f"{prefix}grad.{kind}"] = max(noise(single[n], double[n]) for n in double if f"lora_{kind}" in n)
+            noises[f"{prefix}lora.loss"] = abs(loss32 - loss64) / loss64
+            tensors |= {f"{prefix}grad.{name}": value.float() for name, value in double.items()}
+            losses[prefix] = loss64
         rows = [(ids, labels) for _, ids, labels in encoded]
         (_, final32), (history, final64) = both(lambda dtype: train(folder, adapter, rows, pad, dtype))
         noises["final"] = max(noise(final32[n], final64[n]) for n in final64)
         tensors |= {f"final.{name}": value.float() for name, value in final64.items()}
         save_file({k: v.contiguous() for k, v in tensors.items()}, f"{folder}/golden.safetensors", metadata={"format": "pt"})
         os.chmod(f"{folder}/golden.safetensors", 0o644)
-        facts = {"cases": cases, "noise": noises, "adapter_loss": loss64, "training": {**TRAINING, "history": history}}
+        facts = {"cases": cases, "noise": noises, "adapter_loss": losses[""], "nf4_adapter_loss": losses["nf4."], "training": {**TRAINING, "history": history}}
         with open(f"{folder}/cases.json", "w") as file:
             json.dump(facts, file, indent=1, ensure_ascii=False)
         print(variant, {name: f"{value:.1e}" for name, value in noises.items()}, [round(row["loss"], 4) for row in history], [len(c["generated"]) for c in cases])

@@ -1,6 +1,6 @@
 /**
- * A text-only family against transformers + PEFT on two tiny checkpoints (test/golden/text_tiny.py): token ids and labels, logits, losses, adapter gradients, a
- * training run, greedy generation. The bound of a quantity is ten times torch's own float32 noise, which comes with the data.
+ * A text-only family against transformers + PEFT on two tiny checkpoints (test/golden/text_tiny.py): token ids and labels, logits, losses, adapter gradients (over NF4
+ * too), a training run, greedy generation. The bound of a quantity is ten times torch's own float32 noise, which comes with the data.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import type { Conversation, Example, Message } from '../../src/data/example.ts';
 import { openSafetensors, toFloat32, writeSafetensors } from '../../src/io/safetensors.ts';
 import type { TensorEntry } from '../../src/io/safetensors.ts';
 import { generate } from '../../src/models/generate.ts';
+import type { Quantization } from '../../src/models/quantization.ts';
 import { TextProcessor } from '../../src/models/textProcessor.ts';
 import { mergeAdapter } from '../../src/train/merge.ts';
 import { train } from '../../src/train/trainer.ts';
@@ -20,10 +21,12 @@ import { testDevice } from '../gpu/testDevice.ts';
 import { readGradients, runBatch, withSession } from './golden.ts';
 
 const FACTOR = 10;
+const NF4: Quantization = { weights: 'nf4', skipModules: ['lm_head'], embedding: 'none' };
 interface Facts {
   cases: { messages: Message[]; prompt: number; loss: number; generated: number[] }[];
   noise: Record<string, number>;
   adapter_loss: number;
+  nf4_adapter_loss: number;
   training: { steps: number; base_lr: number; max_grad_norm: number; micro_batch: number; grad_accum: number; history: { loss: number; grad_norm: number; lr: number }[] };
 }
 
@@ -51,6 +54,10 @@ function expectNear(found: ArrayLike<number>, golden: ArrayLike<number>, noise: 
   expect(error / most, label).toBeLessThanOrEqual(FACTOR * noise);
 }
 
+function layersOf(folder: string): number {
+  return (JSON.parse(readFileSync(`${folder}/config.json`, 'utf8')) as { num_hidden_layers: number }).num_hidden_layers;
+}
+
 const conversation = (messages: Message[]): Conversation => ({ messages, images: [] });
 
 /**
@@ -69,7 +76,7 @@ export async function textModelTests(family: string, second: string, changes: re
   describe.each(['plain', second])(`${family}, %s`, (variant) => {
     const baseModel = folderOf(variant);
     const adapter = `${baseModel}/adapter`;
-    const { cases, noise, adapter_loss, training } = JSON.parse(readFileSync(`${baseModel}/cases.json`, 'utf8')) as Facts;
+    const { cases, noise, adapter_loss, nf4_adapter_loss, training } = JSON.parse(readFileSync(`${baseModel}/cases.json`, 'utf8')) as Facts;
     const golden = tensorsOf(`${baseModel}/golden.safetensors`);
     const encode = async (index: number): Promise<Example> => (await TextProcessor.load(nodePlatform, baseModel)).encode(conversation(cases[index]!.messages), [], { mask: 'completion' });
     const examples = Promise.all(cases.map((_, i) => encode(i)));
@@ -103,19 +110,23 @@ export async function textModelTests(family: string, second: string, changes: re
       });
     });
 
-    it('gradients of an adapter on all linear layers, of two rows together', async () => {
-      await withSession(device, { baseModel, initAdapter: adapter }, async (session) => {
+    it.each([
+      { over: 'weights as they are', goldenLoss: adapter_loss, prefix: '' },
+      { over: 'weights in NF4', goldenLoss: nf4_adapter_loss, prefix: 'nf4.', quantization: NF4 },
+    ])('gradients of an adapter on all linear layers, of two rows together, over $over', async ({ goldenLoss, prefix, quantization }) => {
+      await withSession(device, { baseModel, initAdapter: adapter, ...(quantization && { quantization }) }, async (session) => {
+        expect(session.quantizedCount).toBe(quantization ? 7 * layersOf(baseModel) : 0);
         session.arena.zeroGradients();
         const rows = (await examples).slice(0, 2);
         const labels = rows.reduce((sum, row) => sum + row.labels.subarray(1).filter((label) => label !== -100).length, 0);
         const { loss } = await runBatch(session, rows, { grad: true, lossScale: 1 / labels });
-        expectNear([loss], [adapter_loss], Math.max(noise['loss']!, noise['lora.loss']!), 'loss');
+        expectNear([loss], [goldenLoss], Math.max(noise['loss']!, noise[`${prefix}lora.loss`]!), 'loss');
         const gradients = await readGradients(session);
         for (const [name, values] of gradients) {
-          const expected = (await golden).get(`grad.base_model.model.${name}`)!.data;
-          expectNear(values, expected, noise[name.includes('lora_A') ? 'grad.A' : 'grad.B']!, name);
+          const expected = (await golden).get(`${prefix}grad.base_model.model.${name}`)!.data;
+          expectNear(values, expected, noise[`${prefix}grad.${name.includes('lora_A') ? 'A' : 'B'}`]!, name);
         }
-        expect(gradients.size).toBe([...(await golden).keys()].filter((name) => name.startsWith('grad.')).length);
+        expect(gradients.size).toBe([...(await golden).keys()].filter((name) => name.startsWith(`${prefix}grad.`)).length);
       });
     });
 
