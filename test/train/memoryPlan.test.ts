@@ -22,8 +22,8 @@ import { gemma } from '../models/gemma3/goldenExamples.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
 import { qwen3 } from '../models/qwen3_vl/goldenExamples.ts';
 import { smolvlm } from '../models/smolvlm/goldenExamples.ts';
-import { expectPlanned, lora, NF4, rowsOf, settings } from './plannedMemory.ts';
-import type { Way } from './plannedMemory.ts';
+import { expectPlanned, lora, NF4, planned, plannedText, settings } from './plannedMemory.ts';
+import type { PlannedModel, Way } from './plannedMemory.ts';
 
 afterEach(closeDevices);
 
@@ -60,13 +60,13 @@ const WAYS: Record<string, Way> = {
 
 describe.each([qwen, gemma, qwen3, smolvlm])('the memory of a run is planned to the byte: $name', (model) => {
   it.each(Object.entries(WAYS))('%s', async (_, way) => {
-    await expectPlanned(model, way);
+    await expectPlanned(planned(model), way);
   });
 
   it('of other pictures in every row, seen in two epochs, is what the plan of one row says', async () => {
     const [golden] = await model.cases(['s10_twoimages']);
     const rows = [1, 2, 3, 4].map((by): Example => ({ ...golden!.example, pixelValues: golden!.example.pixelValues.map((value) => value / by) }));
-    const options: SessionOptions = { baseModel: model.baseModel, ...onText(model) };
+    const options: SessionOptions = { baseModel: model.baseModel, ...onText(planned(model)) };
     const run = { ...settings, per_device_train_batch_size: 1, epoch: 2, max_steps: -1 };
     const device = await testDevice();
     const session = await openSession(nodePlatform, device, options);
@@ -77,22 +77,29 @@ describe.each([qwen, gemma, qwen3, smolvlm])('the memory of a run is planned to 
     expect(plan.reservedPeakBytes).toBe(memory.reservedPeakBytes);
   });
 
-  it('an answer, with its key/value cache', async () => {
-    const examples = await rowsOf(model);
-    const options: SessionOptions = { baseModel: model.baseModel, finetuning: { kind: 'none' }, isFrozen: true };
-    const device = await testDevice();
-    const peaks = [];
-    for (const one of [device, Device.dry(device.capabilities)]) {
-      const session = await openSession(nodePlatform, one, options);
-      one.pool.resetPeak();
-      await generateBatch(one, session.model, examples, { maxNewTokens: 70, endIds: [] });
-      const { atPeak, peakBytes, reservedPeakBytes } = one.pool.report();
-      peaks.push({ atPeak, peakBytes, reservedPeakBytes });
-    }
-    expect(peaks[0]!.atPeak['key/value cache']).toBeGreaterThan(0);
-    expect(peaks[1]).toEqual(peaks[0]);
-  });
+  it('an answer, with its key/value cache', () => expectPlannedAnswer(planned(model)));
 });
+
+describe('the memory of a run is planned to the byte: qwen3, which reads text only', () => {
+  const model = plannedText('qwen3/sliding');
+  it.each(['LoRA, recomputed', 'LoRA, kept', 'LoRA over NF4, all offloaded', 'full, recomputed'])('%s', (way) => expectPlanned(model, WAYS[way]!));
+  it('an answer, with its key/value cache', () => expectPlannedAnswer(model));
+});
+
+async function expectPlannedAnswer({ baseModel, rows }: PlannedModel): Promise<void> {
+  const examples = await rows();
+  const device = await testDevice();
+  const peaks = [];
+  for (const one of [device, Device.dry(device.capabilities)]) {
+    const session = await openSession(nodePlatform, one, { baseModel, finetuning: { kind: 'none' }, isFrozen: true });
+    one.pool.resetPeak();
+    await generateBatch(one, session.model, examples, { maxNewTokens: 70, endIds: [] });
+    const { atPeak, peakBytes, reservedPeakBytes } = one.pool.report();
+    peaks.push({ atPeak, peakBytes, reservedPeakBytes });
+  }
+  expect(peaks[0]!.atPeak['key/value cache']).toBeGreaterThan(0);
+  expect(peaks[1]).toEqual(peaks[0]);
+}
 
 describe('a limit on what the pool holds', () => {
   it('is kept by giving back what is unused, with the same run and the planned memory', async () => {

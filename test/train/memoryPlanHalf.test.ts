@@ -9,7 +9,7 @@ import { gemma } from '../models/gemma3/goldenExamples.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
 import { qwen3 } from '../models/qwen3_vl/goldenExamples.ts';
 import { smolvlm } from '../models/smolvlm/goldenExamples.ts';
-import { expectPlanned, lora, NF4 } from './plannedMemory.ts';
+import { expectPlanned, lora, NF4, planned } from './plannedMemory.ts';
 import type { Way } from './plannedMemory.ts';
 
 const { capabilities } = await testDevice();
@@ -27,5 +27,5 @@ const WAYS: Record<string, Way> = {
 };
 
 describe.skipIf(matrixUnitsOf(capabilities) === undefined).each([qwen, gemma, qwen3, smolvlm])('the memory of a run in f16 is planned to the byte: $name', (model) => {
-  it.each(Object.entries(WAYS))('%s', { timeout: 600_000 }, (_, way) => expectPlanned(model, way));
+  it.each(Object.entries(WAYS))('%s', { timeout: 600_000 }, (_, way) => expectPlanned(planned(model), way));
 });

@@ -1,10 +1,13 @@
 /** One run for real and one on a device that makes nothing, held against each other to the byte. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
-import type { Example } from '../../src/data/example.ts';
+import type { Example, Message } from '../../src/data/example.ts';
 import { Device } from '../../src/gpu/device.ts';
 import { loraConfig } from '../../src/io/peftConfig.ts';
 import type { Quantization } from '../../src/models/quantization.ts';
+import { TextProcessor } from '../../src/models/textProcessor.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import { RowEvaluator } from '../../src/train/evaluation.ts';
 import { planMemory } from '../../src/train/memoryPlan.ts';
@@ -26,22 +29,40 @@ export const settings: TrainSettings = {
 export const lora = loraConfig({ target_modules: 'all-linear', lora_dropout: 0.1 });
 export const NF4: Quantization = { weights: 'nf4', skipModules: [], embedding: 'none' };
 
+/** What is planned for: a folder, and a batch of unlike rows. */
+export interface PlannedModel {
+  name: string;
+  baseModel: string;
+  rows: () => Promise<Example[]>;
+}
+
+export function planned(model: GoldenModel): PlannedModel {
+  const { name, baseModel } = model;
+  return { name, baseModel, rows: async () => (await model.cases(['s10_twoimages', 's09_textonly'])).map((golden) => golden!.example) };
+}
+
+/** A checkpoint of test/golden/text_tiny.py. */
+export function plannedText(name: string): PlannedModel {
+  const baseModel = fileURLToPath(new URL(`../golden/${name}`, import.meta.url));
+  const { cases } = JSON.parse(readFileSync(`${baseModel}/cases.json`, 'utf8')) as { cases: { messages: Message[] }[] };
+  const rows = async (): Promise<Example[]> => {
+    const processor = await TextProcessor.load(nodePlatform, baseModel);
+    return cases.slice(0, 2).map(({ messages }) => processor.encode({ messages, images: [] }, [], { mask: 'completion' }));
+  };
+  return { name, baseModel, rows };
+}
+
 export interface Way {
-  session: (model: GoldenModel) => Omit<SessionOptions, 'baseModel'>;
+  session: (model: PlannedModel) => Omit<SessionOptions, 'baseModel'>;
   run?: Partial<TrainSettings>;
   compute?: ComputeDtype;
 }
 
-/** A batch of unlike rows. */
-export async function rowsOf(model: GoldenModel): Promise<Example[]> {
-  return (await model.cases(['s10_twoimages', 's09_textonly'])).map((golden) => golden!.example);
-}
-
 /** No tolerance: peak, peak by label, and what is held from the system. */
-export async function expectPlanned(model: GoldenModel, { session: sessionOf, run: more, compute = 'f32' }: Way): Promise<void> {
+export async function expectPlanned(model: PlannedModel, { session: sessionOf, run: more, compute = 'f32' }: Way): Promise<void> {
   const options: SessionOptions = { baseModel: model.baseModel, ...sessionOf(model) };
   const run = { ...settings, ...more };
-  const examples = await rowsOf(model);
+  const examples = await model.rows();
   const device = await testDevice();
   const dryDevice = Device.dry(device.capabilities);
   for (const one of [device, dryDevice]) plansOf(one).compute = compute;
