@@ -20,6 +20,8 @@ export const PICTURES = 4;
 /** What a picture shows beside the answer. */
 export interface Scene {
   image: DecodedImage;
+  /** The image is a sheet of the row's several pictures: nothing is drawn in, since it is not known which one the answer is about. */
+  isSheet?: boolean;
   /** What is asked for, and of what: the label or the measure, the file and slice. */
   name: string;
   /** The right answer as the row words it. */
@@ -120,7 +122,7 @@ export function shrunkImage(scene: Pick<Scene, 'image' | 'lines'>, longest = LON
  * @param answered lines in orange, for answers that are no box
  */
 export function predictionRaster(
-  { image, lines }: Pick<Scene, 'image' | 'lines'>,
+  { image, lines, isSheet = false }: Pick<Scene, 'image' | 'lines' | 'isSheet'>,
   { score, values }: Pick<AnsweredRow, 'score' | 'values'>,
   answered: Scene['lines'] = [],
 ): DecodedImage {
@@ -143,7 +145,7 @@ export function predictionRaster(
     const edges = { left: onRaster(left), top: onRaster(top), right: onRaster(right), bottom: onRaster(bottom) };
     strokes.push([own, (stroke) => drawRectangle(raster, edges, stroke)]);
   };
-  if (score?.taskType === 'BoxSize') {
+  if (score?.taskType === 'BoxSize' && !isSheet) {
     if (values) box(values, TRUTH);
     if (score.isAnswer) box(score.values, ANSWER);
   }
@@ -157,7 +159,7 @@ export function predictionRaster(
 /** Task and what is asked, the answer as it was read, the truth, and how good it is. */
 export function predictionCaption(
   tag: TaskTag | undefined,
-  { name, target }: Pick<Scene, 'name' | 'target'>,
+  { name, target, isSheet = false }: Pick<Scene, 'name' | 'target' | 'isSheet'>,
   { text, score, values = [] }: Omit<AnsweredRow, 'index'>,
 ): string {
   const quoted = JSON.stringify(text.length > QUOTED ? `${text.slice(0, QUOTED)}…` : text);
@@ -166,7 +168,7 @@ export function predictionCaption(
   const answer = score.isAnswer ? numbers(score.values) : `not read, ${quoted}`;
   const isBox = score.taskType === 'BoxSize';
   const figure = isBox ? `IoU ${(score.box?.iou ?? 0).toFixed(3)}` : score.isAnswer ? `MRE ${score.mre.toFixed(3)}` : 'no MRE';
-  const orange = isBox && score.isAnswer ? ' (orange)' : '';
-  const blue = isBox ? ' (blue)' : '';
+  const orange = isBox && !isSheet && score.isAnswer ? ' (orange)' : '';
+  const blue = isBox && !isSheet ? ' (blue)' : '';
   return redact(`${tag ?? score.taskType}: ${name} | answer${orange}: ${answer} | truth${blue}: ${numbers(values)} | ${figure}`);
 }

@@ -55,6 +55,13 @@ describe('a picture', () => {
     expect(colors('1e30, 7, 1e31, 9')).toEqual(new Set([black, still, blue]));
   });
 
+  it('that is a sheet of several has no box, and its caption no colours', () => {
+    const answer = { score: scoreAnswer('BoxSize', '0.5, 0.25, 1, 0.625', TRUTH), values: TRUTH };
+    const { data } = predictionRaster({ ...scene, isSheet: true }, answer);
+    expect(new Set(Array.from({ length: data.length / 3 }, (_, i) => data.subarray(3 * i, 3 * i + 3).join()))).toEqual(new Set(['0,0,0', GREY.join()]));
+    expect(predictionCaption('Detection', { ...scene, isSheet: true }, { text: '', ...answer })).toMatch(/\| answer: 0\.5, .* \| truth: 0\.25, /);
+  });
+
   it('of a length has the lines that the truth measures, and points at their ends', () => {
     const lines: Scene['lines'] = [[{ x: 10, y: 20 }, { x: 50, y: 20 }]];
     const raster = predictionRaster({ ...scene, lines }, { score: scoreAnswer('BiometricsFromLandmarks', '30', [40]), values: [40] });

@@ -165,9 +165,9 @@ export const judgeFunctions = {
   ): Promise<Drawing | null> {
     const scene = await scenesOf(rows, base)(row.id);
     if (scene === undefined) return null;
-    const { image, lines, pixelWidth, pixelHeight, annotation } = scene;
-    const drawn = { image, lines, pixelWidth, pixelHeight, truth: row.truth, isBox: row.kind === KIND_WORDS.box };
-    return drawingOf(platform, { ...drawn, ...(annotation && { annotation }) }, answers, { longest: 384 });
+    const { image, lines, pixelWidth, pixelHeight, annotation, isSheet = false } = scene;
+    const drawn = { image, lines, pixelWidth, pixelHeight, truth: row.truth, isBox: row.kind === KIND_WORDS.box && !isSheet };
+    return drawingOf(platform, { ...drawn, ...(annotation && { annotation }) }, answers, { longest: isSheet ? 768 : 384 });
   },
 };
 

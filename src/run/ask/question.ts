@@ -110,7 +110,9 @@ async function* own(
   const question = { pictures: pictures.map(({ name, slice }) => ({ name, ...(slice && { slice }) })), facts: {} };
   if (kind === undefined) {
     const prompt = options.question ?? '';
-    yield { ...question, request: rowOf(prompt), prompt, ...(image && { scene: { image, lines: [], ...sizeOf(pixel) } }) };
+    // Of several pictures it is not known which one an answer is about.
+    const isOne = pictures.length === 1;
+    yield { ...question, request: rowOf(prompt), prompt, ...(image && isOne && { scene: { image, lines: [], ...sizeOf(pixel) } }) };
     return;
   }
   if (image === undefined) throw new Error('a MedVision question without a picture');

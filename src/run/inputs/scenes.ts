@@ -2,6 +2,7 @@
  * What pictures of predictions are drawn on: the slice or image of a held-out row, the name of what is asked, and the lines that its true
  * answer measures.
  */
+import { contactSheet } from '../../data/contactSheet.ts';
 import type { Conversation, Processor } from '../../data/example.ts';
 import { ExampleMaker } from '../../data/exampleMaker.ts';
 import type { RowRequest } from '../../data/exampleMaker.ts';
@@ -15,6 +16,7 @@ import type { Annotation, MedvisionSample } from '../../data/medvision/sample.ts
 import { renderSlice, VolumeCache } from '../../data/medvision/slices.ts';
 import { PreparedSet } from '../../data/prepared/preparedSet.ts';
 import { joinPath } from '../../platform.ts';
+import type { DecodedImage } from '../../platform.ts';
 import type { Scene } from '../../train/predictionPictures.ts';
 import type { RunContext } from '../context.ts';
 import type { FoundRows } from './foundRows.ts';
@@ -83,8 +85,10 @@ export function openRowView(
       const own = await maker();
       const { sample, conversation, where } = await own.content(request);
       if (conversation.images.length === 0) return undefined;
-      const [image] = await own.pictures(request);
+      const pictures = await own.pictures(request);
+      const [image] = pictures;
       if (image === undefined) return undefined;
+      if (pictures.length > 1) return sheetScene(pictures, conversation, where);
       if (sample === undefined) return { image, target: answerText(conversation.messages), ...conversationScene(conversation, where) };
       return {
         image,
@@ -99,10 +103,16 @@ export function openRowView(
   };
 }
 
-/** What a conversation says of itself; only of one picture it is known which one the answer is about. */
+function sheetScene(pictures: readonly DecodedImage[], { messages }: Conversation, where: string): ViewedScene {
+  const { sheet, shown } = contactSheet(pictures);
+  const name = `${where}: ${shown < pictures.length ? `${shown} of its ` : ''}${pictures.length} pictures`;
+  return { image: sheet, isSheet: true, name, target: answerText(messages), lines: [], pixelWidth: NaN, pixelHeight: NaN };
+}
+
+/** What a conversation about one picture says of itself. */
 function conversationScene(conversation: Conversation, where: string): Omit<ViewedScene, 'image' | 'target'> {
-  const { measure, images } = conversation;
-  if (measure === undefined || images.length !== 1) return { name: where, lines: [], pixelWidth: NaN, pixelHeight: NaN };
+  const { measure } = conversation;
+  if (measure === undefined) return { name: where, lines: [], pixelWidth: NaN, pixelHeight: NaN };
   const annotation = measureAnnotation(measure, askedOfConversation(conversation, where)?.values ?? []);
   const [pixelHeight = NaN, pixelWidth = NaN] = measure.pixelSize ?? [];
   const place = measurePlace(measure);

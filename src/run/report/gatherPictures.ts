@@ -21,9 +21,9 @@ export interface Asked {
 /** Pictures of each kind; of rows that are no MedVision task only where there are no others. */
 const SHOWN: Readonly<Record<Kind, number>> = { box: 4, distance: 2, angle: 2, measure: 2, ellipse: 2 };
 const PLAIN = 4;
-/** Of a picture's longer side, and of its PNG: all of them together are two MB of the page at most. */
-const LONGEST = 400;
-const MOST_BYTES = 120_000;
+/** Of a picture's longer side, and of its PNG: all of them together are two MB of the page at most, six where each is a sheet of slices. */
+const ONE = { longest: 400, mostBytes: 120_000 };
+const SHEET = { longest: 800, mostBytes: 360_000 };
 
 export interface GatheredPictures {
   cards: Card[];
@@ -69,7 +69,7 @@ function choose(asked: readonly Asked[]): Asked[] {
 }
 
 async function cardOf(platform: Platform, scene: ViewedScene, { row, before }: Asked, folders: readonly string[]): Promise<Card> {
-  const { annotation, place, image, lines, pixelWidth, pixelHeight } = scene;
+  const { annotation, place, image, lines, pixelWidth, pixelHeight, isSheet = false } = scene;
   const kind = kindOf(row);
   const given = [...(before ? [{ of: 'before', row: before } as const] : []), { of: 'after', row } as const];
   const drawing = await drawingOf(
@@ -80,11 +80,11 @@ async function cardOf(platform: Platform, scene: ViewedScene, { row, before }: A
       pixelWidth,
       pixelHeight,
       truth: row.asked?.values ?? [],
-      isBox: kind === 'box',
+      isBox: kind === 'box' && !isSheet,
       ...(annotation && { annotation }),
     },
     given.map(({ of, row: { score } }) => ({ of, values: score?.values ?? [] })),
-    { longest: LONGEST, mostBytes: MOST_BYTES },
+    isSheet ? SHEET : ONE,
   );
   return {
     drawing,

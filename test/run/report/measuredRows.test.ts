@@ -44,6 +44,33 @@ const drawn: DrawnAnnotation[] = [
 ];
 const answers = ['0.250, 0.500, 0.500, 0.750', '25.00'];
 
+it('of several pictures all are shown, without a box: which one it is in is not known', async () => {
+  const names = await Promise.all(
+    [40, 120, 200].map(async (level) => {
+      await nodePlatform.writeFile(
+        join(folder, `${level}.png`),
+        await nodePlatform.encodePng(new Uint8Array(40 * 40 * 3).fill(level), 40, 40, 3),
+      );
+      return `${level}.png`;
+    }),
+  );
+  const content = [...names.map(() => ({ type: 'image' })), { type: 'text', text: 'Where is the femur?' }];
+  const messages = [
+    { role: 'user', content },
+    { role: 'assistant', content: '0.250, 0.500, 0.500, 0.750' },
+  ];
+  const { conversation } = readRow({ id: 'knee', task: 'Detection', images: names, messages }, { where: 'rows.jsonl:1', folder });
+  const request: RowRequest = { kind: 'conversation', conversation, where: 'rows.jsonl:1' };
+  const view = openRowView({ platform: nodePlatform, options: { sixteen_bit: 'clip', planner_version: null } }, {}, {} as Processor);
+  const row = scoreRow({ ...(await view.row(request, 0)), response: answers[0]!, facts: {} }, 'robust');
+  expect(row.score?.box?.iou).toBe(1);
+  const { image, isSheet } = (await view.scene(request))!;
+  expect([isSheet, image.width, image.height]).toEqual([true, 82, 82]); // two by two
+  expect([82 * 20 + 20, 82 * 20 + 62, 82 * 62 + 20].map((pixel) => image.data[3 * pixel])).toEqual([40, 120, 200]);
+  const { cards } = await gatherPictures(nodePlatform, view, [{ request, row }], [folder], 'finished');
+  expect(cards.map(({ drawing, place }) => [drawing.marks, place])).toEqual([[[], 'rows.jsonl:1: 3 pictures']]);
+});
+
 it('in pictures and in the table of structures', async () => {
   writeFileSync(join(folder, 'p.png'), await nodePlatform.encodePng(new Uint8Array(40 * 40 * 3).fill(90), 40, 40, 3));
   const slice = {
