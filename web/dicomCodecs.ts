@@ -1,6 +1,6 @@
 /**
- * Who decodes compressed DICOM in the browser: the Studio brings decoders (studio/dicomCodecs.ts). `vernier/web` alone has none, since
- * bundlers differ in how a file of WebAssembly is found.
+ * Who decodes compressed DICOM in this thread of the browser: what begins a thread brings the decoders (openDicomCodec.ts), so that a page
+ * which decodes in its workers alone has no code of theirs.
  */
 import type { Platform } from '../src/platform.ts';
 import { UserError } from '../src/platform.ts';
@@ -17,6 +17,6 @@ export function provideDicomCodecs(open: OpenDicomCodec): void {
 /** As Platform's. */
 export const dicomCodec: OpenDicomCodec = (name, options) => {
   if (provided === undefined)
-    return Promise.reject(new UserError(`Compressed DICOM is not read on this page: it brings no decoder (${name}).`));
+    return Promise.reject(new UserError(`Compressed DICOM is not read in this thread of the page: it brings no decoder (${name}).`));
   return provided(name, options);
 };

@@ -1,4 +1,9 @@
 /** `vernier/web`: the high-level functions in a browser, in this thread or in a worker. */
+import { provideDicomCodecs } from './dicomCodecs.ts';
+import { openDicomCodec } from './openDicomCodec.ts';
+
+provideDicomCodecs(openDicomCodec);
+
 export { UserError } from '../src/platform.ts';
 export type { Answer, AskRequest } from '../src/api/answer.ts';
 export type { FineTuneRequest, FineTuneResult, RunEvent } from '../src/api/fineTune.ts';

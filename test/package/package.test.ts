@@ -4,9 +4,13 @@
  */
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { unzipSync } from 'fflate';
 import { chromium } from 'playwright-core';
 import { build, preview } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nodePlatform } from '../../node/platform.ts';
+import type { Platform } from '../../src/platform.ts';
+import type { WorkerClient } from '../../web/client.ts';
 import { CHROMIUM_FLAGS } from '../runtimes/browser.ts';
 import { INSTALL_CHROMIUM, commandLine, findChromium, repository } from '../runtimes/runIn.ts';
 import { install, npm, run, sizeOf } from './installed.ts';
@@ -14,6 +18,18 @@ import type { Installed } from './installed.ts';
 import { startTimes } from './times.mjs';
 
 const MB = 1e6;
+const objects = unzipSync(readFileSync(join(repository, 'test/golden/dicom_objects.zip')));
+
+/** In the page. */
+async function decodeBoth([name, bytes]: [string, number[]]): Promise<{ data: number[]; answer: string }> {
+  const { platform, vernier } = globalThis as unknown as { platform: Platform; vernier: WorkerClient };
+  const { data } = await platform.decodeImage(Uint8Array.from(bytes), name);
+  const model = await vernier.loadModel({ base: '/base' });
+  const { text } = await model.ask({ bytes: Uint8Array.from(bytes), path: name }, 'Grey?', { max_new_tokens: 1 });
+  await model.close();
+  return { data: [...data], answer: typeof text };
+}
+
 let installed: Installed;
 const at = (...parts: string[]): string => join(installed.folder, ...parts);
 const own = (...parts: string[]): string => at('node_modules', 'vernier', ...parts);
@@ -190,6 +206,8 @@ describe('examples', () => {
     if (program === undefined) throw new Error(INSTALL_CHROMIUM);
     cpSync(own('web/examples'), at('page'), { recursive: true });
     const root = at('page');
+    const main = at('page', 'main.ts');
+    writeFileSync(main, `${readFileSync(main, 'utf8')}\nimport { platform } from 'vernier/web';\nObject.assign(window, { platform, vernier });\n`);
     await build({ root, logLevel: 'warn' });
     const server = await preview({ root, logLevel: 'warn', preview: { port: 0, host: 'localhost' } });
     const browser = await chromium.launch({ executablePath: program, headless: true, args: CHROMIUM_FLAGS });
@@ -209,6 +227,14 @@ describe('examples', () => {
       expect(found).toHaveLength(3);
       expect(found[2]).toBeLessThan(found[0]!);
       expect(log).toMatch(/finished; .*adapter_config\.json adapter_model\.safetensors.*; answer: /);
+      // Compressed DICOM is decoded in the page, and in the worker, where a model is asked about it.
+      for (const name of ['jls_12.dcm', 'htj2k_rpcl.dcm', 'jpeg_8.dcm', 'rle_16.dcm']) {
+        const bytes = objects[name]!;
+        const { data, width, height } = await nodePlatform.decodeImage(bytes, name);
+        const decoded = await page.evaluate<{ data: number[]; answer: string }, [string, number[]]>(decodeBoth, [name, [...bytes]]);
+        expect([name, decoded.data.length, decoded.data]).toEqual([name, width * height * 3, [...data]]);
+        expect(decoded.answer).toBe('string');
+      }
       expect(errors).toEqual([]);
     } finally {
       await browser.close();

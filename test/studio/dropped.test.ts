@@ -1,14 +1,16 @@
 /** Files and folders as a hand drops them on the step "Data": pictures, a Parquet file with pictures in it, a prepared folder. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, describe, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
+import { sliceToRgb } from '../../src/data/medvision/intensity.ts';
 import type { MedvisionSample } from '../../src/data/medvision/sample.ts';
 import { medvisionSamples } from '../../src/data/medvision/samples.ts';
 import { renderSlice, VolumeCache } from '../../src/data/medvision/slices.ts';
 import { parseTaskName } from '../../src/data/medvision/tasks.ts';
+import { openAnyVolume } from '../../src/data/openVolume.ts';
 import { prepareFolder } from '../../src/data/prepared/prepare.ts';
 import { writeShard } from '../../src/data/prepared/writeShard.ts';
 import { repository } from '../runtimes/runIn.ts';
@@ -68,6 +70,55 @@ describe.skipIf(isSkipped)('dropped', () => {
       await page.getByRole('button', { name: new RegExp(`^${name.replace('.', '\\.')}`) }).click();
       await shown(' 0');
       await page.locator(`canvas[aria-label="${name}"]`).waitFor();
+    }
+    await end();
+  });
+
+  test('NRRD and MetaImage are volumes with their voxel sizes, and are asked about', async () => {
+    const [size, mm] = [[12, 10, 6], [0.5, 0.75, 2]];
+    const voxels = Int16Array.from({ length: 720 }, (_, i) => (i * 37) % 1000);
+    const file = (name: string, head: string): string => {
+      writeFileSync(join(scratch, name), Buffer.concat([Buffer.from(head), Buffer.from(voxels.buffer)]));
+      return join(scratch, name);
+    };
+    const directions = mm.map((step, i) => `(${[0, 1, 2].map((axis) => (axis === i ? step : 0)).join(',')})`).join(' ');
+    const files = [
+      file(
+        'knee.nrrd',
+        `NRRD0004\ntype: int16\ndimension: 3\nspace: right-anterior-superior\nsizes: ${size.join(' ')}\n` +
+          `space directions: ${directions}\nspace origin: (0,0,0)\nendian: little\nencoding: raw\n\n`,
+      ),
+      file(
+        'hip.mha',
+        `ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = False\n` +
+          `TransformMatrix = -1 0 0 0 -1 0 0 0 1\nOffset = 0 0 0\nElementSpacing = ${mm.join(' ')}\nDimSize = ${size.join(' ')}\n` +
+          'ElementType = MET_SHORT\nElementDataFile = LOCAL\n',
+      ),
+    ];
+    await begin([]);
+    await drop(files);
+    await page.getByText('2 scans taken.').waitFor();
+    await eventually(({ scans }) => scans.map(({ name, kind, spacing }) => [name, kind, spacing]).sort()).toEqual([
+      ['hip.mha', 'volume', mm],
+      ['knee.nrrd', 'volume', mm],
+    ]);
+    for (const name of ['knee', 'hip']) {
+      await page.getByRole('button', { name: new RegExp(`^${name}`) }).click();
+      await shown('axial 3');
+    }
+    await page.getByRole('navigation').getByText('Use').click();
+    const picker = page.getByLabel('Take a picture or a volume from this machine');
+    for (const path of files) {
+      await picker.setInputFiles(path);
+      const seen = page.locator('.seen canvas[data-shown="axial 3"]');
+      await seen.waitFor();
+      const wanted = sliceToRgb(await (await openAnyVolume(nodePlatform, path)).slice(2, 3), 'percentile');
+      const rgba = await seen.evaluate((element) => {
+        const { width, height } = element as HTMLCanvasElement;
+        return [...(element as HTMLCanvasElement).getContext('2d')!.getImageData(0, 0, width, height).data];
+      });
+      expect(rgba.filter((_, i) => i % 4 < 3)).toEqual([...wanted.data]);
+      await picker.setInputFiles([]);
     }
     await end();
   });

@@ -3,7 +3,7 @@ import * as Comlink from 'comlink';
 import { workerApi } from '../workerApi.ts';
 import { studioFunctions } from './functions.ts';
 import { provideDicomCodecs } from '../dicomCodecs.ts';
-import { openDicomCodec } from './dicomCodecs.ts';
+import { openDicomCodec } from '../openDicomCodec.ts';
 import { guardRequests } from './requests.ts';
 
 guardRequests();
