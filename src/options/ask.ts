@@ -65,8 +65,8 @@ export const definitions = {
   },
   pixel_size: {
     group: 'Data', type: 'list', default: [], repeats: true,
-    help: 'mm that a pixel of --image covers: one number, or width and height. Volumes say it themselves. Questions for lengths and ' +
-      'angles need it.',
+    help: 'mm that a pixel of --image covers: one number, or width and height. Volumes and DICOM say it themselves. Questions for ' +
+      'lengths and angles need it.',
   },
   min_pixels, max_pixels, do_image_splitting, longest_edge, sixteen_bit,
   data_dir: { ...data_dir, help: data_dir.help.replace('Required with task lists.', 'Required with the full name of a task.') },

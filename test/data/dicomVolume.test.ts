@@ -13,6 +13,7 @@ import { anyVolumeHeader, openAnyVolume } from '../../src/data/openVolume.ts';
 import { parseFor } from '../../src/options/program.ts';
 import { volumeProgram } from '../../src/options/volume.ts';
 import { FLAGS, namedPictures } from '../../src/run/ask/pictures.ts';
+import { pixelOf } from '../../src/run/ask/question.ts';
 import { runVolume } from '../../src/run/volume/volume.ts';
 import { holdingFiles } from './filesInMemory.ts';
 
@@ -110,6 +111,18 @@ it('a question about a slice of a folder', async () => {
   expect(picture?.slice).toMatchObject({ plane: 'axial', index: 2 });
   expect(picture?.slice?.pixelWidth).toBeCloseTo(0.7, 5);
   await expect(namedPictures(platform, ['axial'], { ...choice, slices: [] })).rejects.toThrow('axial:0 to 4');
+});
+
+it('a question about a projection has the mm of its file', async () => {
+  const choice = { slices: [], intensity: 'minmax', modality: '', structure: '', words: FLAGS } as const;
+  const [byPath, inMemory, colour] = await namedPictures(platform, ['dx_magnified.dcm', { bytes: files['dx_magnified.dcm']!, name: 'x' }, 'rgb.dcm'], choice);
+  for (const picture of [byPath, inMemory]) {
+    expect(picture?.pixel?.notes.join()).toContain('divided by the estimated magnification');
+    const { pixelHeight, pixelWidth } = pixelOf({ pixelWidth: NaN, pixelHeight: NaN }, picture);
+    expect([pixelHeight.toFixed(9), pixelWidth.toFixed(9)]).toEqual(['0.100000000', '0.050000000']);
+    expect(pixelOf({ pixelWidth: 2, pixelHeight: 3 }, picture)).toMatchObject({ pixelHeight: 3, pixelWidth: 2 });
+  }
+  expect(pixelOf(undefined, colour).pixelWidth).toBeNaN();
 });
 
 it('is written as a volume and as pictures', async () => {

@@ -65,6 +65,7 @@ async function runIn(context: AskContext): Promise<void> {
     structure: of ?? '',
     words: FLAGS,
   });
+  for (const { name: picture, pixel } of pictures) for (const note of pixel?.notes ?? []) say(`${picture}: ${note}.`);
   const maxTokens = await contextLength(platform, base);
   await withFrozenModel({ ...context, platform, options }, { base, adapter }, async (session) => {
     if (options.serve) await serveModel({ ...context, name }, session, maxTokens);

@@ -85,7 +85,7 @@ async function questionOf({ platform, maker, processor, options }: Chatting, cha
   // Of several pictures it is not known which one an answer is about.
   const [image] = images.length === 1 ? await maker.pictures(row) : [];
   if (image === undefined) return { row };
-  const pixel = pixelOf(task, named[0]?.slice);
+  const pixel = pixelOf(task, named[0]);
   const { pixelWidth, pixelHeight } = pixel;
   if (task === undefined) return { row, scene: { image, lines: [], pixelWidth, pixelHeight } };
   const kind = kindTask(task.task, 'vernier.task');

@@ -3,7 +3,7 @@ import { PLANES } from '../../data/planes.ts';
 import type { ImageSource } from '../../data/example.ts';
 import { intensityOf, checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
 import type { IntensityMode } from '../../data/medvision/intensity.ts';
-import { openAnyVolume } from '../../data/openVolume.ts';
+import { isDicom, openAnyVolume } from '../../data/openVolume.ts';
 import { isVolumeFile } from '../../data/making/names.ts';
 import type { SliceDim } from '../../data/nifti.ts';
 import { rowPixels } from '../../data/pictures/pixelGate.ts';
@@ -18,6 +18,8 @@ export interface NamedPicture {
   name: string;
   /** Of a volume; also what its header says. */
   slice?: { plane: string; index: number; pixelWidth: number; pixelHeight: number; isFirstVersion: boolean };
+  /** Of a DICOM file: mm of a pixel as the file says, and what a user must know of them. */
+  pixel?: { pixelWidth: number; pixelHeight: number; notes: string[] };
 }
 
 export interface PictureChoice {
@@ -71,7 +73,7 @@ export async function namedPictures(platform: Platform, given: readonly GivenPic
     );
   const pictures: NamedPicture[] = [];
   for (const one of given) {
-    if (!isCut(one)) pictures.push({ source: one, name: typeof one === 'string' ? lastName(one) : one.name });
+    if (!isCut(one)) pictures.push(await pictureOf(platform, one));
     else pictures.push(await sliceOf(platform, one, slices[volumes.indexOf(one)] ?? slices[0], choice));
   }
   await rowPixels(
@@ -79,6 +81,17 @@ export async function namedPictures(platform: Platform, given: readonly GivenPic
     pictures.map(({ source }) => source),
   ); // they are there, and not too many
   return pictures;
+}
+
+async function pictureOf(platform: Platform, source: ImageSource): Promise<NamedPicture> {
+  const [path, files] =
+    typeof source === 'string' ? [source, platform] : [source.name, platformOf(platform, { volume: source.bytes, name: source.name })];
+  const picture = { source, name: lastName(path) };
+  if (!(await files.exists(path)) || !(await isDicom(files, path))) return picture;
+  const { openDicomScan } = await import('../../data/dicom/scan.ts');
+  const { spacing, notes } = await openDicomScan(files, path);
+  const [, pixelHeight, pixelWidth] = spacing;
+  return { ...picture, pixel: { pixelWidth: pixelWidth ?? NaN, pixelHeight: pixelHeight ?? NaN, notes } };
 }
 
 async function sliceOf(

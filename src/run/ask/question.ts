@@ -106,7 +106,7 @@ async function* own(
   const [first] = pictures;
   const [image] = first ? await maker.pictures(rowOf('', [first])) : [];
   const [pixelWidth = NaN, pixelHeight = pixelWidth] = options.pixel_size.map(Number);
-  const pixel = pixelOf({ pixelWidth, pixelHeight }, first?.slice);
+  const pixel = pixelOf({ pixelWidth, pixelHeight }, first);
   const question = { pictures: pictures.map(({ name, slice }) => ({ name, ...(slice && { slice }) })), facts: {} };
   if (kind === undefined) {
     const prompt = options.question ?? '';
@@ -143,9 +143,10 @@ function sizeOf({ pixelWidth, pixelHeight }: PixelSize): PixelSize {
   return { pixelWidth, pixelHeight };
 }
 
-/** A pixel's size: what is said of it goes before what a volume says of itself; NaN where nobody does. */
-export function pixelOf(said: PixelSize | undefined, slice: NamedPicture['slice']): PixelSize & { isFirstVersion: boolean } {
-  const size = [said, slice].find((one) => one !== undefined && !Number.isNaN(one.pixelWidth));
+/** A pixel's size: what is said of it goes before what a volume or a DICOM file says of itself; NaN where nobody does. */
+export function pixelOf(said: PixelSize | undefined, picture: NamedPicture | undefined): PixelSize & { isFirstVersion: boolean } {
+  const { slice, pixel } = picture ?? {};
+  const size = [said, slice, pixel].find((one) => one !== undefined && !Number.isNaN(one.pixelWidth));
   return { ...sizeOf(size ?? { pixelWidth: NaN, pixelHeight: NaN }), isFirstVersion: slice?.isFirstVersion ?? false };
 }
 

@@ -23,6 +23,8 @@ export function isVolumeBytes(bytes: Uint8Array): boolean {
 export function platformOf(platform: Platform, { volume, name }: VolumeBytes): Platform {
   return {
     ...platform,
+    exists: (path) => Promise.resolve(path === name),
+    isDirectory: () => Promise.resolve(false),
     openFile: (path) =>
       path === name ? Promise.resolve(fileInMemory(name, volume)) : Promise.reject(new Error(`${path}: only ${name} is read here`)),
   };
