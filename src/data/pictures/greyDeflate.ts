@@ -54,8 +54,6 @@ interface Scratch {
   width: number;
   /** Each pixel less the one above. */
   rows: Uint8Array<ArrayBuffer>;
-  /** The row of each pixel, its lower 16 bits. */
-  rowOf: Uint16Array;
   tokens: Int32Array;
   out: Uint32Array<ArrayBuffer>;
 }
@@ -64,9 +62,7 @@ function memoryFor(width: number, height: number): Scratch {
   const pixels = width * height;
   // A row's filter and at most three literals of a pixel; none takes more than a word of 32 bits. And the head.
   const most = 3 * pixels + height + 256;
-  const rowOf = new Uint16Array(pixels);
-  for (let y = 0; y < height; y++) rowOf.fill(y, y * width, (y + 1) * width);
-  return { width, rows: new Uint8Array(pixels), rowOf, tokens: new Int32Array(most), out: new Uint32Array(most) };
+  return { width, rows: new Uint8Array(pixels), tokens: new Int32Array(most), out: new Uint32Array(most) };
 }
 
 /** @param grey rows × columns @returns a zlib stream that stays as it is until the next call */
@@ -141,13 +137,14 @@ function differences(grey: Uint8Array, width: number, height: number, rows: Uint
  * Into `tokens`: a literal as its complement; a copy as the symbol of its distance (5 bits), what that leaves open (13), its pixels.
  * @returns how many
  */
-function tokenized({ rows, rowOf, width }: Scratch, height: number, tokens: Int32Array): number {
+function tokenized({ rows, width }: Scratch, height: number, tokens: Int32Array): number {
   const pairs = lastPair;
   const singles = lastPixel;
   const distances = distanceCounts;
   // Pixels between places that a distance reaches, filters of rows and all.
   const near = Math.floor(((FARTHEST - 1) * width) / (3 * width + 1));
   let count = 0;
+  const share = 1 / width;
   // Copies of one and of two pixels, as most are.
   let ones = 0;
   let twos = 0;
@@ -155,8 +152,9 @@ function tokenized({ rows, rowOf, width }: Scratch, height: number, tokens: Int3
   singles.fill(-FARTHEST);
   for (let y = 0; y < height; y++) {
     tokens[count++] = ~FILTER_UP;
-    const end = (y + 1) * width;
-    for (let at = y * width; at < end;) {
+    const first = y * width;
+    const end = first + width;
+    for (let at = first; at < end;) {
       const value = rows[at]!;
       let from = 0;
       let length = 1;
@@ -180,7 +178,7 @@ function tokenized({ rows, rowOf, width }: Scratch, height: number, tokens: Int3
         }
       }
       // One less, as symbols count. A filter is before each row.
-      const rowsBack = (y - rowOf[from]!) & 0xffff;
+      const rowsBack = from >= first ? 0 : y - Math.floor((from + 0.5) * share);
       const distance = 3 * (at - from) + rowsBack - 1;
       const bits = (30 - Math.clz32(distance)) | 0;
       const symbol = (2 * bits + (distance >> bits)) | 0;

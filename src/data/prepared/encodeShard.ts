@@ -10,6 +10,9 @@ import type { PreparedRow } from './row.ts';
 /** Of a row beside its picture, when packed: about. */
 const ROW_BYTES = 256;
 
+/** Pages end once they have so much: each picture is one, and is copied once instead of each time that a page grows. */
+const PICTURE_PAGE = 1 << 16;
+
 /** The file's bytes: a function of the rows alone. */
 export function encodeShard(rows: readonly PreparedRow[], rowGroupSize: number): Uint8Array {
   // As much as it will be, or it is copied each time that it grows.
@@ -25,6 +28,7 @@ export function encodeShard(rows: readonly PreparedRow[], rowGroupSize: number):
       ...columnsOf(rows),
     ],
     rowGroupSize,
+    ...(encoding === 'PLAIN' && pictures.length > 0 && { pageSize: PICTURE_PAGE }),
   });
   if (written !== undefined) throw new Error('encodeShard: a writer into memory does not wait');
   void parquet.finish();
