@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { DICOM_LIMITS } from '../../src/data/dicom/limits.ts';
 import { asOne, seriesAmong } from '../../src/data/dicom/series.ts';
 import { patientOf } from '../../src/data/drawn/sides.ts';
+import { VolumeCache } from '../../src/data/medvision/slices.ts';
 import { openDicomScan } from '../../src/data/dicom/scan.ts';
 import { openAnyVolume } from '../../src/data/openVolume.ts';
 import { dicomFile } from './dicomFile.ts';
@@ -94,9 +95,15 @@ it('what is mixed, or asked for and not there, is told by numbers, without what 
   };
   const all = 'series 3 (CT, 2 files, 2×2), series 40 (CT, 2 files, 2×2), series 3 (CT, 2 files, 2×2)';
   expect(await said(null)).toBe(
-    `study: 3 series are mixed here: ${all}. Give a folder with one series, or choose one, as by its SeriesInstanceUID or ` +
-      'SeriesDescription: --series TEXT.',
+    `study: 3 series are mixed here: ${all}. Give a folder with one series (the image_file of a plan has to name one), or choose one with ` +
+      'vernier volume, ask and dataset make, as by its SeriesInstanceUID or SeriesDescription: --series TEXT.',
   );
+  // So does a plan whose image_file is that folder, of its header and of its voxels.
+  const inData = Object.fromEntries(Object.entries(mixed()).map(([path, file]) => [`data/${path}`, file]));
+  const volumes = new VolumeCache(holdingFiles(inData), 'data');
+  const words = /3 series are mixed here: .* \(the image_file of a plan has to name one\)/;
+  await expect(volumes.header('study')).rejects.toThrow(words);
+  await expect(volumes.open('study')).rejects.toThrow(words);
   // A number that two have, and one that is the name of another.
   expect(await said('3')).toContain('study: 2 series are mixed here: series 3');
   expect(await said('40')).toContain('study: 2 series are mixed here: series 40 (CT, 2 files, 2×2), series 3');

@@ -216,7 +216,8 @@ function oneSeries(files: readonly FileFacts[], path: string, notes: string[]): 
   const mixed = new Set(kept.map(({ seriesUid }) => seriesUid)).size;
   if (mixed > 1)
     throw new UserError(
-      `${path}: ${mixed} series are mixed here: ${seriesText(kept)}. Give a folder with one series, or choose one, as by its ` +
+      `${path}: ${mixed} series are mixed here: ${seriesText(kept)}. Give a folder with one series (the image_file of a plan has to ` +
+        'name one), or choose one with vernier volume, ask and dataset make, as by its ' +
         `${hasNumbers(kept, mixed) ? 'number: --series N' : 'SeriesInstanceUID or SeriesDescription: --series TEXT'}.`,
     );
   const [first] = kept;
