@@ -84,7 +84,7 @@ describe('the page', () => {
     expect(learnt(three)).toBe('<b>é漢🙂</b><|im_end|>');
   });
 
-  it('of a volume as slices shows the first pictures, and says how many there are', () => {
+  it('of a volume as slices shows all pictures on one sheet, and says how many there are', () => {
     const file = join(root, 'slices.jsonl');
     writeFileSync(join(root, 'slice.png'), readFileSync(join(repository, 'test/golden/images/grey16.png')));
     const slices = Array.from({ length: 12 }, (_, i) => [{ type: 'image' }, { type: 'text', text: `SLICE ${i + 1}` }]).flat();
@@ -93,8 +93,8 @@ describe('the page', () => {
     const { status, stderr, page } = inspect(file, '--base_model_hf', tinyModel);
     expect(status, stderr).toBe(0);
     const [card = ''] = cards(page);
-    expect(card.match(/data:image/g)).toHaveLength(9);
-    expect(card).toContain('<span>12 pictures, the first 9 shown</span>');
+    expect(card.match(/data:image/g)).toHaveLength(1);
+    expect(card).toContain('<span>12 pictures</span>');
     expect(card).toContain('SLICE 12');
   });
 

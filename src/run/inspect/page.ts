@@ -1,4 +1,5 @@
 /** The page: facts, a table of tasks with histograms, and rows in full, by task. One HTML file, light and dark, that loads nothing. */
+import { contactSheet } from '../../data/contactSheet.ts';
 import { PLANES } from '../../data/planes.ts';
 import { measurePlace } from '../../data/medvision/askedMeasure.ts';
 import { countOf, lastName } from '../../platform.ts';
@@ -6,6 +7,7 @@ import type { Platform } from '../../platform.ts';
 import { withoutKnownSecrets } from '../../track/secrets.ts';
 import { pageHead } from '../report/pageHead.ts';
 import { escapeHtml, factList } from '../report/html.ts';
+import { greyOrRgb } from '../report/pictures.ts';
 import { answerBox } from './answerBox.ts';
 import { histogram, picture } from './drawing.ts';
 import type { ShownRow, TaskFigures } from './gather.ts';
@@ -75,14 +77,14 @@ function heading(task: string): string {
 
 async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: string, anchor: string | undefined): Promise<string> {
   const { sample, conversation, images, tokens } = row;
+  const sheet = images.length > MOST_PICTURES ? contactSheet(images, SHEET_SIDE) : undefined;
   const pictures: string[] = [];
-  for (const image of images.slice(0, MOST_PICTURES))
-    pictures.push(picture(row, image, await platform.encodePng(image.data, image.width, image.height, 3)));
+  for (const image of sheet ? [sheet.sheet] : images) pictures.push(picture(row, image, await greyOrRgb(platform, image)));
   const { total, image, learnt } = tokens.counts;
   const tags = [
     row.set === 'train' ? 'training' : 'validation',
     ...(sample ? [`${PLANES[sample.sliceDim]} slice ${sample.sliceIdx}`] : []),
-    ...sizeTags(images),
+    ...sizeTags(images, sheet?.shown),
     countOf(total, 'token'),
     ...(image > 0 ? [`${image} of the image`] : []),
     `${learnt} learnt`,
@@ -114,14 +116,16 @@ async function card(platform: Pick<Platform, 'encodePng'>, row: ShownRow, task: 
   );
 }
 
-/** Of a row: the slices of a volume would be a page by themselves. */
-const MOST_PICTURES = 9;
+/** Of a row, each by itself: the slices of a volume would be a page of many megabytes, and are shown on one sheet. */
+const MOST_PICTURES = 4;
+/** Pixels. */
+const SHEET_SIDE = 1024;
 
-/** The sizes of few pictures, the number of many. */
-function sizeTags(images: ShownRow['images']): string[] {
+/** The sizes of few pictures, the number of many. @param shown how many are on the sheet, where there is one */
+function sizeTags(images: ShownRow['images'], shown: number | undefined): string[] {
   const sizes = images.map(({ width, height }) => `${width}×${height}`);
-  if (sizes.length <= MOST_PICTURES) return sizes;
-  return [`${sizes.length} pictures, the first ${MOST_PICTURES} shown`, ...new Set(sizes)];
+  if (shown === undefined) return sizes;
+  return [`${sizes.length} pictures${shown < sizes.length ? `, ${shown} of them shown` : ''}`, ...new Set(sizes)];
 }
 
 function subject({ annotation, conversation, index }: ShownRow): string {

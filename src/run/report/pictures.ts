@@ -58,11 +58,11 @@ export async function drawingOf(
 ): Promise<Drawing> {
   let side = longest;
   let small = shrunkImage(scene, side).image;
-  let png = await encoded(platform, small);
+  let png = await greyOrRgb(platform, small);
   while (png.length > mostBytes && side > 64) {
     side = Math.round(side * Math.max(0.5, Math.min(0.9, Math.sqrt(mostBytes / png.length))));
     small = shrunkImage(scene, side).image;
-    png = await encoded(platform, small);
+    png = await greyOrRgb(platform, small);
   }
   const { image, lines, annotation, truth } = scene;
   const isKnown = scene.pixelWidth > 0 && scene.pixelHeight > 0;
@@ -93,8 +93,8 @@ export async function drawingOf(
 
 const round = (value: number): number => Math.round(value * 100) / 100;
 
-/** Slices are grey: a third of the bytes. */
-async function encoded(platform: Pick<Platform, 'encodePng'>, { data, width, height }: DecodedImage): Promise<Uint8Array> {
+/** A PNG of an RGB picture; slices are grey: a third of the values. */
+export async function greyOrRgb(platform: Pick<Platform, 'encodePng'>, { data, width, height }: DecodedImage): Promise<Uint8Array> {
   const grey = new Uint8Array(width * height);
   for (let i = 0; i < grey.length; i++) {
     const value = data[3 * i]!;
