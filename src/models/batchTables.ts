@@ -80,11 +80,8 @@ export class BatchTables {
   }
 
   /** Pixels of all images, (patches, values a patch): the input of a vision tower's first stage, which takes it over. */
-  pixels(examples: readonly Example[], patches: number): Tensor {
-    const pixels = joinArrays(
-      Float32Array,
-      examples.map((example) => example.pixelValues),
-    );
+  pixels(images: readonly Float32Array[], patches: number): Tensor {
+    const pixels = joinArrays(Float32Array, images);
     return this.device.upload(pixels, [patches, pixels.length / patches], 'batch');
   }
 

@@ -33,6 +33,7 @@ export function beginBatch(
   if (features === 0) return { rows, features, inputs: { [HIDDEN]: tables.noFeatures(vision.width) }, stages: [] };
   if (made) return { rows, features, inputs: made, stages: [] };
   const patches = sum((grid) => vision.patches(grid));
-  const inputs = { [HIDDEN]: tables.pixels(examples, patches) };
+  const pixels = examples.map(({ pixelValues }) => pixelValues);
+  const inputs = { [HIDDEN]: tables.pixels(pixels, patches) };
   return { rows, features, inputs, stages: vision.stages(tables, grids, { grad }) };
 }

@@ -143,8 +143,9 @@ function promptGroups(prompts: readonly Writing[]): Writing[][] {
 
 /** The most likely token after each example, which continue the sequences that the cache has begun. */
 async function nextTokens(device: Device, model: Model, examples: readonly Example[], cache: KeyValueCache): Promise<Uint32Array> {
-  const batch = await prepareBatch(device, model, examples, { cache });
-  const chain = new StageChain(device, { grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 } });
+  const options = { grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 } };
+  const batch = await prepareBatch(device, model, examples, options, { cache });
+  const chain = new StageChain(device, options);
   const hidden = await chain.run(batch.stages, batch.inputs);
   let end = 0;
   const ends = Uint32Array.from(examples, ({ inputIds }) => (end += inputIds.length) - 1);

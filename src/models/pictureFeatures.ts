@@ -8,12 +8,11 @@ import type { Example } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import { ahead } from '../io/ahead.ts';
-import { BatchTables } from './batchTables.ts';
+import { runTower } from './pictureGroups.ts';
+import type { Picture } from './pictureGroups.ts';
 import { pictureKeys, picturePixels } from './pictureKey.ts';
-import { StageChain } from './stageChain.ts';
-import { HIDDEN } from './stages.ts';
 import type { Tensors } from './stages.ts';
-import type { Grid, Vision } from './vision.ts';
+import type { Vision } from './vision.ts';
 
 /**
  * first: what came first stays. Rows that come round again and again are kept for the part that fits, while the least recently used of
@@ -45,14 +44,14 @@ interface Held {
   values?: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
 }
 
-interface Picture {
-  grid: Grid;
-  /** (patches, …); empty of a row that comes without them. */
-  pixels: Float32Array;
+/** Its pixels are empty in a row that comes without them. */
+interface PlacedPicture extends Picture {
   /** Rows of the batch's features at which its own begin: more than one where it is there twice. */
   places: number[];
 }
 
+/** Nothing trains, and nothing is left out. */
+const ALONE = { grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 } };
 const NO_VALUES = new Float32Array(0);
 
 export class PictureFeatures {
@@ -77,7 +76,7 @@ export class PictureFeatures {
     const whole = new Map(
       vision.gives.map((name) => [name, new Tensor([rows, vision.width], 'f32', device.pool.acquire(rows * rowBytes, 'batch'))] as const),
     );
-    const missing: [string, Picture][] = [];
+    const missing: [string, PlacedPicture][] = [];
     for (const [key, picture] of pictures) {
       const known = this.recall(key);
       if (!known) missing.push([key, picture]);
@@ -88,7 +87,8 @@ export class PictureFeatures {
     // What is read back of a picture is waited for when the next one is on its way.
     let reading: (() => Promise<void>) | undefined;
     for (const [key, picture] of missing) {
-      const made = await run(device, vision, picture);
+      const { made, release } = await runTower(device, vision, [picture], ALONE);
+      release();
       for (const [name, { view, bytes }] of Object.entries(made)) {
         const { buffer, offset } = whole.get(name)!.view;
         for (const place of picture.places) device.copy(view, { buffer, offset: offset + place * rowBytes, bytes }, bytes);
@@ -160,21 +160,9 @@ export class PictureFeatures {
   }
 }
 
-/** A picture through the tower. @returns its features by name, the caller's */
-async function run(device: Device, vision: Vision, { grid, pixels }: Picture): Promise<Tensors> {
-  const tables = new BatchTables(device);
-  const patches = vision.patches(grid);
-  const stages = vision.stages(tables, [grid], { grad: false });
-  const input = device.upload(pixels, [patches, pixels.length / patches], 'batch');
-  const chain = new StageChain(device, { grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 } });
-  const made = await chain.runFor(vision.gives, stages, { [HIDDEN]: input });
-  for (const { view } of tables.tables) device.pool.release(view);
-  return made;
-}
-
 /** The pictures of a batch by what they show, each once, and how many rows of features they are. */
-function picturesOf(vision: Vision, examples: readonly Example[]): { pictures: Map<string, Picture>; rows: number } {
-  const pictures = new Map<string, Picture>();
+function picturesOf(vision: Vision, examples: readonly Example[]): { pictures: Map<string, PlacedPicture>; rows: number } {
+  const pictures = new Map<string, PlacedPicture>();
   let rows = 0;
   for (const example of examples) {
     const keys = example.pictureKeys ?? pictureKeys(vision, example);

@@ -69,15 +69,15 @@ export class StageChain {
   }
 
   /**
-   * Takes over `inputs` and returns the last HIDDEN, which is the caller's to release; its `requiresGrad` says whether `backward` is
-   * wanted.
+   * Takes over `inputs`, whose `requiresGrad` says whether their gradients are wanted, and returns the last HIDDEN, which is the caller's
+   * to release; its `requiresGrad` says whether `backward` is wanted.
    */
   async run(stages: readonly Stage[], inputs: Tensors): Promise<Tensor> {
     const { [HIDDEN]: result } = await this.runFor([HIDDEN], stages, inputs);
     return result;
   }
 
-  /** `run` for the last tensors of these names, none of which a stage reads. `backward` is from HIDDEN. */
+  /** `run` for the last tensors of these names, none of which a stage reads. */
   async runFor<Name extends string>(names: readonly Name[], stages: readonly Stage[], inputs: Tensors): Promise<Tensors<Name>> {
     const results = this.join(names, stages, inputs);
     const { checkpointing, keptStages = 0, savedInputs = 'f32' } = this.options;
@@ -106,10 +106,17 @@ export class StageChain {
     return Object.fromEntries(results.map((value) => [value.name, this.handOver(value)])) as Record<Name, Tensor>;
   }
 
-  /** Adds the gradients of all trainable parameters for `dy`, the gradient of `run`'s result; takes over `dy`. */
-  async backward(dy: Tensor): Promise<void> {
-    const result = this.values.findLast(({ name }) => name === HIDDEN)!;
-    result.gradient = dy;
+  /**
+   * Adds the gradients of all trainable parameters.
+   * @param dys gradients of what `run` or `runFor` gave, by name, which it takes over
+   * @returns those of the inputs that want one, by name, which are the caller's
+   */
+  async backward(dys: Tensors): Promise<Tensors> {
+    for (const [name, dy] of Object.entries(dys)) {
+      const result = this.values.findLast((value) => value.name === name)!;
+      if (result.needsGrad) result.gradient = dy;
+      else this.device.pool.release(dy.view);
+    }
     const links = this.links.filter(({ needsGrad }) => needsGrad);
     for (let link = links.pop(); link; link = links.pop()) {
       const { stage, reads, writes } = link;
@@ -143,6 +150,13 @@ export class StageChain {
       if (!links.some((other) => other.stage.name === stage.name)) this.options.onPassed?.(stage.name);
       if (links.length > 0) await this.device.pacing.turn();
     }
+    const inputs = this.values.flatMap((value): [string, Tensor][] => {
+      const { name, writer, gradient } = value;
+      if (writer || !gradient) return [];
+      delete value.gradient;
+      return [[name, gradient]];
+    });
+    return Object.fromEntries(inputs);
   }
 
   /** Releases what a run that ended early still holds. */
@@ -160,7 +174,8 @@ export class StageChain {
   private join(names: readonly string[], stages: readonly Stage[], inputs: Tensors): Value[] {
     const current = new Map<string, Value>();
     const set = (name: string, writer?: Link, tensor?: Tensor): Value => {
-      const value: Value = { name, tensor, needsGrad: false, writer, readers: [], isSaved: false };
+      const needsGrad = this.options.grad && tensor?.requiresGrad === true;
+      const value: Value = { name, tensor, needsGrad, writer, readers: [], isSaved: false };
       current.set(name, value);
       this.values.push(value);
       return value;

@@ -18,6 +18,8 @@ export interface Vision {
   gives: readonly string[];
   /** C of the features. */
   width: number;
+  /** Values that the tower's widest activation has for a patch. */
+  widest: number;
   /** Rows of pixels that a picture is. */
   patches(grid: Grid): number;
   /** Rows of features that it becomes. */

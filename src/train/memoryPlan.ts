@@ -133,7 +133,8 @@ export async function fitMemory(model: PlannedModel, run: PlannedRun, room: numb
 }
 
 async function countStages({ device, model }: PlannedModel, examples: readonly Example[]): Promise<number> {
-  const batch = await prepareBatch(device, model, examples, { grad: true });
+  const chain = { grad: true, training: true, checkpointing: true, random: { seed: 0, step: 0 } };
+  const batch = await prepareBatch(device, model, examples, chain);
   for (const table of [...Object.values(batch.inputs), ...batch.tables]) device.pool.release(table.view);
   return batch.stages.length;
 }

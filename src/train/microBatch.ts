@@ -7,6 +7,7 @@ import type { Model } from '../models/model.ts';
 import { prepareBatch } from '../models/prepareBatch.ts';
 import type { SavedInputs } from '../models/savedInput.ts';
 import { StageChain } from '../models/stageChain.ts';
+import { HIDDEN } from '../models/stages.ts';
 import { headLoss } from '../ops/headLoss.ts';
 import type { LossTargets } from '../ops/headLoss.ts';
 import { Tape } from '../ops/tape.ts';
@@ -85,7 +86,7 @@ export function lossTargets(device: Device, examples: readonly Example[]): LossT
 }
 
 export async function runMicroBatch(device: Device, model: Model, examples: readonly Example[], options: MicroBatchOptions): Promise<void> {
-  const batch = await prepareBatch(device, model, examples, { grad: options.grad });
+  const batch = await prepareBatch(device, model, examples, options);
   const targets = lossTargets(device, examples);
   const chain = new StageChain(device, options);
   const hidden = await chain.run(batch.stages, batch.inputs);
@@ -108,8 +109,9 @@ export async function runMicroBatch(device: Device, model: Model, examples: read
   device.pool.release(hidden.view);
   // Two submits: the GPU starts on the first half while the second is still being encoded.
   device.flush();
-  if (gradient) await chain.backward(gradient);
+  const ofInputs = gradient ? await chain.backward({ [HIDDEN]: gradient }) : {};
   chain.release();
+  if (gradient) await batch.groups?.backward(ofInputs);
   const own = [targets.rows, targets.labels, ...(targets.weights ? [targets.weights] : [])];
   for (const table of [...batch.tables, ...own]) device.pool.release(table.view);
   device.flush();

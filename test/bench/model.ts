@@ -47,7 +47,7 @@ async function block(b: Bench): Promise<void> {
     device.pool.release(y.view);
     const gradient = device.pool.acquire(T * 2048 * 4, 'scratch');
     device.copy(dy.view, gradient);
-    await chain.backward(new Tensor([T, 2048], 'f32', gradient));
+    await chain.backward({ [HIDDEN]: new Tensor([T, 2048], 'f32', gradient) });
   });
   release(device, dy, ...Object.values(batch.inputs), ...batch.tables);
   random.release();

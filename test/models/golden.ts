@@ -184,6 +184,11 @@ export function withVisionInChain({ pictures: _, ...model }: Model): Model {
   return model;
 }
 
+/** With so many values to a patch, or by default as many as make every picture a group of its own. */
+export function inGroups({ vision, ...model }: Model, widest = Infinity): Model {
+  return { ...model, vision: { ...vision!, widest } };
+}
+
 async function readLogits(device: Device, session: Pick<Session, 'model'>, normed: Tensor, rows: Tensor | undefined): Promise<Float32Array<ArrayBuffer>> {
   const t = new Tape(device);
   const logits = Float32Array.from(await device.readF32(await headLogits(t, normed, session.model.head, rows, session.model.logitSoftcap)));

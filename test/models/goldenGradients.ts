@@ -8,7 +8,7 @@ import { AdamW } from '../../src/train/optimizer.ts';
 import type { Session } from '../../src/train/session.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 import { goldenAdapters, goldenPath } from '../io/goldenFolder.ts';
-import { Bounds, goldenJson, goldenTensors, hasGolden, norm, readGradients, runBatch, withSession } from './golden.ts';
+import { Bounds, goldenJson, goldenTensors, hasGolden, inGroups, norm, readGradients, runBatch, withSession } from './golden.ts';
 import type { BatchRun } from './golden.ts';
 import { floats } from './goldenModel.ts';
 import type { GoldenModel } from './goldenModel.ts';
@@ -35,9 +35,9 @@ export function gradientTests(model: GoldenModel): void {
     labels = examples.reduce((sum, example) => sum + countLabels(example), 0);
   });
 
-  async function differentiate(session: Session, checkpointing = true): Promise<Backward> {
+  async function differentiate(session: Session, checkpointing = true, { model: computed }: Pick<Session, 'model'> = session): Promise<Backward> {
     session.arena.zeroGradients();
-    const run = await runBatch(session, examples, { grad: true, lossScale: 1 / labels, checkpointing });
+    const run = await runBatch({ device, model: computed }, examples, { grad: true, lossScale: 1 / labels, checkpointing });
     const gradients = await readGradients(session);
     const optimizer = new AdamW(device, session.arena);
     optimizer.step(0);
@@ -67,6 +67,12 @@ export function gradientTests(model: GoldenModel): void {
         for (const [name, gradient] of gradients) bounds.expectNear(quantityOf(name), `${variant} ${name}`, gradient, floats(golden, names.get(name)!));
         bounds.expectNear('lora.grad_norm', `${variant} norm`, [norm(gradients.values())], [grad_norm.f64]);
         bounds.expectNear('lora.grad_norm', `${variant} norm on the GPU`, [gradNorm], [grad_norm.f64]);
+        if (!session.model.vision?.modules.trains) return;
+        const grouped = await differentiate(session, true, { model: inGroups(session.model) });
+        bounds.expectNear('lora.loss', `${variant} loss, picture by picture`, [grouped.run.loss], [loss.f64]);
+        for (const [name, gradient] of grouped.gradients) {
+          bounds.expectNear(quantityOf(name), `${variant} ${name}, picture by picture`, gradient, floats(golden, names.get(name)!));
+        }
       });
     });
 
@@ -103,6 +109,13 @@ export function gradientTests(model: GoldenModel): void {
       const total = Math.hypot(...Object.values(facts.grad_norms));
         bounds.expectNear('full.grad', 'full norm', [gradNorm], [total]);
 
+        if (session.model.vision) {
+          const grouped = await differentiate(session, true, { model: inGroups(session.model) });
+          for (const [stored, { data }] of golden) {
+            const name = current(stored);
+            if (!zeros.has(name)) bounds.expectNear('full.grad', `full ${name}, picture by picture`, grouped.gradients.get(name)!, data);
+          }
+        }
         const again = await differentiate(session, false);
         for (const [name, gradient] of again.gradients) expect(sameBits(gradient, gradients.get(name)!), `without checkpointing: ${name}`).toBe(true);
       });

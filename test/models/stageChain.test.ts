@@ -73,7 +73,7 @@ async function run(trained: readonly boolean[], options: Partial<ChainOptions> =
   const y: Tensor = await chain.run(stages, { [HIDDEN]: device.upload(wave(9, N * C), [N, C], 'test') });
   const values = await device.readF32(y);
   device.pool.release(y.view);
-  if (y.requiresGrad) await chain.backward(device.upload(wave(8, N * C), [N, C], 'test'));
+  if (y.requiresGrad) await chain.backward({ [HIDDEN]: device.upload(wave(8, N * C), [N, C], 'test') });
   chain.release();
   const gradients: (Float32Array | undefined)[] = [];
   for (const { weight } of layers) gradients.push(weight.grad && (await device.readF32(weight.grad)));

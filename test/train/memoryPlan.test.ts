@@ -53,6 +53,12 @@ const WAYS: Record<string, Way> = {
   'LoRA on the text, some features kept': { session: (model) => ({ ...onText(model), featureBytes: 2 ** 14 }) },
   'LoRA on the text, weights offloaded': { session: (model) => ({ ...onText(model), offload: 'weights' }) },
   'LoRA on the text over NF4, no features kept': { session: (model) => ({ ...onText(model), quantization: NF4, featureBytes: 0 }) },
+  'LoRA, pictures in groups': { session: () => ({ finetuning: { kind: 'lora', config: lora } }), isGrouped: true },
+  'DoRA over NF4, all offloaded, pictures in groups, kept': {
+    session: () => ({ finetuning: { kind: 'lora', config: { ...lora, use_dora: true } }, offload: 'all', quantization: NF4 }),
+    run: { gradient_checkpointing: false },
+    isGrouped: true,
+  },
   'full, optimizer offloaded': { session: () => ({ finetuning: { kind: 'full' }, offload: 'optimizer' }) },
   'full, recomputed': { session: () => ({ finetuning: { kind: 'full' } }) },
   'full, kept': { session: () => ({ finetuning: { kind: 'full' } }), run: { gradient_checkpointing: false } },

@@ -18,6 +18,7 @@ import type { TrainSettings } from '../../src/train/trainSettings.ts';
 import { plansOf } from '../../src/tune/plans.ts';
 import type { ComputeDtype } from '../../src/tune/subgroupMatrix.ts';
 import { testDevice } from '../gpu/testDevice.ts';
+import { inGroups } from '../models/golden.ts';
 import type { GoldenModel } from '../models/goldenModel.ts';
 
 export const settings: TrainSettings = {
@@ -56,10 +57,12 @@ export interface Way {
   session: (model: PlannedModel) => Omit<SessionOptions, 'baseModel'>;
   run?: Partial<TrainSettings>;
   compute?: ComputeDtype;
+  /** Every picture goes through the tower by itself. */
+  isGrouped?: boolean;
 }
 
 /** No tolerance: peak, peak by label, and what is held from the system. */
-export async function expectPlanned(model: PlannedModel, { session: sessionOf, run: more, compute = 'f32' }: Way): Promise<void> {
+export async function expectPlanned(model: PlannedModel, { session: sessionOf, run: more, compute = 'f32', isGrouped = false }: Way): Promise<void> {
   const options: SessionOptions = { baseModel: model.baseModel, ...sessionOf(model) };
   const run = { ...settings, ...more };
   const examples = await model.rows();
@@ -67,11 +70,13 @@ export async function expectPlanned(model: PlannedModel, { session: sessionOf, r
   const dryDevice = Device.dry(device.capabilities);
   for (const one of [device, dryDevice]) plansOf(one).compute = compute;
   const session = await openSession(nodePlatform, device, options);
+  if (isGrouped) Object.assign(session, { model: inGroups(session.model) });
   const source = { length: 2, get: (index: number): Promise<Example> => Promise.resolve(examples[index]!) };
   const evaluator = new RowEvaluator(source, { per_device_eval_batch_size: 2, eval_generate: 0, eval_max_new_tokens: 0, parser: 'robust', seed: 0 });
   const { memory } = await train(session, source, { ...run, gradient_accumulation_steps: 2 }, { tracker: allOf([]), evaluator });
 
   const dry = await openSession(nodePlatform, dryDevice, options);
+  if (isGrouped) Object.assign(dry, { model: inGroups(dry.model) });
   const plan = await planMemory(dry, { examples, settings: run, loggingSteps: 1, evaluation: { examples, prompts: [], maxNewTokens: 0 } });
   for (const opened of [session, dry]) opened.close();
   expect(plan.atPeak).toEqual(memory.atPeak);

@@ -24,7 +24,14 @@ import type { DecoderConfig } from './decoder.ts';
 export interface QwenVisionConfig {
   modelType: string;
   text: DecoderConfig;
-  vision: { patchSize: number; temporalPatchSize: number; spatialMergeSize: number; inChannels: number };
+  vision: {
+    patchSize: number;
+    temporalPatchSize: number;
+    spatialMergeSize: number;
+    inChannels: number;
+    hiddenSize: number;
+    intermediateSize: number;
+  };
   imageTokenId: number;
   tieWordEmbeddings: boolean;
 }
@@ -74,6 +81,8 @@ function qwenVisionModel(m: Modules, config: QwenVisionConfig, { tower, angles, 
     imageTokenId,
     gives: [HIDDEN, ...deep],
     width: text.hiddenSize,
+    // Queries, keys and values are one product.
+    widest: Math.max(3 * config.vision.hiddenSize, config.vision.intermediateSize),
     patches: ([t, h, w]) => t * h * w,
     features: (grid) => imageTokens(grid, merge),
     stages: tower(visual),

@@ -24,6 +24,7 @@ export function gemma3Vision(m: Modules, config: Gemma3Config): Vision {
     imageTokenId: config.imageTokenId,
     gives: [HIDDEN],
     width: text.hiddenSize,
+    widest: Math.max(C, vision.intermediateSize),
     patches: () => patches,
     features: () => config.tokensPerSide ** 2,
     stages(tables, { length: images }, { grad }) {

@@ -61,6 +61,7 @@ function smolvlm(m: Modules, config: SmolVLMConfig): Model {
     imageTokenId: config.imageTokenId,
     gives: [HIDDEN],
     width: text.hiddenSize,
+    widest: Math.max(sizes.hiddenSize, sizes.intermediateSize),
     patches: ([, h, w]) => h * w,
     features: ([, h, w]) => (h * w) / square,
     stages(tables, grids, { grad }) {
