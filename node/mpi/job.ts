@@ -94,6 +94,7 @@ export function jobOf(own: Surroundings): Job {
     around,
     async inWorld(options, work) {
       const joined = await join(options);
+      if (isFirst && joined.bound !== undefined) own.writeError(`Warning: ${joined.bound}\n`);
       const faults = await joined.gather<string | null>(null);
       const failed = faults.flatMap((fault, rank) => (fault === null ? [] : `${rankWords(joined, rank)}: ${fault.trim()}`));
       if (failed.length > 0) {

@@ -5,8 +5,9 @@
 import process from 'node:process';
 import { errorWords } from '../../src/io/errorWords.ts';
 import { UserError } from '../../src/platform.ts';
-import type { Launcher } from '../../src/world/launcher.ts';
-import { namesFor, OF_MPICH, OF_STANDARD } from '../../src/world/mpiHandles.ts';
+import { strangers } from '../../src/world/launcher.ts';
+import type { Place } from '../../src/world/launcher.ts';
+import { handlesOf, namesFor, versionWords } from '../../src/world/mpiHandles.ts';
 import type { Abi, Handle, Handles } from '../../src/world/mpiHandles.ts';
 import { nativeCalls } from '../nativeCalls.ts';
 
@@ -66,7 +67,8 @@ const UCX: Readonly<Record<string, string>> = { UCX_MEM_EVENTS: 'n', UCX_ERROR_S
  * @param named `--mpi_library`: a path, or a name that the dynamic linker finds
  * @throws UserError where there is none, or koffi is not installed
  */
-export async function loadMpi(named: string | null, launcher: Launcher): Promise<Mpi> {
+export async function loadMpi(named: string | null, place: Place): Promise<Mpi> {
+  const { launcher } = place;
   const koffi = await nativeCalls().catch((error: unknown) => {
     throw new UserError('Several ranks need the optional package koffi, which is not installed: npm install koffi.', { cause: error });
   });
@@ -83,7 +85,7 @@ export async function loadMpi(named: string | null, launcher: Launcher): Promise
   if (!found) {
     throw new UserError(
       `${launcher} started this process as one of several, and there is no MPI library (${tried.join(', ')}). Install the launcher's own ` +
-        '(Debian: libopenmpi3 for mpirun.openmpi, libmpich12 for mpirun.mpich), or name it: --mpi_library PATH.',
+        '(Debian: openmpi-bin brings that of mpirun.openmpi, mpich that of mpirun.mpich), or name it: --mpi_library PATH.',
     );
   }
   const { name, library } = found;
@@ -97,27 +99,14 @@ export async function loadMpi(named: string | null, launcher: Launcher): Promise
   };
   if (!has('MPI_Init_thread'))
     throw new UserError(`${name} is no MPI library: it has no MPI_Init_thread. Name another: --mpi_library PATH.`);
-  const abi: Abi = has('ompi_mpi_comm_world')
-    ? 'Open MPI'
-    : /mpi_abi/.test(name) || (has('MPI_Abi_get_version') && !has('MPIR_Err_create_code'))
-      ? 'MPI 5'
-      : 'MPICH';
-  const address = (symbol: string): bigint => BigInt(koffi.address(library.symbol(symbol, 'char')));
-  const handles: Handles =
-    abi === 'MPICH'
-      ? OF_MPICH
-      : abi === 'MPI 5'
-        ? OF_STANDARD
-        : {
-            world: address('ompi_mpi_comm_world'),
-            float: address('ompi_mpi_float'),
-            byte: address('ompi_mpi_byte'),
-            sum: address('ompi_mpi_op_sum'),
-            errorsReturn: address('ompi_mpi_errors_return'),
-            inPlace: 1,
-            threadMultiple: 3,
-            threadSerialized: 2,
-          };
+  // Open MPI's library of the standard ABI shows the symbols of its own as well, and MPICH's those of MPICH: the call alone tells.
+  const isStandard = (): boolean => {
+    const [major, minor]: [[number], [number]] = [[-1], [-1]];
+    library.func('int MPI_Abi_get_version(_Out_ int* major, _Out_ int* minor)')(major, minor);
+    return major[0] > 0;
+  };
+  const abi: Abi = has('MPI_Abi_get_version') && isStandard() ? 'MPI 5' : has('ompi_mpi_comm_world') ? 'Open MPI' : 'MPICH';
+  const handles = handlesOf(abi, (symbol) => BigInt(koffi.address(library.symbol(symbol, 'char'))));
   const h = abi === 'MPICH' ? 'int' : 'intptr_t';
   const call = <Args extends unknown[]>(definition: string): Call<Args> =>
     library.func(`int MPI_${definition.replaceAll('H ', `${h} `)}`) as unknown as Call<Args>;
@@ -125,14 +114,12 @@ export async function loadMpi(named: string | null, launcher: Launcher): Promise
   const text = new Uint8Array(8192);
   const length: [number] = [0];
   versionOf(text, length);
+  const version = versionWords(new TextDecoder('latin1').decode(text.subarray(0, length[0])));
+  // MPICH 5 that was built without PMIx ends the process within MPI_Init, where MPICH 4 saw itself alone.
+  if (launcher === 'Open MPI' && has('MPIR_Err_create_code') && !has('PMIx_Init')) throw strangers(place, version, 1);
   return {
     abi,
-    version: new TextDecoder('latin1')
-      .decode(text.subarray(0, length[0]))
-      .split(/[\n\0]/)[0]!
-      .replace(' Version:', '')
-      .replaceAll(/\s+/g, ' ')
-      .trim(),
+    version,
     handles,
     initThread: call('Init_thread(void* argc, void* argv, int required, _Out_ int* provided)'),
     commRank: call('Comm_rank(H comm, _Out_ int* rank)'),

@@ -3,16 +3,16 @@
  * that waits for a slower one leaves the processor to it and hears signals; gradients, for which all have arrived by then, by blocking
  * collectives on another thread. Calls are made one after the other, in the same order at every rank.
  */
-import { hostname } from 'node:os';
+import { availableParallelism, cpus, hostname } from 'node:os';
 import process from 'node:process';
 import { deserialize, serialize } from 'node:v8';
 import { UserError } from '../../src/platform.ts';
 import { strangers } from '../../src/world/launcher.ts';
 import type { Place } from '../../src/world/launcher.ts';
 import { orderedSum } from '../../src/world/orderedSum.ts';
-import { placesWords, silenceWords } from '../../src/world/world.ts';
+import { boundWords, placesWords, silenceWords } from '../../src/world/world.ts';
 import type { Handle } from '../../src/world/mpiHandles.ts';
-import type { World } from '../../src/world/world.ts';
+import type { Seat, World } from '../../src/world/world.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { loadMpi, memory } from './library.ts';
 import { Mail } from './mail.ts';
@@ -34,6 +34,8 @@ export interface MpiOptions {
 export interface MpiJob extends World {
   /** "Open MPI v4.1.4: 2 ranks on 2 hosts (rank: process; ward-1 has 0: 4711; ward-2 has 1: 815)". */
   readonly words: string;
+  /** Of ranks that the launcher has bound to one processor; undefined where there are none. */
+  readonly bound: string | undefined;
   /** Waits for all ranks, and leaves MPI. */
   close(): Promise<void>;
   /** Ends all ranks, on all hosts; does not return. */
@@ -58,7 +60,7 @@ const WATCHED_S = 10;
 const FINALIZE_MS = 10_000;
 
 export async function openMpiWorld(place: Place, options: MpiOptions): Promise<MpiJob> {
-  const mpi = await loadMpi(options.library, place.launcher);
+  const mpi = await loadMpi(options.library, place);
   const out: [number] = [0];
   const level = await initialised(mpi, options.silence);
   if (level < mpi.handles.threadSerialized) {
@@ -107,7 +109,7 @@ class MpiRanks implements MpiJob {
   readonly size: number;
   hosts: readonly string[];
   /** By rank: a launcher tells of a process that has ended by its number. */
-  private processes: readonly number[] = [];
+  private seats: readonly Seat[] = [];
   private readonly mpi: Mpi;
   private readonly options: MpiOptions;
   private readonly comm: Handle;
@@ -128,9 +130,9 @@ class MpiRanks implements MpiJob {
 
   /** Learns where the others are. @param canListen MPI may be called while a sum is under way */
   async begin(canListen: boolean): Promise<void> {
-    const all = await this.gather({ host: hostname(), process: process.pid });
-    this.hosts = all.map(({ host }) => host);
-    this.processes = all.map((one) => one.process);
+    const processors = cpus().length;
+    this.seats = await this.gather<Seat>({ host: hostname(), process: process.pid, mayUse: availableParallelism(), processors });
+    this.hosts = this.seats.map(({ host }) => host);
     if (!canListen) return;
     const { silence } = this.options;
     this.watchdog = new Watchdog(silence + WATCHED_S);
@@ -141,7 +143,12 @@ class MpiRanks implements MpiJob {
   }
 
   get words(): string {
-    return `${this.mpi.version.split(',')[0]!}: ${placesWords(this.hosts, this.processes)}`;
+    const { version, abi } = this.mpi;
+    return `${version.split(',')[0]!}${abi === 'MPI 5' ? " by MPI 5's ABI" : ''}: ${placesWords(this.seats)}`;
+  }
+
+  get bound(): string | undefined {
+    return boundWords(this.seats);
   }
 
   gather<T>(own: T): Promise<T[]> {

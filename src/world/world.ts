@@ -75,12 +75,35 @@ export function rankWords({ hosts }: Pick<World, 'hosts'>, rank: number): string
   return `rank ${rank} on ${hosts[rank] ?? '?'}`;
 }
 
-/** "2 ranks on 2 hosts (rank: process; ward-1 has 0: 4711; ward-2 has 1: 815)". @param hosts and `processes`: by rank */
-export function placesWords(hosts: readonly string[], processes: readonly number[]): string {
-  const names = [...new Set(hosts)];
-  const ranksOf = (host: string): string => hosts.flatMap((one, rank) => (one === host ? [`${rank}: ${processes[rank]!}`] : [])).join(', ');
+/** "2 ranks on 2 hosts (rank: process; ward-1 has 0: 4711; ward-2 has 1: 815)". @param seats by rank */
+export function placesWords(seats: readonly Seat[]): string {
+  const names = [...new Set(seats.map(({ host }) => host))];
+  const ranksOf = (host: string): string =>
+    seats.flatMap((seat, rank) => (seat.host === host ? [`${rank}: ${seat.process}`] : [])).join(', ');
   const where = names.map((host) => `${host} has ${ranksOf(host)}`).join('; ');
-  return `${hosts.length} ranks on ${names.length === 1 ? 'one host' : `${names.length} hosts`} (rank: process; ${where})`;
+  return `${seats.length} ranks on ${names.length === 1 ? 'one host' : `${names.length} hosts`} (rank: process; ${where})`;
+}
+
+/** Where a rank runs, and how many processors of its host it may use. */
+export interface Seat {
+  host: string;
+  /** Its number there. */
+  process: number;
+  mayUse: number;
+  /** Of the host. */
+  processors: number;
+}
+
+/** Of ranks that a launcher has bound to one processor each; undefined where it has bound none. @param seats by rank */
+export function boundWords(seats: readonly Seat[]): string | undefined {
+  const bound = seats.flatMap((seat, rank) => (seat.mayUse === 1 && seat.processors > 1 ? [rank] : []));
+  if (bound.length === 0) return undefined;
+  const { host, processors } = seats[bound[0]!]!;
+  return (
+    `${bound.length === 1 ? 'rank' : 'ranks'} ${bound.join(', ')} may use one processor each (${host} has ${processors}), where reading, ` +
+    "computing and the driver of the GPU take turns: the launcher has bound them to it. Open MPI's mpirun leaves them free with " +
+    '--bind-to none; srun gives more with --cpus-per-task N.'
+  );
 }
 
 /** What ends a job of which one rank is silent. */

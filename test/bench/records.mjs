@@ -15,7 +15,7 @@ import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createGzip } from 'node:zlib';
-import { ranksEnv } from '../mpi/mpirun.mjs';
+import { MPIRUN, ranksEnv } from '../mpi/mpirun.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { values } = parseArgs({
@@ -138,7 +138,7 @@ async function writeData(dir, records) {
 
 /** @param {string} dir @param {string} out name of the folder that is made @param {readonly string[]} launcher in front of node */
 function prepare(dir, out = 'prepared', launcher = []) {
-  const tell = `process.on('exit', () => { const use = process.resourceUsage(); console.error('used ' + use.maxRSS + ' ' + (use.userCPUTime + use.systemCPUTime)); })`;
+  const tell = `process.on('exit', () => { const use = process.resourceUsage(); console.error('used ' + (process.env.OMPI_COMM_WORLD_RANK ?? 0) + ' ' + use.maxRSS + ' ' + (use.userCPUTime + use.systemCPUTime)); })`;
   const startedAt = performance.now();
   const [command, ...words] = [...launcher, process.execPath];
   const run = spawnSync(
@@ -153,8 +153,11 @@ function prepare(dir, out = 'prepared', launcher = []) {
   );
   const seconds = (performance.now() - startedAt) / 1000;
   if (run.status !== 0) throw new Error(`${run.stdout}\n${run.stderr}`);
-  const [, peak, cpu] = /used (\d+) (\d+)\n*$/.exec(run.stderr) ?? []; // the main thread ends last, of several ranks any
-  return { seconds, cpuSeconds: Number(cpu) / 1e6, peakBytes: Number(peak) * 1024, said: run.stdout.trim().split('\n').at(-1) ?? '' };
+  /** @type {{ cpuSeconds: number, peakBytes: number }[]} */
+  const used = [];
+  // By rank; the main thread ends after its workers.
+  for (const [, rank, peak, cpu] of run.stderr.matchAll(/^used (\d+) (\d+) (\d+)$/gm)) used[Number(rank)] = { cpuSeconds: Number(cpu) / 1e6, peakBytes: Number(peak) * 1024 };
+  return { seconds, used, said: run.stdout.trim().split('\n').at(-1) ?? '' };
 }
 
 /** Names and bytes of all files. @param {string} one @param {string} other */
@@ -170,16 +173,18 @@ for (const records of values.records.split(',').map(Number)) {
   const dir = mkdtempSync(join(tmpdir(), 'vernier-records-'));
   try {
     const planBytes = await writeData(dir, records);
-    const { seconds, cpuSeconds, peakBytes, said } = prepare(dir);
+    const { seconds, used, said } = prepare(dir);
+    const { cpuSeconds, peakBytes } = used[0];
     console.log(
       `| ${records} | ${(planBytes / MB).toFixed(0)} (${(statSync(join(dir, 'Datasets/Synthetic', plan.file)).size / MB).toFixed(0)} compressed) ` +
         `| ${seconds.toFixed(1)} | ${cpuSeconds.toFixed(1)} | ${((cpuSeconds * 1e6) / records).toFixed(1)} | ${(peakBytes / MB).toFixed(0)} |`,
     );
     process.stderr.write(`${said}\n`);
     if (values.ranks !== undefined) {
-      const shared = prepare(dir, 'shared', ['mpirun.openmpi', '-n', values.ranks]);
+      const shared = prepare(dir, 'shared', [...MPIRUN.openmpi, '-n', values.ranks]);
       const isSame = sameFiles(join(dir, 'prepared'), join(dir, 'shared'));
-      console.log(`| ${records}, ${values.ranks} ranks: ${isSame ? 'the same bytes' : 'OTHER BYTES'} | | ${shared.seconds.toFixed(1)} | | | |`);
+      const cpu = shared.used.map((one) => one.cpuSeconds.toFixed(1)).join(' + ');
+      console.log(`| ${records}, ${values.ranks} ranks: ${isSame ? 'the same bytes' : 'OTHER BYTES'} | | ${shared.seconds.toFixed(1)} | ${cpu} | | |`);
       isGood &&= isSame;
     }
     if (records <= 1_000_000 && peakBytes > 600e6) isGood = false;

@@ -11,7 +11,7 @@ import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { ranksEnv } from './mpirun.mjs';
+import { MPIRUN, ranksEnv } from './mpirun.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-cost-'));
@@ -30,7 +30,7 @@ function run(program, words, more) {
     child.on('close', (code) => (code === 0 ? resolve(output + error) : reject(new Error(`${program} ${words.join(' ')} ended with ${code}\n${output}${error}`))));
   });
 }
-const two = (library, words, more) => run(`mpirun.${library}`, ['-n', '2', ...words], more);
+const two = (library, words, more) => run(MPIRUN[library][0], [...MPIRUN[library].slice(1), '-n', '2', ...words], more);
 const rank = (...words) => [process.execPath, join(root, 'dist/benchRanks.js'), ...words.map(String)];
 const numbersOf = (text) => text.trim().split('\n').map((line) => line.split(' ').map(Number)).filter((line) => line.every((value) => !Number.isNaN(value)));
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];

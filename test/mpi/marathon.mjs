@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { ranksEnv } from './mpirun.mjs';
+import { MPIRUN, ranksEnv } from './mpirun.mjs';
 
 const [kills, ranks, seed] = [10, 3, 1].map((standard, at) => Number(process.argv[2 + at] ?? standard));
 const repository = fileURLToPath(new URL('../..', import.meta.url));
@@ -63,7 +63,8 @@ const env = ranksEnv({ NODE_OPTIONS: `--import=${at('withinSum.mjs')}` });
 
 function start(library, dir, more = {}, ownEnv = {}) {
   const words = Object.entries({ ...flags, output_dir: dir, ...more }).map(([name, value]) => `--${name}=${value}`);
-  const child = spawn(`mpirun.${library}`, ['-n', String(ranks), process.execPath, join(dist, 'train.js'), ...words], { env: { ...env, ...ownEnv }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program, ...before] = MPIRUN[library];
+  const child = spawn(program, [...before, '-n', String(ranks), process.execPath, join(dist, 'train.js'), ...words], { env: { ...env, ...ownEnv }, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text));
   const job = { isOver: false, said: () => said };

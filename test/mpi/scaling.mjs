@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { ranksEnv } from './mpirun.mjs';
+import { MPIRUN, ranksEnv } from './mpirun.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const golden = process.env.VERNIER_GOLDEN_DIR ?? join(root, 'test/golden/data');
@@ -55,7 +55,7 @@ for (const count of COUNTS) {
   const measured = [];
   for (const library of ['mpich', 'openmpi']) {
     const dir = join(scratch, `${library}-${count}`);
-    if (count > 1) await run(`mpirun.${library}`, ['-n', String(count), process.execPath, ...trainWords(dir)]);
+    if (count > 1) await run(MPIRUN[library][0], [...MPIRUN[library].slice(1), '-n', String(count), process.execPath, ...trainWords(dir)]);
     measured.push(count > 1 ? median(stepsOf(dir)) : own);
   }
   const text = (seconds) => `${seconds.toFixed(3)} (${(seconds / predicted).toFixed(2)} ×)`;

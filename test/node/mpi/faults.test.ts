@@ -67,7 +67,7 @@ describe.each(libraries.filter(isHere))('%s', (library) => {
     const { code, output, error } = await job.ended;
     expect(code).not.toBe(0);
     // The launcher names the rank (Open MPI) or its process (MPICH), which the start of the run has shown beside the rank.
-    expect(output + error).toMatch(library === 'openmpi' ? /process rank 1 .* on signal 9/ : new RegExp(`PID ${second!} RUNNING AT [^]*signal 9`));
+    expect(output + error).toMatch(library === 'openmpi' ? /process rank 1 .* on\s+signal 9/ : new RegExp(`PID ${second!} RUNNING AT [^]*signal 9`));
     await expectTidy(dir);
     expect(checkpoints(dir)).not.toContain('checkpoint-12');
     const resumed = await launch(library, 2, { ...flags, output_dir: dir, resume_from_checkpoint: true }).ended;

@@ -4,13 +4,20 @@ import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { RANKS_ENV } from '../../mpi/mpirun.mjs';
+import { MPIRUN, RANKS_ENV } from '../../mpi/mpirun.mjs';
 import type { TrainerState } from '../../../src/train/checkpointFolder.ts';
 import { dist, repository } from '../trainProcess.ts';
 import type { Ended, Flags } from '../trainProcess.ts';
 
 export type Library = 'openmpi' | 'mpich';
 export const libraries: readonly Library[] = ['openmpi', 'mpich'];
+
+/** In place of the library that a program finds by itself: the one of the standard ABI, which each of the two brings too (test/mpi/newer.mjs). */
+const NAMED: Readonly<Record<Library, string | undefined>> = { openmpi: process.env['VERNIER_TEST_OPENMPI_LIBRARY'], mpich: process.env['VERNIER_TEST_MPICH_LIBRARY'] };
+
+/** How a run names the library that joins its ranks. */
+export const saidOf = (library: Library): RegExp =>
+  new RegExp(`^${library === 'openmpi' ? 'Open MPI v' : 'MPICH '}[^ ]+${NAMED[library]?.startsWith('libmpi_abi') ? " by MPI 5's ABI" : ''}: \\d ranks on `, 'm');
 
 /**
  * Whether the library's launcher is here. .ci/run installs both; elsewhere a test of one that is not there is skipped, and says so.
@@ -43,22 +50,30 @@ export interface Launch {
   folders?: Readonly<Record<number, string>>;
   env?: Readonly<Record<string, string>>;
   limitMs?: number;
+  /** Open MPI's own way, where nobody asks for another: two ranks have a core each. */
+  isBound?: boolean;
 }
 
 const wordsOf = (flags: Flags): string[] => Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
 
-/** So many ranks of `dist/train.js`. The launcher does not take its output's end for that of its processes, so neither do we. */
-export function launch(library: Library, size: number, flags: Flags, { own = {}, folders = {}, env = {}, limitMs = 100_000 }: Launch = {}): Job {
+/**
+ * So many ranks of `dist/train.js`. The launcher does not take its output's end for that of its processes, so neither do we. Where ranks are not alike a shell looks which one
+ * it is: Debian's mpirun of Open MPI 5.0 cannot be given several programs (open-mpi/ompi#13303).
+ */
+export function launch(library: Library, size: number, flags: Flags, { own = {}, folders = {}, ...how }: Launch = {}): Job {
   const program = (rank: number): string[] => [process.execPath, join(dist, 'train.js'), ...wordsOf({ ...flags, ...own[rank] })];
-  const single = (rank: number): string[] => [...(rank > 0 ? [':'] : []), '-n', '1', ...(folders[rank] === undefined ? [] : ['-wdir', folders[rank]]), ...program(rank)];
-  const alike = Object.keys(own).length + Object.keys(folders).length === 0;
-  const words = alike ? ['-n', String(size), ...program(0)] : Array.from({ length: size }, (_, rank) => single(rank)).flat();
-  return launchWords(library, words, { env, limitMs });
+  if (Object.keys(own).length + Object.keys(folders).length === 0) return launchWords(library, ['-n', String(size), ...program(0)], how);
+  const cases = Array.from({ length: size }, (_, rank) => {
+    const words = withLibrary(library, program(rank)).map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
+    return `${rank}) cd '${folders[rank] ?? repository}' && exec ${words.join(' ')};;`;
+  });
+  return launchWords(library, ['-n', String(size), 'sh', '-c', `case "\${OMPI_COMM_WORLD_RANK:-$PMI_RANK}" in ${cases.join(' ')} esac`, `--output_dir=${flags['output_dir']!}`], how);
 }
 
 /** `mpirun.<library>` with any words. */
-export function launchWords(library: Library, words: readonly string[], { env = {}, limitMs = 100_000 }: Omit<Launch, 'own' | 'folders'> = {}): Job {
-  const launcher = spawn(`mpirun.${library}`, words, { cwd: repository, env: { ...ENV, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+export function launchWords(library: Library, words: readonly string[], { env = {}, limitMs = 100_000, isBound = false }: Omit<Launch, 'own' | 'folders'> = {}): Job {
+  const [program, ...before] = MPIRUN[library].map((word) => (word === 'none' && isBound ? 'core' : word)) as [string, ...string[]];
+  const launcher = spawn(program, [...before, ...withLibrary(library, words)], { cwd: repository, env: { ...ENV, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const ended: Ended = { code: null, output: '', error: '' };
   launcher.stdout.on('data', (text: Buffer) => (ended.output += text.toString()));
   launcher.stderr.on('data', (text: Buffer) => (ended.error += text.toString()));
@@ -77,6 +92,13 @@ export function launchWords(library: Library, words: readonly string[], { env = 
       });
     }),
   };
+}
+
+/** The program is told of the library, if it was not. */
+function withLibrary(library: Library, words: readonly string[]): string[] {
+  const named = NAMED[library];
+  const isTold = named === undefined || words.some((word) => word.startsWith('--mpi_library='));
+  return words.flatMap((word) => (!isTold && word.startsWith(dist) ? [word, `--mpi_library=${named}`] : [word]));
 }
 
 /** Processes of this machine, the launcher left out, that have this word in their command line, the first rank first. */

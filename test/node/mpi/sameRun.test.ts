@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildCommandLine, runTrain, tinyModel } from '../trainProcess.ts';
 import type { Flags } from '../trainProcess.ts';
-import { adapterBytes, adapterOf, apart, isHere, launch, libraries, lossesOf } from './launch.ts';
+import { adapterBytes, adapterOf, apart, isHere, launch, libraries, lossesOf, saidOf } from './launch.ts';
 import type { Library } from './launch.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-mpi-same-'));
@@ -54,6 +54,7 @@ async function ranks(library: Library, size: number, more: Flags): Promise<strin
   const dir = at(`${library} ${size} ${Object.values(more).join()} ${runs++}`);
   const { code, output, error } = await launch(library, size, { ...flags, ...more, gradient_accumulation_steps: MICRO_BATCHES / size, output_dir: dir }).ended;
   expect(code, output + error).toBe(0);
+  expect(output).toMatch(saidOf(library));
   return dir;
 }
 let runs = 0;
