@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildCommandLine, runTrain, tinyModel } from '../trainProcess.ts';
+import { buildCommandLine, goldenRows, runTrain, tinyModel } from '../trainProcess.ts';
 import type { Flags } from '../trainProcess.ts';
 import { adapterBytes, adapterOf, apart, isHere, launch, libraries, lossesOf, saidOf } from './launch.ts';
 import type { Library } from './launch.ts';
@@ -27,6 +27,8 @@ const KINDS = {
   'means of micro-batches': { loss_reduction: 'microbatch' },
   DoRA: { use_dora: true },
   NF4: { quantization: 'nf4' },
+  // In the second epoch a rank has features of rows that it had in the first, and makes those of others.
+  'pictures, seen by a tower that is frozen': { train_file: at('pictures.jsonl'), target_modules: 'q_proj' },
 } satisfies Record<string, Flags>;
 type Kind = keyof typeof KINDS;
 
@@ -35,6 +37,8 @@ const row = (text: string): string => JSON.stringify({ messages: [{ role: 'user'
 beforeAll(() => {
   buildCommandLine();
   writeFileSync(at('rows.jsonl'), `${Array.from({ length: ROWS }, (_, i) => row(`About ${i}.5 mm${', or so'.repeat(i % 4)}.`)).join('\n')}\n`);
+  const pictures = goldenRows('s06_single', 's05_single', 's10_twoimages');
+  writeFileSync(at('pictures.jsonl'), `${Array.from({ length: ROWS }, (_, i) => pictures[i % pictures.length]!).join('\n')}\n`);
   writeFileSync(at('held.jsonl'), `${['7', 'Eight centimetres.', 'None.'].map(row).join('\n')}\n`);
 });
 
@@ -67,6 +71,7 @@ describe.each(libraries.filter(isHere))('%s', (library) => {
     [3, 'means of micro-batches'],
     [2, 'DoRA'],
     [4, 'NF4'],
+    [2, 'pictures, seen by a tower that is frozen'],
   ])('%i ranks: %s', async (size, kind) => {
     const expected = await alone(kind);
     const dir = await ranks(library, size, KINDS[kind]);
