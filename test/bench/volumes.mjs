@@ -1,7 +1,7 @@
 /**
  * Prompts of many pictures, as MedGemma 1.5 is asked about volumes:
  *   node test/bench/volumes.mjs plan   the memory of a step at the true shapes of MedGemma-4B, planned: no GPU, no weights
- *   node test/bench/volumes.mjs medgemma|smolvlm|smolvlm-third [SLICES]   epochs with the features of pictures made each time, and with those that are kept
+ *   node test/bench/volumes.mjs medgemma|smolvlm|smolvlm-third [SLICES] [ROWS] [TURNS]   epochs with the features of pictures made each time, and with those that are kept
  */
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';

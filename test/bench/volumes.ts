@@ -155,8 +155,6 @@ function proportions(name: string, config: Json, slices: number): void {
   );
 }
 
-const ROWS = 2;
-const TURNS = 3;
 
 /** Least of some turns, in which the ways alternate; seconds of the processor too, which is the GPU here and is shared with other work. */
 interface Took {
@@ -164,13 +162,13 @@ interface Took {
   processor: number;
 }
 
-async function epochs({ name, full, small, onText }: Shapes, slices: number): Promise<void> {
+async function epochs({ name, full, small, onText }: Shapes, slices: number, count: number, turns: number): Promise<void> {
   proportions(name, full, slices);
   proportions(`the small model of ${name}`, small, slices);
   const device = await Device.create(await nodePlatform.gpu());
   const random = await randomModel(device, small, { storage: 'bf16', targets: onText });
   if (!random) throw new Error('no random weights in bf16');
-  const rows = Array.from({ length: ROWS }, (_, i) => volumeExample(small, slices, i + 1));
+  const rows = Array.from({ length: count }, (_, i) => volumeExample(small, slices, i + 1));
   const pictures = (bytes: number): Pick<Model, 'pictures'> => ({ pictures: new PictureFeatures({ bytes, keeping: 'first' }) });
   const ways: Record<string, Model> = {
     'in the chain, each time': random.model,
@@ -200,7 +198,7 @@ async function epochs({ name, full, small, onText }: Shapes, slices: number): Pr
   for (const isTraining of [true, false]) {
     const kind = isTraining ? 'training' : 'evaluation';
     const least = new Map<string, Took>();
-    for (let turn = 0; turn <= TURNS; turn++) {
+    for (let turn = 0; turn <= turns; turn++) {
       for (const [way, model] of Object.entries(ways)) {
         device.pool.resetPeak();
         const { seconds, processor } = await epoch(model, isTraining);
@@ -221,8 +219,10 @@ async function epochs({ name, full, small, onText }: Shapes, slices: number): Pr
   device.destroy();
 }
 
-const [what, count] = process.argv.slice(2);
+const [what, ...numbers] = process.argv.slice(2);
 if (what === 'plan') await plan();
-else if (what !== undefined && SHAPES[what]) await epochs(SHAPES[what], Number(count ?? 40));
-else throw new Error('expected plan, medgemma, smolvlm or smolvlm-third');
+else if (what !== undefined && SHAPES[what]) {
+  const [slices = 40, count = 2, turns = 3] = numbers.map(Number);
+  await epochs(SHAPES[what], slices, count, turns);
+} else throw new Error('expected plan, medgemma, smolvlm or smolvlm-third');
 releaseGpu();
