@@ -39,10 +39,16 @@ async function sums(count: number, slice: number, turns: number): Promise<void> 
   }
 }
 
-type Trained = Parameters<typeof stepGradients>[0];
+/** What takes steps here, and on which row. */
+interface Subject {
+  session: Parameters<typeof stepGradients>[0];
+  optimizer: AdamW;
+  example: Example;
+  release: () => void;
+}
 
 /** The tiny model with an adapter as large as that of a 3B model. */
-async function tiny(device: Device): Promise<{ session: Trained; optimizer: AdamW; example: Example; release: () => void }> {
+async function tiny(device: Device): Promise<Subject> {
   const base = `${process.env['VERNIER_GOLDEN_DIR'] ?? 'test/golden/data'}/models/qwen2_5_vl-tiny`;
   const session = await openSession(nodePlatform, device, { baseModel: base, finetuning: { kind: 'lora', config: loraConfig({ r: RANK, target_modules: 'all-linear' }) } });
   const row = { messages: [{ role: 'user' as const, content: 'How long?' }, { role: 'assistant' as const, content: 'About 4.5 mm, or so. '.repeat(TOKENS / 10) }], images: [] };
@@ -51,7 +57,7 @@ async function tiny(device: Device): Promise<{ session: Trained; optimizer: Adam
 }
 
 /** The 3B model, which a clock has room for. */
-async function large(device: Device): Promise<{ session: Trained; optimizer: AdamW; example: Example; release: () => void }> {
+async function large(device: Device): Promise<Subject> {
   const random = await randomModel(device, QWEN_3B, { storage: 'bf16', isShared: true });
   if (!random) throw new Error('no random weights in bf16');
   const { model, arena, adamw } = random;
