@@ -8,6 +8,9 @@ import { patientOf } from '../../src/data/drawn/sides.ts';
 import { VolumeCache } from '../../src/data/medvision/slices.ts';
 import { openDicomScan } from '../../src/data/dicom/scan.ts';
 import { openAnyVolume } from '../../src/data/openVolume.ts';
+import { parseFor } from '../../src/options/program.ts';
+import { volumeProgram } from '../../src/options/volume.ts';
+import { runVolume } from '../../src/run/volume/volume.ts';
 import { dicomFile } from './dicomFile.ts';
 import { holdingFiles } from './filesInMemory.ts';
 
@@ -95,13 +98,14 @@ it('what is mixed, or asked for and not there, is told by numbers, without what 
   };
   const all = 'series 3 (CT, 2 files, 2×2), series 40 (CT, 2 files, 2×2), series 3 (CT, 2 files, 2×2)';
   expect(await said(null)).toBe(
-    `study: 3 series are mixed here: ${all}. Give a folder with one series (the image_file of a plan has to name one), or choose one with ` +
-      'vernier volume, ask and dataset make, as by its SeriesInstanceUID or SeriesDescription: --series TEXT.',
+    `study: 3 series are mixed here: ${all}. Choose one with vernier volume, ask and dataset make by its SeriesInstanceUID or ` +
+      'SeriesDescription: --series TEXT; or give a folder with one. A plan has no such choice: let its image_file name what ' +
+      'vernier volume study --series TEXT --out scan.nii.gz writes.',
   );
   // So does a plan whose image_file is that folder, of its header and of its voxels.
   const inData = Object.fromEntries(Object.entries(mixed()).map(([path, file]) => [`data/${path}`, file]));
   const volumes = new VolumeCache(holdingFiles(inData), 'data');
-  const words = /3 series are mixed here: .* \(the image_file of a plan has to name one\)/;
+  const words = /3 series are mixed here: .* A plan has no such choice/;
   await expect(volumes.header('study')).rejects.toThrow(words);
   await expect(volumes.open('study')).rejects.toThrow(words);
   // A number that two have, and one that is the name of another.
@@ -109,6 +113,22 @@ it('what is mixed, or asked for and not there, is told by numbers, without what 
   expect(await said('40')).toContain('study: 2 series are mixed here: series 40 (CT, 2 files, 2×2), series 3');
   expect(await said('7')).toBe(`study: no image is of series "7"; there is ${all}. Choose one by its number.`);
   for (const series of [null, '3', '7']) expect(await said(series)).not.toMatch(/Jane|Größe|1\.2\.3/);
+});
+
+it('what is written of one of several series is what a plan may name', async () => {
+  const platform = holdingFiles(mixed());
+  const written: Record<string, Uint8Array> = {};
+  const writeFile = (path: string, data: Uint8Array | string): Promise<void> => Promise.resolve(void (written[path] = data as Uint8Array));
+  const { options } = parseFor(volumeProgram, { input: 'study', series: '40', out: 'data/scan.nii.gz' });
+  await expect(
+    runVolume({ platform: { ...platform, writeFile }, options, terminal: { write: () => undefined }, stop: new AbortController().signal }),
+  ).rejects.toThrow('2 series are mixed here');
+  options.series = '1.2.3.12';
+  await runVolume({ platform: { ...platform, writeFile }, options, terminal: { write: () => undefined }, stop: new AbortController().signal });
+  const volumes = new VolumeCache(holdingFiles(written), 'data');
+  const [named, chosen] = [await volumes.open('scan.nii.gz'), await openAnyVolume(platform, 'study', '1.2.3.12')];
+  expect(named.shape).toEqual(chosen.shape);
+  for (const dim of [0, 1, 2] as const) expect((await named.slice(dim, 1)).values).toEqual((await chosen.slice(dim, 1)).values);
 });
 
 it('scans of one study are held out together', () => {

@@ -214,12 +214,14 @@ function oneSeries(files: readonly FileFacts[], path: string, notes: string[]): 
   const kept = planned.length > 0 ? planned : [...files];
   if (kept.length < files.length) notes.push(`${countOf(files.length - kept.length, 'localizer image')} left out`);
   const mixed = new Set(kept.map(({ seriesUid }) => seriesUid)).size;
-  if (mixed > 1)
+  if (mixed > 1) {
+    const choice = hasNumbers(kept, mixed) ? ['number', '--series N'] : ['SeriesInstanceUID or SeriesDescription', '--series TEXT'];
     throw new UserError(
-      `${path}: ${mixed} series are mixed here: ${seriesText(kept)}. Give a folder with one series (the image_file of a plan has to ` +
-        'name one), or choose one with vernier volume, ask and dataset make, as by its ' +
-        `${hasNumbers(kept, mixed) ? 'number: --series N' : 'SeriesInstanceUID or SeriesDescription: --series TEXT'}.`,
+      `${path}: ${mixed} series are mixed here: ${seriesText(kept)}. Choose one with vernier volume, ask and dataset make by its ` +
+        `${choice[0]}: ${choice[1]}; or give a folder with one. A plan has no such choice: let its image_file name what ` +
+        `vernier volume ${path} ${choice[1]} --out scan.nii.gz writes.`,
     );
+  }
   const [first] = kept;
   const odd = first && kept.find(({ format }) => format.rows !== first.format.rows || format.columns !== first.format.columns);
   if (odd !== undefined)
