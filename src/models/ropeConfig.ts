@@ -156,27 +156,20 @@ function required(fields: Fields, key: string): number {
   return fields.positive(key, 1);
 }
 
-/** max_position_embeddings of Qwen's configuration classes. */
-const QWEN_POSITIONS = 32768;
+/** What the class of transformers has for a file that states none. */
+export interface RopeDefaults {
+  /** rope_theta */
+  theta: number;
+  /** max_position_embeddings */
+  positions: number;
+}
 
-/**
- * RotaryEmbeddingConfigMixin.convert_rope_params_to_dict: `rope_scaling`, where it says anything, takes the place of `rope_parameters`.
- * @param theta rope_theta of the class, for a file that states none; `positions`, its max_position_embeddings likewise
- */
+/** RotaryEmbeddingConfigMixin.convert_rope_params_to_dict: `rope_scaling`, where it says anything, takes the place of `rope_parameters`. */
 export function parseConvertedRope(
   fields: Fields,
-  theta: number,
-  {
-    positions = QWEN_POSITIONS,
-    isFlat = false,
-    ...rules
-  }: Pick<RopeRules, 'aliases' | 'ownKeys'> & { positions?: number; isFlat?: boolean } = {},
+  { theta, positions, isFlat = false, ...rules }: RopeDefaults & Pick<RopeRules, 'aliases' | 'ownKeys'> & { isFlat?: boolean },
 ): { rope: RopeConfig; settings: Fields } {
-  const scaling = fields.section('rope_scaling');
-  const stated = scaling?.isEmpty ? undefined : scaling;
-  const settings = stated ?? fields.section('rope_parameters') ?? new Fields({}, fields.source, 'rope_scaling.');
-  const partial = fields.number('partial_rotary_factor', 1);
-  if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
+  const settings = statedSettings(fields);
   const original = 'original_max_position_embeddings';
   const rope = parseRope(settings, fields.positive('rope_theta', theta), {
     ...rules,
@@ -186,4 +179,22 @@ export function parseConvertedRope(
     ...(!isFlat && fields.has(original) && { originalPositions: fields.integer(original, 1) }),
   });
   return { rope, settings };
+}
+
+/** rope_theta of Qwen's towers, which rotate by rows and columns and are never scaled. */
+export function parseAxialTheta(fields: Fields): number {
+  const settings = statedSettings(fields);
+  // Only a scaling counts positions.
+  const rules = { maxPositions: 1, aliases: ['axial'] };
+  const { theta, scaling } = parseRope(settings, fields.positive('rope_theta', 10_000), rules);
+  if (scaling) throw fields.wrong('rope_parameters', scaling.type, 'rope_type "axial", which the tower always has');
+  return theta;
+}
+
+function statedSettings(fields: Fields): Fields {
+  const scaling = fields.section('rope_scaling');
+  const stated = scaling?.isEmpty ? undefined : scaling;
+  const partial = fields.number('partial_rotary_factor', 1);
+  if (partial !== 1) throw fields.wrong('partial_rotary_factor', partial, '1; rotating a part of a head is not computed');
+  return stated ?? fields.section('rope_parameters') ?? new Fields({}, fields.source, 'rope_scaling.');
 }

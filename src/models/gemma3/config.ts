@@ -4,11 +4,13 @@
  * type and `layer_types` replaces `sliding_window_pattern`. Both layouts give the same fields here. What this code cannot compute
  * faithfully is refused by name.
  */
+import { keyValueHeads, modelTypeOf, parseLayerTypes, refuseAttentionDropout, rotatedHeadSize } from '../attentionConfig.ts';
 import type { DecoderConfig, LayerType } from '../blocks/decoder.ts';
-import type { SiglipConfig } from '../blocks/siglip.ts';
 import { Fields } from '../configFields.ts';
 import { parseRope } from '../ropeConfig.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
+import { parseSquareTower } from '../towerConfig.ts';
+import type { SquareTower } from '../towerConfig.ts';
 
 export type Gemma3TextConfig = DecoderConfig & {
   /** Cap of the logits of a text-only model; 0 where there is none, as in every published Gemma 3. */
@@ -16,9 +18,8 @@ export type Gemma3TextConfig = DecoderConfig & {
   rope: Record<LayerType, RopeConfig>;
 };
 
-export interface Gemma3VisionConfig extends SiglipConfig {
-  /** Side of the square image, in pixels. */
-  imageSize: number;
+export interface Gemma3VisionConfig extends SquareTower {
+  patchesPerSide: number;
   /** The checkpoint has SigLIP's pooling head, which Gemma never runs. */
   hasHead: boolean;
 }
@@ -37,7 +38,6 @@ export interface Gemma3Config {
 }
 
 const GELU_TANH = { gelu_pytorch_tanh: 'gelu_tanh' } as const;
-const VISION_ACTIVATIONS = { gelu_pytorch_tanh: 'gelu_tanh', gelu: 'gelu', quick_gelu: 'quick_gelu', silu: 'silu', swish: 'silu' } as const;
 
 /**
  * @param json what `config.json` holds
@@ -46,8 +46,7 @@ const VISION_ACTIVATIONS = { gelu_pytorch_tanh: 'gelu_tanh', gelu: 'gelu', quick
  */
 export function parseGemma3Config(json: Readonly<Record<string, unknown>>, source = 'config.json'): Gemma3Config {
   const root = new Fields(json, source, '');
-  const modelType = root.text('model_type', '(nothing)');
-  if (modelType !== 'gemma3') throw root.wrong('model_type', modelType, '"gemma3"; choose a Gemma 3 or MedGemma model folder');
+  modelTypeOf(root, ['gemma3'], 'Gemma 3 or MedGemma');
   const textFields = root.section('text_config') ?? new Fields({}, source, 'text_config.');
   const text = parseText(textFields, false);
   const vision = parseVision(root.section('vision_config') ?? new Fields({}, source, 'vision_config.'));
@@ -83,20 +82,16 @@ export function parseGemma3TextConfig(
   source = 'config.json',
 ): { text: Gemma3TextConfig; tieWordEmbeddings: boolean } {
   const root = new Fields(json, source, '');
-  const modelType = root.text('model_type', '(nothing)');
-  if (modelType !== 'gemma3_text') throw root.wrong('model_type', modelType, '"gemma3_text"; choose a text-only Gemma 3 model folder');
+  modelTypeOf(root, ['gemma3_text'], 'text-only Gemma 3');
   return { text: parseText(root, true), tieWordEmbeddings: root.flag('tie_word_embeddings', true) };
 }
 
 /** @param isAlone no vision tower stands beside it */
 function parseText(fields: Fields, isAlone: boolean): Gemma3TextConfig {
   const heads = fields.integer('num_attention_heads', 8);
-  const kvHeads = fields.integer('num_key_value_heads', 4);
-  if (heads % kvHeads !== 0) throw fields.wrong('num_key_value_heads', kvHeads, `a divisor of num_attention_heads (${heads})`);
-  const headDim = fields.integer('head_dim', 256);
-  if (headDim % 2 !== 0 || headDim > 256) throw fields.wrong('head_dim', headDim, 'an even number of at most 256');
-  const dropout = fields.number('attention_dropout', 0);
-  if (dropout !== 0) throw fields.wrong('attention_dropout', dropout, '0; dropout inside attention is not supported');
+  const kvHeads = keyValueHeads(fields, heads, 4);
+  const headDim = rotatedHeadSize(fields, 256);
+  refuseAttentionDropout(fields);
   if (fields.flag('use_bidirectional_attention', false)) {
     throw fields.wrong('use_bidirectional_attention', true, 'false; a text encoder (EmbeddingGemma) is not trained here');
   }
@@ -105,7 +100,8 @@ function parseText(fields: Fields, isAlone: boolean): Gemma3TextConfig {
     if (fields.has(key)) throw fields.wrong(key, fields.number(key, 0), 'null; transformers does not apply it to this model');
   }
   const layers = fields.layers('num_hidden_layers', 26);
-  const layerTypes = parseLayerTypes(fields, layers);
+  // Every so many layers one sees everything.
+  const layerTypes = parseLayerTypes(fields, layers, (layer) => (layer + 1) % fields.integer('sliding_window_pattern', 6) !== 0);
   const slides = layerTypes.includes('sliding_attention');
   if (slides && fields.isNull('sliding_window'))
     throw fields.wrong('sliding_window', null, 'a number, since layer_types has sliding_attention');
@@ -142,21 +138,6 @@ function softcap(fields: Fields, key: string): number {
   return fields.has(key) ? fields.positive(key, 1) : 0;
 }
 
-/** Every `sliding_window_pattern`-th layer sees everything, where `layer_types` does not say so layer by layer. */
-function parseLayerTypes(fields: Fields, layers: number): LayerType[] {
-  const listed = fields.list('layer_types');
-  if (listed === undefined) {
-    const pattern = fields.integer('sliding_window_pattern', 6);
-    return Array.from({ length: layers }, (_, layer) => ((layer + 1) % pattern === 0 ? 'full_attention' : 'sliding_attention'));
-  }
-  if (listed.length !== layers) throw fields.wrong('layer_types', listed, `one entry for each of the ${layers} layers`);
-  return listed.map((type) => {
-    if (type !== 'full_attention' && type !== 'sliding_attention')
-      throw fields.wrong('layer_types', type, '"full_attention" or "sliding_attention"');
-    return type;
-  });
-}
-
 /**
  * Gemma3TextConfig.convert_rope_params_to_dict: `rope_scaling` is laid over the full layers' section; what a section does not say is in the
  * old keys.
@@ -182,28 +163,8 @@ function parseVision(fields: Fields): Gemma3VisionConfig {
   const modelType = fields.text('model_type', 'siglip_vision_model');
   if (modelType !== 'siglip_vision_model')
     throw fields.wrong('model_type', modelType, '"siglip_vision_model"; other vision towers are not built');
-  const hiddenSize = fields.integer('hidden_size', 768);
-  const heads = fields.integer('num_attention_heads', 12);
-  if (hiddenSize % heads !== 0) throw fields.wrong('num_attention_heads', heads, `a divisor of hidden_size (${hiddenSize})`);
-  const dropout = fields.number('attention_dropout', 0);
-  if (dropout !== 0) throw fields.wrong('attention_dropout', dropout, '0; dropout inside attention is not supported');
-  const imageSize = fields.integer('image_size', 224);
-  const patchSize = fields.integer('patch_size', 16);
+  const tower = parseSquareTower(fields, { hiddenSize: 768, heads: 12, patchSize: 16 });
+  const { imageSize, patchSize } = tower;
   if (imageSize % patchSize !== 0) throw fields.wrong('image_size', imageSize, `a multiple of patch_size (${patchSize})`);
-  const channels = fields.integer('num_channels', 3);
-  if (channels !== 3) throw fields.wrong('num_channels', channels, '3: images are RGB');
-  return {
-    hiddenSize,
-    layers: fields.layers('num_hidden_layers', 12),
-    heads,
-    headDim: hiddenSize / heads,
-    intermediateSize: fields.integer('intermediate_size', 3072),
-    channels,
-    imageSize,
-    patchSize,
-    patchesPerSide: imageSize / patchSize,
-    layerNormEps: fields.positive('layer_norm_eps', 1e-6),
-    activation: fields.activation('hidden_act', 'gelu_pytorch_tanh', VISION_ACTIVATIONS),
-    hasHead: fields.flag('vision_use_head', true),
-  };
+  return { ...tower, patchesPerSide: imageSize / patchSize, hasHead: fields.flag('vision_use_head', true) };
 }

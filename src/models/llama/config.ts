@@ -3,6 +3,7 @@
  * are read: `rope_theta` and `rope_scaling` (transformers 4), `rope_parameters` (5). Keys that a file leaves out take the defaults of
  * transformers' LlamaConfig. What this code cannot compute faithfully is refused by name.
  */
+import { dividedHeadSize, keyValueHeads, modelTypeOf, refuseAttentionDropout, rotatedHeadSize } from '../attentionConfig.ts';
 import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
 import { parseConvertedRope } from '../ropeConfig.ts';
@@ -29,8 +30,7 @@ const UNREAD_SWITCHES = ['qk_layer_norms', 'rope_interleaved', 'use_resampler'] 
  */
 export function parseLlamaConfig(json: Readonly<Record<string, unknown>>, source = 'config.json'): LlamaConfig {
   const root = new Fields(json, source, '');
-  const modelType = root.text('model_type', '(nothing)');
-  if (modelType !== 'llama') throw root.wrong('model_type', modelType, '"llama"; choose a Llama model folder');
+  modelTypeOf(root, ['llama'], 'Llama');
   return { ...parseLlamaText(root), tieWordEmbeddings: root.flag('tie_word_embeddings', false) };
 }
 
@@ -41,13 +41,10 @@ export function parseLlamaConfig(json: Readonly<Record<string, unknown>>, source
 export function parseLlamaText(fields: Fields, fallbackEps = 1e-6): LlamaTextConfig {
   const hiddenSize = fields.integer('hidden_size', 4096);
   const heads = fields.integer('num_attention_heads', 32);
-  if (hiddenSize % heads !== 0) throw fields.wrong('num_attention_heads', heads, `a divisor of hidden_size (${hiddenSize})`);
-  const kvHeads = fields.integer('num_key_value_heads', heads);
-  if (heads % kvHeads !== 0) throw fields.wrong('num_key_value_heads', kvHeads, `a divisor of num_attention_heads (${heads})`);
-  const headDim = fields.integer('head_dim', hiddenSize / heads);
-  if (headDim % 2 !== 0 || headDim > 256) throw fields.wrong('head_dim', headDim, 'an even number of at most 256');
-  const dropout = fields.number('attention_dropout', 0);
-  if (dropout !== 0) throw fields.wrong('attention_dropout', dropout, '0; dropout inside attention is not supported');
+  // transformers refuses heads that do not share the hidden size evenly, even where head_dim goes before.
+  const headDim = rotatedHeadSize(fields, dividedHeadSize(fields, hiddenSize, heads, 'num_attention_heads'));
+  const kvHeads = keyValueHeads(fields, heads, heads);
+  refuseAttentionDropout(fields);
   for (const key of UNREAD_SWITCHES) {
     if (fields.flag(key, false)) throw fields.wrong(key, true, 'false; transformers does not apply it to this model');
   }
@@ -74,5 +71,5 @@ export function parseLlamaText(fields: Fields, fallbackEps = 1e-6): LlamaTextCon
     scoreScale: headDim ** -0.5,
     embeddingScale: 1,
   };
-  return { text, rope: parseConvertedRope(fields, 10_000, { positions: 2048 }).rope };
+  return { text, rope: parseConvertedRope(fields, { theta: 10_000, positions: 2048 }).rope };
 }

@@ -4,8 +4,15 @@
  * transformers' configuration classes, since its `save_pretrained` may leave them out. What this code cannot compute faithfully is refused
  * here, by name, rather than trained wrong.
  */
-import { UserError } from '../../platform.ts';
-import type { DecoderConfig, LayerType } from '../blocks/decoder.ts';
+import {
+  dividedHeadSize,
+  keyValueHeads,
+  modelTypeOf,
+  parseLayerTypes,
+  refuseAttentionDropout,
+  rotatedHeadSize,
+} from '../attentionConfig.ts';
+import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
 import { parseConvertedRope } from '../ropeConfig.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
@@ -26,6 +33,8 @@ export interface Qwen2TextDefaults {
   vocabSize: number;
   rmsNormEps: number;
   maxWindowLayers: number;
+  /** max_position_embeddings */
+  positions: number;
 }
 
 const QWEN2_DEFAULTS: Qwen2TextDefaults = {
@@ -37,6 +46,7 @@ const QWEN2_DEFAULTS: Qwen2TextDefaults = {
   vocabSize: 151936,
   rmsNormEps: 1e-6,
   maxWindowLayers: 28,
+  positions: 32768,
 };
 
 /** Two names of one function. */
@@ -49,17 +59,15 @@ export const SILU = { silu: 'silu', swish: 'silu' } as const;
  */
 export function parseQwen2Config(json: Readonly<Record<string, unknown>>, source = 'config.json'): Qwen2Config {
   const root = new Fields(json, source, '');
-  const modelType = root.text('model_type', '(nothing)');
-  if (modelType !== 'qwen2')
-    throw new UserError(`${source}: model_type is "${modelType}", "qwen2" was expected. Choose a Qwen2 or Qwen2.5 model folder.`);
+  modelTypeOf(root, ['qwen2'], 'Qwen2 or Qwen2.5');
   const hiddenSize = root.integer('hidden_size', QWEN2_DEFAULTS.hiddenSize);
   const heads = root.integer('num_attention_heads', QWEN2_DEFAULTS.heads);
   // Unlike Qwen2.5-VL's attention, Qwen2's takes a head size that the file states.
-  const headDim = root.has('head_dim') ? root.integer('head_dim', 0) : dividedHeadSize(root, hiddenSize, heads, 'num_attention_heads');
-  if (headDim % 2 !== 0) throw root.wrong('head_dim', headDim, 'an even number: its halves rotate together');
+  const divided = root.has('head_dim') ? 0 : dividedHeadSize(root, hiddenSize, heads, 'num_attention_heads');
+  const headDim = rotatedHeadSize(root, divided);
   return {
     text: parseQwen2Text(root, headDim, QWEN2_DEFAULTS),
-    rope: parseConvertedRope(root, 10_000).rope,
+    rope: parseConvertedRope(root, { theta: 10_000, positions: QWEN2_DEFAULTS.positions }).rope,
     tieWordEmbeddings: root.flag('tie_word_embeddings', false),
   };
 }
@@ -69,10 +77,8 @@ export function parseQwen2Text(fields: Fields, headDim: number, defaults: Qwen2T
   const layers = fields.layers('num_hidden_layers', defaults.layers);
   const heads = fields.integer('num_attention_heads', defaults.heads);
   // An explicit null means "as many as heads", a missing key the class's default.
-  const kvHeads = fields.isNull('num_key_value_heads') ? heads : fields.integer('num_key_value_heads', defaults.kvHeads);
-  if (heads % kvHeads !== 0) throw fields.wrong('num_key_value_heads', kvHeads, `a divisor of num_attention_heads (${heads})`);
-  const attentionDropout = fields.number('attention_dropout', 0);
-  if (attentionDropout !== 0) throw fields.wrong('attention_dropout', attentionDropout, '0; dropout inside attention is not supported');
+  const kvHeads = keyValueHeads(fields, heads, fields.isNull('num_key_value_heads') ? heads : defaults.kvHeads);
+  refuseAttentionDropout(fields);
 
   const window =
     fields.flag('use_sliding_window', false) && !fields.isNull('sliding_window') ? fields.integer('sliding_window', 4096) : null;
@@ -103,21 +109,4 @@ export function parseQwen2Text(fields: Fields, headDim: number, defaults: Qwen2T
     scoreScale: headDim ** -0.5,
     embeddingScale: 1,
   };
-}
-
-function parseLayerTypes(fields: Fields, layers: number, slides: (layer: number) => boolean): LayerType[] {
-  const listed = fields.list('layer_types');
-  if (listed === undefined) return Array.from({ length: layers }, (_, layer) => (slides(layer) ? 'sliding_attention' : 'full_attention'));
-  if (listed.length !== layers) throw fields.wrong('layer_types', listed, `one entry for each of the ${layers} layers`);
-  return listed.map((type) => {
-    if (type !== 'full_attention' && type !== 'sliding_attention')
-      throw fields.wrong('layer_types', type, '"full_attention" or "sliding_attention"');
-    return type;
-  });
-}
-
-/** @throws UserError where the heads do not share the hidden size evenly */
-export function dividedHeadSize(fields: Fields, hiddenSize: number, heads: number, headsKey: string): number {
-  if (hiddenSize % heads !== 0) throw fields.wrong(headsKey, heads, `a divisor of hidden_size (${hiddenSize})`);
-  return hiddenSize / heads;
 }

@@ -4,13 +4,15 @@
  * of transformers' Qwen2_5_VLConfig, since its `save_pretrained` may leave them out. What this code cannot compute faithfully is refused
  * here, by name, rather than trained wrong.
  */
-import { UserError } from '../../platform.ts';
+import { fixedHeadSize, modelTypeOf } from '../attentionConfig.ts';
 import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
-import { dividedHeadSize, parseQwen2Text, SILU } from '../qwen2/config.ts';
+import { parseQwen2Text, SILU } from '../qwen2/config.ts';
 import { parseConvertedRope } from '../ropeConfig.ts';
 import type { Qwen2TextDefaults } from '../qwen2/config.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
+import { checkFeatureWidth, parseQwenTower } from '../towerConfig.ts';
+import type { QwenTower } from '../towerConfig.ts';
 
 /** Qwen2's layers, with M-RoPE. */
 export type Qwen2_5VLTextConfig = DecoderConfig & {
@@ -19,23 +21,13 @@ export type Qwen2_5VLTextConfig = DecoderConfig & {
   mropeSection: number[];
 };
 
-export interface Qwen2_5VLVisionConfig {
-  depth: number;
-  hiddenSize: number;
-  heads: number;
-  headDim: number;
-  intermediateSize: number;
-  outHiddenSize: number;
-  patchSize: number;
-  temporalPatchSize: number;
-  spatialMergeSize: number;
+export interface Qwen2_5VLVisionConfig extends QwenTower {
   /** Side of an attention window, in pixels. */
   windowSize: number;
   /** Blocks in which a patch sees its whole image instead of its window. */
   fullAttentionBlocks: number[];
   inChannels: number;
   hiddenAct: 'silu';
-  ropeTheta: number;
   /** Fixed in the model's code, not in its configuration. */
   rmsNormEps: number;
 }
@@ -46,8 +38,6 @@ export interface Qwen2_5VLConfig {
   vision: Qwen2_5VLVisionConfig;
   imageTokenId: number;
   videoTokenId: number;
-  visionStartTokenId: number;
-  visionEndTokenId: number;
   tieWordEmbeddings: boolean;
 }
 
@@ -58,27 +48,18 @@ export interface Qwen2_5VLConfig {
  */
 export function parseQwen2_5VLConfig(json: Readonly<Record<string, unknown>>, source = 'config.json'): Qwen2_5VLConfig {
   const root = new Fields(json, source, '');
-  const modelType = root.text('model_type', '(nothing)');
-  if (modelType !== 'qwen2_5_vl') {
-    throw new UserError(`${source}: model_type is "${modelType}", "qwen2_5_vl" was expected. Choose a Qwen2.5-VL model folder.`);
-  }
+  const modelType = modelTypeOf(root, ['qwen2_5_vl'], 'Qwen2.5-VL');
   const nested = root.section('text_config');
   const text = parseText(nested ?? root, nested === undefined);
-  const vision = parseVision(root.section('vision_config') ?? new Fields({}, source, 'vision_config.'));
-  if (vision.outHiddenSize !== text.hiddenSize) {
-    throw new UserError(
-      `${source}: vision_config.out_hidden_size is ${vision.outHiddenSize}, the text's hidden_size ${text.hiddenSize}; image features ` +
-        'take the place of token embeddings, so the two must be equal.',
-    );
-  }
+  const visionFields = root.section('vision_config') ?? new Fields({}, source, 'vision_config.');
+  const vision = parseVision(visionFields);
+  checkFeatureWidth(visionFields, vision, text.hiddenSize);
   return {
     modelType,
     text,
     vision,
     imageTokenId: root.integer('image_token_id', 151655, 0),
     videoTokenId: root.integer('video_token_id', 151656, 0),
-    visionStartTokenId: root.integer('vision_start_token_id', 151652, 0),
-    visionEndTokenId: root.integer('vision_end_token_id', 151653, 0),
     // Before 5.0 a nested configuration kept the flag with the text's.
     tieWordEmbeddings: root.flag('tie_word_embeddings', false) || (nested?.flag('tie_word_embeddings', false) ?? false),
   };
@@ -93,13 +74,20 @@ const TEXT_DEFAULTS: Qwen2TextDefaults = {
   vocabSize: 152064,
   rmsNormEps: 1e-5,
   maxWindowLayers: 80,
+  positions: 32768,
 };
 
 function parseText(fields: Fields, isFlat: boolean): Qwen2_5VLTextConfig {
   const hiddenSize = fields.integer('hidden_size', TEXT_DEFAULTS.hiddenSize);
-  const headDim = headSize(fields, hiddenSize, fields.integer('num_attention_heads', TEXT_DEFAULTS.heads), 'num_attention_heads');
+  const headDim = fixedHeadSize(fields, hiddenSize, fields.integer('num_attention_heads', TEXT_DEFAULTS.heads), 'num_attention_heads');
   const text = parseQwen2Text(fields, headDim, TEXT_DEFAULTS);
-  const { rope, settings } = parseConvertedRope(fields, 1_000_000, { aliases: ['mrope'], ownKeys: ['mrope_section'], isFlat });
+  const { rope, settings } = parseConvertedRope(fields, {
+    theta: 1_000_000,
+    positions: TEXT_DEFAULTS.positions,
+    aliases: ['mrope'],
+    ownKeys: ['mrope_section'],
+    isFlat,
+  });
   const mropeSection = settings.integers('mrope_section', [16, 24, 24]);
   if (mropeSection.reduce((sum, size) => sum + size, 0) * 2 !== headDim) {
     throw settings.wrong('mrope_section', mropeSection, `sections that add up to half the head size (${headDim / 2})`);
@@ -108,48 +96,17 @@ function parseText(fields: Fields, isFlat: boolean): Qwen2_5VLTextConfig {
 }
 
 function parseVision(fields: Fields): Qwen2_5VLVisionConfig {
-  const depth = fields.layers('depth', 32);
-  const hiddenSize = fields.integer('hidden_size', 3584);
-  const heads = fields.integer('num_heads', fields.integer('num_attention_heads', 16));
-  const headDim = headSize(fields, hiddenSize, heads, 'num_heads');
-  if (headDim % 4 !== 0) {
-    throw fields.wrong(
-      'num_heads',
-      heads,
-      `a number that makes the head size (${headDim}) a multiple of 4: its halves rotate with height and width`,
-    );
-  }
-  const patchSize = fields.integer('patch_size', 14);
-  const spatialMergeSize = fields.integer('spatial_merge_size', 2);
+  const tower = parseQwenTower(fields, { depth: 32, hiddenSize: 3584, intermediateSize: 3420, patchSize: 14 });
   const windowSize = fields.integer('window_size', 112);
-  if (windowSize < patchSize * spatialMergeSize)
-    throw fields.wrong('window_size', windowSize, `at least ${patchSize * spatialMergeSize}, one merged patch`);
-  const { rope } = parseConvertedRope(fields, 10_000, { aliases: ['axial'] });
-  if (rope.scaling) throw fields.wrong('rope_parameters', rope.scaling.type, 'rope_type "axial", which the tower always has');
+  const merged = tower.patchSize * tower.spatialMergeSize;
+  if (windowSize < merged) throw fields.wrong('window_size', windowSize, `at least ${merged}, one merged patch`);
   return {
-    depth,
-    hiddenSize,
-    heads,
-    headDim,
-    intermediateSize: fields.integer('intermediate_size', 3420),
-    outHiddenSize: fields.integer('out_hidden_size', 3584),
-    patchSize,
-    temporalPatchSize: fields.integer('temporal_patch_size', 2),
-    spatialMergeSize,
+    ...tower,
     windowSize,
     fullAttentionBlocks: fields.integers('fullatt_block_indexes', [7, 15, 23, 31]),
     // The hub's files say in_chans, which transformers ignores when in_channels is there too.
     inChannels: fields.integer('in_channels', fields.integer('in_chans', 3)),
     hiddenAct: fields.activation('hidden_act', 'silu', SILU),
-    ropeTheta: rope.theta,
     rmsNormEps: 1e-6,
   };
-}
-
-function headSize(fields: Fields, hiddenSize: number, heads: number, headsKey: string): number {
-  const headDim = dividedHeadSize(fields, hiddenSize, heads, headsKey);
-  const stated = fields.integer('head_dim', headDim);
-  if (stated !== headDim)
-    throw fields.wrong('head_dim', stated, `hidden_size / ${headsKey} = ${headDim}, as this model's attention computes it`);
-  return headDim;
 }

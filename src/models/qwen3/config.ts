@@ -3,7 +3,7 @@
  * head size of their own, norms on queries and keys, and biases only where the file asks for them. Keys that a file leaves out take the
  * defaults of transformers' Qwen3Config. What this code cannot compute faithfully is refused here, by name, rather than trained wrong.
  */
-import { UserError } from '../../platform.ts';
+import { modelTypeOf, rotatedHeadSize } from '../attentionConfig.ts';
 import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
 import { parseQwen2Text } from '../qwen2/config.ts';
@@ -27,6 +27,7 @@ const DEFAULTS: Qwen2TextDefaults = {
   vocabSize: 151936,
   rmsNormEps: 1e-6,
   maxWindowLayers: 28,
+  positions: 32768,
 };
 
 /**
@@ -36,12 +37,10 @@ const DEFAULTS: Qwen2TextDefaults = {
  */
 export function parseQwen3Config(json: Readonly<Record<string, unknown>>, source = 'config.json'): Qwen3Config {
   const root = new Fields(json, source, '');
-  const modelType = root.text('model_type', '(nothing)');
-  if (modelType !== 'qwen3')
-    throw new UserError(`${source}: model_type is "${modelType}", "qwen3" was expected. Choose a Qwen3 model folder.`);
+  modelTypeOf(root, ['qwen3'], 'Qwen3');
   return {
     text: parseQwen3Text(root),
-    rope: parseConvertedRope(root, 10_000).rope,
+    rope: parseConvertedRope(root, { theta: 10_000, positions: DEFAULTS.positions }).rope,
     tieWordEmbeddings: root.flag('tie_word_embeddings', false),
   };
 }
@@ -49,8 +48,7 @@ export function parseQwen3Config(json: Readonly<Record<string, unknown>>, source
 /** The fields of the decoder layers. */
 export function parseQwen3Text(fields: Fields): DecoderConfig {
   // Not the hidden size shared out among the heads: the class has a number of its own.
-  const headDim = fields.integer('head_dim', 128);
-  if (headDim % 2 !== 0) throw fields.wrong('head_dim', headDim, 'an even number: its halves rotate together');
+  const headDim = rotatedHeadSize(fields, 128);
   const bias = fields.flag('attention_bias', false);
   return { ...parseQwen2Text(fields, headDim, DEFAULTS), qkvBias: bias, outBias: bias, headNorms: true };
 }

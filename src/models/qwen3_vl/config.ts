@@ -4,13 +4,14 @@
  * defaults of transformers' Qwen3VLConfig. What this code cannot compute faithfully is refused here, by name, rather than trained wrong.
  */
 import type { Activation } from '../../ops/activation.ts';
-import { UserError } from '../../platform.ts';
+import { modelTypeOf } from '../attentionConfig.ts';
 import type { DecoderConfig } from '../blocks/decoder.ts';
 import { Fields } from '../configFields.ts';
-import { dividedHeadSize } from '../qwen2/config.ts';
 import { parseConvertedRope } from '../ropeConfig.ts';
 import { parseQwen3Text } from '../qwen3/config.ts';
 import type { RopeConfig } from '../ropeConfig.ts';
+import { checkFeatureWidth, parseQwenTower, TOWER_ACTIVATIONS } from '../towerConfig.ts';
+import type { QwenTower } from '../towerConfig.ts';
 
 /** Qwen3's layers, with interleaved M-RoPE. */
 export type Qwen3VLTextConfig = DecoderConfig & {
@@ -19,19 +20,9 @@ export type Qwen3VLTextConfig = DecoderConfig & {
   mropeSection: [time: number, height: number, width: number];
 };
 
-export interface Qwen3VLVisionConfig {
-  depth: number;
-  hiddenSize: number;
-  heads: number;
-  headDim: number;
-  intermediateSize: number;
-  outHiddenSize: number;
-  patchSize: number;
-  temporalPatchSize: number;
-  spatialMergeSize: number;
+export interface Qwen3VLVisionConfig extends QwenTower {
   inChannels: number;
   hiddenAct: Activation;
-  ropeTheta: number;
   /** Rows of the learned position table; a square of them is used. */
   positions: number;
   /** Block k's output goes through deep merger i and into a text layer, where deepBlocks[i] = k. Text layers take them by rising block. */
@@ -46,21 +37,11 @@ export interface Qwen3VLConfig {
   vision: Qwen3VLVisionConfig;
   imageTokenId: number;
   videoTokenId: number;
-  visionStartTokenId: number;
-  visionEndTokenId: number;
   tieWordEmbeddings: boolean;
 }
 
 /** Qwen3VLTextConfig has room for more than Qwen3Config. */
-const MAX_POSITIONS = 128_000;
-
-const VISION_ACTIVATIONS: Readonly<Record<string, Activation>> = {
-  gelu_pytorch_tanh: 'gelu_tanh',
-  gelu: 'gelu',
-  quick_gelu: 'quick_gelu',
-  silu: 'silu',
-  swish: 'silu',
-};
+const POSITIONS = 128_000;
 
 /**
  * @param json what `config.json` holds
@@ -69,26 +50,17 @@ const VISION_ACTIVATIONS: Readonly<Record<string, Activation>> = {
  */
 export function parseQwen3VLConfig(json: Readonly<Record<string, unknown>>, source = 'config.json'): Qwen3VLConfig {
   const root = new Fields(json, source, '');
-  const modelType = root.text('model_type', '(nothing)');
-  if (modelType !== 'qwen3_vl')
-    throw new UserError(`${source}: model_type is "${modelType}", "qwen3_vl" was expected. Choose a Qwen3-VL model folder.`);
-  const section = root.section('text_config')?.json ?? {};
-  const text = parseText(new Fields({ max_position_embeddings: MAX_POSITIONS, ...section }, source, 'text_config.'));
-  const vision = parseVision(root.section('vision_config') ?? new Fields({}, source, 'vision_config.'), text.layers);
-  if (vision.outHiddenSize !== text.hiddenSize) {
-    throw new UserError(
-      `${source}: vision_config.out_hidden_size is ${vision.outHiddenSize}, the text's hidden_size ${text.hiddenSize}; image features ` +
-        'take the place of token embeddings, so the two must be equal.',
-    );
-  }
+  const modelType = modelTypeOf(root, ['qwen3_vl'], 'Qwen3-VL');
+  const text = parseText(root.section('text_config') ?? new Fields({}, source, 'text_config.'));
+  const visionFields = root.section('vision_config') ?? new Fields({}, source, 'vision_config.');
+  const vision = parseVision(visionFields, text.layers);
+  checkFeatureWidth(visionFields, vision, text.hiddenSize);
   return {
     modelType,
     text,
     vision,
     imageTokenId: root.integer('image_token_id', 151655, 0),
     videoTokenId: root.integer('video_token_id', 151656, 0),
-    visionStartTokenId: root.integer('vision_start_token_id', 151652, 0),
-    visionEndTokenId: root.integer('vision_end_token_id', 151653, 0),
     // The text section repeats the flag, and transformers does not read it there.
     tieWordEmbeddings: root.flag('tie_word_embeddings', false),
   };
@@ -98,7 +70,11 @@ function parseText(fields: Fields): Qwen3VLTextConfig {
   if (fields.flag('use_sliding_window', false))
     throw fields.wrong('use_sliding_window', true, 'false: every layer of this model sees the whole row');
   const text = parseQwen3Text(fields);
-  const { rope, settings } = parseConvertedRope(fields, 500_000, { ownKeys: ['mrope_section', 'mrope_interleaved'] });
+  const { rope, settings } = parseConvertedRope(fields, {
+    theta: 500_000,
+    positions: POSITIONS,
+    ownKeys: ['mrope_section', 'mrope_interleaved'],
+  });
   const section = settings.integers('mrope_section', [24, 20, 20]);
   const [time, height, width] = section;
   if (time === undefined || height === undefined || width === undefined || section.length !== 3)
@@ -109,37 +85,13 @@ function parseText(fields: Fields): Qwen3VLTextConfig {
 }
 
 function parseVision(fields: Fields, textLayers: number): Qwen3VLVisionConfig {
-  const depth = fields.layers('depth', 27);
-  const hiddenSize = fields.integer('hidden_size', 1152);
-  const heads = fields.integer('num_heads', fields.integer('num_attention_heads', 16));
-  const headDim = dividedHeadSize(fields, hiddenSize, heads, 'num_heads');
-  const stated = fields.integer('head_dim', headDim);
-  if (stated !== headDim)
-    throw fields.wrong('head_dim', stated, `hidden_size / num_heads = ${headDim}, as this model's attention computes it`);
-  if (headDim % 4 !== 0) {
-    throw fields.wrong(
-      'num_heads',
-      heads,
-      `a number that makes the head size (${headDim}) a multiple of 4: its halves rotate with height and width`,
-    );
-  }
-  const { rope } = parseConvertedRope(fields, 10_000, { aliases: ['axial'] });
-  if (rope.scaling) throw fields.wrong('rope_parameters', rope.scaling.type, 'rope_type "axial", which the tower always has');
+  const tower = parseQwenTower(fields, { depth: 27, hiddenSize: 1152, intermediateSize: 4304, patchSize: 16 });
   return {
-    depth,
-    hiddenSize,
-    heads,
-    headDim,
-    intermediateSize: fields.integer('intermediate_size', 4304),
-    outHiddenSize: fields.integer('out_hidden_size', 3584),
-    patchSize: fields.integer('patch_size', 16),
-    temporalPatchSize: fields.integer('temporal_patch_size', 2),
-    spatialMergeSize: fields.integer('spatial_merge_size', 2),
+    ...tower,
     inChannels: fields.integer('in_channels', 3),
-    hiddenAct: fields.activation('hidden_act', 'gelu_pytorch_tanh', VISION_ACTIVATIONS),
-    ropeTheta: rope.theta,
+    hiddenAct: fields.activation('hidden_act', 'gelu_pytorch_tanh', TOWER_ACTIVATIONS),
     positions: fields.integer('num_position_embeddings', 2304),
-    deepBlocks: deepBlocks(fields, depth, textLayers),
+    deepBlocks: deepBlocks(fields, tower.depth, textLayers),
     layerNormEps: 1e-6,
   };
 }

@@ -32,7 +32,7 @@ describe('read', () => {
 
 describe('refused', () => {
   test.each([
-    [{ model_type: 'qwen2_moe' }, /model_type is "qwen2_moe", "qwen2" was expected/],
+    [{ model_type: 'qwen2_moe' }, /model_type is "qwen2_moe"; expected "qwen2"; choose a Qwen2 or Qwen2\.5 model folder/],
     [{ rope_scaling: { type: 'dynamic', factor: 4 } }, /rope_scaling\.rope_type is "dynamic"; expected one of default, linear, yarn, llama3/],
     [{ rope_parameters: { rope_type: 'longrope', rope_theta: 1e4 } }, /rope_parameters\.rope_type is "longrope"/],
     [{ rope_parameters: { rope_type: 'llama3', rope_theta: 1e4 } }, /rope_parameters\.low_freq_factor is nothing/],
@@ -45,6 +45,7 @@ describe('refused', () => {
     [{ num_attention_heads: 5 }, /num_attention_heads is 5; expected a divisor of hidden_size \(64\)/],
     [{ num_key_value_heads: 3 }, /num_key_value_heads is 3; expected a divisor/],
     [{ head_dim: 15 }, /head_dim is 15; expected an even number/],
+    [{ head_dim: 512 }, /head_dim is 512; expected an even number of at most 256/],
     [{ hidden_act: 'gelu' }, /hidden_act is "gelu"/],
     [{ attention_dropout: 0.1 }, /attention_dropout is 0\.1; expected 0/],
     [{ layer_types: ['sliding_attention', 'full_attention', 'full_attention'] }, /layer_types is "sliding_attention"; expected use_sliding_window/],

@@ -72,7 +72,7 @@ test('missing keys take the defaults of Qwen2_5_VLConfig', () => {
     rope: { theta: 1e6 },
   });
   expect(config.vision).toMatchObject({ depth: 32, hiddenSize: 3584, heads: 16, intermediateSize: 3420, fullAttentionBlocks: [7, 15, 23, 31] });
-  expect(config).toMatchObject({ imageTokenId: 151655, videoTokenId: 151656, visionStartTokenId: 151652 });
+  expect(config).toMatchObject({ imageTokenId: 151655, videoTokenId: 151656 });
 });
 
 test('sliding layers follow use_sliding_window and max_window_layers, or layer_types', () => {

@@ -76,11 +76,12 @@ describe('read', () => {
 
 describe('refused', () => {
   test.each([
-    [{ model_type: 'qwen3_moe' }, /model_type is "qwen3_moe", "qwen3" was expected/],
+    [{ model_type: 'qwen3_moe' }, /model_type is "qwen3_moe"; expected "qwen3"/],
     [{ rope_scaling: { type: 'dynamic', factor: 4 } }, /rope_scaling\.rope_type is "dynamic"/],
     [{ rope_scaling: { type: 'mrope', mrope_section: [4, 2, 2] } }, /rope_type is "mrope"/],
     [{ num_key_value_heads: 3 }, /num_key_value_heads is 3; expected a divisor/],
     [{ head_dim: 15 }, /head_dim is 15; expected an even number/],
+    [{ head_dim: 512 }, /head_dim is 512; expected an even number of at most 256/],
     [{ hidden_act: 'gelu' }, /hidden_act is "gelu"/],
     [{ attention_bias: 1 }, /attention_bias is 1; expected true or false/],
     [{ attention_dropout: 0.1 }, /attention_dropout is 0\.1; expected 0/],

@@ -103,8 +103,6 @@ test('missing keys take the defaults of Qwen3VLConfig', () => {
   expect(config).toMatchObject({
     imageTokenId: 151655,
     videoTokenId: 151656,
-    visionStartTokenId: 151652,
-    visionEndTokenId: 151653,
     tieWordEmbeddings: false,
   });
 });
