@@ -45,7 +45,8 @@ test.skipIf(isSkipped)('a model of the hub is downloaded when it is asked for, c
   const context = await studio.browser.newContext();
   const asked: string[] = [];
   let release = (): void => undefined;
-  const held = new Promise<void>((done) => (release = done));
+  const hold = (): Promise<void> => new Promise<void>((done) => (release = done));
+  let held = hold();
   // What the page asks of huggingface.co is answered here.
   await context.route(/^https:\/\/huggingface\.co\//, async (route) => {
     const { pathname, search } = new URL(route.request().url());
@@ -110,6 +111,14 @@ test.skipIf(isSkipped)('a model of the hub is downloaded when it is asked for, c
   await page.locator('dialog').getByRole('button', { name: 'Delete' }).click();
   await page.locator('#chosen-base', { hasText: 'Qwen2.5-VL, tiny' }).waitFor();
   await page.getByText('None has been downloaded yet.').waitFor();
+
+  // A stop is no fault: it is told as what it is.
+  held = hold();
+  await page.getByLabel('Name', { exact: true }).fill('org/tiny');
+  await page.getByRole('button', { name: 'Download' }).click();
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  await page.locator('.notice.info', { hasText: 'What has come is kept' }).waitFor();
+  release();
   expect(faults.filter((fault) => !/huggingface\.co|status of 40[13]/.test(fault))).toEqual([]);
   await context.close();
 });

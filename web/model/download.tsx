@@ -3,7 +3,6 @@ import { effect } from '@preact/signals';
 import * as Comlink from 'comlink';
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import { UserError } from '../../src/platform.ts';
 import { bytesText } from '../../src/track/console.ts';
 import { Field } from '../parts/field.tsx';
 import { HubToken, useHub } from '../parts/hubToken.tsx';
@@ -42,9 +41,9 @@ export function Download({ studio, onEnd }: { studio: Studio; onEnd: (dir: strin
       await hub.allow();
       const hear = (done: number, total: number): Promise<void> => Promise.resolve(void (state.value = { done, total }));
       dir = await worker.own.downloadModel(id, Comlink.proxy(hear));
+      if (dir === undefined) studio.tell('info', own.stopped);
     } catch (error) {
-      if (error instanceof UserError && error.message.includes(own.stopped)) studio.tell('info', own.stopped);
-      else studio.failed(error);
+      studio.failed(error);
     }
     unwatch();
     state.value = null;

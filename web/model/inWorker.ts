@@ -14,11 +14,10 @@ import { findRows } from '../../src/run/inputs/rows.ts';
 import { planSetup } from '../../src/run/setup/plan.ts';
 import { fitRun, keptText, limitOf } from '../../src/run/train/memory.ts';
 import type { PlannedGpu } from '../../src/run/train/memory.ts';
-import { bytesText } from '../../src/track/console.ts';
+import { bytesText, SILENT } from '../../src/track/console.ts';
 import { neededBytes } from '../../src/train/memoryText.ts';
 import type { MemoryPlan } from '../../src/train/memoryPlan.ts';
 import { platform } from '../here.ts';
-import { SILENT } from '../../src/track/console.ts';
 import { texts } from '../texts.ts';
 
 export interface CachedModel {
@@ -50,6 +49,8 @@ export interface PlannedMemory {
 }
 
 let download: AbortController | undefined;
+/** Why a download ends that the user has stopped. */
+const STOPPED = new UserError(texts.model.stopped);
 
 export const modelFunctions = {
   /** Those of the hub that are in this origin's storage, whole or not. */
@@ -71,15 +72,15 @@ export const modelFunctions = {
   /**
    * Goes on with what has come of it before.
    * @param tell hears bytes that are there, and all of them
-   * @returns its folder
+   * @returns its folder; undefined where `stopDownload` came first
    * @throws UserError in words: no such model, gated, not enough room, no network
    */
-  async downloadModel(text: string, tell: (done: number, total: number) => Promise<void>): Promise<string> {
+  async downloadModel(text: string, tell: (done: number, total: number) => Promise<void>): Promise<string | undefined> {
     const id = parseHubId(text.trim());
     if (id === undefined) throw new UserError(texts.model.noHubId(text.trim()));
     const own = new AbortController();
     download = own;
-    const { dir } = await fetchModel(platform, await hubSettingsFromEnv(platform), id, {
+    const fetching = fetchModel(platform, await hubSettingsFromEnv(platform), id, {
       signal: own.signal,
       onTotal: ({ bytes, presentBytes }) => {
         void tell(presentBytes, bytes);
@@ -87,11 +88,16 @@ export const modelFunctions = {
       },
       onProgress: (done, total) => void tell(done, total),
     });
-    return dir;
+    try {
+      return (await fetching).dir;
+    } catch (error) {
+      if (own.signal.reason === STOPPED) return undefined;
+      throw error;
+    }
   },
 
   stopDownload(): void {
-    download?.abort(new UserError(texts.model.stopped));
+    download?.abort(STOPPED);
   },
 
   async removeModel(id: string): Promise<void> {
