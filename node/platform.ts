@@ -6,12 +6,12 @@
  * Files are written whole or not at all: a temporary file beside the target, fsync, rename, fsync of the folder. A full disk or a kill
  * while a checkpoint is saved therefore leaves the previous one untouched.
  */
-import { constants } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import process from 'node:process';
-import { deflateSync } from 'node:zlib';
+import { crc32, deflateSync } from 'node:zlib';
 import { decodePicture } from '../src/data/pictures/decode.ts';
 import { pngBytes } from '../src/data/pictures/pngWrite.ts';
 import { FILE_FAULTS } from '../src/io/fileFaults.ts';
@@ -176,12 +176,13 @@ async function openRanged(file: string): Promise<RangedFile> {
   const handle = await orInWords(fs.open(file, READ), 'open', file);
   let size: number;
   try {
-    const info = await orInWords(handle.stat(), 'look at', file);
+    // At once: of a file that is open, nothing has to be waited for.
+    const info = fstatSync(handle.fd);
     checkRegular(info, 'read', file);
     size = info.size;
   } catch (error) {
     await handle.close();
-    throw error;
+    throw inWords(error, 'look at', file);
   }
   return {
     path: file,
@@ -368,6 +369,6 @@ export const nodePlatform: Platform & FileAbilities = {
       );
     }
     const raster = { width, height, channels, inFile: inFile ?? channels };
-    return pngBytes(data, raster, (bytes) => deflateSync(bytes, { level: 2, chunkSize: 1 << 17 }));
+    return pngBytes(data, raster, { deflate: (bytes) => deflateSync(bytes, { level: 2, chunkSize: 1 << 17 }), crc32 });
   },
 };

@@ -27,6 +27,8 @@ export interface DecodedImage {
   data: Uint8Array;
   /** The same as one byte a pixel, where red, green and blue are known to be alike; then `data` may be made when it is asked for. */
   grey?: Uint8Array;
+  /** Gives its memory back, for another picture. Nothing may be asked of the picture after it. */
+  release?: () => void;
   /** What the user should hear about how it was read. */
   notes?: PictureNote[];
 }

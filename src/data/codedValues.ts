@@ -55,12 +55,51 @@ export function distinctValues({ codes, meanings }: CodedValues): DistinctValues
   return found;
 }
 
-/** The level of each pixel of the picture. @param levels of all codes */
-export function levelsOf({ codes, turn }: CodedValues, levels: Uint8Array): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(codes.length);
-  if (turn !== undefined) eachTurned(turn, (to, end, from, step) => lookUp(codes, levels, out, to, end, from, step));
-  else lookUp(codes, levels, out, 0, out.length, 0, 1);
+/**
+ * The level of each pixel of the picture.
+ * @param levels of all codes
+ * @param memory for them, if it is as large
+ */
+export function levelsOf({ codes, turn }: CodedValues, levels: Uint8Array, memory?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const out = memory?.length === codes.length ? memory : new Uint8Array(codes.length);
+  if (turn === undefined) lookUp(codes, levels, out, 0, out.length, 0, 1);
+  else if (isInFours(turn, codes, out)) lookUpTurned(codes, levels, out, turn);
+  else eachTurned(turn, (to, end, from, step) => lookUp(codes, levels, out, to, end, from, step));
   return out;
+}
+
+/** Whether two rows of the picture lie beside one another in the stored plane, and words of two codes and of four pixels are whole. */
+function isInFours({ rows, cols, byRow, byCol }: Turn, codes: Uint16Array, out: Uint8Array): boolean {
+  return Math.abs(byRow) === 1 && byCol % 2 === 0 && rows % 2 === 0 && cols % 4 === 0 && (codes.byteOffset | out.byteOffset) % 4 === 0;
+}
+
+/** As `lookUp` of a picture whose rows are columns of the stored plane, two of them at once: half of the time. */
+function lookUpTurned(codes: Uint16Array, levels: Uint8Array, out: Uint8Array, { rows, cols, byRow, byCol }: Turn): void {
+  const pairs = new Uint32Array(codes.buffer, codes.byteOffset, codes.length >> 1);
+  const wide = new Uint32Array(out.buffer, out.byteOffset, out.length >> 2);
+  const words = cols >> 2;
+  const step = byCol >> 1;
+  const start = byCol < 0 ? -step * (cols - 1) : 0;
+  for (let top = 0; top < rows; top += TILE)
+    for (let left = 0; left < cols; left += TILE)
+      for (let row = top, bottom = Math.min(top + TILE, rows); row < bottom; row += 2) {
+        // Of a pair, the lower half is the row that is stored first.
+        let lower = row * words + (left >> 2);
+        let upper = lower + words;
+        let at = start + (row >> 1) + left * step;
+        if (byRow < 0) {
+          [lower, upper] = [upper, lower];
+          at = start + ((rows - 2 - row) >> 1) + left * step;
+        }
+        for (let column = left, end = Math.min(left + TILE, cols); column < end; column += 4, at += 4 * step) {
+          const a = pairs[at]!;
+          const b = pairs[at + step]!;
+          const c = pairs[at + 2 * step]!;
+          const d = pairs[at + 3 * step]!;
+          wide[lower++] = levels[a & 0xffff]! | (levels[b & 0xffff]! << 8) | (levels[c & 0xffff]! << 16) | (levels[d & 0xffff]! << 24);
+          wide[upper++] = levels[a >>> 16]! | (levels[b >>> 16]! << 8) | (levels[c >>> 16]! << 16) | (levels[d >>> 16]! << 24);
+        }
+      }
 }
 
 function lookUp(codes: Uint16Array, levels: Uint8Array, out: Uint8Array, to: number, end: number, from: number, step: number): void {

@@ -32,13 +32,20 @@ export async function openStoredVolume(platform: Platform, path: string): Promis
   return { ...(await openRawVolume(platform, path)), isNifti: false };
 }
 
-/** Shape, zooms and where it lies, without the voxels; of NIfTI they are there, a file that is cut off is an error. */
-export async function anyVolumeHeader(platform: Platform, path: string): Promise<NiftiHeader> {
+/**
+ * Shape, zooms and where it lies, without the voxels; of NIfTI they are there, a file that is cut off is an error.
+ * @returns also the volume, where it is open by then and worth keeping: all files of a DICOM series have been read for their headers
+ */
+export async function anyVolumeHeader(platform: Platform, path: string): Promise<{ header: NiftiHeader; opened?: Volume }> {
   const head = await headOf(platform, path);
-  if (head === 'folder' || isDicomBytes(head) || isRawVolume(head)) return (await openAnyVolume(platform, path)).header;
+  if (head === 'folder' || isDicomBytes(head)) {
+    const opened = await openAnyVolume(platform, path);
+    return { header: opened.header, opened };
+  }
+  if (isRawVolume(head)) return { header: (await openAnyVolume(platform, path)).header };
   const header = await readNiftiHeader(platform, path);
   await checkVoxels(platform, header);
-  return header;
+  return { header };
 }
 
 /** By content: a folder is that of a series. */

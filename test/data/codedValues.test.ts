@@ -11,19 +11,25 @@ import { PatternTable } from '../../src/data/dicom/patternTable.ts';
 import { fileInMemory } from '../../src/platform.ts';
 import { dicomFile } from './dicomFile.ts';
 
-const [ROWS, COLS] = [37, 41];
+/** Odd ones, and some whose pixels go by fours where a picture is transposed. */
+const SIZES = [
+  [37, 41],
+  [36, 40],
+  [70, 68],
+] as const;
 const INTENSITIES: Intensity[] = ['reference', 'minmax', 'percentile', 'ct_rgb', { low: -160, high: 240 }, { low: 5, high: 5 }];
-/** Of a stored plane of 41 rows and 37 columns, or of 37 rows and 41 columns. */
-const TURNS: Record<string, Turn | undefined> = {
+/** Of a plane that is stored as the picture, or with its rows as columns. */
+const turnsOf = (rows: number, cols: number): Record<string, Turn | undefined> => ({
   none: undefined,
-  transposed: { rows: ROWS, cols: COLS, byRow: 1, byCol: ROWS },
-  'transposed and turned': { rows: ROWS, cols: COLS, byRow: -1, byCol: -ROWS },
-  'rows turned': { rows: ROWS, cols: COLS, byRow: -COLS, byCol: 1 },
-};
+  transposed: { rows, cols, byRow: 1, byCol: rows },
+  'transposed and turned': { rows, cols, byRow: -1, byCol: -rows },
+  'transposed, rows turned': { rows, cols, byRow: -1, byCol: rows },
+  'rows turned': { rows, cols, byRow: -cols, byCol: 1 },
+});
 const slope = 0.7;
 
-function codesOf(spread: number): Uint16Array {
-  return Uint16Array.from({ length: ROWS * COLS }, (_, i) => (i * 7919 + ((i * i) % 311)) % spread);
+function codesOf(spread: number, pixels: number): Uint16Array {
+  return Uint16Array.from({ length: pixels }, (_, i) => (i * 7919 + ((i * i) % 311)) % spread);
 }
 
 /** Signed patterns with an offset: codes do not rise with their values. */
@@ -35,47 +41,47 @@ function meanings(last = 1): Float64Array {
 
 function planeOf({ codes, meanings: means, turn }: CodedValues): Float64Array {
   const plane = Float64Array.from(codes, (code) => means[code] ?? NaN);
-  return turn === undefined ? plane : turned(plane, new Float64Array(ROWS * COLS), turn);
+  return turn === undefined ? plane : turned(plane, new Float64Array(codes.length), turn);
 }
 
 const LAST_PLACE = 100;
 
-function reference(plane: Float64Array, turn: Turn): Float64Array {
-  const start = (turn.byRow < 0 ? -turn.byRow * (ROWS - 1) : 0) + (turn.byCol < 0 ? -turn.byCol * (COLS - 1) : 0);
-  return Float64Array.from(
-    { length: ROWS * COLS },
-    (_, i) => plane[start + Math.floor(i / COLS) * turn.byRow + (i % COLS) * turn.byCol] ?? NaN,
-  );
+function reference(plane: Float64Array, { rows, cols, byRow, byCol }: Turn): Float64Array {
+  const start = (byRow < 0 ? -byRow * (rows - 1) : 0) + (byCol < 0 ? -byCol * (cols - 1) : 0);
+  return plane.map((_, i) => plane[start + Math.floor(i / cols) * byRow + (i % cols) * byCol] ?? NaN);
 }
 
-describe.each(Object.entries(TURNS))('codes, %s', (_, turn) => {
+const CASES = SIZES.flatMap(([rows, cols]) => Object.entries(turnsOf(rows, cols)).map(([name, turn]) => ({ rows, cols, name, turn })));
+
+describe.each(CASES)('codes, $rows×$cols, $name', ({ rows, cols, turn }) => {
   it.each(INTENSITIES)('%o', (intensity) => {
     for (const spread of [3, 900, 65_535]) {
-      const coded: CodedValues = { codes: codesOf(spread), meanings: meanings(), isFinite: true, ...(turn && { turn }) };
+      const coded: CodedValues = { codes: codesOf(spread, rows * cols), meanings: meanings(), isFinite: true, ...(turn && { turn }) };
       const values = planeOf(coded);
-      const plain = sliceToRgb({ values, rows: ROWS, cols: COLS }, intensity);
-      const own = sliceToRgb({ values: new Float64Array(0), coded, rows: ROWS, cols: COLS }, intensity);
+      const plain = sliceToRgb({ values, rows, cols }, intensity);
+      const own = sliceToRgb({ values: new Float64Array(0), coded, rows, cols }, intensity);
       expect(own.data).toEqual(plain.data);
-      expect([own.width, own.height]).toEqual([COLS, ROWS]);
+      own.release?.(); // the next one is drawn into its memory
+      expect([own.width, own.height]).toEqual([cols, rows]);
       if (intensity !== INTENSITIES.at(-1) && spread > 3) expect(new Set(own.data).size).toBeGreaterThan(1);
     }
   });
 
   it.runIf(turn)('turns a plane as the steps say', () => {
-    const plane = Float64Array.from({ length: ROWS * COLS }, (__, i) => i);
-    if (turn) expect(turned(plane, new Float64Array(ROWS * COLS), turn)).toEqual(reference(plane, turn));
+    const plane = Float64Array.from({ length: rows * cols }, (__, i) => i);
+    if (turn) expect(turned(plane, new Float64Array(rows * cols), turn)).toEqual(reference(plane, turn));
   });
 
   it.each([NaN, Infinity])('says where %s is', (last) => {
-    const codes = codesOf(900);
+    const codes = codesOf(900, rows * cols);
     codes[LAST_PLACE] = CODES - 1;
     const coded: CodedValues = { codes, meanings: meanings(last), isFinite: false, ...(turn && { turn }) };
     const values = planeOf(coded);
     const at = values.findIndex((value) => !Number.isFinite(value));
     expect(at).toBeGreaterThanOrEqual(0);
-    const slice = { values, coded, rows: ROWS, cols: COLS };
-    expect(() => checkFinite(slice, 'it')).toThrow(`row ${Math.floor(at / COLS)}, column ${at % COLS} is ${last}`);
-    expect(sliceToRgb(slice, 'reference').data).toEqual(sliceToRgb({ values, rows: ROWS, cols: COLS }, 'reference').data);
+    const slice = { values, coded, rows, cols };
+    expect(() => checkFinite(slice, 'it')).toThrow(`row ${Math.floor(at / cols)}, column ${at % cols} is ${last}`);
+    expect(sliceToRgb(slice, 'reference').data).toEqual(sliceToRgb({ values, rows, cols }, 'reference').data);
   });
 });
 

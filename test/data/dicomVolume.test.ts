@@ -9,6 +9,7 @@ import { readImageHeader } from '../../src/data/imageHeader.ts';
 import { openVolume } from '../../src/data/nifti.ts';
 import type { VolumeSlice } from '../../src/data/nifti.ts';
 import { axisCodes, orientationOf } from '../../src/data/niftiSpace.ts';
+import { VolumeCache } from '../../src/data/medvision/slices.ts';
 import { anyVolumeHeader, openAnyVolume } from '../../src/data/openVolume.ts';
 import { parseFor } from '../../src/options/program.ts';
 import { volumeProgram } from '../../src/options/volume.ts';
@@ -45,8 +46,37 @@ it.each(SERIES)('%s: slices of each plane are those of the whole volume', async 
     }
   }
   expect(nk).toBe(volume.shape[2]);
-  expect((await anyVolumeHeader(platform, name)).shape).toEqual(whole.shape);
+  expect((await anyVolumeHeader(platform, name)).header.shape).toEqual(whole.shape);
   await expect(volume.slice(2, whole.shape[2])).rejects.toThrow('does not exist');
+});
+
+it('reads the headers of a series once, for its shape and for its slices', async () => {
+  const opened: string[] = [];
+  const counting: typeof platform = {
+    ...platform,
+    openFile: (path) => {
+      opened.push(path);
+      return platform.openFile(path);
+    },
+  };
+  const volumes = new VolumeCache(counting, '');
+  const { shape } = await volumes.header('axial');
+  const headers = opened.length;
+  expect(headers).toBeGreaterThanOrEqual(shape[2]);
+  const volume = await volumes.open('axial');
+  expect(opened.length).toBe(headers);
+  await volume.slice(2, 0);
+  expect(opened.length).toBe(headers + 1);
+  expect(volumes.bytes).toBeGreaterThan(0);
+});
+
+it('begins no header once it is stopped, and reads slices to the end', async () => {
+  const stop = new AbortController();
+  const volumes = new VolumeCache(platform, '', undefined, stop.signal);
+  const { shape } = await volumes.header('axial');
+  stop.abort(new Error('Ctrl-C'));
+  await expect(volumes.header('sagittal')).rejects.toThrow('Ctrl-C');
+  await expect((await volumes.open('axial')).slice(2, shape[2] - 1)).resolves.toMatchObject({ rows: shape[0] });
 });
 
 it('slices share memory only once it is given back', async () => {
@@ -115,7 +145,11 @@ it('a question about a slice of a folder', async () => {
 
 it('a question about a projection has the mm of its file', async () => {
   const choice = { slices: [], intensity: 'minmax', modality: '', structure: '', words: FLAGS } as const;
-  const [byPath, inMemory, colour] = await namedPictures(platform, ['dx_magnified.dcm', { bytes: files['dx_magnified.dcm']!, name: 'x' }, 'rgb.dcm'], choice);
+  const [byPath, inMemory, colour] = await namedPictures(
+    platform,
+    ['dx_magnified.dcm', { bytes: files['dx_magnified.dcm']!, name: 'x' }, 'rgb.dcm'],
+    choice,
+  );
   for (const picture of [byPath, inMemory]) {
     expect(picture?.pixel?.notes.join()).toContain('divided by the estimated magnification');
     const { pixelHeight, pixelWidth } = pixelOf({ pixelWidth: NaN, pixelHeight: NaN }, picture);

@@ -1,5 +1,5 @@
 /** PNG files that are written here, read again by the reader of src/data/pictures/png.ts and by sharp. */
-import { deflateSync } from 'node:zlib';
+import { crc32, deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import { expect, it } from 'vitest';
 import { pngSamples } from '../../src/data/pictures/png.ts';
@@ -28,7 +28,7 @@ it.each(
   // The buffer is odd on purpose; two pictures of one size use one memory.
   for (const seed of [1, 2]) {
     const data = Uint8Array.from({ length: width * height * channels + 1 }, (_, i) => (i * i * seed * 31 + i * 7) & 255).subarray(1);
-    const png = pngBytes(data, raster, (bytes) => deflateSync(bytes));
+    const png = pngBytes(data, raster, { deflate: (bytes) => deflateSync(bytes), crc32 });
     const wanted = channels === inFile ? data : Uint8Array.from({ length: 3 * data.length }, (_, i) => data[Math.floor(i / 3)] ?? 0);
     const { header, samples } = pngSamples(png);
     expect(header).toMatchObject({ width, height, channels: inFile, depth: 8 });

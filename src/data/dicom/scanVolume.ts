@@ -16,6 +16,8 @@ import type { DicomScan } from './scan.ts';
 import { scanSpace, scanVolume } from './toVolume.ts';
 
 const FLOAT32 = 16;
+/** What is kept of a slice's header takes about so much. */
+const FACTS_BYTES = 4096;
 
 /**
  * @param path of a file or of a folder with one series
@@ -45,7 +47,7 @@ export class ScanVolume extends Volume {
   }
 
   override get byteLength(): number {
-    return this.wholeBytes;
+    return this.scan.size[0] * FACTS_BYTES + this.wholeBytes;
   }
 
   override async slice(dim: SliceDim, index: number): Promise<VolumeSlice> {

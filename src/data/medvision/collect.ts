@@ -125,17 +125,24 @@ export interface CollectedSamples {
   resizedSize: Processor['resizedSize'];
 }
 
+/** Of volumes whose headers alone are asked for. */
+const KEPT_BYTES = 64 * 2 ** 20;
+
 const FAMILIES = [
   { family: 'AD', list: 'tasks_list_json_path_AD', limit: 'sample_limit_task_AD' },
   { family: 'detect', list: 'tasks_list_json_path_detect', limit: 'sample_limit_task_Detection' },
   { family: 'TL', list: 'tasks_list_json_path_TL', limit: 'sample_limit_task_TL' },
 ] as const satisfies readonly { family: TaskFamily; list: keyof CollectSettings; limit: string }[];
 
-/** @throws UserError that names the file and the place of whatever is wrong */
+/**
+ * @param opened the volumes of the data dir, where whoever renders slices goes on with them
+ * @throws UserError that names the file and the place of whatever is wrong
+ */
 export async function collectSamples(
   platform: Platform,
   settings: CollectSettings,
   processor: Pick<Processor, 'resizedSize'>,
+  opened?: VolumeCache,
 ): Promise<CollectedSamples> {
   const dataDir = settings.data_dir;
   if (dataDir === null)
@@ -145,7 +152,7 @@ export async function collectSamples(
     const path = settings[list];
     if (path !== null) tasks.push(...(await readTaskList(platform, path, family)));
   }
-  const volumes = new VolumeCache(platform, dataDir);
+  const volumes = opened ?? new VolumeCache(platform, dataDir, KEPT_BYTES);
   const resizedSize = preparedSize(processor, settings.image_size);
   const { table, scans, plans, dropped, suspects } = await readPlans(platform, dataDir, tasks, settings, { volumes, resizedSize });
 

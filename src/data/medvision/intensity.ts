@@ -90,7 +90,7 @@ export function sliceToRgb(slice: VolumeSlice, intensity: Intensity = 'reference
     coded === undefined
       ? // The reference casts nibabel's doubles to float32 first.
         greysOf(new Float32Array(slice.values), undefined, intensity)
-      : (levelTables(coded, intensity).map((levels) => levelsOf(coded, levels)) as Channels);
+      : (levelTables(coded, intensity).map((levels) => levelsOf(coded, levels, takenSpare())) as Channels);
   if (channels.length === 3) return { ...size, data: interleaved(channels) };
   const [grey] = channels;
   let data: Uint8Array | undefined;
@@ -100,11 +100,21 @@ export function sliceToRgb(slice: VolumeSlice, intensity: Intensity = 'reference
     get data() {
       return (data ??= greyToRgb(grey));
     },
+    release: () => void (spare = grey),
   };
 }
 
+/** Greys of a picture that was given back: else a garbage collection is due every few dozen pictures. */
+let spare: Uint8Array<ArrayBuffer> | undefined;
+
+function takenSpare(): Uint8Array<ArrayBuffer> | undefined {
+  const taken = spare;
+  spare = undefined;
+  return taken;
+}
+
 /** Of the window before: a series has one. */
-let lastWindow: (Window & { meanings: Float64Array; levels: Uint8Array }) | undefined;
+let lastWindow: (Window & { meanings: Float64Array; levels: Bytes }) | undefined;
 
 /** The level that each code has in each channel. */
 function levelTables(coded: CodedValues, intensity: Intensity): Channels {
@@ -123,9 +133,10 @@ function levelTables(coded: CodedValues, intensity: Intensity): Channels {
   }) as Channels;
 }
 
-type ThreeChannels = [Uint8Array, Uint8Array, Uint8Array];
+type Bytes = Uint8Array<ArrayBuffer>;
+type ThreeChannels = [Bytes, Bytes, Bytes];
 /** Grey, or red, green and blue. */
-type Channels = [Uint8Array] | ThreeChannels;
+type Channels = [Bytes] | ThreeChannels;
 
 function interleaved(channels: ThreeChannels): Uint8Array {
   const data = new Uint8Array(channels[0].length * 3);
@@ -162,7 +173,7 @@ function extremes(values: Float32Array): [number, number] {
 }
 
 /** The reference's min-max: each step rounds to float32, as numpy does. NaN (from infinities) becomes 0. */
-function stretched(values: Float32Array, min: number, max: number): Uint8Array {
+function stretched(values: Float32Array, min: number, max: number): Bytes {
   const range = Math.fround(max - min);
   const greys = new Uint8Array(values.length); // `from` with a function is ten times slower than this loop
   for (let i = 0; i < greys.length; i++) greys[i] = Math.trunc(Math.fround(Math.fround(Math.fround((values[i] ?? 0) - min) / range) * 255));
@@ -170,7 +181,7 @@ function stretched(values: Float32Array, min: number, max: number): Uint8Array {
 }
 
 /** Of a window of MedGemma's, whose example rounds (numpy.round, halves to even) where others cut off. */
-function rounded(values: Float32Array, low: number, high: number): Uint8Array {
+function rounded(values: Float32Array, low: number, high: number): Bytes {
   return Uint8Array.from(values, (value) => {
     const grey = ((Math.min(Math.max(value, low), high) - low) / (high - low)) * 255;
     const floor = Math.floor(grey);
@@ -180,7 +191,7 @@ function rounded(values: Float32Array, low: number, high: number): Uint8Array {
 }
 
 /** In double precision. */
-function clipped(values: Float32Array, low: number, high: number): Uint8Array {
+function clipped(values: Float32Array, low: number, high: number): Bytes {
   const greys = new Uint8Array(values.length);
   for (let i = 0; i < greys.length; i++)
     greys[i] = Math.trunc(((Math.min(Math.max(values[i] ?? 0, low), high) - low) / (high - low)) * 255);

@@ -42,16 +42,19 @@ export class VolumeCache {
   private readonly platform: Platform;
   private readonly dataDir: string;
   private readonly limitBytes: number;
+  private readonly stop: AbortSignal | undefined;
   private readonly volumes = new Map<string, Promise<Volume>>();
   private readonly headers = new Map<string, Promise<NiftiHeader>>();
   private readonly opened = new Map<string, Volume>();
   /** By unit other than mm: the files whose headers were read, and the sizes of the first. */
   private readonly otherUnits = new Map<SpacingUnit, { files: Set<string>; zooms: NiftiHeader['zooms'] }>();
 
-  constructor(platform: Platform, dataDir: string, limitBytes = 512 * 2 ** 20) {
+  /** @param stop no header is begun once it is aborted: what is thrown is its reason. Slices are read on, for what is being written */
+  constructor(platform: Platform, dataDir: string, limitBytes = 512 * 2 ** 20, stop?: AbortSignal) {
     this.platform = platform;
     this.dataDir = dataDir;
     this.limitBytes = limitBytes;
+    this.stop = stop;
   }
 
   /** Bytes of the volumes it holds; a volume larger than the limit is held alone, until the next one. */
@@ -70,13 +73,17 @@ export class VolumeCache {
     this.volumes.set(imageFile, opening);
     try {
       const volume = await opening;
-      this.opened.set(imageFile, volume);
-      this.evict(imageFile);
+      this.keep(imageFile, volume);
       return volume;
     } catch (cause) {
       this.volumes.delete(imageFile);
       throw cause;
     }
+  }
+
+  private keep(imageFile: string, volume: Volume): void {
+    this.opened.set(imageFile, volume);
+    this.evict(imageFile);
   }
 
   exists(imageFile: string): Promise<boolean> {
@@ -96,7 +103,12 @@ export class VolumeCache {
   }
 
   private async readHeader(imageFile: string): Promise<NiftiHeader> {
-    const header = await anyVolumeHeader(this.platform, await this.path(imageFile));
+    this.stop?.throwIfAborted();
+    const { header, opened } = await anyVolumeHeader(this.platform, await this.path(imageFile));
+    if (opened !== undefined && !this.volumes.has(imageFile)) {
+      this.volumes.set(imageFile, Promise.resolve(opened));
+      this.keep(imageFile, opened);
+    }
     const { spacingUnit, zooms } = header;
     if (spacingUnit === 'mm') return header;
     const found = this.otherUnits.get(spacingUnit) ?? { files: new Set(), zooms };

@@ -2,7 +2,6 @@
  * Pixels of 8 bits to a PNG file. Each row is stored as its difference from the row above (filter 2), which suits what scanners make: noise
  * over slow changes. Trying all filters for each row, as libpng does by default, costs more than deflating.
  */
-import { CRC_START, updatedCrc } from '../crc32.ts';
 import { deflatedGreys } from './greyDeflate.ts';
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
@@ -18,13 +17,18 @@ interface Raster {
   inFile: 1 | 3;
 }
 
-/**
- * @param data rows × columns × channels
- * @param zlib deflates with a header of zlib; what it is given is written to again later
- */
-export function pngBytes(data: Uint8Array, raster: Raster, zlib: (bytes: Uint8Array) => Uint8Array): Uint8Array<ArrayBuffer> {
+/** What runtimes have, faster than it could be written here. */
+export interface PngTools {
+  /** Deflates with a header of zlib; what it is given is written to again later. */
+  deflate: (bytes: Uint8Array) => Uint8Array;
+  /** 0 to 2³² - 1. */
+  crc32: (bytes: Uint8Array) => number;
+}
+
+/** @param data rows × columns × channels */
+export function pngBytes(data: Uint8Array, raster: Raster, { deflate, crc32 }: PngTools): Uint8Array<ArrayBuffer> {
   const { width, height, channels, inFile } = raster;
-  const packed = channels === 1 && inFile === 3 ? deflatedGreys(data, width, height) : zlib(filtered(data, raster));
+  const packed = channels === 1 && inFile === 3 ? deflatedGreys(data, width, height) : deflate(filtered(data, raster));
   const header = new Uint8Array(13);
   const view = new DataView(header.buffer);
   view.setUint32(0, width);
@@ -39,17 +43,17 @@ export function pngBytes(data: Uint8Array, raster: Raster, zlib: (bytes: Uint8Ar
   const out = new Uint8Array(chunks.reduce((sum, [, own]) => sum + 12 + own.length, SIGNATURE.length));
   out.set(SIGNATURE);
   let at = SIGNATURE.length;
-  for (const [type, own] of chunks) at = chunk(out, at, type, own);
+  for (const [type, own] of chunks) at = chunk(out, at, type, own, crc32);
   return out;
 }
 
-function chunk(out: Uint8Array, at: number, type: string, data: Uint8Array): number {
+function chunk(out: Uint8Array, at: number, type: string, data: Uint8Array, crc32: PngTools['crc32']): number {
   const view = new DataView(out.buffer);
   const end = at + 8 + data.length;
   view.setUint32(at, data.length);
   for (let i = 0; i < 4; i++) out[at + 4 + i] = type.charCodeAt(i);
   out.set(data, at + 8);
-  view.setInt32(end, ~updatedCrc(CRC_START, out.subarray(at + 4, end)));
+  view.setUint32(end, crc32(out.subarray(at + 4, end)));
   return end + 4;
 }
 

@@ -57,8 +57,9 @@ async function picture(platform: Platform, sample: MedvisionSample, path: string
   const picture = await slice(sample);
   const { width, height, grey } = picture;
   // In colour, as the reference has them: not every processor takes greys.
-  const png = grey ? platform.encodePng(grey, width, height, 1, 3) : platform.encodePng(picture.data, width, height, 3);
-  return { bytes: await png, path };
+  const png = await (grey ? platform.encodePng(grey, width, height, 1, 3) : platform.encodePng(picture.data, width, height, 3));
+  picture.release?.();
+  return { bytes: png, path };
 }
 
 /** A file that is there is whole, and was made from the same slice: a folder of other settings is not continued. */

@@ -39,12 +39,17 @@ export class DataThread {
 
   /**
    * @param processor one that is open already; else it is read from the base model's folder
+   * @param volumes of the data dir, where some are open already
    * @param stop no row is begun once it is aborted
    */
   constructor(
     platform: Platform,
     settings: DataThreadSettings,
-    { processor, stop }: { processor?: Processor | undefined; stop?: AbortSignal | undefined } = {},
+    {
+      processor,
+      volumes: opened,
+      stop,
+    }: { processor?: Processor | undefined; volumes?: VolumeCache | undefined; stop?: AbortSignal | undefined } = {},
   ) {
     this.platform = platform;
     this.settings = settings;
@@ -52,7 +57,7 @@ export class DataThread {
     this.stop = stop;
     const { dataDir, volumeBytes } = settings;
     if (dataDir === undefined) return;
-    const volumes = new VolumeCache(platform, dataDir, volumeBytes);
+    const volumes = opened ?? new VolumeCache(platform, dataDir, volumeBytes);
     this.slice = async (sample) => renderSlice(await volumes.open(sample.imageFile), sample);
   }
 

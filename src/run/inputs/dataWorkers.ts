@@ -3,6 +3,7 @@
  */
 import type { Example, Processor } from '../../data/example.ts';
 import type { RowRequest } from '../../data/exampleMaker.ts';
+import type { VolumeCache } from '../../data/medvision/slices.ts';
 import type { PictureWarnings } from '../../data/pictures/warnings.ts';
 import type { ShardEntry } from '../../data/prepared/manifest.ts';
 import type { ShardJob } from '../../data/prepared/writeShard.ts';
@@ -29,6 +30,8 @@ export interface DataWorkerOptions {
   start?: StartWorkers | undefined;
   /** Used where the work is done in this thread; workers read their own from the base model's folder. */
   processor?: Processor;
+  /** The same of volumes that are open already. */
+  volumes?: VolumeCache;
   /** Told what the pictures of the rows say. */
   warnings?: PictureWarnings;
   /** Where the work is done in this thread, no row is begun once it is aborted. */
@@ -51,8 +54,8 @@ export async function openDataWorkers(platform: Platform, settings: DataThreadSe
   };
 }
 
-function inThisThread(platform: Platform, settings: DataThreadSettings, { processor, stop }: DataWorkerOptions): DataWorkers {
-  const thread = new DataThread(platform, settings, { processor, stop });
+function inThisThread(platform: Platform, settings: DataThreadSettings, { processor, volumes, stop }: DataWorkerOptions): DataWorkers {
+  const thread = new DataThread(platform, settings, { processor, volumes, stop });
   return {
     count: 0,
     make: (request) => thread.make(request),

@@ -3,6 +3,7 @@ import { askedOf } from '../../data/medvision/answerRows.ts';
 import { collectSamples } from '../../data/medvision/collect.ts';
 import type { CollectedSamples } from '../../data/medvision/collect.ts';
 import { reportLines } from '../../data/medvision/report.ts';
+import { VolumeCache } from '../../data/medvision/slices.ts';
 import type { Identity, ImageStorage } from '../../data/prepared/identity.ts';
 import { MANIFEST, readManifest, rowCount } from '../../data/prepared/manifest.ts';
 import type { Manifest } from '../../data/prepared/manifest.ts';
@@ -75,12 +76,13 @@ export function preparesFirst({ options }: Pick<RunContext, 'options'>): boolean
   );
 }
 
-function openWriters(context: RunContext, base: string): Promise<DataWorkers> {
+/** @param volumes those of the data dir, where some are open already */
+function openWriters(context: RunContext, base: string, volumes?: VolumeCache): Promise<DataWorkers> {
   const { platform, options } = context;
   const settings = { base, mask: labelMask(options), vocabSize: Infinity, volumeBytes: VOLUME_BYTES, ...dataDirOf(context) };
   // Annotations alone are no work to share: sending them to a thread costs more time and memory than writing them.
   const count = imageStorage(options) === 'none' ? 0 : options.num_workers_format_dataset;
-  return openDataWorkers(platform, settings, { count, start: context.startWorkers });
+  return openDataWorkers(platform, settings, { count, start: context.startWorkers, ...(volumes && { volumes }) });
 }
 
 async function rowsOfVolumes(context: RunContext, base: string): Promise<FoundRows> {
@@ -111,7 +113,9 @@ function dataDirOf({ options }: RunContext): { dataDir?: string } {
 
 async function collect({ platform, options, say, stop }: RunContext, base: string): Promise<CollectedSamples> {
   const processor = await loadProcessor(platform, base, imageSizes(options));
-  const collected = await collectSamples(readingUntil(platform, stop), options, processor);
+  // Reading plans and headers ends with the user's stop; a file of pictures that is being written is written to its end.
+  const volumes = options.data_dir === null ? undefined : new VolumeCache(platform, options.data_dir, VOLUME_BYTES, stop);
+  const collected = await collectSamples(readingUntil(platform, stop), options, processor, volumes);
   for (const line of reportLines(collected.report)) say(line);
   return collected;
 }
@@ -170,9 +174,9 @@ async function prepare(context: RunContext, base: string): Promise<PreparedSet |
   if (whole !== undefined) return whole;
   const images = imageStorage(options);
   const startedAt = performance.now();
-  const { train, validation, resizedSize } = await collect(context, base);
+  const { train, validation, resizedSize, volumes } = await collect(context, base);
   const total = train.length + validation.length;
-  const workers = await openWriters(context, base);
+  const workers = await openWriters(context, base, volumes);
   const hands = handsOf(workers, images === 'none' ? ALONE : context.world);
   let done = 0;
   try {
