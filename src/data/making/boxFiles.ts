@@ -1,7 +1,7 @@
 /**
  * Boxes on pictures as annotation tools save them: COCO (one JSON file with `images`, `annotations`, `categories`; boxes are [x, y, width,
- * height] in pixels) and LabelMe (a JSON file a picture with `shapes`; rectangles by two corners). Corners lie between pixels, with the
- * picture's upper left corner at 0, so that the box has every pixel that they reach into.
+ * height] in pixels) and LabelMe (a JSON file a picture with `shapes`; rectangles by two corners, and the boxes of other areas). Corners
+ * lie between pixels, with the picture's upper left corner at 0, so that the box has every pixel that they reach into.
  */
 import { lastName, UserError } from '../../platform.ts';
 import { asArray, asIndex, asNumber, asNumbers, asObject, asString } from '../medvision/json.ts';
@@ -12,14 +12,16 @@ export interface PictureBox {
   /** [row, column] of the first and of the last pixel. */
   min: [number, number];
   max: [number, number];
+  /** Rows and columns of the picture that it was drawn on, where the file says them. */
+  on: [number, number] | undefined;
 }
 
 export interface PictureBoxes {
   /** Name of the picture's file, without folders. */
   file: string;
-  /** Rows and columns, where the file says them. */
-  size: [number, number] | undefined;
   boxes: PictureBox[];
+  /** Names of which the picture has a crowd (COCO's `iscrowd`), a region of many; none of them has boxes, for there are others beside. */
+  crowds: string[];
 }
 
 /** Of COCO or LabelMe. @throws UserError for other JSON, and for what is no box */
@@ -38,13 +40,11 @@ function readCoco(file: JsonObject, where: string): PictureBoxes[] {
     }),
   );
   const pictures = new Map(
-    asArray(file['images'], `${where}: images`).map((one, at): [unknown, PictureBoxes] => {
+    asArray(file['images'], `${where}: images`).map((one, at): [unknown, PictureBoxes & { on: PictureBox['on'] }] => {
       const place = `${where}: images[${at}]`;
       const image = asObject(one, place);
-      return [
-        image['id'],
-        { file: lastName(asString(image['file_name'], `${place}.file_name`)), size: sizeOf(image, 'height', 'width', place), boxes: [] },
-      ];
+      const name = lastName(asString(image['file_name'], `${place}.file_name`));
+      return [image['id'], { file: name, on: sizeOf(image, 'height', 'width', place), boxes: [], crowds: [] }];
     }),
   );
   for (const [at, one] of asArray(file['annotations'], `${where}: annotations`).entries()) {
@@ -54,12 +54,16 @@ function readCoco(file: JsonObject, where: string): PictureBoxes[] {
     if (picture === undefined) throw new UserError(`${place}.image_id: no picture of "images" has it.`);
     const name = names.get(asIndex(found['category_id'], `${place}.category_id`));
     if (name === undefined) throw new UserError(`${place}.category_id: "categories" has none of it.`);
-    // Crowds are regions of many things.
-    if (found['iscrowd'] === 1) continue;
+    if (found['iscrowd'] === 1 || found['iscrowd'] === true) {
+      picture.crowds.push(name);
+      continue;
+    }
     const [x = NaN, y = NaN, width = NaN, height = NaN] = asNumbers(found['bbox'], 4, `${place}.bbox`);
-    picture.boxes.push(pixelBox(name, [y, x], [y + height, x + width], picture.size, place));
+    picture.boxes.push(pixelBox(name, [y, x], [y + height, x + width], picture.on, place));
   }
-  return [...pictures.values()];
+  return [...pictures.values()].map(({ file: picture, boxes, crowds }) => {
+    return { file: picture, boxes: boxes.filter(({ name }) => !crowds.includes(name)), crowds };
+  });
 }
 
 function readLabelMe(file: JsonObject, where: string): PictureBoxes {
@@ -68,15 +72,40 @@ function readLabelMe(file: JsonObject, where: string): PictureBoxes {
     const place = `${where}: shapes[${at}]`;
     const shape = asObject(one, place);
     const type = asString(shape['shape_type'] ?? 'polygon', `${place}.shape_type`);
-    if (type !== 'rectangle')
-      throw new UserError(`${place}: a ${type.slice(0, 40)}; rectangles are boxes. Draw it as a rectangle, or remove it.`);
-    const corners = asArray(shape['points'], `${place}.points`).map((point, i) => asNumbers(point, 2, `${place}.points[${i}]`));
-    if (corners.length < 2) throw new UserError(`${place}.points: two corners are expected.`);
+    const points = asArray(shape['points'], `${place}.points`).map((point, i) => asNumbers(point, 2, `${place}.points[${i}]`));
+    const corners = cornersOf(type, points, place);
     const [xs, ys] = [corners.map(([x = NaN]) => x), corners.map(([, y = NaN]) => y)];
     const name = asString(shape['label'], `${place}.label`);
     return pixelBox(name, [Math.min(...ys), Math.min(...xs)], [Math.max(...ys), Math.max(...xs)], size, place);
   });
-  return { file: lastName(asString(file['imagePath'], `${where}: imagePath`)), size, boxes };
+  return { file: lastName(asString(file['imagePath'], `${where}: imagePath`)), boxes, crowds: [] };
+}
+
+const LEAST_POINTS: ReadonlyMap<string, number> = new Map([
+  ['rectangle', 2],
+  ['circle', 2],
+  ['mask', 2],
+  ['polygon', 3],
+]);
+
+/** Points, [x, y], of whose box a shape has the sides. @throws UserError for shapes that have no area */
+function cornersOf(type: string, points: readonly (readonly number[])[], where: string): readonly (readonly number[])[] {
+  const least = LEAST_POINTS.get(type);
+  if (least === undefined)
+    throw new UserError(`${where}: a ${type.slice(0, 40)}, which has no area. Draw what is meant as a rectangle, or remove it.`);
+  if (points.length < least) throw new UserError(`${where}.points: ${points.length}; a ${type} has ${least} at least.`);
+  const [[x = NaN, y = NaN] = [], [atX = NaN, atY = NaN] = []] = points;
+  if (type === 'circle') {
+    // Its centre, and a point of its line.
+    const radius = Math.hypot(atX - x, atY - y);
+    return [
+      [x - radius, y - radius],
+      [x + radius, y + radius],
+    ];
+  }
+  // The first and the last pixel of the mask, both belonging to it.
+  if (type === 'mask') return [points[0] ?? [], [atX + 1, atY + 1]];
+  return points;
 }
 
 function sizeOf(object: JsonObject, height: string, width: string, where: string): [number, number] | undefined {
@@ -103,5 +132,5 @@ function pixelBox(
       `${where}: the box (${shown}) is empty or not inside the picture${size ? ` of ${size.join('×')}` : ''}. Correct or remove it.`,
     );
   }
-  return { name: name.trim(), min, max };
+  return { name: name.trim(), min, max, on: size };
 }

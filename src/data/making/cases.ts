@@ -58,12 +58,19 @@ export function detectionOfBoxes(
   where: string,
 ): DetectionProfiles {
   const [height, width] = picture.shape;
+  if (!picture.isPicture)
+    throw new UserError(`${where}: boxes are drawn on pictures, and this is a volume. Give it a mask, of which every slice has its boxes.`);
   const byLabel = new Map<number, PictureBox[]>();
   for (const box of boxes) {
     const label = [...labels].find(([, name]) => sameName(name, box.name))?.[0];
     if (label === undefined)
       throw new UserError(
         `${where}: a box of ${JSON.stringify(box.name.slice(0, 80))}; the labels are ${[...labels.values()].join(', ')}.`,
+      );
+    if (box.on !== undefined && (box.on[0] !== height || box.on[1] !== width))
+      throw new UserError(
+        `${where}: its boxes were drawn on ${box.on.join('×')} pixels (height × width); the picture has ${height}×${width}. ` +
+          'Is it another one, resized or turned since?',
       );
     if (box.max[0] >= height || box.max[1] >= width)
       throw new UserError(

@@ -61,7 +61,7 @@ export function readMarkups(value: unknown, known: Known, name: string, where: s
         `${place}: a ${type.slice(0, 40)}; points (Fiducial), lines and angles are measured. Remove it, or save the points.`,
       );
     const measure = measureOf(type, [asString(markup['name'] ?? '', `${place}.name`), name], known, place);
-    const keys = type === 'Line' ? measure.points : measure.points.filter((key, i) => measure.points.indexOf(key) === i);
+    const keys = type === 'Line' ? measure.points : cornerOf(measure, place);
     const wanted = type === 'Line' ? 2 : 3;
     if (points.length !== wanted) throw new UserError(`${place}: ${points.length} points are set; a ${type.toLowerCase()} has ${wanted}.`);
     return points.map(({ at: position }, i) => ({ key: keys[i] ?? '', place: position, coordinates }));
@@ -80,13 +80,21 @@ export function readFcsv(text: string, known: Known, where: string): PlacedLandm
     if (key === 'CoordinateSystem') coordinates = slicerSystem(said.trim(), place);
     if (key === 'columns') columns = said.split(',').map((one) => one.trim());
     if (line.trim() === '' || line.startsWith('#')) return [];
-    const cells = line.split(',');
+    const cells = cellsOf(line);
+    // Slicer 5 ends a line with the status of its point, of which 2 is a placed one, and whether it was made by a program.
+    if ((cells[columns.indexOf('associatedNodeID') + 1] || '2').trim() !== '2') return [];
     const position = ['x', 'y', 'z'].map((axis) => Number(cells[columns.indexOf(axis)] || NaN));
     if (!position.every(Number.isFinite)) throw new UserError(`${place}: three coordinates are expected, ${line.slice(0, 80)} found.`);
     return [{ key: keyOf(cells[columns.indexOf('label')] ?? '', known, place), place: position, coordinates }];
   });
   checkPlaces(found, where);
   return found;
+}
+
+/** Of a line of comma-separated values; Slicer puts quotes around what has a comma or a quote in it, and writes that quote twice. */
+function cellsOf(line: string): string[] {
+  const cells = line.match(/(?<=^|,)(?:"(?:[^"]|"")*"(?=,|$)|[^,]*)/g) ?? [];
+  return cells.map((cell) => (/^".*"$/.test(cell) ? cell.slice(1, -1).replaceAll('""', '"') : cell));
 }
 
 interface ControlPoint {
@@ -138,9 +146,17 @@ function measureOf(type: 'Line' | 'Angle', names: readonly string[], { measures 
       }; ` + `there are ${there.join(', ') || 'none'}. Name the ${type.toLowerCase()} in Slicer as the labels file does.`,
     );
   }
-  if (type === 'Angle' && new Set(found.points).size !== 3)
-    throw new UserError(`${where}: the angle ${found.name} is between two lines without a common end; Slicer's angle has three points.`);
   return found;
+}
+
+/** Landmarks in the order of an angle of Slicer: its vertex, which both lines have, is the second. */
+function cornerOf({ name, points }: Measure, where: string): string[] {
+  const [one, other] = [points.slice(0, 2), points.slice(2)];
+  const vertex = one.find((key) => other.includes(key));
+  const ends = points.filter((key) => key !== vertex);
+  if (vertex === undefined || ends.length !== 2)
+    throw new UserError(`${where}: the angle ${name} is between two lines without a common end; Slicer's angle has three points.`);
+  return [ends[0] ?? '', vertex, ends[1] ?? ''];
 }
 
 function checkPlaces(found: readonly PlacedLandmark[], where: string): void {

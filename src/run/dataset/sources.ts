@@ -1,6 +1,6 @@
 /** The files of a data set that is made: images, masks, landmarks and boxes, by case. */
 import { readBoxFile } from '../../data/making/boxFiles.ts';
-import type { PictureBoxes } from '../../data/making/boxFiles.ts';
+import type { PictureBox } from '../../data/making/boxFiles.ts';
 import type { Description } from '../../data/making/description.ts';
 import { readFcsv, readLandmarkCases, readMarkups } from '../../data/making/landmarkFiles.ts';
 import type { PlacedLandmark } from '../../data/making/landmarkFiles.ts';
@@ -15,7 +15,7 @@ export interface Sources {
   images: Map<string, string>;
   masks: Map<string, string>;
   landmarks: Map<string, PlacedLandmark[]>;
-  boxes: Map<string, PictureBoxes['boxes']>;
+  boxes: Map<string, PictureBox[]>;
 }
 
 /** Deeper folders hold no scans of one data set. */
@@ -62,7 +62,7 @@ export async function findSources(
     );
   }
   if (boxes !== null) {
-    found.boxes = await readBoxes(platform, boxes, images);
+    found.boxes = await readBoxes(platform, boxes, images, say);
     keepMatched(images, found.boxes, { others: 'pictures of --boxes', fix: 'Its file names are those of the pictures.' }, say);
   }
   return found;
@@ -170,15 +170,23 @@ async function readBoxes(
   platform: Platform,
   path: string,
   images: ReadonlyMap<string, string>,
-): Promise<Map<string, PictureBoxes['boxes']>> {
+  say: (text: string) => void,
+): Promise<Map<string, PictureBox[]>> {
   const files = (await platform.isDirectory(path)) ? await filesIn(platform, path, '--boxes', (name) => /\.json$/i.test(name)) : [path];
   if (files.length === 0) throw new UserError(`--boxes ${path}: no JSON files.`);
   if (!(await platform.exists(files[0] ?? ''))) throw new UserError(`--boxes ${path}: there is no such file or folder.`);
-  const found = new Map<string, PictureBoxes['boxes']>();
+  const found = new Map<string, PictureBox[]>();
+  const crowded: string[] = [];
   for (const file of files)
-    for (const { file: picture, boxes } of readBoxFile(parseJson(await platform.readFile(file), file), file)) {
+    for (const { file: picture, boxes, crowds } of readBoxFile(parseJson(await platform.readFile(file), file), file)) {
+      crowded.push(...[...new Set(crowds)].map((name) => `${name} of ${picture}`));
       const id = [...images].find(([, image]) => sameName(lastName(image), picture))?.[0] ?? caseName(picture, 'image', undefined);
       found.set(id, [...(found.get(id) ?? []), ...boxes]);
     }
+  if (crowded.length > 0)
+    say(
+      `Left out, since a crowd of it is marked there (iscrowd), which no single box has: ${crowded.slice(0, 3).join(', ')}` +
+        `${crowded.length > 3 ? ` and ${crowded.length - 3} more` : ''}.`,
+    );
   return found;
 }
