@@ -2,7 +2,7 @@
  * Boxes of a label mask as MedVision's planner writes them into detection plans (medvision_ds/utils/benchmark_planner.py): clusters of a
  * label that touch by their sides, on every slice of the three planes, and by their faces in the volume. The last pixel belongs to a box.
  */
-import { clusters, labelsOf } from '../drawn/masks.ts';
+import { clusters } from '../drawn/masks.ts';
 import type { SliceDim, Volume, VolumeSlice } from '../nifti.ts';
 
 export interface PlanBox {
@@ -38,16 +38,9 @@ export function sliceSpacing(zooms: readonly [number, number, number], dim: Slic
   return [zooms[dim === 0 ? 1 : 0], zooms[dim === 2 ? 1 : 2]];
 }
 
-/** @param wanted labels that the plan names; others are left out @param where names the mask, for messages */
-export function sliceBoxes(
-  slice: VolumeSlice,
-  wanted: ReadonlySet<number>,
-  spacing: readonly [number, number],
-  where: string,
-): LabelBoxes[] {
-  return labelsOf(slice, where)
-    .filter((label) => wanted.has(label))
-    .map((label) => ({ label, bboxes: clusters(slice, label).map(({ min, max }) => planBox(min, max, spacing)) }));
+/** @param labels of those that are on the slice, the ones that the plan names */
+export function sliceBoxes(slice: VolumeSlice, labels: readonly number[], spacing: readonly [number, number]): LabelBoxes[] {
+  return labels.map((label) => ({ label, bboxes: clusters(slice, label).map(({ min, max }) => planBox(min, max, spacing)) }));
 }
 
 /** A run of voxels of one label along the first axis. */

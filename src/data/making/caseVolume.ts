@@ -4,7 +4,7 @@ import type { Platform } from '../../platform.ts';
 import { isDicom, openStoredVolume } from '../openVolume.ts';
 import type { Volume } from '../nifti.ts';
 import { rasVolume } from '../niftiRas.ts';
-import { axisCodes, isRas, orientationOf, rasSpace } from '../niftiSpace.ts';
+import { axisCodes, isRas, orientationOf, rasSpace, voxelAt } from '../niftiSpace.ts';
 import type { RasSpace } from '../niftiSpace.ts';
 import { gzipped, niftiBytes } from '../niftiWrite.ts';
 import { dicomImage } from './dicomScan.ts';
@@ -144,15 +144,26 @@ function spacingNotes({ header }: Volume, isNifti: boolean): string[] {
   return notes;
 }
 
+/** Files round their affines, by less than this at the corners of a volume. */
+const SAME_VOXEL = 0.2;
+
+/** Whether the corner voxels of a mask are those of the image, of one shape. */
+function liesOn(image: RasSpace, mask: RasSpace): boolean {
+  return Array.from({ length: 8 }, (_, corner) => mask.shape.map((size, axis) => ((corner >> axis) & 1) * (size - 1))).every((corner) => {
+    const mm = mask.affine.slice(0, 3).map((row) => row.reduce((sum, value, axis) => sum + value * (corner[axis] ?? 1), 0));
+    const at = voxelAt(image.affine, mm);
+    // An affine that cannot be turned round is compared as it is.
+    if (at === undefined) return String(image.affine) === String(mask.affine);
+    return at.every((value, axis) => Math.abs(value - (corner[axis] ?? NaN)) <= SAME_VOXEL);
+  });
+}
+
 /** @throws UserError where a mask is not on the voxels of its image */
 function checkSameSpace(image: Stored, mask: Stored, names: { image: string; mask: string }): void {
   const shown = ({ shape, space }: Stored): string =>
     `${shape.join('×')} of ${space.zooms.map((zoom) => Number(zoom.toPrecision(4))).join(' × ')} mm`;
   const isSameShape = image.space.shape.every((size, axis) => size === mask.space.shape[axis]);
-  const far = image.space.affine.some((row, i) =>
-    row.some((value, j) => Math.abs(value - (mask.space.affine[i]?.[j] ?? NaN)) > 0.01 + 1e-3 * Math.abs(value)),
-  );
-  if (isSameShape && !far) return;
+  if (isSameShape && liesOn(image.space, mask.space)) return;
   if (image.isPicture && !mask.isPicture)
     // Programs write a picture's columns along the first axis or the second, turned or not, so that a volume's voxels are not its pixels.
     throw new UserError(

@@ -2,6 +2,7 @@
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { openVolume } from '../nifti.ts';
+import { labelsOf } from '../drawn/masks.ts';
 import type { SliceDim, Volume } from '../nifti.ts';
 import { toRas, voxelAt } from '../niftiSpace.ts';
 import { fileInMemory } from '../../platform.ts';
@@ -22,6 +23,12 @@ export interface DetectionProfiles extends Profiles {
   profile_3D: LabelBoxes[];
 }
 
+export interface MaskDetection {
+  profiles: DetectionProfiles;
+  /** Values of the mask that are labels and have no name. */
+  unnamed: Set<number>;
+}
+
 export interface LesionCase {
   profiles: Profiles;
   landmarks: Record<string, unknown[]>;
@@ -37,17 +44,25 @@ export function volumeOf(stored: Stored, path: string): Promise<Volume> {
 }
 
 /** @param where names the mask, for messages */
-export async function detectionOfMask(mask: Volume, { labels }: Pick<Description, 'labels'>, where: string): Promise<DetectionProfiles> {
+export async function detectionOfMask(mask: Volume, { labels }: Pick<Description, 'labels'>, where: string): Promise<MaskDetection> {
+  const unnamed = new Set<number>();
   const wanted = new Set(labels.keys());
   const planes: unknown[][] = [[], [], []];
   for (const dim of planesOf(mask.shape)) {
     const spacing = sliceSpacing(mask.zooms, dim);
     for (let index = 0; index < mask.shape[dim]; index++) {
-      const profile = sliceBoxes(await mask.slice(dim, index), wanted, spacing, `${where}: slice ${index} along axis ${dim}`);
+      const slice = await mask.slice(dim, index);
+      const found = labelsOf(slice, `${where}: slice ${index} along axis ${dim}`);
+      for (const label of found) if (!wanted.has(label)) unnamed.add(label);
+      const profile = sliceBoxes(
+        slice,
+        found.filter((label) => wanted.has(label)),
+        spacing,
+      );
       if (profile.length > 0) planes[dim]?.push({ slice_idx: index, slice_profile: profile });
     }
   }
-  return { ...named(planes), profile_3D: await volumeBoxes(mask, wanted) };
+  return { profiles: { ...named(planes), profile_3D: await volumeBoxes(mask, wanted) }, unnamed };
 }
 
 /** Of a picture on which boxes were drawn. @throws UserError for a name that is no label */

@@ -75,6 +75,7 @@ export async function writeDataset(work: DatasetWork): Promise<WrittenTasks | un
   const lesions = new Map(description.targets.map((label): [number, Gathered] => [label, { train: [], test: [] }]));
   const metrics: Gathered = { train: [], test: [] };
   const measured = new Measured();
+  const unnamed = new Set<number>();
   const detection = hasBoxes ? await PlanFile.create(platform, planPath(folder, 'detection')) : undefined;
   try {
     await detection?.write(detectionHead(description, cases));
@@ -98,6 +99,7 @@ export async function writeDataset(work: DatasetWork): Promise<WrittenTasks | un
       for (const [label, entry] of found.lesions) lesions.get(label)?.[item.side].push(entry);
       if (found.metrics !== undefined) metrics[item.side].push(found.metrics);
       measured.add(item.id, found.measured, found.offSlice);
+      for (const label of found.unnamed) unnamed.add(label);
       work.onCase?.(done + 1);
     }
     if (side === 'train') await detection?.write(testHead(cases));
@@ -107,6 +109,7 @@ export async function writeDataset(work: DatasetWork): Promise<WrittenTasks | un
     throw error;
   }
   for (const text of measured.notes()) say(text);
+  if (unnamed.size > 0) say(unnamedNote([...unnamed].sort((a, b) => a - b)));
   const biometry = biometryTasks(description, lesions, metrics, measured);
   await detection?.commit();
   if (biometry.length > 0) await writePlan(platform, planPath(folder, 'biometry'), description, biometry);
@@ -129,6 +132,13 @@ interface FoundInCase {
   metrics: PlannedCase | undefined;
   measured: Metric[];
   offSlice: Measure[];
+  /** Values of the mask that have no name. */
+  unnamed: ReadonlySet<number>;
+}
+
+function unnamedNote(labels: readonly number[]): string {
+  const shown = `${labels.slice(0, 8).join(', ')}${labels.length > 8 ? `, … (${labels.length} in all)` : ''}`;
+  return `Left out, since labels_map has no name for ${labels.length > 1 ? 'them' : 'it'}: ${shown} in the masks.`;
 }
 
 /** Copies the case's files and looks at them. */
@@ -140,7 +150,7 @@ async function writeCase(work: DatasetWork, item: SourceCase, folder: string): P
   checkPixelSize(item, image, description);
   const entry: CaseEntry = { case_ID: item.id, image_file: `Images/${item.id}.nii.gz`, image_file_info: volumeInfo(image) };
   await platform.writeFile(joinPath(folder, entry.image_file), image.bytes);
-  const found: FoundInCase = { detection: undefined, lesions: [], metrics: undefined, measured: [], offSlice: [] };
+  const found: FoundInCase = { detection: undefined, lesions: [], metrics: undefined, measured: [], offSlice: [], unnamed: new Set() };
 
   if (item.mask !== undefined) {
     const stored = await storedMask(platform, item.mask, image, item.image);
@@ -148,7 +158,9 @@ async function writeCase(work: DatasetWork, item: SourceCase, folder: string): P
     entry.mask_file_info = volumeInfo(stored);
     await platform.writeFile(joinPath(folder, entry.mask_file), stored.bytes);
     const mask = await volumeOf(stored, item.mask);
-    found.detection = { ...entry, ...(await detectionOfMask(mask, description, item.mask)) };
+    const { profiles: boxes, unnamed } = await detectionOfMask(mask, description, item.mask);
+    found.detection = { ...entry, ...boxes };
+    found.unnamed = unnamed;
     for (const label of description.targets) {
       const { profiles, landmarks } = await lesionsOfMask(mask, label);
       const file = `Landmarks-Label${label}/${item.id}.json.gz`;

@@ -274,6 +274,16 @@ it.each<[string, string, string]>([
   expect(found.map(({ values, sliceDim, sliceIdx }) => [values, sliceDim, sliceIdx])).toEqual([[[10], 2, 2]]);
 });
 
+it('tells the values of masks that have no name', async () => {
+  const { dir, images } = await pictures();
+  const masks = join(dir, 'masks');
+  mkdirSync(masks);
+  await picture(masks, 'a.png', 40, 60, (row) => (row > 20 ? 3 : 1));
+  await picture(masks, 'b.png', 40, 60, (row) => (row > 20 ? 3 : 12));
+  const text = await made({ images, masks, labels: json(dir, 'labels.json', { dataset: 'Half', labels_map: { 3: 'lung' } }), out: join(dir, 'out') });
+  expect(text).toContain('Left out, since labels_map has no name for them: 1, 12 in the masks.');
+});
+
 it('tells of a volume that does not say which way its axes run, and takes it as nibabel does', async () => {
   const dir = newFolder();
   for (const folder of ['images', 'masks']) mkdirSync(join(dir, folder));
@@ -311,6 +321,14 @@ describe('what cannot be', () => {
     ['a key nobody knows', /"label_map" is not known here/, ({ dir }) => ({ labels: json(dir, 'l.json', { dataset: 'X', label_map: {} }) })],
     ['two labels of one name', /labels 1 and 2 have one name, Lung;/, ({ dir }) => ({ labels: json(dir, 'l.json', { dataset: 'X', labels_map: { 1: 'lung', 2: 'Lung ' } }) })],
     ['a target without a name', /target_labels\[0\] is 4, which labels_map does not name/, ({ dir }) => ({ labels: json(dir, 'l.json', { dataset: 'X', labels_map: { 1: 'lung' }, target_labels: [4] }) })],
+    ['a mask a third of a voxel aside, far from the middle', /masks\/a\.nii lies elsewhere \(their affines differ\)/, ({ images, masks }) => {
+      for (const folder of [images, masks]) {
+        for (const name of ['a.png', 'b.png']) rmSync(join(folder, name), { force: true });
+        const affine = [[0.3, 0, 0, folder === masks ? -299.9 : -300], [0, 0.3, 0, 0], [0, 0, 0.3, 0], [0, 0, 0, 1]]; // prettier-ignore
+        writeFileSync(join(folder, 'a.nii'), niftiBytes({ shape: [20, 20, 2], zooms: [0.3, 0.3, 0.3], affine, datatype: 2, voxels: new Uint8Array(800).fill(1) }));
+      }
+      return {};
+    }],
     ['nothing to ask', /Nothing that was made can be asked/, ({ dir }) => ({ labels: json(dir, 'l.json', { dataset: 'X', labels_map: { 9: 'spleen' } }) })],
     ['a landmark outside', /P1 at voxel 50, 3, voxel 50, 3, 0 is outside the image of 40×60×1|P1 at voxel 50, 3 is outside the image of 40×60×1/, ({ dir }) => ({
       labels: json(dir, 'l.json', { dataset: 'X', labels_map: { 1: 'lung' }, landmarks_map: { P1: 'tip', P2: 'foot' }, distances: [{ name: '', between: ['P1', 'P2'] }], pixel_size: [1, 1] }),
