@@ -9,7 +9,6 @@ import { TASK_TAGS } from '../data/medvision/tasks.ts';
 import type { TaskTag, TaskType } from '../data/medvision/tasks.ts';
 import type { Example } from '../data/example.ts';
 import { shuffled, streamId } from '../data/random.ts';
-import { Tensor } from '../gpu/tensor.ts';
 import { ahead, unlessStopped } from '../io/ahead.ts';
 import { Turns } from '../io/turns.ts';
 import { generateBatch } from '../models/generate.ts';
@@ -17,7 +16,7 @@ import type { Row } from '../track/tracker.ts';
 import { ALONE, fromFirst, inOrder, isDealtTo } from '../world/world.ts';
 import { answerFigures } from './answerFigures.ts';
 import type { EvaluationMoment, Evaluator } from './evaluator.ts';
-import { labelWeight, runMicroBatch } from './microBatch.ts';
+import { evaluateMicroBatch, labelWeight } from './microBatch.ts';
 import { PICTURES, PredictionPictures } from './predictionPictures.ts';
 import type { AnsweredRow, Scene } from './predictionPictures.ts';
 import type { Session } from './session.ts';
@@ -205,21 +204,10 @@ export class RowEvaluator implements Evaluator {
         return undefined;
       }
       next = ahead(examplesOf(at + 1));
-      const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'batch'));
-      device.clear(lossSum.view);
-      await runMicroBatch(device, model, examples, {
-        grad: false,
-        training: false,
-        checkpointing: true,
-        random: { seed: 0, step: 0 },
-        lossScale: 1,
-        lossSum,
-      });
-      const read = device.readF32(lossSum);
-      device.pool.release(lossSum.view);
+      const computed = await evaluateMicroBatch(device, model, examples);
       await reading;
       const labels = examples.reduce((sum, example) => sum + labelWeight(example), 0);
-      reading = read.then(([loss, correct]) => {
+      reading = computed.sums.then(([loss, correct]) => {
         sums.push([loss!, correct!, labels]);
         advance(examples.length);
       });

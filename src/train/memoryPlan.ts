@@ -4,11 +4,10 @@
  * their values are not.
  */
 import type { Example } from '../data/example.ts';
-import { Tensor } from '../gpu/tensor.ts';
 import type { MemoryReport } from '../gpu/pool.ts';
 import { generateBatch } from '../models/generate.ts';
 import { prepareBatch } from '../models/prepareBatch.ts';
-import { labelWeight, countTokens, runMicroBatch } from './microBatch.ts';
+import { labelWeight, countTokens, evaluateMicroBatch } from './microBatch.ts';
 import { AdamW } from './optimizer.ts';
 import { isCopiedForSaving } from './saving.ts';
 import type { Session } from './session.ts';
@@ -76,18 +75,8 @@ async function evaluate(
   { device, model }: PlannedModel,
   { examples, prompts, maxNewTokens }: NonNullable<PlannedRun['evaluation']>,
 ): Promise<void> {
-  const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'batch'));
-  await runMicroBatch(device, model, examples, {
-    grad: false,
-    training: false,
-    checkpointing: true,
-    random: { seed: 0, step: 0 },
-    lossScale: 1,
-    lossSum,
-  });
-  const read = device.readF32(lossSum);
-  device.pool.release(lossSum.view);
-  await read;
+  const { sums } = await evaluateMicroBatch(device, model, examples);
+  await sums;
   // What is read back is zeros, which might end an answer: none does, so that the cache grows as far as it may.
   await generateBatch(device, model, prompts, { maxNewTokens, endIds: [] });
 }

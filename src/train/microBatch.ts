@@ -2,7 +2,7 @@
 import type { Example } from '../data/example.ts';
 import { IGNORE_INDEX } from '../data/example.ts';
 import type { Device } from '../gpu/device.ts';
-import type { Tensor } from '../gpu/tensor.ts';
+import { Tensor } from '../gpu/tensor.ts';
 import type { Model } from '../models/model.ts';
 import { prepareBatch } from '../models/prepareBatch.ts';
 import type { SavedInputs } from '../models/savedInput.ts';
@@ -115,4 +115,22 @@ export async function runMicroBatch(device: Device, model: Model, examples: read
   const own = [targets.rows, targets.labels, ...(targets.weights ? [targets.weights] : [])];
   for (const table of [...batch.tables, ...own]) device.pool.release(table.view);
   device.flush();
+}
+
+/**
+ * The loss alone, as evaluation computes it: no gradients, no dropout.
+ * @returns once the GPU has all of it to do; `sums` then comes with f32 (2) as `lossSum` has them
+ */
+export async function evaluateMicroBatch(
+  device: Device,
+  model: Model,
+  examples: readonly Example[],
+): Promise<{ sums: Promise<Float32Array> }> {
+  const lossSum = new Tensor([2], 'f32', device.pool.acquire(8, 'batch'));
+  device.clear(lossSum.view);
+  const random = { seed: 0, step: 0 };
+  await runMicroBatch(device, model, examples, { grad: false, training: false, checkpointing: true, random, lossScale: 1, lossSum });
+  const sums = device.readF32(lossSum);
+  device.pool.release(lossSum.view);
+  return { sums };
 }

@@ -10,7 +10,7 @@ import { HEAD } from '../../models/model.ts';
 import { mropePositions } from '../../models/qwenPositions.ts';
 import { Weights } from '../../models/weights.ts';
 import type { Parameter } from '../../ops/parameter.ts';
-import { countLabels, runMicroBatch } from '../../train/microBatch.ts';
+import { countLabels, evaluateMicroBatch } from '../../train/microBatch.ts';
 import { cutPatches } from './cutPatches.ts';
 import cases from './goldenLosses.json' with { type: 'json' };
 import { noise } from './noise.ts';
@@ -79,11 +79,8 @@ export async function goldenLoss(device: Device, one: GoldenLoss): Promise<numbe
   else if (!parameters.has(HEAD)) add(HEAD, table);
   const weights = new Weights(parameters);
   const example = goldenExample(one);
-  const lossSum = device.upload(new Float32Array(2), [2], 'batch');
-  const around = { grad: false, training: false, checkpointing: true, random: { seed: 0, step: 0 } };
-  await runMicroBatch(device, description.build(weights), [example], { ...around, lossScale: 1, lossSum });
-  const [sum = NaN] = await device.readF32(lossSum);
-  device.pool.release(lossSum.view);
+  const { sums } = await evaluateMicroBatch(device, description.build(weights), [example]);
+  const [sum = NaN] = await sums;
   weights.release(device);
   return sum / countLabels(example);
 }
