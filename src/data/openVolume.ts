@@ -1,6 +1,7 @@
 /** A volume, whatever it lies in: a NIfTI file as it is stored; DICOM (a file, or a folder with one series), NRRD and MetaImage in RAS+. */
 import type { Platform } from '../platform.ts';
 import { isDicomBytes } from './dicom/elements.ts';
+import type { ScanChoice } from './dicom/scan.ts';
 import { volumeInMemory } from './newVolume.ts';
 import { rasVolume } from './niftiRas.ts';
 import { isRawVolume } from './rawVolumes/isRawVolume.ts';
@@ -11,17 +12,17 @@ import type { NiftiHeader } from './niftiHeader.ts';
 const MAGIC_BYTES = 132;
 
 /**
- * @param series of a folder of DICOM with several: its number, UID or description
+ * @param choice of DICOM with several series or volumes
  * @throws UserError that names the file, for whatever is not a volume that could be read to its end
  */
-export async function openAnyVolume(platform: Platform, path: string, series: string | null = null): Promise<Volume> {
+export async function openAnyVolume(platform: Platform, path: string, choice: ScanChoice = {}): Promise<Volume> {
   const head = await headOf(platform, path);
   if (head !== 'folder' && isRawVolume(head)) {
     return volumeInMemory(await rasVolume((await openStoredVolume(platform, path)).volume), path);
   }
   if (head !== 'folder' && !isDicomBytes(head)) return openVolume(platform, path);
   const { openScanVolume } = await import('./dicom/scanVolume.ts');
-  return openScanVolume(platform, path, series);
+  return openScanVolume(platform, path, choice);
 }
 
 /** NIfTI, NRRD or MetaImage with its voxels as they are stored. @throws UserError as `openAnyVolume` */

@@ -44,6 +44,10 @@ export const definitions = {
     group: 'Data', type: 'string', default: null,
     help: 'Of a folder of DICOM in --image with several series: the one to read, by its number, SeriesInstanceUID or SeriesDescription.',
   },
+  volume: {
+    group: 'Data', type: 'integer', default: null, min: 1,
+    help: 'Of DICOM in --image with several volumes (echoes, times, orientations): which, from 1; an error lists them.',
+  },
   question: { group: 'Data', type: 'string', default: null, aliases: ['prompt'], help: 'What is asked, in your own words.' },
   task: {
     group: 'Data', type: 'string', default: null,
@@ -137,6 +141,7 @@ const QUESTION = [
   'image',
   'slice',
   'series',
+  'volume',
   'question',
   'task',
   'of',

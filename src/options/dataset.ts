@@ -14,6 +14,10 @@ const definitions = {
     group: 'Data', type: 'string', default: null,
     help: 'Of folders of DICOM with several series: the one to take in each, by its number, SeriesInstanceUID or SeriesDescription.',
   },
+  volume: {
+    group: 'Data', type: 'integer', default: null, min: 1,
+    help: 'Of DICOM with several volumes (echoes, times, orientations): which to take of each scan, from 1; an error lists them.',
+  },
   masks: {
     group: 'Data', type: 'string', default: null, place: 'path',
     help: 'Folder of label masks, a file a scan: boxes, and the axes of the labels that target_labels names.',

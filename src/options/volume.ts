@@ -17,6 +17,15 @@ const definitions = {
     default: null,
     help: 'Of a folder of DICOM with several series: the one to read, by its number, SeriesInstanceUID or SeriesDescription.',
   },
+  volume: {
+    group: 'Data',
+    type: 'integer',
+    default: null,
+    min: 1,
+    help:
+      'Of DICOM with several volumes (echoes, times, diffusion, orientations, stacks): which, from 1. Without it an error lists them, ' +
+      'with what they differ in.',
+  },
   json: { group: 'Output', type: 'boolean', default: false, bare: true, help: 'Print what it is as one line of JSON.' },
   out: {
     group: 'Output',
@@ -74,7 +83,7 @@ export const volumeProgram: Program<VolumeOptions> = {
     '',
     'Usage: vernier volume scan.dcm',
     '       vernier volume series/ --json',
-    '       vernier volume study/ --series 4 --out scan.nii.gz',
+    '       vernier volume study/ --series 4 --volume 2 --out scan.nii.gz',
     '       vernier volume series/ --out slice.png --slice 20 --plane axial',
     '       vernier volume ct.nii.gz --out rows.jsonl --slices 40 --ct_rgb --question "Is there a nodule?" --answer "Yes."',
   ],

@@ -86,7 +86,7 @@ it.each<[string, number]>([
   expect(scan.size).toEqual([2, 2, 2]);
   expect([...(await scan.readSlice(1)).values]).toEqual([which, which, which, which]);
   expect(scan.notes).toContain('4 images of other series left out');
-  const volume = await openAnyVolume(platform, 'study', series);
+  const volume = await openAnyVolume(platform, 'study', { series });
   expect([...(await volume.slice(2, 0)).values]).toEqual([which, which, which, which]);
 });
 
@@ -126,7 +126,7 @@ it('what is written of one of several series is what a plan may name', async () 
   options.series = '1.2.3.12';
   await runVolume({ platform: { ...platform, writeFile }, options, terminal: { write: () => undefined }, stop: new AbortController().signal });
   const volumes = new VolumeCache(holdingFiles(written), 'data');
-  const [named, chosen] = [await volumes.open('scan.nii.gz'), await openAnyVolume(platform, 'study', '1.2.3.12')];
+  const [named, chosen] = [await volumes.open('scan.nii.gz'), await openAnyVolume(platform, 'study', { series: '1.2.3.12' })];
   expect(named.shape).toEqual(chosen.shape);
   for (const dim of [0, 1, 2] as const) expect((await named.slice(dim, 1)).values).toEqual((await chosen.slice(dim, 1)).values);
 });

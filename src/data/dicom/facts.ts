@@ -10,6 +10,8 @@ import type { DicomFile, StoredPixels } from './file.ts';
 import { pixelFormatOf } from './format.ts';
 import type { PixelFormat } from './format.ts';
 import type { DicomLimits } from './limits.ts';
+import { kindsOf } from './kinds.ts';
+import type { KindValues } from './kinds.ts';
 import { modalityTransformOf, unitsOf } from './modality.ts';
 import type { ModalityTransform } from './modality.ts';
 import { placementOf } from './placement.ts';
@@ -18,8 +20,6 @@ import { pixelSpacingOf } from './spacing.ts';
 import type { PixelSpacing } from './spacing.ts';
 import { voiOf } from './voi.ts';
 import type { Voi } from './voi.ts';
-
-export const KINDS = ['TemporalPositionIdentifier', 'EchoNumbers', 'DiffusionBValue', 'AcquisitionNumber', 'ImageType'] as const;
 
 export interface FileFacts {
   /** In messages. */
@@ -39,8 +39,6 @@ export interface FileFacts {
   isLocalizer: boolean;
   /** Siemens: slices lie side by side in one image. */
   isMosaic: boolean;
-  /** What images at one place may differ in, by attribute; only to count what there is. */
-  kinds: Readonly<Record<(typeof KINDS)[number], string>>;
   /** A row's way and a column's way, as letters of the patient's directions: projections have it. */
   patientOrientation: string[];
   /** mm between slices, where frames have no positions. */
@@ -58,6 +56,8 @@ export interface FrameFacts {
   voi: Voi | undefined;
   units: string | undefined;
   stack: string | undefined;
+  /** What images at one place differ in. */
+  kinds: KindValues;
 }
 
 /** @param chosen a series by its number, UID or description @returns undefined where the file has no pixels */
@@ -86,7 +86,6 @@ export function factsOf(file: DicomFile, limits: DicomLimits, chosen: string | n
     isChosen: chosen === null || isOfSeries(attributes, chosen),
     instanceNumber: attributes.has('InstanceNumber') ? Number(attributes.text('InstanceNumber')) : undefined,
     isMosaic: attributes.texts('ImageType').includes('MOSAIC'),
-    kinds: Object.fromEntries(KINDS.map((name) => [name, attributes.texts(name).join('\\')])) as FileFacts['kinds'],
     isLocalizer: attributes.texts('ImageType').includes('LOCALIZER'),
     patientOrientation: attributes.texts('PatientOrientation'),
     spacingBetweenFrames: format.frames > 1 && modality === 'NM' ? attributes.number('SpacingBetweenSlices') : undefined,
@@ -135,6 +134,7 @@ function frameFacts(file: FileFacts, index: number, groups: readonly Attributes[
     voi: voiOf([...groups.flatMap((group) => group.items('FrameVOILUTSequence')), ...groups], path),
     units: unitsOf(transforms, file.modality),
     stack: groups.map((group) => group.item('FrameContentSequence')?.text('StackID')).find((id) => id !== undefined),
+    kinds: kindsOf(groups),
   };
 }
 

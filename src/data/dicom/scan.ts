@@ -71,9 +71,15 @@ export interface DicomScan {
   readSlice(index: number): Promise<ScanSlice>;
 }
 
+/** What to read of a folder with more than one volume. */
 export interface ScanChoice {
   /** The series to read where several are mixed: its number, SeriesInstanceUID or SeriesDescription. Null: there has to be one. */
   series?: string | null;
+  /**
+   * Which of the volumes to read where a series has several (orientations, stacks, echoes, times): from 1, in the order of the error that
+   * lists them. Null: there has to be one.
+   */
+  volume?: number | null;
   limits?: DicomLimits;
 }
 
@@ -84,13 +90,18 @@ export interface ScanChoice {
 export async function openDicomScan(
   platform: Files,
   path: string,
-  { series = null, limits = DICOM_LIMITS }: ScanChoice = {},
+  { series = null, volume = null, limits = DICOM_LIMITS }: ScanChoice = {},
 ): Promise<DicomScan> {
-  return scanOf(platform, await readSeries(platform, path, limits, series), path, limits);
+  return scanOf(platform, await readSeries(platform, path, limits, series), path, { volume, limits });
 }
 
 /** @param path in messages @throws UserError where its images are no one volume */
-export function scanOf(platform: Files, { files, notes }: Series, path: string, limits: DicomLimits = DICOM_LIMITS): DicomScan {
+export function scanOf(
+  platform: Files,
+  { files, notes }: Series,
+  path: string,
+  { volume = null, limits = DICOM_LIMITS }: Omit<ScanChoice, 'series'> = {},
+): DicomScan {
   const mosaic = files.find(({ isMosaic }) => isMosaic);
   if (mosaic !== undefined)
     throw new UserError(
@@ -100,6 +111,7 @@ export function scanOf(platform: Files, { files, notes }: Series, path: string, 
   const stack = stackOf(
     files.flatMap(({ frames }) => frames),
     path,
+    volume,
   );
   const [first] = stack.frames;
   if (first === undefined) throw new UserError(`${path}: this DICOM file has no frames.`);

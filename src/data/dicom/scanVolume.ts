@@ -12,7 +12,7 @@ import type { NiftiHeader, VoxelArray } from '../niftiHeader.ts';
 import type { RasSpace } from '../niftiSpace.ts';
 import { newHeader, volumeInMemory } from '../newVolume.ts';
 import { openDicomScan } from './scan.ts';
-import type { DicomScan } from './scan.ts';
+import type { DicomScan, ScanChoice } from './scan.ts';
 import { scanSpace, scanVolume } from './toVolume.ts';
 
 const FLOAT32 = 16;
@@ -21,15 +21,14 @@ const FACTS_BYTES = 4096;
 
 /**
  * @param path of a file or of a folder with one series
- * @param series as ScanChoice has it
  * @throws UserError where it is no volume
  */
 export async function openScanVolume(
   platform: Pick<Platform, 'isDirectory' | 'listDir' | 'openFile' | 'dicomCodec'>,
   path: string,
-  series: string | null = null,
+  choice: ScanChoice = {},
 ): Promise<ScanVolume> {
-  const scan = await openDicomScan(platform, path, { series });
+  const scan = await openDicomScan(platform, path, choice);
   const space = scanSpace(scan, path);
   return new ScanVolume(await newHeader({ ...space, datatype: FLOAT32, voxels: new Float32Array(0) }, path), scan, space);
 }

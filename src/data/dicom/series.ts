@@ -5,8 +5,10 @@ import { isDicomBytes } from './elements.ts';
 import { factsOf } from './facts.ts';
 import type { FileFacts } from './facts.ts';
 import { readDicomFile, readFirst } from './file.ts';
+import { KINDS } from './kinds.ts';
 import { DICOM_LIMITS } from './limits.ts';
 import type { DicomLimits } from './limits.ts';
+import { fileForPlan } from './volumes.ts';
 
 type Files = Pick<Platform, 'isDirectory' | 'listDir' | 'openFile'>;
 
@@ -215,11 +217,10 @@ function oneSeries(files: readonly FileFacts[], path: string, notes: string[]): 
   if (kept.length < files.length) notes.push(`${countOf(files.length - kept.length, 'localizer image')} left out`);
   const mixed = new Set(kept.map(({ seriesUid }) => seriesUid)).size;
   if (mixed > 1) {
-    const choice = hasNumbers(kept, mixed) ? ['number', '--series N'] : ['SeriesInstanceUID or SeriesDescription', '--series TEXT'];
+    const [choice, flag] = hasNumbers(kept, mixed) ? ['number', '--series N'] : ['SeriesInstanceUID or SeriesDescription', '--series TEXT'];
     throw new UserError(
       `${path}: ${mixed} series are mixed here: ${seriesText(kept)}. Choose one with vernier volume, ask and dataset make by its ` +
-        `${choice[0]}: ${choice[1]}; or give a folder with one. A plan has no such choice: let its image_file name what ` +
-        `vernier volume ${path} ${choice[1]} --out scan.nii.gz writes.`,
+        `${choice}: ${flag}; or give a folder with one. ${fileForPlan(path, flag)}`,
     );
   }
   const [first] = kept;
@@ -261,7 +262,8 @@ function seriesText(files: readonly FileFacts[]): string {
 const MOST_SHOWN = 8;
 
 /** Of two files of one identifier: whether they are the same image. */
-function isSamePlace(a: FileFacts, b: FileFacts): boolean {
+function isSameImage(a: FileFacts, b: FileFacts): boolean {
+  if (KINDS.some((_, kind) => a.frames[0]?.kinds[kind] !== b.frames[0]?.kinds[kind])) return false;
   const [one, other] = [a.frames[0]?.placement?.position, b.frames[0]?.placement?.position];
   if (one === undefined || other === undefined) return one === other && a.instanceNumber === b.instanceNumber;
   return one.every((mm, axis) => mm === other[axis]);
@@ -273,14 +275,14 @@ function withoutDoubles(files: readonly FileFacts[], notes: string[]): FileFacts
   const kept = files.filter((file) => {
     if (file.objectUid === undefined) return true;
     const same = listOf(seen, file.objectUid);
-    if (same.some((other) => isSamePlace(file, other))) return false;
+    if (same.some((other) => isSameImage(file, other))) return false;
     if (same.length > 0) shared++;
     same.push(file);
     return true;
   });
   // Some that take names out of files give all of them one identifier.
   if (shared > 0)
-    notes.push(`${countOf(shared, 'image has', 'images have')} the SOPInstanceUID of another one but lie elsewhere, and are kept`);
+    notes.push(`${countOf(shared, 'image has', 'images have')} the SOPInstanceUID of another one but are other images, and are kept`);
   const doubles = files.length - kept.length;
   if (doubles > 0)
     notes.push(`${countOf(doubles, 'file is a duplicate', 'files are duplicates')} of another one (same SOPInstanceUID) and left out`);

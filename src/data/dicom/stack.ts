@@ -1,9 +1,9 @@
 /** Frames in the order in which they lie in the patient, and whether they lie evenly. */
 import { countOf, UserError } from '../../platform.ts';
-import { KINDS } from './facts.ts';
 import type { FrameFacts } from './facts.ts';
 import { dot } from './placement.ts';
 import type { Placement, Vector } from './placement.ts';
+import { isPlaced, oneVolume, SAME_PLACE_MM } from './volumes.ts';
 
 export interface Stack {
   frames: FrameFacts[];
@@ -17,10 +17,6 @@ export interface Stack {
   notes: string[];
 }
 
-/** Directions are alike where their cosine differs by less. */
-const SAME_DIRECTION = 1e-4;
-/** Slices at one place: what positions are rounded to. */
-const SAME_PLACE_MM = 1e-3;
 /** Distances are even within this share of them. */
 const EVEN = 0.01;
 /** Where rounding of the positions explains it, within this share. */
@@ -28,42 +24,35 @@ const EVEN_ROUNDED = 0.1;
 /** Slices lie on one line within this share of a pixel. */
 const IN_LINE = 0.1;
 
-/** @param name of the file or folder, in messages @throws UserError where the frames are no one stack */
-export function stackOf(frames: readonly FrameFacts[], name: string): Stack {
+/**
+ * @param name of the file or folder, in messages
+ * @param volume which of several to take, from 1; null: there has to be one
+ * @throws UserError where the frames are no one stack
+ */
+export function stackOf(frames: readonly FrameFacts[], name: string, volume: number | null): Stack {
   const notes: string[] = [];
-  const placed = frames.filter((frame) => frame.placement !== undefined);
+  const placed = frames.filter(isPlaced);
   if (placed.length > 0 && placed.length < frames.length)
     throw new UserError(
       `${name}: ${frames.length - placed.length} of ${frames.length} images have no position (ImagePositionPatient), as ` +
         `${frames.find(({ placement }) => placement === undefined)?.file.path ?? ''}. Give those with positions alone.`,
     );
-  const [first] = placed;
-  if (first?.placement === undefined) return unplaced(frames, notes);
-  oneStack(placed, name);
-  const { normal, alongRow } = first.placement;
-  for (const { placement } of placed) {
-    if (
-      placement !== undefined &&
-      (dot(placement.normal, normal) < 1 - SAME_DIRECTION || dot(placement.alongRow, alongRow) < 1 - SAME_DIRECTION)
-    )
-      throw new UserError(`${name}: its images lie in different orientations, so they are no one volume. Give one orientation alone.`);
+  const numbered = inOrder(placed);
+  const own = placed.length === 0 ? [] : oneVolume(numbered.ordered, name, volume, numbered.isNumbered, notes);
+  const [first] = own;
+  if (first === undefined) {
+    if (volume !== null && volume > 1)
+      throw new UserError(`${name}: --volume ${volume}: its images have no positions, which would tell volumes apart. Leave it out.`);
+    return unplaced(frames, notes);
   }
-  const at = (frame: FrameFacts): number => (frame.placement === undefined ? 0 : dot(frame.placement.position, normal));
-  const sorted = placed.map((frame) => ({ frame, mm: at(frame) })).sort((a, b) => a.mm - b.mm);
+  const { normal } = first.placement;
+  const sorted = own.map((frame) => ({ frame, mm: dot(frame.placement.position, normal) })).sort((a, b) => a.mm - b.mm);
   const gaps = sorted.slice(1).map(({ mm }, i) => mm - (sorted[i]?.mm ?? 0));
   if (gaps.length > 0 && gaps.every((gap) => gap < SAME_PLACE_MM)) {
-    const noVolume = `all ${frames.length} images lie at one place`;
-    const { ordered, by } = inOrder(frames);
-    notes.push(`${noVolume}: a sequence in time, in the order of ${by}`);
-    return { frames: ordered, between: undefined, first: first.placement, step: undefined, noVolume, notes };
+    const noVolume = `all ${own.length} images lie at one place`;
+    notes.push(`${noVolume}: a sequence in time, in the order of ${numbered.by}`);
+    return { frames: [...own], between: undefined, first: first.placement, step: undefined, noVolume, notes };
   }
-  const twice = gaps.filter((gap) => gap < SAME_PLACE_MM).length;
-  const places = `${frames.length} images at ${frames.length - twice} places`;
-  if (twice > 0)
-    throw new UserError(
-      `${name}: ${countOf(twice, 'image lies', 'images lie')} at the place of another one (${places}), ` +
-        `${differences(placed)}. Give one of them alone; dcm2niix makes a volume of each.`,
-    );
   const ordered = sorted.map(({ frame }) => frame);
   const lowest = ordered[0]?.placement;
   const highest = ordered.at(-1)?.placement;
@@ -71,7 +60,7 @@ export function stackOf(frames: readonly FrameFacts[], name: string): Stack {
     return { frames: ordered, between: undefined, first: first.placement, step: undefined, noVolume: undefined, notes };
   const usual = [...gaps].sort((a, b) => a - b)[gaps.length >> 1] ?? 0;
   const uneven = gaps.flatMap((gap, i) => (Math.abs(gap - usual) > Math.max(EVEN * usual, SAME_PLACE_MM) ? [{ gap, i }] : []));
-  const positions = ordered.flatMap(({ placement }) => (placement === undefined ? [] : [placement.position]));
+  const positions = ordered.map(({ placement }) => placement.position);
   const step = lowest.position.map((mm, axis) => ((highest.position[axis] ?? 0) - mm) / gaps.length) as Vector;
   const between = dot(step, normal);
   const unit = writtenUnit(positions);
@@ -85,7 +74,8 @@ export function stackOf(frames: readonly FrameFacts[], name: string): Stack {
   const beside = besideLine(positions, step, normal);
   const [rowMm = 1, columnMm = 1] = first.spacing.mm ?? [];
   if (beside.mm > Math.max(IN_LINE * Math.min(rowMm, columnMm), 1.5 * unit)) {
-    const noVolume = `its slices lie on no straight line: slice ${beside.slice} lies ${mmText(beside.mm)} mm beside ` +
+    const noVolume =
+      `its slices lie on no straight line: slice ${beside.slice} lies ${mmText(beside.mm)} mm beside ` +
       'the line from the first to the last';
     notes.push(`${noVolume}. Each slice is as it was made, other planes cannot be cut`);
     return { frames: ordered, between, first: lowest, step: undefined, noVolume, notes };
@@ -126,15 +116,6 @@ function besideLine(positions: readonly Vector[], step: Vector, normal: Vector):
   return farthest;
 }
 
-/** What files of images at one place tell them apart by. */
-function differences(frames: readonly FrameFacts[]): string {
-  const found = KINDS.flatMap((kind) => {
-    const values = new Set(frames.map(({ file }) => file.kinds[kind])).size;
-    return values > 1 && values < frames.length ? [`${kind} (${values} values)`] : [];
-  });
-  return found.length === 0 ? 'as of several times, echoes or reconstructions' : `which differ in ${found.join(', ')}`;
-}
-
 function unevenText(uneven: readonly { gap: number; i: number }[], usual: number, count: number): string {
   const shown = uneven.slice(0, 5).map(({ gap, i }) => {
     const missing = Math.round(gap / usual) - 1;
@@ -147,15 +128,6 @@ function unevenText(uneven: readonly { gap: number; i: number }[], usual: number
 
 const mmText = (mm: number): string => String(Number(mm.toFixed(4)));
 
-/** PS3.3, C.7.6.16.2.2: frames of several stacks are several volumes in one object. */
-function oneStack(frames: readonly FrameFacts[], name: string): void {
-  const stacks = new Set(frames.map(({ stack }) => stack));
-  if (stacks.size > 1)
-    throw new UserError(
-      `${name}: it holds ${stacks.size} stacks of images (StackID), which are no one volume. Export each of them by itself.`,
-    );
-}
-
 function unplaced(frames: readonly FrameFacts[], notes: string[]): Stack {
   const { ordered, by } = inOrder(frames);
   const spacing = frames.length > 1 ? Math.abs(frames[0]?.file.spacingBetweenFrames ?? 0) : 0;
@@ -165,14 +137,22 @@ function unplaced(frames: readonly FrameFacts[], notes: string[]): Stack {
   return { frames: ordered, between: spacing > 0 ? spacing : undefined, first: undefined, step: undefined, noVolume, notes };
 }
 
+interface Ordered<Frame> {
+  ordered: Frame[];
+  /** In the middle of a sentence. */
+  by: string;
+  /** By numbers, not by names. */
+  isNumbered: boolean;
+}
+
 /** By the number of the file (where each has one of its own; else as the files came, by name), then of the frame. */
-function inOrder(frames: readonly FrameFacts[]): { ordered: FrameFacts[]; by: string } {
+function inOrder<Frame extends FrameFacts>(frames: readonly Frame[]): Ordered<Frame> {
   const files = [...new Set(frames.map(({ file }) => file))];
-  if (files.length === 1) return { ordered: [...frames].sort((a, b) => a.index - b.index), by: 'the file' };
+  if (files.length === 1) return { ordered: [...frames].sort((a, b) => a.index - b.index), by: 'the file', isNumbered: true };
   const numbers = new Set(files.flatMap(({ instanceNumber: n }) => (n !== undefined && Number.isFinite(n) ? [n] : [])));
   const isNumbered = numbers.size === files.length;
   const place = new Map(files.map((file, at) => [file, isNumbered ? (file.instanceNumber ?? 0) : at]));
   const at = ({ file }: FrameFacts): number => place.get(file) ?? 0;
   const by = isNumbered ? 'their numbers' : 'their file names, since not each has a number (InstanceNumber) of its own';
-  return { ordered: [...frames].sort((a, b) => at(a) - at(b) || a.index - b.index), by };
+  return { ordered: [...frames].sort((a, b) => at(a) - at(b) || a.index - b.index), by, isNumbered };
 }

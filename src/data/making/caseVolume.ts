@@ -1,6 +1,7 @@
 /** The images and masks of a case as MedVision keeps them: NIfTI in RAS+. What lies so already is copied byte by byte. */
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
+import type { ScanChoice } from '../dicom/scan.ts';
 import { isDicom, openStoredVolume } from '../openVolume.ts';
 import type { Volume } from '../nifti.ts';
 import { rasVolume } from '../niftiRas.ts';
@@ -49,17 +50,17 @@ export function volumeInfo({ space }: Stored): VolumeInfo {
 
 /**
  * @param pixelSize mm of a picture's pixel along rows and columns; undefined: unknown
- * @param series of a folder of DICOM with several: its number, UID or description
+ * @param choice of DICOM with several series or volumes
  * @throws UserError that names the file
  */
 export async function storedScan(
   platform: Platform,
   path: string,
   pixelSize: readonly [number, number] | undefined,
-  series: string | null,
+  choice: ScanChoice,
 ): Promise<Stored> {
   if (isVolumeFile(path)) return storedVolume(platform, path);
-  if (await isDicom(platform, path)) return storedNew(await dicomImage(platform, path, pixelSize, series));
+  if (await isDicom(platform, path)) return storedNew(await dicomImage(platform, path, pixelSize, choice));
   const { data, width, height, notes = [] } = await platform.decodeImage(await platform.readFile(path), path, { sixteenBit: 'scale' });
   const volume = flatVolume([height, width], bytesOf(width, height), pixelSize, (row, column) => luma(data, 3 * (row * width + column)));
   return storedNew({ volume, isPicture: true, notes: notes.map(({ text }) => text) });

@@ -3,7 +3,7 @@
  * picture's.
  */
 import { openDicomScan } from '../dicom/scan.ts';
-import type { DicomScan, ScanSlice } from '../dicom/scan.ts';
+import type { DicomScan, ScanChoice, ScanSlice } from '../dicom/scan.ts';
 import { scanAffine, scanVolume } from '../dicom/toVolume.ts';
 import type { NewVolume } from '../niftiWrite.ts';
 import type { Platform } from '../../platform.ts';
@@ -20,16 +20,16 @@ export interface DicomImage {
 /**
  * @param path of a file, or of a folder with one series
  * @param pixelSize of a picture whose file tells none: mm along rows and columns
- * @param series of several in the folder: its number, UID or description
+ * @param choice of several series or volumes in the folder
  * @throws UserError that names it
  */
 export async function dicomImage(
   platform: Platform,
   path: string,
   pixelSize: readonly [number, number] | undefined,
-  series: string | null,
+  choice: ScanChoice,
 ): Promise<DicomImage> {
-  const scan = await openDicomScan(platform, path, { series });
+  const scan = await openDicomScan(platform, path, choice);
   const notes = scan.notes.map((note) => `${path}: ${note}.`);
   const isPicture = scan.size[0] === 1 && (scanAffine(scan) === undefined || isColoured(scan));
   if (!isPicture) return { volume: await scanVolume(scan, path), isPicture, notes };

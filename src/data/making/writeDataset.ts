@@ -1,6 +1,7 @@
 /** A MedVision data folder, written case by case: volumes, masks, landmarks, plans and task lists in upstream's format. */
 import { UserError, countOf, joinPath } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
+import type { ScanChoice } from '../dicom/scan.ts';
 import { gzipped } from '../niftiWrite.ts';
 import type { PictureBox } from './boxFiles.ts';
 import { detectionOfBoxes, detectionOfMask, landmarksIn, lesionsOfMask, named, volumeOf } from './cases.ts';
@@ -34,8 +35,8 @@ export interface DatasetWork {
   description: Description;
   /** Training cases first. */
   cases: readonly SourceCase[];
-  /** Of folders of DICOM with several series: the one to take in each. */
-  series?: string | null;
+  /** Of folders of DICOM with several series or volumes: what to take in each. */
+  choice?: ScanChoice;
   stop: AbortSignal;
   say: (text: string) => void;
   onCase?: (done: number) => void;
@@ -143,9 +144,9 @@ function unnamedNote(labels: readonly number[]): string {
 
 /** Copies the case's files and looks at them. */
 async function writeCase(work: DatasetWork, item: SourceCase, folder: string): Promise<FoundInCase> {
-  const { platform, description, series = null, say } = work;
+  const { platform, description, choice = {}, say } = work;
   const { pixelSize } = description;
-  const image = await storedScan(platform, item.image, pixelSize, series);
+  const image = await storedScan(platform, item.image, pixelSize, choice);
   for (const note of image.notes) say(note);
   checkPixelSize(item, image, description);
   const entry: CaseEntry = { case_ID: item.id, image_file: `Images/${item.id}.nii.gz`, image_file_info: volumeInfo(image) };

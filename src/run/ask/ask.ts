@@ -55,11 +55,11 @@ async function runIn(context: AskContext): Promise<void> {
     options.lora_checkpoint_dir === null ? null : await adapterFolder(context, '--lora_checkpoint_dir', options.lora_checkpoint_dir);
   const name = [base, ...(adapter === null ? [] : [adapter])].map(publicName).join('+');
   const dataDir = await ofTask(context);
-  const { slice: slices, series, intensity, modality, of } = options;
+  const { slice: slices, series, volume, intensity, modality, of } = options;
   // Before a model of many GB is read.
   const pictures = await namedPictures(platform, options.image, {
     slices: dataDir === undefined ? slices : [],
-    series,
+    scan: { series, volume },
     intensity,
     modality: modality ?? '',
     structure: of ?? '',

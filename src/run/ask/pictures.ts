@@ -1,6 +1,7 @@
 /** Pictures of a question: files as training reads them, and slices of volumes, which become pictures as those of the tasks do. */
 import { PLANES } from '../../data/planes.ts';
 import type { ImageSource } from '../../data/example.ts';
+import type { ScanChoice } from '../../data/dicom/scan.ts';
 import { intensityOf, checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
 import type { IntensityMode } from '../../data/medvision/intensity.ts';
 import { isDicom, openAnyVolume } from '../../data/openVolume.ts';
@@ -25,8 +26,8 @@ export interface NamedPicture {
 export interface PictureChoice {
   /** `axial:20`, one for each volume or one for all. */
   slices: readonly string[];
-  /** Of a folder of DICOM with several: its number, UID or description. */
-  series?: string | null;
+  /** Of a folder of DICOM with several series or volumes. */
+  scan?: Pick<ScanChoice, 'series' | 'volume'>;
   intensity: IntensityMode;
   modality: string;
   /** What is asked about, for a window. */
@@ -98,11 +99,11 @@ async function sliceOf(
   platform: Platform,
   volumeFile: string | VolumeBytes,
   said: string | undefined,
-  { series = null, intensity, modality, structure, words }: PictureChoice,
+  { scan, intensity, modality, structure, words }: PictureChoice,
 ): Promise<NamedPicture> {
   const [path, files] = typeof volumeFile === 'string' ? [volumeFile, platform] : [volumeFile.name, platformOf(platform, volumeFile)];
   if (said === undefined) {
-    const { shape } = await openAnyVolume(files, path, series);
+    const { shape } = await openAnyVolume(files, path, scan);
     const [sagittal, coronal, axial] = shape.map((size) => size - 1);
     throw new UserError(
       `${path} is a volume: say which slice, ${words.slice} sagittal:0 to ${sagittal}, coronal:0 to ${coronal} or axial:0 to ${axial}.`,
@@ -111,7 +112,7 @@ async function sliceOf(
   const [word = '', digits = ''] = said.toLowerCase().split(':');
   const dim = PLANES.findIndex((plane) => plane === word) as SliceDim;
   const index = Number(digits);
-  const volume = await openAnyVolume(files, path, series);
+  const volume = await openAnyVolume(files, path, scan);
   const { shape, zooms, version } = volume.header;
   if (index >= shape[dim])
     throw new UserError(`${words.slice} ${said}: ${path} is ${shape.join('×')}, its last ${word} slice is ${shape[dim] - 1}.`);

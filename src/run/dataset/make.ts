@@ -41,7 +41,7 @@ export async function makeDataset(platform: Platform, options: DatasetOptions, s
     out,
     description,
     cases,
-    series: options.series,
+    choice: { series: options.series, volume: options.volume },
     stop,
     say: (text) => say(`${terminal.isTty ? CLEAR_LINE : ''}${text}`),
     onCase: (done) => {

@@ -1,6 +1,6 @@
 /** What `vernier volume` says of a scan, whatever file it lies in. */
 import { openDicomScan } from '../../data/dicom/scan.ts';
-import type { DicomScan } from '../../data/dicom/scan.ts';
+import type { DicomScan, ScanChoice } from '../../data/dicom/scan.ts';
 import type { Placement } from '../../data/dicom/placement.ts';
 import { scanAffine } from '../../data/dicom/toVolume.ts';
 import type { Voi } from '../../data/dicom/voi.ts';
@@ -44,12 +44,13 @@ export interface Described {
 export type Scan =
   { kind: 'dicom'; scan: DicomScan } | { kind: 'volume'; volume: Volume; notes: string[] } | { kind: 'picture'; picture: DecodedImage };
 
-/** @param series of a folder of DICOM with several: its number, UID or description @throws UserError where it is none of what is read */
-export async function openScan(platform: Platform, path: string, series: string | null = null): Promise<Scan> {
+/** @param choice of DICOM with several series or volumes @throws UserError where it is none of what is read */
+export async function openScan(platform: Platform, path: string, choice: Pick<ScanChoice, 'series' | 'volume'> = {}): Promise<Scan> {
   if (!(await platform.exists(path))) throw new UserError(`${path}: there is no such file or folder.`);
   const head = await headOf(platform, path);
-  if (head === 'folder' || isDicomBytes(head)) return { kind: 'dicom', scan: await openDicomScan(platform, path, { series }) };
-  if (series !== null) throw new UserError(`${path} is no DICOM, so --series chooses nothing there. Leave it out.`);
+  if (head === 'folder' || isDicomBytes(head)) return { kind: 'dicom', scan: await openDicomScan(platform, path, choice) };
+  for (const flag of ['series', 'volume'] as const)
+    if ((choice[flag] ?? null) !== null) throw new UserError(`${path} is no DICOM, so --${flag} chooses nothing there. Leave it out.`);
   if (isRawVolume(head) || isVolumeBytes(head)) return { kind: 'volume', ...(await openStoredVolume(platform, path)) };
   return { kind: 'picture', picture: await platform.decodeImage(await platform.readFile(path), path) };
 }

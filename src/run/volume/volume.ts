@@ -32,7 +32,7 @@ export async function runVolume({ platform, options, terminal, stop }: VolumeRun
   const isRow = out !== null && /\.jsonl$/i.test(out);
   if (out !== null && !isRow && !options.overwrite && (await platform.exists(out)))
     throw new UserError(`--out ${out} is there already. Give another name, or --overwrite true.`);
-  const scan = await openScan(platform, path, options.series);
+  const scan = await openScan(platform, path, { series: options.series, volume: options.volume });
   if (out !== null) {
     if (isRow) await writeRow(platform, scan, path, out, options, stop);
     else if (/\.png$/i.test(out)) await writePicture(platform, scan, path, out, options);

@@ -140,8 +140,8 @@ describe('DICOM', () => {
     writeFileSync(dicom, objects[name]!);
     const scan = await openDicomScan(nodePlatform, dicom);
     writeFileSync(png, await nodePlatform.encodePng((await scan.readSlice(0)).rgb(), scan.size[2], scan.size[1], 3));
-    const { isPicture, volume } = await dicomImage(nodePlatform, dicom, [0.5, 0.2], null);
-    const twin = await volumeOf(await storedScan(nodePlatform, png, undefined, null), png);
+    const { isPicture, volume } = await dicomImage(nodePlatform, dicom, [0.5, 0.2], {});
+    const twin = await volumeOf(await storedScan(nodePlatform, png, undefined, {}), png);
     expect([isPicture, ...volume.zooms]).toEqual([true, 0.5, 0.2, 1]);
     expect([...volume.voxels]).toEqual([...(await twin.stored())]);
   });
