@@ -18,7 +18,7 @@ import { FILE_FAULTS } from '../src/io/fileFaults.ts';
 import { temporaryName } from '../src/io/temporaryNames.ts';
 import { provideTimeLimit } from '../src/io/timeLimit.ts';
 import type { AtomicFile, DicomCodecName, FileAbilities, MakeOptions, Platform, RangedFile } from '../src/platform.ts';
-import { UserError } from '../src/platform.ts';
+import { errorText, UserError } from '../src/platform.ts';
 import { gpuMemory } from './gpuMemory.ts';
 import { nativeFiles } from './nativeFiles.ts';
 import { makeDawnPatient, outlives } from './patientDawn.ts';
@@ -84,7 +84,7 @@ async function openGpu(): Promise<GPU> {
   }
   const webgpu = await import('webgpu').catch((cause: unknown) => {
     throw new UserError(
-      `WebGPU: the package "webgpu" (Dawn) could not be loaded on ${process.platform}-${process.arch}: ${reason(cause)}. ` +
+      `WebGPU: the package "webgpu" (Dawn) could not be loaded on ${process.platform}-${process.arch}: ${errorText(cause)}. ` +
         'Run `npm install webgpu`; on Linux it needs glibc 2.34 or newer and the Vulkan loader (libvulkan1).',
     );
   });
@@ -97,7 +97,7 @@ async function openGpu(): Promise<GPU> {
     gpuReference ??= opened; // somebody else may have opened one meanwhile
   } catch (cause) {
     throw new UserError(
-      `WebGPU: Dawn refused to start with the options ${flags.join(' ')}: ${reason(cause)}. ` +
+      `WebGPU: Dawn refused to start with the options ${flags.join(' ')}: ${errorText(cause)}. ` +
         'Check VERNIER_DAWN_FLAGS; unset it to let Dawn choose.',
     );
   }
@@ -114,10 +114,6 @@ export function releaseGpu(): void {
 
 // ---- files --------------------------------------------------------------------------------------------------------------------------
 
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
 function errorCode(cause: unknown): string {
   return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
 }
@@ -128,8 +124,8 @@ export function inWords(cause: unknown, action: string, file: string): Error {
   const advice = FILE_FAULTS[code];
   if (advice !== undefined) return new UserError(`Cannot ${action} ${file}: ${advice}`);
   // Any other code of the system is about the path too, never about us.
-  if (/^E[A-Z0-9]{2,}$/.test(code)) return new UserError(`Cannot ${action} ${file}: the system reports ${code} (${reason(cause)}).`);
-  return cause instanceof Error ? cause : new Error(reason(cause));
+  if (/^E[A-Z0-9]{2,}$/.test(code)) return new UserError(`Cannot ${action} ${file}: the system reports ${code} (${errorText(cause)}).`);
+  return cause instanceof Error ? cause : new Error(errorText(cause));
 }
 
 async function orInWords<T>(work: Promise<T>, action: string, file: string): Promise<T> {

@@ -9,14 +9,14 @@ import type { DeepGrey } from '../src/data/pictures/deepGrey.ts';
 import type { ImageFormat } from '../src/data/imageFormats.ts';
 import { ORIENTATION_TAG } from '../src/data/imageOrientation.ts';
 import { readTiffDirectory } from '../src/data/tiffDirectory.ts';
-import { UserError } from '../src/platform.ts';
+import { errorText, UserError } from '../src/platform.ts';
 import type { DecodedImage } from '../src/platform.ts';
 
 async function loadSharp(): Promise<SharpConstructor> {
   return import('sharp').then(
     (module) => module.default,
     (cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = errorText(cause);
       throw new UserError(`Images: the package "sharp" could not be loaded: ${why}. Run \`npm install sharp\`.`);
     },
   );
@@ -32,9 +32,7 @@ async function inOneLine<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
-    throw cause instanceof UserError
-      ? cause
-      : new Error((cause instanceof Error ? cause.message : String(cause)).split('\n')[0], { cause });
+    throw cause instanceof UserError ? cause : new Error(errorText(cause).split('\n')[0], { cause });
   }
 }
 

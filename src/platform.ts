@@ -223,6 +223,11 @@ export class UserError extends Error {
   override readonly name = 'UserError';
 }
 
+/** What was thrown, in words: an error's message. */
+export function errorText(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** The platform, making everything for this user alone. */
 export function ownFiles(platform: Platform): Platform {
   const { openAppend } = platform;

@@ -2,7 +2,7 @@
  * The read-only half of the browser's file system: files that the user picked, and files that a server holds, under paths of our choosing.
  * What is there is known beforehand, because HTTP cannot list a folder and servers of single-page sites answer 200 to any path.
  */
-import { UserError } from '../src/platform.ts';
+import { errorText, UserError } from '../src/platform.ts';
 
 /** Path → where its bytes are: a File (read in ranges, never whole) or a URL. */
 export type MountedFiles = ReadonlyMap<string, Blob | string>;
@@ -30,7 +30,7 @@ export function blobBytes(blob: Blob): Bytes {
 export async function fetchBytes(url: string, path: string): Promise<Bytes> {
   const request = async (init: RequestInit = {}): Promise<Response> =>
     fetch(url, init).catch((cause: unknown) => {
-      throw new UserError(`Cannot fetch ${path}: ${cause instanceof Error ? cause.message : String(cause)}. Is the server reachable?`);
+      throw new UserError(`Cannot fetch ${path}: ${errorText(cause)}. Is the server reachable?`);
     });
   const get = async (headers: Record<string, string> = {}): Promise<Response> => {
     const answer = await request({ headers });

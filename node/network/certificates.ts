@@ -8,7 +8,7 @@ import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
 import { CERTIFICATE_VARIABLES } from '../../src/io/network/certificateVariables.ts';
 import type { OwnCertificates } from '../../src/io/network/certificateVariables.ts';
-import { UserError } from '../../src/platform.ts';
+import { errorText, UserError } from '../../src/platform.ts';
 import type { Env } from '../../src/io/network/proxies.ts';
 
 /** @throws UserError that names the variable, for a file that cannot be read or has no certificates in it */
@@ -63,7 +63,7 @@ async function certificatesIn(variable: string, file: string, isNamed: boolean):
       return [new X509Certificate(block).toString()];
     } catch (cause) {
       if (!isNamed) return [];
-      const words = cause instanceof Error ? cause.message : String(cause);
+      const words = errorText(cause);
       throw new UserError(`${variable}=${file}: certificate ${index + 1} in it cannot be read (${words}). ${fix(variable)}`);
     }
   });

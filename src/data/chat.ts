@@ -4,7 +4,7 @@
  * what stands before and after the mark is the template's, the rest is the assistant's.
  */
 import { EndlessFile, isLongText } from '../io/timeLimit.ts';
-import { UserError } from '../platform.ts';
+import { errorText, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { readChatTemplate } from './chatTemplateFiles.ts';
 import { textsOf } from './example.ts';
@@ -33,7 +33,7 @@ export class ChatTemplate {
       this.template = new JinjaTemplate(text);
     } catch (cause) {
       if (cause instanceof NotExact) throw this.notExact(cause);
-      throw new UserError(`${this.place(cause)}: the chat template cannot be read (${reason(cause)}). Fetch the file again.`);
+      throw new UserError(`${this.place(cause)}: the chat template cannot be read (${errorText(cause)}). Fetch the file again.`);
     }
   }
 
@@ -55,7 +55,7 @@ export class ChatTemplate {
     } catch (cause) {
       if (cause instanceof NotExact) throw this.notExact(cause);
       const roles = messages.map((m) => m.role).join(', ');
-      const words = `${this.place(cause)}: the chat template refuses this conversation (${reason(cause)}; roles: ${roles}).`;
+      const words = `${this.place(cause)}: the chat template refuses this conversation (${errorText(cause)}; roles: ${roles}).`;
       throw cause instanceof BudgetSpent && !isLongText(charactersOf(messages)) ? new EndlessFile(words) : new UserError(words);
     }
   }
@@ -97,10 +97,6 @@ export class ChatTemplate {
 /** Of all that is said. */
 export function charactersOf(messages: readonly Message[]): number {
   return textsOf(messages).reduce((sum, { length }) => sum + length, 0);
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 /** A stretch of the rendered text, in UTF-16 units. */

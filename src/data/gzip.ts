@@ -4,7 +4,7 @@
  */
 import { FlateErrorCode, Gunzip } from 'fflate';
 import type { Platform, RangedFile } from '../platform.ts';
-import { UserError } from '../platform.ts';
+import { errorText, UserError } from '../platform.ts';
 import { CRC_START, updatedCrc } from './crc32.ts';
 
 const CHUNK_BYTES = 1 << 20;
@@ -266,6 +266,6 @@ const TAIL_BYTES = 1 << 17;
 class CorruptGzip extends UserError {}
 
 function corrupt(path: string, cause: unknown): UserError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = errorText(cause);
   return new CorruptGzip(`${path}: the gzip data is truncated or corrupt (${why}). Fetch the file again.`);
 }

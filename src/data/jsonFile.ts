@@ -1,7 +1,7 @@
 /** JSON files of a model folder (tokenizer, templates, processor settings), each of which may be absent. */
 import { parseJson, shownJson } from '../io/parseJson.ts';
 import { readText } from '../io/textFile.ts';
-import { UserError } from '../platform.ts';
+import { errorText, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 
 /** Reads a JSON object from a model folder; undefined when there is no such file. */
@@ -12,7 +12,7 @@ export async function readJsonFile(platform: Platform, path: string): Promise<Re
   try {
     value = parseJson(text);
   } catch (cause) {
-    throw new UserError(`${path}: it is not valid JSON (${cause instanceof Error ? cause.message : String(cause)}). Fetch the file again.`);
+    throw new UserError(`${path}: it is not valid JSON (${errorText(cause)}). Fetch the file again.`);
   }
   const object = asObject(value);
   if (object === undefined) throw new UserError(`${path}: a JSON object was expected, found ${shownJson(value, 40)}.`);

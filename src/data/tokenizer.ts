@@ -7,7 +7,7 @@
 import { ByteFallbackDecoder, SequenceDecoder, Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { shownJson } from '../io/parseJson.ts';
 import { canInterrupt, EndlessFile, mayExplode, timeFor, withinTime } from '../io/timeLimit.ts';
-import { joinPath, UserError } from '../platform.ts';
+import { errorText, joinPath, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import { AddedTokens } from './addedTokens.ts';
 import type { AddedToken } from './addedTokens.ts';
@@ -73,9 +73,7 @@ export class Tokenizer {
       this.after = stated?.after ?? around.slice(Math.max(0, start) + probe.length);
     } catch (cause) {
       if (cause instanceof UserError) throw cause;
-      throw new UserError(
-        `${source}: it cannot be used as a tokenizer (${cause instanceof Error ? cause.message : String(cause)}). Fetch the file again.`,
-      );
+      throw new UserError(`${source}: it cannot be used as a tokenizer (${errorText(cause)}). Fetch the file again.`);
     }
     this.cleanUp = config['clean_up_tokenization_spaces'] === true;
   }

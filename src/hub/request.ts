@@ -222,14 +222,14 @@ async function failure(response: Response, settings: HubSettings, request: HubRe
   const { status } = response;
   const code = response.headers.get('x-error-code') ?? '';
   // Redacted before it is cut: half a token is no longer known for one.
-  const told = redact(response.headers.get('x-error-message') ?? (await errorText(response))).slice(0, TOLD_CHARACTERS);
+  const told = redact(response.headers.get('x-error-message') ?? (await answerText(response))).slice(0, TOLD_CHARACTERS);
   const server = told === '' ? '' : ` The hub says: ${told}`;
   const wait = retryAfter(response.headers);
   const options = wait === undefined ? undefined : { cause: new RetryLater(wait) };
   return new HubError(`Cannot ${request.action}: ${statusWords(status, code, settings, request)}${server}`, status, code, options);
 }
 
-async function errorText(response: Response): Promise<string> {
+async function answerText(response: Response): Promise<string> {
   const text = (await bodyStart(response, MAX_ERROR_BYTES).catch(() => '')).trim();
   try {
     const value = parseJson(text);

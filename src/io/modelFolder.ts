@@ -3,7 +3,7 @@
  * `model.safetensors.index.json`. The folder appears as one set of tensors under canonical names (src/io/names.ts), whatever the
  * spelling and the number of files; only headers are read here, tensors come in ranges on request.
  */
-import { joinPath, UserError, type Platform } from '../platform.ts';
+import { errorText, joinPath, type Platform, UserError } from '../platform.ts';
 import { canonicalName } from './names.ts';
 import type { Naming, NamingOf } from './names.ts';
 import { parseJson } from './parseJson.ts';
@@ -116,7 +116,7 @@ export async function readJsonObject(platform: Platform, path: string, missing: 
   try {
     value = parseJson(text);
   } catch (error) {
-    throw new UserError(`${path} is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UserError(`${path} is not valid JSON: ${errorText(error)}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new UserError(`${path} is not a JSON object`);
   return Object.fromEntries(Object.entries(value));

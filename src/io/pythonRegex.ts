@@ -2,7 +2,7 @@
  * Python regular expressions in JavaScript. PEFT's `target_modules`, `exclude_modules`, `rank_pattern` and `alpha_pattern` are matched with
  * Python's `re`; the syntaxes are almost the same, and what differs is rewritten here or refused with words.
  */
-import { UserError } from '../platform.ts';
+import { errorText, UserError } from '../platform.ts';
 import { shownJson } from './parseJson.ts';
 import { canInterrupt, mayExplode } from './timeLimit.ts';
 
@@ -26,7 +26,7 @@ function compile(source: string, flags: string, pattern: string, label: string):
   try {
     return new RegExp(source, flags);
   } catch (error) {
-    throw refuse(pattern, label, error instanceof Error ? error.message : String(error));
+    throw refuse(pattern, label, errorText(error));
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { bf16ToF32, f16ToF32 } from './halfFloat.ts';
 import { duplicateKey, parseJson, shownJson } from './parseJson.ts';
-import { UserError, type AtomicFile, type Platform, type RangedFile } from '../platform.ts';
+import { type AtomicFile, errorText, type Platform, type RangedFile, UserError } from '../platform.ts';
 
 /** Bytes an element, listed in the library's own order of alignment: the writer sorts by it. */
 const DTYPE_BYTES = {
@@ -247,7 +247,7 @@ export async function writeSafetensors(
       return await action;
     } catch (error) {
       if (error instanceof UserError) throw error;
-      throw new UserError(`${path} could not be written: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw new UserError(`${path} could not be written: ${errorText(error)}`, { cause: error });
     }
   };
   const file = await onDisk(platform.createFile(path));

@@ -4,7 +4,7 @@
  */
 import { Lexer, parseDocument, Parser } from 'yaml';
 import type { Document } from 'yaml';
-import { UserError } from '../platform.ts';
+import { errorText, UserError } from '../platform.ts';
 
 /** Recipes have some dozen lines, templates of answers some hundred. */
 const MAX_CHARACTERS = 2 ** 16;
@@ -23,7 +23,7 @@ export function parsedYaml(text: string, path: string): { document: Document.Par
     if (isDeeper(value)) throw new RangeError();
     return { document, value };
   } catch (error) {
-    throw notUsable(path, error instanceof RangeError ? NESTED : error instanceof Error ? error.message : String(error));
+    throw notUsable(path, error instanceof RangeError ? NESTED : errorText(error));
   }
 }
 

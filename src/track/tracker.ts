@@ -1,3 +1,4 @@
+import { errorText } from '../platform.ts';
 /**
  * Where a run's figures go. A tracker is told of the start, of every step, of every row of figures, of events and of the end; the console,
  * the JSONL log and later services are trackers, and `allOf` makes one of several. Row keys are Hugging Face's (loss, grad_norm,
@@ -87,9 +88,7 @@ export function allOf(trackers: readonly Tracker[], warn: (text: string) => void
     );
     for (const { tracker } of failed) failing.add(tracker);
     for (const { reason } of failed) {
-      const text =
-        `A log cannot be written, and training goes on; the log is tried again with every row. ` +
-        `${reason instanceof Error ? reason.message : String(reason)}`;
+      const text = `A log cannot be written, and training goes on; the log is tried again with every row. ${errorText(reason)}`;
       warn(text);
       await each((tracker) => (failing.has(tracker) ? Promise.resolve() : tracker.event('warning', text)));
     }

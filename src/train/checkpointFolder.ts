@@ -3,7 +3,7 @@
  * caller adds (optimizer moments, the state of the run) and `checksums.json`. A checkpoint is written as `checkpoint-N.tmp` and renamed
  * when complete, so that a folder called `checkpoint-N` is always whole; a save that fails leaves the earlier ones as they were.
  */
-import { joinPath, UserError, type Platform } from '../platform.ts';
+import { errorText, joinPath, type Platform, UserError } from '../platform.ts';
 import { readJsonObject } from '../io/modelFolder.ts';
 import { moveIntoPlace } from '../io/wholeFolder.ts';
 import { checksummed } from './checksums.ts';
@@ -166,7 +166,7 @@ export async function pruneCheckpoints(
       await platform.remove(path);
       removed.push(path);
     } catch (error) {
-      warnings.push(`${path} could not be removed: ${error instanceof Error ? error.message : String(error)}`);
+      warnings.push(`${path} could not be removed: ${errorText(error)}`);
     }
   }
   return { removed, warnings };

@@ -10,6 +10,7 @@ import type { Point } from '../data/medvision/landmarks.ts';
 import type { AnswerScore } from '../data/medvision/metrics.ts';
 import type { TaskTag } from '../data/medvision/tasks.ts';
 import { resizeImage } from '../data/resize.ts';
+import { errorText } from '../platform.ts';
 import type { DecodedImage, Platform } from '../platform.ts';
 import { redact } from '../track/secrets.ts';
 import type { Picture, Tracker } from '../track/tracker.ts';
@@ -84,7 +85,7 @@ export class PredictionPictures {
         const png = await this.platform.encodePng(data, width, height, 3);
         this.drawn.push({ key, picture: { png, width, height, caption: predictionCaption(tag, scene, row) } });
       } catch (error) {
-        await tracker.event('warning', `No picture of a prediction (${key}): ${error instanceof Error ? error.message : String(error)}`);
+        await tracker.event('warning', `No picture of a prediction (${key}): ${errorText(error)}`);
       }
     }
   }

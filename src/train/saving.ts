@@ -4,7 +4,7 @@
  * large to copy is written while training waits. A save that fails (a disk that is full for a while, a file server that restarts) is told,
  * and the next one tries again; two in a row end the run, since training for days without saving is worth nothing.
  */
-import { joinPath, UserError } from '../platform.ts';
+import { errorText, joinPath, UserError } from '../platform.ts';
 import { archiveCheckpoint, isArchived } from './archive.ts';
 import { checkpointName, pruneCheckpoints, saveCheckpoint } from './checkpointFolder.ts';
 import type { TrainerState } from './checkpointFolder.ts';
@@ -161,13 +161,13 @@ export class CheckpointSaver {
     // The checkpoint is safe: an archive that fails is told.
     if (isArchived(step, archiveEvery))
       await archiveCheckpoint(session.platform, outputDir, step).catch((error: unknown) =>
-        warn(`${checkpointName(step)} is not archived: ${error instanceof Error ? error.message : String(error)}`),
+        warn(`${checkpointName(step)} is not archived: ${errorText(error)}`),
       );
     const name = checkpointName(step);
     inUse.add(name);
     // Not awaited: the next save does not wait for an upload. An error of the hook is no error of the run.
     void (async () => onSaved?.({ path: written.path, step, isBest }))()
-      .catch((error: unknown) => warn(`After ${name} was saved: ${error instanceof Error ? error.message : String(error)}`))
+      .catch((error: unknown) => warn(`After ${name} was saved: ${errorText(error)}`))
       .finally(() => inUse.delete(name));
   }
 }

@@ -4,7 +4,7 @@
  * in the state of a run, which goes on with the choices that it began with.
  */
 import type { Capabilities } from '../gpu/capabilities.ts';
-import { cacheFolder, joinPath, parentPath, withoutFullStop } from '../platform.ts';
+import { cacheFolder, errorText, joinPath, parentPath, withoutFullStop } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import type { AttentionConfiguration, AttentionProblem } from './attention.ts';
 import { attentionCandidates, productCandidates } from './candidates.ts';
@@ -89,7 +89,7 @@ export async function readChoices(
   try {
     value = JSON.parse(new TextDecoder().decode(await platform.readFile(path)));
   } catch (error) {
-    return ignored(`cannot be read (${error instanceof Error ? error.message : String(error)})`);
+    return ignored(`cannot be read (${errorText(error)})`);
   }
   if (!isObject(value) || value['format'] !== FORMAT || !isKey(value['key'])) return ignored('was not written by this program');
   if (keyDifferences(value['key'], key).length > 0) return ignored('is of another GPU, driver or version');
@@ -114,7 +114,7 @@ export async function keepChoices(
     await platform.writeFile(path, `${JSON.stringify({ format: FORMAT, key, product, attention }, null, 1)}\n`);
     return { path };
   } catch (error) {
-    return { failure: withoutFullStop(error instanceof Error ? error.message : String(error)) };
+    return { failure: withoutFullStop(errorText(error)) };
   }
 }
 

@@ -12,7 +12,7 @@ import { dataOptions } from '../../src/options/data.ts';
 import { openAnyVolume } from '../../src/data/openVolume.ts';
 import { isRawVolume } from '../../src/data/rawVolumes/isRawVolume.ts';
 import { joinArrays } from '../../src/io/joinArrays.ts';
-import { countOf, joinPath, lastName, parentPath, UserError } from '../../src/platform.ts';
+import { countOf, errorText, joinPath, lastName, parentPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 import { mounts, platform } from '../here.ts';
 import { projectFolder } from '../studio/project.ts';
@@ -90,7 +90,7 @@ async function orTold(found: Imported, path: string, work: () => Promise<unknown
     await work();
   } catch (error) {
     if (error instanceof DOMException && error.name === 'QuotaExceededError') throw error;
-    const text = error instanceof Error ? error.message : String(error);
+    const text = errorText(error);
     const plain = text.replaceAll(`${DROPPED}/`, '');
     found.problems.push(plain.startsWith(shownName(path)) ? plain : `${shownName(path)}: ${plain}`);
   }

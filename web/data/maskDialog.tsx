@@ -9,6 +9,7 @@ import { Field } from '../parts/field.tsx';
 import type { Scan } from '../studio/project.ts';
 import { texts } from '../texts.ts';
 import type { Editor } from './editor.ts';
+import { errorText } from '../../src/platform.ts';
 
 /** Labels of a mask that can be named: files with more are no masks that a person names. */
 const MOST_LABELS = 60;
@@ -27,7 +28,7 @@ export function MaskDialog({ editor, scan, onClose }: { editor: Editor; scan: Sc
     setBusy(true);
     setProblem(undefined);
     work()
-      .catch((error: unknown) => setProblem(error instanceof Error ? error.message : String(error)))
+      .catch((error: unknown) => setProblem(errorText(error)))
       .finally(() => setBusy(false));
   };
   const pick = (file: File | undefined): void => {

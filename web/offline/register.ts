@@ -1,6 +1,7 @@
 /** Has the browser keep the page, once it is there and has nothing more urgent to fetch. */
 import type { Studio } from '../studio/studio.ts';
 import { texts } from '../texts.ts';
+import { errorText } from '../../src/platform.ts';
 
 export async function keepOffline(studio: Studio): Promise<void> {
   // A page that is worked on (`npx vite`) changes under it.
@@ -12,7 +13,7 @@ export async function keepOffline(studio: Studio): Promise<void> {
     await navigator.serviceWorker.ready;
     if (!wasKept) studio.tell('info', texts.offline.ready);
   } catch (error) {
-    studio.tell('warning', texts.offline.failed(error instanceof Error ? error.message : String(error)));
+    studio.tell('warning', texts.offline.failed(errorText(error)));
   }
 }
 

@@ -5,7 +5,7 @@
 import type { DrawnAnnotation } from '../../src/data/drawn/annotation.ts';
 import { BY_MODALITY } from '../../src/data/medvision/intensity.ts';
 import type { IntensityChoice } from '../../src/data/medvision/intensity.ts';
-import { joinPath, UserError } from '../../src/platform.ts';
+import { errorText, joinPath, UserError } from '../../src/platform.ts';
 import type { Platform } from '../../src/platform.ts';
 
 export const STUDIO = '/studio';
@@ -97,7 +97,7 @@ export async function openProject(platform: Platform, id: string): Promise<Proje
   try {
     found = JSON.parse(new TextDecoder().decode(await platform.readFile(path)));
   } catch (cause) {
-    throw new UserError(`${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)} Remove the project.`, { cause });
+    throw new UserError(`${path} cannot be read: ${errorText(cause)} Remove the project.`, { cause });
   }
   const project = found as Partial<Stored> | null;
   if (typeof project !== 'object' || project?.version !== 1 || !Array.isArray(project.scans) || !Array.isArray(project.annotations))

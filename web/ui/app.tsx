@@ -10,6 +10,7 @@ import { RunView } from './run.tsx';
 import { StartView } from './startForm.tsx';
 import type { Told } from './told.ts';
 import './ui.css';
+import { errorText } from '../../src/platform.ts';
 
 interface Message {
   id: number;
@@ -37,7 +38,7 @@ export function App(): JSX.Element {
   };
   const [told] = useState<Told>(() => ({
     say: (text) => tell(text, false),
-    failed: (error) => tell(error instanceof TypeError ? texts.ui.away : error instanceof Error ? error.message : String(error), true),
+    failed: (error) => tell(error instanceof TypeError ? texts.ui.away : errorText(error), true),
   }));
   return (
     <>

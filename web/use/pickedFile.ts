@@ -3,7 +3,7 @@ import { useRef, useState } from 'preact/hooks';
 import { isVolumeFile } from '../../src/data/making/names.ts';
 import type { ScanClient } from '../data/scanClient.ts';
 import { pageWords } from '../studio/pageWords.ts';
-
+import { errorText } from '../../src/platform.ts';
 
 /** PS3.10, 7.1: four letters behind a preamble of 128 bytes. */
 const isDicom = async (file: File): Promise<boolean> => (await file.slice(128, 132).text()) === 'DICM';
@@ -43,7 +43,7 @@ export function usePickedFile(scanClient: ScanClient): PickedFile {
       }
       setFile(next);
     } catch (error) {
-      if (latest.current === next) setProblem(pageWords(error instanceof Error ? error.message : String(error)));
+      if (latest.current === next) setProblem(pageWords(errorText(error)));
     }
   };
   return { file, isVolume, modality, setModality, size, setSize, problem, pick };

@@ -6,6 +6,7 @@ import { pageWords } from '../studio/pageWords.ts';
 import { texts } from '../texts.ts';
 import type { About } from './asked.ts';
 import type { SeenPicture } from './askedInWorker.ts';
+import { errorText } from '../../src/platform.ts';
 
 export function Seen({ scanClient, about }: { scanClient: ScanClient; about: About }): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -57,7 +58,7 @@ function useSeen(scanClient: ScanClient, about: About): Found {
       current.wanted = null;
       const now = await scanClient.seen(wanted).then(
         (seen) => ({ seen, problem: '', where: whereOf(wanted) }),
-        (error: unknown) => ({ seen: null, problem: pageWords(error instanceof Error ? error.message : String(error)), where: '' }),
+        (error: unknown) => ({ seen: null, problem: pageWords(errorText(error)), where: '' }),
       );
       if (!current.isOver) setFound(now);
     }

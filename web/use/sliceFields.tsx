@@ -10,6 +10,7 @@ import { pageWords } from '../studio/pageWords.ts';
 import { texts } from '../texts.ts';
 import { beginAt } from './asked.ts';
 import type { SlicePlace } from './asked.ts';
+import { errorText } from '../../src/platform.ts';
 
 export interface AskedVolume {
   file: string | File;
@@ -36,7 +37,7 @@ export function useSlice(scanClient: ScanClient, key: string | null, { file, nam
     scanClient.askedShape({ file, name }).then(
       (shape) => isWanted && setFound({ key, shape, problem: '' }),
       (error: unknown) => {
-        const problem = pageWords(error instanceof Error ? error.message : String(error));
+        const problem = pageWords(errorText(error));
         if (isWanted) setFound({ key, shape: null, problem });
       },
     );

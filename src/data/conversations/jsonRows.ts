@@ -1,6 +1,6 @@
 /** Rows of a JSON file: an index of where each lies, and each parsed when it is asked for. */
 import { parseJson } from '../../io/parseJson.ts';
-import { UserError } from '../../platform.ts';
+import { errorText, UserError } from '../../platform.ts';
 import { pieces } from './rowBytes.ts';
 import type { RowBytes } from './rowBytes.ts';
 import { RowSplitter } from './rowSplitter.ts';
@@ -63,9 +63,7 @@ class JsonRows implements RawRows {
     try {
       return parseJson(text);
     } catch (cause) {
-      throw new UserError(
-        `${this.where(index)}: not valid JSON (${cause instanceof Error ? cause.message : String(cause)}). ${advice(text, this.kind)}`,
-      );
+      throw new UserError(`${this.where(index)}: not valid JSON (${errorText(cause)}). ${advice(text, this.kind)}`);
     }
   }
 

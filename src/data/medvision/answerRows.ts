@@ -5,7 +5,7 @@
  */
 import { parseJson, shownJson, textOrNothing } from '../../io/parseJson.ts';
 import { ownValue } from '../../io/ownValue.ts';
-import { lastName, UserError } from '../../platform.ts';
+import { errorText, lastName, UserError } from '../../platform.ts';
 import { imageName } from '../conversations/images.ts';
 import { TASK_OF_KIND } from '../conversations/measure.ts';
 import type { Conversation, Message } from '../example.ts';
@@ -222,7 +222,7 @@ export function readRow(line: string, id: number, where: string, name?: string):
   try {
     parsed = parseJson(line);
   } catch (cause) {
-    throw wrong(`not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`);
+    throw wrong(`not valid JSON: ${errorText(cause)}`);
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw wrong('a JSON object a line was expected');
   const json = Object.fromEntries<unknown>(Object.entries(parsed));

@@ -3,7 +3,7 @@
  * sentence and not in a TypeError. `where` is a path for people: `file: tasks[0].labels_map`.
  */
 import { parseJson as parseText, shownJson } from '../../io/parseJson.ts';
-import { UserError } from '../../platform.ts';
+import { errorText, UserError } from '../../platform.ts';
 
 export type JsonObject = Record<string, unknown>;
 
@@ -60,7 +60,7 @@ export function parseJson(bytes: Uint8Array, where: string): unknown {
   } catch (cause) {
     const repaired = withoutBareNumbers(text);
     if (repaired !== undefined) return repaired;
-    throw new UserError(`${where}: not valid JSON (${cause instanceof Error ? cause.message : String(cause)}). Fetch the file again.`);
+    throw new UserError(`${where}: not valid JSON (${errorText(cause)}). Fetch the file again.`);
   }
 }
 

@@ -4,7 +4,7 @@
  * gives a PictureDecoder for the rest.
  */
 import type { DecodedImage, DecodeOptions, DicomCodecName, PictureNote } from '../../platform.ts';
-import { UserError } from '../../platform.ts';
+import { errorText, UserError } from '../../platform.ts';
 import { deepGreyToRgb } from './deepGrey.ts';
 import type { DeepGrey } from './deepGrey.ts';
 import { formatName } from '../imageFormats.ts';
@@ -74,7 +74,7 @@ export async function decodePicture(
 }
 
 function undecoded(bytes: Uint8Array, name: string, format: ImageFormat, cause: unknown): UserError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = errorText(cause);
   return new UserError(
     `Image ${name}: it cannot be decoded (${formatName(format)}, ${bytes.length} bytes): ${why}. ` +
       'Write it again as PNG or JPEG, or fetch it again if it is cut off.',

@@ -2,7 +2,7 @@
 import { ExampleMaker } from '../../data/exampleMaker.ts';
 import { base64 } from '../../io/base64.ts';
 import type { AskOptions } from '../../options/ask.ts';
-import { UserError } from '../../platform.ts';
+import { errorText, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { Asker } from './asker.ts';
 import { answerChat } from './chat.ts';
@@ -79,10 +79,7 @@ export async function serveModel(
     await serving.close();
   }
   if (failure !== undefined)
-    throw new UserError(
-      `The GPU can no longer be used: ${failure instanceof Error ? failure.message : String(failure)} Start the server again.`,
-      { cause: failure },
-    );
+    throw new UserError(`The GPU can no longer be used: ${errorText(failure)} Start the server again.`, { cause: failure });
 }
 
 /** 192 random bits, in signs that go into a header and a shell as they are. */

@@ -1,3 +1,4 @@
+import { errorText } from '../../platform.ts';
 /** The bench's time: a part gets its share and what the parts before it left, and says by name what did not fit. */
 
 export interface Figure {
@@ -82,7 +83,7 @@ export async function runParts(plans: readonly PartPlan[], { seconds, now, stop,
     try {
       if (part.fits('all of it')) await run(part);
     } catch (error) {
-      fail(error instanceof Error ? error.message : String(error));
+      fail(errorText(error));
     }
     report.seconds[name] = (now() - partBegan) / 1000;
   }

@@ -26,6 +26,7 @@ import type { ProductConfiguration, ProductForm, ProductProblem } from '../../tu
 import { attentionWords, configurationWords, productWords } from '../../tune/words.ts';
 import { attentionReference } from './attentionReference.ts';
 import type { Scale } from './shapes.ts';
+import { errorText } from '../../platform.ts';
 
 export interface CheckResult {
   checked: number;
@@ -55,7 +56,7 @@ export async function runChecks(open: () => Promise<Device>, checks: readonly Ch
       if (!(error <= bound))
         failures.push(`${words}: it is off by ${error.toExponential(1)} of the largest value, where ${bound.toExponential(1)} is allowed`);
     } catch (error) {
-      failures.push(`${words}: it does not run: ${(error instanceof Error ? error.message : String(error)).split('\n')[0]}`);
+      failures.push(`${words}: it does not run: ${errorText(error).split('\n')[0]}`);
       device?.destroy();
       device = undefined;
     }

@@ -16,7 +16,7 @@ import { namingOf } from '../../models/families.ts';
 import { definitions } from '../../options.ts';
 import type { Options } from '../../options.ts';
 import type { Definition } from '../../options/definition.ts';
-import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
+import { countOf, errorText, joinPath, lastName, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { readTrainerState, TRAINER_STATE } from '../../train/checkpointFolder.ts';
 import type { TrainerState } from '../../train/checkpointFolder.ts';
@@ -111,10 +111,7 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
       try {
         await offer(path, `Step ${step}`);
       } catch (error) {
-        throw new Error(
-          `The adapter was not pushed: ${error instanceof Error ? error.message : String(error)} The next save pushes again.`,
-          { cause: error },
-        );
+        throw new Error(`The adapter was not pushed: ${errorText(error)} The next save pushes again.`, { cause: error });
       }
     },
     async result(dir) {
@@ -123,7 +120,7 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
         const url = await offer(dir, 'Result of training');
         say(`Pushed: ${url ?? settings.endpoint}`);
       } catch (error) {
-        const words = error instanceof Error ? error.message : String(error);
+        const words = errorText(error);
         throw new UserError(`The run is saved in ${dir}, but its adapter was not pushed: ${words} Later: hf upload ${adapterName} ${dir}`, {
           cause: error,
         });
@@ -136,7 +133,7 @@ export async function openPushing(context: RunContext, base: string): Promise<Pu
         say(`Pushed: ${await push(name, 'merged', dir, 'Merged model', leaving)}`);
       } catch (error) {
         if (!(error instanceof UserError) && !leaving.aborted) throw error;
-        const words = error instanceof Error ? error.message : String(error);
+        const words = errorText(error);
         throw new UserError(
           `The merged model is in ${dir}, but was not pushed: ${words} The same command with --merge_only true --overwrite true goes on.`,
           { cause: error },

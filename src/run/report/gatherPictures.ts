@@ -1,6 +1,7 @@
 /** Some of the questions as pictures for a report: spread over all of them, small enough for a page. */
 import type { RowRequest } from '../../data/exampleMaker.ts';
 import type { ScoredRow } from '../../data/medvision/answerRows.ts';
+import { errorText } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { withoutFolders } from '../../track/localPaths.ts';
 import type { RowView, ViewedScene } from '../inputs/scenes.ts';
@@ -53,7 +54,7 @@ export async function gatherPictures(
       const scene = await view.scene(one.request);
       if (scene) cards.push(await cardOf(platform, scene, one, folders));
     } catch (error) {
-      failure ??= error instanceof Error ? error.message : String(error);
+      failure ??= errorText(error);
     }
   }
   return { cards, ...(failure !== undefined && { note: `A picture could not be read: ${withoutFolders(failure, folders)}` }) };

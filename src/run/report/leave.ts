@@ -1,6 +1,6 @@
 /** What a run leaves for its reader when it ends: `report.json` and the page made of it. That it cannot be written is no reason to fail. */
 import { checkReplaceable, OWN_PAGE } from '../../io/foreignFiles.ts';
-import { joinPath } from '../../platform.ts';
+import { errorText, joinPath } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { OWN_RECORD, REPORT_FILE } from './forget.ts';
 import { runPage } from './page.ts';
@@ -28,7 +28,7 @@ export async function leaveReport(
     await platform.writeFile(page, await runPage(await openRun(platform, dir)), { isPrivate: true });
     return page;
   } catch (error) {
-    warn(`The run is done, but its report was not written: ${error instanceof Error ? error.message : String(error)}`);
+    warn(`The run is done, but its report was not written: ${errorText(error)}`);
     return undefined;
   }
 }

@@ -14,7 +14,7 @@ import { openSnapshot } from '../../hub/snapshot.ts';
 import { whoAmI } from '../../hub/upload.ts';
 import { readJsonObject } from '../../io/modelFolder.ts';
 import type { Options } from '../../options.ts';
-import { joinPath, UserError } from '../../platform.ts';
+import { errorText, joinPath, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { bytesText, countText } from '../../track/console.ts';
 import type { Terminal } from '../../track/console.ts';
@@ -27,8 +27,6 @@ import { limitOf } from '../train/memory.ts';
 import type { Finding } from './finding.ts';
 import { planSetup } from './plan.ts';
 import type { SetupPlan } from './plan.ts';
-
-const words = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 export async function checkGpu(platform: Platform): Promise<{ findings: Finding[]; capabilities?: Capabilities }> {
   try {
@@ -57,7 +55,7 @@ export async function checkGpu(platform: Platform): Promise<{ findings: Finding[
       capabilities,
     };
   } catch (error) {
-    return { findings: [{ state: 'missing', about: 'GPU', text: 'none that WebGPU can use', fix: words(error) }] };
+    return { findings: [{ state: 'missing', about: 'GPU', text: 'none that WebGPU can use', fix: errorText(error) }] };
   }
 }
 
@@ -120,7 +118,7 @@ export async function checkAdapter(platform: Platform, hub: HubSettings, options
     if (!isThere) throw new UserError(`${adapter} has no adapter_config.json; it is not an adapter that PEFT wrote.`);
     return [{ state: 'good', about, text: `hub adapter ${id.id} at ${snapshot.commit.slice(0, 12)}; it is fetched when training begins` }];
   } catch (error) {
-    return [{ state: 'missing', about, text: `${adapter} cannot be used`, fix: words(error) }];
+    return [{ state: 'missing', about, text: `${adapter} cannot be used`, fix: errorText(error) }];
   }
 }
 
@@ -221,7 +219,7 @@ export async function checkData(platform: Platform, hub: HubSettings, options: O
     try {
       tasks.push(...(await readTaskList(platform, path, family)));
     } catch (error) {
-      found.push({ state: 'missing', about, text: `the task list ${path}`, fix: words(error) });
+      found.push({ state: 'missing', about, text: `the task list ${path}`, fix: errorText(error) });
     }
   }
   if (options.skip_process_dataset && options.prepared_ds_dir !== null) {
@@ -303,7 +301,7 @@ async function hubData(platform: Platform, hub: HubSettings, dir: string): Promi
       text: `hub data set ${id.id} at ${commit.slice(0, 12)}; what the tasks need is fetched when training begins`,
     };
   } catch (error) {
-    return { state: 'missing', about, text: `${dir} is neither a folder nor a data set that can be fetched`, fix: words(error) };
+    return { state: 'missing', about, text: `${dir} is neither a folder nor a data set that can be fetched`, fix: errorText(error) };
   }
 }
 
@@ -343,7 +341,7 @@ export async function checkHub(platform: Platform, hub: HubSettings, options: Op
         state: isRefused || isNeeded ? 'missing' : 'warning',
         about,
         text: isRefused ? `${hub.tokenSource ?? 'the token'} is not valid` : `${hub.endpoint} does not answer`,
-        fix: words(error),
+        fix: errorText(error),
       },
     ];
   }
@@ -376,7 +374,7 @@ export async function checkWandb(platform: Platform, options: Options, terminal:
         state: isKey ? 'missing' : 'warning',
         about,
         text: isKey ? 'no valid key' : 'the server does not answer; figures would be kept and sent later',
-        fix: words(error),
+        fix: errorText(error),
       },
     ];
   }

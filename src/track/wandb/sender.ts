@@ -4,7 +4,7 @@
  * waits for any of it.
  */
 import { textOrNothing } from '../../io/parseJson.ts';
-import { UserError } from '../../platform.ts';
+import { errorText, UserError } from '../../platform.ts';
 import { asRecord, WandbUnavailable } from './client.ts';
 import type { WandbClient } from './client.ts';
 import type { HistoryLines } from './lines.ts';
@@ -131,10 +131,7 @@ export class Sender {
         if (!this.#hasWork()) await this.#pause(this.#pace.heartbeat, true);
       } catch (error) {
         if (!(error instanceof WandbUnavailable)) {
-          this.#failure =
-            error instanceof UserError
-              ? error
-              : new UserError(`W&B: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+          this.#failure = error instanceof UserError ? error : new UserError(`W&B: ${errorText(error)}`, { cause: error });
           return;
         }
         if (!this.#isAway) this.#say('warning', `${error.message}. Figures are kept and sent when it is back.`);

@@ -15,6 +15,7 @@ import type { ProductConfiguration, ProductProblem } from '../../tune/product.ts
 import { attentionWords, configurationWords, productWords } from '../../tune/words.ts';
 import { attentionTrial, productTrial } from './trials.ts';
 import type { Trial } from './trials.ts';
+import { errorText } from '../../platform.ts';
 
 export interface MeasureOptions {
   /** In all, s. */
@@ -141,7 +142,7 @@ async function winnerOf<Configuration extends ProductConfiguration | AttentionCo
     } catch (error) {
       lose();
       if (working.length === 0) return undefined; // the policy's own: training will tell
-      told(configuration, `it does not run (${(error instanceof Error ? error.message : String(error)).split('\n')[0]})`);
+      told(configuration, `it does not run (${errorText(error).split('\n')[0]})`);
     }
   }
   const trial = trialOn(await onDevice());
