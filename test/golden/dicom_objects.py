@@ -471,6 +471,66 @@ enhanced("enhanced_ct_sagittal", [0, -3, 3], orientation=(0, 1, 0, 0, 0, -1), ki
 enhanced("enhanced_gap", [0, 2, 4, 8], compare=False, told="gap")
 enhanced("enhanced_two_stacks", [0, 2, 4, 6], stacks=[1, 1, 2, 2], expect={"error": "stacks"})
 
+# ---- plain objects of several frames: PS3.3, C.8.4.15 (nuclear medicine), C.8.8.3 (doses), C.8.6.4 (secondary captures), C.8.12.4 (slides)
+def frames_apart(name, kind, modality, spacing, dtype=np.uint16, turned=False, **attributes):
+    values = np.stack([smooth(SHAPE, 0, 500, dtype) for _ in range(4)])
+    more = {key: attributes.pop(key) for key in ("axes", "told", "units") if key in attributes}
+    ds = pixels(dataset(kind, modality), values, frames=4)
+    ds.PixelSpacing = [4.8, 4.7]
+    for keyword, value in attributes.items():
+        setattr(ds, keyword, value)
+    content = written(ds)
+    files[f"{name}.dcm"] = content
+    volume_figures(f"{name}.dcm", values[::-1] if turned else values, (spacing, 4.8, 4.7), more.pop("axes", None), **more)
+    if index[f"{name}.dcm"]["axes"] is None:
+        del index[f"{name}.dcm"]["axes"]
+    return content
+
+
+detector = Dataset()
+detector.ImagePositionPatient, detector.ImageOrientationPatient = [-20, -30, 50], [1, 0, 0, 0, 1, 0]
+slices = {"SliceVector": [1, 2, 3, 4], "FrameIncrementPointer": 0x00540080, "SliceThickness": 5, "DetectorInformationSequence": Sequence([detector])}
+content = frames_apart("nm_detector", "NM", "NM", 4.4, SpacingBetweenSlices=4.4, axes=AXIAL, **slices)
+index["nm_detector.dcm"]["dcm2niix"] = by_dcm2niix({"x.dcm": content})
+frames_apart("nm_downwards", "NM", "NM", 4.4, SpacingBetweenSlices=-4.4, turned=True, axes=AXIAL, **slices)
+frames_apart("nm_dynamic", "NM", "NM", None, SpacingBetweenSlices=4.4, TimeSliceVector=[1, 2, 3, 4], told="no stack of slices: they differ in TimeSliceVector")
+frames_apart("nm_gated", "NM", "NM", None, **{**slices, "SliceVector": [1, 2, 1, 2]}, SpacingBetweenSlices=4.4, TimeSlotVector=[1, 1, 2, 2],
+             told="no stack of slices: they differ in TimeSlotVector")
+frames_apart("sc_locations", "SC", "OT", 3, SliceLocationVector=[9, 6, 3, 0], FrameIncrementPointer=0x00182005)
+frames_apart("dose_scaled", "CT", "RTDOSE", 2.5, np.uint32, GridFrameOffsetVector=[0, 2.5, 5, 7.5], ImagePositionPatient=[0, 0, 0], DoseUnits="GY",
+             ImageOrientationPatient=[1, 0, 0, 0, 1, 0], DoseGridScaling="1.5e-3", axes=AXIAL, units=None, told="times 0.0015 (DoseGridScaling) they are gray")
+frames_apart("slide", "SC", "SM", None, TotalPixelMatrixColumns=20, TotalPixelMatrixRows=24, told="tiles of one picture of 20×24 pixels")
+
+# ---- rarely seen
+swapped = pixels(dataset("SC", "SEG", BIG), one, frames=3)
+swapped.BitsAllocated = swapped.BitsStored = 1
+packed_bits = np.packbits(np.append(one.ravel(), np.zeros(-one.size % 16, np.uint8)), bitorder="little")
+swapped.HighBit, swapped.PixelData = 0, packed_bits.view("<u2").astype(">u2").tobytes()
+swapped["PixelData"].VR = "OW"
+add("single_bits_big_endian", swapped, frames=3, stored=one)
+# A near-lossless stream of 16 bits for values of 12: some come out above 4095, as CharLS and pydicom have them.
+steep = np.where(rng.rand(24, 32) < 0.5, 4095, rng.randint(0, 4096, (24, 32))).astype(np.uint16)
+data = imagecodecs.jpegls_encode(steep, level=5)
+assert imagecodecs.jpegls_decode(data).max() > 4095
+packed("jls_near_12", "CT", JLS_NEAR, steep, data, 12, lossy=0, decoded=imagecodecs.jpegls_decode(data))
+colours12 = np.stack([smooth((24, 32), 0, 4095, np.uint16) for _ in range(3)], -1)
+data = imagecodecs.jpeg8_encode(colours12, level=95, bitspersample=12, subsampling="444")
+packed("jpeg_12_ybr", "SC", JPEG12, colours12, data, 12, photometric="YBR_FULL", lossy=2, decoded=imagecodecs.jpeg8_decode(data))
+# C.7.6.3.1.2: a third of the bytes too many for two chrominances of two pixels.
+content = written(pixels(dataset("SC", "OT"), rgb, photometric="YBR_FULL_422"))
+files["not_422.dcm"], index["not_422.dcm"] = content, {"error": "those of three samples a pixel"}
+content = written(pixels(dataset("SC", "OT"), rgb, photometric="YBR_PARTIAL_420"))
+files["partial.dcm"], index["partial.dcm"] = content, {"error": 'PhotometricInterpretation "YBR_PARTIAL_420" is not read'}
+# PS3.5, 7.1.2: lengths of 32 bits, in an item too.
+deep = place(pixels(dataset("CT"), ct))
+inner = Dataset()
+inner.add_new(0x00091002, "SV", -5)
+inner.add_new(0x00091003, "UV", 5)
+inner.add_new(0x00091004, "LO", "private Zyxwvut")
+deep.add_new(0x00091005, "SQ", [inner])
+deep[0x00091005].value[0].is_undefined_length_sequence_item = True
+add("long_integers_in_item", deep, spacing=(None, 0.7, 0.5))
+
 with zipfile.ZipFile(pathlib.Path(__file__).with_name("dicom_objects.zip"), "w", zipfile.ZIP_DEFLATED) as archive:
     for name, content in {"index.json": json.dumps(index).encode(), **files}.items():
         archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)

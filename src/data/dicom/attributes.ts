@@ -2,7 +2,7 @@
  * The attributes of a data set or of an item of a sequence, by name: texts, numbers, items, bytes. Only what src/data/dicom/tags.ts lists
  * can be asked for. Coding follows PS3.5, section 6.2.
  */
-import type { ByteArrayParser, Element } from 'dicom-parser';
+import type { ByteArrayParser } from 'dicom-parser';
 import { UserError } from '../../platform.ts';
 import { TAGS } from './tags.ts';
 import type { Coding, TagName } from './tags.ts';
@@ -26,11 +26,20 @@ const SERIES_DESCRIPTION = 'x0008103e';
 const MOST_DESCRIBED = 1024;
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
+/** Where an element's value lies in the bytes; of a sequence, its items. */
+export interface ReadElement {
+  tag: string;
+  vr?: string;
+  length: number;
+  dataOffset: number;
+  items?: { dataSet?: ElementSet }[];
+}
+
 /** Elements by tag, and the bytes they lie in. */
 export interface ElementSet {
   byteArray: Uint8Array;
   byteArrayParser: ByteArrayParser;
-  elements: Readonly<Record<string, Element>>;
+  elements: Readonly<Record<string, ReadElement>>;
 }
 
 export class Attributes {
@@ -130,7 +139,7 @@ export class Attributes {
     return ['latin1', 'utf-8'].some((encoding) => alike(new TextDecoder(encoding).decode(bytes)) === alike(wanted));
   }
 
-  private element(name: TagName): Element | undefined {
+  private element(name: TagName): ReadElement | undefined {
     const element = this.set.elements[TAGS[name][0]];
     if (element !== undefined && element.dataOffset + element.length > this.set.byteArray.length)
       throw this.fault(name, 'its length runs past the end of the file, which is cut off or corrupt');

@@ -27,19 +27,20 @@ export function upsampled422(values: StoredValues): StoredValues {
 const f = Math.fround;
 const [GREEN_OF_BLUE, BLUE, RED, GREEN_OF_RED] = [f((-0.114 * 1.772) / 0.587), f(1.772), f(1.402), f((-0.299 * 1.402) / 0.587)];
 
-/** In place: YBR_FULL to RGB, in single precision and rounded as pydicom has it. */
-export function ybrToRgb(values: StoredValues): void {
+/** In place: YBR_FULL of so many bits to RGB, in single precision and rounded as pydicom has it for 8. */
+export function ybrToRgb(values: StoredValues, bits: number): void {
+  const middle = 2 ** (bits - 1);
+  const most = 2 ** bits - 1;
+  const rounded = (value: number): number => Math.min(most, Math.max(0, Math.floor(f(value + 0.5))));
   for (let i = 0; i < values.length; i += 3) {
     const y = values[i] ?? 0;
-    const blue = (values[i + 1] ?? 0) - 128;
-    const red = (values[i + 2] ?? 0) - 128;
-    values[i] = toByte(f(y + f(red * RED)));
-    values[i + 1] = toByte(f(f(y + f(blue * GREEN_OF_BLUE)) + f(red * GREEN_OF_RED)));
-    values[i + 2] = toByte(f(y + f(blue * BLUE)));
+    const blue = (values[i + 1] ?? 0) - middle;
+    const red = (values[i + 2] ?? 0) - middle;
+    values[i] = rounded(f(y + f(red * RED)));
+    values[i + 1] = rounded(f(f(y + f(blue * GREEN_OF_BLUE)) + f(red * GREEN_OF_RED)));
+    values[i + 2] = rounded(f(y + f(blue * BLUE)));
   }
 }
-
-const toByte = (value: number): number => Math.min(255, Math.max(0, Math.floor(f(value + 0.5))));
 
 export interface Palette {
   /** The stored value of the first entry; what is below has its colour too. */

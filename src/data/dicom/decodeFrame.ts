@@ -31,7 +31,7 @@ export async function decodeFrame(
   format: PixelFormat,
 ): Promise<FrameSamples> {
   const { rows, columns, samples, bitsAllocated, bitsStored, isSigned, photometric } = format;
-  const isYbrTag = /^YBR_(?:FULL|PARTIAL)/.test(photometric);
+  const isYbrTag = /^YBR_FULL/.test(photometric);
   if (compression === 'rle') {
     if (bitsAllocated < 8) throw new Error(`RLE of ${bitsAllocated} bits is not read`);
     const plain = decodeRle(bytes, rows * columns, samples, bitsAllocated / 8);
@@ -49,7 +49,8 @@ export async function decodeFrame(
     throw new Error(`its compressed frame gives ${decoded.bytes.length} bytes, too few for ${columns}×${rows}`);
   return {
     ...decoded,
-    bitsStored: isJ2k || (compression === 'jpeg-ls' && isSigned) ? stream.precision : bitsStored,
+    // Near-lossless JPEG-LS of more bits than the header has goes beyond them; cut to those, white would be black.
+    bitsStored: compression === 'jpeg' ? bitsStored : stream.precision,
     isSigned,
     isYbr: compression === 'jpeg' ? isYbrJpeg(stream, isYbrTag) : isYbrTag,
   };

@@ -1,12 +1,12 @@
 /**
  * The elements of a DICOM file up to its pixels (PS3.10, section 7; PS3.5, section 7), by dicom-parser. The loop over a data set is ours:
- * it stops at the pixels, knows the value representations with long lengths that dicom-parser does not (OV, SV, UV), and sees when more
- * bytes are needed.
+ * it stops at the pixels and sees when more bytes are needed.
  */
 import dicomParser from 'dicom-parser';
-import type { ByteArrayParser, ByteStream, Element } from 'dicom-parser';
+import type { ByteArrayParser, ByteStream } from 'dicom-parser';
 import { UserError } from '../../platform.ts';
-import type { ElementSet } from './attributes.ts';
+import type { ElementSet, ReadElement } from './attributes.ts';
+import { readExplicit, twoLetters, UNDEFINED_LENGTH } from './explicitElements.ts';
 import { EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, transferSyntaxOf } from './syntaxes.ts';
 import type { TransferSyntax } from './syntaxes.ts';
 import { sequenceVr } from './tags.ts';
@@ -36,13 +36,9 @@ export interface FileHead {
 }
 
 const PREAMBLE = 128;
-const UNDEFINED_LENGTH = 0xffffffff;
 const LONG_LENGTHS = /^(?:OB|OD|OF|OL|OV|OW|SQ|SV|UC|UN|UR|UT|UV)$/;
-const NOT_KNOWN_TO_PARSER = /^(?:OV|SV|UV)$/;
 const little = dicomParser.littleEndianByteArrayParser;
 const big = dicomParser.bigEndianByteArrayParser;
-
-const twoLetters = (bytes: Uint8Array, at: number): string => String.fromCharCode(bytes[at] ?? 0, bytes[at + 1] ?? 0);
 
 /** Whether bytes begin as a DICOM file does: with the preamble and its mark, or (as some devices write) at once with the first groups. */
 export function isDicomBytes(bytes: Uint8Array): boolean {
@@ -120,7 +116,7 @@ export function readElements(
     throw new UserError(`${path}: this DICOM file has no data set. Fetch or export it again.`);
   }
   const stream = new dicomParser.ByteStream(parser, bytes, start);
-  const elements: Record<string, Element> = {};
+  const elements: Record<string, ReadElement> = {};
   const found: Elements = {
     syntax,
     set: { byteArray: bytes, byteArrayParser: parser, elements },
@@ -137,11 +133,10 @@ export function readElements(
         if (found.pixels !== undefined) return found;
         continue;
       }
-      if (skipUnknown(stream, parser, syntax)) continue;
       const element = syntax.isImplicit
         ? // The type says that nothing is returned, the library takes what is.
           dicomParser.readDicomElementImplicit(stream, undefined, sequenceVr as (tag: string) => string)
-        : dicomParser.readDicomElementExplicit(stream, []);
+        : readExplicit(stream, parser);
       elements[element.tag] = element;
     }
   } catch (cause) {
@@ -154,14 +149,6 @@ export function readElements(
       `${path}: this DICOM file is cut off: an element ends at byte ${stream.position} of ${bytes.length}. Fetch it again.`,
     );
   return found;
-}
-
-/** Goes past an element whose long length dicom-parser does not know. */
-function skipUnknown(stream: ByteStream, parser: ByteArrayParser, syntax: TransferSyntax): boolean {
-  const { byteArray, position } = stream;
-  if (syntax.isImplicit || !NOT_KNOWN_TO_PARSER.test(twoLetters(byteArray, position + 4)) || position + 12 > byteArray.length) return false;
-  stream.position = position + 12 + parser.readUint32(byteArray, position + 8);
-  return true;
 }
 
 /** An element of the group of the pixels; the data of floats and integers stay where they are. @returns false where it is cut off */

@@ -16,6 +16,7 @@ import { modalityTransformOf, unitsOf } from './modality.ts';
 import type { ModalityTransform } from './modality.ts';
 import { placementOf } from './placement.ts';
 import type { Placement } from './placement.ts';
+import { moved, plainFramesOf, tilesNote } from './plainFrames.ts';
 import { pixelSpacingOf } from './spacing.ts';
 import type { PixelSpacing } from './spacing.ts';
 import { voiOf } from './voi.ts';
@@ -43,6 +44,8 @@ export interface FileFacts {
   patientOrientation: string[];
   /** mm between slices, where frames have no positions. */
   spacingBetweenFrames: number | undefined;
+  /** What a user must know of its frames and values, in the middle of sentences. */
+  notes: string[];
   frames: FrameFacts[];
 }
 
@@ -66,6 +69,8 @@ export function factsOf(file: DicomFile, limits: DicomLimits, chosen: string | n
   if (pixels === undefined) return undefined;
   const format = pixelFormatOf(attributes, pixels.kind, path, limits);
   const modality = attributes.text('Modality');
+  const perFrame = attributes.items('PerFrameFunctionalGroupsSequence');
+  const plain = format.frames > 1 && perFrame.length === 0 ? plainFramesOf(attributes, format.frames) : undefined;
   const facts: FileFacts = {
     path,
     file: {
@@ -88,18 +93,18 @@ export function factsOf(file: DicomFile, limits: DicomLimits, chosen: string | n
     isMosaic: attributes.texts('ImageType').includes('MOSAIC'),
     isLocalizer: attributes.texts('ImageType').includes('LOCALIZER'),
     patientOrientation: attributes.texts('PatientOrientation'),
-    spacingBetweenFrames: format.frames > 1 && modality === 'NM' ? attributes.number('SpacingBetweenSlices') : undefined,
+    spacingBetweenFrames: plain?.between,
+    notes: [plain?.note, tilesNote(attributes, format.frames), doseNote(attributes)].filter((note) => note !== undefined),
     frames: [],
   };
-  const perFrame = attributes.items('PerFrameFunctionalGroupsSequence');
   const shared = attributes.items('SharedFunctionalGroupsSequence');
   if (perFrame.length > 0 && perFrame.length < format.frames)
     throw new UserError(
       `${path}: it has ${format.frames} frames, but functional groups for ${perFrame.length}. Export the DICOM file again.`,
     );
-  const offsets = attributes.numbers('GridFrameOffsetVector');
   // Where all frames mean the same, it is said once.
   const alike = perFrame.length === 0 ? frameFacts(facts, 0, [...shared, attributes], attributes) : undefined;
+  const { placement: first } = alike ?? {};
   for (let index = 0; index < format.frames; index++) {
     const own = perFrame[index];
     const frame =
@@ -107,7 +112,10 @@ export function factsOf(file: DicomFile, limits: DicomLimits, chosen: string | n
         ? frameFacts(facts, index, [...(own === undefined ? [] : [own]), ...shared, attributes], attributes)
         : { ...alike, index };
     // What a plain object says of its place, it says of its first frame.
-    if (alike !== undefined && format.frames > 1) frame.placement = offset(alike.placement, offsets, index, format.frames);
+    if (alike !== undefined && format.frames > 1) {
+      const mm = plain?.offsets?.[index];
+      frame.placement = first === undefined || mm === undefined ? undefined : moved(first, mm);
+    }
     facts.frames.push(frame);
   }
   return facts;
@@ -128,7 +136,8 @@ function frameFacts(file: FileFacts, index: number, groups: readonly Attributes[
   return {
     file,
     index,
-    placement: placementOf(groups, path),
+    // Of nuclear medicine, the detector says where the first frame lies.
+    placement: placementOf([...groups, ...groups.flatMap((group) => group.items('DetectorInformationSequence').slice(0, 1))], path),
     spacing: pixelSpacingOf(groups, object),
     transform: modalityTransformOf(transforms, path),
     voi: voiOf([...groups.flatMap((group) => group.items('FrameVOILUTSequence')), ...groups], path),
@@ -138,10 +147,10 @@ function frameFacts(file: FileFacts, index: number, groups: readonly Attributes[
   };
 }
 
-/** Frames of a dose grid (PS3.3, C.8.8.3.2): how far along the normal each lies. */
-function offset(first: Placement | undefined, offsets: readonly number[], index: number, frames: number): Placement | undefined {
-  if (first === undefined || offsets.length !== frames) return undefined;
-  const along = (offsets[index] ?? 0) - (offsets[0] ?? 0);
-  const { position, normal } = first;
-  return { ...first, position: [position[0] + along * normal[0], position[1] + along * normal[1], position[2] + along * normal[2]] };
+/** PS3.3, C.8.8.3: stored values times DoseGridScaling are the dose; that is no rescaling of the modality's, so values are as stored. */
+function doseNote(attributes: Attributes): string | undefined {
+  const scaling = attributes.number('DoseGridScaling');
+  if (scaling === undefined || scaling === 1) return undefined;
+  const unit = attributes.text('DoseUnits') === 'GY' ? 'gray' : 'the units of the dose';
+  return `values are those stored; times ${scaling} (DoseGridScaling) they are ${unit}`;
 }

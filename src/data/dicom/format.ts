@@ -21,7 +21,7 @@ export interface PixelFormat {
   kind: PixelElement['kind'];
 }
 
-const PHOTOMETRICS = /^(?:MONOCHROME[12]|RGB|PALETTE COLOR|YBR_FULL|YBR_FULL_422|YBR_PARTIAL_420|YBR_ICT|YBR_RCT)$/;
+const PHOTOMETRICS = /^(?:MONOCHROME[12]|RGB|PALETTE COLOR|YBR_FULL|YBR_FULL_422|YBR_ICT|YBR_RCT)$/;
 
 /** @throws UserError where it is missing, contradicts itself, or is more than the limits allow */
 export function pixelFormatOf(attributes: Attributes, kind: PixelElement['kind'], path: string, limits: DicomLimits): PixelFormat {

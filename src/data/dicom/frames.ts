@@ -34,8 +34,15 @@ export function frameReader(file: StoredPixels, format: PixelFormat, limits: Dic
       `${path}: its pixels are cut off: ${format.frames} × ${format.rows}×${format.columns} need ${expected} bytes, ${present} there. ` +
         'Fetch or export the file again.',
     );
-  // Bytes that were written as 16-bit words are swapped in pairs in big endian (PS3.5, 8.1.1); a frame may begin within a pair.
-  const isInPairs = syntax.isBigEndian === true && pixels.vr === 'OW' && format.bitsAllocated === 8;
+  // An even number of bytes is written; where it is that of three samples a pixel, no byte says whether they are RGB or YCbCr.
+  const whole = (format.rows * format.columns * format.samples * format.bitsAllocated * format.frames) / 8;
+  if (format.photometric === 'YBR_FULL_422' && (present === whole || present === whole + (whole % 2)))
+    throw new UserError(
+      `${path}: PhotometricInterpretation is YBR_FULL_422, but its pixels have ${present} bytes, those of three samples a pixel ` +
+        `(${expected} are expected). Correct it to RGB or YBR_FULL, whichever they are.`,
+    );
+  // Bytes (and bits) that were written as 16-bit words are swapped in pairs in big endian (PS3.5, 8.1.1); a frame may begin within a pair.
+  const isInPairs = syntax.isBigEndian === true && pixels.vr === 'OW' && format.bitsAllocated <= 8;
   const grain = isInPairs ? 2 : 1;
   return async (frame, into) => {
     // Frames of single bits may begin within a byte.

@@ -33,7 +33,7 @@ export function unitsOf(groups: readonly Attributes[], modality: string | undefi
       group.text('RescaleType') ??
       group.item('ModalityLUTSequence')?.text('ModalityLUTType') ??
       group.text('Units') ??
-      group.text('DoseUnits');
+      (group.number('DoseGridScaling') === 1 ? group.text('DoseUnits') : undefined);
     if (said !== undefined) return said;
   }
   // PS3.3, C.8.2.1.1.2: RescaleType of CT is HU where it is absent and the image is no other than an original one.

@@ -138,7 +138,7 @@ export function scanOf(
     photometric: file.format.photometric,
     voi: first.voi,
     range: valueRange(file.format, first.transform),
-    notes: [...notes, ...(note === undefined ? [] : [note]), ...stack.notes],
+    notes: [...notes, ...(note === undefined ? [] : [note]), ...file.notes, ...stack.notes],
     readSlice: (index) => {
       const frame = stack.frames[index];
       if (frame === undefined) throw new RangeError(`slice ${index} of ${stack.frames.length}`);
@@ -201,7 +201,7 @@ class SliceReader {
 
   private async stored(bytes: Uint8Array, { path, file, format }: FrameFacts['file'], index: number): Promise<StoredValues> {
     const { syntax } = file;
-    const isFull = /^YBR_(?:FULL|PARTIAL)/.test(format.photometric);
+    const isFull = /^YBR_FULL/.test(format.photometric);
     if (syntax.compression === undefined) {
       const firstBit = format.bitsAllocated === 1 ? (index * frameBits(format)) % 8 : 0;
       const values = nativeValues(bytes, format, syntax.isBigEndian === true, firstBit);
@@ -248,11 +248,11 @@ function codedSlice(frame: FrameFacts, table: PatternTable, bytes: Uint8Array, r
 
 const isGrey = ({ samples, photometric }: PixelFormat): boolean => samples === 1 && photometric !== 'PALETTE COLOR';
 
-function inRgb(values: StoredValues, { samples, rows, columns }: PixelFormat, isPlanar: boolean, isYbr: boolean): StoredValues {
+function inRgb(values: StoredValues, { samples, rows, columns, bitsStored }: PixelFormat, isPlanar: boolean, isYbr: boolean): StoredValues {
   const cut = values.length > rows * columns * samples ? values.subarray(0, rows * columns * samples) : values;
   if (samples === 1) return cut;
   const pixelwise = isPlanar ? interleaved(cut) : cut;
-  if (isYbr) ybrToRgb(pixelwise);
+  if (isYbr) ybrToRgb(pixelwise, bitsStored);
   return pixelwise;
 }
 

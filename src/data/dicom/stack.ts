@@ -130,7 +130,7 @@ const mmText = (mm: number): string => String(Number(mm.toFixed(4)));
 
 function unplaced(frames: readonly FrameFacts[], notes: string[]): Stack {
   const { ordered, by } = inOrder(frames);
-  const spacing = frames.length > 1 ? Math.abs(frames[0]?.file.spacingBetweenFrames ?? 0) : 0;
+  const spacing = frames.length > 1 ? (frames[0]?.file.spacingBetweenFrames ?? 0) : 0;
   const files = new Set(frames.map(({ file }) => file)).size;
   if (files > 1) notes.push(`its images have no positions: they are in the order of ${by}, and distances between them are not known`);
   const noVolume = 'the file does not tell where its slices lie';
