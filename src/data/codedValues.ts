@@ -107,7 +107,7 @@ function lookUp(codes: Uint16Array, levels: Uint8Array, out: Uint8Array, to: num
 }
 
 /** The picture of a stored plane, in `out`. */
-export function turned<T extends Float64Array | Uint16Array>(plane: T, out: T, turn: Turn): T {
+export function turned<T extends Float64Array | Uint16Array | Uint8Array>(plane: T, out: T, turn: Turn): T {
   eachTurned(turn, (to, end, from, step) => {
     for (let at = from; to < end; to++, at += step) out[to] = plane[at] ?? 0;
   });

@@ -4,30 +4,32 @@
  */
 import { PLANES } from '../../data/planes.ts';
 import type { ContentPart, Message } from '../../data/example.ts';
-import { checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
-import type { Intensity } from '../../data/medvision/intensity.ts';
-import type { SliceDim, Volume } from '../../data/nifti.ts';
+import type { SliceDim } from '../../data/nifti.ts';
 import type { VolumeOptions } from '../../options/volume.ts';
 import { joinPath, lastName, parentPath, UserError } from '../../platform.ts';
-import type { Platform } from '../../platform.ts';
+import type { DecodedImage, Platform } from '../../platform.ts';
+
+/** A volume in RAS+, as pictures. */
+export interface Planes {
+  shape: readonly [number, number, number];
+  /** A picture for each index. */
+  shown: (dim: SliceDim, indices: readonly number[]) => AsyncIterable<DecodedImage>;
+}
 
 interface SliceRow {
   /** Of the scan: its last name says what the pictures and the row are called. */
   path: string;
   /** The rows, one more behind those that are there; pictures lie in a folder beside it. */
   out: string;
-  intensity: Intensity;
   options: Pick<VolumeOptions, 'plane' | 'question' | 'answer' | 'overwrite'>;
-  /** Looked at between slices. */
-  stop: AbortSignal;
 }
 
 /** @throws UserError where the volume has fewer slices, or a picture of that name is there already */
-export async function addSliceRow(platform: Platform, volume: Volume, slices: number, row: SliceRow): Promise<void> {
-  const { path, out, intensity, options, stop } = row;
+export async function addSliceRow(platform: Platform, { shape, shown }: Planes, slices: number, row: SliceRow): Promise<void> {
+  const { path, out, options } = row;
   const plane = options.plane ?? 'axial';
   const dim = PLANES.indexOf(plane) as SliceDim;
-  const count = volume.shape[dim];
+  const count = shape[dim];
   if (slices > count) throw new UserError(`--slices ${slices}: ${path} has ${count} ${plane} slices.`);
   const id = lastName(path).replace(/\.(?:nii|nii\.gz|dcm)$/i, '');
   const folder = lastName(out).replace(/\.jsonl$/i, '_slices');
@@ -38,12 +40,13 @@ export async function addSliceRow(platform: Platform, volume: Volume, slices: nu
       throw new UserError(`${joinPath(place, name)} is there already. Give another --out, or --overwrite true.`);
   }
   await platform.makeDir(place);
-  for (const { index, name } of named) {
-    stop.throwIfAborted();
-    const cut = await volume.slice(dim, index);
-    checkFinite(cut, `${path}: slice ${index}`);
-    const { data, width, height } = sliceToRgb(cut, intensity);
-    await platform.writeFile(joinPath(place, name), await platform.encodePng(data, width, height, 3));
+  const names = named.values();
+  for await (const { data, width, height } of shown(
+    dim,
+    named.map(({ index }) => index),
+  )) {
+    const { value } = names.next();
+    if (value !== undefined) await platform.writeFile(joinPath(place, value.name), await platform.encodePng(data, width, height, 3));
   }
   const seen = named.flatMap((_, i): ContentPart[] => [{ type: 'image' }, { type: 'text', text: `SLICE ${i + 1}` }]);
   const messages: Message[] = [

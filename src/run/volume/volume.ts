@@ -1,8 +1,7 @@
 /** `vernier volume`: what a scan is, and the scan as a NIfTI volume or one of its slices as a picture. */
 import { PLANES } from '../../data/planes.ts';
-import { scanVolume } from '../../data/dicom/toVolume.ts';
+import { scanSpace, scanVolume } from '../../data/dicom/toVolume.ts';
 import { checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
-import type { Intensity } from '../../data/medvision/intensity.ts';
 import { Volume } from '../../data/nifti.ts';
 import type { SliceDim } from '../../data/nifti.ts';
 import { parseHeader } from '../../data/niftiHeader.ts';
@@ -15,7 +14,9 @@ import type { Platform } from '../../platform.ts';
 import type { Terminal } from '../../track/console.ts';
 import { describe, openScan } from './described.ts';
 import type { Described, Scan } from './described.ts';
+import { shownPlanes } from './shownPlanes.ts';
 import { addSliceRow } from './sliceRow.ts';
+import type { Planes } from './sliceRow.ts';
 
 interface VolumeRun {
   platform: Platform;
@@ -35,7 +36,7 @@ export async function runVolume({ platform, options, terminal, stop }: VolumeRun
   const scan = await openScan(platform, path, { series: options.series, volume: options.volume });
   if (out !== null) {
     if (isRow) await writeRow(platform, scan, path, out, options, stop);
-    else if (/\.png$/i.test(out)) await writePicture(platform, scan, path, out, options);
+    else if (/\.png$/i.test(out)) await writePicture(platform, scan, path, out, options, stop);
     else await writeVolume(platform, scan, path, out);
   }
   const described = await describe(platform, scan, stop);
@@ -53,7 +54,14 @@ async function volumeOf(scan: Scan, path: string): Promise<NewVolume> {
   return scan.kind === 'dicom' ? scanVolume(scan.scan, path) : rasVolume(scan.volume);
 }
 
-async function writePicture(platform: Platform, scan: Scan, path: string, out: string, { slice, plane }: VolumeOptions): Promise<void> {
+async function writePicture(
+  platform: Platform,
+  scan: Scan,
+  path: string,
+  out: string,
+  { slice, plane }: VolumeOptions,
+  stop: AbortSignal,
+): Promise<void> {
   if (scan.kind === 'picture') {
     const { data, width, height } = scan.picture;
     return platform.writeFile(out, await platform.encodePng(data, width, height, 3));
@@ -64,13 +72,10 @@ async function writePicture(platform: Platform, scan: Scan, path: string, out: s
     const channels = samples === 3 || photometric === 'PALETTE COLOR' ? 3 : 1;
     return platform.writeFile(out, await platform.encodePng(shown, size[2], size[1], channels));
   }
-  const volume = await inMemory(await volumeOf(scan, path), path);
+  const { shape, shown } = await planesOf(scan, path, 'minmax', stop);
   const dim = PLANES.indexOf(plane ?? 'axial') as SliceDim;
-  const index = indexOf(slice, volume.shape[dim], path);
-  const cut = await volume.slice(dim, index);
-  checkFinite(cut, `${path}: slice ${index}`);
-  const picture = sliceToRgb(cut, intensityOf(scan));
-  await platform.writeFile(out, await platform.encodePng(picture.data, picture.width, picture.height, 3));
+  for await (const { data, width, height } of shown(dim, [indexOf(slice, shape[dim], path)]))
+    await platform.writeFile(out, await platform.encodePng(data, width, height, 3));
 }
 
 async function writeRow(
@@ -81,16 +86,28 @@ async function writeRow(
   options: VolumeOptions,
   stop: AbortSignal,
 ): Promise<void> {
-  const volume = await inMemory(await volumeOf(scan, path), path);
-  const intensity = options.ct_rgb ? 'ct_rgb' : intensityOf(scan);
-  await addSliceRow(platform, volume, options.slices ?? 0, { path, out, intensity, options, stop });
+  const planes = await planesOf(scan, path, options.ct_rgb ? 'ct_rgb' : 'minmax', stop);
+  await addSliceRow(platform, planes, options.slices ?? 0, { path, out, options });
 }
 
-/** The window that the scan brings along, or from the least to the greatest value. */
-function intensityOf(scan: Scan): Intensity {
-  const voi = scan.kind === 'dicom' ? scan.scan.voi : undefined;
-  if (voi?.kind !== 'window') return 'minmax';
-  return { low: voi.center - voi.width / 2, high: voi.center + voi.width / 2 };
+/** @param intensity of what says nothing of how it is shown; DICOM is shown as it says, unless three windows of CT are asked for */
+async function planesOf(scan: Scan, path: string, intensity: 'minmax' | 'ct_rgb', stop: AbortSignal): Promise<Planes> {
+  if (scan.kind === 'dicom' && intensity !== 'ct_rgb') {
+    const { shape } = scanSpace(scan.scan, path);
+    return { shape, shown: (dim, indices) => shownPlanes(scan.scan, dim, indices, path, stop) };
+  }
+  const volume = await inMemory(await volumeOf(scan, path), path);
+  return {
+    shape: volume.shape,
+    async *shown(dim, indices) {
+      for (const index of indices) {
+        stop.throwIfAborted();
+        const cut = await volume.slice(dim, index);
+        checkFinite(cut, `${path}: slice ${index}`);
+        yield sliceToRgb(cut, intensity);
+      }
+    },
+  };
 }
 
 async function inMemory(volume: NewVolume, path: string): Promise<Volume> {
