@@ -54,10 +54,12 @@ describe('steps', async () => {
     let sums = 0;
     for (const { target, annotation } of stepped) {
       for (const [, a = '', b = '', product = ''] of target.matchAll(/: ([\d.]+) pixels x ([\d.]+) mm = ([\d.]+) mm/g)) {
-        // The pixels are said to a tenth, their size to a thousandth of a millimetre.
-        expect(Math.abs(Number(a) * Number(b) - Number(product))).toBeLessThan(0.05 * Number(b) + 0.0005 * Number(a) + 0.006);
+        // The pixels are said to a hundredth, their size to a thousandth of a millimetre.
+        expect(Math.abs(Number(a) * Number(b) - Number(product))).toBeLessThan(0.005 * Number(b) + 0.0005 * Number(a) + 0.0051);
         sums++;
       }
+      for (const [, a = '', b = '', quotient = ''] of target.matchAll(/x\d = ([\d.]+) \/ (\d+) = (\d\.\d+)/g))
+        expect(Math.abs(Number(a) / Number(b) - Number(quotient))).toBeLessThan(0.005 / Number(b) + 0.00051);
       for (const [line] of target.matchAll(/sqrt\(.*/g)) {
         const [across = NaN, , down = NaN, , length = NaN] = numbers(line);
         expect(Math.abs(Math.hypot(across, down) - length)).toBeLessThan(0.02);
@@ -77,7 +79,7 @@ describe('steps', async () => {
       "<think>
       The image is 84 pixels wide and 84 high; a pixel is 2.560 mm wide and 2.143 mm high. Coordinates are relative to the image, with the origin at the lower left.
       1. From the centroid of the left caudate nucleus at (0.657, 0.563) to the centroid of the right caudate nucleus at (0.657, 0.424):
-         across: 0.0 pixels x 2.560 mm = 0.00 mm; down: 11.7 pixels x 2.143 mm = 25.00 mm.
+         across: 0.00 pixels x 2.560 mm = 0.00 mm; down: 11.67 pixels x 2.143 mm = 25.00 mm.
          length: sqrt(0.00^2 + 25.00^2) = 25.00 mm.
       </think>
       <answer>25.00</answer>"

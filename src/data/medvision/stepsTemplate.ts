@@ -1,6 +1,7 @@
 /**
  * `--answer_template steps`: answers that show how they come about. Every number of a step is one that was said before it, or follows from
- * such; the last is the answer, which stands alone between <answer> and </answer>.
+ * such, as far as the said digits reach (of a pixel's size they are the question's); the last is the answer, which stands alone between
+ * <answer> and </answer>.
  */
 
 /** A number with so many decimals. */
@@ -13,8 +14,8 @@ const PROMPT = [
 ];
 
 const [width, height] = ['{{ image.width }}', '{{ image.height }}'];
-const [left, right] = [f(1, 'box.left_px'), f(1, 'box.right_px')];
-const [top, bottom] = [f(1, 'box.top_px'), f(1, 'box.bottom_px')];
+const [left, right] = [f(2, 'box.left_px'), f(2, 'box.right_px')];
+const [top, bottom] = [f(2, 'box.top_px'), f(2, 'box.bottom_px')];
 const BOX_ANSWER = [
   '<think>',
   '{% for box in boxes %}',
@@ -36,8 +37,8 @@ const LINES_ANSWER = [
     'Coordinates are relative to the image, with the origin at the lower left.',
   '{% for line in lines %}',
   `{{ loop.index }}. From ${place('from')} to ${place('to')}:`,
-  `   across: ${f(1, 'line.across_px')} pixels x ${pixelWidth} mm = ${across} mm; ` +
-    `down: ${f(1, 'line.down_px')} pixels x ${pixelHeight} mm = ${down} mm.`,
+  `   across: ${f(2, 'line.across_px')} pixels x ${pixelWidth} mm = ${across} mm; ` +
+    `down: ${f(2, 'line.down_px')} pixels x ${pixelHeight} mm = ${down} mm.`,
   `   length: sqrt(${across}^2 + ${down}^2) = ${f(2, 'line.length_mm')} mm.`,
   '{% endfor %}',
   '{% if cosine is defined %}',
@@ -52,7 +53,6 @@ const block = (name: string, lines: readonly string[]): string => [`  ${name}: |
 const kind = (name: string, answer: readonly string[]): string => [`${name}:`, block('prompt', PROMPT), block('answer', answer)].join('\n');
 
 /** As such a file is written (answerTemplate.ts). */
-export const STEPS_TEMPLATE = [
-  kind('box', BOX_ANSWER),
-  ...['ellipse', 'distance', 'angle'].map((name) => kind(name, LINES_ANSWER)),
-].join('\n');
+export const STEPS_TEMPLATE = [kind('box', BOX_ANSWER), ...['ellipse', 'distance', 'angle'].map((name) => kind(name, LINES_ANSWER))].join(
+  '\n',
+);
