@@ -148,6 +148,10 @@ it.each([
 it.each([
   ['distance:\n  answer: about {{ lines[0].length_px }}', /the answer of Colin27Mini_\S+ must end with \d+\.\d\d \(in its <answer>/],
   ['distance:\n  answer: "{{ lines[4].from.x }} {{ target }}"', /t\.yaml: distance\.answer, line 1: .*Answers with steps/],
+  ['distance:\n  answer: "{{ distnace }} {{ target }}"', /t\.yaml: distance\.answer, line 1: 'distnace' is undefined\. The fields that there are/],
+  ['distance:\n  answer: "{{ lines[0].mm ~ target }}"', /'dict object' has no attribute 'mm'\. The fields/],
+  ['distance:\n  answer: "{% for one in line %}{{ one }}{% endfor %}{{ target }}"', /'line' is undefined/],
+  ['distance:\n  prompt: "{% if cosine is defined %}{{ cosine }}{% endif %}"', /t\.yaml: distance\.prompt: the prompt is empty\./],
   ['distance:\n  answer: "{{ target }} <answer>none</answer>"', /no numbers are found\. Write \{\{ target \}\} last\./],
 ])('%j cannot be used', async (text, words) => {
   await expect(samples(new AnswerTemplate(text, 't.yaml'), ['BiometricsFromLandmarks_Task02_Axial'])).rejects.toThrow(words);

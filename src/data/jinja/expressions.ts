@@ -17,9 +17,11 @@ import type { Arguments, Value } from './values.ts';
 
 export class ExpressionEvaluator implements FilterEnvironment {
   protected readonly budget: Budget;
+  private readonly isStrict: boolean;
 
-  constructor(budget: Budget) {
+  constructor(budget: Budget, isStrict: boolean) {
     this.budget = budget;
+    this.isStrict = isStrict;
   }
 
   filter(name: string, given: Arguments): Value {
@@ -34,6 +36,17 @@ export class ExpressionEvaluator implements FilterEnvironment {
     if (test === undefined) throw new TemplateFailure(`No test named '${name}'.`);
     this.budget.spend(1 + cost(given.args[1]));
     return test(given);
+  }
+
+  /** What printing a value gives. */
+  protected shown(value: Value): string {
+    this.mustBe(value);
+    return printed(value);
+  }
+
+  /** @throws TemplateFailure for what is not there, where that is not to be passed over */
+  protected mustBe(value: Value): void {
+    if (this.isStrict && value instanceof Undefined) throw new TemplateFailure(value.message);
   }
 
   evaluate(node: Expression, scope: Scope): Value {
@@ -75,7 +88,7 @@ export class ExpressionEvaluator implements FilterEnvironment {
       case 'binary':
         return this.binary(node, scope);
       case 'concat': {
-        const text = node.nodes.map((part) => printed(this.evaluate(part, scope))).join('');
+        const text = node.nodes.map((part) => this.shown(this.evaluate(part, scope))).join('');
         this.budget.spend(text.length >> 4);
         return text;
       }

@@ -17,16 +17,16 @@ type Jump = 'break' | 'continue' | undefined;
 export type FrameCache = Map<object, Symbols>;
 
 /** @throws TemplateFailure for what Jinja2 raises, NotExact for what is not done here */
-export function render(body: readonly Statement[], given: ReadonlyMap<string, Value>, frames: FrameCache): string {
-  const renderer = new Renderer(new Budget(), frames);
+export function render(body: readonly Statement[], given: ReadonlyMap<string, Value>, frames: FrameCache, isStrict: boolean): string {
+  const renderer = new Renderer(new Budget(), isStrict, frames);
   return renderer.template(body, given);
 }
 
 class Renderer extends ExpressionEvaluator {
   private readonly frames: FrameCache;
 
-  constructor(budget: Budget, frames: FrameCache) {
-    super(budget);
+  constructor(budget: Budget, isStrict: boolean, frames: FrameCache) {
+    super(budget, isStrict);
     this.frames = frames;
   }
 
@@ -70,7 +70,7 @@ class Renderer extends ExpressionEvaluator {
     this.budget.spend(1);
     switch (node.type) {
       case 'output':
-        for (const part of node.nodes) this.write(printed(this.evaluate(part, scope)), out);
+        for (const part of node.nodes) this.write(this.shown(this.evaluate(part, scope)), out);
         return undefined;
       case 'assign':
         this.checkNamespaces(node.target, scope);
@@ -157,6 +157,7 @@ class Renderer extends ExpressionEvaluator {
 
   private loop(node: ForNode, scope: Scope, out: string[]): void {
     const iterable = this.evaluate(node.iterable, scope);
+    this.mustBe(iterable);
     if (!node.recursive) {
       this.passes(node, iterable, scope, 0, undefined, out);
       return;

@@ -34,13 +34,14 @@ export class JinjaTemplate {
 
   /**
    * @param variables what JSON holds; entries that are undefined are not given
+   * @param isStrict what is not given is not printed as nothing, nor gone through, but an error (nearly Jinja2's StrictUndefined)
    * @throws TemplateFailure where Jinja2 raises an error, NotExact for what is only found out by values
    */
-  render(variables: Readonly<Record<string, unknown>>): string {
+  render(variables: Readonly<Record<string, unknown>>, isStrict = false): string {
     return withinStack(() => {
       const given = new Map(this.globals);
       for (const [name, value] of Object.entries(variables)) if (value !== undefined) given.set(name, fromJson(value));
-      return render(this.body, given, this.frames);
+      return render(this.body, given, this.frames, isStrict);
     });
   }
 }

@@ -72,7 +72,9 @@ export class AnswerTemplate {
     const part = this.part(kind, name);
     if (part === undefined) return undefined;
     try {
-      return part.jinja.render(fields).trim();
+      const text = part.jinja.render(fields, true).trim();
+      if (text === '') throw new TemplateFailure(`the ${name} is empty`);
+      return text;
     } catch (cause) {
       throw failure(cause, part.where);
     }
