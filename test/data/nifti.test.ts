@@ -8,7 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
 import { openVolume, readNiftiHeader } from '../../src/data/nifti.ts';
 import type { SliceDim } from '../../src/data/nifti.ts';
-import { intensityOf, sliceToRgb } from '../../src/data/medvision/intensity.ts';
+import { CT_WINDOWS, intensityOf, sliceToRgb, windowOf } from '../../src/data/medvision/intensity.ts';
 import { VolumeCache } from '../../src/data/medvision/slices.ts';
 import { UserError } from '../../src/platform.ts';
 import { memoryPlatform } from '../io/memoryPlatform.ts';
@@ -198,6 +198,27 @@ describe('intensity windows', () => {
     expect(intensityOf('window', 'ct', 'left lung')).toEqual({ low: -1350, high: 150 });
     expect(intensityOf('window', 'CT', 'brain')).toEqual({ low: 0, high: 80 });
     expect(intensityOf('window', 'CT', 'vertebrae L5')).toEqual({ low: -500, high: 1300 });
+  });
+
+  test.each<[string, keyof typeof CT_WINDOWS]>([
+    ['kidney stone', 'bone'],
+    ['gallstones', 'bone'],
+    ['lung_upper_lobe_left', 'lung'],
+    ['rib-left-4', 'bone'],
+    ['lower jawbone', 'bone'],
+    ['tibia', 'bone'],
+    ['left gluteus maximus', 'soft tissue'],
+    ['left ventricle', 'soft tissue'],
+    ['ventricles', 'brain'],
+    ['pulmonary nodule', 'lung'],
+    ['thyroid nodule', 'soft tissue'],
+  ])('%s on CT: %s', (structure, name) => expect(intensityOf('window', 'CT', structure)).toEqual(windowOf(CT_WINDOWS[name])));
+
+  test('upstream has none for what is of no place, nor where values are no Hounsfield units', () => {
+    for (const structure of ['tumor', 'edema', 'cystic component']) expect(intensityOf('window', 'CT', structure)).toBe('percentile');
+    expect(intensityOf('window', 'CT', 'kidney', 'KiPA22')).toBe('percentile');
+    expect(intensityOf('ct_rgb', 'CT', 'kidney', 'KiPA22')).toBe('percentile');
+    expect(intensityOf('minmax', 'CT', 'kidney', 'KiPA22')).toBe('minmax');
   });
 });
 

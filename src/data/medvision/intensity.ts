@@ -47,25 +47,41 @@ export const CT_RGB: readonly [Window, Window, Window] = [
 
 export type CtWindow = keyof typeof CT_WINDOWS;
 
-/** By what is looked for; the rest is soft tissue. */
+const ORGANS = 'thyroid|adrenal|liver|hepatic|renal|kidney|breast|peritoneal|lymph';
+/** By what is looked for, the first that fits; the rest is soft tissue. */
 const LOOKED_FOR: readonly { words: RegExp; window: CtWindow }[] = [
-  { words: /\b(lungs?|bronch\w*|trachea|airways?|nodules?)\b/i, window: 'lung' },
-  { words: /\b(brain|cerebr\w*|cerebell\w*|intracranial|stroke|infarct\w*|ventricles?|thalamus|hippocampus)\b/i, window: 'brain' },
-  { words: /\b(bones?|ribs?|vertebra\w*|spine|skull|sacrum|sternum|hips?|pelvi[cs]|costal)\b/i, window: 'bone' },
-  { words: /\b(femur\w*|humer\w*|scapula\w*|clavic\w*)\b/i, window: 'bone' },
+  // As upstream: stones are seen where soft tissue is one grey.
+  { words: /\b(\w*stones?|calcul(us|i)|calcifications?)\b/i, window: 'bone' },
+  { words: new RegExp(`\\b(lungs?|bronch\\w*|trachea|airways?)\\b|^(?!.*\\b(${ORGANS})\\b).*\\bnodules?\\b`, 'i'), window: 'lung' },
+  // The ventricle of a heart is no ventricle of the brain.
+  {
+    words: /\b(brain|cerebr\w*|cerebell\w*|intracranial|stroke|infarct\w*|ventricles|lateral ventricle|thalamus|hippocampus)\b/i,
+    window: 'brain',
+  },
+  { words: /\b(\w*bones?|ribs?|vertebra\w*|spine|skull|sacrum|sternum|hips?|pelvi[cs]|costal)\b/i, window: 'bone' },
+  { words: /\b(femur\w*|tibia\w*|fibula\w*|humer\w*|scapula\w*|clavic\w*)\b/i, window: 'bone' },
   { words: /\b(teeth|tooth|mandible|maxilla|molar|incisor|canine|premolar)\b/i, window: 'bone' },
 ];
+/** Of no place in the body, so of no window, as upstream has it. */
+const UNPLACED = /^(edema|tumou?r|cystic component|na|others?|miscellaneous\b.*)$/i;
+/** CT whose values are not Hounsfield units, as upstream has it. */
+const NOT_HOUNSFIELD: readonly string[] = ['KiPA22'];
 
 export function windowOf({ width, level }: { width: number; level: number }): Window {
   return { low: level - width / 2, high: level + width / 2 };
 }
 
-/** @param structure name of what is measured; empty for angles and distances */
-export function intensityOf(chosen: IntensityChoice, modality: string, structure: string): Intensity {
+/**
+ * @param structure name of what is measured, words parted by blanks, `_` or `-`; empty for angles and distances
+ * @param dataset MedVision's name, where it is of one
+ */
+export function intensityOf(chosen: IntensityChoice, modality: string, structure: string, dataset = ''): Intensity {
   if (chosen !== 'window' && chosen !== 'ct_rgb') return chosen;
-  if (!/^(ct|computed tomography)\b/i.test(modality.trim())) return 'percentile';
+  if (!/^(ct|computed tomography)\b/i.test(modality.trim()) || NOT_HOUNSFIELD.includes(dataset)) return 'percentile';
   if (chosen === 'ct_rgb') return chosen;
-  return windowOf(CT_WINDOWS[LOOKED_FOR.find(({ words }) => words.test(structure))?.window ?? 'soft tissue']);
+  const said = structure.replace(/[_-]+/g, ' ').trim();
+  if (UNPLACED.test(said)) return 'percentile';
+  return windowOf(CT_WINDOWS[LOOKED_FOR.find(({ words }) => words.test(said))?.window ?? 'soft tissue']);
 }
 
 /** @throws UserError that names the first voxel that is no number or infinite; `where` names the slice */

@@ -240,7 +240,7 @@ export function sampleOf(record: SampleRecord, style: PromptStyle, intensity?: I
     loaderIndex,
     annotation,
     ...(intensity !== undefined && {
-      intensity: intensityOf(intensity, info.imageModality, 'labelName' in annotation ? annotation.labelName : ''),
+      intensity: intensityOf(intensity, info.imageModality, 'labelName' in annotation ? annotation.labelName : '', task.dataset),
     }),
     ...plain,
     ...template?.worded(record, plain),
