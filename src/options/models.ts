@@ -2,7 +2,7 @@
 import type { Definitions, OptionsOf, Program } from './program.ts';
 
 const definitions = {
-  json: { group: 'Output', type: 'boolean', default: false, help: 'The list as JSON.' },
+  json: { group: 'Output', type: 'boolean', default: false, bare: true, help: 'The list as JSON.' },
 } as const satisfies Definitions;
 export type ModelsOptions = OptionsOf<typeof definitions>;
 
