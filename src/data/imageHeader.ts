@@ -11,7 +11,7 @@ import { jpegHeader } from './imageHeaders/jpeg.ts';
 import { dicomHeader } from './imageHeaders/dicom.ts';
 import { bmpHeader, gifHeader, webpHeader } from './imageHeaders/others.ts';
 import { pngHeader } from './imageHeaders/png.ts';
-import { HeaderSource } from './imageHeaders/source.ts';
+import { HeaderSource, readFromBytes, readFromFile } from './imageHeaders/source.ts';
 import type { ImageHeader, Reading } from './imageHeaders/source.ts';
 import { tiffHeader } from './imageHeaders/tiff.ts';
 
@@ -40,34 +40,16 @@ export function shownSize({ width, height, orientation }: ImageHeader): { width:
  * @throws UserError where they are no picture with a size that can be read; the message names the format where it is known
  */
 export function imageHeader(bytes: Uint8Array, name: string): ImageHeader {
-  const reading = parse(new HeaderSource(name, bytes.length, true));
-  let step = reading.next();
-  while (!step.done) step = reading.next(bytes.subarray(step.value.offset, step.value.offset + step.value.length));
-  return step.value;
+  return readFromBytes(parse(new HeaderSource(name, bytes.length, true)), bytes);
 }
-
-/** Bytes read at once: headers without a profile or a thumbnail fit. */
-const WINDOW_BYTES = 4096;
 
 /**
  * Of a file on disk, of which only what is needed is read. The orientation that a PNG states behind its pixels is not looked for: no number
  * of tokens depends on it.
  * @throws UserError as `imageHeader`
  */
-export async function readImageHeader(file: Pick<RangedFile, 'path' | 'size' | 'read'>): Promise<ImageHeader> {
-  const reading = parse(new HeaderSource(file.path, file.size, false));
-  let start = 0;
-  let window: Uint8Array = new Uint8Array(0);
-  let step = reading.next();
-  while (!step.done) {
-    const { offset, length } = step.value;
-    if (offset < start || offset + length > start + window.length) {
-      start = offset;
-      window = await file.read(offset, Math.min(file.size - offset, Math.max(length, WINDOW_BYTES)));
-    }
-    step = reading.next(window.subarray(offset - start, offset - start + length));
-  }
-  return step.value;
+export function readImageHeader(file: Pick<RangedFile, 'path' | 'size' | 'read'>): Promise<ImageHeader> {
+  return readFromFile(parse(new HeaderSource(file.path, file.size, false)), file);
 }
 
 function* parse(source: HeaderSource): Reading<ImageHeader> {

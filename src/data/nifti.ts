@@ -298,7 +298,8 @@ function concat(a: Uint8Array, b: Uint8Array, limit: number): Uint8Array {
 
 const HOST_IS_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
-function swapBytes(bytes: Uint8Array, width: number): void {
+/** In place. @param width bytes of a number */
+export function swapBytes(bytes: Uint8Array, width: number): void {
   for (let at = 0; at + width <= bytes.length; at += width) {
     for (let low = at, high = at + width - 1; low < high; low++, high--) {
       const kept = bytes[low] ?? 0;

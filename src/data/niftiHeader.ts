@@ -16,6 +16,8 @@ export interface NiftiHeader {
   zooms: [number, number, number];
   /** Whether the header says a size along each of its axes: `zooms` has 1 where it says 0. */
   hasZooms: boolean;
+  /** Axes along which no size is known, where the file is no NIfTI: nothing says that their zoom of 1 is a mm. */
+  sizeless?: readonly (0 | 1 | 2)[];
   /** Voxel indices to mm, as nibabel has it. */
   affine: Affine;
   /** Whether the header says which way the axes run (qform_code, sform_code); else the first runs to the left, as by nibabel. */

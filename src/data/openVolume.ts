@@ -1,13 +1,18 @@
-/** A volume, whatever it lies in: a NIfTI file as it is stored; DICOM (a file, or a folder with one series), NRRD and MetaImage in RAS+. */
+/**
+ * A volume, whatever it lies in: a NIfTI file as it is stored; DICOM (a file, or a folder with one series), NRRD, MetaImage and TIFF stacks
+ * in RAS+.
+ */
 import type { Platform } from '../platform.ts';
 import { isDicomBytes } from './dicom/elements.ts';
 import type { ScanChoice } from './dicom/scan.ts';
 import { volumeInMemory } from './newVolume.ts';
 import { rasVolume } from './niftiRas.ts';
 import { isRawVolume } from './rawVolumes/isRawVolume.ts';
-import { checkVoxels, openVolume, readNiftiHeader } from './nifti.ts';
-import type { Volume } from './nifti.ts';
+import { checkVoxels, openVolume, readNiftiHeader, Volume } from './nifti.ts';
 import type { NiftiHeader } from './niftiHeader.ts';
+import { isTiffHead } from './tiffDirectory.ts';
+import { tiffPagesOfFile } from './tiffStack/isTiffStack.ts';
+import type { TiffPages } from './tiffStack/isTiffStack.ts';
 
 const MAGIC_BYTES = 132;
 
@@ -17,18 +22,28 @@ const MAGIC_BYTES = 132;
  */
 export async function openAnyVolume(platform: Platform, path: string, choice: ScanChoice = {}): Promise<Volume> {
   const head = await headOf(platform, path);
-  if (head !== 'folder' && isRawVolume(head)) {
-    return volumeInMemory(await rasVolume((await openStoredVolume(platform, path)).volume), path);
+  if (head !== 'folder' && isNeitherNiftiNorDicom(head)) {
+    const { volume } = await openStoredVolume(platform, path);
+    const turned = await volumeInMemory(await rasVolume(volume), path);
+    const { sizeless } = volume.header;
+    // Their axes keep their order: they have no directions.
+    return sizeless === undefined
+      ? turned
+      : new Volume({ ...turned.header, sizeless, hasZooms: sizeless.length === 0 }, await turned.stored());
   }
   if (head !== 'folder' && !isDicomBytes(head)) return openVolume(platform, path);
   const { openScanVolume } = await import('./dicom/scanVolume.ts');
   return openScanVolume(platform, path, choice);
 }
 
-/** NIfTI, NRRD or MetaImage with its voxels as they are stored. @throws UserError as `openAnyVolume` */
+/** NIfTI, NRRD, MetaImage or a TIFF stack with its voxels as they are stored. @throws UserError as `openAnyVolume` */
 export async function openStoredVolume(platform: Platform, path: string): Promise<{ volume: Volume; isNifti: boolean; notes: string[] }> {
   const head = await headOf(platform, path);
-  if (head === 'folder' || !isRawVolume(head)) return { volume: await openVolume(platform, path), isNifti: true, notes: [] };
+  if (head === 'folder' || !isNeitherNiftiNorDicom(head)) return { volume: await openVolume(platform, path), isNifti: true, notes: [] };
+  if (isTiffHead(head)) {
+    const { openTiffStack } = await import('./tiffStack/openTiffStack.ts');
+    return { ...(await openTiffStack(platform, path)), isNifti: false };
+  }
   const { openRawVolume } = await import('./rawVolumes/openRawVolume.ts');
   return { ...(await openRawVolume(platform, path)), isNifti: false };
 }
@@ -43,10 +58,26 @@ export async function anyVolumeHeader(platform: Platform, path: string): Promise
     const opened = await openAnyVolume(platform, path);
     return { header: opened.header, opened };
   }
-  if (isRawVolume(head)) return { header: (await openAnyVolume(platform, path)).header };
+  if (isNeitherNiftiNorDicom(head)) return { header: (await openAnyVolume(platform, path)).header };
   const header = await readNiftiHeader(platform, path);
   await checkVoxels(platform, header);
   return { header };
+}
+
+/** A DICOM file may begin as a TIFF file does (PS3.10, 7.1, leaves its preamble to others). */
+function isNeitherNiftiNorDicom(head: Uint8Array): boolean {
+  return isRawVolume(head) || (isTiffHead(head) && !isDicomBytes(head));
+}
+
+/** By content: the pages of a TIFF file, which its name does not tell; 'one' of whatever else a file is. */
+export async function tiffPages(platform: Pick<Platform, 'openFile'>, path: string): Promise<TiffPages> {
+  const file = await platform.openFile(path);
+  try {
+    const head = await file.read(0, Math.min(MAGIC_BYTES, file.size));
+    return isDicomBytes(head) ? 'one' : await tiffPagesOfFile(file);
+  } finally {
+    await file.close();
+  }
 }
 
 /** By content: a folder is that of a series. */

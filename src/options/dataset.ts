@@ -7,8 +7,8 @@ const definitions = {
   action: { group: 'Data', type: 'enum', choices: ['make'], default: null, help: 'What to do; the word without a flag.' },
   images: {
     group: 'Data', type: 'string', default: null, place: 'path',
-    help: 'Folder of the scans: NIfTI, NRRD, MHA, DICOM (a folder a series), or pictures (PNG, JPEG, WebP, TIFF). Folders in it are ' +
-      'looked through.',
+    help: 'Folder of the scans: NIfTI, NRRD, MHA, TIFF stacks, DICOM (a folder a series), or pictures (PNG, JPEG, WebP, TIFF). ' +
+      'Folders in it are looked through.',
   },
   series: {
     group: 'Data', type: 'string', default: null,
@@ -20,7 +20,8 @@ const definitions = {
   },
   masks: {
     group: 'Data', type: 'string', default: null, place: 'path',
-    help: 'Folder of label masks, a file a scan: boxes, and the axes of the labels that target_labels names.',
+    help: 'Folder of label masks (NIfTI, NRRD, MHA, TIFF stacks, grey pictures), a file a scan: boxes, and the axes of the labels that ' +
+      'target_labels names.',
   },
   landmarks: {
     group: 'Data', type: 'string', default: null, place: 'path',

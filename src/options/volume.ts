@@ -9,7 +9,8 @@ const definitions = {
     type: 'list',
     default: [],
     files: true,
-    help: 'A DICOM file, a folder with one DICOM series, a volume (NIfTI, NRRD, MHA) or a picture; the word without a flag.',
+    help: 'A DICOM file, a folder with one DICOM series, a volume (NIfTI, NRRD, MHA, a TIFF stack) or a picture; the word without a ' +
+      'flag.',
   },
   series: {
     group: 'Data',
@@ -78,7 +79,8 @@ export type VolumeOptions = OptionsOf<typeof definitions>;
 
 export const volumeProgram: Program<VolumeOptions> = {
   intro: [
-    'Says what a scan is: size, mm, values, orientation. Reads DICOM (files, folders of a series), NIfTI, NRRD, MHA and pictures.',
+    'Says what a scan is: size, mm, values, orientation. Reads DICOM (files, folders of a series), NIfTI, NRRD, MHA,',
+    'TIFF stacks and pictures.',
     'Nothing that names a person is read of DICOM.',
     '',
     'Usage: vernier volume scan.dcm',

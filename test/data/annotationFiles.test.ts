@@ -47,7 +47,7 @@ it('COCO: of a crowd’s label a picture has no boxes; masks of runs and polygon
 describe('boxes of another picture', () => {
   const [one] = readBoxFile(labelMe('rectangle', [[9, 4], [30, 20]]), 'a.json'); // prettier-ignore
   const stored = (shape: [number, number, number], isPicture: boolean): Stored => ({
-    ...{ shape, isPicture, isUnitless: true, notes: [], bytes: new Uint8Array() },
+    ...{ shape, isPicture, isUnitless: true, isPlaceless: false, notes: [], bytes: new Uint8Array() },
     space: { shape, zooms: [1, 1, 1], affine: [], axes: [0, 1, 2], flips: [false, false, false] } as unknown as Stored['space'],
   });
   const boxesOn = (image: Stored): unknown => detectionOfBoxes(one?.boxes ?? [], { labels: new Map([[1, 'nodule']]) }, image, 'a.png');

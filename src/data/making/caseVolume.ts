@@ -2,16 +2,22 @@
 import { UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import type { ScanChoice } from '../dicom/scan.ts';
-import { isDicom, openStoredVolume } from '../openVolume.ts';
+import { isDicom, openStoredVolume, tiffPages } from '../openVolume.ts';
 import type { Volume } from '../nifti.ts';
 import { rasVolume } from '../niftiRas.ts';
 import { axisCodes, isRas, orientationOf, rasSpace, voxelAt } from '../niftiSpace.ts';
 import type { RasSpace } from '../niftiSpace.ts';
 import { gzipped, niftiBytes } from '../niftiWrite.ts';
+import type { NewVolume } from '../niftiWrite.ts';
 import { dicomImage } from './dicomScan.ts';
 import type { DicomImage } from './dicomScan.ts';
 import { flatVolume, luma } from './flatVolume.ts';
 import { isVolumeFile } from './names.ts';
+
+/** A TIFF file is one where it has several grey pages. */
+async function isVolume(platform: Platform, path: string): Promise<boolean> {
+  return isVolumeFile(path) || (!(await platform.isDirectory(path)) && (await tiffPages(platform, path)) === 'stack');
+}
 
 /** NIfTI's code. */
 const UINT8 = 2;
@@ -26,6 +32,8 @@ export interface Stored {
   isPicture: boolean;
   /** No mm are known of its pixels. */
   isUnitless: boolean;
+  /** Its file has no way to say directions (TIFF): they are taken for what others that say none are. */
+  isPlaceless: boolean;
   /** What whoever makes the data set should hear. */
   notes: string[];
 }
@@ -59,7 +67,7 @@ export async function storedScan(
   pixelSize: readonly [number, number] | undefined,
   choice: ScanChoice,
 ): Promise<Stored> {
-  if (isVolumeFile(path)) return storedVolume(platform, path);
+  if (await isVolume(platform, path)) return storedVolume(platform, path);
   if (await isDicom(platform, path)) return storedNew(await dicomImage(platform, path, pixelSize, choice));
   const { data, width, height, notes = [] } = await platform.decodeImage(await platform.readFile(path), path, { sixteenBit: 'scale' });
   const volume = flatVolume([height, width], bytesOf(width, height), pixelSize, (row, column) => luma(data, 3 * (row * width + column)));
@@ -79,6 +87,7 @@ function storedNew({ volume, isPicture, notes }: DicomImage): Stored {
     bytes: gzipped(niftiBytes(volume)),
     isPicture,
     isUnitless,
+    isPlaceless: false,
     notes,
   };
 }
@@ -90,12 +99,13 @@ function storedNew({ volume, isPicture, notes }: DicomImage): Stored {
  */
 export async function storedMask(platform: Platform, path: string, image: Stored, imagePath: string): Promise<Stored> {
   const names = { image: imagePath, mask: path };
-  if (!isVolumeFile(path) && !image.isPicture)
+  const isSpatial = await isVolume(platform, path);
+  if (!isSpatial && !image.isPicture)
     throw new UserError(
       `${path} is a picture, ${imagePath} a volume, on whose voxels a picture has no place. Draw the mask on the volume and save it as ` +
         `NIfTI: vernier volume ${imagePath} --out volume.nii.gz.`,
     );
-  const mask = isVolumeFile(path) ? await storedVolume(platform, path) : await pictureMask(platform, path, image);
+  const mask = isSpatial ? await storedVolume(platform, path, image) : await pictureMask(platform, path, image);
   checkSameSpace(image, mask, names);
   return mask;
 }
@@ -117,15 +127,29 @@ async function pictureMask(platform: Platform, path: string, { isUnitless, space
   return storedNew({ volume, isPicture: true, notes: [] });
 }
 
-async function storedVolume(platform: Platform, path: string): Promise<Stored> {
+/** @param image whose sizes a TIFF mask of the same voxels has where it says none */
+async function storedVolume(platform: Platform, path: string, image?: Stored): Promise<Stored> {
   const { volume, isNifti, notes } = await openStoredVolume(platform, path);
-  const { shape, zooms, header } = volume;
-  const space = rasSpace(shape, zooms, header.affine);
+  const { shape, header } = volume;
   // What lies as it should is copied byte by byte.
   const isCopied = isNifti && isRas(orientationOf(header.affine));
-  const bytes = isCopied ? inGzip(await platform.readFile(path)) : gzipped(niftiBytes(await rasVolume(volume)));
-  const told = [...notes.map((note) => `${path}: ${note}.`), ...spacingNotes(volume, isNifti)];
-  return { shape, space, bytes, isPicture: false, isUnitless: false, notes: told };
+  const lent = image?.isPlaceless === true && lendsSizes(image, volume) ? image : undefined;
+  const made = isCopied ? undefined : lent === undefined ? await rasVolume(volume) : { ...(await rasVolume(volume)), ...sizesOf(lent) };
+  const isUnitless = lent?.isUnitless ?? header.sizeless?.some((axis) => shape[axis] > 1) ?? false;
+  const bytes = made === undefined ? inGzip(await platform.readFile(path)) : gzipped(niftiBytes({ ...made, isUnitless }));
+  const told = lent === undefined ? [...notes.map((note) => `${path}: ${note}.`), ...spacingNotes(volume, isNifti)] : [];
+  const space = lent?.space ?? rasSpace(shape, volume.zooms, header.affine);
+  return { shape, space, bytes, isPicture: false, isUnitless, isPlaceless: header.sizeless !== undefined, notes: told };
+}
+
+const sizesOf = ({ space }: Stored): Pick<NewVolume, 'zooms' | 'affine'> => ({ zooms: [...space.zooms], affine: space.affine });
+
+/** Programs that draw masks often keep no sizes: those that a mask says must be the image's. */
+function lendsSizes({ shape, space }: Stored, { header }: Volume): boolean {
+  const { sizeless = [] } = header;
+  // Neither says directions, so that their axes are turned alike.
+  const agrees = (axis: 0 | 1 | 2): boolean => sizeless.includes(axis) || Math.abs(header.zooms[axis] / space.zooms[axis] - 1) < 1e-3;
+  return sizeless.length > 0 && ([0, 1, 2] as const).every((axis) => shape[axis] === header.shape[axis] && agrees(axis));
 }
 
 function inGzip(bytes: Uint8Array): Uint8Array {
@@ -135,8 +159,9 @@ function inGzip(bytes: Uint8Array): Uint8Array {
 function spacingNotes({ header }: Volume, isNifti: boolean): string[] {
   const notes: string[] = [];
   if (header.spacingUnit !== 'mm') notes.push(`${header.path} says ${header.spacingUnit}; its voxel sizes are taken for mm.`);
-  if (!header.hasZooms) notes.push(`${header.path} says no size along one of its axes; 1 mm is taken.`);
-  if (!header.hasOrientation) {
+  if (!header.hasZooms && header.sizeless === undefined) notes.push(`${header.path} says no size along one of its axes; 1 mm is taken.`);
+  // TIFF's own notes say it.
+  if (!header.hasOrientation && header.sizeless === undefined) {
     const taken = isNifti
       ? 'as by nibabel, the first is taken to run to the left'
       : 'the first is taken to run to the left, the second to the back';
@@ -170,6 +195,11 @@ function checkSameSpace(image: Stored, mask: Stored, names: { image: string; mas
     throw new UserError(
       `${names.mask} is a volume, ${names.image} a picture; which of its voxels are which pixels is not known. Save the mask as a grey ` +
         `PNG of ${image.shape[1]}×${image.shape[0]} pixels (width × height), one value a label.`,
+    );
+  if (isSameShape && !image.isPicture && image.isPlaceless !== mask.isPlaceless)
+    throw new UserError(
+      `${image.isPlaceless ? names.image : names.mask} is TIFF, which does not say where its voxels lie, and ` +
+        `${image.isPlaceless ? names.mask : names.image} does. Save both in one of the ways, as NIfTI best.`,
     );
   const reason = isSameShape ? 'lies elsewhere (their affines differ)' : `is ${shown(mask)}, the image ${shown(image)}`;
   throw new UserError(`${names.mask} ${reason}; it was not drawn on ${names.image}. Resample it onto the image, or remove it.`);

@@ -184,12 +184,16 @@ async function writeCase(work: DatasetWork, item: SourceCase, folder: string): P
   return found;
 }
 
-function checkPixelSize(item: SourceCase, { isUnitless }: Stored, { targets, measures }: Description): void {
-  const isMeasured = targets.length > 0 || measures.some(({ kind }) => kind === 'distance');
+function checkPixelSize(item: SourceCase, { isUnitless, isPicture }: Stored, { targets, measures }: Description): void {
+  // Across the slices of a volume an angle asks for mm too.
+  const isMeasured = targets.length > 0 || measures.some(({ kind }) => kind === 'distance' || !isPicture);
   if (!isUnitless || !isMeasured) return;
   throw new UserError(
-    `${item.image} is a picture, which says no mm. Write "pixel_size": [mm down, mm right] into the labels file, or measure boxes ` +
-      'and angles alone.',
+    isPicture
+      ? `${item.image} is a picture, which says no mm. Write "pixel_size": [mm down, mm right] into the labels file, or measure boxes ` +
+          'and angles alone.'
+      : `${item.image} does not say how many mm a voxel has along each axis. Say it in ImageJ (Image › Properties) and save it, save the ` +
+          'scan as NIfTI, NRRD or MHA, or measure boxes alone.',
   );
 }
 

@@ -109,7 +109,12 @@ export class VolumeCache {
       this.volumes.set(imageFile, Promise.resolve(opened));
       this.keep(imageFile, opened);
     }
-    const { spacingUnit, zooms } = header;
+    const { spacingUnit, zooms, sizeless = [] } = header;
+    if (sizeless.some((axis) => header.shape[axis] > 1))
+      throw new UserError(
+        `${imageFile} does not say how many mm a voxel has along each axis, which tasks measure in. Say it in ImageJ (Image › ` +
+          'Properties) and save it, or save the scan as NIfTI, NRRD or MHA.',
+      );
     if (spacingUnit === 'mm') return header;
     const found = this.otherUnits.get(spacingUnit) ?? { files: new Set(), zooms };
     this.otherUnits.set(spacingUnit, found);

@@ -5,14 +5,13 @@
 import { Unzlib } from 'fflate';
 import { lastName, UserError } from '../../platform.ts';
 import type { Platform, RangedFile } from '../../platform.ts';
+import { Adler } from '../adler.ts';
 import { checkRatio, gunzipMembers } from '../gzip.ts';
 import { MAX_VOLUME_BYTES, roomFor, Volume, voxelsOfBytes } from '../nifti.ts';
-import { dataType } from '../niftiHeader.ts';
-import type { NiftiHeader } from '../niftiHeader.ts';
 import { isNrrd } from './isRawVolume.ts';
 import { metaImageEnd, metaImageHeader } from './metaImage.ts';
 import { nrrdHeader } from './nrrd.ts';
-import { MOST_HEADER_BYTES } from './rawHeader.ts';
+import { MOST_HEADER_BYTES, volumeHeader } from './rawHeader.ts';
 import type { RawHeader } from './rawHeader.ts';
 
 export interface RawVolume {
@@ -37,7 +36,7 @@ export async function openRawVolume(platform: Platform, path: string): Promise<R
     );
   const file = await platform.openFile(dataPath);
   try {
-    const into = niftiHeader(header, dataPath);
+    const into = volumeHeader(header, dataPath);
     const { byteLength } = into;
     if (byteLength > MAX_VOLUME_BYTES)
       throw new UserError(`${path}: ${byteLength} bytes of voxels (${header.shape.join('×')}); at most ${MAX_VOLUME_BYTES} can be opened.`);
@@ -89,27 +88,6 @@ function nrrdEnd(text: string, isWhole: boolean): number | undefined {
   const found = /\r?\n\r?\n/.exec(text);
   if (found !== null) return found.index + found[0].length;
   return isWhole && /^data ?file:/im.test(text) ? text.length : undefined;
-}
-
-function niftiHeader(header: RawHeader, path: string): NiftiHeader {
-  const { shape, zooms, hasZooms, affine, hasOrientation, datatype, littleEndian } = header;
-  const form = {
-    path,
-    version: 2 as const, // sizes in double precision
-    littleEndian,
-    shape,
-    zooms,
-    hasZooms,
-    affine,
-    hasOrientation,
-    spacingUnit: 'mm' as const,
-    datatype,
-    slope: 1,
-    inter: 0,
-    voxelOffset: 0,
-  };
-  const [ni, nj, nk] = shape;
-  return { ...form, byteLength: ni * nj * nk * dataType({ ...form, byteLength: 0 }).bytes };
 }
 
 async function dataStart(file: RangedFile, header: RawHeader, byteLength: number): Promise<number> {
@@ -182,26 +160,4 @@ async function* unzlibbed(pieces: AsyncIterable<Uint8Array>, path: string): Asyn
   yield* held;
   const stated = tail.length < 4 ? NaN : new DataView(tail.buffer, tail.byteOffset).getUint32(0);
   if (stated !== sum.value) throw new UserError(`${path}: the checksum of its compressed voxels does not match. Fetch the file again.`);
-}
-
-/** RFC 1950. */
-class Adler {
-  private a = 1;
-  private b = 0;
-
-  get value(): number {
-    return this.b * 65_536 + this.a;
-  }
-
-  add(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length;) {
-      // As many as stay below 2³¹.
-      for (const end = Math.min(bytes.length, at + 2048); at < end; at++) {
-        this.a += bytes[at] ?? 0;
-        this.b += this.a;
-      }
-      this.a %= 65_521;
-      this.b %= 65_521;
-    }
-  }
 }

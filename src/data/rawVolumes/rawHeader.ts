@@ -1,5 +1,7 @@
 /** What headers of NRRD and MetaImage say, in one form: voxels of one type, one after the other, and where they lie. */
 import { UserError } from '../../platform.ts';
+import { dataType } from '../niftiHeader.ts';
+import type { NiftiHeader } from '../niftiHeader.ts';
 import type { Affine } from '../niftiSpace.ts';
 
 export interface RawHeader {
@@ -35,6 +37,33 @@ export type Vector = [number, number, number];
 export const MOST_HEADER_BYTES = 1 << 20;
 /** As in NIfTI-1, which they may be written as. */
 const MOST_VOXELS_A_SIDE = 32_767;
+
+export type VoxelForm = Pick<RawHeader, 'shape' | 'datatype' | 'littleEndian' | 'zooms' | 'hasZooms' | 'affine' | 'hasOrientation'>;
+
+/** As the header of a NIfTI file whose voxels begin at its first byte. */
+export function volumeHeader(
+  { shape, zooms, hasZooms, affine, hasOrientation, datatype, littleEndian }: VoxelForm,
+  path: string,
+  { slope, inter }: Pick<NiftiHeader, 'slope' | 'inter'> = { slope: 1, inter: 0 },
+): NiftiHeader {
+  const form = {
+    path,
+    version: 2 as const, // sizes in double precision
+    littleEndian,
+    shape,
+    zooms,
+    hasZooms,
+    affine,
+    hasOrientation,
+    spacingUnit: 'mm' as const,
+    datatype,
+    slope,
+    inter,
+    voxelOffset: 0,
+  };
+  const [ni, nj, nk] = shape;
+  return { ...form, byteLength: ni * nj * nk * dataType({ ...form, byteLength: 0 }).bytes };
+}
 
 /** Numbers between spaces. @throws UserError for what is none */
 export function numbersOf(text: string, count: number, what: string, path: string): number[] {

@@ -4,7 +4,7 @@ import type { ImageSource } from '../../data/example.ts';
 import type { ScanChoice } from '../../data/dicom/scan.ts';
 import { intensityOf, checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
 import type { IntensityMode } from '../../data/medvision/intensity.ts';
-import { isDicom, openAnyVolume } from '../../data/openVolume.ts';
+import { isDicom, openAnyVolume, tiffPages } from '../../data/openVolume.ts';
 import { isVolumeFile } from '../../data/making/names.ts';
 import type { SliceDim } from '../../data/nifti.ts';
 import { rowPixels } from '../../data/pictures/pixelGate.ts';
@@ -17,7 +17,7 @@ export interface NamedPicture {
   source: ImageSource;
   /** The file's, without its folder. */
   name: string;
-  /** Of a volume; also what its header says. */
+  /** Of a volume; also what its header says, NaN where it says no size. */
   slice?: { plane: string; index: number; pixelWidth: number; pixelHeight: number; isFirstVersion: boolean };
   /** Of a DICOM file: mm of a pixel as the file says, and what a user must know of them. */
   pixel?: { pixelWidth: number; pixelHeight: number; notes: string[] };
@@ -59,9 +59,10 @@ export function isVolume(given: GivenPicture): given is string | VolumeBytes {
 /** @throws UserError that names the file */
 export async function namedPictures(platform: Platform, given: readonly GivenPicture[], choice: PictureChoice): Promise<NamedPicture[]> {
   const { slices, words } = choice;
-  const folders = new Set<GivenPicture>();
-  for (const one of given) if (typeof one === 'string' && (await platform.isDirectory(one))) folders.add(one);
-  const isCut = (one: GivenPicture): one is string | VolumeBytes => isVolume(one) || folders.has(one);
+  // What the name does not tell: folders of a series, and TIFF files of several grey pages.
+  const told = new Set<GivenPicture>();
+  for (const one of given) if (typeof one === 'string' && (await isVolumeByContent(platform, one))) told.add(one);
+  const isCut = (one: GivenPicture): one is string | VolumeBytes => isVolume(one) || told.has(one);
   const volumes = given.filter(isCut);
   if (slices.length > 1 && slices.length !== volumes.length)
     throw new UserError(
@@ -70,7 +71,8 @@ export async function namedPictures(platform: Platform, given: readonly GivenPic
     );
   if (slices.length > 0 && volumes.length === 0)
     throw new UserError(
-      `${words.slice} is given, and ${words.image} names no volume (.nii, .nii.gz, .nrrd, .mha, a folder of DICOM). Leave it out.`,
+      `${words.slice} is given, and ${words.image} names no volume (.nii, .nii.gz, .nrrd, .mha, a TIFF stack, a folder of DICOM). ` +
+        'Leave it out.',
     );
   const pictures: NamedPicture[] = [];
   for (const one of given) {
@@ -82,6 +84,11 @@ export async function namedPictures(platform: Platform, given: readonly GivenPic
     pictures.map(({ source }) => source),
   ); // they are there, and not too many
   return pictures;
+}
+
+async function isVolumeByContent(platform: Platform, path: string): Promise<boolean> {
+  if (await platform.isDirectory(path)) return true;
+  return (await platform.exists(path)) && (await tiffPages(platform, path)) === 'stack';
 }
 
 async function pictureOf(platform: Platform, source: ImageSource): Promise<NamedPicture> {
@@ -113,7 +120,7 @@ async function sliceOf(
   const dim = PLANES.findIndex((plane) => plane === word) as SliceDim;
   const index = Number(digits);
   const volume = await openAnyVolume(files, path, scan);
-  const { shape, zooms, version } = volume.header;
+  const { shape, zooms, version, sizeless = [] } = volume.header;
   if (index >= shape[dim])
     throw new UserError(`${words.slice} ${said}: ${path} is ${shape.join('×')}, its last ${word} slice is ${shape[dim] - 1}.`);
   const slice = await volume.slice(dim, index);
@@ -125,6 +132,7 @@ async function sliceOf(
   const { data, width, height } = sliceToRgb(slice, intensityOf(intensity, modality, structure));
   // As a picture file it takes the way of all others, with the same pixels.
   const source = { bytes: await platform.encodePng(data, width, height, 3), name: `${lastName(path)}, ${said}` };
-  const [pixelHeight, pixelWidth] = [zooms[dim === 0 ? 1 : 0], zooms[dim === 2 ? 1 : 2]];
+  const mmAlong = (axis: SliceDim): number => (sizeless.includes(axis) ? NaN : zooms[axis]);
+  const [pixelHeight, pixelWidth] = [mmAlong(dim === 0 ? 1 : 0), mmAlong(dim === 2 ? 1 : 2)];
   return { source, name: lastName(path), slice: { plane: word, index, pixelWidth, pixelHeight, isFirstVersion: version === 1 } };
 }

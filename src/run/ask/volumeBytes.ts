@@ -1,5 +1,6 @@
 /** A volume's file that is only in memory, as a file of a platform's: what reads volumes reads it as any other. */
 import { isRawVolume } from '../../data/rawVolumes/isRawVolume.ts';
+import { tiffPagesOfBytes } from '../../data/tiffStack/isTiffStack.ts';
 import { fileInMemory } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 
@@ -11,9 +12,12 @@ export interface VolumeBytes {
 
 const HEADER_SIZES = [348, 540];
 
-/** Whether bytes begin as NIfTI (the size of its header, in either order of bytes), as what is compressed, as NRRD or as MetaImage. */
+/**
+ * Whether bytes begin as NIfTI (the size of its header, in either order of bytes), as what is compressed, as NRRD or as MetaImage, or are a
+ * TIFF stack.
+ */
 export function isVolumeBytes(bytes: Uint8Array): boolean {
-  if ((bytes[0] === 0x1f && bytes[1] === 0x8b) || isRawVolume(bytes)) return true;
+  if ((bytes[0] === 0x1f && bytes[1] === 0x8b) || isRawVolume(bytes) || tiffPagesOfBytes(bytes) === 'stack') return true;
   if (bytes.length < 4) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, 4);
   return HEADER_SIZES.some((size) => view.getInt32(0, true) === size || view.getInt32(0, false) === size);

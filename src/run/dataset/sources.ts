@@ -40,8 +40,8 @@ export async function findSources(
     const maskFiles = await filesIn(platform, maskDir, '--masks', isScanFile);
     if (maskFiles.length === 0)
       throw new UserError(
-        `--masks ${maskDir}: no label masks (NIfTI, NRRD, MHA or grey PNG) lie here. DICOM's own (SEG, RTSTRUCT) are not read: ` +
-          'save them as NIfTI on the voxels of the image, as 3D Slicer does.',
+        `--masks ${maskDir}: no label masks (NIfTI, NRRD, MHA, TIFF stacks or grey PNG) lie here. DICOM's own (SEG, RTSTRUCT) are not ` +
+          'read: save them as NIfTI on the voxels of the image, as 3D Slicer does.',
       );
     const masks = byCase(maskFiles, 'mask', options.mask_ending ?? undefined, '--mask_ending');
     keepMatched(

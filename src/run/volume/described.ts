@@ -5,13 +5,13 @@ import type { Placement } from '../../data/dicom/placement.ts';
 import { scanAffine } from '../../data/dicom/toVolume.ts';
 import type { Voi } from '../../data/dicom/voi.ts';
 import { isDicomBytes } from '../../data/dicom/elements.ts';
-import type { Volume } from '../../data/nifti.ts';
+import type { SliceDim, Volume } from '../../data/nifti.ts';
 import { axisCodes, orientationOf } from '../../data/niftiSpace.ts';
 import type { Affine } from '../../data/niftiSpace.ts';
 import { sha256 } from '../../hub/sha256.ts';
 import { UserError } from '../../platform.ts';
 import type { DecodedImage, Platform } from '../../platform.ts';
-import { headOf, openStoredVolume } from '../../data/openVolume.ts';
+import { headOf, openStoredVolume, tiffPages } from '../../data/openVolume.ts';
 import { isRawVolume } from '../../data/rawVolumes/isRawVolume.ts';
 import { isVolumeBytes } from '../ask/volumeBytes.ts';
 
@@ -51,7 +51,8 @@ export async function openScan(platform: Platform, path: string, choice: Pick<Sc
   if (head === 'folder' || isDicomBytes(head)) return { kind: 'dicom', scan: await openDicomScan(platform, path, choice) };
   for (const flag of ['series', 'volume'] as const)
     if ((choice[flag] ?? null) !== null) throw new UserError(`${path} is no DICOM, so --${flag} chooses nothing there. Leave it out.`);
-  if (isRawVolume(head) || isVolumeBytes(head)) return { kind: 'volume', ...(await openStoredVolume(platform, path)) };
+  if (isRawVolume(head) || isVolumeBytes(head) || (await tiffPages(platform, path)) !== 'one')
+    return { kind: 'volume', ...(await openStoredVolume(platform, path)) };
   return { kind: 'picture', picture: await platform.decodeImage(await platform.readFile(path), path) };
 }
 
@@ -147,13 +148,15 @@ async function describeVolume(
   }
   const { header, zooms } = volume;
   const notes = [...own];
+  const isUnsized = (axis: SliceDim): boolean => header.sizeless?.includes(axis) ?? !header.hasZooms;
+  const sized = (axis: SliceDim): number | null => (isUnsized(axis) ? null : zooms[axis]);
   if (header.spacingUnit !== 'mm') notes.push(`the header has sizes in ${header.spacingUnit}; they are taken for mm`);
   return {
     size: [nk, nj, ni],
-    spacing_mm: header.hasZooms ? [zooms[2], zooms[1], zooms[0]] : [null, null, null],
+    spacing_mm: [sized(2), sized(1), sized(0)],
     samples: 1,
     ...seen.end(),
-    orientation: orientation(header.affine),
+    orientation: header.sizeless === undefined ? orientation(header.affine) : null, // TIFF never tells
     units: null,
     photometric: null,
     window: null,

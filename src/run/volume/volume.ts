@@ -51,7 +51,8 @@ async function writeVolume(platform: Platform, scan: Scan, path: string, out: st
 
 async function volumeOf(scan: Scan, path: string): Promise<NewVolume> {
   if (scan.kind === 'picture') throw new UserError(`${path} is a picture, of which no volume can be made.`);
-  return scan.kind === 'dicom' ? scanVolume(scan.scan, path) : rasVolume(scan.volume);
+  if (scan.kind === 'dicom') return scanVolume(scan.scan, path);
+  return { ...(await rasVolume(scan.volume)), isUnitless: (scan.volume.header.sizeless ?? []).length > 0 };
 }
 
 async function writePicture(
