@@ -1,6 +1,7 @@
 /** DICOM in the Studio: series and projections become scans, with what their headers say of sizes and nothing of whom they are of. */
 import { readFileSync } from 'node:fs';
 import { unzipSync } from 'fflate';
+import type { Unzipped } from 'fflate';
 import { describe, expect, test } from 'vitest';
 import { begin, drawOut, end, eventually, measured, page, serveStudio, shown, stored, tool } from './dataPage.ts';
 import type { Dropped } from './dataPage.ts';
@@ -8,7 +9,10 @@ import { isSkipped } from './studioPage.ts';
 
 serveStudio();
 
-const objects = unzipSync(readFileSync(new URL('../golden/dicom_objects.zip', import.meta.url)));
+const [objects, volumes] = ['dicom_objects.zip', 'dicom_volumes.zip'].map((name) =>
+  unzipSync(readFileSync(new URL(`../golden/${name}`, import.meta.url))),
+) as [Unzipped, Unzipped];
+for (const [name, file] of Object.entries(volumes)) objects[name] ??= file;
 /** What test/golden/dicom_objects.py writes into every object, and the numbers of studies and series below. */
 const IDENTIFYING = /Zyxwvut|Hildegard|PID-778899|19010203|Qwertz|Abcxyz|ACC-556677|STUDY-1|112233|1\.2\.3\.[789]\d|1\.2\.826\.0\.1\.36/;
 
@@ -56,15 +60,19 @@ describe.skipIf(isSkipped)('DICOM', () => {
       ...dropped('us_two_regions.dcm', { study: '91', series: '93' }),
       ...dropped('cr_imager.dcm', { study: '91', series: '94' }),
       ...dropped('gap/', { study: '91', series: '95' }),
+      ...dropped('echoes/', { study: '91', series: '96' }),
       { name: 'README.TXT', mimeType: 'text/plain', buffer: Buffer.from('a disc') },
     ]);
-    await page.getByText('5 scans taken.').waitFor();
+    await page.getByText('7 scans taken.').waitFor();
     await eventually(({ scans }) => scans.map(({ name, kind, modality }) => [name, kind, modality])).toEqual([
       ['Study 1, CT series 1', 'volume', 'CT'],
       ['Study 1, MRI series 1', 'volume', 'MRI'],
       ['Study 2, ultrasound image 1', 'picture', 'ultrasound'],
       ['Study 2, ultrasound image 2', 'picture', 'ultrasound'],
       ['Study 2, X-ray image 1', 'picture', 'X-ray'],
+      // Beside the one with gaps.
+      ['Study 2, MRI series 2', 'volume', 'MRI'],
+      ['Study 2, MRI series 3', 'volume', 'MRI'],
     ]);
     const { scans } = await stored();
     expect(scans.map(({ spacing }) => spacing?.map((mm) => Number(mm.toFixed(4))) ?? null)).toEqual([
@@ -73,11 +81,14 @@ describe.skipIf(isSkipped)('DICOM', () => {
       [at('us_region.dcm', 2), at('us_region.dcm', 1)],
       null,
       [at('cr_imager.dcm', 2), at('cr_imager.dcm', 1)],
+      [0.5, 0.7, 2],
+      [0.5, 0.7, 2],
     ]);
     const said = (await page.locator('body').textContent()) ?? '';
     expect(said).toMatch(/Study 2, MRI series 1: no volume is made of it, since there are gaps: .*\(1 slice is missing\)/);
     expect(said).toMatch(/Study 2, ultrasound image 2: its 2 ultrasound regions have pixels of different sizes/);
     expect(said).toMatch(/Study 2, X-ray image 1: pixel sizes are those of the detector, not calibrated/);
+    expect(said).toContain('Study 2, MRI series 3: this is volume 2 of 2 (EchoTime 12 ms); 4 images of others left out.');
     expect(said).toContain('1 file beside the DICOM files is nothing that is read here.');
     expect(said).not.toMatch(IDENTIFYING);
     expect((await written()).join('\n')).not.toMatch(IDENTIFYING);

@@ -6,7 +6,9 @@ import type { FileFacts } from '../../src/data/dicom/facts.ts';
 import { DICOM_LIMITS } from '../../src/data/dicom/limits.ts';
 import { scanPicture } from '../../src/data/dicom/picture.ts';
 import { scanOf } from '../../src/data/dicom/scan.ts';
+import type { DicomScan } from '../../src/data/dicom/scan.ts';
 import { asOne, seriesAmong } from '../../src/data/dicom/series.ts';
+import { volumeCount } from '../../src/data/dicom/stack.ts';
 import { scanVolume } from '../../src/data/dicom/toVolume.ts';
 import { BY_MODALITY } from '../../src/data/medvision/intensity.ts';
 import { niftiBody, niftiHead } from '../../src/data/niftiWrite.ts';
@@ -33,6 +35,8 @@ export interface DicomRequest {
 /** Files between two words to the page. */
 const TOLD_EVERY = 16;
 const PIECE = 4 * 2 ** 20;
+/** Of a series: scans of many times would fill the list. */
+const MOST_VOLUMES = 16;
 
 export async function takeDicom({ project, paths, names, others, found, tell }: DicomRequest): Promise<void> {
   const folder = joinPath(projectFolder(project), 'scans');
@@ -50,7 +54,7 @@ export async function takeDicom({ project, paths, names, others, found, tell }: 
   // Discs have many, which nobody asks for.
   if (others.length > 0) found.notes.push(texts.data.dicom.others(others.length));
   const naming = new Naming(names);
-  const said = new Map<string, string[]>();
+  const said: Said = new Map();
   for (const [done, files] of series.entries()) {
     const [first] = files;
     if (first === undefined) continue;
@@ -66,12 +70,15 @@ export async function takeDicom({ project, paths, names, others, found, tell }: 
       found.problems.push(withoutPaths(error.message, files, name));
     }
   }
-  for (const [note, scans] of said) {
+  for (const [note, { scans, isOfPixels }] of said) {
     // What is to be looked at before anything is measured.
-    const list = /pixel/i.test(note) ? found.warnings : found.notes;
+    const list = isOfPixels ? found.warnings : found.notes;
     list.push(texts.data.dicom.note(scans, note));
   }
 }
+
+/** Notes, with the scans that they are of. */
+type Said = Map<string, { scans: string[]; isOfPixels: boolean }>;
 
 interface Taken {
   folder: string;
@@ -79,14 +86,32 @@ interface Taken {
   kind: string;
   study: string;
   naming: Naming;
-  /** Notes, with the scans that they are of. */
-  said: Map<string, string[]>;
+  said: Said;
   found: Imported;
 }
 
-async function takeSeries({ folder, kind, said, found }: Taken, name: string, files: readonly FileFacts[]): Promise<void> {
-  const scan = scanOf(platform, asOne(files, name), name);
-  if (scan.noVolume?.startsWith('gaps')) throw new UserError(texts.data.dicom.gaps(name, scan.noVolume));
+/** Each of its volumes (echoes, times, orientations) is a scan. */
+async function takeSeries(taken: Taken, first: string, files: readonly FileFacts[]): Promise<void> {
+  const series = asOne(files, first);
+  const count = volumeCount(
+    series.files.flatMap(({ frames }) => frames),
+    first,
+  );
+  if (count > MOST_VOLUMES) throw new UserError(texts.data.dicom.volumes(first, count, MOST_VOLUMES));
+  keepNotes(taken.said, first, series.notes);
+  for (let volume = 1; volume <= count; volume++) {
+    const name = volume === 1 ? first : taken.naming.next(taken.study, taken.kind, 'series');
+    try {
+      await takeVolume(taken, name, scanOf(platform, { files: series.files, notes: [] }, name, { volume: count === 1 ? null : volume }));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      taken.found.problems.push(withoutPaths(error.message, files, name));
+    }
+  }
+}
+
+async function takeVolume({ folder, kind, said, found }: Taken, name: string, scan: DicomScan): Promise<void> {
+  if (scan.noVolume?.kind === 'gaps') throw new UserError(texts.data.dicom.gaps(name, scan.noVolume.text));
   const volume = await scanVolume(scan, name);
   const { id, file } = newFile(folder, 'nii');
   const target = await platform.createFile(file);
@@ -100,7 +125,7 @@ async function takeSeries({ folder, kind, said, found }: Taken, name: string, fi
   }
   await target.commit();
   const spacing = volume.zooms.map((mm) => Number(mm.toPrecision(9)));
-  keepNotes(said, name, [...scan.notes, ...(scan.size[0] === 1 ? [texts.data.dicom.oneSlice] : [])]);
+  keepNotes(said, name, [...scan.notes, ...(scan.size[0] === 1 ? [texts.data.dicom.oneSlice] : [])], scan.pixelNote);
   found.scans.push({ ...unsaid(id, name, file, kind), kind: 'volume', spacing });
 }
 
@@ -116,7 +141,7 @@ async function takeImages({ folder, kind, study, naming, said, found }: Taken, f
       const { data, width, height, notes: own = [] } = await scanPicture(scan, name);
       const { id, file } = newFile(folder, 'png');
       await platform.writeFile(file, await platform.encodePng(data, width, height, 3));
-      keepNotes(said, name, scan.notes);
+      keepNotes(said, name, scan.notes, scan.pixelNote);
       for (const { text } of own) found.notes.push(text);
       found.scans.push({ ...unsaid(id, name, file, kind), kind: 'picture', spacing: pictureSpacing(scan) });
     } catch (error) {
@@ -145,8 +170,9 @@ function unsaid(id: string, name: string, file: string, modality: string): Omit<
   return { id, name, file, modality, description: '', intensity: BY_MODALITY, side: 'train' };
 }
 
-function keepNotes(said: Map<string, string[]>, name: string, notes: readonly string[]): void {
-  for (const note of notes) said.set(note, [...(said.get(note) ?? []), name]);
+/** @param pixelNote that of them which is of the size of pixels */
+function keepNotes(said: Said, name: string, notes: readonly string[], pixelNote?: string): void {
+  for (const note of notes) said.set(note, { scans: [...(said.get(note)?.scans ?? []), name], isOfPixels: note === pixelNote });
 }
 
 /** The folder of a series is often called as its patient. */

@@ -27,6 +27,9 @@ export const dataTexts = {
       gaps: (name: string, gaps: string) =>
         `${name}: no volume is made of it, since there are ${gaps}. Fetch the slices that are missing, or drop single files of it: each ` +
         'becomes a scan of one slice.',
+      volumes: (name: string, count: number, most: number) =>
+        `${name}: it is ${count} volumes, as of times or diffusion; more than ${most} of a series are not taken. Write those that are ` +
+        'meant as files, vernier volume FOLDER --volume 1 --out 1.nii.gz, and drop these.',
       oneSlice: 'it is one slice; across it nothing can be measured, and 1 mm stands for its thickness',
     },
     several: (lines: readonly string[]) =>

@@ -23,6 +23,7 @@ import type { StoredValues } from './samples.ts';
 import { readSeries } from './series.ts';
 import type { Series } from './series.ts';
 import { stackOf } from './stack.ts';
+import type { NoVolume } from './stack.ts';
 import { shownGrey, valueRange } from './voi.ts';
 import type { Voi } from './voi.ts';
 
@@ -54,8 +55,7 @@ export interface DicomScan {
   /** Where the first slice lies, and the way to the next. */
   placement: Placement | undefined;
   step: Vector | undefined;
-  /** Why its slices make no volume, in the middle of a sentence. */
-  noVolume: string | undefined;
+  noVolume: NoVolume | undefined;
   /** Of an image without a place: the ways of a row and of a column, in the letters of DICOM. */
   patientOrientation: string[];
   modality: string | undefined;
@@ -68,6 +68,8 @@ export interface DicomScan {
   range: [number, number];
   /** What a user must know of how it was read: sentences. */
   notes: string[];
+  /** That of them which is of the size of its pixels. */
+  pixelNote: string | undefined;
   readSlice(index: number): Promise<ScanSlice>;
 }
 
@@ -123,7 +125,7 @@ export function scanOf(
     throw new UserError(`${path}: its images have pixels of different sizes, so they are no one volume. Give those of one size alone.`);
   if (stack.frames.some(({ units }) => units !== first.units))
     throw new UserError(`${path}: the values of its images have different units, so they are no one volume. Give those of one kind alone.`);
-  if (mm === undefined && note === undefined) notes.push('the file does not tell the size of its pixels');
+  const pixelNote = note ?? (mm === undefined ? 'the file does not tell the size of its pixels' : undefined);
   const reader = new SliceReader(platform, limits);
   return {
     size: [stack.frames.length, file.format.rows, file.format.columns],
@@ -138,7 +140,8 @@ export function scanOf(
     photometric: file.format.photometric,
     voi: first.voi,
     range: valueRange(file.format, first.transform),
-    notes: [...notes, ...(note === undefined ? [] : [note]), ...file.notes, ...stack.notes],
+    notes: [...notes, ...(pixelNote === undefined ? [] : [pixelNote]), ...file.notes, ...stack.notes],
+    pixelNote,
     readSlice: (index) => {
       const frame = stack.frames[index];
       if (frame === undefined) throw new RangeError(`slice ${index} of ${stack.frames.length}`);

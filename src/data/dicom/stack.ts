@@ -3,7 +3,14 @@ import { countOf, UserError } from '../../platform.ts';
 import type { FrameFacts } from './facts.ts';
 import { dot } from './placement.ts';
 import type { Placement, Vector } from './placement.ts';
-import { isPlaced, oneVolume, SAME_PLACE_MM } from './volumes.ts';
+import { isPlaced, oneVolume, SAME_PLACE_MM, volumesOf } from './volumes.ts';
+
+/** Why slices make no volume. */
+export interface NoVolume {
+  kind: 'one place' | 'gaps' | 'no line' | 'no places';
+  /** For the middle of a sentence. */
+  text: string;
+}
 
 export interface Stack {
   frames: FrameFacts[];
@@ -12,8 +19,7 @@ export interface Stack {
   /** Of the first frame, and the way to the next one, which need not go along the normal (a tilted gantry). */
   first: Placement | undefined;
   step: Vector | undefined;
-  /** Why its slices make no volume, in the middle of a sentence. */
-  noVolume: string | undefined;
+  noVolume: NoVolume | undefined;
   notes: string[];
 }
 
@@ -38,7 +44,7 @@ export function stackOf(frames: readonly FrameFacts[], name: string, volume: num
         `${frames.find(({ placement }) => placement === undefined)?.file.path ?? ''}. Give those with positions alone.`,
     );
   const numbered = inOrder(placed);
-  const own = placed.length === 0 ? [] : oneVolume(numbered.ordered, name, volume, numbered.isNumbered, notes);
+  const own = placed.length === 0 ? [] : oneVolume(numbered, name, volume, notes);
   const [first] = own;
   if (first === undefined) {
     if (volume !== null && volume > 1)
@@ -49,8 +55,8 @@ export function stackOf(frames: readonly FrameFacts[], name: string, volume: num
   const sorted = own.map((frame) => ({ frame, mm: dot(frame.placement.position, normal) })).sort((a, b) => a.mm - b.mm);
   const gaps = sorted.slice(1).map(({ mm }, i) => mm - (sorted[i]?.mm ?? 0));
   if (gaps.length > 0 && gaps.every((gap) => gap < SAME_PLACE_MM)) {
-    const noVolume = `all ${own.length} images lie at one place`;
-    notes.push(`${noVolume}: a sequence in time, in the order of ${numbered.by}`);
+    const noVolume: NoVolume = { kind: 'one place', text: `all ${own.length} images lie at one place` };
+    notes.push(`${noVolume.text}: a sequence in time, in the order of ${numbered.by}`);
     return { frames: [...own], between: undefined, first: first.placement, step: undefined, noVolume, notes };
   }
   const ordered = sorted.map(({ frame }) => frame);
@@ -67,17 +73,18 @@ export function stackOf(frames: readonly FrameFacts[], name: string, volume: num
   const rounding = unit * normal.reduce((sum, part) => sum + Math.abs(part), 0.01);
   const offGrid = Math.max(...sorted.map(({ mm }, i) => Math.abs(mm - (sorted[0]?.mm ?? 0) - i * between)));
   if (uneven.length > 0 && !(offGrid <= rounding && rounding <= EVEN_ROUNDED * between)) {
-    const noVolume = unevenText(uneven, usual, gaps.length);
-    notes.push(`${noVolume}. Distances between slices are not known therefore`);
+    const noVolume: NoVolume = { kind: 'gaps', text: unevenText(uneven, usual, gaps.length) };
+    notes.push(`${noVolume.text}. Distances between slices are not known therefore`);
     return { frames: ordered, between: undefined, first: lowest, step: undefined, noVolume, notes };
   }
   const beside = besideLine(positions, step, normal);
   const [rowMm = 1, columnMm = 1] = first.spacing.mm ?? [];
   if (beside.mm > Math.max(IN_LINE * Math.min(rowMm, columnMm), 1.5 * unit)) {
-    const noVolume =
+    const text =
       `its slices lie on no straight line: slice ${beside.slice} lies ${mmText(beside.mm)} mm beside ` +
       'the line from the first to the last';
-    notes.push(`${noVolume}. Each slice is as it was made, other planes cannot be cut`);
+    const noVolume: NoVolume = { kind: 'no line', text };
+    notes.push(`${noVolume.text}. Each slice is as it was made, other planes cannot be cut`);
     return { frames: ordered, between, first: lowest, step: undefined, noVolume, notes };
   }
   const sideways = Math.sqrt(Math.max(0, dot(step, step) - between * between));
@@ -86,6 +93,12 @@ export function stackOf(frames: readonly FrameFacts[], name: string, volume: num
       `its slices are sheared (a tilted gantry): each lies ${sideways.toFixed(3)} mm beside the one before, so other planes are slanted`,
     );
   return { frames: ordered, between, first: lowest, step, noVolume: undefined, notes };
+}
+
+/** How many volumes frames are, of which one has to be chosen where they are several. @throws UserError where nothing tells them apart */
+export function volumeCount(frames: readonly FrameFacts[], name: string): number {
+  const placed = frames.filter(isPlaced);
+  return placed.length === 0 || placed.length < frames.length ? 1 : volumesOf(inOrder(placed), name, false).volumes.length;
 }
 
 /** Digits behind the point that positions are looked at for. */
@@ -133,7 +146,7 @@ function unplaced(frames: readonly FrameFacts[], notes: string[]): Stack {
   const spacing = frames.length > 1 ? (frames[0]?.file.spacingBetweenFrames ?? 0) : 0;
   const files = new Set(frames.map(({ file }) => file)).size;
   if (files > 1) notes.push(`its images have no positions: they are in the order of ${by}, and distances between them are not known`);
-  const noVolume = 'the file does not tell where its slices lie';
+  const noVolume: NoVolume = { kind: 'no places', text: 'the file does not tell where its slices lie' };
   return { frames: ordered, between: spacing > 0 ? spacing : undefined, first: undefined, step: undefined, noVolume, notes };
 }
 

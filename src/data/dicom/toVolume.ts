@@ -39,7 +39,7 @@ export function scanSpace(scan: DicomScan, name: string): RasSpace {
   const affine = scanAffine(scan);
   const [between, rowMm, columnMm] = scan.spacing;
   if (affine === undefined || rowMm === null || columnMm === null) {
-    const why = scan.noVolume ?? 'the file does not tell where its slices lie, or the size of their pixels';
+    const why = scan.noVolume?.text ?? 'the file does not tell where its slices lie, or the size of their pixels';
     throw new UserError(`${name}: no volume can be made of it: ${why}. Take its slices as pictures (.png).`);
   }
   return rasSpace([columns, rows, slices], [columnMm, rowMm, between ?? 1], affine);

@@ -27,22 +27,25 @@ const MOST_SHOWN = 8;
 /** Each image is compared with each. */
 const MOST_PARTS = 256;
 
+/** Frames that all have a place. */
+export interface PlacedFrames {
+  /** In the order of their numbers, or of their names. */
+  ordered: readonly PlacedFrame[];
+  isNumbered: boolean;
+}
+
 /**
- * @param frames all with a place, in the order of their numbers
  * @param name of the file or folder, in messages
- * @param chosen the volume to take, from 1; null: there has to be one
- * @param isNumbered whether their order is that of numbers
- * @returns the frames of one volume: of one orientation, at places of their own or all at one (a sequence in time)
- * @throws UserError where there are several and none is chosen, or it is not there
+ * @param isSplit a sequence in time at one place is taken apart too, where nothing else is there
+ * @returns volumes: each of one orientation, at places of their own or all at one; and why they are several
+ * @throws UserError where images at one place cannot be told apart
  */
-export function oneVolume(
-  frames: readonly PlacedFrame[],
+export function volumesOf(
+  { ordered, isNumbered }: PlacedFrames,
   name: string,
-  chosen: number | null,
-  isNumbered: boolean,
-  notes: string[],
-): PlacedFrame[] {
-  const parts = partsOf(frames, name);
+  isSplit: boolean,
+): { volumes: PlacedVolume[]; why: string[] } {
+  const parts = partsOf(ordered, name);
   const volumes: PlacedVolume[] = [];
   const why: string[] = [];
   if (parts.length > 1) why.push(partsText(parts));
@@ -50,8 +53,7 @@ export function oneVolume(
     const places = placesOf(part.frames);
     const count = 1 + most(places);
     const twice = part.frames.length - count;
-    // A sequence in time at one place is left whole, unless one of its images is asked for.
-    if (twice === 0 || (count === 1 && (chosen === null || parts.length > 1))) {
+    if (twice === 0 || (count === 1 && (!isSplit || parts.length > 1))) {
       volumes.push(part);
       continue;
     }
@@ -64,6 +66,18 @@ export function oneVolume(
     why.push(crowd);
     volumes.push(...found.map(({ frames, words }) => ({ frames, words: [...part.words, ...words] })));
   }
+  return { volumes, why };
+}
+
+/**
+ * @param name of the file or folder, in messages
+ * @param chosen the volume to take, from 1; null: there has to be one
+ * @returns its frames
+ * @throws UserError where there are several and none is chosen, or it is not there
+ */
+export function oneVolume(frames: PlacedFrames, name: string, chosen: number | null, notes: string[]): PlacedFrame[] {
+  // A sequence in time at one place is left whole, unless one of its images is asked for.
+  const { volumes, why } = volumesOf(frames, name, chosen !== null);
   const listed = `${volumes.slice(0, MOST_SHOWN).map(volumeText).join(', ')}${volumes.length > MOST_SHOWN ? ', …' : ''}`;
   if (chosen === null) {
     const [only, second] = volumes;
@@ -78,7 +92,7 @@ export function oneVolume(
     throw new UserError(
       `${name}: --volume ${chosen}: there ${volumes.length === 1 ? 'is one volume' : `are ${volumes.length} volumes: ${listed}`}.`,
     );
-  const others = frames.length - taken.frames.length;
+  const others = frames.ordered.length - taken.frames.length;
   if (others > 0) {
     const words = taken.words.length === 0 ? '' : ` (${taken.words.join(', ')})`;
     notes.push(`this is volume ${chosen} of ${volumes.length}${words}; ${countOf(others, 'image')} of others left out`);
