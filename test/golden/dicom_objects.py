@@ -23,6 +23,8 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, encapsulate_extended
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
@@ -33,7 +35,7 @@ IMPLICIT, EXPLICIT, DEFLATED, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", 
 JPEG, JPEG12, LOSSLESS, LOSSLESS1 = (f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70))
 JLS, JLS_NEAR, J2K, J2K_LOSSY = (f"1.2.840.10008.1.2.4.{n}" for n in (80, 81, 90, 91))
 HT, HT_RPCL, HT_LOSSY, RLE = "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203", "1.2.840.10008.1.2.5"
-CLASSES = {"CT": "2", "MR": "4", "CR": "1", "DX": "1.1", "MG": "1.2", "US": "6.1", "USM": "3.1", "SC": "7", "NM": "20", "PT": "128", "EMR": "4.1", "ECT": "2.1"}
+CLASSES = {"CT": "2", "MR": "4", "CR": "1", "DX": "1.1", "MG": "1.2", "US": "6.1", "USM": "3.1", "SC": "7", "NM": "20", "PT": "128", "EMR": "4.1", "ECT": "2.1", "XA": "12.1.1"}
 files, index = {}, {}
 uids = iter(range(1, 100000))
 
@@ -530,6 +532,39 @@ inner.add_new(0x00091004, "LO", "private Zyxwvut")
 deep.add_new(0x00091005, "SQ", [inner])
 deep[0x00091005].value[0].is_undefined_length_sequence_item = True
 add("long_integers_in_item", deep, spacing=(None, 0.7, 0.5))
+
+# C.8.19.6.5: ObjectPixelSpacingInCenterOfBeam is FL, which an implicit file does not say.
+calibrated = pixels(dataset("XA", "XA", IMPLICIT), np.stack([xray, xray]), 12, frames=2)
+beam = Dataset()
+beam.BeamAngle, beam.ObjectPixelSpacingInCenterOfBeam = 0, [0.125, 0.25]
+shared = Dataset()
+shared.ProjectionPixelCalibrationSequence = Sequence([beam])
+calibrated.SharedFunctionalGroupsSequence, calibrated.PerFrameFunctionalGroupsSequence = Sequence([shared]), Sequence([Dataset(), Dataset()])
+add("xa_calibrated_implicit", calibrated, spacing=(None, 0.125, 0.25), frames=2)
+
+
+def as_unknown(content, ds, keyword):
+    """A sequence of defined length as an archive keeps it that does not know it: UN, without value representations (PS3.5, 6.2.2)."""
+    element = ds[keyword]
+    head = element.tag.group.to_bytes(2, "little") + element.tag.element.to_bytes(2, "little")
+    at = content.index(head + b"SQ")
+    length = int.from_bytes(content[at + 8:at + 12], "little")
+    out = DicomBytesIO()
+    out.is_little_endian = out.is_implicit_VR = True
+    write_data_element(out, element)
+    items = out.getvalue()[8:]
+    return content[:at] + head + b"UN\0\0" + len(items).to_bytes(4, "little") + items + content[at + 12 + length:]
+
+
+unknown = pixels(dataset("US"), indices)
+unknown.SequenceOfUltrasoundRegions = Sequence([region(0.02, 0.03)])
+content = as_unknown(written(unknown), unknown, "SequenceOfUltrasoundRegions")
+files["us_region_as_unknown.dcm"], index["us_region_as_unknown.dcm"] = content, index["us_region.dcm"]
+read = pydicom.dcmread(io.BytesIO(files["enhanced_slopes.dcm"]))
+content = files["enhanced_slopes.dcm"]
+for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+    content = as_unknown(content, read, keyword)
+files["enhanced_as_unknown.dcm"], index["enhanced_as_unknown.dcm"] = content, index["enhanced_slopes.dcm"]
 
 with zipfile.ZipFile(pathlib.Path(__file__).with_name("dicom_objects.zip"), "w", zipfile.ZIP_DEFLATED) as archive:
     for name, content in {"index.json": json.dumps(index).encode(), **files}.items():

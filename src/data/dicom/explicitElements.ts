@@ -2,6 +2,7 @@
 import dicomParser from 'dicom-parser';
 import type { ByteArrayParser, ByteStream } from 'dicom-parser';
 import type { ReadElement } from './attributes.ts';
+import { sequenceVr } from './tags.ts';
 
 type Items = NonNullable<ReadElement['items']>;
 
@@ -22,6 +23,7 @@ export const twoLetters = (bytes: Uint8Array, at: number): string => String.from
 export function readExplicit(stream: ByteStream, parser: ByteArrayParser, depth = 0): ReadElement {
   const { byteArray: bytes, position } = stream;
   const vr = twoLetters(bytes, position + 4);
+  if (vr === 'UN') return readUnknown(stream);
   if ((vr !== 'SQ' && !NOT_KNOWN_TO_PARSER.test(vr)) || position + 12 > bytes.length)
     return dicomParser.readDicomElementExplicit(stream, []);
   const length = parser.readUint32(bytes, position + 8);
@@ -35,6 +37,21 @@ export function readExplicit(stream: ByteStream, parser: ByteArrayParser, depth 
     element.items = readItems(stream, parser, length, depth);
     element.length = stream.position - dataOffset;
   }
+  return element;
+}
+
+/**
+ * What an archive that did not know the attribute has kept as it came: without value representations (PS3.5, 6.2.2). Of a sequence that is read,
+ * dicom-parser finds the items only where the length is not defined.
+ */
+function readUnknown(stream: ByteStream): ReadElement {
+  const element = dicomParser.readDicomElementExplicit(stream, []);
+  if (element.items !== undefined || sequenceVr(element.tag) === undefined) return element;
+  const end = stream.position;
+  stream.position = element.dataOffset;
+  // The type says that nothing is returned, the library takes what is.
+  dicomParser.readSequenceItemsImplicit(stream, element, sequenceVr as (tag: string) => string);
+  stream.position = end;
   return element;
 }
 

@@ -31,7 +31,7 @@ export const TAGS = {
   PhysicalDeltaX: ['x0018602c', 'doubles'],
   PhysicalDeltaY: ['x0018602e', 'doubles'],
   ProjectionPixelCalibrationSequence: ['x00189401', 'sequence'],
-  ObjectPixelSpacingInCenterOfBeam: ['x00189404', 'decimals'],
+  ObjectPixelSpacingInCenterOfBeam: ['x00189404', 'floats'],
   EffectiveEchoTime: ['x00189082', 'doubles'],
   DiffusionBValue: ['x00189087', 'doubles'],
   MREchoSequence: ['x00189114', 'sequence'],
