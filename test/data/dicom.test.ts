@@ -31,6 +31,8 @@ interface Expected {
   shown?: string;
   /** What a note has to name. */
   told?: string;
+  /** Of several volumes: each, as `--volume` chooses it. */
+  volumes?: Pick<Expected, 'size' | 'spacing_mm' | 'sha256'>[];
   dcm2niix?: { shape: number[]; affine: number[][]; sha256: string };
 }
 
@@ -101,6 +103,16 @@ it.each(Object.entries(index).filter(([, { dcm2niix }]) => dcm2niix !== undefine
     for (const [row, numbers] of (one.dcm2niix?.affine ?? []).entries())
       for (const [column, value] of numbers.entries()) expect(volume.affine[row]?.[column]).toBeCloseTo(value, 3);
     expect(sha(Float32Array.from(volume.voxels as Int16Array))).toBe(one.dcm2niix?.sha256);
+  },
+);
+
+it.each(Object.entries(index).flatMap(([name, { volumes = [] }]) => volumes.map((one, at) => ({ name, volume: at + 1, one }))))(
+  'volume $volume of $name',
+  async ({ name, volume, one }) => {
+    const scan = await openDicomScan(platform, name, { volume });
+    const found = await described(platform, { kind: 'dicom', scan }, never);
+    expect(found).toMatchObject({ size: one.size, sha256: one.sha256 });
+    for (const [axis, mm] of one.spacing_mm.entries()) expect(found.spacing_mm[axis]).toBeCloseTo(mm ?? NaN, 9);
   },
 );
 

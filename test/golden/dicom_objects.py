@@ -496,8 +496,12 @@ content = frames_apart("nm_detector", "NM", "NM", 4.4, SpacingBetweenSlices=4.4,
 index["nm_detector.dcm"]["dcm2niix"] = by_dcm2niix({"x.dcm": content})
 frames_apart("nm_downwards", "NM", "NM", 4.4, SpacingBetweenSlices=-4.4, turned=True, axes=AXIAL, **slices)
 frames_apart("nm_dynamic", "NM", "NM", None, SpacingBetweenSlices=4.4, TimeSliceVector=[1, 2, 3, 4], told="no stack of slices: they differ in TimeSliceVector")
-frames_apart("nm_gated", "NM", "NM", None, **{**slices, "SliceVector": [1, 2, 1, 2]}, SpacingBetweenSlices=4.4, TimeSlotVector=[1, 1, 2, 2],
+frames_apart("nm_gated_somewhere", "NM", "NM", None, SliceVector=[1, 2, 1, 2], TimeSlotVector=[1, 1, 2, 2], SpacingBetweenSlices=4.4,
              told="no stack of slices: they differ in TimeSlotVector")
+content = frames_apart("nm_gated", "NM", "NM", None, **{**slices, "SliceVector": [1, 2, 1, 2]}, SpacingBetweenSlices=4.4, TimeSlotVector=[1, 1, 2, 2])
+gated = pydicom.dcmread(io.BytesIO(content)).pixel_array
+index["nm_gated.dcm"] = {"error": "2 volumes: volume 1 (TimeSlotVector 1, 2 images), volume 2 (TimeSlotVector 2, 2 images)",
+                         "volumes": [{"spacing_mm": [4.4, 4.8, 4.7], **figures(gated[at:at + 2], True)} for at in (0, 2)]}
 frames_apart("sc_locations", "SC", "OT", 3, SliceLocationVector=[9, 6, 3, 0], FrameIncrementPointer=0x00182005)
 frames_apart("dose_scaled", "CT", "RTDOSE", 2.5, np.uint32, GridFrameOffsetVector=[0, 2.5, 5, 7.5], ImagePositionPatient=[0, 0, 0], DoseUnits="GY",
              ImageOrientationPatient=[1, 0, 0, 0, 1, 0], DoseGridScaling="1.5e-3", axes=AXIAL, units=None, told="times 0.0015 (DoseGridScaling) they are gray")

@@ -41,8 +41,8 @@ export function readExplicit(stream: ByteStream, parser: ByteArrayParser, depth 
 }
 
 /**
- * What an archive that did not know the attribute has kept as it came: without value representations (PS3.5, 6.2.2). Of a sequence that is read,
- * dicom-parser finds the items only where the length is not defined.
+ * What an archive that did not know the attribute has kept as it came: without value representations (PS3.5, 6.2.2). Of a sequence that is
+ * read, dicom-parser finds the items only where the length is not defined.
  */
 function readUnknown(stream: ByteStream): ReadElement {
   const element = dicomParser.readDicomElementExplicit(stream, []);

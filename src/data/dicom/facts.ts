@@ -10,7 +10,7 @@ import type { DicomFile, StoredPixels } from './file.ts';
 import { pixelFormatOf } from './format.ts';
 import type { PixelFormat } from './format.ts';
 import type { DicomLimits } from './limits.ts';
-import { kindsOf } from './kinds.ts';
+import { kindsOf, withKind } from './kinds.ts';
 import type { KindValues } from './kinds.ts';
 import { modalityTransformOf, unitsOf } from './modality.ts';
 import type { ModalityTransform } from './modality.ts';
@@ -94,7 +94,7 @@ export function factsOf(file: DicomFile, limits: DicomLimits, chosen: string | n
     isLocalizer: attributes.texts('ImageType').includes('LOCALIZER'),
     patientOrientation: attributes.texts('PatientOrientation'),
     spacingBetweenFrames: plain?.between,
-    notes: [plain?.note, tilesNote(attributes, format.frames), doseNote(attributes)].filter((note) => note !== undefined),
+    notes: [tilesNote(attributes, format.frames), doseNote(attributes)].filter((note) => note !== undefined),
     frames: [],
   };
   const shared = attributes.items('SharedFunctionalGroupsSequence');
@@ -105,6 +105,7 @@ export function factsOf(file: DicomFile, limits: DicomLimits, chosen: string | n
   // Where all frames mean the same, it is said once.
   const alike = perFrame.length === 0 ? frameFacts(facts, 0, [...shared, attributes], attributes) : undefined;
   const { placement: first } = alike ?? {};
+  if (plain?.note !== undefined && (first === undefined || plain.offsets === undefined)) facts.notes.push(plain.note);
   for (let index = 0; index < format.frames; index++) {
     const own = perFrame[index];
     const frame =
@@ -115,6 +116,7 @@ export function factsOf(file: DicomFile, limits: DicomLimits, chosen: string | n
     if (alike !== undefined && format.frames > 1) {
       const mm = plain?.offsets?.[index];
       frame.placement = first === undefined || mm === undefined ? undefined : moved(first, mm);
+      for (const { name, values } of plain?.vectors ?? []) frame.kinds = withKind(frame.kinds, name, values[index]);
     }
     facts.frames.push(frame);
   }

@@ -23,6 +23,11 @@ export const KINDS: readonly Kind[] = [
   { name: 'DiffusionBValue', ofFrame: ['MRDiffusionSequence', 'DiffusionBValue'], unit: ' s/mm²' },
   { name: 'InversionTime', unit: ' ms' },
   { name: 'FlipAngle', unit: '°' },
+  { name: 'EnergyWindowVector', unit: '' },
+  { name: 'RRIntervalVector', unit: '' },
+  { name: 'TimeSlotVector', unit: '' },
+  { name: 'PhaseVector', unit: '' },
+  { name: 'TimeSliceVector', unit: '' },
   { name: 'ImageType', ofFrame: ['MRImageFrameTypeSequence', 'FrameType'], unit: undefined },
   { name: 'AcquisitionNumber', ofFrame: ['FrameContentSequence', 'FrameAcquisitionNumber'], unit: '', variesBySlice: true },
 ];
@@ -40,6 +45,10 @@ export function kindsOf(groups: readonly Attributes[]): KindValues {
     return undefined;
   });
 }
+
+/** Of a frame whose object numbers all of its frames in one attribute. */
+export const withKind = (kinds: KindValues, name: TagName, value: number | undefined): KindValues =>
+  kinds.map((other, at) => (KINDS[at]?.name === name ? value : other));
 
 function valueOf(group: Attributes | undefined, name: TagName, unit: string | undefined): number | string | undefined {
   if (group?.has(name) !== true) return undefined;

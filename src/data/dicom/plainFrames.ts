@@ -4,14 +4,17 @@
  */
 import type { Attributes } from './attributes.ts';
 import type { Placement } from './placement.ts';
+import type { TagName } from './tags.ts';
 
 export interface PlainFrames {
   /** mm along the normal from the first frame to each. */
   offsets?: readonly number[];
   /** mm from one to the next where they lie evenly, which way ever. */
   between?: number;
-  /** What a user must know of the frames, in the middle of a sentence. */
+  /** What a user must know of frames without a place, in the middle of a sentence. */
   note?: string;
+  /** What slices at one place are numbered by: a number for each frame. */
+  vectors?: readonly { name: TagName; values: readonly number[] }[];
 }
 
 /** Of nuclear medicine, what frames differ in but their slices (PS3.3, C.8.4.8). */
@@ -53,16 +56,21 @@ function along(places: readonly number[]): PlainFrames {
 
 /**
  * PS3.3, C.8.4.15: SpacingBetweenSlices is along the normal of the first slice, and negative where slices lie before it. Frames are slices
- * where SliceVector numbers each of them, or where there is none and frames differ in nothing else that is numbered.
+ * that SliceVector numbers; where it does not, they are where they differ in nothing else that is numbered.
  */
 function nuclearFrames(object: Attributes, frames: number): PlainFrames {
+  const vectors = OTHER_VECTORS.map((name) => ({ name, values: object.numbers(name) })).filter(({ values }) => values.length === frames);
+  const others = vectors.filter(({ values }) => new Set(values).size > 1).map(({ name }) => name);
   const slices = object.numbers('SliceVector');
-  const others = OTHER_VECTORS.filter((name) => new Set(object.numbers(name)).size > 1);
-  const isStack = slices.length > 0 ? new Set(slices).size === frames : others.length === 0;
-  if (!isStack) return { note: `its frames are no stack of slices: they differ in ${others.join(', ') || 'more than SliceVector'}` };
-  const mm = object.number('SpacingBetweenSlices');
-  if (mm === undefined || mm === 0) return {};
-  return along(slices.length === frames ? slices.map((number) => number * mm) : Array.from({ length: frames }, (_, i) => i * mm));
+  const isNumbered = slices.length === frames;
+  const isStack = isNumbered ? new Set(slices).size === frames : others.length === 0;
+  const numbers = isNumbered ? slices : Array.from({ length: frames }, (_, i) => i);
+  const mm = object.number('SpacingBetweenSlices') ?? 0;
+  const placed = mm === 0 ? {} : along(numbers.map((number) => number * mm));
+  if (isStack) return placed;
+  const note = `its frames are no stack of slices: they differ in ${others.join(', ') || 'more than SliceVector'}`;
+  // Slices of several times lie at their places, several at each.
+  return isNumbered && placed.offsets !== undefined ? { offsets: placed.offsets, vectors, note } : { note };
 }
 
 /** So many mm along the normal. */
