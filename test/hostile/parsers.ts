@@ -1,5 +1,5 @@
 /** Every reader of what strangers give: its hostile inputs, and what is done with one as the programs do it. */
-import { deflateSync, gzipSync } from 'node:zlib';
+import { deflateSync, gunzipSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { readRecipe } from '../../src/options/commandLine.ts';
@@ -132,6 +132,9 @@ const rawVolumes = {
   packed: new Uint8Array(Buffer.concat([Buffer.from(`${nrrdHead}encoding: gzip\n\n`), gzipSync(shorts)])),
   mha: new Uint8Array(Buffer.concat([Buffer.from(mhaHead), deflateSync(shorts)])),
 };
+const stacks = JSON.parse(gunzipSync(file('test/golden/tiff_stacks.json.gz')).toString()) as { cases: { name: string; bytes: string }[] };
+const tiffStack = (name: string): Uint8Array => new Uint8Array(Buffer.from(stacks.cases.find((one) => one.name === name)!.bytes, 'base64'));
+const TIFF_STACKS = ['i2 little endian, lzw, predictor 2, tiles', 'f4 big endian, zlib, predictor 3, tiles', 'ImageJ mm', 'OME'];
 const noise = Buffer.from(Array.from({ length: 24 * 20 * 3 }, (_, i) => (i * 7919) % 256));
 const drawn = sharp(noise, { raw: { width: 24, height: 20, channels: 3 } });
 /** A decoder makes room for the whole picture that a header claims, which at Pillow's limit is half a gigabyte; here the limit is lower. */
@@ -266,6 +269,9 @@ export const PARSERS: readonly Parser[] = [
   parser('NIfTI', hostileBytes(nifti, 352), (bytes) => readVolume('v.nii', bytes)),
   parser('NRRD', hostileBytes(rawVolumes.nrrd, 220), (bytes) => readVolume('v.nrrd', bytes)),
   parser('NRRD in gzip', hostileBytes(rawVolumes.packed, 220), (bytes) => readVolume('v.nrrd', bytes)),
+  ...TIFF_STACKS.map((name) =>
+    parser(`TIFF stack: ${name}`, hostileBytes(tiffStack(name), 300), (bytes) => readVolume('v.tif', bytes), 1 / TIFF_STACKS.length),
+  ),
   parser('MetaImage', hostileBytes(rawVolumes.mha, 300), (bytes) => readVolume('v.mha', bytes)),
   parser('NIfTI in gzip', hostileBytes(nifti, 352).map((bytes) => new Uint8Array(gzipSync(bytes, { level: 1 }))), (bytes) => readVolume('v.nii.gz', bytes)),
   parser('gzip', hostileBytes(new Uint8Array(Buffer.concat([gzipSync(nifti.subarray(0, 900)), gzipSync('second')]))), async (bytes) => {

@@ -30,6 +30,31 @@ async function drop(files: readonly string[]): Promise<void> {
   await devtools.detach();
 }
 
+/** What stands before the voxels (int16) of a TIFF stack, as ImageJ writes large ones: one page with the data of all. */
+function imageJStack([width, height, pages]: readonly number[], [x = 1, y = 1, z]: readonly number[]): Uint8Array {
+  const text = `ImageJ=1.54f\nimages=${pages}\nslices=${pages}\nunit=mm\nspacing=${z}\n\0`;
+  const tags: [tag: number, value: number][] = [
+    [256, width!], [257, height!], [258, 16], [259, 1], [262, 1], [270, 0], [273, 0], [277, 1], [278, height!], [279, 2 * width! * height!],
+    [282, 0], [283, 0], [296, 1], [339, 2],
+  ]; // prettier-ignore
+  const end = 8 + 2 + 12 * tags.length + 4;
+  const bytes = Buffer.alloc(end + 16 + text.length);
+  bytes.write('II*\0');
+  bytes.writeUInt32LE(8, 4);
+  bytes.writeUInt16LE(tags.length, 8);
+  for (const [i, [tag, value]] of tags.entries()) {
+    const at = 10 + 12 * i;
+    const places: Record<number, number> = { 270: end + 16, 273: bytes.length, 282: end, 283: end + 8 };
+    bytes.writeUInt16LE(tag, at);
+    bytes.writeUInt16LE(tag === 270 ? 2 : tag === 282 || tag === 283 ? 5 : 4, at + 2);
+    bytes.writeUInt32LE(tag === 270 ? text.length : 1, at + 4);
+    bytes.writeUInt32LE(places[tag] ?? value, at + 8);
+  }
+  for (const [i, number] of [1000, 1000 * x, 1000, 1000 * y].entries()) bytes.writeUInt32LE(number, end + 4 * i);
+  bytes.write(text, end + 16);
+  return bytes;
+}
+
 async function preparedFolder(dir: string): Promise<void> {
   const dataDir = fileURLToPath(new URL('../../node/sample', import.meta.url));
   const volumes = new VolumeCache(nodePlatform, dataDir);
@@ -37,7 +62,8 @@ async function preparedFolder(dir: string): Promise<void> {
   const samplesOf = async (name: string): Promise<MedvisionSample[]> => {
     const found: MedvisionSample[] = [];
     const tasks = [parseTaskName(name, 'test')];
-    for await (const sample of medvisionSamples(nodePlatform, dataDir, tasks, { resizedSize, volumes })) if (found.push(sample) === 2) break;
+    for await (const sample of medvisionSamples(nodePlatform, dataDir, tasks, { resizedSize, volumes }))
+      if (found.push(sample) === 2) break;
     return found;
   };
   await prepareFolder(nodePlatform, {
@@ -58,7 +84,9 @@ async function preparedFolder(dir: string): Promise<void> {
 describe.skipIf(isSkipped)('dropped', () => {
   test('JPEG, WebP and PNG are scans', async () => {
     await begin([]);
-    await drop(['rgb.jpg', 'lossless.webp', 'grey16.png', 'rotated_by_exif.jpg'].map((name) => join(repository, 'test/golden/images', name)));
+    await drop(
+      ['rgb.jpg', 'lossless.webp', 'grey16.png', 'rotated_by_exif.jpg'].map((name) => join(repository, 'test/golden/images', name)),
+    );
     await page.getByText('4 scans taken.').waitFor();
     await eventually(({ scans }) => scans.map(({ name, kind }) => [name, kind]).sort()).toEqual([
       ['grey16.png', 'picture'],
@@ -74,11 +102,14 @@ describe.skipIf(isSkipped)('dropped', () => {
     await end();
   });
 
-  test('NRRD and MetaImage are volumes with their voxel sizes, and are asked about', async () => {
-    const [size, mm] = [[12, 10, 6], [0.5, 0.75, 2]];
+  test('NRRD, MetaImage and TIFF stacks are volumes with their voxel sizes, and are asked about', async () => {
+    const [size, mm] = [
+      [12, 10, 6],
+      [0.5, 0.75, 2],
+    ];
     const voxels = Int16Array.from({ length: 720 }, (_, i) => (i * 37) % 1000);
-    const file = (name: string, head: string): string => {
-      writeFileSync(join(scratch, name), Buffer.concat([Buffer.from(head), Buffer.from(voxels.buffer)]));
+    const file = (name: string, head: string | Uint8Array): string => {
+      writeFileSync(join(scratch, name), Buffer.concat([typeof head === 'string' ? Buffer.from(head) : head, Buffer.from(voxels.buffer)]));
       return join(scratch, name);
     };
     const directions = mm.map((step, i) => `(${[0, 1, 2].map((axis) => (axis === i ? step : 0)).join(',')})`).join(' ');
@@ -95,14 +126,16 @@ describe.skipIf(isSkipped)('dropped', () => {
           'ElementType = MET_SHORT\nElementDataFile = LOCAL\n',
       ),
     ];
+    files.push(file('foot.tif', imageJStack(size, mm)));
     await begin([]);
     await drop(files);
-    await page.getByText('2 scans taken.').waitFor();
+    await page.getByText('3 scans taken.').waitFor();
     await eventually(({ scans }) => scans.map(({ name, kind, spacing }) => [name, kind, spacing]).sort()).toEqual([
+      ['foot.tif', 'volume', mm],
       ['hip.mha', 'volume', mm],
       ['knee.nrrd', 'volume', mm],
     ]);
-    for (const name of ['knee', 'hip']) {
+    for (const name of ['knee', 'hip', 'foot']) {
       await page.getByRole('button', { name: new RegExp(`^${name}`) }).click();
       await shown('axial 3');
     }

@@ -9,7 +9,7 @@ import { fileChunks } from '../../src/data/gzip.ts';
 import { sniffFormat, SNIFFED_BYTES } from '../../src/data/imageFormats.ts';
 import { BY_MODALITY } from '../../src/data/medvision/intensity.ts';
 import { dataOptions } from '../../src/options/data.ts';
-import { openAnyVolume } from '../../src/data/openVolume.ts';
+import { openAnyVolume, tiffPages } from '../../src/data/openVolume.ts';
 import { isRawVolume } from '../../src/data/rawVolumes/isRawVolume.ts';
 import { joinArrays } from '../../src/io/joinArrays.ts';
 import { countOf, errorText, joinPath, lastName, parentPath, UserError } from '../../src/platform.ts';
@@ -118,6 +118,8 @@ async function kindOf(path: string): Promise<Kind> {
       return 'none';
     case 'dicom':
       return 'dicom';
+    case 'tiff':
+      return (await tiffPages(platform, path)) === 'one' ? 'picture' : 'volume';
     default:
       return 'picture'; // what is none is refused by name when it is decoded
   }

@@ -58,7 +58,12 @@ export function MaskDialog({ editor, scan, onClose }: { editor: Editor; scan: Sc
       >
         <Field label={texts.data.maskFile} help={texts.data.maskHelp} error={problem}>
           {(ids) => (
-            <input {...ids} type="file" accept=".nii,.gz,.nrrd,.mha" onChange={({ currentTarget }) => pick(currentTarget.files?.[0])} />
+            <input
+              {...ids}
+              type="file"
+              accept=".nii,.gz,.nrrd,.mha,.tif,.tiff"
+              onChange={({ currentTarget }) => pick(currentTarget.files?.[0])}
+            />
           )}
         </Field>
         {labels.map(({ label, voxels }, i) => (

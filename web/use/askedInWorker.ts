@@ -1,6 +1,7 @@
 /** In the thread of the Data step, which waits for no step of a run: what is asked about, to be looked at and to be asked. */
 import { transfer } from 'comlink';
 import type { Volume } from '../../src/data/nifti.ts';
+import { tiffPages } from '../../src/data/openVolume.ts';
 import type { DecodedImage } from '../../src/platform.ts';
 import { pickedPath, volumeOf } from '../data/openVolumes.ts';
 import { ofScan, pictureOf } from '../data/scanPixels.ts';
@@ -38,6 +39,12 @@ export const askedFunctions = {
   async askedDicom({ file, name }: { file: File; name: string }): Promise<AskedDicom> {
     const path = pickedPath(file);
     return ofScan({ file: path, name }, async () => (await import('./askedDicom.ts')).askedDicom(platform, path));
+  },
+
+  /** Whether a TIFF file is a volume, or one that is refused as such; its name does not tell. */
+  askedTiff: async ({ file, name }: { file: File; name: string }): Promise<{ isVolume: boolean }> => {
+    const path = pickedPath(file);
+    return ofScan({ file: path, name }, async () => ({ isVolume: (await tiffPages(platform, path)) !== 'one' }));
   },
 
   /** @throws UserError for a slice that is not there, and for what is no volume */
