@@ -46,8 +46,10 @@ const VALUE: u32 = 2u;
 const DY: u32 = 3u;
 const DS: u32 = 4u;
 
-// A bound that the compiler cannot see where COMPACT (p.blocks is 1): see lib/matrix_product.wgsl.
-fn rolled(count: u32) -> u32 { return select(count, count * p.blocks, COMPACT); }
+// A bound that the compiler cannot see where COMPACT (p.blocks is 1), but of one turn; and the same of loops over fragments: see
+// lib/matrix_product.wgsl.
+fn rolled(count: u32) -> u32 { return select(count, count * p.blocks, COMPACT && count > 1u); }
+fn few(count: u32) -> u32 { return select(count, rolled(count), CHUNKS > 1u); }
 
 fn power(exponent: i32) -> f32 { return bitcast<f32>(u32(exponent + 127) << 23u); }
 
@@ -140,10 +142,10 @@ fn multiply_transposed(sums: ptr<function, Sums>, quarter: u32) {
   let n = quarter % 2u * HALF;
   for (var k = 0u; k < rolled(TILE); k += K) {
     var left = array<Left, FM>();
-    for (var i = 0u; i < rolled(FM); i++) { left[i] = subgroupMatrixLoad<Left, row_major>(&left_tile, (m + i * M) * STRIDE + k, STRIDE); }
-    for (var j = 0u; j < rolled(FN); j++) {
+    for (var i = 0u; i < few(FM); i++) { left[i] = subgroupMatrixLoad<Left, row_major>(&left_tile, (m + i * M) * STRIDE + k, STRIDE); }
+    for (var j = 0u; j < few(FN); j++) {
       let right = subgroupMatrixLoad<Right, col_major>(&right_tile, (n + j * N) * STRIDE + k, STRIDE);
-      for (var i = 0u; i < rolled(FM); i++) { sums[i * FN + j] = subgroupMatrixMultiplyAccumulate(left[i], right, sums[i * FN + j]); }
+      for (var i = 0u; i < few(FM); i++) { sums[i * FN + j] = subgroupMatrixMultiplyAccumulate(left[i], right, sums[i * FN + j]); }
     }
   }
 }
@@ -155,10 +157,10 @@ fn multiply_into(heads: ptr<function, Heads>, chunk: u32, quarter: u32) {
   let n = quarter % 2u * HALF;
   for (var k = 0u; k < rolled(TILE); k += K) {
     var left = array<Left, FM>();
-    for (var i = 0u; i < rolled(FM); i++) { left[i] = subgroupMatrixLoad<Left, row_major>(&left_tile, (m + i * M) * STRIDE + k, STRIDE); }
-    for (var j = 0u; j < rolled(FN); j++) {
+    for (var i = 0u; i < few(FM); i++) { left[i] = subgroupMatrixLoad<Left, row_major>(&left_tile, (m + i * M) * STRIDE + k, STRIDE); }
+    for (var j = 0u; j < few(FN); j++) {
       let right = subgroupMatrixLoad<Right, row_major>(&right_tile, k * STRIDE + n + j * N, STRIDE);
-      for (var i = 0u; i < rolled(FM); i++) {
+      for (var i = 0u; i < few(FM); i++) {
         let f = (chunk * FM + i) * FN + j;
         heads[f] = subgroupMatrixMultiplyAccumulate(left[i], right, heads[f]);
       }
@@ -167,7 +169,7 @@ fn multiply_into(heads: ptr<function, Heads>, chunk: u32, quarter: u32) {
 }
 
 fn scale_sums(sums: ptr<function, Sums>, factor: f32) {
-  for (var f = 0u; f < rolled(FM * FN); f++) { sums[f] = subgroupMatrixScalarMultiply(sums[f], factor); }
+  for (var f = 0u; f < few(FM * FN); f++) { sums[f] = subgroupMatrixScalarMultiply(sums[f], factor); }
 }
 
 fn scale_heads(heads: ptr<function, Heads>, factor: f32) {
@@ -178,7 +180,7 @@ fn scale_heads(heads: ptr<function, Heads>, factor: f32) {
 fn put_scores(sums: ptr<function, Sums>, quarter: u32) {
   if (quarter >= 4u) { return; }
   let at = quarter / 2u * HALF * SCORE_STRIDE + quarter % 2u * HALF;
-  for (var f = 0u; f < rolled(FM * FN); f++) {
+  for (var f = 0u; f < few(FM * FN); f++) {
     subgroupMatrixStore<row_major>(&scores, at + f / FN * M * SCORE_STRIDE + f % FN * N, sums[f], SCORE_STRIDE);
   }
 }
@@ -186,7 +188,7 @@ fn put_scores(sums: ptr<function, Sums>, quarter: u32) {
 fn put_chunk(heads: ptr<function, Heads>, chunk: u32, quarter: u32) {
   if (quarter >= 4u) { return; }
   let at = quarter / 2u * HALF * SCORE_STRIDE + quarter % 2u * HALF;
-  for (var f = 0u; f < rolled(FM * FN); f++) {
+  for (var f = 0u; f < few(FM * FN); f++) {
     subgroupMatrixStore<row_major>(&scores, at + f / FN * M * SCORE_STRIDE + f % FN * N, heads[chunk * FM * FN + f], SCORE_STRIDE);
   }
 }
@@ -194,7 +196,7 @@ fn put_chunk(heads: ptr<function, Heads>, chunk: u32, quarter: u32) {
 fn take_chunk(heads: ptr<function, Heads>, chunk: u32, quarter: u32) {
   if (quarter >= 4u) { return; }
   let at = quarter / 2u * HALF * SCORE_STRIDE + quarter % 2u * HALF;
-  for (var f = 0u; f < rolled(FM * FN); f++) {
+  for (var f = 0u; f < few(FM * FN); f++) {
     heads[chunk * FM * FN + f] = subgroupMatrixLoad<Result, row_major>(&scores, at + f / FN * M * SCORE_STRIDE + f % FN * N, SCORE_STRIDE);
   }
 }

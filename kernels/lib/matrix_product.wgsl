@@ -53,6 +53,10 @@ var<private> staged_b: array<vec4f, B_EACH>;
 // body Mesa's software GPU takes seconds.
 fn rolled(count: u32) -> u32 { return select(count, count * p.depth, COMPACT); }
 
+// The same of loops over fragments, but for few of them: at a place that it does not know, that compiler keeps them all in memory, and a
+// product takes two to three times as long.
+fn few(count: u32) -> u32 { return select(count, rolled(count), FM * FN > 4u); }
+
 fn power(exponent: i32) -> f32 { return bitcast<f32>(u32(exponent + 127) << 23u); }
 
 fn exponent_of(bits: u32) -> i32 { return max(LEAST, i32(bits >> 23u) - 127); }
@@ -154,18 +158,18 @@ fn multiply_tiles(sums: ptr<function, Sums>, quarter: u32) {
   let n = quarter % 2u * (BN / 2u);
   for (var k = 0u; k < rolled(BK); k += K) {
     var left = array<Left, FM * A_HALVES>();
-    for (var i = 0u; i < rolled(FM * A_HALVES); i++) {
+    for (var i = 0u; i < few(FM * A_HALVES); i++) {
       let half = i / FM * A_HALF;
       if (A_BY_ROWS) { left[i] = subgroupMatrixLoad<Left, row_major>(&tile_a, half + (m + i % FM * M) * A_STRIDE + k, A_STRIDE); }
       else { left[i] = subgroupMatrixLoad<Left, col_major>(&tile_a, half + k * A_STRIDE + m + i % FM * M, A_STRIDE); }
     }
-    for (var j = 0u; j < rolled(FN); j++) {
+    for (var j = 0u; j < few(FN); j++) {
       for (var half = 0u; half < HALVES; half++) {
         var right: Right;
         if (B_BY_COLUMNS) { right = subgroupMatrixLoad<Right, col_major>(&tile_b, half * B_HALF + (n + j * N) * B_STRIDE + k, B_STRIDE); }
         else { right = subgroupMatrixLoad<Right, row_major>(&tile_b, half * B_HALF + k * B_STRIDE + n + j * N, B_STRIDE); }
         // Rest times rest is less than the sums round off.
-        for (var i = 0u; i < rolled(select(FM, FM * A_HALVES, half == 0u)); i++) {
+        for (var i = 0u; i < few(select(FM, FM * A_HALVES, half == 0u)); i++) {
           sums[i % FM * FN + j] = subgroupMatrixMultiplyAccumulate(left[i], right, sums[i % FM * FN + j]);
         }
       }
@@ -174,7 +178,7 @@ fn multiply_tiles(sums: ptr<function, Sums>, quarter: u32) {
 }
 
 fn scale_sums(sums: ptr<function, Sums>, factor: f32) {
-  for (var f = 0u; f < rolled(FM * FN); f++) { sums[f] = subgroupMatrixScalarMultiply(sums[f], factor); }
+  for (var f = 0u; f < few(FM * FN); f++) { sums[f] = subgroupMatrixScalarMultiply(sums[f], factor); }
 }
 
 // The f-th fragment of every subgroup into `fragments`, and back.
