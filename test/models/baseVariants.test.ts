@@ -4,7 +4,8 @@
  * (test/golden/base_variants.py). Losses within 1e-4; gradients within 2e-5 of the largest value, as of Gemma's other shapes. With
  * VERNIER_PYTHON, merged folders are loaded there.
  */
-import { execFileSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -138,16 +139,38 @@ const lossOf = (baseModel: string, initAdapter?: string, hasImage = false): Prom
     return loss;
   });
 
-function pythonLoss(folder: string): number {
-  const code = [
-    'import sys, torch, json',
-    'torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")',
-    'from transformers import AutoModelForImageTextToText',
-    'm = AutoModelForImageTextToText.from_pretrained(sys.argv[1], dtype=torch.float32).eval()',
-    'row = json.loads(sys.argv[2])',
-    'print(m(input_ids=torch.tensor([row["input_ids"]]), labels=torch.tensor([row["labels"]])).loss.item())',
-  ].join('\n');
-  return Number(execFileSync(process.env['VERNIER_PYTHON']!, ['-c', code, folder, JSON.stringify(facts.row)], { encoding: 'utf8' }).trim().split('\n').at(-1));
+/** Its packages take seconds to load: once, and then it answers a folder a line. */
+const PYTHON = `
+import sys, torch, json
+torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+from transformers import AutoModelForImageTextToText
+row = json.loads(sys.argv[1])
+for line in sys.stdin:
+    m = AutoModelForImageTextToText.from_pretrained(line.rstrip("\\n"), dtype=torch.float32).eval()
+    print("loss", m(input_ids=torch.tensor([row["input_ids"]]), labels=torch.tensor([row["labels"]])).loss.item(), flush=True)
+`;
+let python: ChildProcessWithoutNullStreams | undefined;
+afterAll(() => python?.stdin.end());
+
+async function pythonLoss(folder: string): Promise<number> {
+  python ??= spawn(process.env['VERNIER_PYTHON']!, ['-c', PYTHON, JSON.stringify(facts.row)]);
+  const { stdin, stdout, stderr } = python;
+  let [said, complaint] = ['', ''];
+  const complain = (text: Buffer): void => void (complaint += text.toString());
+  stderr.on('data', complain);
+  stdin.write(`${folder}\n`);
+  const answer = await new Promise<string | undefined>((resolve) => {
+    python!.once('close', () => resolve(undefined));
+    stdout.on('data', (text: Buffer) => {
+      said += text.toString();
+      const [, loss] = /^loss (.*)\n/m.exec(said) ?? [];
+      if (loss !== undefined) resolve(loss);
+    });
+  });
+  stdout.removeAllListeners('data');
+  stderr.off('data', complain);
+  if (answer === undefined) throw new Error(`Python has ended: ${complaint}`);
+  return Number(answer);
 }
 
 describe('a base model', () => {
@@ -183,7 +206,7 @@ describe('a head of its own under a configuration that ties it', () => {
     expect(after.get(HEAD)).toEqual(before.get(HEAD));
     const loss = await lossOf(base, plain);
     expect(Math.abs((await lossOf(out)) - loss)).toBeLessThan(1e-4);
-    if (process.env['VERNIER_PYTHON']) expect(Math.abs(pythonLoss(out) - loss)).toBeLessThan(1e-4);
+    if (process.env['VERNIER_PYTHON']) expect(Math.abs((await pythonLoss(out)) - loss)).toBeLessThan(1e-4);
   }, 120_000);
 
   it('is trained, and saved with full fine-tuning', async () => {
@@ -224,7 +247,7 @@ describe('a tied table that only the head holds', () => {
     expect(merged.get(module === 'lm_head' ? TABLE : HEAD)).toEqual(table);
     const loss = await lossOf(base, adapter);
     expect(Math.abs((await lossOf(out)) - loss)).toBeLessThan(1e-4);
-    if (process.env['VERNIER_PYTHON']) expect(Math.abs(pythonLoss(out) - loss)).toBeLessThan(1e-4);
+    if (process.env['VERNIER_PYTHON']) expect(Math.abs((await pythonLoss(out)) - loss)).toBeLessThan(1e-4);
   }, 120_000);
 });
 
@@ -236,7 +259,7 @@ describe('an adapter', () => {
     const out = `${work}/merged_${name}`;
     await mergeAdapter(nodePlatform, { baseModel: base, adapter, out });
     expect(Math.abs((await lossOf(out, undefined, image)) - (mergedLoss ?? loss))).toBeLessThan(1e-4);
-    if (process.env['VERNIER_PYTHON'] && !image) expect(Math.abs(pythonLoss(out) - loss)).toBeLessThan(1e-4);
+    if (process.env['VERNIER_PYTHON'] && !image) expect(Math.abs((await pythonLoss(out)) - loss)).toBeLessThan(1e-4);
 
     // What was brought along goes with the adapter again.
     const again = `${work}/again_${name}`;
