@@ -1,6 +1,6 @@
 /** The package as somebody installs it: packed from new, in an empty folder, from npm alone. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repository } from '../runtimes/runIn.ts';
@@ -29,10 +29,18 @@ export function npm(args: readonly string[], cwd: string): Ran {
   return run('npm', [...args, ...flags], cwd, env);
 }
 
-/** @throws Error with npm's words */
+/** Of the repository, what is packed or what it is built by. */
+const SOURCES = [
+  'kernels', 'node', 'src', 'web', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json', 'package-lock.json', 'tsconfig.json', 'vite.config.ts', '.npmrc',
+];
+
+/** In a copy, since packing builds dist/ from new, and other tests run what is in there. @throws Error with npm's words */
 export function install(): Installed {
   const folder = mkdtempSync(join(tmpdir(), 'vernier-package-'));
-  const packed = run(process.execPath, [join(repository, 'node/scripts/pack.mjs'), '--pack-destination', folder], repository);
+  const source = join(folder, 'source');
+  for (const name of SOURCES) cpSync(join(repository, name), join(source, name), { recursive: true });
+  symlinkSync(join(repository, 'node_modules'), join(source, 'node_modules'), 'junction');
+  const packed = run(process.execPath, [join(source, 'node/scripts/pack.mjs'), '--pack-destination', folder], source);
   const name = readdirSync(folder).find((file) => file.endsWith('.tgz'));
   if (packed.status !== 0 || name === undefined) throw new Error(`it cannot be packed: ${packed.stderr}${packed.stdout}`);
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }));

@@ -1,19 +1,21 @@
 /**
  * How long `import 'vernier'`, `import 'vernier/node'` and `vernier --help` take beside `node -e 0`, as medians of runs in turn.
- * Run: node test/package/times.mjs DIR, a folder where the package is installed; on a machine that does nothing else.
+ * Run: node test/package/times.mjs DIR, a folder where the package is installed, or the repository once it is built; on a machine that does nothing else.
  */
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** @param {string} folder @param {number} runs @returns {{import: number, node: number, help: number}} ms */
 export function startTimes(folder, runs) {
   const module = (text) => ['--input-type=module', '--eval', text];
+  const own = dirname(createRequire(resolve(folder, 'package.json')).resolve('vernier/package.json'));
   const starts = {
     nothing: module('0'),
     import: module("import 'vernier'"),
     node: module("import 'vernier/node'"),
-    help: [join(folder, 'node_modules', 'vernier', 'dist', 'bin', 'vernier.js'), '--help'],
+    help: [join(own, 'dist', 'bin', 'vernier.js'), '--help'],
   };
   const times = Object.fromEntries(Object.keys(starts).map((name) => [name, []]));
   for (let i = 0; i < runs; i++) {
