@@ -15,7 +15,7 @@
  *   7  the offset, f32
  */
 
-export const HEADER_WORDS = 8;
+const HEADER_WORDS = 8;
 
 /** Blocks of NF4 elements whose scales are bytes: entries of a map, times a scale for a block of them, plus an offset. */
 export interface NestedScales {

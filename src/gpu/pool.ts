@@ -48,7 +48,7 @@ export interface MemoryReport {
  * Sizes are rounded up to an eighth of their power of two, so that sequence lengths close to each other share buffers (at most 12.5 %
  * lost).
  */
-export function sizeClass(bytes: number): number {
+function sizeClass(bytes: number): number {
   const needed = Math.max(256, Math.ceil(bytes / 256) * 256);
   const step = Math.max(256, 2 ** Math.floor(Math.log2(needed)) / 8);
   return Math.ceil(needed / step) * step;

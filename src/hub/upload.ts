@@ -148,7 +148,7 @@ export async function uploadFiles(
 }
 
 /** A slow line gets its time; one that moves nothing does not. */
-export function uploadLimitMs(settings: HubSettings, bytes: number): number {
+function uploadLimitMs(settings: HubSettings, bytes: number): number {
   return Math.ceil(settings.times.stallMs * 2 + bytes / 20);
 }
 

@@ -1,7 +1,7 @@
 /** The options of `node dist/report.js`. */
 import { UserError } from '../platform.ts';
 import type { Definition } from './definition.ts';
-import type { OptionsOf, Parsed, Program } from './program.ts';
+import type { OptionsOf, Program } from './program.ts';
 
 export const definitions = {
   runs: {
@@ -19,7 +19,6 @@ export const definitions = {
 } as const satisfies Record<string, Definition>;
 
 export type ReportOptions = OptionsOf<typeof definitions>;
-export type ParsedReportOptions = Parsed<ReportOptions>;
 
 export const reportProgram: Program<ReportOptions> = {
   intro: [

@@ -1,7 +1,7 @@
 /** The options of `node dist/ui.js`. */
 import { UserError } from '../platform.ts';
 import type { Definition } from './definition.ts';
-import type { OptionsOf, Parsed, Program } from './program.ts';
+import type { OptionsOf, Program } from './program.ts';
 
 /** A browser's storage is that of an address with its port: at another one the Studio's projects are not there. */
 const STUDIO_PORT = 4747;
@@ -26,7 +26,6 @@ export const definitions = {
 } as const satisfies Record<string, Definition>;
 
 export type UiOptions = OptionsOf<typeof definitions>;
-export type ParsedUiOptions = Parsed<UiOptions>;
 
 export const uiProgram: Program<UiOptions> = {
   intro: [

@@ -73,7 +73,7 @@ export async function modelFingerprint(platform: Platform, dir: string): Promise
 }
 
 /** The adapter's configuration without what says nothing of its numbers (the base's path). */
-export function adapterIdentity(config: LoraConfig): Record<string, unknown> {
+function adapterIdentity(config: LoraConfig): Record<string, unknown> {
   const { base_model_name_or_path: _, ...rest } = config;
   return JSON.parse(JSON.stringify(rest)) as Record<string, unknown>;
 }

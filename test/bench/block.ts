@@ -62,13 +62,6 @@ export function blockValues(shape: BlockShape): BlockValues {
   };
 }
 
-/** Multiplications and additions, doubled, of the products in one gradient: frozen weights forward and backward, adapters, causal attention. */
-export function blockFlop({ T, C, F, R }: BlockShape): number {
-  const pairs: [number, number][] = [[C, C], [C, C], [C, C], [C, C], [C, F], [C, F], [F, C]];
-  const products = pairs.reduce((sum, [a, b]) => sum + 4 * T * a * b + 6 * T * R * (a + b), 0);
-  return products + 3.5 * 2 * T * T * C;
-}
-
 /** On the GPU; `gradient` puts one gradient of Σ y·dy with respect to x and every adapter into the queue. */
 export class VernierBlock {
   readonly arena: ParameterArena;

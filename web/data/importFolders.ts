@@ -11,7 +11,7 @@ import { countOf, joinPath, lastName, parentPath, UserError } from '../../src/pl
 import type { Platform } from '../../src/platform.ts';
 
 /** Drawings that are taken of a data folder: lists and files of many more are slow to work with. */
-export const MOST_DRAWINGS = 3000;
+const MOST_DRAWINGS = 3000;
 
 /** Folders among files, each with what it is. @param paths of all files */
 export function foldersAmong(paths: readonly string[]): { dataDirs: string[]; preparedDirs: string[] } {

@@ -15,7 +15,7 @@ export interface Draft {
 }
 
 /** Where a point may be: in whole pixels for boxes, else in tenths, inside the slice. */
-export function snapped(shape: Shape, [row, column]: DrawnPoint, { height, width }: SliceSize): DrawnPoint {
+function snapped(shape: Shape, [row, column]: DrawnPoint, { height, width }: SliceSize): DrawnPoint {
   const isBox = shape === 'box';
   const least = isBox ? 0 : -0.5;
   const place = (value: number, size: number): number => {

@@ -44,7 +44,7 @@ async function readLog(platform: Platform, folder: string): Promise<Log> {
   return found;
 }
 
-export async function keptRun(platform: Platform, name: string, folder: string): Promise<KeptRun> {
+async function keptRun(platform: Platform, name: string, folder: string): Promise<KeptRun> {
   const { total, outcome } = await readLog(platform, folder);
   const last = (await platform.exists(folder)) ? (await listCheckpoints(platform, folder)).at(-1) : undefined;
   const isThere = async (file: string): Promise<boolean> => platform.exists(joinPath(folder, file));

@@ -7,7 +7,7 @@ import { UserError } from '../../platform.ts';
 import { isEmpty, isObject, shown } from './shown.ts';
 import type { JsonObject } from './shown.ts';
 
-export const MEASURE_KINDS = ['box', 'distance', 'angle', 'ellipse'] as const;
+const MEASURE_KINDS = ['box', 'distance', 'angle', 'ellipse'] as const;
 export type MeasureKind = (typeof MEASURE_KINDS)[number];
 
 export interface AskedMeasure {

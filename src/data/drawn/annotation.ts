@@ -56,9 +56,6 @@ export function planeOfOneSlice(shape: readonly number[]): Plane | undefined {
   return others.length === 0 ? plane : undefined;
 }
 
-/** The one letter that MedVision's groups have of a plane. */
-export const PLANE_LETTERS: Readonly<Record<Plane, string>> = { sagittal: 'S', coronal: 'C', axial: 'A' };
-
 /**
  * @param size of the slice; absent where it is not known: then points are only looked at for being numbers
  * @param where names the annotation, for messages

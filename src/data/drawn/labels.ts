@@ -32,7 +32,7 @@ export interface Labels {
 
 const FORMAT = 'vernier-labels';
 const VERSION = 1;
-export const MAX_LABEL_BYTES = 64 * 2 ** 20;
+const MAX_LABEL_BYTES = 64 * 2 ** 20;
 const MAX_TEXT = 2000;
 
 /** JSON with a line an annotation, so that two versions of a file can be compared. */

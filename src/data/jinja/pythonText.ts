@@ -16,7 +16,7 @@ export function characters(text: string): string[] {
   return Array.from(text);
 }
 
-export function hasPairs(text: string): boolean {
+function hasPairs(text: string): boolean {
   return /[\ud800-\udfff]/.test(text);
 }
 

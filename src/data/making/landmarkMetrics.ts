@@ -12,8 +12,8 @@ import type { Description, Measure } from './description.ts';
 /** By key (P1, …): i, j, k of the RAS+ volume, voxel centres at whole numbers, to hundredths. */
 export type CaseLandmarks = ReadonlyMap<string, readonly [number, number, number]>;
 
-export const lineKey = (from: string, to: string): string => `L-${from.slice(1)}-${to.slice(1)}`;
-export const angleKey = (points: readonly string[]): string =>
+const lineKey = (from: string, to: string): string => `L-${from.slice(1)}-${to.slice(1)}`;
+const angleKey = (points: readonly string[]): string =>
   `A-L_${points
     .slice(0, 2)
     .map((point) => point.slice(1))

@@ -59,7 +59,7 @@ export interface ScoredRow extends AnswerRow {
 const LEAST_AD = 0.1;
 
 /** Whether a row counts; with the reference's way all do. */
-export function isMeasurable({ taskType, values: [value = NaN] }: AnswerTask, parser: AnswerMode): boolean {
+function isMeasurable({ taskType, values: [value = NaN] }: AnswerTask, parser: AnswerMode): boolean {
   return parser === 'reference' || taskType !== 'BiometricsFromLandmarks' || !(value < LEAST_AD);
 }
 

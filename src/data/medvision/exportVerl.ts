@@ -85,7 +85,7 @@ const SCHEMA: SchemaElement[] = [
 const COLUMNS = ['prompt', 'images', 'ground_truth', 'data_source', 'ability', 'reward_model', 'extra_info'] as const;
 
 /** @param png of its slice @param index in its split */
-export function verlRow(sample: MedvisionSample, png: Uint8Array, split: string, index: number): VerlRow {
+function verlRow(sample: MedvisionSample, png: Uint8Array, split: string, index: number): VerlRow {
   const { taskType, task, target, prompt, caseId, imageFile, sliceDim, sliceIdx, height, width, values } = sample;
   return {
     prompt: [{ role: 'user', content: `<image>${prompt}` }],

@@ -5,7 +5,7 @@
 import { UserError } from '../../platform.ts';
 
 /** The newest release of the annotations that this version of Vernier knows of; older pins are asked for on purpose. */
-export const LATEST_RELEASE = '1.4.0';
+const LATEST_RELEASE = '1.4.0';
 
 /** From here on ellipses are fitted with the two spacings of a slice in their places; before, they were transposed. */
 const SPACING_IN_PLACE = '1.1.1';
@@ -25,7 +25,7 @@ export function compareVersions(a: string, b: string): number {
 }
 
 /** `1.0.0` of "1.0.0" and "v1.0.0". @throws UserError for what is no version */
-export function readPin(text: string): string {
+function readPin(text: string): string {
   const pin = text.trim().replace(/^v/, '');
   if (/^\d{1,6}(\.\d{1,6}){0,3}$/.test(pin)) return pin;
   throw new UserError(`--planner_version takes a version of the annotations, as ${LATEST_RELEASE}; found ${JSON.stringify(text)}.`);

@@ -10,7 +10,7 @@ export interface ChatHead {
 
 type Finish = 'stop' | 'length';
 
-export function finishOf({ finish }: Pick<Written, 'finish'>): Finish {
+function finishOf({ finish }: Pick<Written, 'finish'>): Finish {
   return finish === 'end' ? 'stop' : 'length';
 }
 

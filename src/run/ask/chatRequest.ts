@@ -83,7 +83,7 @@ export interface ChatLimits {
 
 const MAX_MESSAGES = 256;
 const MAX_PARTS = 256;
-export const MAX_IMAGES = 32;
+const MAX_IMAGES = 32;
 
 const ROLES: Readonly<Record<string, Message['role']>> = { system: 'system', developer: 'system', user: 'user', assistant: 'assistant' };
 

@@ -104,7 +104,7 @@ export const GEMMA_4B: Json = gemma(
   256,
 );
 
-export const GEMMA_TINY: Json = gemma(
+const GEMMA_TINY: Json = gemma(
   {
     hidden_size: 64,
     num_hidden_layers: 2,

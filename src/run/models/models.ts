@@ -4,7 +4,7 @@ import type { ModelsOptions } from '../../options/models.ts';
 import type { Terminal } from '../../track/console.ts';
 
 /** Every family's goldens were made with these. */
-export const CHECKED_WITH = { transformers: '5.18', peft: '0.21' } as const;
+const CHECKED_WITH = { transformers: '5.18', peft: '0.21' } as const;
 
 /** Of every family alike: what trains is a matter of `Modules`, not of the model. */
 const TRAINED = ['LoRA', 'rsLoRA', 'DoRA', 'modules_to_save', 'full'] as const;
@@ -22,7 +22,7 @@ export interface ListedFamily {
   checked_with: { transformers: string; peft: string };
 }
 
-export function listedFamilies(): ListedFamily[] {
+function listedFamilies(): ListedFamily[] {
   return modelFamilies().map(([model_type, { title, examples, isTextOnly }]) => ({
     model_type,
     title,

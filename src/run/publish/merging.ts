@@ -7,7 +7,7 @@ import { quantizationOf } from '../../options/quantization.ts';
 import type { RunContext } from '../context.ts';
 
 /** Where the merged model goes. */
-export function mergedModelDir({ merged_model_dir: given, output_dir: run, run_name: name }: Options): string {
+function mergedModelDir({ merged_model_dir: given, output_dir: run, run_name: name }: Options): string {
   return given === null ? `${run.replace(/\/+$/, '')}_merged` : given.replaceAll('{run_name}', name);
 }
 

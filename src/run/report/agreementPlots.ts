@@ -28,7 +28,7 @@ export function agreementFigures(set: MeasureSet): string {
   );
 }
 
-export function agreementText(agreement: Agreement | undefined, unit: string): string {
+function agreementText(agreement: Agreement | undefined, unit: string): string {
   if (agreement === undefined) return '<span class="soft">One answer has no limits of agreement.</span>';
   const { count, bias, deviation, lower, upper, biasError, limitError, meanError } = agreement;
   const text = (value: number): string => escapeHtml(withUnit(value, unit));

@@ -40,7 +40,7 @@ export interface Plane {
 }
 
 /** Steps of 1, 2 or 5 times a power of ten, four to eight of them within the range. */
-export function niceStep({ low, high }: Range): number {
+function niceStep({ low, high }: Range): number {
   const rough = (high - low) / 5;
   if (!(rough > 0) || !Number.isFinite(rough)) return 1;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -127,8 +127,8 @@ export interface Line {
 const DASHES = ['', ' stroke-dasharray="7 4"', ' stroke-dasharray="2 4"'];
 const COLORS = 6;
 
-export const seriesClass = (color: number): string => `series${color % COLORS}`;
-export const seriesDash = (color: number): number => Math.floor(color / COLORS) % DASHES.length;
+const seriesClass = (color: number): string => `series${color % COLORS}`;
+const seriesDash = (color: number): number => Math.floor(color / COLORS) % DASHES.length;
 
 /** Lines over a count (of steps), from 0 upwards where none goes below. */
 export function lineChart(lines: readonly Line[], words: PlaneWords, size = SMALL): string {

@@ -35,7 +35,7 @@ export function pointsOf(history: readonly LogRow[], name: string): Point[] {
 }
 
 /** The loss of every row, faint, and its running mean. */
-export function trainingLines(points: readonly Point[], color?: number): Line[] {
+function trainingLines(points: readonly Point[], color?: number): Line[] {
   const own = color === undefined ? {} : { color };
   const few = thinned(points);
   return [

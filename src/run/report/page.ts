@@ -197,7 +197,7 @@ export function settingText(value: unknown): string {
   return JSON.stringify(value);
 }
 
-export function pairTable(caption: string, pairs: readonly (readonly [string, string])[]): string {
+function pairTable(caption: string, pairs: readonly (readonly [string, string])[]): string {
   if (pairs.length === 0) return '';
   const rows = pairs.map(([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`);
   const body = `<tbody>${rows.join('')}</tbody>`;

@@ -117,7 +117,7 @@ function chains(lines: readonly Line[]): { x: number; y: number }[][] {
 }
 
 /** Truth in green, the answer before in dashed red, the answer after in blue. @param title said to those who cannot see it */
-export function slicePicture({ png, width, height, marks }: Drawing, title: string): string {
+function slicePicture({ png, width, height, marks }: Drawing, title: string): string {
   // A margin, so that edges on the border of the picture are seen.
   const pad = 0.02 * Math.max(width, height);
   const at = (value: number): string => value.toFixed(2);

@@ -32,7 +32,7 @@ export async function printPlans(platform: Platform, terminal: Terminal): Promis
 }
 
 /** A line a shape class, the slowest first: the problem that was measured, the fastest kernel, its time and that of the usual one. */
-export function plansTable({ product, attention }: Choices): string {
+function plansTable({ product, attention }: Choices): string {
   const rows = [
     ...product.map((choice) => ({ ...choice, words: productWords(choice.problem) })),
     ...attention.map((choice) => ({ ...choice, words: attentionWords(choice.problem) })),

@@ -14,7 +14,7 @@ import { runId } from './findRuns.ts';
 import type { ProgramName, Programs } from './programs.ts';
 
 export type JobKind = 'train' | 'evaluate' | 'merge';
-export const JOB_KINDS = ['train', 'evaluate', 'merge'] as const;
+const JOB_KINDS = ['train', 'evaluate', 'merge'] as const;
 
 export interface Job {
   kind: JobKind;

@@ -144,7 +144,7 @@ async function freshChoices(session: Session, options: PlanningOptions, key: Pla
   return all;
 }
 
-export function isFaster({ ms, policyMs }: Choice<unknown, unknown>): boolean {
+function isFaster({ ms, policyMs }: Choice<unknown, unknown>): boolean {
   return ms < policyMs;
 }
 
