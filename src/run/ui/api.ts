@@ -62,7 +62,6 @@ export interface RunDetail extends RunEntry {
   warnings: string[];
   files: { name: string; bytes: number }[];
   hasPictures: boolean;
-  hasLog: boolean;
   /** The base model of a run that was started here; '' where only its name is known, which an evaluation or merging then asks for. */
   base: string;
   actions: RunActions;

@@ -42,7 +42,6 @@ export async function describeRun(runs: Runs, run: KnownRun): Promise<RunDetail>
     warnings: log.warnings,
     files,
     hasPictures: files.some(({ name }) => name === 'report.json'),
-    hasLog: (await runs.jobs.said(run.name)).length > 0,
     base: text(recipe?.['base_model_hf']),
     actions: actionsOf(run, condition, recipe, files),
   };
