@@ -131,6 +131,17 @@ it('what is written of one of several series is what a plan may name', async () 
   for (const dim of [0, 1, 2] as const) expect((await named.slice(dim, 1)).values).toEqual((await chosen.slice(dim, 1)).values);
 });
 
+it('empty files of a folder are named', async () => {
+  const { '00': _, ...others } = mixed();
+  const files = { ...others, 'study/IM0007': new Uint8Array(), 'study/a.dcm': new Uint8Array(), 'study/notes.txt': Uint8Array.of(65) };
+  const { notes } = await openDicomScan(holdingFiles(files), 'study', { series: '1.2.3.12' });
+  expect(notes).toContain('2 empty files (IM0007, a.dcm) left out; if they are images of the series, fetch them again');
+  expect(notes).toContain('1 file of the folder is no DICOM and left out');
+  await expect(openDicomScan(holdingFiles({ 'e/a.dcm': new Uint8Array() }), 'e')).rejects.toThrow(
+    'no DICOM file with an image lies here (0 other files, 1 empty file (a.dcm)). Give the folder of a series.',
+  );
+});
+
 it('scans of one study are held out together', () => {
   expect(patientOf('Study 12, CT series 1')).toBe('Study 12');
   expect(patientOf('Study 12, X-ray image 3')).toBe('Study 12');

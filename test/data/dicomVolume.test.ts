@@ -141,6 +141,8 @@ it('a question about a slice of a folder', async () => {
   expect(picture?.slice).toMatchObject({ plane: 'axial', index: 2 });
   expect(picture?.slice?.pixelWidth).toBeCloseTo(0.7, 5);
   await expect(namedPictures(platform, ['axial'], { ...choice, slices: [] })).rejects.toThrow('axial:0 to 4');
+  for (const intensity of ['window', 'ct_rgb'] as const)
+    await expect(namedPictures(platform, ['axial'], { ...choice, intensity })).rejects.toThrow(`--intensity ${intensity} asks for grey levels by the kind`);
 });
 
 it('a question about a projection has the mm of its file', async () => {

@@ -27,23 +27,29 @@ export async function readSeries(platform: Files, path: string, limits: DicomLim
     if (isDirectoryFile(path))
       throw new UserError(`${path}: this is the table of contents of a disc, without images. Give the folder that it lies in.`);
     const facts = await readFacts(platform, path, limits, { chosen });
-    if (facts === undefined || facts === 'no DICOM') throw new UserError(`${path}: this DICOM file has no pixels. Give one with an image.`);
+    if (typeof facts !== 'object') throw new UserError(`${path}: this DICOM file has no pixels. Give one with an image.`);
     return asOne(ofSeries([facts], path, chosen, []), path);
   }
   const found: FileFacts[] = [];
+  const empty: string[] = [];
   let others = 0;
   let withoutPixels = 0;
   for (const file of await filesIn(platform, path, limits)) {
     const facts = isDirectoryFile(file) ? 'no DICOM' : await readFacts(platform, file, limits, { mayBeOther: true, chosen });
-    if (facts === 'no DICOM') others++;
+    if (facts === 'empty') empty.push(lastName(file));
+    else if (facts === 'no DICOM') others++;
     else if (facts === undefined) withoutPixels++;
     else found.push(facts);
   }
+  const shown = `${empty.slice(0, MOST_SHOWN).join(', ')}${empty.length > MOST_SHOWN ? ', …' : ''}`;
+  const emptyFiles = `${countOf(empty.length, 'empty file')} (${shown})`;
   if (found.length === 0)
     throw new UserError(
-      `${path}: no DICOM file with an image lies here (${countOf(others + withoutPixels, 'other file')}). Give the folder of a series.`,
+      `${path}: no DICOM file with an image lies here (${countOf(others + withoutPixels, 'other file')}` +
+        `${empty.length === 0 ? '' : `, ${emptyFiles}`}). Give the folder of a series.`,
     );
   const notes: string[] = [];
+  if (empty.length > 0) notes.push(`${emptyFiles} left out; if they are images of the series, fetch them again`);
   if (others > 0) notes.push(`${countOf(others, 'file')} of the folder ${others === 1 ? 'is' : 'are'} no DICOM and left out`);
   if (withoutPixels > 0) notes.push(`${countOf(withoutPixels, 'DICOM file')} without an image left out`);
   return asOne(ofSeries(found, path, chosen, notes), path, notes);
@@ -114,7 +120,7 @@ export async function seriesAmong(
     if (isDirectoryFile(path)) continue;
     try {
       const facts = await readFacts(platform, path, limits);
-      if (facts === undefined || facts === 'no DICOM') withoutPixels.push(path);
+      if (typeof facts !== 'object') withoutPixels.push(path);
       else listOf(mapOf(studies, facts.studyUid), facts.seriesUid).push(facts);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
@@ -141,18 +147,18 @@ function listOf(all: Map<string, FileFacts[]>, key: string): FileFacts[] {
 /**
  * @param options.mayBeOther other files lie in the folder too
  * @param options.chosen the series that is asked for
- * @returns undefined where it has no image
+ * @returns undefined where it has no image; in a folder of others, 'empty' for a file of no bytes
  */
 async function readFacts(
   platform: Files,
   path: string,
   limits: DicomLimits,
   { mayBeOther = false, chosen = null }: { mayBeOther?: boolean; chosen?: string | null } = {},
-): Promise<FileFacts | 'no DICOM' | undefined> {
+): Promise<FileFacts | 'empty' | 'no DICOM' | undefined> {
   const file = await platform.openFile(path);
   try {
     const first = await readFirst(file, limits);
-    if (mayBeOther && !isDicomBytes(first)) return 'no DICOM';
+    if (mayBeOther && !isDicomBytes(first)) return file.size === 0 ? 'empty' : 'no DICOM';
     return factsOf(await readDicomFile(file, limits, { first, later: lazyFile(platform, path, file.size) }), limits, chosen);
   } finally {
     await file.close();

@@ -138,10 +138,20 @@ export function named(planes: readonly unknown[][]): Profiles {
 
 /** Landmarks in the voxels of the RAS+ volume. @throws UserError for one outside it */
 export function landmarksIn(placed: readonly PlacedLandmark[], image: Stored, where: string): CaseLandmarks {
-  const { shape, space } = image;
+  const { shape, space, isPicture } = image;
   return new Map(
     placed.map(({ key, place, coordinates }) => {
       const [x = NaN, y = NaN, z = 0] = place;
+      if (isPicture && coordinates !== 'voxel')
+        throw new UserError(
+          `${where}: ${key} is in mm (${coordinates}); the image is a picture, which has no place in the patient. Give its row and ` +
+            `column: "coordinates": "voxel", "${key}": [row, column].`,
+        );
+      if (!isPicture && place.length < 3)
+        throw new UserError(
+          `${where}: ${key} has two coordinates, as row and column of a picture; the image is a volume of ${space.shape.join('×')}. ` +
+            'Give three: voxels along its axes, from 0.',
+        );
       const mm = coordinates === 'LPS' ? [-x, -y, z] : [x, y, z];
       const at = coordinates === 'voxel' ? toRas([x, y, z], shape, space) : voxelAt(space.affine, mm);
       if (at === undefined)

@@ -124,9 +124,9 @@ async function sliceOf(
   if (index >= shape[dim])
     throw new UserError(`${words.slice} ${said}: ${path} is ${shape.join('×')}, its last ${word} slice is ${shape[dim] - 1}.`);
   const slice = await volume.slice(dim, index);
-  if (intensity === 'window' && modality === '')
+  if ((intensity === 'window' || intensity === 'ct_rgb') && modality === '')
     throw new UserError(
-      `${words.intensity} window asks for grey levels by the kind of volume: say which it is with ${words.modality} (CT, MRI, …).`,
+      `${words.intensity} ${intensity} asks for grey levels by the kind of volume: say which it is with ${words.modality} (CT, MRI, …).`,
     );
   checkFinite(slice, `${path}: ${said}`);
   const { data, width, height } = sliceToRgb(slice, intensityOf(intensity, modality, structure));

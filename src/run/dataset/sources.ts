@@ -5,7 +5,8 @@ import type { Description } from '../../data/making/description.ts';
 import { readFcsv, readLandmarkCases, readMarkups } from '../../data/making/landmarkFiles.ts';
 import type { PlacedLandmark } from '../../data/making/landmarkFiles.ts';
 import { byCase, caseName, isScanFile, matchFiles, sameName } from '../../data/making/names.ts';
-import { isDicom } from '../../data/openVolume.ts';
+import { isDicomBytes } from '../../data/dicom/elements.ts';
+import { headOf } from '../../data/openVolume.ts';
 import { parseJson } from '../../data/medvision/json.ts';
 import type { DatasetOptions } from '../../options/dataset.ts';
 import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
@@ -29,7 +30,7 @@ export async function findSources(
   say: (text: string) => void,
 ): Promise<Sources> {
   const { images: imageDir, masks: maskDir, landmarks, boxes } = options;
-  const files = await scansIn(platform, imageDir ?? '');
+  const files = await scansIn(platform, imageDir ?? '', say);
   const images = byCase(files, 'image', options.image_ending ?? undefined, '--image_ending');
   if (images.size === 0) {
     const why = options.image_ending === null ? '' : ` whose names end in ${options.image_ending}`;
@@ -91,17 +92,25 @@ function keepMatched(
  * Scans that are files, and folders with DICOM in them, each one series however deep it lies there. In `dir` itself each DICOM file is a
  * scan of its own.
  */
-async function scansIn(platform: Platform, dir: string): Promise<string[]> {
+async function scansIn(platform: Platform, dir: string, say: (text: string) => void): Promise<string[]> {
   const root = dir.replace(/\/+$/, '');
   const found = await filesIn(platform, root, '--images', () => true);
   const scans = found.filter((path) => isScanFile(lastName(path)));
   const series = new Set<string>();
+  const empty: string[] = [];
   for (const path of found) {
     if (isScanFile(lastName(path)) || lastName(path).startsWith('.')) continue;
     const [first = ''] = path.slice(root.length + 1).split('/');
     const own = joinPath(root, first);
-    if (!series.has(own) && (await isDicom(platform, path))) series.add(own);
+    if (series.has(own)) continue;
+    const head = await headOf(platform, path);
+    if (head.length === 0) empty.push(path);
+    else if (head !== 'folder' && isDicomBytes(head)) series.add(own);
   }
+  // Those of a series are told of where it is read.
+  const alone = empty.filter((path) => ![...series].some((own) => path.startsWith(`${own}/`))).map(lastName);
+  if (alone.length > 0)
+    say(`${countOf(alone.length, 'empty file')} left out: ${alone.slice(0, 3).join(', ')}${alone.length > 3 ? ', …' : ''}.`);
   return [...scans, ...series];
 }
 

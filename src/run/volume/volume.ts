@@ -93,6 +93,9 @@ async function writeRow(
 
 /** @param intensity of what says nothing of how it is shown; DICOM is shown as it says, unless three windows of CT are asked for */
 async function planesOf(scan: Scan, path: string, intensity: 'minmax' | 'ct_rgb', stop: AbortSignal): Promise<Planes> {
+  const modality = scan.kind === 'dicom' ? scan.scan.modality : undefined;
+  if (intensity === 'ct_rgb' && modality !== undefined && modality !== 'CT')
+    throw new UserError(`--ct_rgb shows Hounsfield units of CT; ${path} is ${modality}. Leave it out.`);
   if (scan.kind === 'dicom' && intensity !== 'ct_rgb') {
     const { shape } = scanSpace(scan.scan, path);
     return { shape, shown: (dim, indices) => shownPlanes(scan.scan, dim, indices, path, stop) };

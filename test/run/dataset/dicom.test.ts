@@ -146,6 +146,34 @@ describe('DICOM', () => {
     expect([...volume.voxels]).toEqual([...(await twin.stored())]);
   });
 
+  it('a file of one slice with a place is a volume, whose landmarks are voxels or mm; empty files are told', async () => {
+    const dir = newFolder();
+    laid(join(dir, 'images'), (name) => (name === 'axial/000.dcm' ? 'x.dcm' : undefined));
+    writeFileSync(join(dir, 'images', 'y.dcm'), '');
+    const labels = json(dir, 'l.json', { dataset: 'Slice', landmarks_map: { P1: 'a', P2: 'b' }, distances: [{ name: 'ab', between: ['P1', 'P2'] }], test_cases: [] });
+    const of = (name: string, coordinates: string, P1: number[], P2: number[]): Promise<string> =>
+      made({ images: join(dir, 'images'), landmarks: json(dir, 'p.json', { coordinates, cases: { x: { P1, P2 } } }), labels, out: join(dir, name) });
+    const { placement } = await openDicomScan(nodePlatform, join(dir, 'images', 'x.dcm'));
+    const [x, y, z] = placement!.position;
+    expect(await of('mm', 'LPS', [x + 1, y + 0.7, z], [x + 2.5, y + 0.7, z + 0.3])).toContain('1 empty file left out: y.dcm.');
+    // Of 10 × 12 voxels, which count to the right and forwards.
+    await of('voxels', 'voxel', [10 - 1 - 2, 12 - 1 - 1, 0], [10 - 1 - 5, 12 - 1 - 1, 0]);
+    for (const name of ['mm', 'voxels']) {
+      const [found, ...others] = await samplesOf(join(dir, name), 'tasks_MedVision-AD__train_SFT.json', 'train');
+      expect([found?.height, found?.width, others]).toEqual([10, 12, []]);
+      expect(found!.values[0]).toBeCloseTo(1.5, 4);
+    }
+    await expect(of('no', 'voxel', [1, 1], [4, 1])).rejects.toThrow('P1 has two coordinates, as row and column of a picture; the image is a volume of 10×12×1. Give three');
+  });
+
+  it('mm of the patient are no place on a projection', async () => {
+    const dir = newFolder();
+    laid(join(dir, 'images'), (name) => (name === 'dx_magnified.dcm' ? 'x.dcm' : undefined));
+    const landmarks = json(dir, 'p.json', { coordinates: 'RAS', cases: { x: { P1: [0.1, 0.1, 0], P2: [0.4, 0.1, 0] } } });
+    const labels = json(dir, 'l.json', { dataset: 'Ray', landmarks_map: { P1: 'a', P2: 'b' }, distances: [{ name: 'ab', between: ['P1', 'P2'] }], test_cases: [] });
+    await expect(made({ images: join(dir, 'images'), landmarks, labels, out: join(dir, 'out') })).rejects.toThrow('P1 is in mm (RAS); the image is a picture, which has no place in the patient');
+  });
+
   it('masks of DICOM are told what to become', async () => {
     const dir = newFolder();
     for (const name of ['images', 'masks']) mkdirSync(join(dir, name));

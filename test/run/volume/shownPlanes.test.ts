@@ -35,6 +35,11 @@ it.each(Object.keys(index))('%s', async (name) => {
   }
 });
 
+it('three windows of CT are refused for what is none', async () => {
+  const row = { out: 'r.jsonl', slices: '2', question: 'What?', answer: 'This.' };
+  await expect(written('linear', { ...row, ct_rgb: 'true' })).rejects.toThrow('--ct_rgb shows Hounsfield units of CT; linear is MR. Leave it out.');
+});
+
 it.each(PLANES)('a slice by itself is that of a row: %s', async (plane) => {
   const one = await written('inverted', { out: 'x.png', plane, slice: '2' });
   expect(await levelsOf(one.get('x.png'))).toEqual(index['inverted']?.[PLANES.indexOf(plane)]?.[2]);
