@@ -13,6 +13,7 @@ import type { Device } from '../../src/gpu/device.ts';
 import { canonicalName } from '../../src/io/names.ts';
 import { loraConfig, parseLoraConfig } from '../../src/io/peftConfig.ts';
 import { openSafetensors, toFloat32 } from '../../src/io/safetensors.ts';
+import type { Quantization } from '../../src/models/quantization.ts';
 import type { Dtype } from '../../src/io/safetensors.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { Session } from '../../src/train/session.ts';
@@ -69,13 +70,14 @@ export function settingsOf(run: Run): TrainSettings {
   };
 }
 
-export async function openRun(device: Device, model: GoldenModel, run: Run, folder: string): Promise<Session> {
+export async function openRun(device: Device, model: GoldenModel, run: Run, folder: string, quantization?: Quantization): Promise<Session> {
+  const stored = quantization && { quantization };
   const { baseModel, name } = model;
   if (run.kind === 'full') return openSession(nodePlatform, device, { baseModel, finetuning: { kind: 'full' } });
-  if (run.initial_adapter !== undefined) return openSession(nodePlatform, device, { baseModel, initAdapter: goldenPath('golden', name, run.initial_adapter) });
+  if (run.initial_adapter !== undefined) return openSession(nodePlatform, device, { baseModel, initAdapter: goldenPath('golden', name, run.initial_adapter), ...stored });
   const path = goldenPath('golden', name, 'lora', run.variant!, 'adapter_config.json');
   const config = loraConfig(parseLoraConfig(JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>, path));
-  const session = await openSession(nodePlatform, device, { baseModel, finetuning: { kind: 'lora', config } });
+  const session = await openSession(nodePlatform, device, { baseModel, finetuning: { kind: 'lora', config }, ...stored });
   for (const [key, { raw, dtype }] of await tensorsOf(`${folder}/adapter_init.safetensors`)) session.arena.writeValues(plain(model, key), toFloat32(raw, dtype, key));
   return session;
 }

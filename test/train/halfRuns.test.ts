@@ -1,12 +1,14 @@
 /**
  * Training with operands in f16 against the same in f32, on the recorded runs: losses of 30 steps within 2e-3 relative, the final update of what trains within
  * 2 % rms, generation token for token; and activations a hundred times too large for f16 stay finite. Needs a GPU with subgroup matrices, as
- * test/ops/matmulHalf.test.ts says; with VERNIER_EVERY_RUN=1 every recorded run is repeated.
+ * test/ops/matmulHalf.test.ts says; with VERNIER_EVERY_RUN=1 every recorded run is repeated, with VERNIER_BASE=nf4 over a frozen base in 4 bits.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Example } from '../../src/data/example.ts';
 import { generate } from '../../src/models/generate.ts';
+import { NO_QUANTIZATION } from '../../src/models/quantization.ts';
+import type { Quantization } from '../../src/models/quantization.ts';
 import { allOf } from '../../src/track/tracker.ts';
 import { train } from '../../src/train/trainer.ts';
 import type { TrainSettings } from '../../src/train/trainSettings.ts';
@@ -30,6 +32,7 @@ const STEPS = 30;
 /** All six take half an hour on two cores; by default one, with two rows a step in the place of four, whose figures stay furthest from the bounds. */
 const RUNS = process.env['VERNIER_EVERY_RUN'] ? undefined : ['lora_epoch_remainder'];
 const ROWS: Partial<TrainSettings> = RUNS ? { gradient_accumulation_steps: 1 } : {};
+const BASE: Quantization | undefined = process.env['VERNIER_BASE'] === 'nf4' ? { ...NO_QUANTIZATION, weights: 'nf4' } : undefined;
 const device = await testDevice();
 const hasUnits = matrixUnitsOf(device.capabilities) !== undefined;
 
@@ -42,7 +45,8 @@ interface Trained {
 async function trained(model: GoldenModel, folder: string, compute: ComputeDtype): Promise<Trained> {
   plansOf(device).compute = compute;
   const run = JSON.parse(readFileSync(`${folder}/run.json`, 'utf8')) as Run;
-  const session = await openRun(device, model, run, folder);
+  const session = await openRun(device, model, run, folder, BASE);
+  if (BASE) expect(session.quantizedCount).toBeGreaterThan(0);
   const values = async (): Promise<Map<string, Float32Array>> =>
     new Map(await Promise.all([...session.plan.trained.keys()].map(async (name) => [name, await session.arena.readValues(name)] as const)));
   const start = await values();
