@@ -15,7 +15,7 @@ import { neededBytes } from '../../src/train/memoryText.ts';
 import { openSession } from '../../src/train/session.ts';
 import type { SessionOptions } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
-import { closeDevices, testDevice } from '../gpu/testDevice.ts';
+import { closeDevices, compileOnce, testDevice } from '../gpu/testDevice.ts';
 import { goldenPath } from '../io/goldenFolder.ts';
 import { readGradients, runBatch, withSession } from '../models/golden.ts';
 import { gemma } from '../models/gemma3/goldenExamples.ts';
@@ -25,6 +25,8 @@ import { smolvlm } from '../models/smolvlm/goldenExamples.ts';
 import { expectPlanned, lora, NF4, planned, plannedText, settings } from './plannedMemory.ts';
 import type { PlannedModel, Way } from './plannedMemory.ts';
 
+
+await compileOnce();
 afterEach(closeDevices);
 
 /** Nothing trains that sees. */

@@ -4,7 +4,7 @@
  */
 import { afterEach, describe, it } from 'vitest';
 import { matrixUnitsOf } from '../../src/tune/subgroupMatrix.ts';
-import { closeDevices, testDevice } from '../gpu/testDevice.ts';
+import { closeDevices, compileOnce, testDevice } from '../gpu/testDevice.ts';
 import { gemma } from '../models/gemma3/goldenExamples.ts';
 import { qwen } from '../models/qwen2_5_vl/goldenExamples.ts';
 import { qwen3 } from '../models/qwen3_vl/goldenExamples.ts';
@@ -12,6 +12,7 @@ import { smolvlm } from '../models/smolvlm/goldenExamples.ts';
 import { expectPlanned, lora, NF4, planned } from './plannedMemory.ts';
 import type { Way } from './plannedMemory.ts';
 
+await compileOnce();
 const { capabilities } = await testDevice();
 afterEach(closeDevices);
 

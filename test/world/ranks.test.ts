@@ -23,10 +23,11 @@ import type { TrainResult, TrainSurroundings } from '../../src/train/trainer.ts'
 import type { TrainSettings } from '../../src/train/trainSettings.ts';
 import { ALONE } from '../../src/world/world.ts';
 import type { World } from '../../src/world/world.ts';
-import { testDevice } from '../gpu/testDevice.ts';
+import { compileOnce, testDevice } from '../gpu/testDevice.ts';
 import { goldenDir } from '../io/goldenFolder.ts';
 import { localWorlds } from './localWorld.ts';
 
+await compileOnce();
 const scratch = mkdtempSync(join(tmpdir(), 'vernier-ranks-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
