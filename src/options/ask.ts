@@ -33,7 +33,8 @@ export const definitions = {
   image: {
     group: 'Data', type: 'list', default: [], files: true, aliases: ['images'],
     help: 'Pictures that the question is about, all of them together: PNG, JPEG and what else training reads, and volumes ' +
-      '(.nii, .nii.gz, .nrrd, .mha, a TIFF stack, a folder of DICOM), of which --slice says which slice. Commas or spaces between several.',
+      '(.nii, .nii.gz, .nrrd, .mha, a TIFF stack, DICOM of several slices), of which --slice says which slice. Commas or spaces between ' +
+      'several.',
   },
   slice: {
     group: 'Data', type: 'list', default: [], repeats: true,

@@ -6,6 +6,7 @@ import { nodePlatform } from '../../node/platform.ts';
 import { openDicomScan } from '../../src/data/dicom/scan.ts';
 import { scanVolume } from '../../src/data/dicom/toVolume.ts';
 import { readImageHeader } from '../../src/data/imageHeader.ts';
+import { sliceToRgb } from '../../src/data/medvision/intensity.ts';
 import { openVolume } from '../../src/data/nifti.ts';
 import type { VolumeSlice } from '../../src/data/nifti.ts';
 import { axisCodes, orientationOf } from '../../src/data/niftiSpace.ts';
@@ -159,6 +160,36 @@ it('a question about a projection has the mm of its file', async () => {
     expect(pixelOf({ pixelWidth: 2, pixelHeight: 3 }, picture)).toMatchObject({ pixelHeight: 3, pixelWidth: 2 });
   }
   expect(pixelOf(undefined, colour).pixelWidth).toBeNaN();
+});
+
+it('a DICOM file that is asked about is read once; of several slices it is a volume', async () => {
+  const opened: string[] = [];
+  const counting: typeof platform = {
+    ...platform,
+    readFile: (path) => (opened.push('all'), platform.readFile(path)),
+    async openFile(path) {
+      const file = await platform.openFile(path);
+      return { ...file, read: (offset, length) => (opened.push(`${offset}+${length}`), file.read(offset, length)) };
+    },
+  };
+  const choice = { slices: [], intensity: 'minmax', modality: '', structure: '', words: FLAGS } as const;
+  const [picture] = await namedPictures(counting, ['dx_magnified.dcm'], choice);
+  expect(opened).toEqual(['0+132', 'all']);
+  expect(picture?.source).toMatchObject({ bytes: files['dx_magnified.dcm'], name: 'dx_magnified.dcm' });
+
+  const whole = await openAnyVolume(platform, 'enhanced_unordered.dcm');
+  for (const given of ['enhanced_unordered.dcm', { bytes: files['enhanced_unordered.dcm']!, name: 'x' }]) {
+    const [slice] = await namedPictures(platform, [given], { ...choice, slices: ['axial:3'] });
+    const { data } = await platform.decodeImage((slice?.source as { bytes: Uint8Array }).bytes, 'x.png');
+    expect(data).toEqual(sliceToRgb(await whole.slice(2, 3), 'minmax').data);
+    expect(slice?.slice).toMatchObject({ plane: 'axial', index: 3, pixelWidth: whole.zooms[1], pixelHeight: whole.zooms[0] });
+    await expect(namedPictures(platform, [given], choice)).rejects.toThrow('is a volume: say which slice, --slice sagittal:0 to 9');
+  }
+  // Frames without places are a picture, and so is one slice.
+  for (const given of ['frames_table.dcm', 'ct_signed.dcm']) {
+    expect((await namedPictures(platform, [given], choice))[0]?.slice).toBeUndefined();
+    await expect(namedPictures(platform, [given], { ...choice, slices: ['axial:0'] })).rejects.toThrow('names no volume');
+  }
 });
 
 it('is written as a volume and as pictures', async () => {

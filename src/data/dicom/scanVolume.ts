@@ -28,7 +28,11 @@ export async function openScanVolume(
   path: string,
   choice: ScanChoice = {},
 ): Promise<ScanVolume> {
-  const scan = await openDicomScan(platform, path, choice);
+  return volumeOfScan(await openDicomScan(platform, path, choice), path);
+}
+
+/** @param path in messages @throws UserError where it is no volume */
+export async function volumeOfScan(scan: DicomScan, path: string): Promise<ScanVolume> {
   const space = scanSpace(scan, path);
   return new ScanVolume(await newHeader({ ...space, datatype: FLOAT32, voxels: new Float32Array(0) }, path), scan, space);
 }

@@ -1,12 +1,13 @@
 /** Pictures of a question: files as training reads them, and slices of volumes, which become pictures as those of the tasks do. */
 import { PLANES } from '../../data/planes.ts';
 import type { ImageSource } from '../../data/example.ts';
-import type { ScanChoice } from '../../data/dicom/scan.ts';
+import { isDicomBytes } from '../../data/dicom/elements.ts';
+import type { DicomScan, ScanChoice } from '../../data/dicom/scan.ts';
 import { intensityOf, checkFinite, sliceToRgb } from '../../data/medvision/intensity.ts';
 import type { IntensityMode } from '../../data/medvision/intensity.ts';
 import { isDicom, openAnyVolume, tiffPages } from '../../data/openVolume.ts';
 import { isVolumeFile } from '../../data/making/names.ts';
-import type { SliceDim } from '../../data/nifti.ts';
+import type { SliceDim, Volume } from '../../data/nifti.ts';
 import { rowPixels } from '../../data/pictures/pixelGate.ts';
 import { countOf, lastName, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
@@ -59,10 +60,19 @@ export function isVolume(given: GivenPicture): given is string | VolumeBytes {
 /** @throws UserError that names the file */
 export async function namedPictures(platform: Platform, given: readonly GivenPicture[], choice: PictureChoice): Promise<NamedPicture[]> {
   const { slices, words } = choice;
-  // What the name does not tell: folders of a series, and TIFF files of several grey pages.
+  const opened = new Map<GivenPicture, OpenDicom>();
+  // What the name does not tell: folders of a series, DICOM files of several slices, and TIFF files of several grey pages.
   const told = new Set<GivenPicture>();
-  for (const one of given) if (typeof one === 'string' && (await isVolumeByContent(platform, one))) told.add(one);
-  const isCut = (one: GivenPicture): one is string | VolumeBytes => isVolume(one) || told.has(one);
+  for (const one of given) {
+    if (isVolume(one)) continue;
+    if (typeof one === 'string' && (await platform.isDirectory(one))) told.add(one);
+    else if (typeof one !== 'string' || (await platform.exists(one))) {
+      const dicom = await dicomOf(platform, one, choice.scan);
+      if (dicom !== undefined) opened.set(one, dicom);
+      if (dicom === undefined ? typeof one === 'string' && (await tiffPages(platform, one)) === 'stack' : dicom.isVolume) told.add(one);
+    }
+  }
+  const isCut = (one: GivenPicture): boolean => isVolume(one) || told.has(one);
   const volumes = given.filter(isCut);
   if (slices.length > 1 && slices.length !== volumes.length)
     throw new UserError(
@@ -71,13 +81,15 @@ export async function namedPictures(platform: Platform, given: readonly GivenPic
     );
   if (slices.length > 0 && volumes.length === 0)
     throw new UserError(
-      `${words.slice} is given, and ${words.image} names no volume (.nii, .nii.gz, .nrrd, .mha, a TIFF stack, a folder of DICOM). ` +
+      `${words.slice} is given, and ${words.image} names no volume (.nii, .nii.gz, .nrrd, .mha, a TIFF stack, DICOM of several slices). ` +
         'Leave it out.',
     );
   const pictures: NamedPicture[] = [];
   for (const one of given) {
-    if (!isCut(one)) pictures.push(await pictureOf(platform, one));
-    else pictures.push(await sliceOf(platform, one, slices[volumes.indexOf(one)] ?? slices[0], choice));
+    const dicom = opened.get(one);
+    if (isCut(one))
+      pictures.push(await sliceOf(platform, volumeOf(platform, one, dicom, choice), slices[volumes.indexOf(one)] ?? slices[0], choice));
+    else if (!isVolumeBytes(one)) pictures.push(pictureOf(one, dicom));
   }
   await rowPixels(
     platform,
@@ -86,32 +98,60 @@ export async function namedPictures(platform: Platform, given: readonly GivenPic
   return pictures;
 }
 
-async function isVolumeByContent(platform: Platform, path: string): Promise<boolean> {
-  if (await platform.isDirectory(path)) return true;
-  return (await platform.exists(path)) && (await tiffPages(platform, path)) === 'stack';
+/** A DICOM file, which is read once: its header says what it is and its mm, the rest is decoded by whoever makes the example. */
+interface OpenDicom {
+  scan: DicomScan;
+  source: { bytes: Uint8Array; name: string };
+  /** Slices of grey whose places are known. */
+  isVolume: boolean;
 }
 
-async function pictureOf(platform: Platform, source: ImageSource): Promise<NamedPicture> {
-  const [path, files] =
-    typeof source === 'string' ? [source, platform] : [source.name, platformOf(platform, { volume: source.bytes, name: source.name })];
-  const picture = { source, name: lastName(path) };
-  if (!(await files.exists(path)) || !(await isDicom(files, path))) return picture;
-  const { openDicomScan } = await import('../../data/dicom/scan.ts');
-  const { spacing, notes } = await openDicomScan(files, path);
+/** @returns undefined where it is no DICOM */
+async function dicomOf(platform: Platform, given: ImageSource | VolumeBytes, choice: ScanChoice = {}): Promise<OpenDicom | undefined> {
+  if (isVolumeBytes(given)) return undefined;
+  const name = typeof given === 'string' ? given : given.name;
+  if (typeof given === 'string' ? !(await isDicom(platform, given)) : !isDicomBytes(given.bytes)) return undefined;
+  const bytes = typeof given === 'string' ? await platform.readFile(given) : given.bytes;
+  const [{ openDicomScan }, { scanAffine }] = await Promise.all([
+    import('../../data/dicom/scan.ts'),
+    import('../../data/dicom/toVolume.ts'),
+  ]);
+  const scan = await openDicomScan(platformOf(platform, { volume: bytes, name }), name, choice);
+  const { size, samples, photometric } = scan;
+  const isVolume = size[0] > 1 && samples === 1 && photometric !== 'PALETTE COLOR' && scanAffine(scan) !== undefined;
+  return { scan, source: { bytes, name }, isVolume };
+}
+
+function pictureOf(source: ImageSource, dicom: OpenDicom | undefined): NamedPicture {
+  const name = lastName(typeof source === 'string' ? source : source.name);
+  if (dicom === undefined) return { source, name };
+  const { spacing, notes } = dicom.scan;
   const [, pixelHeight, pixelWidth] = spacing;
-  return { ...picture, pixel: { pixelWidth: pixelWidth ?? NaN, pixelHeight: pixelHeight ?? NaN, notes } };
+  return { source: dicom.source, name, pixel: { pixelWidth: pixelWidth ?? NaN, pixelHeight: pixelHeight ?? NaN, notes } };
+}
+
+interface GivenVolume {
+  path: string;
+  open: () => Promise<Volume>;
+}
+
+function volumeOf(platform: Platform, given: GivenPicture, dicom: OpenDicom | undefined, { scan }: PictureChoice): GivenVolume {
+  const path = typeof given === 'string' ? given : given.name;
+  if (dicom !== undefined)
+    return { path, open: async () => (await import('../../data/dicom/scanVolume.ts')).volumeOfScan(dicom.scan, path) };
+  const files = isVolumeBytes(given) ? platformOf(platform, given) : platform;
+  return { path, open: () => openAnyVolume(files, path, scan) };
 }
 
 async function sliceOf(
   platform: Platform,
-  volumeFile: string | VolumeBytes,
+  { path, open }: GivenVolume,
   said: string | undefined,
-  { scan, intensity, modality, structure, words }: PictureChoice,
+  { intensity, modality, structure, words }: PictureChoice,
 ): Promise<NamedPicture> {
-  const [path, files] = typeof volumeFile === 'string' ? [volumeFile, platform] : [volumeFile.name, platformOf(platform, volumeFile)];
+  const volume = await open();
   if (said === undefined) {
-    const { shape } = await openAnyVolume(files, path, scan);
-    const [sagittal, coronal, axial] = shape.map((size) => size - 1);
+    const [sagittal, coronal, axial] = volume.shape.map((size) => size - 1);
     throw new UserError(
       `${path} is a volume: say which slice, ${words.slice} sagittal:0 to ${sagittal}, coronal:0 to ${coronal} or axial:0 to ${axial}.`,
     );
@@ -119,7 +159,6 @@ async function sliceOf(
   const [word = '', digits = ''] = said.toLowerCase().split(':');
   const dim = PLANES.findIndex((plane) => plane === word) as SliceDim;
   const index = Number(digits);
-  const volume = await openAnyVolume(files, path, scan);
   const { shape, zooms, version, sizeless = [] } = volume.header;
   if (index >= shape[dim])
     throw new UserError(`${words.slice} ${said}: ${path} is ${shape.join('×')}, its last ${word} slice is ${shape[dim] - 1}.`);
