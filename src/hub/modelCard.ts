@@ -20,6 +20,8 @@ export interface ModelCard {
   datasets?: readonly string[];
   /** Annotation plans by file, with version and SHA-256. */
   plans?: readonly { file: string; version: string; sha256: string }[];
+  /** The version of the annotations that was asked for, where one was. */
+  pin?: string;
   hyperparameters?: Readonly<Record<string, unknown>>;
   /** Figures before the first step and after the last. */
   metrics?: readonly { name: string; before?: number; after?: number }[];
@@ -54,7 +56,7 @@ export async function modelCard(card: ModelCard): Promise<string> {
       `Vernier${card.version === undefined ? '' : ` ${card.version}`}` +
       `${card.steps === undefined ? '' : `; step ${card.steps.done} of ${card.steps.total}`}. It answers questions about measurements in ` +
       `medical images; it is not a medical device.`,
-    section('Data', [...(card.data ?? []).map((line) => `- ${line}`), ...planTable(card.plans ?? [])]),
+    section('Data', [...(card.data ?? []).map((line) => `- ${line}`), ...pinLines(card), ...planTable(card.plans ?? [])]),
     section('Results', metricTable(card.metrics ?? [])),
     section('Hyperparameters', hyperparameterTable(card.hyperparameters ?? {})),
     section('Loading it in Python', ['```python', ...loading(card), '```']),
@@ -64,6 +66,10 @@ export async function modelCard(card: ModelCard): Promise<string> {
 
 function section(title: string, lines: readonly string[]): string {
   return lines.length === 0 ? '' : `## ${title}\n\n${lines.join('\n')}`;
+}
+
+function pinLines({ pin }: ModelCard): string[] {
+  return pin === undefined ? [] : [`- Annotations of version ${pin} or the newest before it (\`--planner_version ${pin}\`)`];
 }
 
 function planTable(plans: NonNullable<ModelCard['plans']>): string[] {

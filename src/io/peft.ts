@@ -286,17 +286,24 @@ export interface AdapterTensorSource {
   data: Float32Array | (() => Promise<Float32Array>);
 }
 
+/** What the card of an adapter says beside its configuration. */
+export interface AdapterCard {
+  /** It is loaded as a model that reads text only, not as a vision-language model. */
+  isTextOnly?: boolean;
+  /** What it was trained on, without a full stop. */
+  about?: string | undefined;
+}
+
 /**
  * Writes the three files into `dir`, which is made where it does not exist. Tensors by canonical name, stored in float32. The
- * configuration's `target_modules` should be the resolved ones (`ResolvedAdapter.targetModules`), as PEFT never saves `all-linear`. The
- * card says how to load the model: as one that reads text only, or a vision-language model.
+ * configuration's `target_modules` should be the resolved ones (`ResolvedAdapter.targetModules`), as PEFT never saves `all-linear`.
  */
 export async function writeAdapter(
   platform: Platform,
   dir: string,
   config: LoraConfig,
   tensors: ReadonlyMap<string, AdapterTensorSource>,
-  isTextOnly = false,
+  { isTextOnly = false, about }: AdapterCard = {},
 ): Promise<void> {
   const entries = [...tensors].map(([name, { shape, data }]) => ({
     name: PREFIX + storedKey(name),
@@ -307,7 +314,7 @@ export async function writeAdapter(
   await platform.makeDir(dir);
   await writeSafetensors(platform, joinPath(dir, WEIGHTS), entries);
   await platform.writeFile(joinPath(dir, CONFIG), formatLoraConfig(config));
-  await platform.writeFile(joinPath(dir, 'README.md'), modelCard(config, isTextOnly));
+  await platform.writeFile(joinPath(dir, 'README.md'), modelCard(config, isTextOnly, about));
 }
 
 /**
@@ -323,7 +330,7 @@ function bytesOf(values: Float32Array): Uint8Array {
 }
 
 /** The card that Hugging Face shows, with the front matter PEFT writes. */
-function modelCard(config: LoraConfig, textOnly: boolean): string {
+function modelCard(config: LoraConfig, textOnly: boolean, about: string | undefined): string {
   const auto = textOnly ? 'AutoModelForCausalLM' : 'AutoModelForImageTextToText';
   const base = config.base_model_name_or_path;
   const variant = [config.use_dora ? 'DoRA' : 'LoRA', config.use_rslora ? 'rank-stabilised' : ''].filter((word) => word !== '').join(', ');
@@ -350,6 +357,7 @@ function modelCard(config: LoraConfig, textOnly: boolean): string {
     'model = PeftModel.from_pretrained(base, "THIS FOLDER")',
     '```',
     '',
+    ...(about === undefined ? [] : [`What it was trained on: ${about}.`, '']),
   ];
   return lines.join('\n');
 }

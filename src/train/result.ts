@@ -7,13 +7,19 @@ import type { Session } from './session.ts';
 
 /**
  * Adapter or model, and `trainer_state.json`. All of it is written beside before any file is moved there, so that a full disk leaves no
- * half of it.
+ * half of it. @param checkpoint what holds the same @param about what the card of an adapter says of its training
  */
-export async function saveResult(session: Session, dir: string, state: TrainerState, checkpoint: string | undefined): Promise<void> {
+export async function saveResult(
+  session: Session,
+  dir: string,
+  state: TrainerState,
+  checkpoint: string | undefined,
+  about: string | undefined,
+): Promise<void> {
   const { platform } = session;
   const unfinished = temporaryName(joinPath(dir, 'result'));
   try {
-    await session.save(unfinished);
+    await session.save(unfinished, { about });
     await platform.writeFile(joinPath(unfinished, TRAINER_STATE), formatTrainerState(state));
     for (const name of await platform.listDir(unfinished)) await platform.rename(joinPath(unfinished, name), joinPath(dir, name));
   } catch (error) {

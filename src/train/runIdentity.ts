@@ -122,6 +122,12 @@ const BEFORE_CHOICE: RunIdentity['facts'] = { sixteen_bit: 'clip', quantize_embe
 /** The fact that says which annotations rows are of: where the rows are the same, so are they as far as the run is concerned. */
 export const ANNOTATIONS = 'annotations';
 
+/** Which annotations a run is trained on, where it is on any. */
+export function annotationsOf({ facts }: Pick<RunIdentity, 'facts'>): string | undefined {
+  const said = facts[ANNOTATIONS];
+  return typeof said === 'string' ? said : undefined;
+}
+
 const AS_BEFORE =
   'Give what it was, or begin a new run (another --output_dir; --init_adapter with the checkpoint starts from its weights).';
 

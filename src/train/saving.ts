@@ -10,6 +10,7 @@ import { checkpointName, pruneCheckpoints, saveCheckpoint } from './checkpointFo
 import type { TrainerState } from './checkpointFolder.ts';
 import { OPTIMIZER_STATE, writeMomentsFile } from './momentsFile.ts';
 import type { TrainedState } from './parameterArena.ts';
+import { annotationsOf } from './runIdentity.ts';
 import { formatRunState, RUN_STATE } from './runState.ts';
 import type { RunState } from './runState.ts';
 import type { Session } from './session.ts';
@@ -146,7 +147,7 @@ export class CheckpointSaver {
     const run = await runState;
     const written = await saveCheckpoint(session.platform, outputDir, step, {
       trainerState,
-      writeAdapter: (dir, platform) => session.save(dir, { state, platform }),
+      writeAdapter: (dir, platform) => session.save(dir, { state, platform, about: annotationsOf(run.identity) }),
       files: {
         [OPTIMIZER_STATE]: (path, platform) => writeMomentsFile(platform, path, session.plan.trained, state),
         [RUN_STATE]: formatRunState(run),

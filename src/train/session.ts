@@ -124,15 +124,15 @@ export class Session {
   /**
    * Writes what was trained into `dir`: a PEFT adapter folder, or with full fine-tuning a model folder in f32.
    * @param from where values are read and files are written, for a checkpoint saved while training goes on; default: the GPU as it is, the
-   * session's platform
+   * session's platform; and what the card of an adapter says of its training
    */
-  async save(dir: string, from: { state?: TrainedState; platform?: Platform } = {}): Promise<void> {
-    const { state = this.arena.live(), platform = this.platform } = from;
+  async save(dir: string, from: { state?: TrainedState; platform?: Platform; about?: string | undefined } = {}): Promise<void> {
+    const { state = this.arena.live(), platform = this.platform, about } = from;
     const sources = new Map([...this.plan.trained].map(([name, shape]) => [name, { shape, data: () => state.values(name) }]));
     if (this.plan.config) {
       const config = { ...this.plan.config, ...baseModelNames(this.baseModel, platform.env('HOME')) };
       const tensors = new Map<string, AdapterTensorSource>([...this.brought, ...sources]);
-      await writeAdapter(platform, dir, config, tensors, this.naming.isTextOnly);
+      await writeAdapter(platform, dir, config, tensors, { isTextOnly: this.naming.isTextOnly, about });
       return;
     }
     await platform.makeDir(dir);

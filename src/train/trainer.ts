@@ -25,7 +25,7 @@ import { AdamW } from './optimizer.ts';
 import { isInside, loadBest, restoreCheckpoint, withWayOn } from './resume.ts';
 import type { OpenCheckpoint } from './resume.ts';
 import { saveResult } from './result.ts';
-import { changedSettings, checkSameRun, runIdentity, runSettings } from './runIdentity.ts';
+import { annotationsOf, changedSettings, checkSameRun, runIdentity, runSettings } from './runIdentity.ts';
 import type { RunIdentity, RunSettings } from './runIdentity.ts';
 import { CheckpointSaver } from './saving.ts';
 import type { Moment, SavedCheckpoint } from './saving.ts';
@@ -316,7 +316,7 @@ export async function train(session: Session, source: ExampleSource, own: TrainS
         await save({ isLast: true });
       if (outcome === 'finished' && settings.load_best_model_at_end)
         isBestLoaded = await loadBest(session, state, outputDir, tracker, checkpoint);
-      await saveResult(session, outputDir, state, saver.checkpoint);
+      await saveResult(session, outputDir, state, saver.checkpoint, identity && annotationsOf(identity));
     }
     const last = saver?.checkpoint ?? checkpoint?.dir;
     const seconds = (Date.now() - startedAt) / 1000;

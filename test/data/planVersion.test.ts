@@ -190,7 +190,7 @@ describe('runs on other annotations', () => {
   });
 
   test('so it stands beside runs that are compared, from what their records say', () => {
-    const run = (version: string): Run => ({ data: [['SHA-256 of the rows', 'x'], ...planPairs([{ ...plan('KiTS23', version), sha256: 'ab' }], version)] }) as unknown as Run;
+    const run = (version: string): Run => ({ data: [['SHA-256 of the rows', 'x'], ...planPairs([{ ...plan('KiTS23', version), sha256: 'ab', pin: version }])] }) as unknown as Run;
     expect(plansOfPairs(run('1.0.0').data)).toEqual([plan('KiTS23', '1.0.0')]);
     expect(run('1.0.0').data[1]).toEqual(['Version pinned (--planner_version)', '1.0.0']);
     expect(caution([run('1.4.0'), run('1.4.0')])).toBe('');

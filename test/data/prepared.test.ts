@@ -19,6 +19,7 @@ import { PreparedSet } from '../../src/data/prepared/preparedSet.ts';
 import { rowFromColumns } from '../../src/data/prepared/row.ts';
 import type { PreparedRow } from '../../src/data/prepared/row.ts';
 import { encodeShard } from '../../src/data/prepared/encodeShard.ts';
+import { plansOfManifest } from '../../src/data/prepared/settings.ts';
 import { ShardReader } from '../../src/data/prepared/shard.ts';
 import { picturePath, writeShard } from '../../src/data/prepared/writeShard.ts';
 import { UserError } from '../../src/platform.ts';
@@ -169,6 +170,15 @@ describe('a folder', () => {
       expect(prepared?.keptRows).toBe(after * 8 - (after > 8 ? 4 : 0));
       expect(tree(dir)).toEqual(expected);
     }
+  });
+
+  it('says which version of the annotations was asked for, beside the plans that it meant', async () => {
+    const asked = await request({ pin: 'v1.3.0' });
+    const identity = { ...asked.identity, 'plan KiTS23 biometry': `v1.2.1, SHA-256 ${'ab'.repeat(32)}` };
+    await prepareFolder(nodePlatform, { ...asked, identity });
+    const { manifest } = await PreparedSet.open(nodePlatform, dir, identity);
+    expect(plansOfManifest(manifest)).toEqual([{ dataset: 'KiTS23', kind: 'biometry', version: '1.2.1', sha256: 'ab'.repeat(32), pin: '1.3.0' }]);
+    expect(readFileSync(join(dir, 'manifest.json'), 'utf8')).toContain('"planner_version": "1.3.0"');
   });
 
   it('is reused when it is whole, and makes again only a file that is damaged', async () => {

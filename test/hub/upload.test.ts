@@ -195,14 +195,14 @@ describe('the model card', () => {
   it('has a head that the hub reads, plans, figures, options without secrets, and how to load it', async () => {
     const text = await modelCard({
       kind: 'adapter', repoId: 'tester/adapter', runName: 'sft', baseModel: 'Qwen/Qwen2.5-VL-3B-Instruct', baseRevision: 'abc123',
-      data: ['11 000 rows of KiTS23'], datasets: ['YongchengYAO/MedVision'], plans: [{ file: 'benchmark_plan_detection_v1.0.0.json.gz', version: '1.0.0', sha256: 'f'.repeat(64) }],
+      data: ['11 000 rows of KiTS23'], datasets: ['YongchengYAO/MedVision'], plans: [{ file: 'benchmark_plan_detection_v1.0.0.json.gz', version: '1.0.0', sha256: 'f'.repeat(64) }], pin: '1.1.0',
       hyperparameters: { learning_rate: 2e-4, target_modules: ['q_proj', 'a|b'], hub_token: 'hf_abcdefghijklmnopqrstuvwxyz' },
       metrics: [{ name: 'eval_loss', before: 2.5, after: 0.75 }, { name: 'IoU', after: 0.5 }],
     });
     const head = parse(text.split('---')[1] ?? '') as Record<string, unknown>;
     expect(head).toMatchObject({ library_name: 'peft', base_model: 'Qwen/Qwen2.5-VL-3B-Instruct', datasets: ['YongchengYAO/MedVision'] });
     expect(head['tags']).toContain('lora');
-    for (const part of ['| eval_loss | 2.5 | 0.75 |', '| IoU |  | 0.5 |', 'f'.repeat(64), '| learning_rate | 0.0002 |', 'a\\|b', 'PeftModel.from_pretrained(base, "tester/adapter")', 'revision="abc123"']) {
+    for (const part of ['| eval_loss | 2.5 | 0.75 |', '| IoU |  | 0.5 |', 'f'.repeat(64), '- Annotations of version 1.1.0 or the newest before it (`--planner_version 1.1.0`)\n\n| plan |', '| learning_rate | 0.0002 |', 'a\\|b', 'PeftModel.from_pretrained(base, "tester/adapter")', 'revision="abc123"']) {
       expect(text).toContain(part);
     }
     expect(text).not.toContain('hf_abc');

@@ -92,6 +92,16 @@ describe.each(adapters)('golden adapter $model $variant', ({ model, dir }) => {
   });
 });
 
+it('the card of an adapter says what it was trained on', async () => {
+  const platform = memoryPlatform();
+  const card = async (about?: string): Promise<string> => {
+    await writeAdapter(platform, '/a', loraConfig({ r: 2, target_modules: ['q_proj'] }), new Map(), { about });
+    return new TextDecoder().decode(await platform.readFile('/a/README.md'));
+  };
+  expect(await card('Annotations: KiTS23 biometry v1.0.0, SHA-256 ab')).toContain('\nWhat it was trained on: Annotations: KiTS23 biometry v1.0.0, SHA-256 ab.\n');
+  expect(await card()).not.toContain('trained on');
+});
+
 describe('half precision', () => {
   it.each([
     ['F16', f32ToF16],

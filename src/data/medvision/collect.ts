@@ -229,7 +229,7 @@ async function readPlans(
     const [first] = own;
     if (first === undefined) continue;
     const plan = await openPlan(platform, dataDir, first.dataset, first.planKind, settings.planner_version ?? undefined);
-    plans.push(await planRecord(platform, plan));
+    plans.push(await planRecord(platform, plan, settings.planner_version));
     const lists = new Map<string, { task: TaskScan['info']; split: TaskScan['split']; scans: TaskScan[] }>();
     for (const task of own) {
       const scan = scanOf(plan, task);

@@ -10,7 +10,7 @@ import { asArray, asIndex, asNumbers, asObject, asString, asTexts, parseJson } f
 import type { JsonObject } from './json.ts';
 import { insideDataDir } from './paths.ts';
 import { scanPlan } from './planScanner.ts';
-import { compareVersions, hasTransposedSpacing, noVersionText, versionAtPin } from './planVersion.ts';
+import { compareVersions, hasTransposedSpacing, noVersionText, readPin, versionAtPin } from './planVersion.ts';
 
 export type PlanKind = 'detection' | 'biometry';
 export type SampleSplit = 'train' | 'test';
@@ -150,10 +150,12 @@ export interface PlanRecord {
   version: string;
   /** Of the file as it lies there, compressed. */
   sha256: string;
+  /** The version that was asked for (`--planner_version`), where one was. */
+  pin?: string;
 }
 
-export async function planRecord(platform: Platform, { dataset, kind, version, path }: Plan): Promise<PlanRecord> {
-  return { dataset, kind, version, sha256: await hashFile(platform, path) };
+export async function planRecord(platform: Platform, { dataset, kind, version, path }: Plan, pin: string | null): Promise<PlanRecord> {
+  return { dataset, kind, version, sha256: await hashFile(platform, path), ...(pin !== null && { pin: readPin(pin) }) };
 }
 
 /** SHA-256 of a file, in pieces where the runtime can. */

@@ -25,7 +25,7 @@ export function compareVersions(a: string, b: string): number {
 }
 
 /** `1.0.0` of "1.0.0" and "v1.0.0". @throws UserError for what is no version */
-function readPin(text: string): string {
+export function readPin(text: string): string {
   const pin = text.trim().replace(/^v/, '');
   if (/^\d{1,6}(\.\d{1,6}){0,3}$/.test(pin)) return pin;
   throw new UserError(`--planner_version takes a version of the annotations, as ${LATEST_RELEASE}; found ${JSON.stringify(text)}.`);

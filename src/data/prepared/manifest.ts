@@ -25,6 +25,8 @@ export interface ShardEntry {
 
 export interface Manifest {
   identity: Identity;
+  /** The version of the annotations that was asked for; the plans that it meant are in the identity. */
+  pin?: string;
   images: ImageStorage;
   /** Files of each set in the order of their rows. A set may be empty. */
   splits: Record<PreparedSplit, ShardEntry[]>;
@@ -36,8 +38,9 @@ export function rowCount(entries: readonly ShardEntry[]): number {
   return entries.reduce((sum, { rows }) => sum + rows, 0);
 }
 
-export function manifestText({ identity, images, splits, tasks }: Manifest): string {
-  return `${JSON.stringify({ format: FORMAT, version: PREPARED_VERSION, identity, images, splits, tasks }, null, 2)}\n`;
+export function manifestText({ identity, pin, images, splits, tasks }: Manifest): string {
+  const said = { format: FORMAT, version: PREPARED_VERSION, identity, planner_version: pin, images, splits, tasks };
+  return `${JSON.stringify(said, null, 2)}\n`;
 }
 
 /** Undefined where the folder or its manifest is missing. @throws UserError for a file that is no manifest of this version */
@@ -57,14 +60,14 @@ function parseManifest(text: string, path: string): Manifest {
   } catch (error) {
     throw error instanceof UserError ? error : damaged('not valid JSON');
   }
-  const { format, version, identity, images, splits, tasks } = found;
+  const { format, version, identity, planner_version: pin, images, splits, tasks } = found;
   if (format !== FORMAT)
     throw new UserError(`${path}: not the manifest of prepared data ("format" should be "${FORMAT}"). Give another --prepared_ds_dir.`);
   if (version !== PREPARED_VERSION)
     throw damaged(`written as version ${shownJson(version)}, this program reads version ${PREPARED_VERSION}`);
   if (!isIdentity(identity) || !isImageStorage(images) || !isSplits(splits) || !isTasks(tasks))
     throw damaged('a part of the manifest is missing or of the wrong type');
-  return { identity, images, splits, tasks };
+  return { identity, ...(typeof pin === 'string' && { pin }), images, splits, tasks };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -7,6 +7,7 @@ import { joinPath, parentPath, UserError } from '../../platform.ts';
 import type { FileLock, LockHolder, Platform } from '../../platform.ts';
 import { withCleanUp } from '../../io/cleanUp.ts';
 import { whileHeld } from '../../io/heldPlatform.ts';
+import { readPin } from '../medvision/planVersion.ts';
 import type { MedvisionSample } from '../medvision/sample.ts';
 import { identityDifferences, identityHash } from './identity.ts';
 import type { Identity, ImageStorage } from './identity.ts';
@@ -23,6 +24,8 @@ const SHARD_ROWS = { pictures: 512, annotations: 16384 } as const;
 export interface PrepareRequest {
   dir: string;
   identity: Identity;
+  /** `--planner_version`, for the manifest. */
+  pin?: string | null;
   images: ImageStorage;
   /** In final order. Read once, and only as far as workers are free to take them. */
   samples: Record<PreparedSplit, Iterable<MedvisionSample> | AsyncIterable<MedvisionSample>>;
@@ -155,7 +158,8 @@ async function prepareLocked(platform: Platform, request: PrepareRequest, done: 
   if (request.stop?.aborted) return undefined;
   if (rowCount(splits.train) === 0)
     throw new UserError('The task lists give no training samples: check their task names, and that the plans have training cases.');
-  const manifest: Manifest = { identity, images: request.images, splits, tasks };
+  const { pin = null } = request;
+  const manifest: Manifest = { identity, ...(pin !== null && { pin: readPin(pin) }), images: request.images, splits, tasks };
   await platform.writeFile(joinPath(dir, MANIFEST), manifestText(manifest));
   await clearLeftovers(platform, dir, wanted);
   return { manifest, isReused: false, keptRows };

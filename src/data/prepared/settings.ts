@@ -11,6 +11,7 @@ import { readTaskList } from '../medvision/tasks.ts';
 import type { MedvisionTask, TaskFamily } from '../medvision/tasks.ts';
 import { folderName, sha256Hex } from './identity.ts';
 import type { Identity, IdentityValue, ImageStorage } from './identity.ts';
+import type { Manifest } from './manifest.ts';
 
 export interface PreparedSettings extends CollectSettings {
   min_pixels: number | null;
@@ -86,12 +87,14 @@ async function planText(platform: Platform, dataDir: string, dataset: string, ki
   return `v${version}, SHA-256 ${await hashFile(platform, path)}`;
 }
 
-/** The plans that rows were prepared from, as far as an identity names them. */
-export function plansOfIdentity(identity: Identity): PlanRecord[] {
+/** The plans that rows were prepared from, as far as the manifest names them. */
+export function plansOfManifest({ identity, pin }: Pick<Manifest, 'identity' | 'pin'>): PlanRecord[] {
   return Object.entries(identity).flatMap(([name, value]): PlanRecord[] => {
     const [, dataset = '', kind = ''] = /^plan (.+) (detection|biometry)$/.exec(name) ?? [];
     const [, version = '', sha256 = ''] = /^v(.+), SHA-256 ([0-9a-f]+)$/.exec(String(value)) ?? [];
-    return version === '' || dataset === '' ? [] : [{ dataset, kind: kind as PlanKind, version, sha256 }];
+    return version === '' || dataset === ''
+      ? []
+      : [{ dataset, kind: kind as PlanKind, version, sha256, ...(pin !== undefined && { pin }) }];
   });
 }
 

@@ -132,7 +132,7 @@ export class EvaluationReport {
       ...split,
       ['Rows', countText(asked?.found.rows.length ?? rows.length)],
       ...(asked ? [['SHA-256 of the rows', await rowsFingerprint(asked.found)] as [string, string]] : []),
-      ...planPairs(asked?.found.plans ?? [], options.planner_version),
+      ...planPairs(asked?.found.plans ?? []),
     ];
   }
 

@@ -20,7 +20,7 @@ import { VolumeCache } from '../../data/medvision/slices.ts';
 import { readTaskList } from '../../data/medvision/tasks.ts';
 import type { MedvisionTask } from '../../data/medvision/tasks.ts';
 import { sha256Hex } from '../../data/prepared/identity.ts';
-import { plansOfIdentity } from '../../data/prepared/settings.ts';
+import { plansOfManifest } from '../../data/prepared/settings.ts';
 import { PreparedSet } from '../../data/prepared/preparedSet.ts';
 import { readingUntil } from '../../io/stoppablePlatform.ts';
 import { readIndices } from '../../options/evaluate.ts';
@@ -119,7 +119,7 @@ async function prepared({ platform, options }: EvaluateContext, dir: string): Pr
         place: set.locate(split, index).path,
       });
   }
-  const plans = plansOfIdentity(set.manifest.identity);
+  const plans = plansOfManifest(set.manifest);
   return { rows, preparedDir: dir, plans, ...(options.data_dir !== null && { dataDir: options.data_dir }) };
 }
 
@@ -174,7 +174,11 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
     for await (const sample of medvisionSamples(platform, dataDir, [task], settings)) if (!add(sample)) break;
   }
   for (const note of volumes.unitNotes()) say(`Note: ${note}`);
-  return { rows, dataDir, plans: await Promise.all([...plans.values()].map((plan) => planRecord(platform, plan))) };
+  return {
+    rows,
+    dataDir,
+    plans: await Promise.all([...plans.values()].map((plan) => planRecord(platform, plan, options.planner_version))),
+  };
 }
 
 /** What is held out does not depend on how many of the other rows are trained on. */

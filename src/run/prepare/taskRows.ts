@@ -9,7 +9,7 @@ import { MANIFEST, readManifest, rowCount } from '../../data/prepared/manifest.t
 import type { Manifest } from '../../data/prepared/manifest.ts';
 import { checkIdentity, coversImages, missingShards, prepareFolder } from '../../data/prepared/prepare.ts';
 import { PreparedSet } from '../../data/prepared/preparedSet.ts';
-import { imageStorage, modelIdentity, plansOfIdentity, preparedFolder, preparedIdentity } from '../../data/prepared/settings.ts';
+import { imageStorage, modelIdentity, plansOfManifest, preparedFolder, preparedIdentity } from '../../data/prepared/settings.ts';
 import { readingUntil } from '../../io/stoppablePlatform.ts';
 import { loadProcessor } from '../../models/processor.ts';
 import { countOf, joinPath } from '../../platform.ts';
@@ -98,7 +98,7 @@ async function rowsOfVolumes(context: RunContext, base: string): Promise<FoundRo
 
 function rowsOf(context: RunContext, set: PreparedSet): FoundRows {
   return {
-    plans: plansOfIdentity(set.manifest.identity),
+    plans: plansOfManifest(set.manifest),
     train: preparedRows(set, 'train'),
     validation: preparedRows(set, 'validation'),
     validationQuestion: async (index) => askedOf((await set.row('validation', index)).sample),
@@ -183,6 +183,7 @@ async function prepare(context: RunContext, base: string): Promise<PreparedSet |
     const prepared = await prepareFolder(platform, {
       dir,
       identity,
+      pin: options.planner_version,
       images,
       samples: { train, validation },
       resizedSize,

@@ -1,7 +1,10 @@
 /** `--push_LoRA` and `--push_merged_model`: what a run leaves, with a model card, to the hub. Pushes of checkpoints run beside training. */
 import { readJsonFile } from '../../data/jsonFile.ts';
 import { hashFile, planAtPin } from '../../data/medvision/plan.ts';
+import { readPin } from '../../data/medvision/planVersion.ts';
 import { readTaskList } from '../../data/medvision/tasks.ts';
+import { readManifest } from '../../data/prepared/manifest.ts';
+import { plansOfManifest } from '../../data/prepared/settings.ts';
 import { modelCard } from '../../hub/modelCard.ts';
 import type { ModelCard } from '../../hub/modelCard.ts';
 import { hubOrigin } from '../../hub/origin.ts';
@@ -229,11 +232,14 @@ async function describe(
   };
 }
 
-type DataFacts = Pick<ModelCard, 'data' | 'datasets' | 'plans'>;
+type DataFacts = Pick<ModelCard, 'data' | 'datasets' | 'plans' | 'pin'>;
 
 async function describeData(platform: Platform, options: Options): Promise<DataFacts> {
   const origin = options.data_dir === null ? undefined : hubOrigin(options.data_dir);
-  return { data: await dataLines(platform, options), ...(origin && { datasets: [origin.id] }), plans: await plansOf(platform, options) };
+  const prepared = await preparedPlans(platform, options);
+  const plans = prepared.length > 0 ? prepared : await plansOf(platform, options);
+  const pin = plans[0]?.pin;
+  return { data: await dataLines(platform, options), ...(origin && { datasets: [origin.id] }), plans, ...(pin !== undefined && { pin }) };
 }
 
 const LISTS = [
@@ -260,11 +266,23 @@ async function dataLines(platform: Platform, options: Options): Promise<string[]
   return lines;
 }
 
+type PlanFact = NonNullable<ModelCard['plans']>[number] & { pin?: string };
+
+/** Those of prepared rows, which may lie where their plans do not. */
+async function preparedPlans(platform: Platform, { prepared_ds_dir: dir }: Options): Promise<PlanFact[]> {
+  const manifest = dir === null ? undefined : await readManifest(platform, dir).catch(() => undefined);
+  return plansOfManifest(manifest ?? { identity: {} }).map(({ dataset, kind, ...plan }) => ({
+    file: `Datasets/${dataset}/benchmark_plan_${kind}_v${plan.version}.json.gz`,
+    ...plan,
+  }));
+}
+
 /** The plans that the tasks read, with their hashes: which annotations a result belongs to. */
-async function plansOf(platform: Platform, options: Options): Promise<NonNullable<ModelCard['plans']>> {
+async function plansOf(platform: Platform, options: Options): Promise<PlanFact[]> {
   const dataDir = options.data_dir;
   if (dataDir === null || options.train_file !== null) return [];
-  const plans = new Map<string, { file: string; version: string; sha256: string }>();
+  const plans = new Map<string, PlanFact>();
+  const pin = options.planner_version === null ? {} : { pin: readPin(options.planner_version) };
   for (const [family, list] of LISTS) {
     const path = options[list];
     for (const { dataset, planKind } of path === null ? [] : await readTaskList(platform, path, family).catch(() => [])) {
@@ -274,7 +292,7 @@ async function plansOf(platform: Platform, options: Options): Promise<NonNullabl
       if (found === undefined) continue;
       const { path, version } = found;
       const file = `Datasets/${dataset}/${lastName(path)}`;
-      plans.set(key, { file, version, sha256: await hashFile(platform, path).catch(() => 'unknown') });
+      plans.set(key, { file, version, sha256: await hashFile(platform, path).catch(() => 'unknown'), ...pin });
     }
   }
   return [...plans.values()];

@@ -32,10 +32,11 @@ export function plansOfPairs(pairs: readonly (readonly [string, string])[]): Ann
   });
 }
 
-/** The pin as it was said, and the versions of the annotations that it meant. */
-export function planPairs(plans: readonly PlanRecord[], pin: string | null = null): [string, string][] {
+/** The pin, and the versions of the annotations that it meant. */
+export function planPairs(plans: readonly PlanRecord[]): [string, string][] {
   const versions = plans.map(
     ({ dataset, kind, version, sha256 }) => [`Annotations: ${dataset} ${kind}`, `v${version}, SHA-256 ${sha256}`] as [string, string],
   );
-  return pin === null || plans.length === 0 ? versions : [['Version pinned (--planner_version)', pin], ...versions];
+  const pin = plans[0]?.pin;
+  return pin === undefined ? versions : [['Version pinned (--planner_version)', pin], ...versions];
 }

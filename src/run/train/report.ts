@@ -159,7 +159,7 @@ export class TrainingReport {
       ...(found.leftOut ? [['Rows left out', countText(found.leftOut.rows)] as [string, string]] : []),
       ['Tokens read', countText(result.state.num_input_tokens_seen)],
       ...hashes.filter(([, hash]) => hash !== '').map(([name, hash]): [string, string] => [name, hash]),
-      ...planPairs(found.plans ?? [], options.planner_version),
+      ...planPairs(found.plans ?? []),
     ];
   }
 
