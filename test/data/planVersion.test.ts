@@ -1,11 +1,12 @@
 /** Versions of the annotations: what a pin means, who must acknowledge it, which ellipses are doubtful, which figures cannot be compared. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { nodePlatform } from '../../node/platform.ts';
+import { AnswerTemplate } from '../../src/data/medvision/answerTemplate.ts';
 import { scoreAnswer } from '../../src/data/medvision/metrics.ts';
 import { compareVersions, versionAtPin, versionCaution } from '../../src/data/medvision/planVersion.ts';
 import type { Annotation, MedvisionSample } from '../../src/data/medvision/sample.ts';
@@ -107,9 +108,9 @@ function dataDir(name: string, spacing: [number, number, number], versions: read
   return dir;
 }
 
-async function samples(dir: string, type: string, pin: string, isFiltered = true): Promise<MedvisionSample[]> {
+async function samples(dir: string, type: string, pin: string, isFiltered = true, template?: AnswerTemplate): Promise<MedvisionSample[]> {
   const found: MedvisionSample[] = [];
-  const settings = { resizedSize: (height: number, width: number) => ({ height, width }), plannerVersion: pin, isFiltered };
+  const settings = { resizedSize: (height: number, width: number) => ({ height, width }), plannerVersion: pin, isFiltered, ...(template && { template }) };
   for await (const sample of medvisionSamples(nodePlatform, dir, [parseTaskName(`D_${type}_Task01_Axial`, 'test')], settings)) found.push(sample);
   return found;
 }
@@ -144,6 +145,22 @@ describe('rows that the loader leaves out', () => {
     const tumours = (await samples(dir, 'TumorLesionSize', '1.4.0', false))[2];
     expect(tumours?.target).toBe('30.00, 9.00, 6.00, 4.00');
     expect(tumours?.prompt).toContain('each of the 2 ellipses enclosing the tumour, in mm, the ellipse with the longest major axis first.');
+  });
+
+  test('and have no lines, which a template that speaks of them is told', async () => {
+    const dir = dataDir('lines', [1, 1, 1], ['1.4.0']);
+    const plan = join(dir, 'Datasets/D/benchmark_plan_biometry_v1.4.0.json.gz');
+    writeFileSync(plan, gzipSync(gunzipSync(readFileSync(plan)).toString().replaceAll('"case_ID":"v1",', '"case_ID":"v1","landmark_file":"marks.json",')));
+    const landmarks = [{ P1: [1, 1, 3], P2: [9, 1, 3], P3: [5, 1, 3], P4: [5, 4, 3] }];
+    writeFileSync(join(dir, 'Datasets/D/marks.json'), JSON.stringify({ slice_landmarks_z: [3, 4].map((slice_idx) => ({ slice_idx, landmarks })) }));
+    const answer = (text: string): AnswerTemplate => new AnswerTemplate(`ellipse:\n  answer: "${text}"`, 't.yaml');
+    // The third slice has several.
+    const several = async (text: string): Promise<string | undefined> =>
+      (await samples(dir, 'TumorLesionSize', '1.4.0', false, answer(text)))[2]?.target;
+    await expect(several('{{ lines[0].length_px }} {{ target }}')).rejects.toThrow(
+      /slice 5: .* rows of several ellipses have none\. Leave --disable_sample_filtering out, or leave lines and cosine out of the template\./,
+    );
+    expect(await several('axes: {{ target }}')).toBe('axes: 30.00, 9.00, 6.00, 4.00');
   });
 
   test('stay whole in tables', async () => {

@@ -137,10 +137,11 @@ async function withPoints(
     const lines = 'others' in annotation ? [] : ((await landmarks?.of(of)) ?? []);
     if (lines.length !== (annotation.kind === 'distance' ? 1 : 2)) {
       const why =
-        'others' in annotation ? 'several ellipses have no lines' : `${item.landmarkFile ?? 'its landmark file'} has no landmarks for it`;
+        'others' in annotation
+          ? 'rows of several ellipses have none. Leave --disable_sample_filtering out,'
+          : `${item.landmarkFile ?? 'its landmark file'} has no landmarks for it. Fetch the landmark files of ${task.dataset},`;
       throw new UserError(
-        `${item.where}, slice ${sliceIdx}: the answer template speaks of lines, and ${why}. Fetch the landmark files of ${task.dataset}, ` +
-          'or leave lines and cosine out of the template.',
+        `${item.where}, slice ${sliceIdx}: the answer template speaks of lines, and ${why} or leave lines and cosine out of the template.`,
       );
     }
     found.push({ ...record, points: Float64Array.from(lines.flatMap((line) => line.flatMap(({ x, y }) => [x, y]))) });
