@@ -24,8 +24,8 @@ const definitions = {
     default: null,
     min: 1,
     help:
-      'Of DICOM with several volumes (echoes, times, diffusion, orientations, stacks): which, from 1. Without it an error lists them, ' +
-      'with what they differ in.',
+      'Of DICOM with several volumes (echoes, times, segments, diffusion, orientations, stacks): which, from 1. Without it an error ' +
+      'lists them, with what they differ in.',
   },
   json: { group: 'Output', type: 'boolean', default: false, bare: true, help: 'Print what it is as one line of JSON.' },
   out: {

@@ -570,6 +570,24 @@ for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSeque
     content = as_unknown(content, read, keyword)
 files["enhanced_as_unknown.dcm"], index["enhanced_as_unknown.dcm"] = content, index["enhanced_slopes.dcm"]
 
+# ---- segments (PS3.3, C.8.20.2): frames of several at one place, of each its own places
+voxels = rng.randint(0, 2, (6, *SHAPE)).astype(np.uint8)
+enhanced("segments", [0, 3, 6, 3, 6, 9], compare=False, between=3)
+segments = pydicom.dcmread(io.BytesIO(files["segments.dcm"]))
+segments.Modality, segments.BitsAllocated, segments.BitsStored, segments.HighBit = "SEG", 1, 1, 0
+segments.PixelData = np.packbits(voxels.ravel(), bitorder="little").tobytes()
+segments["PixelData"].VR = "OB"
+for at, group in enumerate(segments.PerFrameFunctionalGroupsSequence):
+    segment = Dataset()
+    segment.ReferencedSegmentNumber = 1 + at // 3
+    group.SegmentIdentificationSequence = Sequence([segment])
+    del group.FrameContentSequence[0].StackID
+files["segments.dcm"] = written(segments)
+index["segments.dcm"] = {
+    "error": "2 volumes: volume 1 (ReferencedSegmentNumber 1, 3 images), volume 2 (ReferencedSegmentNumber 2, 3 images)",
+    "volumes": [{"spacing_mm": [3, 0.7, 0.5], **figures(voxels[at:at + 3], True)} for at in (0, 3)],
+}
+
 with zipfile.ZipFile(pathlib.Path(__file__).with_name("dicom_objects.zip"), "w", zipfile.ZIP_DEFLATED) as archive:
     for name, content in {"index.json": json.dumps(index).encode(), **files}.items():
         archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)

@@ -1,4 +1,4 @@
-/** What images at one place of a patient are told apart by: echoes, times, diffusion, parts of complex numbers, acquisitions. */
+/** What images at one place of a patient are told apart by: segments, echoes, times, diffusion, parts of complex numbers, acquisitions. */
 import { UserError } from '../../platform.ts';
 import type { Attributes } from './attributes.ts';
 import type { TagName } from './tags.ts';
@@ -15,6 +15,7 @@ export interface Kind {
 
 /** Those that say most of an image first. */
 export const KINDS: readonly Kind[] = [
+  { name: 'ReferencedSegmentNumber', ofFrame: ['SegmentIdentificationSequence', 'ReferencedSegmentNumber'], unit: '' },
   { name: 'EchoTime', ofFrame: ['MREchoSequence', 'EffectiveEchoTime'], unit: ' ms' },
   { name: 'EchoNumbers', unit: '' },
   { name: 'TemporalPositionIdentifier', ofFrame: ['FrameContentSequence', 'TemporalPositionIndex'], unit: '' },

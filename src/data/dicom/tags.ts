@@ -108,6 +108,8 @@ export const TAGS = {
   TimeSliceVector: ['x00540100', 'u16'],
   Units: ['x00541001', 'text'],
   FrameReferenceTime: ['x00541300', 'decimals'],
+  SegmentIdentificationSequence: ['x0062000a', 'sequence'],
+  ReferencedSegmentNumber: ['x0062000b', 'u16'],
   ImagePlanePixelSpacing: ['x30020011', 'decimals'],
   GridFrameOffsetVector: ['x3004000c', 'decimals'],
   DoseUnits: ['x30040002', 'text'],
