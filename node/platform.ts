@@ -314,6 +314,7 @@ async function webgpuVersion(): Promise<string> {
   }
 }
 
+/** This process's files, network, pictures and GPU. */
 export const nodePlatform: Platform & FileAbilities = {
   name,
   gpu: openGpu,

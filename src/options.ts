@@ -17,6 +17,7 @@ import { trainingOptions } from './options/training.ts';
 import { worldOptions } from './options/world.ts';
 import { UserError } from './platform.ts';
 
+/** The options of training, by name: type, default, range, help. */
 export const definitions = { ...modelOptions, ...trainingOptions, ...worldOptions, ...trackingOptions, ...dataOptions, ...hubOptions };
 export type OptionName = keyof typeof definitions;
 export type Options = OptionsOf<typeof definitions>;

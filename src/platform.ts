@@ -289,6 +289,7 @@ export function cacheFolder({ env }: Pick<Platform, 'env'>, name: string): strin
   return base === undefined || base === '' ? undefined : joinPath(base, 'vernier', name);
 }
 
+/** The folder a path lies in: '.' of a bare name, '/' of what lies in the root. */
 export function parentPath(path: string): string {
   const at = path.replace(/\/+$/, '').lastIndexOf('/');
   return at < 0 ? '.' : at === 0 ? '/' : path.slice(0, at);

@@ -22,6 +22,7 @@ interface Listener<Event> {
   wake: () => void;
 }
 
+/** Work under way, that is awaited for its result or gone through for its events. */
 export class Job<Event, Result> implements PromiseLike<Result>, AsyncIterable<Event> {
   readonly #result: Promise<Result>;
   readonly #listeners = new Set<Listener<Event>>();

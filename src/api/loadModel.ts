@@ -110,6 +110,7 @@ interface Parts extends OnPlatform {
   maxTokens: number;
 }
 
+/** An open model: `ask` and `evaluate`, one after the other; `close` gives its memory back. */
 export class LoadedModel implements AsyncDisposable {
   /** Of the base and the adapter, without the folders they lie in. */
   readonly name: string;

@@ -21,6 +21,7 @@ const ROLES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 
 /** For what is not as long as a text. */
 const SHORT_MS = timeFor(0);
 
+/** Opened by `Tokenizer.load`. Ids are those of transformers' AutoTokenizer. */
 export class Tokenizer {
   /** Role → token: `bos_token`, `eos_token`, … as far as the configuration names them. */
   readonly roles: Readonly<Record<string, string>>;

@@ -36,6 +36,7 @@ export interface DeviceCounters {
 /** Bytes handed to the queue between two waits: uploads lie in memory twice until it has run. */
 const UPLOAD_BYTES = 256 * 2 ** 20;
 
+/** One GPU and its queue. What goes wrong on it is thrown by the next `read` or `finish`. */
 export class Device {
   readonly gpu: GPUDevice;
   readonly capabilities: Capabilities;

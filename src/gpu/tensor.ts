@@ -22,6 +22,7 @@ export interface TensorPart {
   rows: number;
 }
 
+/** (rows, …) contiguous and row-major; rows are split over `parts` where the GPU binds less than the whole. */
 export class Tensor {
   readonly shape: readonly number[];
   readonly dtype: DType;

@@ -29,6 +29,7 @@ export interface ModelCard {
   version?: string;
 }
 
+/** The text of the README.md, with its YAML head; secrets are taken out. */
 export async function modelCard(card: ModelCard): Promise<string> {
   const { stringify } = await import('yaml'); // when there is something to write
   const head = {

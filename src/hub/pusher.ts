@@ -9,6 +9,7 @@ export interface PushJob {
   push(signal: AbortSignal): Promise<void>;
 }
 
+/** One push at a time; of the jobs that wait, the newest. */
 export class Pusher {
   private readonly onFailure: (job: PushJob, error: unknown) => void;
   private readonly stop = new AbortController();

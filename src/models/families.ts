@@ -125,6 +125,7 @@ export function namingOf(modelType: string, source = 'config.json'): Naming {
   return { modelType, isTextOnly, ...spellings };
 }
 
+/** @param modelType as config.json has it @param source its path, for messages @throws UserError for one that cannot be trained */
 export function modelFamily(modelType: string, source: string): ModelFamily {
   const family = ownValue(FAMILIES, modelType);
   if (!family) {

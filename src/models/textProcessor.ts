@@ -7,6 +7,7 @@ import type { Tokenizer } from '../data/tokenizer.ts';
 import { UserError } from '../platform.ts';
 import type { DecodedImage, Platform } from '../platform.ts';
 
+/** @throws UserError from `encode`, for a conversation with an image */
 export class TextProcessor implements Processor {
   readonly tokenizer: Tokenizer;
   readonly endOfTurnIds: readonly number[];

@@ -22,6 +22,7 @@ export const SILENT: Terminal = { write: () => undefined, isTty: false, columns:
 const WINDOW_STEPS = 32;
 const REDRAW_MS = 100;
 
+/** What a run shows on a terminal, or writes to a log file. */
 export class ConsoleTracker implements Tracker {
   readonly #terminal: Terminal;
   readonly #now: () => number;

@@ -38,6 +38,7 @@ export async function logEntries(platform: Pick<Platform, 'exists' | 'readFile'>
 /** Characters that wait at most; the figures are in the checkpoints too. */
 const WAITING_AT_MOST = 2 ** 20;
 
+/** Appends to `trainer_log.jsonl`, a JSON object a line. */
 export class JsonlTracker implements Tracker {
   readonly path: string;
   readonly #platform: JsonlFiles;

@@ -63,6 +63,10 @@ interface TokenSums {
   labels: number;
 }
 
+/**
+ * Figures by task and together: `eval_loss` in nats a token, `eval_mean_token_accuracy` from 0 to 1, those of answers as `figuresOf` has
+ * them.
+ */
 export class RowEvaluator implements Evaluator {
   private readonly rows: EvaluationRows;
   private readonly settings: EvaluationSettings;

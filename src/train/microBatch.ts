@@ -85,6 +85,10 @@ export function lossTargets(device: Device, examples: readonly Example[]): LossT
   };
 }
 
+/**
+ * Puts the loss of the examples, whose rows are concatenated to (T), into the GPU's queue; with `grad` their gradients, too, which are
+ * added to those that the parameters have.
+ */
 export async function runMicroBatch(device: Device, model: Model, examples: readonly Example[], options: MicroBatchOptions): Promise<void> {
   const batch = await prepareBatch(device, model, examples, options);
   const targets = lossTargets(device, examples);

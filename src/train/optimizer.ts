@@ -49,6 +49,7 @@ export interface OptimizerState {
 const NORM_VECTORS = 256 * 16;
 const STATE_SIZE = 8;
 
+/** Over all values of an arena, f32. `step` takes the learning rate and puts one update into the queue. */
 export class AdamW {
   /** (2) f32: [sum of −log p, correct tokens]. Micro-batches add to it; `step` logs it and sets it to zero. */
   readonly lossSum: Tensor;

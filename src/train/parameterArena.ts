@@ -78,6 +78,7 @@ interface Slot {
   moments?: Record<'m' | 'v', Tensor>;
 }
 
+/** Values, gradients and moments (f32) of everything that trains, by the parameters' names. */
 export class ParameterArena {
   readonly arenas: readonly Arena[];
   /** By name, in the order of the specs; each with its gradient. Values, gradients and moments start as zeros. */

@@ -87,6 +87,11 @@ export interface TrainSurroundings {
 /** Steps that may wait in the GPU's queue: uploads wait in memory with them. */
 const STEPS_AHEAD = 2;
 
+/**
+ * Trains what the session trains, on the rows of `source` in the order that the settings give.
+ * @returns when all steps are done or the run was stopped, and what was done is saved
+ * @throws UserError for no rows; for a row that breaks, a GPU without memory or a disk that is full: what was done before is saved
+ */
 export async function train(session: Session, source: ExampleSource, own: TrainSettings, around: TrainSurroundings): Promise<TrainResult> {
   const { device, arena } = session;
   const { tracker, stop, evaluator, world = ALONE } = around;

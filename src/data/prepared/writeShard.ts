@@ -28,6 +28,10 @@ export interface ShardJob {
 /** The picture of a sample's slice. */
 export type SliceSource = (sample: MedvisionSample) => Promise<DecodedImage>;
 
+/**
+ * @param slice the picture of a sample, RGB (height, width)
+ * @returns the file's entry of the manifest: name, rows, bytes, hash
+ */
 export async function writeShard(platform: Platform, job: ShardJob, slice: SliceSource): Promise<ShardEntry> {
   const { samples, images: storage } = job;
   const images = new Array<PreparedImage | null>(samples.length).fill(null);

@@ -21,6 +21,7 @@ import type { Gemma3Config } from './config.ts';
 /** Gemma3ImageProcessor's own, where the folder states nothing. */
 const DEFAULTS = { resample: 2, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
 
+/** Every image is 256 tokens; its patches are (4096, 3 · 14²) f32 at the released models' sizes. */
 export class Gemma3Processor implements Processor {
   readonly tokenizer: Tokenizer;
   readonly endOfTurnIds: readonly number[];
