@@ -70,6 +70,11 @@ it('is turned to the right, forwards and up where tasks read it; sizes that are 
   expect((await openAnyVolume(platform, 'cm')).header).toMatchObject({ hasZooms: false, sizeless: [2] });
 });
 
+it('is one file: a folder of slices says what to do', async () => {
+  const platform = holdingFiles({ 'slices/1.tif': named('one page'), 'slices/2.tif': named('one page') });
+  await expect(openAnyVolume(platform, 'slices')).rejects.toThrow(/^slices: no DICOM file .* as one TIFF stack/);
+});
+
 describe('what is cut off or made up', () => {
   /** Fails within the time of the test, with words. */
   async function refusal(bytes: Uint8Array, limits = TIFF_LIMITS): Promise<string> {

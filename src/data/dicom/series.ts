@@ -34,7 +34,8 @@ export async function readSeries(platform: Files, path: string, limits: DicomLim
   const empty: string[] = [];
   let others = 0;
   let withoutPixels = 0;
-  for (const file of await filesIn(platform, path, limits)) {
+  const files = await filesIn(platform, path, limits);
+  for (const file of files) {
     const facts = isDirectoryFile(file) ? 'no DICOM' : await readFacts(platform, file, limits, { mayBeOther: true, chosen });
     if (facts === 'empty') empty.push(lastName(file));
     else if (facts === 'no DICOM') others++;
@@ -43,11 +44,14 @@ export async function readSeries(platform: Files, path: string, limits: DicomLim
   }
   const shown = `${empty.slice(0, MOST_SHOWN).join(', ')}${empty.length > MOST_SHOWN ? ', …' : ''}`;
   const emptyFiles = `${countOf(empty.length, 'empty file')} (${shown})`;
-  if (found.length === 0)
+  if (found.length === 0) {
+    const isOfTiff = files.some((file) => /\.tiff?$/i.test(file));
     throw new UserError(
       `${path}: no DICOM file with an image lies here (${countOf(others + withoutPixels, 'other file')}` +
-        `${empty.length === 0 ? '' : `, ${emptyFiles}`}). Give the folder of a series.`,
+        `${empty.length === 0 ? '' : `, ${emptyFiles}`}). Give the folder of a series` +
+        `${isOfTiff ? ', or save the slices as one TIFF stack (ImageJ: File › Import › Image Sequence, then Save As)' : ''}.`,
     );
+  }
   const notes: string[] = [];
   if (empty.length > 0) notes.push(`${emptyFiles} left out; if they are images of the series, fetch them again`);
   if (others > 0) notes.push(`${countOf(others, 'file')} of the folder ${others === 1 ? 'is' : 'are'} no DICOM and left out`);
