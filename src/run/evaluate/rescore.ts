@@ -3,16 +3,15 @@ import { readRow, scoreRow } from '../../data/medvision/answerRows.ts';
 import type { ScoredRow } from '../../data/medvision/answerRows.ts';
 import { UserError } from '../../platform.ts';
 import type { EvaluateContext } from './context.ts';
-import { readIndices } from '../../options/evaluate.ts';
-import { chooser } from './rows.ts';
+import { RowChoice } from './rows.ts';
 
 /** `<ts>_samples_<task>.jsonl`, as lmms-eval names its files. */
 const TASK_IN_NAME = /samples_([^/]+)\.jsonl$/;
 
 /** Rows of all files, in their order, of each task at most `--limit`. @throws UserError with file:line */
-export async function rescore({ platform, options }: EvaluateContext): Promise<ScoredRow[]> {
+export async function rescore({ platform, options, say }: EvaluateContext): Promise<ScoredRow[]> {
   const rows: ScoredRow[] = [];
-  const choose = chooser(options.limit, readIndices(options.sample_indices));
+  const choice = new RowChoice(options);
   for (const path of options.samples) {
     if (!(await platform.exists(path)) || (await platform.isDirectory(path)))
       throw new UserError(`--samples ${path}: there is no such file; JSON lines of answers are expected.`);
@@ -21,11 +20,12 @@ export async function rescore({ platform, options }: EvaluateContext): Promise<S
     for (const [i, line] of lines.entries()) {
       if (line.trim() === '') continue;
       const row = readRow(line, rows.length, `${path}:${i + 1}`, task);
-      if (choose(row.asked?.task ?? '') !== 'take') continue;
+      if (choice.next(row.asked?.task ?? '') !== 'take') continue;
       // Rows of several files are numbered anew.
       rows.push(scoreRow(options.samples.length > 1 ? { ...row, id: rows.length } : row, options.parser));
     }
   }
+  for (const note of choice.notes()) say(`Note: ${note}.`);
   if (rows.length === 0) throw new UserError(`--samples ${options.samples.join(', ')}: no answers in it.`);
   return rows;
 }

@@ -25,7 +25,7 @@ import { PreparedSet } from '../../data/prepared/preparedSet.ts';
 import { readingUntil } from '../../io/stoppablePlatform.ts';
 import { readIndices } from '../../options/evaluate.ts';
 import type { EvaluateOptions } from '../../options/evaluate.ts';
-import { UserError } from '../../platform.ts';
+import { countOf, UserError } from '../../platform.ts';
 import { keptRows } from '../inputs/checking.ts';
 import type { RowModel } from '../inputs/checking.ts';
 import { dataFolder } from '../inputs/hubInputs.ts';
@@ -59,18 +59,26 @@ const LISTS = [
  */
 export async function findRows(given: EvaluateContext, model: RowModel): Promise<PendingRows | undefined> {
   const context = { ...given, platform: readingUntil(given.platform, given.stop) };
-  const { options } = context;
+  const { options, say } = context;
+  const choice = new RowChoice(options);
+  const told = (found: PendingRow[] | undefined): void => {
+    if (found !== undefined) for (const note of choice.notes()) say(`Note: ${note}.`);
+  };
   if (options.eval_file !== null) {
     const file = context.rows ?? (await openRowFile(context.platform, options.eval_file, { isForTraining: false }));
     try {
-      const rows = await conversations(context, file, model);
+      const rows = await conversations(context, file, model, choice);
+      told(rows);
       return rows && { rows };
     } finally {
       await file.close();
     }
   }
   const found =
-    options.prepared_ds_dir !== null ? await prepared(context, options.prepared_ds_dir) : await taskSamples(context, model.processor);
+    options.prepared_ds_dir !== null
+      ? await prepared(context, options.prepared_ds_dir, choice)
+      : await taskSamples(context, model.processor, choice);
+  told(found.rows);
   if (found.rows.length === 0)
     throw new UserError(
       `There are no ${options.eval_split} rows to evaluate on: check the task lists, and that the plans have ${options.eval_split} cases.`,
@@ -79,8 +87,12 @@ export async function findRows(given: EvaluateContext, model: RowModel): Promise
 }
 
 /** Rows beyond the limit are checked too: a file is good or it is not. Undefined when Ctrl-C ended it. */
-async function conversations(context: EvaluateContext, file: RowFile, model: RowModel): Promise<PendingRow[] | undefined> {
-  const { options } = context;
+async function conversations(
+  context: EvaluateContext,
+  file: RowFile,
+  model: RowModel,
+  choice: RowChoice,
+): Promise<PendingRow[] | undefined> {
   /** What is asked is the row up to its last answer. */
   async function* questions(): AsyncGenerator<ScannedRow, void, undefined> {
     for await (const { row, ...scanned } of file.scan()) {
@@ -91,11 +103,10 @@ async function conversations(context: EvaluateContext, file: RowFile, model: Row
   const checked = await keptRows(context, { path, isInMemory, scan: questions }, model, { mask: 'completion', isForTraining: false });
   if (checked === undefined) return undefined;
   const rows: PendingRow[] = [];
-  const choose = chooser(options.limit, readIndices(options.sample_indices));
   for (const index of checked.kept) {
     const { conversation, where } = await file.row(index);
     const row = unansweredRow({ conversation, where }, rows.length);
-    if (choose(row.asked?.task ?? '') !== 'take') continue;
+    if (choice.next(row.asked?.task ?? '') !== 'take') continue;
     rows.push({
       row,
       request: { kind: 'conversation', conversation, where, ask: true },
@@ -105,14 +116,13 @@ async function conversations(context: EvaluateContext, file: RowFile, model: Row
   return rows;
 }
 
-async function prepared({ platform, options }: EvaluateContext, dir: string): Promise<PendingRows> {
+async function prepared({ platform, options }: EvaluateContext, dir: string, choice: RowChoice): Promise<PendingRows> {
   const set = await PreparedSet.open(platform, dir);
   const split = options.eval_split === 'train' ? 'train' : 'validation';
-  const choose = chooser(options.limit, readIndices(options.sample_indices));
   const rows: PendingRow[] = [];
   for (let index = 0; index < set.rows(split); index++) {
     const { sample } = await set.row(split, index);
-    if (choose(sample.task) === 'take')
+    if (choice.next(sample.task) === 'take')
       rows.push({
         row: rowOf(sample, rows.length),
         request: { kind: 'prepared', split, index, ask: true },
@@ -123,7 +133,7 @@ async function prepared({ platform, options }: EvaluateContext, dir: string): Pr
   return { rows, preparedDir: dir, plans, ...(options.data_dir !== null && { dataDir: options.data_dir }) };
 }
 
-async function taskSamples(context: EvaluateContext, processor: Processor): Promise<PendingRows> {
+async function taskSamples(context: EvaluateContext, processor: Processor, choice: RowChoice): Promise<PendingRows> {
   const { platform, options, say } = context;
   const split = options.eval_split === 'test' ? 'test' : 'train';
   const tasks: MedvisionTask[] = [];
@@ -132,15 +142,14 @@ async function taskSamples(context: EvaluateContext, processor: Processor): Prom
     if (path !== null) tasks.push(...(await readTaskList(platform, path, family)));
   }
   const dataDir = await dataFolder(context, options.data_dir ?? '', { tasks, split, plannerVersion: options.planner_version });
-  const choose = chooser(options.limit, readIndices(options.sample_indices));
   const rows: PendingRow[] = [];
   const { scaled_ps_low: low, scaled_ps_high: high, seed } = options;
   const scale = low === null || high === null ? undefined : { low, high, seed };
   const change = scale && ((record: SampleRecord): SampleRecord => withSpacing(record, spacingFactor(scale, record.loaderIndex)));
   /** False when the task has enough. */
   const add = (sample: MedvisionSample): boolean => {
-    const choice = choose(sample.task);
-    if (choice !== 'take') return choice === 'skip';
+    const next = choice.next(sample.task);
+    if (next !== 'take') return next === 'skip';
     const factor = scale && hasLength(sample) ? spacingFactor(scale, sample.loaderIndex) : undefined;
     rows.push({ row: rowOf(sample, rows.length, factor), request: { kind: 'sample', sample, ask: true }, place: sample.imageFile });
     return true;
@@ -201,20 +210,44 @@ function rowOf(sample: MedvisionSample, id: number, factor?: number): PendingRow
 
 const hasLength = ({ annotation: { kind } }: MedvisionSample): boolean => kind === 'distance' || kind === 'ellipse';
 
-/** Whether the next row of a task is wanted; enough: no later one is. */
-export type Choice = 'take' | 'skip' | 'enough';
+/** Which rows of each task `--limit` and `--sample_indices` ask for. */
+export class RowChoice {
+  private readonly limit: number;
+  private readonly places: ReadonlySet<number> | undefined;
+  private readonly last: number;
+  private readonly seen = new Map<string, { place: number; taken: number }>();
 
-/** @param places of the rows of each task that are wanted; all where it is not given @param limit of those, the first; -1: all */
-export function chooser(limit: number, places?: ReadonlySet<number>): (task: string) => Choice {
-  const seen = new Map<string, { place: number; taken: number }>();
-  const last = places === undefined ? Infinity : Math.max(...places);
-  return (task) => {
-    const { place, taken } = seen.get(task) ?? { place: 0, taken: 0 };
-    if ((limit >= 0 && taken >= limit) || place > last) return 'enough';
-    const isTaken = places?.has(place) ?? true;
-    seen.set(task, { place: place + 1, taken: taken + Number(isTaken) });
+  /** @throws UserError for places that are none */
+  constructor({ limit, sample_indices }: Pick<EvaluateOptions, 'limit' | 'sample_indices'>) {
+    this.limit = limit;
+    this.places = readIndices(sample_indices);
+    this.last = [...(this.places ?? [])].reduce((last, place) => Math.max(last, place), this.places ? -1 : Infinity);
+  }
+
+  /** Whether the next row of a task is wanted; enough: no later one is. */
+  next(task: string): 'take' | 'skip' | 'enough' {
+    const { place, taken } = this.seen.get(task) ?? { place: 0, taken: 0 };
+    if (this.isFull(taken) || place > this.last) return 'enough';
+    const isTaken = this.places?.has(place) ?? true;
+    this.seen.set(task, { place: place + 1, taken: taken + Number(isTaken) });
     return isTaken ? 'take' : 'skip';
-  };
+  }
+
+  /** Once all rows went by: a sentence for each task that has no row at places that were asked for. */
+  notes(): string[] {
+    const { last } = this;
+    if (last === Infinity) return [];
+    return [...this.seen].flatMap(([task, { place: rows, taken }]) => {
+      if (this.isFull(taken) || rows > last) return [];
+      const beyond = [...(this.places ?? [])].filter((place) => place >= rows).length;
+      const those = `${beyond} of the places in --sample_indices (up to ${last}) ${beyond === 1 ? 'is' : 'are'} none`;
+      return `${task === '' ? 'the file' : task} has ${countOf(rows, 'row')}, so ${those}`;
+    });
+  }
+
+  private isFull(taken: number): boolean {
+    return this.limit >= 0 && taken >= this.limit;
+  }
 }
 
 /** Of all that decides what the rows ask and what is right. */

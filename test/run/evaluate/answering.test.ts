@@ -8,7 +8,7 @@ import type { Example } from '../../../src/data/example.ts';
 import { evaluateProgram, readIndices } from '../../../src/options/evaluate.ts';
 import { parseFor } from '../../../src/options/program.ts';
 import { AnswerCache, CACHE_FILE } from '../../../src/run/evaluate/answerCache.ts';
-import { chooser } from '../../../src/run/evaluate/rows.ts';
+import { RowChoice } from '../../../src/run/evaluate/rows.ts';
 import { endsAt, upToStop } from '../../../src/run/evaluate/stopStrings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vernier-answering-'));
@@ -16,15 +16,28 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('rows', () => {
   const chosen = (limit: number, indices: string[], count = 8): string[] => {
-    const choose = chooser(limit, readIndices(indices));
-    return Array.from({ length: count }, () => choose('a'));
+    const choice = new RowChoice({ limit, sample_indices: indices });
+    return Array.from({ length: count }, () => choice.next('a'));
   };
   it('are the first ones, or those at the places that are named, of each task', () => {
     expect(chosen(2, [], 3)).toEqual(['take', 'take', 'enough']);
     expect(chosen(-1, ['1', '3-4'], 6)).toEqual(['skip', 'take', 'skip', 'take', 'take', 'enough']);
     expect(chosen(1, ['1', '3-4'], 3)).toEqual(['skip', 'take', 'enough']);
-    const choose = chooser(1);
-    expect([choose('a'), choose('b'), choose('a')]).toEqual(['take', 'take', 'enough']);
+    const choice = new RowChoice({ limit: 1, sample_indices: [] });
+    expect([choice.next('a'), choice.next('b'), choice.next('a')]).toEqual(['take', 'take', 'enough']);
+  });
+
+  it('places behind the last row are told, unless a limit ended the task before', () => {
+    const notesAfter = (rows: number, limit: number): string[] => {
+      const choice = new RowChoice({ limit, sample_indices: ['1', '3-4'] });
+      for (let i = 0; i < rows; i++) choice.next('a');
+      return choice.notes();
+    };
+    expect(notesAfter(4, -1)).toEqual(['a has 4 rows, so 1 of the places in --sample_indices (up to 4) is none']);
+    expect(notesAfter(1, -1)).toEqual(['a has 1 row, so 3 of the places in --sample_indices (up to 4) are none']);
+    expect(notesAfter(5, -1)).toEqual([]);
+    expect(notesAfter(2, 1)).toEqual([]);
+    expect(new RowChoice({ limit: -1, sample_indices: [] }).notes()).toEqual([]);
   });
 
   it.each(['-1', '3-1', 'x', '1.5', '1-2-3'])('a place is no %s', (item) => {
