@@ -2,7 +2,7 @@
  * A DICOM file or a folder with one series, as a scan: its slices in the order of their places, what their values mean, where they lie,
  * and how large their pixels are. Slices are read when they are asked for.
  */
-import { UserError } from '../../platform.ts';
+import { errorText, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { greyToRgb } from '../codedValues.ts';
 import type { CodedValues } from '../codedValues.ts';
@@ -215,8 +215,7 @@ class SliceReader {
       return inRgb(decodedValues(samples), format, samples.isPlanar, samples.isYbr);
     } catch (error) {
       if (error instanceof UserError) throw error;
-      const words = error instanceof Error ? error.message : String(error);
-      throw new UserError(`${path}: frame ${index + 1} (${syntax.name}): ${words}. Fetch or export the DICOM file again.`, {
+      throw new UserError(`${path}: frame ${index + 1} (${syntax.name}): ${errorText(error)}. Fetch or export the DICOM file again.`, {
         cause: error,
       });
     }
