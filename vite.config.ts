@@ -55,6 +55,7 @@ const kernelTexts: Plugin = {
 export default defineConfig(({ mode }) => ({
   plugins: mode === 'web' ? [kernelTexts, ownFilesPlugin, offline] : [kernelTexts],
   root: mode === 'web' ? at('./web') : at('.'),
+  resolve: { alias: [{ find: /^numcodecs\/(?:blosc|lz4|zstd)$/, replacement: at('./web/data/noZarr.ts') }] },
   // The worker of the page is a module, and has chunks of its own.
   worker: { format: 'es' as const },
   // The page works from any folder of a server.
