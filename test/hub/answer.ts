@@ -69,7 +69,7 @@ export class Answer {
     }
     response.writeHead(status, { ...headers, 'Content-Length': String(bytes.length) });
     if (this.method === 'HEAD') return void response.end();
-    if (fault?.kind === 'drop') return void response.write(bytes.subarray(0, fault.afterBytes), () => setTimeout(() => response.socket?.destroy(), 5));
+    if (fault?.kind === 'drop') return void response.write(bytes.subarray(0, fault.afterBytes), () => setTimeout(() => response.socket?.destroy(), 50));
     if (fault?.kind === 'stall') return void response.write(bytes.subarray(0, fault.afterBytes));
     if (fault?.kind !== 'slow') return void response.end(bytes);
     const { bytes: step, ms } = fault;

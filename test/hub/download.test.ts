@@ -195,14 +195,18 @@ describe('faults of the network and the server', () => {
   it('continues after the process died, by range, and fetches only the rest', async () => {
     hub.add('model', 'org/model', MODEL);
     hub.faults = [{ on: big, fault: { kind: 'drop', afterBytes: 200_000 } }, { on: big, fault: { kind: 'status', status: 500 }, times: 99 }];
-    await expect(fetchIt()).rejects.toThrow(/model\.safetensors.*200000 of 300000 bytes are kept/s);
+    const failure = await fetchIt().catch((error: unknown) => error);
     const [partial] = readdirSync(join(repoDir(), 'blobs')).filter((name) => name.endsWith('.incomplete'));
-    expect(readFileSync(join(repoDir(), 'blobs', partial ?? '')).length).toBe(200_000);
+    // What was on its way when the connection broke may be lost.
+    const kept = readFileSync(join(repoDir(), 'blobs', partial ?? '')).length;
+    expect(kept).toBeGreaterThan(0);
+    expect(kept).toBeLessThanOrEqual(200_000);
+    expect(String(failure)).toMatch(new RegExp(`model\\.safetensors.*${kept} of 300000 bytes are kept`, 's'));
     hub.faults = [];
     const before = hub.requests.length;
     await fetchIt();
     const [rest] = hub.requests.slice(before).filter(({ origin }) => origin === 'cdn');
-    expect(rest?.headers['range']).toBe('bytes=200000-');
+    expect(rest?.headers['range']).toBe(`bytes=${kept}-`);
   });
 
   it('starts over where what was kept is not the beginning of the file', async () => {
