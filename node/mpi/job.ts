@@ -32,6 +32,8 @@ export interface Job {
 
 /** Long enough for rank 0 to say the same, and to end the job with it. */
 const OTHERS_WAIT_MS = 3000;
+/** In which a launcher reads what was said last: MPICH's ends all at once when it is asked to, with or without that. */
+const PASSED_ON_MS = 300;
 
 /** @throws UserError where the launcher is one that cannot be served */
 export function jobOf(own: Surroundings): Job {
@@ -123,7 +125,9 @@ export function jobOf(own: Surroundings): Job {
         own.writeError(`${named(unsaid === '' ? `ended with exit code ${code}` : unsaid)}\n`);
       }
       if (isJoining()) return endBySignal();
-      return job ? job.abort() : exit(code);
+      if (!job) return exit(code);
+      await new Promise((resolve) => setTimeout(resolve, PASSED_ON_MS));
+      return job.abort();
     },
   };
 }
