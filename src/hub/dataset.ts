@@ -8,7 +8,7 @@ import { compareVersions, noVersionText, versionAtPin } from '../data/medvision/
 import { scanOf } from '../data/medvision/samples.ts';
 import type { TaskScan } from '../data/medvision/samples.ts';
 import type { MedvisionTask } from '../data/medvision/tasks.ts';
-import { countOf, UserError } from '../platform.ts';
+import { countOf, firstOf, UserError } from '../platform.ts';
 import type { Platform } from '../platform.ts';
 import type { FetchedFolder } from './modelFiles.ts';
 import { HubError } from './request.ts';
@@ -122,6 +122,6 @@ function missingVolumes({ repo, dir, isOffline }: Snapshot, wanted: ReadonlySet<
       'folder that has Datasets/, with the plans, and give that as --data_dir.';
   return new UserError(
     `${place} has ${there.size} of the ${countOf(wanted.size, 'volume')} that the tasks need; missing are ` +
-      `${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}. ${advice}`,
+      `${firstOf(missing, 3)}. ${advice}`,
   );
 }

@@ -2,7 +2,7 @@
  * The forms that a row's turns have. One entry a form: which keys are its own, when a row is of it, and what its turns are.
  * src/data/README.md shows each with an example.
  */
-import { UserError } from '../../platform.ts';
+import { firstOf, UserError } from '../../platform.ts';
 import { isEmpty, isObject, shown } from './shown.ts';
 import type { JsonObject } from './shown.ts';
 import { turnsOf } from './turns.ts';
@@ -94,7 +94,7 @@ export function dialectOf(row: JsonObject, where: string): Dialect | undefined {
 /** For a row of no form. */
 export function noDialect(row: JsonObject, where: string): UserError {
   const keys = Object.keys(row).map((key) => JSON.stringify(key));
-  const found = keys.length === 0 ? 'no keys' : `${keys.slice(0, 10).join(', ')}${keys.length > 10 ? ', …' : ''}`;
+  const found = keys.length === 0 ? 'no keys' : firstOf(keys, 10);
   if ('role' in row && 'content' in row)
     return new UserError(`${where}: a single turn. A row is a whole conversation: {"messages": [{"role": …, "content": …}, …]}.`);
   const hint = has(row, 'text') ? ' A bare "text" has no turns to tell what is learnt.' : '';

@@ -1,5 +1,5 @@
 /** The images of one series: of a file, or of a folder, in which other files may lie. */
-import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
+import { countOf, firstOf, joinPath, lastName, UserError } from '../../platform.ts';
 import type { Platform, RangedFile } from '../../platform.ts';
 import { isDicomBytes } from './elements.ts';
 import { factsOf } from './facts.ts';
@@ -42,8 +42,7 @@ export async function readSeries(platform: Files, path: string, limits: DicomLim
     else if (facts === undefined) withoutPixels++;
     else found.push(facts);
   }
-  const shown = `${empty.slice(0, MOST_SHOWN).join(', ')}${empty.length > MOST_SHOWN ? ', …' : ''}`;
-  const emptyFiles = `${countOf(empty.length, 'empty file')} (${shown})`;
+  const emptyFiles = `${countOf(empty.length, 'empty file')} (${firstOf(empty, MOST_SHOWN)})`;
   if (found.length === 0) {
     const isOfTiff = files.some((file) => /\.tiff?$/i.test(file));
     throw new UserError(
@@ -259,14 +258,14 @@ function hasNumbers(files: readonly FileFacts[], series: number): boolean {
 function seriesText(files: readonly FileFacts[]): string {
   const series = new Map<string, FileFacts[]>();
   for (const file of files) listOf(series, file.seriesUid).push(file);
-  const shown = [...series.values()].slice(0, MOST_SHOWN).flatMap((members) => {
+  const texts = [...series.values()].flatMap((members) => {
     const [member] = members;
     if (member === undefined) return [];
     const { seriesNumber, modality, format } = member;
     const facts = [modality ?? 'no modality', countOf(members.length, 'file'), `${format.rows}×${format.columns}`];
     return `series ${seriesNumber ?? '?'} (${facts.join(', ')})`;
   });
-  return `${shown.join(', ')}${series.size > MOST_SHOWN ? ', …' : ''}`;
+  return firstOf(texts, MOST_SHOWN);
 }
 
 const MOST_SHOWN = 8;

@@ -2,7 +2,7 @@
  * Images that lie in the patient, as the volumes that they are of: one series may have several stacks or orientations, and several images
  * at each place, as of echoes or times.
  */
-import { countOf, UserError } from '../../platform.ts';
+import { countOf, firstOf, UserError } from '../../platform.ts';
 import type { FrameFacts } from './facts.ts';
 import { KINDS, kindText } from './kinds.ts';
 import type { Placement } from './placement.ts';
@@ -78,7 +78,7 @@ export function volumesOf(
 export function oneVolume(frames: PlacedFrames, name: string, chosen: number | null, notes: string[]): PlacedFrame[] {
   // A sequence in time at one place is left whole, unless one of its images is asked for.
   const { volumes, why } = volumesOf(frames, name, chosen !== null);
-  const listed = `${volumes.slice(0, MOST_SHOWN).map(volumeText).join(', ')}${volumes.length > MOST_SHOWN ? ', …' : ''}`;
+  const listed = firstOf(volumes.map(volumeText), MOST_SHOWN);
   if (chosen === null) {
     const [only, second] = volumes;
     if (only !== undefined && second === undefined) return only.frames;

@@ -1,5 +1,5 @@
 /** A MedVision data folder, written case by case: volumes, masks, landmarks, plans and task lists in upstream's format. */
-import { UserError, countOf, joinPath } from '../../platform.ts';
+import { UserError, countOf, firstOf, joinPath } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import type { ScanChoice } from '../dicom/scan.ts';
 import { gzipped } from '../niftiWrite.ts';
@@ -336,7 +336,7 @@ class Measured {
     return [...this.off.values()].map(
       ({ measure, cases }) =>
         `${measure.kind === 'distance' ? 'The distance' : 'The angle'} "${measure.name || measureKey(measure)}" is left out of ` +
-        `${countOf(cases.length, 'case')} (${cases.slice(0, 3).join(', ')}${cases.length > 3 ? ', …' : ''}): its landmarks lie on no ` +
+        `${countOf(cases.length, 'case')} (${firstOf(cases, 3)}): its landmarks lie on no ` +
         'common slice, or two of them at one place. MedVision measures on slices.',
     );
   }

@@ -9,7 +9,7 @@ import { isDicomBytes } from '../../data/dicom/elements.ts';
 import { headOf } from '../../data/openVolume.ts';
 import { parseJson } from '../../data/medvision/json.ts';
 import type { DatasetOptions } from '../../options/dataset.ts';
-import { countOf, joinPath, lastName, UserError } from '../../platform.ts';
+import { countOf, firstOf, joinPath, lastName, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 
 export interface Sources {
@@ -80,8 +80,7 @@ function keepMatched(
   const { alone } = matchFiles(images, shownAs, words);
   const told = (files: readonly string[], what: string): void => {
     if (files.length === 0) return;
-    const names = files.slice(0, 3).map(lastName).join(', ');
-    say(`${countOf(files.length, 'file')} left out, ${what}: ${names}${files.length > 3 ? ', …' : ''}.`);
+    say(`${countOf(files.length, 'file')} left out, ${what}: ${firstOf(files.map(lastName), 3)}.`);
   };
   told(alone.images, `images that are none of the ${words.others}`);
   told(alone.others, `${words.others} without an image`);
@@ -110,7 +109,7 @@ async function scansIn(platform: Platform, dir: string, say: (text: string) => v
   // Those of a series are told of where it is read.
   const alone = empty.filter((path) => ![...series].some((own) => path.startsWith(`${own}/`))).map(lastName);
   if (alone.length > 0)
-    say(`${countOf(alone.length, 'empty file')} left out: ${alone.slice(0, 3).join(', ')}${alone.length > 3 ? ', …' : ''}.`);
+    say(`${countOf(alone.length, 'empty file')} left out: ${firstOf(alone, 3)}.`);
   return [...scans, ...series];
 }
 

@@ -19,7 +19,7 @@ import { namingOf } from '../../models/families.ts';
 import { definitions } from '../../options.ts';
 import type { Options } from '../../options.ts';
 import type { Definition } from '../../options/definition.ts';
-import { countOf, errorText, joinPath, lastName, UserError } from '../../platform.ts';
+import { countOf, errorText, firstOf, joinPath, lastName, UserError } from '../../platform.ts';
 import type { Platform } from '../../platform.ts';
 import { readTrainerState, TRAINER_STATE } from '../../train/checkpointFolder.ts';
 import type { TrainerState } from '../../train/checkpointFolder.ts';
@@ -261,7 +261,7 @@ async function dataLines(platform: Platform, options: Options): Promise<string[]
     const path = options[list];
     if (path === null) continue;
     const names = (await readTaskList(platform, path, family).catch(() => [])).map(({ name }) => name);
-    lines.push(`${family}: ${countOf(names.length, 'task')} (${names.slice(0, 30).join(', ')}${names.length > 30 ? ', …' : ''})`);
+    lines.push(`${family}: ${countOf(names.length, 'task')} (${firstOf(names, 30)})`);
   }
   return lines;
 }
